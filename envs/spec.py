@@ -1,0 +1,220 @@
+"""What a world declares: its observation, its tokens and what can be called in it.
+
+Everything that crosses a seam of the engine is a small integer:
+
+* an **observation** is a row of ``F`` integers, one a declared :class:`Field`;
+* an **argument** is the index of a token in the world's vocabulary, token 0 being "none";
+* a **call** is four integers ``(callee, argument, argument, argument)``, the callee an index into a
+  :class:`ProgramTable` or :data:`RETURN`.
+
+Shape legend, used in names across the engine: ``B`` batch (instances), ``F`` observation fields,
+``S`` steps, ``T`` steps of one frame, ``H`` hidden numbers, ``N`` callables, ``P`` numbers in a program embedding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+RETURN = -1
+"""The callee of a call that ends its frame."""
+
+SLOTS = 3
+"""Arguments of every call, as in NPI section 3.1 (a triple of integers); unused ones hold token 0."""
+
+NONE = "-"
+"""Token 0 of every vocabulary: no argument in this slot."""
+
+BLANK = "blank"
+"""The name of the symbol of an empty cell."""
+
+
+class SpecError(ValueError):
+    """A declaration that contradicts itself; the message says which part and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One integer of an observation.
+
+    Attributes:
+        name: what a person reads, e.g. ``"IN1"`` or ``"first(P1)"``.
+        values: the name of each value; the observed integer is an index into it.
+    """
+
+    name: str
+    values: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One argument of a callable: its name and the tokens (indices into the vocabulary) it may hold."""
+
+    name: str
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A callable: name, at most three argument slots, and what it does in a line."""
+
+    name: str
+    slots: tuple[Slot, ...] = ()
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class WorldSpec:
+    """The declared face of a world, enough to rebuild it and to read its traces.
+
+    Attributes:
+        name: as in the program file (``world NAME is KIND``).
+        kind: the registered kind, e.g. ``"scratchpad"``.
+        config: the JSON-able settings from which ``envs.make`` rebuilds the world.
+        fields: the observation, in order.
+        tokens: the argument vocabulary; ``tokens[0] == NONE``.
+        primitives: what the world itself does when called.
+    """
+
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+    fields: tuple[Field, ...]
+    tokens: tuple[str, ...]
+    primitives: tuple[Signature, ...]
+
+    def __post_init__(self) -> None:
+        if not self.tokens or self.tokens[0] != NONE:
+            raise SpecError(f"world {self.name}: tokens must begin with {NONE!r}, they are {self.tokens[:3]!r}")
+        for what, names in (
+            ("field", [f.name for f in self.fields]),
+            ("token", list(self.tokens)),
+            ("primitive", [p.name for p in self.primitives]),
+        ):
+            doubles = sorted({n for n in names if names.count(n) > 1})
+            if doubles:
+                raise SpecError(f"world {self.name}: {what} {doubles[0]!r} is declared twice; rename one")
+        for signature in self.primitives:
+            check_signature(signature, tokens=len(self.tokens))
+
+    def token(self, name: str) -> int:
+        """Index of a token; raises ``KeyError`` for a name that is not in the vocabulary."""
+        try:
+            return self.tokens.index(name)
+        except ValueError:
+            raise KeyError(f"world {self.name} has no token {name!r}") from None
+
+    def field(self, name: str) -> int:
+        """Index of an observation field; raises ``KeyError`` where there is none of that name."""
+        for index, field in enumerate(self.fields):
+            if field.name == name:
+                return index
+        raise KeyError(f"world {self.name} has no observation {name!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> WorldSpec:
+        return cls(
+            name=data["name"],
+            kind=data["kind"],
+            config=data["config"],
+            fields=tuple(Field(f["name"], tuple(f["values"])) for f in data["fields"]),
+            tokens=tuple(data["tokens"]),
+            primitives=tuple(signature_from_json(p) for p in data["primitives"]),
+        )
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the declaration without its name: two worlds of one digest are interchangeable."""
+        data = {key: value for key, value in self.to_json().items() if key != "name"}
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ProgramTable:
+    """Everything that can be called in one world, in the order of the ids that calls use.
+
+    Ids ``0 .. len(world.primitives) - 1`` are the primitives, the following ones the programs.
+
+    Attributes:
+        world: the world's declaration.
+        programs: signatures of the programs; names are qualified by file, e.g. ``"addition.ADD"``.
+        calls: for each program, the ids that its text calls (the "Calls" column of NPI table 2).
+    """
+
+    world: WorldSpec
+    programs: tuple[Signature, ...]
+    calls: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.calls) != len(self.programs):
+            raise SpecError(f"{len(self.programs)} programs but {len(self.calls)} lists of calls")
+        names = [s.name for s in self.signatures]
+        doubles = sorted({n for n in names if names.count(n) > 1})
+        if doubles:
+            raise SpecError(f"{doubles[0]!r} is declared twice in one program table; rename one")
+        for signature in self.programs:
+            check_signature(signature, tokens=len(self.world.tokens))
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        return self.world.primitives + self.programs
+
+    @property
+    def primitives(self) -> int:
+        """How many ids are primitives."""
+        return len(self.world.primitives)
+
+    def __len__(self) -> int:
+        return len(self.signatures)
+
+    def id(self, name: str) -> int:
+        """Id of a callable by its qualified name, or by its bare name where only one has it."""
+        names = [s.name for s in self.signatures]
+        if name in names:
+            return names.index(name)
+        found = [i for i, n in enumerate(names) if n.rpartition(".")[2] == name]
+        if len(found) == 1:
+            return found[0]
+        reason = "there are several, give the qualified one" if found else "there is none"
+        raise KeyError(f"no callable {name!r} in this table: {reason}")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "world": self.world.to_json(),
+            "programs": [asdict(p) for p in self.programs],
+            "calls": [list(c) for c in self.calls],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ProgramTable:
+        return cls(
+            world=WorldSpec.from_json(data["world"]),
+            programs=tuple(signature_from_json(p) for p in data["programs"]),
+            calls=tuple(tuple(c) for c in data["calls"]),
+        )
+
+
+def check_signature(signature: Signature, *, tokens: int) -> None:
+    """Raise :class:`SpecError` unless the slots fit a call and name tokens that exist."""
+    if len(signature.slots) > SLOTS:
+        raise SpecError(f"{signature.name} takes {len(signature.slots)} arguments; a call carries at most {SLOTS}")
+    for slot in signature.slots:
+        if not slot.tokens:
+            raise SpecError(f"{signature.name}: argument {slot.name} allows no value")
+        if min(slot.tokens) < 0 or max(slot.tokens) >= tokens:
+            raise SpecError(f"{signature.name}: argument {slot.name} names a token outside 0..{tokens - 1}")
+
+
+def signature_from_json(data: Mapping[str, Any]) -> Signature:
+    slots = tuple(Slot(s["name"], tuple(s["tokens"])) for s in data["slots"])
+    return Signature(data["name"], slots, data["doc"])

@@ -1,0 +1,70 @@
+"""The world interface: a batch of states that can be reset, observed and acted on.
+
+A world object is immutable and holds the declaration; the states of a batch live in a :class:`State` that the
+world makes and changes. Everything is a tensor on one device, so that a batch runs without Python per instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
+
+import torch
+
+from envs.spec import WorldSpec
+
+Layout = Mapping[str, Sequence[int]]
+"""How one instance begins: for each named part of the world (a row), the indices of the symbols laid into it."""
+
+S = TypeVar("S", bound="State")
+
+
+class State(Protocol):
+    """The states of a batch of B instances."""
+
+    @property
+    def batch(self) -> int: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def select(self: S, index_B: torch.Tensor) -> S:
+        """A new state that holds copies of the instances named by ``index_B`` (int64), in that order."""
+        ...
+
+
+class World(Protocol[S]):
+    """A kind of world, configured. Implementations are final classes; wrap instead of overriding."""
+
+    spec: WorldSpec
+
+    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> S:
+        """States in which the parts named in the layouts hold the given symbols, one instance a layout.
+
+        Raises ``ValueError`` that names the instance, the part and the symbol for a layout that does not fit.
+        """
+        ...
+
+    def observe(self, state: S) -> torch.Tensor:
+        """obs_BF, int64, each column within its field. Changes nothing."""
+        ...
+
+    def act(self, state: S, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+        """Perform primitive calls in place on the instances where ``active_B`` (bool) is true.
+
+        Rows where ``active_B`` is false are ignored and may hold anything. A call outside the primitive's
+        signature leaves its instance unchanged and is reported by :meth:`legal`, which the machine asks first.
+        """
+        ...
+
+    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
+        """bool B: true where the row is a call of a primitive with arguments that it can carry out."""
+        ...
+
+    def read(self, state: S) -> list[dict[str, list[int]]]:
+        """What a person finds in each instance: part name → symbols (indices), for results and drawings.
+
+        A pad gives each row's content without the blanks around it, and for each pointer ``P`` the part
+        ``"under(P)"`` (one symbol) and ``"at(P)"`` (its column, counted from the left edge of the input).
+        """
+        ...
