@@ -1,0 +1,36 @@
+"""The program language: text in, a checked program set and its teacher out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dsl.check import check
+from dsl.errors import LanguageError
+from dsl.files import load_modules, read_text
+from dsl.program import Program, ProgramSet
+from dsl.tasks import Problem, Task
+from dsl.teacher import Teacher, compile_teacher
+
+__all__ = ["LanguageError", "Problem", "Program", "ProgramSet", "Task", "Teacher", "compile_teacher", "load", "loads"]
+
+
+def load(path: Path | str) -> ProgramSet:
+    """The checked program set of a file and the files that it uses.
+
+    Raises:
+        LanguageError: for the first mistake in a text.
+        ValueError: for a file that cannot be read. (``LanguageError`` is one as well.)
+    """
+    path = Path(path)
+    return loads(read_text(path), path=str(path), folder=path.parent)
+
+
+def loads(text: str, *, path: str = "<text>", folder: Path | str | None = None) -> ProgramSet:
+    """The checked program set of a text; see :func:`load`.
+
+    Args:
+        text: a program text.
+        path: the name that errors give it; its stem qualifies the programs (``text.ADD`` by default).
+        folder: where ``use`` looks for files; without one, ``use`` is an error.
+    """
+    return check(load_modules(text, path, None if folder is None else Path(folder)), path)

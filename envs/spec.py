@@ -216,5 +216,6 @@ def check_signature(signature: Signature, *, tokens: int) -> None:
 
 
 def signature_from_json(data: Mapping[str, Any]) -> Signature:
+    """The inverse of ``dataclasses.asdict`` for a signature."""
     slots = tuple(Slot(s["name"], tuple(s["tokens"])) for s in data["slots"])
     return Signature(data["name"], slots, data["doc"])

@@ -1,0 +1,35 @@
+# make demo   the README's example, from training to a run on long inputs
+# make test   style, types and tests
+# make lint   style and types alone
+# make clean  remove what is built here, the virtual environment too
+
+PYTHON ?= python3
+PY := .venv/bin/python
+STAMP := .venv/.installed
+TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+
+# Two threads on small tensors are slower than one, and one thread gives the same numbers on every machine.
+export OMP_NUM_THREADS := 1
+
+.PHONY: demo test lint clean
+
+demo: $(STAMP)
+	$(PY) -m npi.cli.main demo
+
+test: lint
+	$(PY) -m pytest -q -n 2
+
+lint: $(STAMP)
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): constraints.txt pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install -q -c constraints.txt setuptools wheel
+	$(PY) -m pip install -q -c constraints.txt $(TORCH)
+	$(PY) -m pip install -q -c constraints.txt --no-build-isolation -e '.[dev]'
+	touch $@

@@ -1,0 +1,57 @@
+"""Random inputs of tasks. The generator is the only source of randomness, so one seed always gives one set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from dsl.inputs import NUMBER, SCALAR, Input
+from dsl.values import Value, number_from_digits, symbol_value
+
+
+def draw_values(
+    inputs: Sequence[Input], size: int, count: int, *, generator: torch.Generator, spread: bool
+) -> list[dict[str, Value]]:
+    """Inputs of ``count`` problems; see :meth:`dsl.tasks.Task.draw`."""
+    sized = [item for item in inputs if item.sized]
+    sizes = draw_sizes(len(sized), size, count, generator=generator, spread=spread)
+    columns: dict[str, list[Value]] = {}
+    for item in inputs:
+        if item.kind == SCALAR:
+            chosen = torch.randint(len(item.symbols), (count,), generator=generator).tolist()
+            columns[item.name] = [symbol_value(item.symbols[index]) for index in chosen]
+        else:
+            lengths = sizes[sized.index(item)]
+            columns[item.name] = draw_sized(item, lengths, generator=generator)
+    return [{name: column[i] for name, column in columns.items()} for i in range(count)]
+
+
+def draw_sizes(inputs: int, size: int, count: int, *, generator: torch.Generator, spread: bool) -> list[list[int]]:
+    """For each input the size that it has in each problem."""
+    if not spread or inputs < 2:
+        return [[size] * count for _ in range(inputs)]
+    exact = torch.randint(inputs, (count,), generator=generator)
+    smaller = torch.randint(1, size + 1, (inputs, count), generator=generator)
+    keep = torch.randint(2, (inputs, count), generator=generator).bool()
+    keep |= torch.arange(inputs)[:, None] == exact
+    return torch.where(keep, size, smaller).tolist()
+
+
+def draw_sized(item: Input, lengths: Sequence[int], *, generator: torch.Generator) -> list[Value]:
+    """Numbers without leading zeros (one digit may be 0), or lists, of the given lengths."""
+    choices = item.base if item.kind == NUMBER else len(item.symbols)
+    flat = torch.randint(choices, (sum(lengths),), generator=generator).tolist()
+    leads = torch.randint(1, item.base, (len(lengths),), generator=generator).tolist() if item.kind == NUMBER else []
+    found: list[Value] = []
+    start = 0
+    for number, length in enumerate(lengths):
+        drawn = flat[start : start + length]
+        start += length
+        if item.kind == NUMBER:
+            if length > 1:
+                drawn[0] = leads[number]
+            found.append(number_from_digits(drawn, item.base))
+        else:
+            found.append(tuple(symbol_value(item.symbols[index]) for index in drawn))
+    return found

@@ -1,0 +1,230 @@
+"""Expressions of tasks, worked out in plain Python: what to lay out, and what the result must be.
+
+Nothing here knows how a program runs: an expectation is computed apart from the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import gcd
+from typing import Any
+
+from dsl import syntax as s
+from dsl.values import Value, digits_of, number_from_digits, symbol_value
+from dsl.worlds import RowFace
+from envs.spec import BLANK
+
+Reading = Mapping[str, Sequence[int]]
+"""What a world's ``read`` gives for one instance: part → indices of symbols, or a column."""
+
+
+class NoValue(Exception):
+    """An expression without a value, such as the number in an empty row; a result that has one is wrong."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What names in a task's expressions stand for.
+
+    Attributes:
+        inputs: name → value.
+        rows: the world's rows, and ``pointers`` → the row of each.
+        reading: what the world shows at the end; None before a run.
+    """
+
+    inputs: Mapping[str, Value]
+    rows: Mapping[str, RowFace]
+    pointers: Mapping[str, str]
+    reading: Reading | None = None
+
+    def part(self, name: str) -> Sequence[int]:
+        if self.reading is None or name not in self.reading:
+            raise NoValue(f"{name} is known only after a run")
+        return self.reading[name]
+
+    def row(self, name: str) -> tuple[Value, ...]:
+        """A row's content as values, blanks inside it as ``"blank"``."""
+        values = self.rows[name].values
+        return tuple(symbol_value(values[index]) for index in self.part(name))
+
+
+def evaluate(node: s.Expression, facts: Facts) -> Value:
+    """The value of an expression; raises :class:`NoValue` where there is none."""
+    if isinstance(node, s.Name):
+        return facts.inputs[node.text] if node.text in facts.inputs else facts.row(node.text)
+    if isinstance(node, s.Number):
+        return node.value
+    if isinstance(node, s.Text):
+        return symbol_value(node.value)
+    if isinstance(node, s.Blank):
+        return BLANK
+    if isinstance(node, s.Items):
+        return tuple(evaluate(item, facts) for item in node.items)
+    if isinstance(node, s.Apply):
+        return apply(node, facts)
+    if isinstance(node, s.Choice):
+        return evaluate(node.value if evaluate(node.condition, facts) else node.other, facts)
+    if isinstance(node, s.Unary):
+        if node.operator == "not":
+            return not evaluate(node.operand, facts)
+        return -whole(evaluate(node.operand, facts))
+    return binary(node, facts)
+
+
+def binary(node: s.Binary, facts: Facts) -> Value:
+    left = evaluate(node.left, facts)
+    if node.operator == "and":
+        return bool(left) and bool(evaluate(node.right, facts))
+    if node.operator == "or":
+        return bool(left) or bool(evaluate(node.right, facts))
+    right = evaluate(node.right, facts)
+    if node.operator in ("==", "!="):
+        return (left == right) == (node.operator == "==")
+    if node.operator in ORDER:
+        return ORDER[node.operator](left, right)
+    one, two = whole(left), whole(right)
+    if node.operator in ("div", "mod") and two == 0:
+        raise NoValue(f"{one} {node.operator} 0")
+    return ARITHMETIC[node.operator](one, two)
+
+
+def ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Value, Value], bool]:
+    """A comparison of two numbers, two words or two lists."""
+
+    def compared(left: Value, right: Value) -> bool:
+        try:
+            return compare(left, right)
+        except TypeError:
+            raise NoValue(f"{left!r} and {right!r} have no order") from None
+
+    return compared
+
+
+ORDER: Mapping[str, Callable[[Value, Value], bool]] = {
+    "<": ordered(lambda a, b: a < b),
+    "<=": ordered(lambda a, b: a <= b),
+    ">": ordered(lambda a, b: a > b),
+    ">=": ordered(lambda a, b: a >= b),
+}
+
+ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "div": lambda a, b: a // b,
+    "mod": lambda a, b: a % b,
+}
+
+
+def whole(value: Value) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise NoValue(f"{value!r} is not a number")
+    return value
+
+
+def many(value: Value) -> tuple[Value, ...]:
+    if not isinstance(value, tuple):
+        raise NoValue(f"{value!r} is not a list")
+    return value
+
+
+def apply(node: s.Apply, facts: Facts) -> Value:
+    """A function on a row or pointer (by name), or on values."""
+    first = node.arguments[0]
+    if node.name in ("number", "under", "at"):
+        assert isinstance(first, s.Name), "checked when the task was"
+        if node.name == "at":
+            return facts.part(f"at({first.text})")[0]
+        if node.name == "under":
+            values = facts.rows[facts.pointers[first.text]].values
+            return symbol_value(values[facts.part(f"under({first.text})")[0]])
+        base = whole(evaluate(node.arguments[1], facts)) if len(node.arguments) > 1 else 10
+        return row_number(facts.row(first.text), base)
+    return FUNCTIONS[node.name].work(tuple(evaluate(argument, facts) for argument in node.arguments))
+
+
+def row_number(row: tuple[Value, ...], base: int) -> int:
+    """The number that a row writes; an empty row, a gap or a symbol that is no digit has none."""
+    digits = [whole(value) for value in row]
+    if not digits or base < 2 or not all(0 <= digit < base for digit in digits):
+        raise NoValue(f"{row!r} is not a number in base {base}")
+    return number_from_digits(digits, base)
+
+
+def _extreme(choose: Callable[[Any], Any]) -> Callable[[tuple[Value, ...]], Value]:
+    def work(values: tuple[Value, ...]) -> Value:
+        items = many(values[0]) if len(values) == 1 else values
+        if not items:
+            raise NoValue("an empty list has no largest or smallest item")
+        return _comparable(choose, items)
+
+    return work
+
+
+def _comparable(work: Callable[[Any], Any], items: tuple[Value, ...]) -> Any:
+    try:
+        return work(items)
+    except TypeError:
+        raise NoValue(f"{items!r} have no order") from None
+
+
+def _digits(values: tuple[Value, ...]) -> Value:
+    number, base = whole(values[0]), whole(values[1]) if len(values) > 1 else 10
+    if number < 0 or base < 2:
+        raise NoValue(f"{number} has no digits in base {base}")
+    return tuple(digits_of(number, base))
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the task language: how many arguments, what kind each is, what comes out, and its work.
+
+    Kinds are "number", "list", "truth" and "any"; the last one in ``takes`` serves all further arguments.
+    """
+
+    least: int
+    most: int
+    takes: tuple[str, ...]
+    gives: str
+    work: Callable[[tuple[Value, ...]], Value]
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "digits": Function(1, 2, ("number",), "list", _digits),
+    "sorted": Function(1, 1, ("list",), "list", lambda v: _comparable(lambda i: tuple(sorted(i)), many(v[0]))),
+    "reversed": Function(1, 1, ("list",), "list", lambda v: many(v[0])[::-1]),
+    "max": Function(1, 99, ("any",), "any", _extreme(max)),
+    "min": Function(1, 99, ("any",), "any", _extreme(min)),
+    "sum": Function(1, 1, ("list",), "number", lambda v: sum(map(whole, many(v[0])))),
+    "len": Function(1, 1, ("list",), "number", lambda v: len(many(v[0]))),
+    "abs": Function(1, 1, ("number",), "number", lambda v: abs(whole(v[0]))),
+    "count": Function(2, 2, ("list", "any"), "number", lambda v: many(v[0]).count(v[1])),
+    "gcd": Function(2, 2, ("number",), "number", lambda v: gcd(whole(v[0]), whole(v[1]))),
+}
+"""Pure functions on values; ``number``, ``under`` and ``at`` read the world (see :func:`apply`)."""
+
+ON_WORLD: Mapping[str, str] = {"number": "number", "under": "any", "at": "number"}
+"""Functions that take a row or pointer by name, and the kind that comes out."""
+
+
+def reads_world(node: s.Expression, rows: Mapping[str, RowFace], inputs: Mapping[str, Any]) -> bool:
+    """Whether an expression looks at the result of a run."""
+    if isinstance(node, s.Name):
+        return node.text not in inputs and node.text in rows
+    if isinstance(node, s.Apply) and node.name in ON_WORLD:
+        return True
+    return any(reads_world(part, rows, inputs) for part in parts(node))
+
+
+def parts(node: s.Expression) -> tuple[s.Expression, ...]:
+    """The expressions inside one."""
+    if isinstance(node, s.Apply):
+        return node.arguments
+    if isinstance(node, s.Items):
+        return node.items
+    if isinstance(node, s.Unary):
+        return (node.operand,)
+    if isinstance(node, s.Binary):
+        return (node.left, node.right)
+    return (node.value, node.condition, node.other) if isinstance(node, s.Choice) else ()

@@ -1,0 +1,119 @@
+"""What the parser says for common mistakes: a table *message and mend ← wrong examples*, served to Lark and tests."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Hint(NamedTuple):
+    message: str
+    mend: str
+
+
+TERMINALS = {
+    "_NL": "the end of the line",
+    "_INDENT": "a block, indented deeper",
+    "_DEDENT": "the end of the block",
+    "$END": "the end of the file",
+    "NAME": "a name",
+    "INT": "a number",
+    "FLOAT": "a number with a point",
+    "STRING": "a quoted text",
+    "COMPARE": "== != < <= > >=",
+    "PLUS": "+",
+    "MINUS": "-",
+    "TIMES": "*",
+    "LPAR": "(",
+    "RPAR": ")",
+    "LSQB": "[",
+    "RSQB": "]",
+    "COLON": ":",
+    "COMMA": ",",
+    "EQUAL": "=",
+    "DOT": ".",
+    "__ANON_0": "..",
+}
+"""The grammar's terminals, in words."""
+
+KEYWORDS = {
+    word.upper(): word
+    for word in (
+        "use world is row of or pointer counter on at program over steps core maximise minimise imitate if elif else "
+        "while for in pass return task where number base list run expect train test digits items and not div mod blank"
+    ).split()
+}
+"""Terminals that are words."""
+
+RESERVED = frozenset("if elif else while for in pass return blank and or not div mod of is use".split())
+"""Words that nothing can be named."""
+
+_COLON = Hint("the line that opens a block does not end in a colon", "put a : at its end")
+_BLOCK = Hint("an empty block", "indent at least one statement under the line before; pass does nothing")
+_EQUAL = Hint("= lays a row out in a task; it does not compare", "use == to compare")
+_CHAIN = Hint("comparisons cannot be chained", "join two of them: a < b and b < c")
+
+EXAMPLES: dict[Hint, list[str]] = {
+    _COLON: [
+        "program A\n    pass\n",
+        'program A "doc"\n    pass\n',
+        "program A(p: digit)\n    pass\n",
+        "program A:\n    while B\n        C\n",
+        "program A:\n    while B == C\n        C\n",
+        "program A:\n    while B(C)\n        C\n",
+        "program A:\n    if 1\n        C\n",
+        "program A:\n    if 1:\n        C\n    elif D\n        C\n",
+        "program A:\n    if 1:\n        C\n    else\n        C\n",
+        "program A:\n    for p in B, C\n        C\n",
+        "task t(a: number)\n    run A\n",
+    ],
+    _BLOCK: [
+        "program A:\nprogram B:\n    pass\n",
+        "program A:\n    while B:\n    C\n",
+        "program A:\n    if B:\n    C\n",
+        "world w is scratchpad:\nprogram A:\n    pass\n",
+        "task t:\nprogram A:\n    pass\n",
+    ],
+    _EQUAL: [
+        "program A:\n    if B = 1:\n        C\n",
+        "program A:\n    while B(C) = 1:\n        C\n",
+        "program A:\n    while 1 = 1:\n        C\n",
+        "task t:\n    run A\n    expect B = 1\n",
+    ],
+    _CHAIN: [
+        "program A:\n    if 1 < 2 < 3:\n        C\n",
+        "program A:\n    if B < C == D:\n        C\n",
+        "task t:\n    expect 1 == 1 == 1\n",
+    ],
+    Hint("a program's body is not inside a program", "indent it under program NAME:"): ["ACT(P, LEFT)\n", "A\n"],
+    Hint("text after the call", "one call a line; arguments stand in brackets: NAME(a, b)"): [
+        "program A:\n    B C\n",
+        "program A:\n    B(1) C\n",
+    ],
+    Hint("a value is set, which a program cannot do", "write a cell instead: ACT(POINTER, WRITE, value)"): [
+        "program A:\n    B = 1\n",
+    ],
+    Hint("a program begins with its name", "write: program NAME:"): [
+        "program:\n    pass\n",
+        'program "doc":\n    pass\n',
+    ],
+    Hint("a world needs its kind", "write: world NAME is scratchpad:"): [
+        "world w:\n    row A of digit\n",
+        "world w scratchpad:\n    row A of digit\n",
+    ],
+    Hint("a row needs the symbols that it holds", 'write: row NAME of digit, or of 0..9, or of "a" or "b"'): [
+        "world w is scratchpad:\n    row A\n",
+        "world w is scratchpad:\n    row A, B\n",
+    ],
+    Hint("an input of a task needs its kind", "write: a: number, items: list of 0..9, or k: 0..9"): [
+        "task t(a):\n    run A\n",
+        "task t(a, b):\n    run A\n",
+    ],
+    Hint("a parameter needs its domain", "write: p: pointer, v: digit, d: direction, or p: P1 or P2"): [
+        "program A(p):\n    pass\n",
+        "program A(p, q):\n    pass\n",
+    ],
+    Hint("a program with a learning signal has no body", "keep the signal, or the body"): [
+        "program A:\n    maximise reward\n    B\n",
+        'program A:\n    imitate demonstration\n    core "x"\n    B\n',
+    ],
+}

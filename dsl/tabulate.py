@@ -1,0 +1,280 @@
+"""Control-flow graph → decision tables: for each node, every combination of what it reads gives a call and a next node.
+
+A program of the language is a finite Mealy machine over (node, arguments, observation): bodies read nothing else. A
+table's node is the place after a call (or the entry, node 0), and what follows up to the next call is one look-up,
+unless it reads so much that it is cut into several.
+
+Shape legend: ``M`` combinations of a node's reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from dsl.code import Code, Invoke, Leave, Read, SymbolOf, reads
+from dsl.errors import LanguageError
+from dsl.grid import Array, Grid, Uncomputable, ordered, read_size
+from dsl.lower import Act, Branch, Graph, GraphNode, Switch
+from dsl.scope import Scope
+from dsl.worlds import describe_symbols
+from envs.spec import NONE, RETURN
+from envs.world import World
+
+GO_ON = -2
+"""The callee of a combination that is not decided yet: look up the next node's table."""
+
+MERGED = 2**16
+"""A chain of branches becomes one table up to this many combinations."""
+
+LARGEST = 2**22
+"""A single condition or argument may not read more combinations than this."""
+
+
+@dataclass(frozen=True)
+class NodeTable:
+    """One node's decisions.
+
+    Attributes:
+        reads, strides: combination = sum of (value index of a read) × (its stride).
+        call_M4: callee, :data:`RETURN` or :data:`GO_ON`, and three tokens.
+        next_M: the local number of the node that decides next.
+    """
+
+    reads: tuple[Read, ...]
+    strides: tuple[int, ...]
+    call_M4: Array
+    next_M: Array
+
+
+@dataclass(frozen=True)
+class DecisionTable:
+    """A program as tables; ``nodes[0]`` is the entry. ``hops`` look-ups decide in the worst case."""
+
+    nodes: tuple[NodeTable, ...]
+    hops: int
+
+
+class _Tabulator:
+    def __init__(self, graph: Graph, scope: Scope) -> None:
+        self.graph, self.scope = graph, scope
+        self.local: dict[int, int] = {}
+        self.queue: list[int] = []
+        self.calls: dict[tuple[int, ...], tuple[Invoke, Grid, int]] = {}
+
+    def number(self, node: int) -> int:
+        """The local number of a graph node that begins a table."""
+        if node not in self.local:
+            self.local[node] = len(self.local)
+            self.queue.append(node)
+        return self.local[node]
+
+    def run(self) -> DecisionTable:
+        self.number(self.graph.entry)
+        tables: list[NodeTable] = []
+        while len(tables) < len(self.queue):
+            tables.append(self.table(self.queue[len(tables)]))
+        return DecisionTable(tuple(tables), self.hops(tables))
+
+    def chain(self, start: int) -> tuple[set[int], set[Read]]:
+        """The nodes between ``start`` and the next calls, and all that they read."""
+        seen: set[int] = set()
+        found: set[Read] = set()
+        waiting = [start]
+        while waiting:
+            index = waiting.pop()
+            if index in seen:
+                continue
+            seen.add(index)
+            node = self.graph.nodes[index]
+            found |= node_reads(node)
+            waiting += successors(node)
+        return seen, found
+
+    def table(self, start: int) -> NodeTable:
+        _, found = self.chain(start)
+        grid = Grid(self.scope, ordered(found))
+        merged = grid.size <= MERGED
+        if not merged:
+            grid = Grid(self.scope, ordered(node_reads(self.graph.nodes[start])))
+            self.check_size(grid, self.graph.nodes[start])
+        call_M4 = np.zeros((grid.size, 4), dtype=np.int64)
+        next_M = np.zeros(grid.size, dtype=np.int64)
+        waiting: list[tuple[int, Array, tuple[int, ...]]] = [(start, np.arange(grid.size), ())]
+        while waiting:
+            index, chosen, path = waiting.pop()
+            if index in path:
+                raise self.silent_loop(index, grid, int(chosen[0]))
+            if not merged and index != start:
+                call_M4[chosen, 0] = GO_ON
+                next_M[chosen] = self.number(index)
+                continue
+            node = self.graph.nodes[index]
+            if isinstance(node, Leave):
+                call_M4[chosen, 0] = RETURN
+            elif isinstance(node, Act):
+                call_M4[chosen] = self.call(node.call, grid, chosen)
+                next_M[chosen] = self.number(node.then)
+            else:
+                parts = self.split(node, grid, chosen)
+                waiting += [(target, part, (*path, index)) for target, part in parts if part.size]
+        return NodeTable(grid.reads, grid.strides, call_M4, next_M)
+
+    def split(self, node: Branch | Switch, grid: Grid, chosen: Array) -> list[tuple[int, Array]]:
+        """The combinations that go to each target."""
+        if isinstance(node, Branch):
+            holds = self.evaluate(node.condition, grid, chosen, node) != 0
+            return [(node.yes, chosen[holds]), (node.no, chosen[~holds])]
+        found = []
+        for tokens, target in zip(node.tokens, node.targets, strict=True):
+            fits = np.ones(chosen.shape, dtype=bool)
+            for slot, token in zip(node.slots, tokens, strict=True):
+                position = self.scope.slots[slot].tokens.index(token)
+                fits &= grid.values(Read("slot", slot), chosen) == position
+            found.append((target, chosen[fits]))
+        return found
+
+    def evaluate(self, code: Code, grid: Grid, chosen: Array, place: Branch | Invoke) -> Array:
+        try:
+            return grid.evaluate(code, chosen)
+        except Uncomputable as error:
+            line, column = error.operation.line or place.line, error.operation.column or place.column
+            when = f" when {grid.describe(error.combination)}" if grid.reads else ""
+            raise LanguageError(self.scope.source, line, column, f"{error.message}{when}", error.mend) from None
+
+    def call(self, call: Invoke, grid: Grid, chosen: Array) -> Array:
+        """The call in each combination, checked against the callee's signature."""
+        call_C4 = np.full((chosen.size, 4), call.callee, dtype=np.int64)
+        slots = self.scope.callables[call.callee].slots
+        for i, code in enumerate(call.arguments):
+            call_C4[:, i + 1] = self.evaluate(code, grid, chosen, call)
+            allowed = np.array(slots[i].tokens if i < len(slots) else (0,))
+            wrong = np.flatnonzero(~np.isin(call_C4[:, i + 1], allowed))
+            if wrong.size:
+                raise self.outside(call, i, grid, int(chosen[wrong[0]]))
+        if call.callee < len(self.scope.face.spec.primitives):
+            unique, first = np.unique(call_C4, axis=0, return_index=True)
+            for row, position in zip(unique, first, strict=True):
+                self.calls.setdefault(tuple(map(int, row)), (call, grid, int(chosen[position])))
+        return call_C4
+
+    def outside(self, call: Invoke, argument: int, grid: Grid, combination: int) -> LanguageError:
+        """An argument that becomes something which its slot does not allow."""
+        signature = self.scope.callables[call.callee]
+        slot, names = signature.slots[argument], self.scope.face.spec.tokens
+        seen = self.shown(call.arguments[argument], grid, combination)
+        when = f" when {grid.describe(combination)}" if grid.reads else ""
+        message = f"argument {slot.name} of {signature.name} becomes {seen}{when}"
+        allowed = describe_symbols(tuple(names[token] for token in slot.tokens if names[token] != NONE))
+        mend = f"it can be {allowed}; keep a number inside with mod, or ask with if first"
+        return LanguageError(self.scope.source, call.line, call.column, message, mend)
+
+    def shown(self, code: Code, grid: Grid, combination: int) -> str:
+        """An argument in one combination, for people."""
+        chosen = np.array([combination])
+        if isinstance(code, SymbolOf):
+            return str(grid.evaluate(code.number, chosen)[0])
+        return list(self.scope.ids)[int(grid.evaluate(code, chosen)[0])]
+
+    def silent_loop(self, index: int, grid: Grid, combination: int) -> LanguageError:
+        node = self.graph.nodes[index]
+        assert isinstance(node, Branch), "only branches can repeat without a call"
+        when = f" when {grid.describe(combination)}" if grid.reads else ""
+        message = f"this loop calls nothing and never ends{when}"
+        mend = "make sure that each round calls something, or returns"
+        return LanguageError(self.scope.source, node.line, node.column, message, mend)
+
+    def check_size(self, grid: Grid, node: GraphNode) -> None:
+        if grid.size > LARGEST:
+            assert isinstance(node, Branch | Act), "returns read nothing"
+            place = node if isinstance(node, Branch) else node.call
+            sizes = " × ".join(str(read_size(read, self.scope)) for read in grid.reads)
+            message = f"this reads {sizes} combinations of cells at once, more than {LARGEST}"
+            raise LanguageError(self.scope.source, place.line, place.column, message, "split it with if, cell by cell")
+
+    def hops(self, tables: list[NodeTable]) -> int:
+        """The longest way through undecided combinations; a way that never ends is a silent loop."""
+        onward = [np.unique(t.next_M[t.call_M4[:, 0] == GO_ON]).tolist() for t in tables]
+        depth: dict[int, int] = {}
+        for start in range(len(tables)):
+            stack = [start]
+            while stack:
+                top = stack[-1]
+                open_ones = [n for n in onward[top] if n not in depth]
+                if any(n in stack for n in open_ones):
+                    raise self.silent_loop(self.queue[top], Grid(self.scope, ()), 0)
+                if open_ones:
+                    stack.append(open_ones[0])
+                else:
+                    depth[stack.pop()] = 1 + max((depth[n] for n in onward[top]), default=0)
+        return max(depth.values())
+
+
+def node_reads(node: GraphNode) -> frozenset[Read]:
+    if isinstance(node, Branch):
+        return reads(node.condition)
+    if isinstance(node, Act):
+        return frozenset[Read]().union(*map(reads, node.call.arguments))
+    if isinstance(node, Switch):
+        return frozenset(Read("slot", slot) for slot in node.slots)
+    return frozenset()
+
+
+def successors(node: GraphNode) -> tuple[int, ...]:
+    """Where control can go from a node without a call."""
+    if isinstance(node, Branch):
+        return (node.yes, node.no)
+    return node.targets if isinstance(node, Switch) else ()
+
+
+def tabulate(graph: Graph, scope: Scope, world: World[Any]) -> DecisionTable:
+    """The decision tables of a body.
+
+    Raises:
+        LanguageError: for a call that can leave its callee's signature or that the world cannot carry out, a division
+            by zero, a loop that can go round without a call; each with an observation for which it happens.
+    """
+    tabulator = _Tabulator(graph, scope)
+    table = tabulator.run()
+    check_legal(tabulator.calls, scope, world)
+    return table
+
+
+def check_legal(
+    calls: dict[tuple[int, ...], tuple[Invoke, Grid, int]],
+    scope: Scope,
+    world: World[Any],
+) -> None:
+    """Ask the world about every primitive call that the tables hold."""
+    if not calls:
+        return
+    legal = world.legal(torch.tensor(list(calls), dtype=torch.int64))
+    for row, fine in zip(calls, legal.tolist(), strict=True):
+        if fine:
+            continue
+        call, grid, combination = calls[row]
+        words = [scope.face.spec.tokens[token] for token in row[1:]]
+        while words and words[-1] == NONE:
+            words.pop()
+        text = f"{scope.callables[row[0]].name}({', '.join(words)})"
+        when = f" when {grid.describe(combination)}" if grid.reads else ""
+        message = f"world {scope.face.spec.name} cannot carry out {text}{when}"
+        raise LanguageError(scope.source, call.line, call.column, message, mend_for(row, scope))
+
+
+def mend_for(row: tuple[int, ...], scope: Scope) -> str:
+    """What a refused call of a pad should look like."""
+    names = scope.face.spec.tokens
+    pointer, action = names[row[1]], names[row[2]]
+    face_row = scope.face.rows.get(scope.face.pointers.get(pointer, ""))
+    if face_row is None:
+        return f"look up what {scope.callables[row[0]].name} takes: {scope.callables[row[0]].doc}"
+    if action == "WRITE":
+        return f"write {face_row.describe()}, which is what row {face_row.name} holds; keep a number inside with mod"
+    if action == "SWAP":
+        others = [p for p, r in scope.face.pointers.items() if r == face_row.name and p != pointer]
+        return f"swap with a pointer on the same row: {', '.join(others) or 'declare one'}"
+    return f"write ACT({pointer}, {action}), without a third argument"

@@ -1,0 +1,238 @@
+"""Task trees → checked tasks: rows, inputs, programs and functions exist, and kinds of values fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dsl import syntax as s
+from dsl.bodies import check_arity
+from dsl.errors import suggest
+from dsl.expect import FUNCTIONS, ON_WORLD
+from dsl.inputs import LIST, NUMBER, SCALAR, Input
+from dsl.scope import Scope, check_name
+from dsl.tasks import Laid, Task
+from dsl.worlds import domain_symbols, number_of
+from envs.spec import BLANK
+
+if TYPE_CHECKING:
+    from dsl.program import Program
+
+Kinds = Mapping[str, str]
+"""Input → "number", "list" or "any"."""
+
+
+def check_task(task: s.Task, scope: Scope, programs: Sequence[Program]) -> Task:
+    """The checked task; raises :class:`LanguageError` for the first mistake."""
+    check_name(task.name, task, "task", scope.source)
+    inputs = tuple(check_input(item, task, scope) for item in task.inputs)
+    kinds = {item.name: input_kind(item) for item in inputs}
+    if task.where is not None:
+        want(task.where, "truth", kinds, scope, after=False)
+    laid = tuple(check_layout(item, task, kinds, scope) for item in task.items if isinstance(item, s.Layout))
+    expectations = tuple(item.condition for item in task.items if isinstance(item, s.Expect))
+    if not expectations:
+        raise scope.error(task, f"task {task.name} expects nothing", "add a line: expect number(OUT) == a + b")
+    for condition in expectations:
+        want(condition, "truth", kinds, scope, after=True)
+    run = check_run(task, kinds, scope)
+    program = next(p for p in programs if p.id == scope.callee(run))
+    return Task(
+        name=task.name,
+        inputs=inputs,
+        where=task.where,
+        laid=laid,
+        program=program.id,
+        arguments=run.arguments,
+        slots=program.signature.slots,
+        expectations=expectations,
+        train_sizes=check_sizes("train", task, inputs, scope),
+        test_sizes=check_sizes("test", task, inputs, scope),
+        rows=scope.face.rows,
+        pointers=scope.face.pointers,
+        tokens=scope.face.spec.tokens,
+    )
+
+
+def check_input(item: s.Input, task: s.Task, scope: Scope) -> Input:
+    check_name(item.name, item, "input", scope.source)
+    if sum(other.name == item.name for other in task.inputs) > 1:
+        raise scope.error(item, f"input {item.name} is declared twice", "rename one of them")
+    if item.name in scope.face.rows or item.name in scope.face.pointers:
+        raise scope.error(item, f"{item.name} is the name of a row or pointer, and of an input", "rename the input")
+    if isinstance(item.kind, s.NumberKind):
+        if not 2 <= item.kind.base <= 36:
+            raise scope.error(item.kind, f"base {item.kind.base} is not between 2 and 36", "write for example base 2")
+        return Input(item.name, NUMBER, (), item.kind.base)
+    domain = item.kind.domain if isinstance(item.kind, s.ListKind) else item.kind
+    symbols = tuple(symbol for symbol in domain_symbols(domain, scope.source) if symbol != BLANK)
+    return Input(item.name, LIST if isinstance(item.kind, s.ListKind) else SCALAR, symbols, 10)
+
+
+def input_kind(item: Input) -> str:
+    if item.kind == SCALAR:
+        return "any" if any(number_of(symbol) is None for symbol in item.symbols) else "number"
+    return item.kind
+
+
+def check_layout(item: s.Layout, task: s.Task, kinds: Kinds, scope: Scope) -> Laid:
+    """A row that exists and is laid out once; a number's digits end in the last column."""
+    rows = scope.face.rows
+    if item.row not in rows:
+        raise scope.error(item, f"there is no row {item.row} in world {scope.face.spec.name}", suggest(item.row, rows))
+    if sum(isinstance(other, s.Layout) and other.row == item.row for other in task.items) > 1:
+        raise scope.error(item, f"row {item.row} is laid out twice", "keep one of the lines")
+    kind = kind_of(item.value, kinds, scope, after=False)
+    if kind == "number" and not isinstance(item.value, s.Number):
+        raise scope.error(item.value, "a number is not a row's content", f"write {item.row} = digits(…)")
+    if kind == "truth":
+        raise scope.error(item.value, "a truth value is not a row's content", "lay out a list or digits(…)")
+    aligned = isinstance(item.value, s.Apply) and item.value.name == "digits"
+    return Laid(item.row, item.value, aligned)
+
+
+def check_run(task: s.Task, kinds: Kinds, scope: Scope) -> s.Run:
+    runs = [item for item in task.items if isinstance(item, s.Run)]
+    if len(runs) != 1:
+        message = f"task {task.name} runs {len(runs)} programs; it must run one"
+        mend = "call both from one program" if runs else "add a line: run PROGRAM"
+        raise scope.error(runs[1] if runs else task, message, mend)
+    run = runs[0]
+    if scope.callee(run) < len(scope.face.spec.primitives):
+        raise scope.error(run, f"{run.name} is a primitive", "run a program; a program may call it")
+    slots = scope.callables[scope.callee(run)].slots
+    check_arity(s.Call(run.name, run.arguments, line=run.line, column=run.column), slots, scope)
+    for node, slot in zip(run.arguments, slots, strict=True):
+        if isinstance(node, s.Name) and node.text not in kinds:
+            token = scope.face.tokens.get(node.text)
+            if token is None or token not in slot.tokens:
+                allowed = [scope.face.spec.tokens[t] for t in slot.tokens]
+                message = f"argument {slot.name} of {run.name} cannot be {node.text}"
+                raise scope.error(node, message, suggest(node.text, [*allowed, *kinds]))
+        else:
+            kind_of(node, kinds, scope, after=False)
+    return run
+
+
+def check_sizes(purpose: str, task: s.Task, inputs: tuple[Input, ...], scope: Scope) -> tuple[int, ...]:
+    """The sizes of a ``train`` or ``test`` line, ascending in the order written; () where there is none."""
+    lines = [item for item in task.items if isinstance(item, s.Sizes) and item.purpose == purpose]
+    sized = {item.name: item for item in inputs if item.sized}
+    if len(lines) > 1:
+        raise scope.error(lines[1], f"a second {purpose} line", "join them: 1..20, 100")
+    if not lines:
+        return () if sized else (1,)
+    line = lines[0]
+    for name in line.inputs:
+        if name not in sized:
+            known = any(item.name == name for item in inputs)
+            message = f"{name} has no size" if known else f"task {task.name} has no input {name}"
+            raise scope.error(line, message, "leave it out" if known else suggest(name, sized))
+        if line.unit == "digits" and sized[name].kind == LIST:
+            raise scope.error(line, f"{name} is a list, and lists are counted in items", "write items, or no unit")
+    missing = [name for name in sized if name not in line.inputs]
+    if missing:
+        raise scope.error(line, f"the sizes of {missing[0]} are not said", f"write {purpose} {', '.join(sized)} of …")
+    for first, last in line.ranges:
+        if first < 1 or last < first:
+            raise scope.error(line, f"the sizes {first}..{last} are none", "sizes begin at 1 and ascend")
+    return tuple(dict.fromkeys(n for first, last in line.ranges for n in range(first, last + 1)))
+
+
+def want(node: s.Expression, kind: str, kinds: Kinds, scope: Scope, *, after: bool) -> None:
+    """Refuse an expression of another kind."""
+    found = kind_of(node, kinds, scope, after=after)
+    if found not in (kind, "any") or (kind == "truth" and found == "any"):
+        names = {"truth": "a condition", "number": "a number", "list": "a list", "any": "a symbol"}
+        mend = "compare it, for example with ==" if kind == "truth" else f"put {names[kind]} here"
+        raise scope.error(node, f"{names[found]} stands where {names[kind]} is needed", mend)
+
+
+def kind_of(node: s.Expression, kinds: Kinds, scope: Scope, *, after: bool) -> str:
+    """The kind of an expression, its parts checked; ``after`` a run it may read the world."""
+    if isinstance(node, s.Name):
+        return name_kind(node, kinds, scope, after=after)
+    if isinstance(node, s.Number):
+        return "number"
+    if isinstance(node, s.Text):
+        return "any" if number_of(node.value) is None else "number"
+    if isinstance(node, s.Blank):
+        return "any"
+    if isinstance(node, s.Items):
+        for item in node.items:
+            kind_of(item, kinds, scope, after=after)
+        return "list"
+    if isinstance(node, s.Apply):
+        return apply_kind(node, kinds, scope, after=after)
+    if isinstance(node, s.Choice):
+        want(node.condition, "truth", kinds, scope, after=after)
+        one, two = (kind_of(part, kinds, scope, after=after) for part in (node.value, node.other))
+        return one if one == two else "any"
+    operands = (node.operand,) if isinstance(node, s.Unary) else (node.left, node.right)
+    if node.operator in ("and", "or", "not"):
+        for operand in operands:
+            want(operand, "truth", kinds, scope, after=after)
+        return "truth"
+    if node.operator in ("==", "!=", "<", "<=", ">", ">="):
+        one, two = (kind_of(operand, kinds, scope, after=after) for operand in operands)
+        if "any" not in (one, two) and one != two:
+            raise scope.error(node, f"a {one} is compared with a {two}", "compare two of a kind")
+        return "truth"
+    for operand in operands:
+        want(operand, "number", kinds, scope, after=after)
+    return "number"
+
+
+def name_kind(node: s.Name, kinds: Kinds, scope: Scope, *, after: bool) -> str:
+    if node.text in kinds:
+        return kinds[node.text]
+    if node.text in scope.face.rows:
+        if after:
+            return "list"
+        message = f"row {node.text} is known only after the run"
+        raise scope.error(node, message, f"use the inputs: {', '.join(kinds) or 'there are none'}")
+    if node.text in scope.face.pointers:
+        raise scope.error(node, f"{node.text} is a pointer", f"write under({node.text}) or at({node.text})")
+    raise scope.error(node, f"there is no input or row {node.text}", suggest(node.text, [*kinds, *scope.face.rows]))
+
+
+def apply_kind(node: s.Apply, kinds: Kinds, scope: Scope, *, after: bool) -> str:
+    if node.name in ON_WORLD:
+        return world_kind(node, kinds, scope, after=after)
+    function = FUNCTIONS.get(node.name)
+    if function is None:
+        mend = suggest(node.name, [*FUNCTIONS, *ON_WORLD])
+        raise scope.error(node, f"there is no function {node.name}", mend)
+    if not function.least <= len(node.arguments) <= function.most:
+        takes = str(function.least) if function.least == function.most else f"{function.least} or {function.most}"
+        if function.most > 9:
+            takes = f"at least {function.least}"
+        message = f"{node.name} takes {takes} arguments and is given {len(node.arguments)}"
+        raise scope.error(node, message, "write as many")
+    for i, argument in enumerate(node.arguments):
+        kind = function.takes[min(i, len(function.takes) - 1)]
+        if node.name in ("max", "min") and len(node.arguments) == 1:
+            kind = "list"
+        if kind == "any":
+            kind_of(argument, kinds, scope, after=after)
+        else:
+            want(argument, kind, kinds, scope, after=after)
+    return function.gives
+
+
+def world_kind(node: s.Apply, kinds: Kinds, scope: Scope, *, after: bool) -> str:
+    """``number(ROW)``, ``number(ROW, base)``, ``under(P)``, ``at(P)``."""
+    what = scope.face.rows if node.name == "number" else scope.face.pointers
+    noun = "row" if node.name == "number" else "pointer"
+    most = 2 if node.name == "number" else 1
+    first = node.arguments[0] if 1 <= len(node.arguments) <= most else None
+    if not isinstance(first, s.Name):
+        mend = f"write {node.name}({next(iter(what), 'P')})"
+        raise scope.error(node, f"{node.name} takes the name of a {noun}", mend)
+    if first.text not in what:
+        raise scope.error(first, f"there is no {noun} {first.text}", suggest(first.text, what))
+    if not after:
+        raise scope.error(node, f"{node.name}({first.text}) is known only after the run", "use the inputs here")
+    for argument in node.arguments[1:]:
+        want(argument, "number", kinds, scope, after=after)
+    return ON_WORLD[node.name]

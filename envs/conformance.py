@@ -1,0 +1,288 @@
+"""Checks that every world must pass, whatever its kind.
+
+``check_world(world, layouts, generator=generator)`` runs them all and raises a :class:`ConformanceError` that names
+the first one that fails. A check drives a few copies of the world with the same random legal calls and compares what
+they show: the observation and the reading of every instance.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from envs.registry import make
+from envs.spec import RETURN, SLOTS, WorldSpec
+from envs.world import Layout, State, World
+
+STEPS = 24
+"""Random calls in one walk."""
+
+TRIES = 200
+"""Draws in search of a legal call."""
+
+
+class ConformanceError(ValueError):
+    """A world that breaks a promise of the interface.
+
+    Attributes:
+        check: the name of the check that failed, a key of :data:`CHECKS`.
+    """
+
+    def __init__(self, check: str, world: str, message: str) -> None:
+        super().__init__(f"world {world} fails the check {check!r}: {message}")
+        self.check = check
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a check works on."""
+
+    check: str
+    world: World[Any]
+    layouts: Sequence[Layout]
+    generator: torch.Generator
+
+    @property
+    def batch(self) -> int:
+        """B, the number of layouts."""
+        return len(self.layouts)
+
+    @property
+    def everyone(self) -> torch.Tensor:
+        """bool B, all true."""
+        return torch.ones(self.batch, dtype=torch.bool)
+
+    def require(self, holds: bool, message: str) -> None:
+        """Raise the check's error unless ``holds``."""
+        if not holds:
+            raise ConformanceError(self.check, self.world.spec.name, message)
+
+    def calls(self, batch: int) -> torch.Tensor:
+        """call_B4: a random legal call for each instance."""
+        call_B4 = self._draw(batch)
+        for _ in range(TRIES):
+            legal_B = self.world.legal(call_B4)
+            if bool(legal_B.all()):
+                return call_B4
+            call_B4 = torch.where(legal_B[:, None], call_B4, self._draw(batch))
+        raise ConformanceError(self.check, self.world.spec.name, f"{TRIES} draws from the slots found no legal call")
+
+    def walk(self, batch: int) -> list[torch.Tensor]:
+        """A random legal walk."""
+        return [self.calls(batch) for _ in range(STEPS)]
+
+    def after(self, calls: Sequence[torch.Tensor]) -> State:
+        """The state of the layouts after the given calls."""
+        state = self.world.reset(self.layouts)
+        for call_B4 in calls:
+            self.world.act(state, call_B4, self.everyone)
+        return state
+
+    def shows(self, state: State) -> Seen:
+        """What the world shows of a state."""
+        return Seen(self.world.observe(state).tolist(), self.world.read(state))
+
+    def _draw(self, batch: int) -> torch.Tensor:
+        primitives = self.world.spec.primitives
+        return torch.tensor([self._call(self._pick(len(primitives))) for _ in range(batch)]).view(batch, 1 + SLOTS)
+
+    def _call(self, callee: int) -> list[int]:
+        slots = self.world.spec.primitives[callee].slots
+        chosen = [slot.tokens[self._pick(len(slot.tokens))] for slot in slots]
+        return [callee, *chosen, *([0] * (SLOTS - len(slots)))]
+
+    def _pick(self, size: int) -> int:
+        return int(torch.randint(size, (), generator=self.generator))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a world shows of a batch: the observation and the reading of each instance."""
+
+    observed: list[list[int]]
+    read: list[dict[str, list[int]]]
+
+    def only(self, instance: int) -> Seen:
+        """One instance of it."""
+        return Seen([self.observed[instance]], [self.read[instance]])
+
+
+def shape(probe: Probe) -> None:
+    """Every answer has the declared shape and type: int64 B × F, bool B, B readings."""
+    state = probe.world.reset(probe.layouts)
+    probe.require(state.batch == probe.batch, f"{probe.batch} layouts gave a state of {state.batch}")
+    expected = (probe.batch, len(probe.world.spec.fields))
+    obs_BF = probe.world.observe(state)
+    probe.require(tuple(obs_BF.shape) == expected, f"observe gives {tuple(obs_BF.shape)}, expected B x F = {expected}")
+    probe.require(obs_BF.dtype == torch.int64, f"observe gives {obs_BF.dtype}, expected int64")
+    legal_B = probe.world.legal(torch.zeros(probe.batch, 1 + SLOTS, dtype=torch.int64))
+    right = tuple(legal_B.shape) == expected[:1] and legal_B.dtype == torch.bool
+    probe.require(right, f"legal gives {legal_B.dtype} {tuple(legal_B.shape)}, expected bool {expected[:1]}")
+    count = len(probe.world.read(state))
+    probe.require(count == probe.batch, f"read gives {count} readings of {probe.batch} instances")
+
+
+def layout(probe: Probe) -> None:
+    """A layout that names a part which the world does not have is a ``ValueError``."""
+    try:
+        probe.world.reset([*probe.layouts, {"no such part": [0]}])
+    except ValueError:
+        return
+    probe.require(False, "reset takes a layout with 'no such part'; raise a ValueError that names it")
+
+
+def reset(probe: Probe) -> None:
+    """The same layouts and the same calls lead to the same state, whatever happened in between."""
+    first = probe.shows(probe.world.reset(probe.layouts))
+    calls = probe.walk(probe.batch)
+    seen = probe.shows(probe.after(calls))
+    probe.require(probe.shows(probe.world.reset(probe.layouts)) == first, "two resets from one layout differ")
+    probe.require(probe.shows(probe.after(calls)) == seen, "two walks of the same calls end differently")
+
+
+def observe(probe: Probe) -> None:
+    """Observing changes nothing."""
+    calls = probe.walk(probe.batch)
+    watched = probe.world.reset(probe.layouts)
+    for call_B4 in calls:
+        first = probe.world.observe(watched)
+        probe.require(torch.equal(first, probe.world.observe(watched)), "observe twice gives two observations")
+        probe.world.act(watched, call_B4, probe.everyone)
+    unwatched = probe.world.read(probe.after(calls))
+    same = probe.world.read(watched) == unwatched
+    probe.require(same, "a state that was observed reads otherwise than one that was not")
+
+
+def read(probe: Probe) -> None:
+    """Reading changes nothing, and what is read is not the state itself."""
+    calls = probe.walk(probe.batch)
+    state = probe.world.reset(probe.layouts)
+    for call_B4 in calls:
+        for reading in probe.world.read(state):
+            for part in reading.values():
+                part.clear()
+        probe.world.act(state, call_B4, probe.everyone)
+    same = torch.equal(probe.world.observe(state), probe.world.observe(probe.after(calls)))
+    probe.require(same, "a state that was read is observed otherwise than one that was not")
+
+
+def fields(probe: Probe) -> None:
+    """Every observation lies within its field."""
+    state = probe.world.reset(probe.layouts)
+    for call_B4 in probe.walk(probe.batch):
+        obs_BF = probe.world.observe(state)
+        for index, field in enumerate(probe.world.spec.fields):
+            column_B = obs_BF[:, index].tolist()
+            inside = all(0 <= value < field.size for value in column_B)
+            probe.require(inside, f"field {field.name} has values 0 to {field.size - 1}, observed {column_B}")
+        probe.world.act(state, call_B4, probe.everyone)
+
+
+def legal(probe: Probe) -> None:
+    """A call that leaves the signature is refused, and acting on it changes nothing."""
+    state = probe.after(probe.walk(probe.batch))
+    before = probe.shows(state)
+    for call in illegal_calls(probe.world.spec):
+        call_B4 = torch.tensor([call] * probe.batch)
+        refused = not bool(probe.world.legal(call_B4).any())
+        probe.require(refused, f"legal accepts the call {call}, which leaves the signature")
+        probe.world.act(state, call_B4, probe.everyone)
+        probe.require(probe.shows(state) == before, f"the illegal call {call} changed the state")
+
+
+def active(probe: Probe) -> None:
+    """Acting leaves the inactive instances alone, whatever their rows of the call hold."""
+    state = probe.world.reset(probe.layouts)
+    for step, call_B4 in enumerate(probe.walk(probe.batch)):
+        active_B = (torch.arange(probe.batch) + step) % 2 == 0
+        rubbish_B4 = call_B4 if step % 4 < 2 else torch.full_like(call_B4, 10**6 if step % 8 < 4 else -(10**6))
+        before, alone = probe.shows(state), state.select(torch.arange(probe.batch))
+        probe.world.act(alone, call_B4, probe.everyone)
+        probe.world.act(state, torch.where(active_B[:, None], call_B4, rubbish_B4), active_B)
+        after, acted = probe.shows(state), probe.shows(alone)
+        for b in range(probe.batch):
+            expected = acted if active_B[b] else before
+            what = "is not acted on" if active_B[b] else "is changed"
+            probe.require(after.only(b) == expected.only(b), f"{'' if active_B[b] else 'in'}active instance {b} {what}")
+
+
+def batch(probe: Probe) -> None:
+    """No instance leaks into another: a batch does what its instances do one by one."""
+    calls = probe.walk(probe.batch)
+    together = probe.shows(probe.after(calls))
+    for b, one_layout in enumerate(probe.layouts):
+        alone = probe.world.reset([one_layout])
+        for call_B4 in calls:
+            probe.world.act(alone, call_B4[b : b + 1], torch.ones(1, dtype=torch.bool))
+        probe.require(probe.shows(alone) == together.only(b), f"instance {b} ends otherwise alone than in the batch")
+
+
+def select(probe: Probe) -> None:
+    """Selecting gives copies in the order asked for, and neither side sees what happens to the other."""
+    state = probe.after(probe.walk(probe.batch))
+    before = probe.shows(state)
+    index = [probe.batch - 1, *range(probe.batch - 1), 0]
+    chosen = state.select(torch.tensor(index))
+    copied = probe.shows(chosen)
+    ordered = chosen.batch == len(index) and all(copied.only(i) == before.only(b) for i, b in enumerate(index))
+    probe.require(ordered, f"select({index}) does not give these instances in this order")
+    for call_B4 in probe.walk(len(index)):
+        probe.world.act(chosen, call_B4, torch.ones(len(index), dtype=torch.bool))
+    probe.require(probe.shows(state) == before, "acting on a selection changed the state it was selected from")
+    chosen = state.select(torch.tensor(index))
+    for call_B4 in probe.walk(probe.batch):
+        probe.world.act(state, call_B4, probe.everyone)
+    probe.require(probe.shows(chosen) == copied, "acting on a state changed a selection that was made from it")
+
+
+def spec(probe: Probe) -> None:
+    """The declaration survives JSON, and the world that is made from it is the same one."""
+    declared = probe.world.spec
+    again = WorldSpec.from_json(json.loads(json.dumps(declared.to_json())))
+    probe.require(again == declared, "the declaration read back from JSON differs; its config may hold no tuples")
+    rebuilt = make(declared.kind, declared.name, again.config)
+    probe.require(rebuilt.spec == declared, f"the {declared.kind!r} made from the declared config declares otherwise")
+    same = torch.equal(rebuilt.observe(rebuilt.reset(probe.layouts)), probe.world.observe(probe.after(())))
+    probe.require(same, f"the {declared.kind!r} made from the declared config begins with another observation")
+
+
+CHECKS: dict[str, Callable[[Probe], None]] = {
+    check.__name__: check
+    for check in (shape, layout, reset, observe, read, fields, legal, active, batch, select, spec)
+}
+"""The checks by name, in the order in which they run."""
+
+
+def illegal_calls(declared: WorldSpec) -> list[list[int]]:
+    """Calls that leave the signature of a world's primitives, one for each way of leaving it."""
+    tokens = len(declared.tokens)
+    calls = [[RETURN, 0, 0, 0], [len(declared.primitives), 0, 0, 0]]
+    for callee, primitive in enumerate(declared.primitives):
+        usual = [slot.tokens[0] for slot in primitive.slots] + [0] * (SLOTS - len(primitive.slots))
+        for place in range(SLOTS):
+            allowed = primitive.slots[place].tokens if place < len(primitive.slots) else (0,)
+            for token in (-1, tokens, *sorted(set(range(tokens)) - set(allowed))):
+                calls.append([callee, *usual[:place], token, *usual[place + 1 :]])
+    return calls
+
+
+def check_world(world: World[Any], layouts: Sequence[Layout], *, generator: torch.Generator) -> tuple[str, ...]:
+    """Run every check on a world that begins with the given layouts; returns the names of the checks.
+
+    Args:
+        world: the world to check; its kind must be registered (:mod:`envs.registry`).
+        layouts: at least three, the more different the better.
+        generator: source of the random calls.
+
+    Raises:
+        ConformanceError: at the first check that fails.
+    """
+    if len(layouts) < 3:
+        raise ValueError(f"{len(layouts)} layouts; give at least 3 different ones, so that a mix-up can be seen")
+    for name, check in CHECKS.items():
+        check(Probe(name, world, layouts, generator))
+    return tuple(CHECKS)

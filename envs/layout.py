@@ -1,0 +1,101 @@
+"""From layouts to arrays: what the rows of a batch of pads hold and where the pointers stand after a reset.
+
+Shape legend: ``B`` instances, ``R`` rows, ``P`` pointers, ``W`` columns of storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.padconfig import PadConfig, RowConfig, closest
+from envs.world import Layout
+
+LEAST_MARGIN = 32
+"""Blank columns kept at either end of the storage of endless rows, at least."""
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A batch of layouts as arrays.
+
+    Attributes:
+        cells_BRW: int16, the index of the symbol in its row's values.
+        length_BR: int64, cells of each list; 0 for endless rows.
+        column_BP: int64, where each pointer starts, counted from column 0 of the input.
+        margin: columns of storage on either side of the input; column 0 of the input is column ``margin``.
+    """
+
+    cells_BRW: np.ndarray
+    length_BR: np.ndarray
+    column_BP: np.ndarray
+    margin: int
+
+
+def lay(config: PadConfig, layouts: Sequence[Layout]) -> Laid:
+    """Lay symbols into rows.
+
+    Raises ``ValueError`` that names the instance, the row and the symbol: for a row that is not declared, a symbol
+    outside the row, or a list without a cell.
+    """
+    _check_rows(config, layouts)
+    contents = [[_content(layout, row, b) for row in config.rows] for b, layout in enumerate(layouts)]
+    shape = (len(layouts), len(config.rows))
+    count_BR = np.array([[len(content) for content in instance] for instance in contents], np.int64).reshape(shape)
+    endless_R = np.array([row.blank for row in config.rows])
+    # Endless rows of one instance share columns, so that "right" is one column for all of them.
+    extent_B = np.maximum(count_BR[:, endless_R].max(axis=1, initial=1), 1)
+    extent_BR = np.where(endless_R, extent_B[:, None], count_BR)
+    widest = int(extent_BR.max(initial=1))
+    margin = max(LEAST_MARGIN, widest // 8) if endless_R.any() else 0
+    cells_BRW = np.empty((*shape, widest + 2 * margin), np.int16)
+    cells_BRW[:] = fill(config)[:, None]
+    for b, instance in enumerate(contents):
+        for r, content in enumerate(instance):
+            cells_BRW[b, r, margin : margin + len(content)] = content
+    return Laid(cells_BRW, np.where(endless_R, 0, count_BR), _columns(config, extent_BR), margin)
+
+
+def fill(config: PadConfig) -> np.ndarray:
+    """int16 R: what an untouched cell of each row holds, its blank; 0 beyond the ends of a list."""
+    return np.array([len(row.symbols) if row.blank else 0 for row in config.rows], np.int16)
+
+
+def _columns(config: PadConfig, extent_BR: np.ndarray) -> np.ndarray:
+    names = [row.name for row in config.rows]
+    rows = [names.index(pointer.row) for pointer in config.pointers]
+    right = np.array([pointer.start == "right" for pointer in config.pointers])
+    return np.where(right, extent_BR[:, rows] - 1, 0)
+
+
+def _check_rows(config: PadConfig, layouts: Sequence[Layout]) -> None:
+    names = [row.name for row in config.rows]
+    for b, layout in enumerate(layouts):
+        if not isinstance(layout, Mapping):
+            raise ValueError(f"instance {b}: a layout maps rows to symbols, this is a {type(layout).__name__}")
+        for name in layout:
+            if name not in names:
+                raise ValueError(f"instance {b}: the pad has no row {name!r}{closest(str(name), names)}")
+
+
+def _content(layout: Layout, row: RowConfig, b: int) -> np.ndarray:
+    try:
+        content = np.asarray(layout.get(row.name, ()))
+    except ValueError:
+        raise ValueError(f"instance {b}: row {row.name} takes a list of symbol indices, not lists of lists") from None
+    if content.ndim == 1 and len(content) == 0:
+        if not row.blank:
+            raise ValueError(f"instance {b}: list {row.name} is empty; lay at least one symbol into it")
+        return np.empty(0, np.int64)
+    if content.ndim != 1 or content.dtype.kind not in "iu":
+        raise ValueError(f"instance {b}: row {row.name} takes a list of symbol indices, not {str(content)[:60]}")
+    top = len(row.values) - 1
+    if content.min() < 0 or content.max() > top:
+        column = int(np.argmax((content < 0) | (content > top)))
+        raise ValueError(
+            f"instance {b}: row {row.name}, column {column}: {content[column]} is not the index of a symbol; "
+            f"the row has 0 to {top} ({row.values[0]!r} to {row.values[-1]!r})"
+        )
+    return content

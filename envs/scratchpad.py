@@ -1,0 +1,323 @@
+"""The scratch pad of NPI section 4.1, generalised: rows of cells, pointers on them, one primitive ``ACT``.
+
+The calls are ``ACT(P, LEFT)``, ``ACT(P, RIGHT)``, ``ACT(P, WRITE, symbol)`` and ``ACT(P1, SWAP, P2)`` (NPI sections
+4.1 and 4.2). The observation is the symbol under each pointer, and for a pointer on a list whether it stands on the
+first or the last cell.
+
+Shape legend: ``B`` instances, ``R`` rows, ``P`` pointers, ``W`` columns of storage, ``F`` fields, ``C`` combinations
+of (pointer, action, operand). All cells of a batch lie in one flat tensor and a pointer is an address in it, so an
+observation is one gather and an act one scatter.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from envs.drawing import BLANK_CELL, DrawnRow, draw_rows
+from envs.layout import fill, lay
+from envs.padconfig import ACTIONS, FIRST_POINTER, PadConfig, PointerConfig, RowConfig, Side, pad_spec
+from envs.world import Layout
+
+__all__ = ["ACTIONS", "KIND", "PadConfig", "PadState", "PointerConfig", "RowConfig", "Scratchpad", "Side"]
+
+KIND = "scratchpad"
+
+NOTHING = -1
+"""The symbol of a combination that writes none."""
+
+LEAST_ROOM = 16
+"""Storage grows where a pointer comes closer than this to its edge, and by at least twice this."""
+
+
+@dataclass
+class PadState:
+    """The pads of a batch. Made by :meth:`Scratchpad.reset`; :meth:`Scratchpad.act` changes it in place.
+
+    Attributes:
+        cells: int16, flat ``B * R * W``: the index of the symbol in its row's values.
+        at_BP: int64, the address in ``cells`` at which each pointer stands.
+        low_BP, high_BP: int64, the lowest and highest address that each pointer may have.
+        length_BR: int64, cells of each list; 0 for endless rows.
+        width: W.
+        origin: the column of storage that holds column 0 of the input.
+        slack: acts that can be performed before a pointer could step over the edge of the storage.
+    """
+
+    cells: torch.Tensor
+    at_BP: torch.Tensor
+    low_BP: torch.Tensor
+    high_BP: torch.Tensor
+    length_BR: torch.Tensor
+    width: int
+    origin: int
+    slack: int
+
+    @property
+    def batch(self) -> int:
+        return self.at_BP.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        return self.cells.device
+
+    @property
+    def cells_BRW(self) -> torch.Tensor:
+        return self.cells.view(*self.length_BR.shape, self.width)
+
+    def select(self, index_B: torch.Tensor) -> PadState:
+        """Copies of the instances named by ``index_B`` (int64), in that order."""
+        index_B = index_B.to(self.device)
+        place_B = torch.arange(index_B.shape[0], device=self.device)
+        moved_B1 = ((place_B - index_B) * self.length_BR.shape[1] * self.width)[:, None]
+        return PadState(
+            cells=self.cells_BRW.index_select(0, index_B).flatten(),
+            at_BP=self.at_BP.index_select(0, index_B) + moved_B1,
+            low_BP=self.low_BP.index_select(0, index_B) + moved_B1,
+            high_BP=self.high_BP.index_select(0, index_B) + moved_B1,
+            length_BR=self.length_BR.index_select(0, index_B),
+            width=self.width,
+            origin=self.origin,
+            slack=self.slack,
+        )
+
+
+@dataclass(frozen=True)
+class PadTables:
+    """What every combination of (pointer, action, operand) does, on one device.
+
+    Combination 0 is refused and does nothing: calls outside the signature and inactive ones are sent there.
+
+    Attributes:
+        least_4, most_4: the range of each part of a call.
+        stride_4: a call times the strides, summed, is its combination.
+        legal_C: bool.
+        step_CP: int64, by how much each pointer moves.
+        pair_C2: int64, the two pointers whose cells are exchanged; pointer 0 twice where none are.
+        symbol_C1: int16, what both of the pair receive instead, or :data:`NOTHING`.
+        row_P: int64, each pointer's row.
+        listed_P: bool, whether the pointer stands on a list.
+        seen, listed, endless: int64, indices of the pointers that see, stand on a list, stand on an endless row.
+        fill_R: int16, what an untouched cell holds.
+    """
+
+    least_4: torch.Tensor
+    most_4: torch.Tensor
+    stride_4: torch.Tensor
+    legal_C: torch.Tensor
+    step_CP: torch.Tensor
+    pair_C2: torch.Tensor
+    symbol_C1: torch.Tensor
+    row_P: torch.Tensor
+    listed_P: torch.Tensor
+    seen: torch.Tensor
+    listed: torch.Tensor
+    endless: torch.Tensor
+    fill_R: torch.Tensor
+
+    def to(self, device: torch.device) -> PadTables:
+        return PadTables(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
+
+class Scratchpad:
+    """A world of rows and pointers (implements ``World[PadState]``); see the head of this file.
+
+    Args:
+        name: as in the program file.
+        config: rows and pointers; a mapping is read by :meth:`PadConfig.from_json`.
+
+    Raises:
+        SpecError: for a declaration that contradicts itself.
+    """
+
+    def __init__(self, name: str, config: PadConfig | Mapping[str, Any]) -> None:
+        self.config = config if isinstance(config, PadConfig) else PadConfig.from_json(config)
+        self.spec = pad_spec(name, KIND, self.config)
+        self._tables = {torch.device("cpu"): pad_tables(self.config, self.spec.tokens)}
+        self._all_see = len(self.config.seen) == len(self.config.pointers)
+        self._all_listed = len(self.config.listed) == len(self.config.pointers)
+        self._any_listed = bool(self.config.listed)
+
+    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> PadState:
+        """Pads in which each row holds the given symbols in columns 0, 1, ...; rows not mentioned are empty.
+
+        Raises ``ValueError`` for a row that is not declared, a symbol outside its row, or a list without a cell.
+        """
+        laid = lay(self.config, layouts)
+        width = laid.cells_BRW.shape[2]
+        length_BR = torch.from_numpy(laid.length_BR).to(device)
+        column_BP = torch.from_numpy(laid.column_BP).to(device) + laid.margin
+        at_BP, low_BP, high_BP = self._addresses(column_BP, length_BR, width, laid.margin)
+        cells = torch.from_numpy(laid.cells_BRW).to(device).flatten()
+        slack = sys.maxsize if self._all_listed else laid.margin
+        return PadState(cells, at_BP, low_BP, high_BP, length_BR, width, laid.margin, slack)
+
+    def observe(self, state: PadState) -> torch.Tensor:
+        """obs_BF, int64: the symbol under each pointer that sees, then first and last of each pointer on a list."""
+        tables = self._on(state.device)
+        at_BP = state.at_BP
+        seen = state.cells.take(at_BP if self._all_see else at_BP.index_select(1, tables.seen))
+        if not self._any_listed:
+            return seen.long()
+        first, last = at_BP == state.low_BP, at_BP == state.high_BP
+        edges = torch.stack((first, last), 2)
+        if not self._all_listed:
+            edges = edges.index_select(1, tables.listed)
+        return torch.cat((seen, edges.flatten(1)), 1).long()
+
+    def act(self, state: PadState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+        """Perform ``ACT`` calls where ``active_B``; anything else leaves its instance as it is (NPI algorithm 1)."""
+        if state.slack == 0:
+            self._make_room(state)
+        state.slack -= 1
+        tables = self._on(state.device)
+        combination_B = self._combination(call_B4, tables) * active_B
+        address_B2 = state.at_BP.gather(1, tables.pair_C2.index_select(0, combination_B))
+        symbol_B1 = tables.symbol_C1.index_select(0, combination_B)
+        # Both of a pair receive the written symbol, or else each other's; a pointer paired with itself keeps its own.
+        state.cells.put_(address_B2, torch.where(symbol_B1 >= 0, symbol_B1, state.cells.take(address_B2.flip(1))))
+        state.at_BP += tables.step_CP.index_select(0, combination_B)
+        if self._any_listed:
+            torch.clamp(state.at_BP, state.low_BP, state.high_BP, out=state.at_BP)
+
+    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
+        """bool B: true for an ``ACT`` whose operand fits its action: WRITE takes a symbol of the pointer's row, SWAP a
+        pointer on the same row, LEFT and RIGHT take none."""
+        tables = self._on(call_B4.device)
+        return tables.legal_C.index_select(0, self._combination(call_B4, tables))
+
+    def read(self, state: PadState) -> list[dict[str, list[int]]]:
+        """Each row from its first to its last symbol (lists whole), then ``under(P)`` and ``at(P)`` of each pointer."""
+        cells_BRW = state.cells_BRW.cpu().numpy()
+        under_BP = state.cells.take(state.at_BP).tolist()
+        column_BP = self._columns(state).tolist()
+        readings: list[dict[str, list[int]]] = []
+        for b in range(state.batch):
+            reading: dict[str, list[int]] = {}
+            for r, row in enumerate(self.config.rows):
+                cells = cells_BRW[b, r]
+                if row.blank:
+                    filled = (cells != len(row.symbols)).nonzero()[0]
+                    reading[row.name] = cells[filled[0] : filled[-1] + 1].tolist() if len(filled) else []
+                else:
+                    reading[row.name] = cells[state.origin : state.origin + int(state.length_BR[b, r])].tolist()
+            for p, pointer in enumerate(self.config.pointers):
+                reading[f"under({pointer.name})"] = [under_BP[b][p]]
+                reading[f"at({pointer.name})"] = [column_BP[b][p]]
+            readings.append(reading)
+        return readings
+
+    def draw(self, state: PadState, instance: int = 0, *, width: int = 100) -> str:
+        """One instance as text: a line a row, below it its pointers; rows longer than ``width`` are cut around them."""
+        one = state.select(torch.tensor([instance], device=state.device))
+        column_P = self._columns(one)[0].tolist()
+        cells_RW = one.cells_BRW[0].cpu().numpy()
+        rows: list[DrawnRow] = []
+        for r, row in enumerate(self.config.rows):
+            cells = cells_RW[r]
+            filled = (cells != len(row.symbols)).nonzero()[0]
+            begin, end = (filled[0], filled[-1] + 1) if len(filled) else (one.origin, one.origin)
+            if not row.blank:
+                begin, end = one.origin, one.origin + int(one.length_BR[0, r])
+            pointers = ((p.name, column_P[i]) for i, p in enumerate(self.config.pointers) if p.row == row.name)
+            values = (*row.symbols, BLANK_CELL)
+            rows.append(
+                DrawnRow(row.name, values, cells[begin:end], int(begin) - one.origin, row.blank, tuple(pointers))
+            )
+        return draw_rows(rows, width=width)
+
+    def _combination(self, call_B4: torch.Tensor, tables: PadTables) -> torch.Tensor:
+        """int64 B: the combination of each call, 0 where a part of it is out of range."""
+        inside_B4 = torch.clamp(call_B4, tables.least_4, tables.most_4)
+        return (inside_B4 * tables.stride_4).sum(1) * (inside_B4 == call_B4).all(1)
+
+    def _addresses(
+        self, column_BP: torch.Tensor, length_BR: torch.Tensor, width: int, origin: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """at_BP, low_BP and high_BP of pointers that stand in the given columns of storage."""
+        tables = self._on(length_BR.device)
+        batch, rows = length_BR.shape
+        base_BP = (torch.arange(batch, device=length_BR.device)[:, None] * rows + tables.row_P) * width
+        last_BP = length_BR.index_select(1, tables.row_P) + (origin - 1)
+        low_BP = base_BP + origin * tables.listed_P
+        return base_BP + column_BP, low_BP, base_BP + torch.where(tables.listed_P, last_BP, width - 1)
+
+    def _columns(self, state: PadState) -> torch.Tensor:
+        """int64 BP: the column of each pointer, counted from column 0 of the input."""
+        return state.at_BP % state.width - state.origin
+
+    def _make_room(self, state: PadState) -> None:
+        """Let the storage grow at an edge that a pointer has come near; then count the acts until it could again."""
+        if state.batch == 0:
+            state.slack = sys.maxsize
+            return
+        endless = self._on(state.device).endless
+        column_BP = (state.at_BP % state.width).index_select(1, endless)
+        left, right = (int(edge) for edge in torch.stack((column_BP.min(), state.width - 1 - column_BP.max())).tolist())
+        near = max(LEAST_ROOM, state.width // 16)
+        more = max(2 * LEAST_ROOM, state.width // 2)
+        more_left, more_right = more * (left < near), more * (right < near)
+        if more_left or more_right:
+            self._grow(state, more_left, more_right)
+        state.slack = min(left + more_left, right + more_right)
+
+    def _grow(self, state: PadState, left: int, right: int) -> None:
+        """Add columns of untouched cells on the left and on the right of the storage."""
+        column_BP = state.at_BP % state.width + left
+        width = left + state.width + right
+        fill_R = self._on(state.device).fill_R
+        cells_BRW = fill_R[None, :, None].expand(*state.length_BR.shape, width).contiguous()
+        cells_BRW[:, :, left : left + state.width] = state.cells_BRW
+        state.cells, state.width, state.origin = cells_BRW.flatten(), width, state.origin + left
+        state.at_BP, state.low_BP, state.high_BP = self._addresses(column_BP, state.length_BR, width, state.origin)
+
+    def _on(self, device: torch.device) -> PadTables:
+        if device not in self._tables:
+            self._tables[device] = self._tables[torch.device("cpu")].to(device)
+        return self._tables[device]
+
+
+def pad_tables(config: PadConfig, tokens: tuple[str, ...]) -> PadTables:
+    """Tabulate the primitive of a pad whose vocabulary is ``tokens``."""
+    names = [row.name for row in config.rows]
+    rows = [names.index(pointer.row) for pointer in config.pointers]
+    pointers, vocabulary = len(config.pointers), len(tokens)
+    shape = (FIRST_POINTER + pointers, FIRST_POINTER, vocabulary)
+    legal = torch.zeros(shape, dtype=torch.bool)
+    step = torch.zeros(*shape, pointers, dtype=torch.int64)
+    pair = torch.zeros(*shape, 2, dtype=torch.int64)
+    symbol = torch.full((*shape, 1), NOTHING, dtype=torch.int16)
+    left, right, write, swap = range(1, FIRST_POINTER)
+    for p in range(pointers):
+        token = FIRST_POINTER + p
+        for action, by in ((left, -1), (right, 1)):
+            legal[token, action, 0] = True
+            step[token, action, 0, p] = by
+        for index, value in enumerate(config.rows[rows[p]].values):
+            operand = tokens.index(value, FIRST_POINTER + pointers)
+            legal[token, write, operand] = True
+            pair[token, write, operand] = p
+            symbol[token, write, operand] = index
+        for q in (q for q in range(pointers) if rows[q] == rows[p]):
+            legal[token, swap, FIRST_POINTER + q] = True
+            pair[token, swap, FIRST_POINTER + q] = torch.tensor([p, q])
+    listed_P = torch.tensor([p in config.listed for p in range(pointers)])
+    return PadTables(
+        least_4=torch.zeros(4, dtype=torch.int64),
+        most_4=torch.tensor([0, *(size - 1 for size in shape)]),
+        stride_4=torch.tensor([0, FIRST_POINTER * vocabulary, vocabulary, 1]),
+        legal_C=legal.flatten(),
+        step_CP=step.flatten(0, 2),
+        pair_C2=pair.flatten(0, 2),
+        symbol_C1=symbol.flatten(0, 2),
+        row_P=torch.tensor(rows),
+        listed_P=listed_P,
+        seen=torch.tensor(config.seen, dtype=torch.int64),
+        listed=listed_P.nonzero()[:, 0],
+        endless=(~listed_P).nonzero()[:, 0],
+        fill_R=torch.from_numpy(fill(config)),
+    )

@@ -1,0 +1,253 @@
+"""What the commands share: where output goes, progress, interrupts, and options that several of them take.
+
+Results go to stdout, everything else to stderr. Nothing heavy is imported here, so that ``npi --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+DONE, NOT_REACHED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes."""
+
+WIDTH = 120
+"""Characters of a line where output goes to no terminal."""
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of everything random; the same seed gives the same result.")]
+LibraryOption = Annotated[Path, typer.Option("--library", help="Folder of a library (npi train makes one).")]
+TeacherOption = Annotated[
+    Path | None,
+    typer.Option("--teacher", metavar="FILE.npi", help="Run this file's program text instead of a trained core."),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto (CUDA where there is one), cpu, cuda, cuda:1 …")]
+
+
+class Screen:
+    """Where one command prints: results on stdout, or one JSON document there; progress and notes on stderr."""
+
+    def __init__(self, *, json: bool = False) -> None:
+        self.json = json
+
+    @property
+    def out(self) -> Console:
+        """The console of stdout; colours and the width of the window only where it is a terminal."""
+        return console(sys.stdout)
+
+    @property
+    def err(self) -> Console:
+        """The console of stderr."""
+        return console(sys.stderr)
+
+    def say(self, what: RenderableType = "", *, style: str | None = None) -> None:
+        """A part of the result for people; silent where the result is JSON."""
+        if not self.json:
+            self.out.print(what, style=style)
+
+    def line(self, what: str | Text = "") -> None:
+        """A line of the result as it is: never wrapped."""
+        if not self.json:
+            self.out.print(what, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """A line on stderr."""
+        self.err.print(text, soft_wrap=True)
+
+    def document(self, data: object) -> None:
+        """The result for programs; silent where it is for people."""
+        if self.json:
+            sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def console(stream: Any) -> Console:
+    """A console that prints what it is given: no markup, no guesses at what to colour."""
+    from rich.console import Console
+
+    width = None if stream.isatty() else int(os.environ.get("COLUMNS", WIDTH))
+    return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
+
+
+def grid(*headers: str, right: Sequence[str] = (), title: str | None = None) -> Table:
+    """A table with a line under its headers; columns named in ``right`` are flush right."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        box=box.SIMPLE, title=title, title_justify="left", title_style="bold", header_style="bold", show_edge=False
+    )
+    for header in headers:
+        table.add_column(header, justify="right" if header in right else "left", no_wrap=header in right)
+    return table
+
+
+class Meter:
+    """Progress on stderr: a bar in a terminal, elsewhere a line now and then.
+
+    Args:
+        title: what is being done.
+        every: seconds between lines, where stderr is no terminal.
+    """
+
+    def __init__(self, title: str, *, every: float = 10.0) -> None:
+        self.title, self.every = title, every
+        self.began = self._printed = time.monotonic()
+        self._console = console(sys.stderr)
+        self._live = self._console.is_terminal
+        self._last = ""
+
+    def __enter__(self) -> Meter:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", style="dim"),
+        )
+        self._progress = Progress(*columns, console=self._console, transient=True, disable=not self._live)
+        self._task = self._progress.add_task(self.title, total=None, note="")
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._progress.stop()
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self.began
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        """Where it stands."""
+        self._progress.update(self._task, completed=done, total=total, note=note)
+        if not self._live and time.monotonic() - self._printed >= self.every:
+            self._printed = time.monotonic()
+            more = f"  {note}" if note else ""
+            self._console.print(f"{self.title}: {done}/{total}, {duration(self.seconds)}{more}", soft_wrap=True)
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C asks to stop at the next good place, which the function tells; a second one stops at once."""
+    asked = False
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        os.write(2, b"\nstopping after this update; Ctrl-C again stops at once\n")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def finish(code: int) -> None:
+    """End the command with an exit code."""
+    if code != DONE:
+        raise typer.Exit(code)
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """``1..20``, ``1,5,10`` or both, ``1..5,10``; raises ``ValueError`` for anything else, and for sizes below 1."""
+    sizes: list[int] = []
+    for part in text.replace(" ", "").split(","):
+        low, dots, high = part.partition("..")
+        if not (low.isdecimal() and (high.isdecimal() if dots else True)):
+            raise ValueError(f"--sizes {text!r}: {part!r} is no size; write for example 5, or 1..20, or 1..5,10,20")
+        first, last = int(low), int(high) if dots else int(low)
+        if first < 1 or last < first:
+            raise ValueError(f"--sizes {text!r}: {part!r} is empty or begins below 1; write for example 1..20")
+        sizes += range(first, last + 1)
+    return tuple(dict.fromkeys(sizes))
+
+
+def show_sizes(sizes: Sequence[int]) -> str:
+    """The inverse of :func:`parse_sizes` for people: ``1..20``, ``1, 10, 100``."""
+    parts: list[list[int]] = []
+    for size in sizes:
+        if parts and size == parts[-1][-1] + 1:
+            parts[-1].append(size)
+        else:
+            parts.append([size])
+    return ", ".join(f"{p[0]}..{p[-1]}" if len(p) > 2 else ", ".join(map(str, p)) for p in parts)
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """For each qualified name the bare one, where no other has it."""
+    bare = {name: name.rpartition(".")[2] for name in names}
+    several = {word for word in bare.values() if list(bare.values()).count(word) > 1}
+    return {name: name if word in several else word for name, word in bare.items()}
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """``1 trace``, ``1,200 traces``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def file_size(size: int) -> str:
+    """``812 B``, ``3.1 MB``."""
+    value = float(size)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def elide(heights: Sequence[int], limit: int) -> tuple[int, int]:
+    """How many blocks to print from the beginning and from the end, so that they take about ``limit`` lines.
+
+    Args:
+        heights: lines of each block. limit: 0 keeps all.
+    """
+    count = len(heights)
+    if not limit or sum(heights) <= limit:
+        return count, 0
+    head = _fitting(heights, limit * 2 // 3)
+    return head, min(count - head, _fitting(heights[::-1], limit - limit * 2 // 3))
+
+
+def _fitting(heights: Sequence[int], lines: int) -> int:
+    """How many blocks fit into the lines; one at least."""
+    for count, height in enumerate(heights):
+        lines -= height
+        if lines < 0:
+            return max(1, count)
+    return len(heights)

@@ -1,0 +1,146 @@
+"""``npi eval``: how many random problems a trained core solves, by size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from npi.cli.common import (
+    DONE,
+    NOT_REACHED,
+    DeviceOption,
+    JsonOption,
+    LibraryOption,
+    Meter,
+    Screen,
+    SeedOption,
+    TeacherOption,
+    duration,
+    finish,
+    grid,
+    parse_sizes,
+    show_sizes,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dsl import ProgramSet, Task
+    from npi.evaluate import SizeScore
+    from traces.stepper import Stepper
+
+
+def evaluate(
+    tasks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TASKS", help="Such as add; all of the library by default.", show_default=False),
+    ] = None,
+    library: LibraryOption = Path("library"),
+    teacher: TeacherOption = None,
+    sizes: Annotated[
+        str | None, typer.Option("--sizes", help="Such as 1..20 or 5,50,500; each task's test sizes by default.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, help="Problems of each size; fewer of long ones by default.")
+    ] = None,
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Measure accuracy by size on random problems that training never saw.
+
+    A size marked with * was trained on; the others ask how far the program carries. Ends with 1 where any size is below
+    100 %.
+
+    \b
+    Example:
+      npi eval
+      npi eval add --sizes 10,100,1000 --count 20
+      npi eval sort --teacher programs/bubblesort.npi
+    """
+    from npi.evaluate import problem_counts, score_sizes
+    from npi.session import pick_device
+
+    screen = Screen(json=json)
+    place = pick_device(device)
+    chosen = parse_sizes(sizes) if sizes else None
+    scores: list[SizeScore] = []
+    with Meter("evaluating") as meter:
+        found = _tasks(tasks or [], library, teacher, str(place))
+        total = sum(len(chosen or task.test_sizes) for _, _, task, _ in found)
+        for name, programs, task, stepper in found:
+            for size in chosen or task.test_sizes:
+                meter.update(len(scores), total, f"{name}, size {size}")
+                amount = (lambda _: count) if count else problem_counts
+                scores += score_sizes(
+                    stepper, programs, task, name=name, sizes=[size], seed=seed, count=amount, device=place
+                )
+    screen.say(score_table(scores))
+    for name, _, task, _ in found:
+        screen.line(f"* {name} was trained at sizes {show_sizes(task.train_sizes)}")
+    screen.document([score_document(score) for score in scores])
+    finish(DONE if all(score.right == score.count for score in scores) else NOT_REACHED)
+
+
+def _tasks(
+    names: list[str], library: Path, teacher: Path | None, device: str
+) -> list[tuple[str, ProgramSet, Task, Stepper]]:
+    """The tasks asked for, with their programs and what decides."""
+    from dsl import compile_teacher, load
+
+    if teacher is not None:
+        programs = load(teacher)
+        stepper = compile_teacher(programs).to(device)
+        bare = [name.removeprefix(f"{teacher.stem}.") for name in names] or [task.name for task in programs.tasks]
+        return [(f"{teacher.stem}.{name}", programs, programs.task(name), stepper) for name in bare]
+    from npi.library import Library
+
+    opened = Library.open(library, device=device)
+    known = opened.tasks()
+    pairs = [opened.task(name) for name in names] if names else list(known.values())
+    qualified = {id(task): name for name, (_, task) in known.items()}
+    steppers = {programs.digest: opened.stepper(programs.table) for programs, _ in pairs}
+    return [(qualified[id(task)], programs, task, steppers[programs.digest]) for programs, task in pairs]
+
+
+def score_table(scores: Iterable[SizeScore], *, title: str | None = None) -> Table:
+    """Accuracy by task and size; trained sizes are marked with ``*``."""
+    right = ("size", "solved", "accuracy", "steps each", "time")
+    table = grid("task", *right, right=right, title=title)
+    before = ""
+    for score in scores:
+        style = None if score.right == score.count else "bold red"
+        table.add_row(
+            score.task if score.task != before else "",
+            f"{score.size:,}{'*' if score.trained else ' '}",
+            f"{score.right:,} of {score.count:,}",
+            percent(score.right, score.count),
+            f"{score.steps:,.0f}",
+            duration(score.seconds),
+            style=style,
+        )
+        before = score.task
+    return table
+
+
+def percent(right: int, count: int) -> str:
+    """``100 %`` only where all are right; otherwise with as many digits as it takes to see that it is less."""
+    if right == count:
+        return "100 %"
+    return f"{min(99.99, 100 * right / count):.2f} %"
+
+
+def score_document(score: SizeScore) -> dict[str, Any]:
+    return {
+        "task": score.task,
+        "size": score.size,
+        "trained": score.trained,
+        "right": score.right,
+        "count": score.count,
+        "accuracy": score.accuracy,
+        "steps": score.steps,
+        "seconds": round(score.seconds, 3),
+    }

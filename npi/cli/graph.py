@@ -1,0 +1,113 @@
+"""``npi graph``: who calls whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from npi.cli.common import JsonOption, Screen
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+def graph(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A program file (*.npi).", show_default=False)],
+    program: Annotated[
+        str | None, typer.Option("--program", metavar="NAME", help="Only what is below this program.")
+    ] = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
+    dot: Annotated[bool, typer.Option("--dot", help="Print a Graphviz graph.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Draw which program calls which.
+
+    A program that is already on the way from the root is marked as a recursion; one whose calls were shown above is
+    marked with dots.
+
+    \b
+    Example:
+      npi graph programs/max.npi
+      npi graph programs/max.npi --dot | dot -Tsvg > max.svg
+    """
+    from dsl import graph as calls
+    from dsl import load
+
+    if mermaid + dot + json > 1:
+        raise ValueError("--mermaid, --dot and --json each print the whole output; give one of them")
+    screen = Screen(json=json)
+    programs = load(file)
+    found = calls.call_graph(programs)
+    roots = calls.roots(found)
+    if program is not None:
+        roots = [programs.program(program).name]
+        found = found.subgraph({roots[0], *_below(found, roots[0])})
+    if mermaid or dot:
+        screen.line(calls.mermaid(programs) if mermaid and program is None else _text(found, mermaid=mermaid))
+        return
+    for line in (line for root in roots for line in tree(found, root)):
+        screen.line(line)
+    screen.document(_document(found, roots))
+
+
+def tree(found: nx.DiGraph, root: str) -> Iterator[str]:
+    """Lines of the tree below a program, with what each does."""
+    shown: set[str] = set()
+    lines = list(_branch(found, root, "", "", (), shown))
+    width = max(len(head) for head, _ in lines)
+    for head, doc in lines:
+        yield f"{head:<{width}}  {doc}".rstrip()
+
+
+def _branch(
+    found: nx.DiGraph, node: str, front: str, below: str, path: tuple[str, ...], shown: set[str]
+) -> Iterator[tuple[str, str]]:
+    callees = list(found.successors(node))
+    if node in path:
+        yield f"{front}{node} (recursion)", ""
+        return
+    if node in shown and callees:
+        yield f"{front}{node} ...", ""
+        return
+    yield f"{front}{node}", "" if node in shown else found.nodes[node]["doc"]
+    shown.add(node)
+    for number, callee in enumerate(callees):
+        last = number == len(callees) - 1
+        turn, on = ("└─ ", "   ") if last else ("├─ ", "│  ")
+        yield from _branch(found, callee, below + turn, below + on, (*path, node), shown)
+
+
+def _below(found: nx.DiGraph, root: str) -> set[str]:
+    import networkx as nx
+
+    below: set[str] = nx.descendants(found, root)
+    return below
+
+
+def _text(found: nx.DiGraph, *, mermaid: bool) -> str:
+    """The graph in Mermaid's or Graphviz's words; primitives are rounded."""
+    number = {name: f"n{index}" for index, name in enumerate(found.nodes)}
+    primitive = {name: kind == "primitive" for name, kind in found.nodes(data="kind")}
+    if mermaid:
+        shapes = [f'    {number[n]}{"(" if primitive[n] else "["}"{n}"{")" if primitive[n] else "]"}' for n in number]
+        edges = [f"    {number[a]} --> {number[b]}" for a, b in found.edges]
+        return "\n".join(["flowchart TD", *shapes, *edges])
+    styles = [f'    {number[n]} [label="{n}", shape={"ellipse" if primitive[n] else "box"}];' for n in number]
+    edges = [f"    {number[a]} -> {number[b]};" for a, b in found.edges]
+    return "\n".join(["digraph calls {", *styles, *edges, "}"])
+
+
+def _document(found: nx.DiGraph, roots: list[str]) -> dict[str, Any]:
+    import networkx as nx
+
+    circles = [sorted(part) for part in nx.strongly_connected_components(found) if len(part) > 1]
+    circles += [[name] for name in nx.nodes_with_selfloops(found)]
+    return {
+        "roots": roots,
+        "nodes": [{"name": name, **found.nodes[name]} for name in found.nodes],
+        "calls": [list(edge) for edge in found.edges],
+        "recursive": circles,
+    }

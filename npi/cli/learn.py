@@ -1,0 +1,129 @@
+"""``npi learn``: new programs for a core that no longer changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from npi.cli.common import (
+    DONE,
+    INTERRUPTED,
+    NOT_REACHED,
+    DeviceOption,
+    JsonOption,
+    LibraryOption,
+    Meter,
+    Screen,
+    SeedOption,
+    duration,
+    finish,
+    plural,
+    stop_on_interrupt,
+)
+
+if TYPE_CHECKING:
+    from npi.learn import LearnConfig, Learned
+
+FilesArgument = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILES", help="Program files (*.npi) or folders of npi trace.", show_default=False),
+]
+
+
+def learn(
+    files: FilesArgument,
+    library: LibraryOption = Path("library"),
+    out: Annotated[Path | None, typer.Option("--out", help="Write there instead of into the library itself.")] = None,
+    starts: Annotated[int | None, typer.Option("--starts", min=1, help="Random beginnings, side by side.")] = None,
+    updates: Annotated[int | None, typer.Option("--updates", min=1, help="The most steps of the optimiser.")] = None,
+    traces: Annotated[int, typer.Option("--traces", min=1, help="Runs of each training size.")] = 8,
+    keep: Annotated[bool, typer.Option("--keep", help="Write the rows even where they are not right yet.")] = False,
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Learn programs that a library does not have yet: a row of numbers each, and no other number changes.
+
+    The old programs put out the same, to the bit, which is checked. The library on disk changes only where the new
+    programs pass.
+
+    \b
+    Example:
+      npi learn programs/max.npi
+    """
+    from npi.learn import LearnConfig
+
+    screen = Screen(json=json)
+    given = {"starts": starts, "updates": updates}
+    config = LearnConfig(seed=seed, **{name: value for name, value in given.items() if value is not None})
+    with stop_on_interrupt() as stop, Meter("learning") as meter:
+        found = learn_with(
+            meter, library, files, config=config, traces=traces, out=out, device=device, stop=stop, keep_unsolved=keep
+        )
+        stopped, seconds = stop(), meter.seconds
+    people(screen, found, out or library, kept=found.solved or keep, seconds=seconds)
+    screen.document(document(found, out or library, kept=found.solved or keep, seconds=seconds))
+    interrupted = stopped and not found.solved
+    if interrupted:
+        screen.note(f"interrupted after {plural(found.updates, 'update')}; the library is as it was")
+    finish(INTERRUPTED if interrupted else DONE if found.solved else NOT_REACHED)
+
+
+def learn_with(meter: Meter, library: Path, files: list[Path], *, config: LearnConfig, **settings: Any) -> Learned:
+    """:func:`npi.session.learn_into`, reporting to the meter."""
+    from npi.session import learn_into
+
+    def report(update: int, loss: float, wrong: dict[str, int]) -> None:
+        names = ", ".join(f"{name.rpartition('.')[2]} {count}" for name, count in wrong.items())
+        meter.update(update, config.updates, f"loss {loss:.3f}; wrong frames: {names or 'none'}")
+
+    meter.update(0, config.updates, "tracing the programs")
+    return learn_into(library, files, config=config, report=report, **settings)
+
+
+def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds: float) -> None:
+    """What was learned, for people."""
+    rows = ", ".join(name.rpartition(".")[2] for name in found.rows)
+    screen.line(f"learned     {rows}: {plural(found.numbers, 'number')} each, {plural(found.updates, 'update')}, "
+                f"{duration(seconds)}")  # fmt: skip
+    screen.line(f"core        {found.core_before[:16]} before, {found.core_after[:16]} after: {_same(found, 'core')}")
+    screen.line(f"old rows    {found.rows_before[:16]} before, {found.rows_after[:16]} after: {_same(found, 'rows')}")
+    screen.line(
+        f"their logits {found.probes_before[:16]} before, {found.probes_after[:16]} after: {_same(found, 'probes')}"
+    )
+    if found.validation is not None:
+        screen.line(f"problems    {found.validation.solved} of {found.validation.problems} solved")
+    for name, count in found.wrong.items():
+        screen.line(f"wrong       {name}: {plural(count, 'frame')}")
+    if found.solved:
+        screen.line(f"solved; the library in {folder} has them now")
+    elif kept:
+        screen.line(f"not solved; written to {folder} all the same, as --keep asks")
+    else:
+        screen.line("not solved, so the library is as it was: raise --starts, --updates or --traces, or try a --seed")
+
+
+def _same(found: Learned, what: str) -> str:
+    same = getattr(found, f"{what}_before") == getattr(found, f"{what}_after")
+    return "the same" if same else "CHANGED"
+
+
+def document(found: Learned, folder: Path, *, kept: bool, seconds: float) -> dict[str, Any]:
+    """What was learned, for programs."""
+    validation = found.validation
+    return {
+        "library": str(folder) if kept else None,
+        "solved": found.solved,
+        "rows": list(found.rows),
+        "numbers": found.numbers,
+        "updates": found.updates,
+        "wrong": found.wrong,
+        "problems": None if validation is None else validation.problems,
+        "problems_solved": None if validation is None else validation.solved,
+        "core_before": found.core_before,
+        "core_after": found.core_after,
+        "unchanged": found.unchanged,
+        "seconds": round(seconds, 3),
+    }

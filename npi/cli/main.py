@@ -1,0 +1,106 @@
+"""``npi``: the command line.
+
+Commands return by exit code: 0 done; 1 not reached (not solved, below 100 %, a wrong result); 2 bad input, with one
+message that says where and how to mend it; 130 interrupted. Anything else that goes wrong is a bug, with a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from npi.cli import check, demo, evaluate, graph, learn, run, show, trace, train
+from npi.cli.common import BAD_INPUT, INTERRUPTED
+
+app = typer.Typer(
+    name="npi",
+    help=(
+        "Write programs in a small language, let a network core learn to run them, add the next one as one row of "
+        "numbers.\n\nThe way of a program: check FILE, then train FILE, then run TASK and eval; learn FILE adds "
+        "programs to a core that no longer changes. Begin with: npi demo"
+    ),
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+COMMANDS = (
+    ("check", check.check, "Check program files, and try their tasks."),
+    ("graph", graph.graph, "Draw which program calls which."),
+    ("trace", trace.trace, "Record runs of a task, to train on."),
+    ("show", show.show, "Read a run, or see what a library holds."),
+    ("train", train.train, "Train one core on several programs."),
+    ("run", run.run, "Run a task on your inputs, and watch it."),
+    ("eval", evaluate.evaluate, "Measure accuracy by size."),
+    ("learn", learn.learn, "Add programs to a core that is frozen."),
+    ("demo", demo.demo, "All of it, in under three minutes."),
+)
+
+for name, command, summary in COMMANDS:
+    app.command(name, short_help=summary)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            found = version("npi-engine")
+        except PackageNotFoundError:
+            found = "unknown (run from its sources, not installed)"
+        typer.echo(f"npi {found}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; ``argv`` without the program's name."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: one thread is quicker, and the same everywhere
+    try:
+        app(args=list(sys.argv[1:] if argv is None else argv), prog_name="npi")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except KeyboardInterrupt:
+        print("npi: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, LookupError, OSError, ArithmeticError) as error:
+        message = complaint(error)
+        if message is None:
+            raise
+        print(f"npi: {message}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def complaint(error: Exception) -> str | None:
+    """What to tell the user about an error; None where it is not about the input but a bug.
+
+    A ``KeyError`` or ``IndexError`` that is meant for people is a sentence; a bare key or number is not.
+    """
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        return f"{what}; check the path and what may be read and written there"
+    text = str(error.args[0]) if error.args else ""
+    if isinstance(error, LookupError):
+        return text if len(text.split()) > 2 and "out of range" not in text else None
+    if isinstance(error, ArithmeticError):
+        return text if isinstance(error, FloatingPointError) else None
+    return text or None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

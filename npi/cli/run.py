@@ -1,0 +1,215 @@
+"""``npi run``: run a task on given inputs by a trained core, and watch it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from npi.cli.common import DONE, NOT_REACHED, JsonOption, LibraryOption, Screen, TeacherOption, elide, finish, plural
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from dsl import ProgramSet, Task
+    from npi.cli.runs import Event, OneRun, Replay
+    from traces.stepper import Stepper
+
+
+def run(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Such as add, or addition.add.", show_default=False)],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="INPUTS", help="The task's inputs: 96, or 3,1,2.", show_default=False),
+    ] = None,
+    library: LibraryOption = Path("library"),
+    teacher: TeacherOption = None,
+    every: Annotated[bool, typer.Option("--every", help="Draw the pad after every call of a primitive.")] = False,
+    step: Annotated[bool, typer.Option("--step", help="The same, and wait for Enter each time; q ends.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Lines of calls; the middle is left out. 0: all.")] = 60,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=1, help="The most steps; as many as the program text takes by default."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a task on your inputs and judge the result.
+
+    Draws the pad as it begins, the calls (two blanks deeper for each program inside another), the pad at the end, and
+    the result beside the expected one.
+
+    \b
+    Example:
+      npi run add 96 125
+      npi run sort 3,1,2 --every
+      npi run add 96 125 --teacher programs/addition.npi
+    """
+    from npi.cli.runs import Replay, right_budget, run_once, teacher_steps
+    from traces.machine import Budget
+
+    screen = Screen(json=json)
+    programs, chosen, stepper, text = find(task, library, teacher)
+    problem = chosen.parse(inputs or [])
+    needed = None if text is None else teacher_steps(text, programs, problem)
+    budget = Budget(steps=steps) if steps else Budget() if needed is None else right_budget(needed)
+    began = time.perf_counter()
+    found = run_once(stepper, programs, chosen, problem, budget=budget)
+    seconds = time.perf_counter() - began
+    replay = Replay(programs, problem, width=min(100, screen.out.width))
+    if quiet:
+        screen.line(found.result)
+    else:
+        by = f"the text of {teacher}" if teacher else f"the core of {library}"
+        _title(screen, found, by)
+        if step and sys.stdin.isatty() and not json:
+            _steps(screen, programs, found, replay)
+        else:
+            print_calls(screen, programs, found, replay, every=every or step, limit=limit)
+        print_verdict(screen, found, needed, seconds)
+    if not found.right:
+        screen.note(f"npi: {trouble(found, needed)}")
+    screen.document(_document(found, replay, seconds))
+    finish(DONE if found.right else NOT_REACHED)
+
+
+def find(name: str, library: Path, teacher: Path | None) -> tuple[ProgramSet, Task, Stepper, Stepper | None]:
+    """The task's programs, the task, what decides (core or program text), and the program text where there is one."""
+    from dsl import compile_teacher, load
+
+    if teacher is not None:
+        programs = load(teacher)
+        text = compile_teacher(programs)
+        return programs, programs.task(name.removeprefix(f"{teacher.stem}.")), text, text
+    from npi.library import Library
+
+    opened = Library.open(library)
+    programs, task = opened.task(name)
+    signals = any(program.signal is not None for program in programs.programs)
+    return programs, task, opened.stepper(programs.table), None if signals else compile_teacher(programs)
+
+
+def inputs_text(found: OneRun) -> str:
+    """``add(a = 96, b = 125)``."""
+    from dsl.values import show
+
+    given = ", ".join(f"{name} = {show(value)}" for name, value in found.problem.values.items())
+    return f"{found.task.name}({given})"
+
+
+def _title(screen: Screen, found: OneRun, by: str) -> None:
+    screen.line(f"{inputs_text(found)} by {by}")
+    screen.line()
+
+
+def print_calls(
+    screen: Screen, programs: ProgramSet, found: OneRun, replay: Replay, *, every: bool, limit: int
+) -> None:
+    """The pad as it begins, the calls with the middle left out, the pad at the end."""
+    from npi.cli.runs import is_primitive, is_return
+
+    drawing = replay.draw()
+    _draw(screen, drawing)
+    screen.line()
+    screen.line(_styled(found.head, primitive=False))
+    shown = [event for event in found.events if not is_return(event)]
+    heights = [1 + (len(drawing) + 1 if every and is_primitive(event, replay.primitives) else 0) for event in shown]
+    head, tail = elide(heights, limit)
+    for number, event in enumerate(shown):
+        acted = replay.act(event)
+        if head <= number < len(shown) - tail:
+            if number == head:
+                screen.line(f"  ... {plural(len(shown) - head - tail, 'call')} more (--limit 0 shows all)")
+            continue
+        screen.line(_event(programs, event))
+        if every and acted:
+            _draw(screen, replay.draw(), indent="  " * event.depth + "  ")
+            screen.line()
+    if not every or not shown:
+        screen.line()
+    _draw(screen, replay.draw())
+
+
+def _steps(screen: Screen, programs: ProgramSet, found: OneRun, replay: Replay) -> None:
+    """One call at a time: the screen is cleared, the pad drawn, and the way down to the call below it."""
+    from npi.cli.runs import is_return
+
+    way = [_styled(found.head, primitive=False)]
+    shown = [event for event in found.events if not is_return(event)]
+    for number, event in enumerate(shown):
+        del way[event.depth :]
+        way.append(_event(programs, event))
+        replay.act(event)
+        screen.out.clear()
+        _draw(screen, replay.draw())
+        screen.line()
+        for line in way:
+            screen.line(line)
+        screen.line()
+        word = input(f"call {number + 1} of {len(shown)}; Enter goes on, q ends: ")
+        if word.strip().lower().startswith("q"):
+            for rest in shown[number + 1 :]:
+                replay.act(rest)
+            return
+
+
+def _event(programs: ProgramSet, event: Event) -> Text:
+    from npi.cli.runs import event_text, is_primitive
+
+    return _styled(event_text(programs.table, event), primitive=is_primitive(event, programs.table.primitives))
+
+
+def _styled(line: str, *, primitive: bool) -> Text:
+    from rich.text import Text
+
+    return Text(line, style="cyan" if primitive else "bold")
+
+
+def _draw(screen: Screen, drawing: list[str], indent: str = "") -> None:
+    for line in drawing:
+        screen.line(indent + line)
+
+
+def print_verdict(screen: Screen, found: OneRun, needed: int | None, seconds: float) -> None:
+    """The result beside the expected one, and the steps that it took."""
+    from rich.text import Text
+
+    screen.line()
+    expected = found.task.expected(found.problem)
+    line = Text(f"{found.result or 'no result'}, expected {expected}: ")
+    line.append("right" if found.right else "wrong", style="bold green" if found.right else "bold red")
+    screen.line(line)
+    text = f"; the program text takes {needed:,}" if needed else ""
+    screen.line(f"{plural(found.steps, 'step')} in {seconds:.2f} s{text}")
+
+
+def trouble(found: OneRun, needed: int | None) -> str:
+    """Why a run is not right, in a sentence."""
+    from traces.machine import Status
+
+    why = {
+        Status.DONE: "it returned with another result than the task expects",
+        Status.STEPS: f"it was still running after {plural(found.steps, 'step')}"
+        + (f" (the program text takes {needed:,})" if needed else ""),
+        Status.DEPTH: "its calls went too deep",
+        Status.ILLEGAL: f"it called {found.refused}, which the world cannot carry out here",
+    }
+    return f"{inputs_text(found)} is not solved: {why[found.status]}"
+
+
+def _document(found: OneRun, replay: Replay, seconds: float) -> dict[str, Any]:
+    from dsl.values import show
+
+    return {
+        "task": found.task.name,
+        "inputs": {name: show(value, limit=10**9) for name, value in found.problem.values.items()},
+        "result": found.result,
+        "expected": found.task.expected(found.problem),
+        "right": found.right,
+        "status": found.status.name,
+        "steps": found.steps,
+        "seconds": round(seconds, 4),
+    }

@@ -1,0 +1,156 @@
+"""``npi show``: one trace as an indented tree of calls, or what a library holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from npi.cli.common import JsonOption, Screen, SeedOption, elide, grid, plural
+
+if TYPE_CHECKING:
+    from traces.batch import TraceBatch
+
+
+def show(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH", help="A folder of traces, a program file, or a library's folder.", show_default=False
+        ),
+    ],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="INPUTS", help="Of a program file's task; random ones without.", show_default=False),
+    ] = None,
+    trace: Annotated[int, typer.Option("--trace", min=0, help="Which trace of a folder, from 0.")] = 0,
+    task: Annotated[str | None, typer.Option("--task", help="Of a program file; needed where it has several.")] = None,
+    obs: Annotated[bool, typer.Option("--obs", help="Add what was observed at each call.")] = False,
+    returns: Annotated[bool, typer.Option("--returns", help="Show returns as lines of their own.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Lines printed; the middle is left out. 0: all.")] = 200,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Read a run: a trace of a folder, or how a program file's task runs on given inputs.
+
+    A library's folder is shown as the list of its programs and tasks.
+
+    \b
+    Example:
+      npi show programs/addition.npi --task add 96 125
+      npi show sets/add --trace 3 --obs
+      npi show library
+    """
+    screen = Screen(json=json)
+    if (path / "manifest.json").is_file() and _is_library(path):
+        _refuse(inputs, f"{path} is a library")
+        _library(screen, path)
+        return
+    if path.is_dir():
+        _refuse(inputs, f"{path} is a folder of traces")
+        title, run = _of_set(path, trace)
+    else:
+        title, run = _of_file(path, task, inputs or [], seed)
+    _print(screen, title, run, observations=obs, returns=returns, limit=limit)
+
+
+def _refuse(inputs: list[str] | None, why: str) -> None:
+    if inputs:
+        raise ValueError(f"{why}: it takes no inputs, and {inputs[0]!r} was given; inputs go with a program file")
+
+
+def _of_set(folder: Path, index: int) -> tuple[str, TraceBatch]:
+    from traces.store import TraceSet
+
+    found = TraceSet.open(folder)
+    if index >= len(found):
+        raise ValueError(f"{folder} holds {plural(len(found), 'trace')}, numbered from 0; --trace {index} is not there")
+    run = found.trace(index)
+    what = f"trace {index} of {len(found)} of {found.info.task or 'no task'}"
+    return f"{what}: size {int(run.size[0])}, {plural(run.steps, 'step')}", run
+
+
+def _of_file(path: Path, name: str | None, inputs: list[str], seed: int) -> tuple[str, TraceBatch]:
+    """The teacher's run on the inputs, or on a random problem of a small size."""
+    import torch
+
+    from dsl import load
+    from dsl.values import show as text
+    from npi.cli.trace import only_task
+    from traces.generate import record_problems
+
+    programs = load(path)
+    task = programs.task(name or only_task(programs))
+    if inputs:
+        problem = task.parse(inputs)
+    else:
+        size = sorted(task.train_sizes)[min(1, len(task.train_sizes) - 1)]
+        (problem,) = task.draw(size, 1, generator=torch.Generator().manual_seed(seed), spread=False)
+    run = record_problems(programs, task, [problem])
+    given = ", ".join(f"{key} = {text(value)}" for key, value in problem.values.items())
+    return f"{task.name}({given}): {task.expected(problem)}, {plural(run.steps, 'step')}", run
+
+
+def _print(screen: Screen, title: str, run: TraceBatch, *, observations: bool, returns: bool, limit: int) -> None:
+    from traces.render import lines
+
+    found = list(lines(run, observations=observations, returns=returns))
+    screen.line(f"# {title}")
+    head, tail = elide([1] * len(found), limit)
+    for line in found[:head]:
+        screen.line(line)
+    left = len(found) - head - tail
+    if left:
+        screen.line(f"... {plural(left, 'line')} more (--limit 0 shows all)")
+        for line in found[len(found) - tail :]:
+            screen.line(line)
+    if screen.json:
+        screen.document({"title": title, "steps": run.steps, "first": found[0], "calls": _calls(run)})
+
+
+def _calls(run: TraceBatch) -> list[dict[str, Any]]:
+    """The steps as data, returns too: depth, call, and what was observed."""
+    from npi.cli.runs import walk
+    from traces.render import call_text
+
+    fields, calls = run.table.world.fields, []
+    for event in walk(run):
+        seen = {field.name: field.values[value] for field, value in zip(fields, event.obs, strict=True)}
+        calls.append({"depth": event.depth, "call": call_text(run.table, event.call), "observed": seen})
+    return calls
+
+
+def _is_library(folder: Path) -> bool:
+    """Whether the manifest is a library's; a damaged one is left to those who report it."""
+    return any(folder.glob("core-*.safetensors"))
+
+
+def _library(screen: Screen, folder: Path) -> None:
+    from npi.library import Library
+
+    library = Library.open(folder)
+    infos = [info for info in library.memory.infos if not info.primitive]
+    config = library.core.config
+    numbers = config.key + config.row
+    tasks = {name: sorted(task.train_sizes) for name, (_, task) in library.tasks().items()}
+    screen.line(f"{folder}: a {config.kind} core, {plural(len(infos), 'program')}, {plural(len(tasks), 'task')}")
+    screen.line(f"  core    {library.core.digest()}")
+    screen.line(f"  numbers {sum(p.numel() for p in library.core.parameters()):,} in the core, {numbers} in each row")
+    table = grid("program", "generation", "what it does", right=("generation",))
+    for info in infos:
+        table.add_row(info.name, str(info.generation), info.signature.doc)
+    screen.say(table)
+    for name, (_, task) in library.tasks().items():
+        words = " ".join(item.example() for item in task.inputs)
+        screen.line(f"  npi run --library {folder} {name} {words}")
+    screen.document(
+        {
+            "folder": str(folder),
+            "config": config.to_json(),
+            "core": library.core.digest(),
+            "programs": [{"name": i.name, "generation": i.generation, "doc": i.signature.doc} for i in infos],
+            "tasks": tasks,
+            "history": library.history,
+        }
+    )

@@ -1,0 +1,197 @@
+"""``npi train``: one core for everything in some program files or trace sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from npi.cli.common import (
+    DONE,
+    INTERRUPTED,
+    NOT_REACHED,
+    DeviceOption,
+    JsonOption,
+    Meter,
+    Screen,
+    SeedOption,
+    duration,
+    finish,
+    grid,
+    plural,
+    short_names,
+    stop_on_interrupt,
+)
+
+if TYPE_CHECKING:
+    from npi.config import CoreConfig
+    from npi.session import TrainResult
+    from npi.train import Report
+
+SourcesArgument = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATHS", help="Program files (*.npi) or folders of npi trace.", show_default=False),
+]
+
+
+class CoreKind(StrEnum):
+    """The kinds of core."""
+
+    discrete = "discrete"
+    lstm = "lstm"
+
+
+class Precision(StrEnum):
+    """Of the matrix products in training."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+def train(
+    paths: SourcesArgument,
+    out: Annotated[Path, typer.Option("--out", help="The library's folder.")] = Path("library"),
+    core: Annotated[
+        CoreKind, typer.Option("--core", help="discrete: a state of a few bits; lstm: the published 2 x 256.")
+    ] = CoreKind.discrete,
+    updates: Annotated[
+        int | None, typer.Option("--updates", min=1, help="The most steps of the optimiser; fewer where it is solved.")
+    ] = None,
+    traces: Annotated[int, typer.Option("--traces", min=1, help="Runs of each training size of a program file.")] = 32,
+    frames: Annotated[int | None, typer.Option("--frames", min=1, help="Frames drawn in an update.")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Peak learning rate.")] = None,
+    device: DeviceOption = "auto",
+    precision: Annotated[Precision, typer.Option("--precision", help="Of matrix products.")] = Precision.float32,
+    compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile (slow to begin).")] = False,
+    log: Annotated[Path | None, typer.Option("--log", metavar="DIR", help="Write TensorBoard scalars there.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew where an interrupted run could go on.")] = False,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Train one core, with a row of numbers for each program, until it runs every task without a mistake.
+
+    Program files are traced first. Done is when every different frame is right and the core, run on random problems,
+    solves them all. Ctrl-C keeps the state in OUT.training; the same command goes on from there to the same numbers.
+
+    \b
+    Example:
+      npi train programs/addition.npi programs/bubblesort.npi --out library
+    """
+    from npi.config import CoreConfig, TrainConfig
+
+    screen = Screen(json=json)
+    config = CoreConfig.published() if core is CoreKind.lstm else CoreConfig()
+    given = {"updates": updates, "frames": frames, "rate": rate}
+    changes = {name: value for name, value in given.items() if value is not None}
+    training = TrainConfig.for_core(config, seed=seed, precision=precision.value, compile=compile, **changes)
+    check_folder(out)
+    with stop_on_interrupt() as stop, Meter("training") as meter:
+        result = train_with(
+            meter, paths, out=out, core=config, training=training, traces=traces, device=device, log=log,
+            stop=stop, fresh=fresh,
+        )  # fmt: skip
+        stopped, seconds = stop(), meter.seconds
+    interrupted = stopped and not result.solved and result.report.update < training.updates
+    people(screen, result, out, config, seconds, interrupted=interrupted)
+    screen.document(document(result, out, seconds, interrupted=interrupted))
+    if interrupted:
+        update = plural(result.report.update, "update")
+        screen.note(f"interrupted after {update}; the state is kept in {out}.training, and the same command goes on")
+    finish(INTERRUPTED if interrupted else DONE if result.solved else NOT_REACHED)
+
+
+def check_folder(out: Path) -> None:
+    """Refuse to write a library among other files: a folder that is there is a library, or empty."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; name a folder")
+    if out.is_dir() and any(out.iterdir()) and not any(out.glob("core-*.safetensors")):
+        raise ValueError(f"--out {out} holds other files and is no library; name a new or an empty folder")
+
+
+def train_with(meter: Meter, paths: Sequence[Path], **settings: Any) -> TrainResult:
+    """:func:`npi.session.train_library`, reporting to the meter."""
+    from npi.session import train_library
+
+    training = settings["training"]
+    first: list[int] = []
+
+    def report(found: Report) -> None:
+        first.append(found.update) if not first else None
+        meter.update(found.update, training.updates, progress_note(found, training.updates, first[0], meter.seconds))
+
+    meter.update(0, training.updates, "tracing the programs")
+    return train_library(paths, report=report, **settings)
+
+
+def progress_note(found: Report, updates: int, first: int, seconds: float) -> str:
+    """Loss, the programs that still err most, and the most time that is left."""
+    short = short_names(found.errors)
+    worst = sorted(((error, short[name]) for name, error in found.errors.items() if error > 0.005), reverse=True)
+    parts = [f"loss {found.loss:.3f}"]
+    if worst:
+        names = ", ".join(f"{name} {error:.0%}" for error, name in worst[:3])
+        parts.append(f"wrong: {names}{f' and {len(worst) - 3} more' if len(worst) > 3 else ''}")
+    if found.validation is not None:
+        parts.append(f"problems solved: {found.validation.solved} of {found.validation.problems}")
+    done = found.update - first
+    if done >= 10:
+        parts.append(f"at most {duration(seconds / done * (updates - found.update))} left")
+    return "; ".join(parts)
+
+
+def program_rows(result: TrainResult) -> list[dict[str, Any]]:
+    """For each program the different frames that it was trained on, and how many of them are wrong."""
+    rows: dict[str, dict[str, Any]] = {}
+    for material in result.materials:
+        for program in material.frames.program_M.unique().tolist():
+            name = material.table.signatures[program].name
+            row = rows.setdefault(name, {"program": name, "frames": 0, "wrong": result.report.wrong.get(name, 0)})
+            row["frames"] += int((material.frames.program_M == program).sum())
+    return list(rows.values())
+
+
+def people(
+    screen: Screen, result: TrainResult, out: Path, core: CoreConfig, seconds: float, *, interrupted: bool
+) -> None:
+    """What training came to, for people."""
+    report = result.report
+    table = grid("program", "frames", "wrong", right=("frames", "wrong"))
+    checked = bool(report.wrong) or report.validation is not None
+    for row in program_rows(result):
+        table.add_row(row["program"], f"{row['frames']:,}", f"{row['wrong']:,}" if checked else "not checked yet")
+    screen.say(table)
+    if report.validation is not None:
+        screen.line(f"random problems solved by the core: {report.validation.solved} of {report.validation.problems}")
+    went_on = "; went on from an interrupted run" if result.resumed else ""
+    screen.line(f"{plural(report.update, 'update')} of a {core.kind} core, {duration(seconds)}{went_on}")
+    if report.solved:
+        screen.line(f"solved; the library is in {out} (core {result.library.core.digest()[:16]})")
+        screen.line(f"next: npi eval --library {out}, or npi show {out}")
+    elif not interrupted:
+        screen.line(
+            f"not solved, though the library is in {out}: raise --updates or --traces, try another --seed, "
+            "or see with npi check whether the task is right"
+        )
+
+
+def document(result: TrainResult, out: Path, seconds: float, *, interrupted: bool) -> dict[str, Any]:
+    """What training came to, for programs."""
+    report = result.report
+    validation = report.validation
+    return {
+        "library": None if interrupted else str(out),
+        "solved": report.solved,
+        "interrupted": interrupted,
+        "resumed": result.resumed,
+        "updates": report.update,
+        "loss": report.loss if report.loss == report.loss else None,
+        "core": result.library.core.digest(),
+        "rows": result.library.rows_digest(),
+        "programs": program_rows(result),
+        "problems": None if validation is None else validation.problems,
+        "problems_solved": None if validation is None else validation.solved,
+        "seconds": round(seconds, 3),
+    }

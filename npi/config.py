@@ -1,0 +1,114 @@
+"""Settings of cores and of training, as typed data with defaults that work."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class _Json:
+    """Frozen settings that go to JSON and back; an unknown key is an error with the closest match."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        known = [f.name for f in fields(cls)]
+        for key in data:
+            if key not in known:
+                close = difflib.get_close_matches(key, known, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+                raise ValueError(f"{cls.__name__} has no setting {key!r}{hint}")
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class CoreConfig(_Json):
+    """The shape of a core.
+
+    Attributes:
+        kind: ``"discrete"`` (state between steps of ``bits`` bits) or ``"lstm"`` (NPI section 3: 2 × 256).
+        hidden: units of each layer (256 for the published LSTM).
+        bits: state bits of a discrete core; unused by an LSTM.
+        row: P, numbers in a program embedding.
+        key: K, numbers in a program key.
+        gates: whether a row chooses by hard gates which observation fields its program looks at (discrete cores).
+    """
+
+    kind: str = "discrete"
+    hidden: int = 128
+    bits: int = 6
+    row: int = 64
+    key: int = 32
+    gates: bool = True
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("discrete", "lstm"):
+            raise ValueError(f"core kind {self.kind!r} is not known; choose 'discrete' or 'lstm'")
+        for name in ("hidden", "bits", "row", "key"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"core {name} must be at least 1, it is {getattr(self, name)}")
+        if self.bits > 16:
+            raise ValueError(f"core bits must be at most 16 (2**bits state codes), they are {self.bits}")
+
+    @classmethod
+    def published(cls) -> CoreConfig:
+        """The sizes of NPI section 3.1 (embedding and key sizes are not stated there; these are usual ones)."""
+        return cls(kind="lstm", hidden=256, bits=1, row=64, key=32, gates=False)
+
+
+@dataclass(frozen=True)
+class TrainConfig(_Json):
+    """How a core is trained.
+
+    Attributes:
+        seed: of weights, sampling and noise.
+        updates: the most optimiser steps taken; training stops earlier when everything is solved.
+        frames: frames drawn in one update, shared out among the programs by their error.
+        rate: peak learning rate of AdamW, reached after ``warmup`` updates and then decayed to 5 % of itself.
+        cut: a drawn frame longer than this many steps is cut to its beginning; 0 keeps all. What a discrete state
+            does late in a frame it also does in a shorter one, so a loop needs few turns to be learned.
+        gate_cost: loss per open gate, which closes the fields that a program need not see.
+        noise: standard deviation of the noise on the state before its sign is taken, in training only.
+        check_every: updates between checks of every unique frame and, where these are right, of the tasks.
+        problems: validation problems drawn for each task and size.
+        stretch: validation runs at this multiple of the largest training size, besides the training sizes.
+        precision: ``"float32"`` or ``"bfloat16"`` (autocast of the matrix products).
+        compile: use ``torch.compile`` for the core's unrolled steps.
+    """
+
+    seed: int = 0
+    updates: int = 3000
+    frames: int = 384
+    rate: float = 3e-3
+    warmup: int = 50
+    decay: int = 600
+    cut: int = 14
+    gate_cost: float = 0.01
+    noise: float = 0.5
+    check_every: int = 100
+    problems: int = 64
+    stretch: float = 1.0
+    precision: str = "float32"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("updates", "frames", "check_every", "decay"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"training setting {name} must be at least 1, it is {getattr(self, name)}")
+        if self.rate <= 0:
+            raise ValueError(f"the learning rate must be positive, it is {self.rate}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision {self.precision!r} is not known; choose 'float32' or 'bfloat16'")
+
+    @classmethod
+    def for_core(cls, core: CoreConfig, **changes: Any) -> TrainConfig:
+        """Defaults that suit a kind of core: an LSTM needs whole frames and a lower rate."""
+        if core.kind == "lstm":
+            slow = {"cut": 0, "rate": 1e-3, "noise": 0.0, "gate_cost": 0.0, "updates": 20000, "decay": 8000}
+            changes = slow | changes
+        return cls(**changes)

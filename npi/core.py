@@ -1,0 +1,114 @@
+"""The network: world adapters, a trunk, and the heads for end, program key and arguments (NPI section 3, eqs. 1–4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from envs.spec import WorldSpec
+from npi.config import CoreConfig
+from npi.discrete import DiscreteTrunk
+from npi.encoder import WorldAdapter, seeded_linear
+from npi.lstm import LstmTrunk
+from npi.memory import ProgramMemory
+
+
+@dataclass(frozen=True)
+class RowTables:
+    """What the core computes from rows alone, once for all steps.
+
+    Attributes:
+        cond_NC: conditioning of the trunk.
+        gate_NI: for each world, the weight of its inputs (fields, then arguments).
+        keys: the keys, one tensor a generation: old rows' logits come from the same product whatever is added later.
+    """
+
+    cond_NC: torch.Tensor
+    gate_NI: tuple[torch.Tensor, ...]
+    keys: tuple[torch.Tensor, ...]
+
+
+class Core(nn.Module):
+    """One network for all programs and worlds; what differs between programs are rows of a :class:`ProgramMemory`.
+
+    Args:
+        config: kind and sizes.
+        worlds: the worlds that it has adapters for, in order.
+        generator: of the initial weights.
+    """
+
+    def __init__(self, config: CoreConfig, worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config = config
+        self.worlds = tuple(worlds)
+        self.trunk: DiscreteTrunk | LstmTrunk
+        if config.kind == "discrete":
+            self.trunk = DiscreteTrunk(hidden=config.hidden, bits=config.bits, row=config.row, generator=generator)
+        else:
+            self.trunk = LstmTrunk(hidden=config.hidden, row=config.row, generator=generator)
+        self.adapters = nn.ModuleList(
+            WorldAdapter(
+                spec,
+                width=self.trunk.inputs,
+                hidden=config.hidden,
+                generator=generator,
+            )
+            for spec in worlds
+        )
+        self.end = seeded_linear(config.hidden, 1, generator=generator)
+        self.find = seeded_linear(config.hidden, config.key, generator=generator)
+
+    def adapter(self, world: int) -> WorldAdapter:
+        """The adapter of a world, by its index."""
+        adapter = self.adapters[world]
+        assert isinstance(adapter, WorldAdapter)
+        return adapter
+
+    @property
+    def gate_fields(self) -> int:
+        """F, how many gates a row of this core has."""
+        return max((len(w.fields) for w in self.worlds), default=0) if self.config.gates else 0
+
+    def tables(self, memory: ProgramMemory) -> RowTables:
+        """Everything that depends on rows alone, each generation computed by itself (so it never changes later)."""
+        sizes = [sum(info.generation == g for info in memory.infos) for g in range(memory.generations)]
+        chunks = memory.embeddings_NP.split(sizes)
+        return RowTables(
+            cond_NC=torch.cat([self.trunk.condition(chunk) for chunk in chunks]),
+            gate_NI=tuple(self.adapter(w).input_weights(memory.gates_NF) for w in range(len(self.worlds))),
+            keys=memory.keys_NK.split(sizes),
+        )
+
+    def end_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """logits_…: the frame returns where positive (f_end, NPI eq. 2)."""
+        return self.end(hidden)[..., 0]
+
+    def key_logits(self, hidden: torch.Tensor, tables: RowTables) -> torch.Tensor:
+        """logits_…N: similarity of the key output to the key of each row (f_prog, NPI eqs. 2–3)."""
+        key = self.find(hidden)
+        return torch.cat([key @ keys.T for keys in tables.keys], -1)
+
+    def digest(self) -> str:
+        """sha256 of every number of the core, by name, shape and bytes; rows are not part of it."""
+        return tensors_digest(self.state_dict())
+
+
+def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """sha256 over names, dtypes, shapes and bytes, in order of name."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def may_call(memory: ProgramMemory) -> torch.Tensor:
+    """bool_NN: row p (first index) may call row q: one world, and q not of a later generation."""
+    world = torch.tensor([info.world for info in memory.infos])
+    generation = torch.tensor([info.generation for info in memory.infos])
+    return (world[:, None] == world) & (generation[:, None] >= generation)

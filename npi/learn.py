@@ -1,0 +1,296 @@
+"""New programs on a frozen core: only their rows are learned (NPI section 4.4).
+
+Several random starts are descended as one batch; each start is a copy of the new rows that may call the old rows and
+its own copies. Old rows cannot call new ones, and no number of the core or of an old row changes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from envs.spec import ProgramTable
+from npi.config import TrainConfig
+from npi.core import may_call
+from npi.curriculum import Curriculum, WorldFrames
+from npi.library import Library, LibraryError, missing_rows, row_name
+from npi.loss import Rules
+from npi.material import Material, TaskValidator
+from npi.memory import ProgramMemory, RowInfo
+from npi.probe import probe
+from npi.train import Validation, frame_loss, learning_rate, open_gates, to_device, wrong_frames
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """How rows are learned.
+
+    Attributes:
+        starts: random starts descended side by side; the first one that is right is kept.
+        updates: the most steps of Adam. rate: its peak learning rate.
+        frames: frames a start and update.
+        seed: of starts and sampling.
+        problems: validation problems of each task.
+    """
+
+    starts: int = 4
+    updates: int = 1200
+    rate: float = 0.05
+    frames: int = 64
+    seed: int = 0
+    problems: int = 64
+    check_every: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("starts", "updates", "frames", "check_every", "problems"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"learning setting {name} must be at least 1, it is {getattr(self, name)}")
+
+    def training(self) -> TrainConfig:
+        """The same as settings of the loss and the schedule."""
+        return TrainConfig(
+            seed=self.seed, updates=self.updates, rate=self.rate, decay=400, warmup=10, problems=self.problems
+        )
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What learning rows came to.
+
+    Attributes:
+        rows: names of the new rows. numbers: how many numbers were learned for each.
+        solved: whether a start has every frame right and solves every validation problem.
+        wrong: frames that the best start still has wrong, by program. validation: of the start that was tried last.
+        updates, seconds: steps of Adam and CPU seconds.
+        core_before, core_after: sha256 of the core. rows_before, rows_after: of the old rows.
+        probes_before, probes_after: sha256 of the old programs' outputs (every logit) in random situations.
+    """
+
+    rows: tuple[str, ...]
+    numbers: int
+    solved: bool
+    wrong: dict[str, int]
+    validation: Validation | None
+    updates: int
+    seconds: float
+    core_before: str
+    core_after: str
+    rows_before: str
+    rows_after: str
+    probes_before: str
+    probes_after: str
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether core, old rows and old outputs are the same to the bit."""
+        return (self.core_before, self.rows_before, self.probes_before) == (
+            self.core_after,
+            self.rows_after,
+            self.probes_after,
+        )
+
+
+def learn(
+    library: Library,
+    materials: Sequence[Material],
+    config: LearnConfig | None = None,
+    *,
+    report: Callable[[int, float, dict[str, int]], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    keep_unsolved: bool = False,
+) -> Learned:
+    """Learn rows for every program of the materials that the library does not have.
+
+    The library gains the rows where they are right (or ``keep_unsolved``); otherwise it stays as it was.
+
+    Raises:
+        LibraryError: where there is nothing new, or the core does not know the world.
+    """
+    config = config or LearnConfig()
+    old = library.memory
+    fresh = new_rows(library, materials)
+    before = library.core.digest(), library.rows_digest(), probe(library.core, old, len(old))
+    began = time.process_time()
+    search = RowSearch(library, materials, fresh, config)
+    solved = search.run(report=report, stop=stop)
+    memory = search.memory_with(search.best)
+    if solved or keep_unsolved:
+        library.memory = memory
+        library.sets += [m.programs for m in materials if m.programs is not None]
+    count = len(old)
+    return Learned(
+        rows=tuple(info.name for info in fresh),
+        numbers=old.numbers,
+        solved=solved,
+        wrong=search.wrong[search.best],
+        validation=search.validation,
+        updates=search.update,
+        seconds=time.process_time() - began,
+        core_before=before[0],
+        core_after=library.core.digest(),
+        rows_before=before[1],
+        rows_after=library.rows_digest(count),
+        probes_before=before[2],
+        probes_after=probe(library.core, library.memory, count),
+    )
+
+
+def new_rows(library: Library, materials: Sequence[Material]) -> list[RowInfo]:
+    """Infos of the rows that the library lacks; :class:`LibraryError` where it lacks none."""
+    fresh: list[RowInfo] = []
+    generation = library.memory.generations
+    for material in materials:
+        world = library.world(material.table.world)
+        known = [*library.memory.infos, *fresh]
+        fresh += missing_rows(known, material.table, world, generation=generation, source=material.source)
+    if not fresh:
+        names = ", ".join(m.name for m in materials)
+        raise LibraryError(f"the library already has every program of {names}; there is nothing to learn")
+    return fresh
+
+
+class RowSearch:
+    """Descends several starts of the new rows at once, the core and the old rows fixed."""
+
+    def __init__(
+        self, library: Library, materials: Sequence[Material], fresh: list[RowInfo], config: LearnConfig
+    ) -> None:
+        self.library, self.config, self.fresh = library, config, fresh
+        self.train = config.training()
+        self.old = len(library.memory)
+        self.materials = materials
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.noise = torch.Generator(library.memory.keys_NK.device).manual_seed(config.seed + 1)
+        self.memory = self._starts()
+        self.rules = Rules.of(library.core, self.memory, self._reach())
+        self.frames = [m.frames for m in materials]
+        self._curriculum()
+        self.update = 0
+        self.best = 0
+        self.wrong: list[dict[str, int]] = [{} for _ in range(config.starts)]
+        self.validation: Validation | None = None
+
+    def _starts(self) -> ProgramMemory:
+        copies = [replace(i, name=f"{i.name} (start {s})") for s in range(self.config.starts) for i in self.fresh]
+        return self.library.memory.drawn(copies, generator=self.generator)
+
+    def _reach(self) -> torch.Tensor:
+        """What may be called, with the copies of different starts apart."""
+        allowed = may_call(self.memory)
+        start = (torch.arange(len(self.memory)) - self.old).div(len(self.fresh), rounding_mode="floor")
+        start[: self.old] = -1
+        return allowed & ((start == start[:, None]) | (start == -1))
+
+    def _rows(self, table: ProgramTable, start: int) -> torch.Tensor:
+        """For each id of the table: its old row, or its copy of this start."""
+        places = {info.name: place for place, info in enumerate(self.library.memory.infos)}
+        first = self.old + start * len(self.fresh)
+        places |= {info.name: first + place for place, info in enumerate(self.fresh)}
+        world = self.library.world(table.world)
+        return torch.tensor([places[row_name(table, i, world)] for i in range(len(table))])
+
+    def _sources(self, start: int) -> list[WorldFrames]:
+        """The frames of new programs, as frames of one start's copies."""
+        sources = []
+        for frames in self.frames:
+            world = self.library.world(frames.table.world)
+            placed = WorldFrames.of(world, frames, self._rows(frames.table, start))
+            new = placed.frames.program_M >= self.old
+            if bool(new.any()):
+                sources.append(WorldFrames(world, placed.frames.select(new)))
+        return sources
+
+    def _curriculum(self) -> None:
+        self.sources = [self._sources(start) for start in range(self.config.starts)]
+        flat = [source for sources in self.sources for source in sources]
+        programs = len({int(r) for source in flat for r in source.frames.program_M.unique()})
+        self.curriculum = Curriculum(flat, frames=self.config.frames * programs, cut=self.train.cut)
+
+    def run(
+        self, *, report: Callable[[int, float, dict[str, int]], None] | None, stop: Callable[[], bool]
+    ) -> bool:
+        """Descend until a start is right and solves the tasks; False when the updates are spent."""
+        core = self.library.core
+        frozen = [p.requires_grad for p in core.parameters()]
+        core.requires_grad_(False)
+        optimizer = torch.optim.Adam(self.memory.parameters(), lr=self.config.rate)
+        try:
+            while self.update < self.config.updates and not stop():
+                loss = self._step(optimizer)
+                if self.update % self.config.check_every == 0:
+                    solved = self._check()
+                    if report is not None:
+                        report(self.update, loss, self.wrong[self.best])
+                    if solved:
+                        return True
+            return False
+        finally:
+            for parameter, needed in zip(core.parameters(), frozen, strict=True):
+                parameter.requires_grad_(needed)
+
+    def _step(self, optimizer: torch.optim.Optimizer) -> float:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(self.train, self.update)
+        device = self.memory.keys_NK.device
+        drawn = [[to_device(b, device) for b in g] for g in self.curriculum.draw(generator=self.generator)]
+        optimizer.zero_grad(set_to_none=True)
+        loss, rows, wrong = frame_loss(
+            self.library.core,
+            self.memory,
+            self.rules,
+            drawn,
+            self.train,
+            generator=self.noise,
+            errors=self.curriculum.errors,
+        )
+        loss.backward()
+        for parameter in self.memory.parameters():
+            assert parameter.grad is not None
+            parameter.grad[: self.old] = 0  # Adam leaves what never had a gradient as it is, to the bit
+        optimizer.step()
+        self.curriculum.note(rows.cpu(), wrong.cpu())
+        open_gates(self.memory, self.curriculum.errors)
+        self.update += 1
+        return loss.item() / self.config.starts
+
+    def _check(self) -> bool:
+        """Count each start's wrong frames; let those without any run the tasks."""
+        hard = []
+        for start, sources in enumerate(self.sources):
+            counts: dict[str, int] = {}
+            for source in sources:
+                every = torch.arange(len(source.frames))
+                wrong = wrong_frames(self.library.core, self.memory, self.rules, source, every)
+                hard.append(wrong)
+                for row in source.frames.program_M[wrong].tolist():
+                    name = self.fresh[(row - self.old) % len(self.fresh)].name
+                    counts[name] = counts.get(name, 0) + 1
+            self.wrong[start] = counts
+        self.curriculum.hard = hard
+        totals = [sum(counts.values()) for counts in self.wrong]
+        self.best = totals.index(min(totals))
+        return any(total == 0 and self._validated(start) for start, total in enumerate(totals))
+
+    def _validated(self, start: int) -> bool:
+        sets = [m.programs for m in self.materials if m.programs is not None and m.programs.tasks]
+        if not sets:
+            self.best = start
+            return True
+        trial = Library(self.library.core, self.memory_with(start), [])
+        self.validation = TaskValidator(trial, sets, self.train)()
+        if self.validation.passed:
+            self.best = start
+        elif self.validation.frames:
+            self.frames += self.validation.frames
+            self._curriculum()
+        return self.validation.passed
+
+    def memory_with(self, start: int) -> ProgramMemory:
+        """The library's memory with one start's rows appended."""
+        first = self.old + start * len(self.fresh)
+        last = first + len(self.fresh)
+        numbers = {name: p.detach()[first:last] for name, p in self.memory.named_parameters()}
+        return self.library.memory.extended(self.fresh, numbers)

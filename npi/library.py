@@ -1,0 +1,262 @@
+"""A library: a folder with one core, the rows of all its programs, the program files, and a manifest with hashes.
+
+Data files are named by their content and the manifest is replaced last in one step, so a library on disk is always
+whole: the old one or the new one. Nothing in it is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dsl import load
+from dsl.program import ProgramSet
+from dsl.tasks import Task
+from envs.spec import ProgramTable, WorldSpec, signature_from_json
+from npi.config import CoreConfig
+from npi.core import Core, tensors_digest
+from npi.files import read_tensors, sha256, tensors_bytes, write_whole
+from npi.memo import MemoStepper
+from npi.memory import ProgramMemory, RowInfo
+from npi.stepper import CoreStepper
+from traces.stepper import Stepper
+
+FORMAT = 1
+"""Version of the folder's format; another one is refused."""
+
+
+class LibraryError(ValueError):
+    """A library that cannot be used as asked; the message says why and what to do."""
+
+
+@dataclass
+class Library:
+    """One core, many rows.
+
+    Attributes:
+        core, memory: the network and its rows.
+        sets: the program files whose programs and tasks it holds, in the order in which they came.
+        history: what was done to it, one JSON-able entry a training or learning.
+    """
+
+    core: Core
+    memory: ProgramMemory
+    sets: list[ProgramSet]
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def create(
+        cls,
+        config: CoreConfig,
+        tables: Sequence[ProgramTable],
+        *,
+        sets: Sequence[ProgramSet] = (),
+        sources: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Library:
+        """An untrained library with a row for everything that the tables name.
+
+        Args:
+            tables: of program sets and of trace sets.
+            sources: for each table, the sha256 of what its programs come from.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        worlds: list[WorldSpec] = []
+        infos: list[RowInfo] = []
+        for table, source in zip(tables, sources or [""] * len(tables), strict=True):
+            if all(w.digest != table.world.digest for w in worlds):
+                worlds.append(table.world)
+            infos += missing_rows(infos, table, _world_index(worlds, table.world), generation=0, source=source)
+        core = Core(config, worlds, generator=generator)
+        memory = ProgramMemory(
+            infos, row=config.row, key=config.key, fields=core.gate_fields, generator=generator
+        )
+        return cls(core, memory, list(sets))
+
+    def world(self, spec: WorldSpec) -> int:
+        """Index of a world; a :class:`LibraryError` where the core has no adapter for it."""
+        try:
+            return _world_index(self.core.worlds, spec)
+        except KeyError:
+            known = ", ".join(w.name for w in self.core.worlds)
+            raise LibraryError(
+                f"the core has never seen world {spec.name!r} as it is declared; it knows {known}. A frozen core "
+                "learns programs over its own worlds: `use` a file that declares one, or train a core on this one"
+            ) from None
+
+    def rows(self, table: ProgramTable) -> torch.Tensor:
+        """int64 N: for each id of the table, its row; a :class:`LibraryError` names what is missing."""
+        world = self.world(table.world)
+        places = {info.name: place for place, info in enumerate(self.memory.infos)}
+        names = [row_name(table, i, world) for i in range(len(table))]
+        missing = [n for n in names if n not in places]
+        if missing:
+            close = difflib.get_close_matches(missing[0], places, n=1)
+            hint = f"; the closest it has is {close[0]}" if close else ""
+            raise LibraryError(f"the library has no row for {missing[0]}{hint}; learn it first (npi learn)")
+        return torch.tensor([places[n] for n in names])
+
+    def stepper(self, table: ProgramTable, *, memo: bool = True) -> Stepper:
+        """The core as a stepper for the programs of a table; decisions of a discrete core are kept (``memo``)."""
+        self.core.eval()
+        stepper = CoreStepper(self.core, self.memory, self.rows(table), world=self.world(table.world), table=table)
+        on_cpu = self.memory.keys_NK.device.type == "cpu"
+        if memo and on_cpu and self.core.config.kind == "discrete":
+            codes = 2**self.core.config.bits + 1
+            sizes = [len(table), *[len(table.world.tokens)] * 3, codes, *[f.size for f in table.world.fields]]
+            if MemoStepper.fits(sizes):
+                return MemoStepper(stepper, table, codes=codes)
+        return stepper
+
+    def tasks(self) -> dict[str, tuple[ProgramSet, Task]]:
+        """Every task, by name qualified with its file (``"addition.add"``)."""
+        return {f"{Path(s.path).stem}.{t.name}": (s, t) for s in self.sets for t in s.tasks}
+
+    def task(self, name: str) -> tuple[ProgramSet, Task]:
+        """A task by its qualified name, or by its bare name where one file only has it."""
+        tasks = self.tasks()
+        found = [q for q in tasks if q == name or q.rpartition(".")[2] == name]
+        if len(found) == 1:
+            return tasks[found[0]]
+        if found:
+            raise LibraryError(f"several tasks are called {name!r}: {', '.join(found)}; give one with its file")
+        close = difflib.get_close_matches(name, [*tasks, *(q.rpartition(".")[2] for q in tasks)], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(tasks) or 'none'}"
+        raise LibraryError(f"the library has no task {name!r}; {hint}")
+
+    def rows_digest(self, count: int | None = None) -> str:
+        """sha256 of the first ``count`` rows (all by default)."""
+        count = len(self.memory) if count is None else count
+        return tensors_digest({k: v[:count] for k, v in self.memory.state_dict().items()})
+
+    def save(self, folder: Path | str) -> None:
+        """Write the library to a folder, whole or not at all."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        files: dict[str, str] = {}
+        for part, tensors in (("core", self.core.state_dict()), ("rows", self.memory.state_dict())):
+            files |= _store(folder, part, ".safetensors", tensors_bytes(tensors))
+        entries = []
+        for number, programs in enumerate(self.sets):
+            place = f"programs/{number}-{programs.digest[:12]}"
+            for name, text in programs.sources:
+                (folder / place / name).parent.mkdir(parents=True, exist_ok=True)
+                write_whole(folder / place / name, text.encode())
+                files[f"{place}/{name}"] = sha256(text.encode())
+            entries.append({"folder": place, "file": programs.sources[-1][0], "digest": programs.digest})
+        manifest = {
+            "format": FORMAT,
+            "config": self.core.config.to_json(),
+            "core": self.core.digest(),
+            "worlds": [w.to_json() for w in self.core.worlds],
+            "rows": [asdict(info) for info in self.memory.infos],
+            "programs": entries,
+            "history": self.history,
+            "files": files,
+        }
+        old = _known_files(folder)
+        write_whole(folder / "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
+        for name in old - set(files):
+            (folder / name).unlink(missing_ok=True)
+
+    @classmethod
+    def open(cls, folder: Path | str, *, device: torch.device | str = "cpu") -> Library:
+        """Read a library; every file is checked against the manifest's hash before it is used."""
+        folder = Path(folder)
+        manifest = _manifest(folder)
+        data = {name: _checked(folder, name, digest) for name, digest in manifest["files"].items()}
+        config = CoreConfig.from_json(manifest["config"])
+        worlds = [WorldSpec.from_json(w) for w in manifest["worlds"]]
+        infos = [RowInfo(**(r | {"signature": signature_from_json(r["signature"])})) for r in manifest["rows"]]
+        core = Core(config, worlds, generator=torch.Generator())
+        memory = ProgramMemory(
+            infos, row=config.row, key=config.key, fields=core.gate_fields, generator=torch.Generator()
+        )
+        for part, module in (("core", core), ("rows", memory)):
+            (path,) = [p for n, p in data.items() if n.startswith(f"{part}-")]
+            module.load_state_dict(read_tensors(path)[0])
+        if core.digest() != manifest["core"]:
+            raise LibraryError(f"{folder}: the core is not the one that the manifest names; restore the folder")
+        sets = [load(folder / e["folder"] / e["file"]) for e in manifest["programs"]]
+        return cls(core.to(device), memory.to(device), sets, manifest["history"])
+
+
+def row_name(table: ProgramTable, callee: int, world: int) -> str:
+    """The row of a callable: a program's qualified name, or ``world<index>.<name>`` for a primitive."""
+    name = table.signatures[callee].name
+    return f"world{world}.{name}" if callee < table.primitives else name
+
+
+def missing_rows(
+    infos: Sequence[RowInfo], table: ProgramTable, world: int, *, generation: int, source: str
+) -> list[RowInfo]:
+    """Infos for everything in the table that has no row yet.
+
+    Raises :class:`LibraryError` where a row of that name has another signature or lives in another world.
+    """
+    known = {info.name: info for info in infos}
+    fresh = []
+    for callee, signature in enumerate(table.signatures):
+        name = row_name(table, callee, world)
+        old = known.get(name)
+        if old is None:
+            fresh.append(RowInfo(name, world, generation, signature, callee < table.primitives, source))
+        elif old.world != world or old.signature.slots != signature.slots:
+            raise LibraryError(
+                f"the library already has a program {name} with another world or other arguments; rename the file or "
+                "the program"
+            )
+    return fresh
+
+
+def _world_index(worlds: Sequence[WorldSpec], spec: WorldSpec) -> int:
+    for index, known in enumerate(worlds):
+        if known.digest == spec.digest:
+            return index
+    raise KeyError(spec.name)
+
+
+def _store(folder: Path, part: str, suffix: str, data: bytes) -> dict[str, str]:
+    digest = sha256(data)
+    name = f"{part}-{digest[:16]}{suffix}"
+    if not (folder / name).exists() or sha256((folder / name).read_bytes()) != digest:
+        write_whole(folder / name, data)
+    return {name: digest}
+
+
+def _manifest(folder: Path) -> Mapping[str, Any]:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise LibraryError(f"{folder} is not a library: there is no manifest.json in it (make one with npi train)")
+    try:
+        manifest = json.loads(path.read_text())
+        version = manifest["format"]
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise LibraryError(f"{path} is damaged ({error}); restore it from a copy") from error
+    if version != FORMAT:
+        raise LibraryError(f"{folder} has format {version}, this engine reads {FORMAT}; use the engine it is from")
+    return manifest
+
+
+def _known_files(folder: Path) -> set[str]:
+    try:
+        return set(_manifest(folder)["files"])
+    except LibraryError:
+        return set()
+
+
+def _checked(folder: Path, name: str, digest: str) -> Path:
+    path = folder / name
+    if ".." in Path(name).parts or Path(name).is_absolute():
+        raise LibraryError(f"{folder}: the manifest names a file outside the library: {name}")
+    if not path.is_file():
+        raise LibraryError(f"{folder}: {name} is missing; restore it from a copy, or train again")
+    if sha256(path.read_bytes()) != digest:
+        raise LibraryError(f"{path} was changed or cut off since it was written; restore it from a copy")
+    return path

@@ -1,0 +1,73 @@
+"""A discrete core decides the same thing in the same situation; this stepper asks it once for each.
+
+A situation is (program, arguments, state code, observation), all small integers, so it packs into one int64. Decisions
+are kept in a sorted table that grows by what has not been met before. The decisions are the core's own.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from envs.spec import SLOTS, ProgramTable
+from traces.stepper import Decision, Stepper
+
+
+class MemoStepper:
+    """Wraps a stepper whose hidden state is one small int64 code; same decisions, most of them looked up.
+
+    Args:
+        stepper: the wrapped one, of ``width`` 1 and dtype int64.
+        table: its program table.
+        codes: how many state codes there are.
+        limit: entries kept; where it is passed the table begins anew.
+    """
+
+    width = 1
+    dtype = torch.int64
+
+    def __init__(self, stepper: Stepper, table: ProgramTable, *, codes: int, limit: int = 4_000_000) -> None:
+        if stepper.width != 1 or stepper.dtype != torch.int64:
+            raise ValueError("only a stepper with one int64 state code a frame can be memoised")
+        sizes = [len(table), *[len(table.world.tokens)] * SLOTS, codes, *[f.size for f in table.world.fields]]
+        if not self.fits(sizes):
+            raise ValueError(f"situations of world {table.world.name} do not pack into 63 bits")
+        self.stepper, self.limit = stepper, limit
+        self.strides = torch.tensor([math.prod(sizes[i + 1 :]) for i in range(len(sizes))])
+        self._clear()
+
+    def _clear(self) -> None:
+        self.keys = torch.tensor([torch.iinfo(torch.int64).max])
+        self.calls = torch.zeros(1, 1 + SLOTS, dtype=torch.int64)
+        self.codes = torch.zeros(1, 1, dtype=torch.int64)
+
+    @staticmethod
+    def fits(sizes: list[int]) -> bool:
+        """Whether a mixed-radix number of these digit sizes fits an int64."""
+        return math.prod(sizes) < 2**62
+
+    def step(
+        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+    ) -> Decision:
+        """Look the situations up; ask the wrapped stepper about those that are new."""
+        if len(self.keys) > self.limit:
+            self._clear()
+        situation = torch.cat([program_B[:, None], arguments_B3, hidden_BH, obs_BF], 1)
+        key_B = (situation * self.strides).sum(1)
+        found = torch.searchsorted(self.keys, key_B)
+        known = self.keys[found] == key_B
+        if not bool(known.all()):
+            self._learn(situation[~known], key_B[~known])
+            found = torch.searchsorted(self.keys, key_B)
+        return Decision(self.calls[found], self.codes[found])
+
+    def _learn(self, situation: torch.Tensor, key: torch.Tensor) -> None:
+        key, inverse = torch.unique(key, return_inverse=True)
+        first = torch.empty_like(key).scatter_(0, inverse, torch.arange(len(inverse)))
+        rows = situation[first]
+        decision = self.stepper.step(rows[:, 2 + SLOTS :], rows[:, 0], rows[:, 1 : 1 + SLOTS], rows[:, [1 + SLOTS]])
+        keys, order = torch.sort(torch.cat([self.keys, key]))
+        self.keys = keys
+        self.calls = torch.cat([self.calls, decision.call_B4])[order]
+        self.codes = torch.cat([self.codes, decision.hidden_BH])[order]

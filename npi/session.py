@@ -1,0 +1,224 @@
+"""Whole jobs on files: train a library from program files or trace sets, learn new programs into one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dsl import load
+from npi.checkpoint import load_checkpoint, save_checkpoint
+from npi.config import CoreConfig, TrainConfig
+from npi.core import tensors_digest
+from npi.learn import LearnConfig, Learned, learn
+from npi.library import Library
+from npi.material import Material, TaskValidator
+from npi.train import Report, Trainer, place
+from traces.store import TraceSet
+
+Reporter = Callable[[Report], None]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training came to: the library, where it stood at the end, and whether it went on from a checkpoint."""
+
+    library: Library
+    report: Report
+    materials: tuple[Material, ...]
+    resumed: bool
+
+    @property
+    def solved(self) -> bool:
+        return self.report.solved
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """``"auto"`` is CUDA where there is one, else the CPU; raises ``ValueError`` for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device {name!r} is not known; use auto, cpu, or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name!r} was asked for, but torch finds no CUDA device here; use auto or cpu")
+    return device
+
+
+def gather(paths: Sequence[Path | str], *, traces: int, seed: int) -> list[Material]:
+    """Material from program files (traced here, ``traces`` runs of each training size) and trace set folders."""
+    if not paths:
+        raise ValueError("nothing to learn from: give program files (*.npi) or folders of traces")
+    materials = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            materials.append(Material.from_trace_set(TraceSet.open(path, verify="hash")))
+        elif path.is_file():
+            materials.append(Material.from_programs(load(path), traces=traces, seed=seed))
+        else:
+            raise FileNotFoundError(f"{path}: there is no such program file or folder of traces")
+    return materials
+
+
+def train_library(
+    paths: Sequence[Path | str],
+    *,
+    out: Path | str,
+    core: CoreConfig | None = None,
+    training: TrainConfig | None = None,
+    traces: int = 32,
+    device: str = "auto",
+    log: Path | None = None,
+    report: Reporter | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    fresh: bool = False,
+) -> TrainResult:
+    """Train one core on everything in ``paths`` and write the library to ``out``.
+
+    The run's state is kept in ``<out>.training`` at every check; the same call goes on from there after a kill, to the
+    same numbers. It is removed when the library is written (solved, or the updates spent).
+
+    Args:
+        traces: runs of each training size that are traced of each task of a program file.
+        log: folder for TensorBoard.
+        stop: asked after every update; true keeps the state and returns.
+        fresh: begin anew even where there is a state to go on from.
+
+    Raises:
+        ValueError: for material that cannot be read or learned, or a state of another run in the way.
+    """
+    core = core or CoreConfig()
+    training = training or TrainConfig.for_core(core)
+    out = Path(out)
+    materials = gather(paths, traces=traces, seed=training.seed)
+    library = new_library(core, materials, seed=training.seed, device=pick_device(device))
+    validator = TaskValidator(library, library.sets, training) if library.sets else None
+    trainer = Trainer(library, [place(library, m.frames) for m in materials], training, validate=validator)
+    state = checkpoint_path(out)
+    identity = _identity(core, training, materials)
+    resumed = state.exists() and not fresh
+    if resumed:
+        load_checkpoint(trainer, state, identity=identity)
+    with _Log(log) as writer:
+
+        def each(found: Report) -> None:
+            writer.add(found)
+            if found.update % training.check_every == 0:
+                save_checkpoint(trainer, state, identity=identity)
+            if report is not None:
+                report(found)
+
+        trainer.run(stop=stop, report=each)
+    final = trainer.report()
+    if final.solved or final.update >= training.updates:
+        library.history.append(_entry(final, training, materials))
+        library.save(out)
+        shutil.rmtree(state.parent, ignore_errors=True)
+    else:
+        save_checkpoint(trainer, state, identity=identity)
+    return TrainResult(library, final, tuple(materials), resumed)
+
+
+def new_library(
+    core: CoreConfig, materials: Sequence[Material], *, seed: int, device: torch.device | str = "cpu"
+) -> Library:
+    """An untrained library for the programs of the materials."""
+    sets = {m.programs.digest: m.programs for m in materials if m.programs is not None}
+    library = Library.create(
+        core,
+        [m.table for m in materials],
+        sets=list(sets.values()),
+        sources=[m.source for m in materials],
+        seed=seed,
+    )
+    library.core.to(device)
+    library.memory.to(device)
+    return library
+
+
+def checkpoint_path(out: Path) -> Path:
+    """Where the state of a training run for this library is kept."""
+    return out.with_name(out.name + ".training") / "checkpoint.safetensors"
+
+
+def learn_into(
+    folder: Path | str,
+    paths: Sequence[Path | str],
+    *,
+    config: LearnConfig | None = None,
+    traces: int = 8,
+    out: Path | str | None = None,
+    device: str = "auto",
+    report: Callable[[int, float, dict[str, int]], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    keep_unsolved: bool = False,
+) -> Learned:
+    """Learn the new programs of ``paths`` as rows of the library in ``folder``; write it to ``out`` (same by default).
+
+    Nothing is written where the rows do not pass, unless ``keep_unsolved``.
+    """
+    config = config or LearnConfig()
+    library = Library.open(folder, device=pick_device(device))
+    materials = gather(paths, traces=traces, seed=config.seed)
+    learned = learn(library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved)
+    if learned.solved or keep_unsolved:
+        library.history.append(
+            {"learned": list(learned.rows), "solved": learned.solved, "updates": learned.updates, "seed": config.seed}
+        )
+        library.save(folder if out is None else out)
+    return learned
+
+
+def _identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Material]) -> str:
+    """sha256 of what a run's numbers depend on: settings and frames."""
+    digest = hashlib.sha256(json.dumps([core.to_json(), training.to_json()], sort_keys=True).encode())
+    for material in materials:
+        columns = {k: v for k, v in vars(material.frames).items() if isinstance(v, torch.Tensor)}
+        digest.update(tensors_digest(columns).encode())
+        digest.update(json.dumps(material.table.to_json(), sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _entry(report: Report, training: TrainConfig, materials: Sequence[Material]) -> dict[str, object]:
+    return {
+        "trained": [m.name for m in materials],
+        "traces": [m.traces for m in materials],
+        "settings": training.to_json(),
+        "updates": report.update,
+        "solved": report.solved,
+        "wrong": report.wrong,
+    }
+
+
+class _Log:
+    """TensorBoard scalars, where a folder is given."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.writer = None
+        if folder is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(folder))
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+    def add(self, report: Report) -> None:
+        if self.writer is None:
+            return
+        self.writer.add_scalar("loss", report.loss, report.update)
+        for name, error in report.errors.items():
+            self.writer.add_scalar(f"error/{name}", error, report.update)
+        if report.validation is not None and report.validation.problems:
+            share = report.validation.solved / report.validation.problems
+            self.writer.add_scalar("validation/solved", share, report.update)

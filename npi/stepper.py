@@ -1,0 +1,53 @@
+"""A trained core as a stepper: what the machine runs instead of the teacher."""
+
+from __future__ import annotations
+
+import torch
+
+from envs.spec import RETURN, ProgramTable
+from npi.core import Core, may_call
+from npi.encoder import stack_slots
+from npi.memory import ProgramMemory
+from traces.stepper import Decision
+
+
+class CoreStepper:
+    """Runs the rows of a memory on their core, for the programs of one table.
+
+    Args:
+        core, memory: the network and its rows.
+        rows_N: for each id of the table, its row.
+        world: index of the table's world in the core.
+        table: whose ids the machine uses.
+    """
+
+    def __init__(self, core: Core, memory: ProgramMemory, rows_N: torch.Tensor, *, world: int, table: ProgramTable):
+        self.core, self.table, self.world = core, table, world
+        self.width, self.dtype = core.trunk.width, core.trunk.dtype
+        device = memory.keys_NK.device
+        rows_N = rows_N.to(device)
+        with torch.no_grad():
+            self.rows = core.tables(memory)
+            self.cond_NC = self.rows.cond_NC[rows_N]
+            self.gate_NI = self.rows.gate_NI[world][rows_N]
+        self.columns = rows_N
+        reach = may_call(memory).to(device)[rows_N][:, rows_N]
+        self.reach_NN = torch.where(reach, 0.0, -torch.inf)
+        slots = stack_slots([[s.tokens for s in p.slots] for p in table.signatures], len(table.world.tokens))
+        self.slots_N3V = torch.where(slots, 0.0, -torch.inf).to(device)
+
+    @torch.no_grad()
+    def step(
+        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+    ) -> Decision:
+        """Decide by the heads: return where f_end is positive, else the best key and, for each slot, the best token."""
+        adapter = self.core.adapter(self.world)
+        x_BX = adapter.encode(obs_BF, arguments_B3, self.gate_NI[program_B])
+        hidden, after = self.core.trunk.step(x_BX, self.cond_NC[program_B], hidden_BH)
+        key_BN = self.core.key_logits(hidden, self.rows)[:, self.columns] + self.reach_NN[program_B]
+        callee = key_BN.argmax(1)
+        tokens = (adapter.argument_logits(hidden) + self.slots_N3V[callee]).argmax(2)
+        call = torch.cat([callee[:, None], tokens], 1)
+        ends = self.core.end_logits(hidden) > 0
+        call[ends] = call.new_tensor([RETURN, 0, 0, 0])
+        return Decision(call, after)

@@ -1,0 +1,114 @@
+"""Rules about the code itself: imports run one way, nothing executes data, the wheel holds what it needs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS = ["envs", "dsl", "traces", "npi", "meta", "benchmarks"]
+"""A layer imports itself and those before it."""
+
+FILES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
+FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Full names of the modules that a file imports, wherever in the file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def upward(source: str, layer: str) -> list[str]:
+    """Imports of a file in ``layer`` that run against the one way."""
+    above = LAYERS[LAYERS.index(layer) + 1 :]
+    return [name for name in imported(ast.parse(source)) if name.partition(".")[0] in above]
+
+
+def of_the_command_line(source: str) -> list[str]:
+    return [name for name in imported(ast.parse(source)) if name == "npi.cli" or name.startswith("npi.cli.")]
+
+
+def executing(source: str) -> list[str]:
+    """Ways in which a file could turn data into running code."""
+    tree = ast.parse(source)
+    found = [name for name in imported(tree) if name.partition(".")[0] in FORBIDDEN_MODULES]
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN_CALLS:
+            found.append(node.func.id)
+        # torch.load unpickles; what it stores here goes through safetensors.
+        if isinstance(node.func, ast.Attribute) and ast.unparse(node.func) == "torch.load":
+            found.append("torch.load")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
+def test_rules_of_a_file(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    parts = path.relative_to(ROOT).parts
+    assert upward(source, parts[0]) == []
+    assert executing(source) == []
+    if parts[:2] != ("npi", "cli"):
+        assert of_the_command_line(source) == []
+
+
+def test_the_rules_can_fail() -> None:
+    assert upward("from npi.core import Core", "dsl") == ["npi.core", "npi.core.Core"]
+    assert upward("def f():\n    import traces", "envs") == ["traces"]
+    assert upward("import envs.spec", "dsl") == []
+    assert of_the_command_line("from npi import cli") == ["npi.cli"]
+    assert of_the_command_line("from npi.cli.main import main") == ["npi.cli.main", "npi.cli.main.main"]
+    assert executing("import pickle") == ["pickle"]
+    assert executing("from torch import nn\nnn.Module().eval()") == []
+    assert executing("eval('1')\ntorch.load(path)") == ["eval", "torch.load"]
+
+
+@pytest.mark.parametrize("module", ["gymnasium", "matplotlib", "tensorboard"])
+def test_what_is_optional_is_not_imported(module: str) -> None:
+    code = f"import sys, envs, dsl, traces, npi; sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_every_package_is_listed() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES if path.name == "__init__.py"}
+    assert set(listed) == {name for name in found if not name.startswith("benchmarks")}
+
+
+def test_the_wheel_works_in_an_empty_folder(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    copied = ["LICENSE", "pyproject.toml", *(str(p.relative_to(ROOT)) for p in FILES if "benchmarks" not in p.parts)]
+    copied += [str(path.relative_to(ROOT)) for path in (ROOT / "dsl").glob("*.lark")]
+    for name in copied:
+        target = source / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "-w", str(tmp_path), str(source)], check=True, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("npi_engine-*.whl")
+    installed = tmp_path / "installed"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(installed)
+    for name in copied[2:]:
+        assert (installed / name).is_file(), f"{name} is not in the wheel"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import envs, dsl, traces, npi, meta; "
+        "assert all(m.__file__.startswith(sys.argv[1]) for m in (envs, dsl, traces, npi, meta))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(installed)], check=True, cwd=empty)

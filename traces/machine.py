@@ -1,0 +1,325 @@
+"""The machine: Algorithm 1 of NPI (Reed & de Freitas 2016, section 3.1) for a batch, in lockstep.
+
+It runs any stepper (teacher, network, table, script) in any world. Each instance has a stack of frames; at every step
+all running instances decide one call: a return pops, a primitive acts on the world, a program pushes a frame.
+
+Shapes: ``B`` instances still in the batch, ``D`` depth of the stacks, ``F`` observation fields, ``H`` hidden numbers,
+``K`` steps of a chunk, ``N`` instances that the run began with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import torch
+
+from envs.spec import SLOTS, ProgramTable
+from envs.world import State, World
+from traces.rules import ACT, PUSH, REFUSED, CallRules
+from traces.stepper import Stepper
+
+S = TypeVar("S", bound=State)
+
+
+class Status(IntEnum):
+    """How the run of an instance ended. An overrun is an outcome, not an error."""
+
+    DONE = 0
+    """The first program returned."""
+    STEPS = 1
+    """Still running when the budget of steps was spent."""
+    DEPTH = 2
+    """A call would have gone deeper than the budget allows."""
+    ILLEGAL = 3
+    """The stepper made a call that cannot be carried out; see :attr:`Outcome.refused_N4`."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may use.
+
+    Attributes:
+        steps: decisions of one instance (calls and returns).
+        depth: frames on one stack.
+        stack_bytes: memory of all stacks together; where it allows less than ``depth``, it is the limit.
+    """
+
+    steps: int = 10_000_000
+    depth: int = 10_000
+    stack_bytes: int = 2**31
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.depth < 1:
+            raise ValueError(f"a budget needs at least one step and a depth of one, it has {self.steps}, {self.depth}")
+
+
+class Chunk(NamedTuple):
+    """What happened in K steps: where each stack's top was (below ``B``: stopped), what was decided and seen."""
+
+    top_KB: torch.Tensor
+    change_KB: torch.Tensor
+    call_KB4: torch.Tensor
+    obs_KBF: torch.Tensor | None
+
+    @property
+    def running_KB(self) -> torch.Tensor:
+        return self.top_KB >= self.top_KB.shape[1]
+
+
+class Watcher(Protocol):
+    """What a recorder is to the machine."""
+
+    def begin(self, program_N: torch.Tensor, arguments_N3: torch.Tensor) -> None: ...
+
+    def chunk(
+        self, origin_B: torch.Tensor, running_KB: torch.Tensor, obs_KBF: torch.Tensor, call_KB4: torch.Tensor
+    ) -> None:
+        """K more steps; ``origin_B`` names the instances, rows count where ``running_KB`` is true."""
+        ...
+
+    def end(self, status_N: torch.Tensor) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[S]):
+    """The end of a run; everything but ``parts`` in the order of the instances given.
+
+    Attributes:
+        status_N: int64, a :class:`Status` each.
+        steps_N: int64, decisions made: calls of programs and primitives, and returns.
+        depth_N: int64, the most frames that were on the stack.
+        refused_N4: int64, the call that ended an instance of status ILLEGAL; zeros elsewhere.
+        parts: final states, each with the indices of its instances (a batch shrinks as instances end).
+    """
+
+    status_N: torch.Tensor
+    steps_N: torch.Tensor
+    depth_N: torch.Tensor
+    refused_N4: torch.Tensor
+    parts: tuple[tuple[torch.Tensor, S], ...]
+
+    @property
+    def state(self) -> S:
+        """The final states as one, in order. Raises ``ValueError`` where the batch was shrunk on the way."""
+        if len(self.parts) > 1:
+            raise ValueError("the batch was shrunk while it ran: use read(world), or run with compact=False")
+        return self.parts[0][1]
+
+    def read(self, world: World[S]) -> list[dict[str, list[int]]]:
+        """What ``world.read`` finds in each final state, in the order of the instances."""
+        readings: list[dict[str, list[int]]] = [{} for _ in range(len(self.status_N))]
+        for origin_B, state in self.parts:
+            for instance, reading in zip(origin_B.tolist(), world.read(state), strict=True):
+                readings[instance] = reading
+        return readings
+
+
+def run(
+    stepper: Stepper,
+    world: World[S],
+    state: S,
+    table: ProgramTable,
+    program_N: torch.Tensor,
+    arguments_N3: torch.Tensor,
+    *,
+    budget: Budget | None = None,
+    recorder: Watcher | None = None,
+    check_every: int = 16,
+    compact: bool = True,
+) -> Outcome[S]:
+    """Run a program in every instance until it returns or its budget is spent; ``state`` changes in place.
+
+    Args:
+        stepper: decides; it is also asked for instances that have ended (their first frame again), and not heard.
+        program_N: int64, ids of programs of the table. arguments_N3: int64, their tokens.
+        check_every: steps between looks at which instances have ended (on a GPU each is a synchronisation).
+        compact: leave ended instances behind when fewer than half still run.
+
+    Raises:
+        ValueError: where batch sizes differ, the world is not the table's, or a first call is not a program's.
+    """
+    budget = budget or Budget()
+    device = state.device
+    program_N, arguments_N3 = program_N.to(device, torch.int64), arguments_N3.to(device, torch.int64)
+    first_N4 = torch.cat([program_N[:, None], arguments_N3], dim=1)
+    rules = CallRules(world, table, device)
+    _check_start(world, state, table, first_N4, rules)
+    stack = Stack(first_N4, width=stepper.width, dtype=stepper.dtype)
+    ledger: Ledger[S] = Ledger(len(program_N), device)
+    if recorder is not None:
+        recorder.begin(program_N, arguments_N3)
+    with torch.no_grad():
+        while stack.running and ledger.clock < budget.steps:
+            limit = min(budget.depth, budget.stack_bytes // stack.bytes_a_level)
+            steps = max(1, min(check_every, budget.steps - ledger.clock, limit + 1 - stack.deepest))
+            stack.reserve(stack.deepest + steps)
+            chunk = advance(stepper, world, state, stack, rules, steps, watched=recorder is not None)
+            if recorder is not None:
+                assert chunk.obs_KBF is not None
+                recorder.chunk(ledger.origin_B, chunk.running_KB, chunk.obs_KBF, chunk.call_KB4)
+            stack.look()
+            ledger.settle(chunk, stack, limit)
+            if compact and 0 < 2 * stack.running < len(stack):
+                state = ledger.leave_behind(state, stack)
+    outcome = ledger.close(state, stack)
+    if recorder is not None:
+        recorder.end(outcome.status_N)
+    return outcome
+
+
+def advance(
+    stepper: Stepper, world: World[S], state: S, stack: Stack, rules: CallRules, steps: int, *, watched: bool
+) -> Chunk:
+    """NPI Algorithm 1, ``steps`` times round its loop (lines 4 to 9), for all instances at once.
+
+    An instance whose top is its slot 0 has ended. It goes on deciding about its first frame, and nothing comes of it.
+    """
+    B, tops, changes, calls, seen = len(stack), [], [], [], []
+    for _ in range(steps):
+        top_B, frame_B4, hidden_BH = stack.read()
+        obs_BF = world.observe(state)  # line 5: s ← f_enc(e, a); h ← f_lstm(s, p, h)
+        call_B4, hidden_BH = stepper.step(obs_BF, frame_B4[:, 0], frame_B4[:, 1:], hidden_BH)  # lines 5 to 7
+        running_B = top_B >= B
+        change_B = rules.change(call_B4) * running_B
+        world.act(state, call_B4, running_B & (change_B == ACT))  # line 8: if i = ACT then e ← f_env(e, p, a)
+        stack.write(hidden_BH, call_B4, change_B, running_B)  # line 9: else RUN(i₂, a₂); line 4: until it returns
+        tops.append(top_B)
+        changes.append(change_B)
+        calls.append(call_B4)
+        if watched:
+            seen.append(obs_BF.to(torch.int16))
+    obs_KBF = torch.stack(seen) if watched else None
+    return Chunk(torch.stack(tops), torch.stack(changes), torch.stack(calls), obs_KBF)
+
+
+class Stack:
+    """The stacks of B instances: flat, level by level, so that slot ``depth * B + instance`` holds a frame.
+
+    Level 0 holds a copy of the first frame, where ended instances idle; level 1 the first frame; whatever lies above
+    an instance's top is free to be overwritten, and is.
+    """
+
+    def __init__(self, first_B4: torch.Tensor, *, width: int, dtype: torch.dtype) -> None:
+        B, device = len(first_B4), first_B4.device
+        self.frame_D4 = first_B4.repeat(2, 1)
+        self.hidden_DH = torch.zeros(2 * B, width, dtype=dtype, device=device)
+        self.floor_B = torch.arange(B, device=device)
+        self.top_B = self.floor_B + B
+        self.running, self.deepest = B, 1
+
+    def __len__(self) -> int:
+        return len(self.floor_B)
+
+    @property
+    def bytes_a_level(self) -> int:
+        return len(self) * (self.frame_D4.element_size() * 4 + self.hidden_DH.element_size() * self.hidden_DH.shape[1])
+
+    def read(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """top_B (slots), and what lies there: frame_B4 (program, arguments), hidden_BH."""
+        top_B = self.top_B
+        return top_B, self.frame_D4.index_select(0, top_B), self.hidden_DH.index_select(0, top_B)
+
+    def write(
+        self, hidden_BH: torch.Tensor, call_B4: torch.Tensor, change_B: torch.Tensor, running_B: torch.Tensor
+    ) -> None:
+        """Keep the frames' new hidden numbers, lay the call with zeros above them, and move the tops."""
+        B, top_B = len(self), self.top_B
+        self.hidden_DH.index_copy_(0, top_B, hidden_BH)
+        self.hidden_DH.index_fill_(0, torch.add(top_B, running_B, alpha=B), 0)  # of ended ones, their own slot
+        self.frame_D4.index_copy_(0, top_B + B, call_B4)
+        self.top_B = torch.maximum(torch.add(top_B, change_B, alpha=B), self.floor_B)
+
+    def reserve(self, depth: int) -> None:
+        """Make room for frames of that depth, and one more."""
+        B = len(self)
+        levels = self.frame_D4.shape[0] // B
+        if levels < depth + 2:
+            more = (max(depth + 2, 2 * levels) - levels) * B
+            self.frame_D4 = torch.cat([self.frame_D4, self.frame_D4.new_zeros(more, 4)])
+            self.hidden_DH = torch.cat([self.hidden_DH, self.hidden_DH.new_zeros(more, self.hidden_DH.shape[1])])
+
+    def look(self) -> None:
+        """Bring ``running`` (instances) and ``deepest`` (frames now) up to date."""
+        level_B = self.top_B.div(len(self), rounding_mode="floor")
+        self.running = int(torch.count_nonzero(level_B))
+        self.deepest = int(level_B.max()) if len(self) else 0
+
+    def stop(self, stopped_B: torch.Tensor) -> None:
+        self.top_B = torch.where(stopped_B, self.floor_B, self.top_B)
+        self.look()
+
+    def select(self, index_B: torch.Tensor) -> None:
+        """Keep only the instances named, in that order."""
+        B, levels = len(self), self.deepest + 1
+        level_B = self.top_B[index_B].div(B, rounding_mode="floor")
+        self.frame_D4 = self.frame_D4.view(-1, B, 4)[:levels, index_B].flatten(0, 1)
+        width = self.hidden_DH.shape[1]
+        self.hidden_DH = self.hidden_DH.view(-1, B, width)[:levels, index_B].flatten(0, 1)
+        self.floor_B = torch.arange(len(index_B), device=index_B.device)
+        self.top_B = self.floor_B + level_B * len(index_B)
+
+
+class Ledger(Generic[S]):
+    """Who of the N instances is still in the batch, and how the others ended."""
+
+    def __init__(self, count: int, device: torch.device) -> None:
+        self.clock = 0
+        self.origin_B = torch.arange(count, device=device)
+        self._status_N = torch.zeros(count, dtype=torch.int64, device=device)
+        self._steps_N = torch.zeros(count, dtype=torch.int64, device=device)
+        self._depth_N = torch.ones(count, dtype=torch.int64, device=device)
+        self._refused_N4 = torch.zeros(count, 1 + SLOTS, dtype=torch.int64, device=device)
+        self._parts: list[tuple[torch.Tensor, S]] = []
+
+    def settle(self, chunk: Chunk, stack: Stack, limit: int) -> None:
+        """Enter a chunk's steps, refusals and depths; stop the instances that went too deep."""
+        B, origin_B = len(stack), self.origin_B
+        self.clock += len(chunk.top_KB)
+        self._steps_N.index_add_(0, origin_B, chunk.running_KB.sum(0))
+        top_B = torch.maximum(chunk.top_KB.max(0).values, stack.top_B)
+        depth_B = top_B.div(B, rounding_mode="floor")
+        self._depth_N[origin_B] = torch.maximum(self._depth_N[origin_B], depth_B.clamp(max=limit))
+        if stack.deepest > limit:
+            overrun_B = stack.top_B >= (limit + 1) * B
+            self._status_N[origin_B[overrun_B]] = Status.DEPTH
+            stack.stop(overrun_B)
+        step, instance = (chunk.change_KB == REFUSED).nonzero(as_tuple=True)
+        if len(step):
+            self._status_N[origin_B[instance]] = Status.ILLEGAL
+            self._refused_N4[origin_B[instance]] = chunk.call_KB4[step, instance]
+
+    def leave_behind(self, state: S, stack: Stack) -> S:
+        """Set the ended instances aside; returns the states of those that run, and shrinks the stack to them."""
+        running_B = stack.top_B >= len(stack)
+        ended, kept = (~running_B).nonzero().squeeze(1), running_B.nonzero().squeeze(1)
+        self._parts.append((self.origin_B[ended], state.select(ended)))
+        self.origin_B = self.origin_B[kept]
+        stack.select(kept)
+        return state.select(kept)
+
+    def close(self, state: S, stack: Stack) -> Outcome[S]:
+        """The outcome, with those that still run stopped for their steps."""
+        self._status_N[self.origin_B[stack.top_B >= len(stack)]] = Status.STEPS
+        parts = (*self._parts, (self.origin_B, state))
+        return Outcome(self._status_N, self._steps_N, self._depth_N, self._refused_N4, parts)
+
+
+def _check_start(
+    world: World[Any], state: State, table: ProgramTable, first_N4: torch.Tensor, rules: CallRules
+) -> None:
+    if world.spec != table.world and world.spec.digest != table.world.digest:
+        raise ValueError(f"world {world.spec.name!r} is not the world {table.world.name!r} that the table is for")
+    if len(first_N4) != state.batch or first_N4.shape[1] != 1 + SLOTS:
+        raise ValueError(
+            f"{state.batch} states need as many programs and {SLOTS} arguments each; "
+            f"there are {len(first_N4)} programs and {first_N4.shape[1] - 1} arguments"
+        )
+    wrong = (rules.change(first_N4) != PUSH).nonzero()
+    if len(wrong):
+        instance = int(wrong[0])
+        raise ValueError(
+            f"instance {instance} begins with {first_N4[instance].tolist()}, which calls no program: expected an id "
+            f"from {table.primitives} to {len(table) - 1} and arguments that its signature allows"
+        )

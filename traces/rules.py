@@ -1,0 +1,66 @@
+"""What a call does to the stack of frames, and which calls are refused, as one table lookup a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from envs.spec import RETURN, SLOTS, ProgramTable, SpecError
+from envs.world import World
+
+POP, ACT, PUSH = -1, 0, 1
+"""The change of depth: a return ends its frame, a primitive keeps it, a program begins one."""
+
+REFUSED = -(2**31)
+"""The change of a call that cannot be carried out: unknown callee, token outside its slot, not legal in the world."""
+
+_LIMIT = 2**22
+
+
+class CallRules:
+    """Legality and effect of any four integers, tabulated once for one world and one table of callables.
+
+    A call is refused when its callee is not an id of the table, when an argument is not among the tokens of its slot
+    (a slot that the callee does not have holds token 0), or when ``world.legal`` says so. The arguments of a return
+    mean nothing and are never refused.
+
+    Raises :class:`SpecError` for a primitive whose slots allow more than 4 million calls.
+    """
+
+    def __init__(self, world: World[Any], table: ProgramTable, device: torch.device | str = "cpu") -> None:
+        self._tokens = len(table.world.tokens) + 2  # one more on each side, for values out of range
+        rank = torch.zeros(len(table) + 3, SLOTS, self._tokens, dtype=torch.int64)
+        changes = [torch.tensor([POP, PUSH])]  # code 0 a return, 1 a program, then each primitive's calls
+        size = 2
+        unset = -1
+        rank.fill_(unset)
+        rank[RETURN + 2] = 0
+        for callee, signature in enumerate(table.signatures):
+            allowed = [torch.tensor(slot.tokens) for slot in signature.slots]
+            allowed += [torch.zeros(1, dtype=torch.int64)] * (SLOTS - len(allowed))
+            code, stride = (1, 0) if callee >= table.primitives else (size, 1)
+            for slot in reversed(range(SLOTS)):
+                rank[callee + 2, slot, allowed[slot] + 1] = stride * torch.arange(len(allowed[slot]))
+                stride *= len(allowed[slot])
+            rank[callee + 2, 0, allowed[0] + 1] += code
+            if callee < table.primitives:
+                if stride > _LIMIT:
+                    raise SpecError(f"{signature.name}: its slots allow {stride} calls; declare fewer tokens a slot")
+                calls = torch.cartesian_prod(torch.tensor([callee]), *allowed)
+                changes.append(torch.where(world.legal(calls.to(device)).cpu(), ACT, REFUSED))
+                size += stride
+        rank[rank == unset] = size  # any such sum lies beyond the codes
+        change = torch.full(((SLOTS + 1) * size + 1,), REFUSED, dtype=torch.int64)
+        change[:size] = torch.cat(changes)
+        self._rank, self._change = rank.flatten().to(device), change.to(device)
+        self._low = torch.tensor([RETURN - 1] + [-1] * SLOTS, device=device)
+        self._high = torch.tensor([len(table)] + [self._tokens - 2] * SLOTS, device=device)
+        offsets = torch.arange(SLOTS) * self._tokens + 1 + 2 * SLOTS * self._tokens
+        self._offset = offsets.to(device)
+
+    def change(self, call_B4: torch.Tensor) -> torch.Tensor:
+        """change_B, int64: :data:`POP`, :data:`ACT`, :data:`PUSH` or :data:`REFUSED` for each row."""
+        inside_B4 = call_B4.clamp(self._low, self._high)
+        index_B3 = torch.add(inside_B4[:, 1:], inside_B4[:, :1], alpha=SLOTS * self._tokens).add_(self._offset)
+        return self._change.take(self._rank.take(index_B3).sum(1))
