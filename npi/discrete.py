@@ -15,7 +15,6 @@ from torch import nn
 
 from npi.encoder import seeded_linear
 
-
 STATE_SCALE = 3.0
 """Initial weight of the state beside the observation: an untrained frame then walks through different codes whatever
 it sees, which is what a sequence of steps is learned from."""

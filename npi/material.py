@@ -87,14 +87,24 @@ class TaskValidator:
         library: whose core and rows are validated, as they are at the time of each call.
         sets: the program files.
         config: how many problems, how far beyond the training sizes, and the seed.
+        tasks: names of those to run; all by default.
     """
 
-    def __init__(self, library: Library, sets: Sequence[ProgramSet], config: TrainConfig) -> None:
+    def __init__(
+        self,
+        library: Library,
+        sets: Sequence[ProgramSet],
+        config: TrainConfig,
+        *,
+        tasks: Sequence[str] | None = None,
+    ) -> None:
         self.library = library
         self.trials: list[_Trial] = []
         for programs in sets:
             teacher = compile_teacher(programs)
             for number, task in enumerate(programs.tasks):
+                if tasks is not None and task.name not in tasks:
+                    continue
                 problems: list[Problem] = []
                 largest = max(task.train_sizes)
                 for size in sorted({largest, round(largest * config.stretch)}):

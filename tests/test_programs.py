@@ -97,6 +97,11 @@ RESET
 BUBBLE"""
 
 
+def sorting_of(items: str) -> list[Event]:
+    problem = SORTING.task("sort").parse([items])
+    return interpret(SORTING, problem.layout, problem.program)[0]
+
+
 def test_traces_are_those_of_the_paper() -> None:
     problem = ADDITION.task("add").parse(["96", "125"])
     events, _ = interpret(ADDITION, problem.layout, problem.program)
@@ -104,6 +109,7 @@ def test_traces_are_those_of_the_paper() -> None:
     problem = SORTING.task("sort").parse(["2,1,3"])
     events, _ = interpret(SORTING, problem.layout, problem.program)
     assert "\n".join(calls(SORTING, events, 9)).startswith(SORT_2_1_3)
+    assert not any("(P1, SWAP" in line for line in calls(SORTING, sorting_of("4,4"), 9)), "equal items stay"
     assert calls(SORTING, events, 0) == ["BUBBLE", "RESET"] * 2, "one sweep less than there are items"
 
 

@@ -93,7 +93,7 @@ class Author:
     def text(self) -> str:
         parts = [WORLD]
         for name, params in PARAMS.items():
-            self.pointers = ["P", "Q", *(["p"] if name == "Z" else [])]
+            self.pointers = ["P", "Q", *(["p"] * 4 if name == "Z" else [])]
             self.values = {"X": [], "Y": ["v"], "Z": ["s"]}[name]
             self.places = {"X": [], "Y": ["p"], "Z": ["p"]}[name]
             self.words = ["d"] if name == "Z" else []
@@ -237,6 +237,19 @@ def test_a_batch_decides_as_its_rows_do() -> None:
         assert torch.equal(alone.call_B4[0], together.call_B4[i])
         assert torch.equal(alone.hidden_BH[0], together.hidden_BH[i])
     assert len(torch.unique(together.call_B4, dim=0)) > 5
+
+
+@pytest.mark.parametrize("pointer", ["P", "Q"])
+def test_a_cell_is_read_through_the_parameter(pointer: str) -> None:
+    text = WORLD + f"program X:\n    ACT(Q, RIGHT)\n    Z({pointer})\nprogram Z(p: P or Q):\n    ACT(OUT, WRITE, p)\n"
+    text += "    while not last(p):\n        ACT(p, RIGHT)\n        ACT(IN, WRITE, p)\n"
+    program_set = dsl.loads(text)
+    layout = {"A": [2, 0, 1]}
+    teacher = dsl.compile_teacher(program_set)
+    events, reading = drive(program_set, teacher, layout, program_set.table.id("X"))
+    assert events == by_reference(program_set, layout, program_set.table.id("X"))[0]
+    assert (reading["OUT"], reading["IN"]) == ([2 if pointer == "P" else 0], [1])
+    assert reading[f"at({pointer})"] == [2]
 
 
 def test_the_entry_is_hidden_zero_and_returns_are_calls() -> None:

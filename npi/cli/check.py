@@ -43,9 +43,9 @@ class Trial:
 
 
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Program files (*.npi).", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(help="Program files (*.npi).", show_default=False)],
     run: Annotated[bool, typer.Option("--run/--no-run", help="Let each task's teacher run on random problems.")] = True,
-    count: Annotated[int, typer.Option("--count", min=1, help="Random problems for each task.")] = 20,
+    count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="Random problems for each task.")] = 20,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:

@@ -6,6 +6,7 @@ Results go to stdout, everything else to stderr. Nothing heavy is imported here,
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from npi.library import Library
+
 DONE, NOT_REACHED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
@@ -31,13 +34,19 @@ WIDTH = 120
 """Characters of a line where output goes to no terminal."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of everything random; the same seed gives the same result.")]
-LibraryOption = Annotated[Path, typer.Option("--library", help="Folder of a library (npi train makes one).")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", metavar="N", help="Of everything random; the same seed gives the same result.")
+]
+LibraryOption = Annotated[
+    Path, typer.Option("--library", metavar="DIR", help="Folder of a library (npi train makes one).")
+]
 TeacherOption = Annotated[
     Path | None,
     typer.Option("--teacher", metavar="FILE.npi", help="Run this file's program text instead of a trained core."),
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto (CUDA where there is one), cpu, cuda, cuda:1 …")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto (CUDA where there is one), cpu, cuda, cuda:1 …")
+]
 
 
 class Screen:
@@ -107,10 +116,10 @@ class Meter:
 
     def __init__(self, title: str, *, every: float = 10.0) -> None:
         self.title, self.every = title, every
-        self.began = self._printed = time.monotonic()
+        self.began = time.monotonic()
+        self._printed = -math.inf
         self._console = console(sys.stderr)
         self._live = self._console.is_terminal
-        self._last = ""
 
     def __enter__(self) -> Meter:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -166,6 +175,17 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
+def open_library(folder: Path, device: str = "cpu") -> Library:
+    """The library in a folder; a ``ValueError`` that says how to come by one where there is none."""
+    from npi.library import Library
+
+    if not folder.exists():
+        raise ValueError(
+            f"there is no folder {folder}: make a library with npi train or npi demo, or name one with --library"
+        )
+    return Library.open(folder, device=device)
+
+
 def finish(code: int) -> None:
     """End the command with an exit code."""
     if code != DONE:
@@ -198,7 +218,9 @@ def show_sizes(sizes: Sequence[int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    """``40 ms``, ``1.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

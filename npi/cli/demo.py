@@ -20,6 +20,7 @@ from npi.cli.common import (
     duration,
     finish,
     grid,
+    open_library,
     plural,
     stop_on_interrupt,
 )
@@ -49,6 +50,9 @@ class Test:
     paper: float
 
 
+SHOWN = ("add", "96", "125")
+"""The task that is run before the user's eyes, with its inputs."""
+
 TESTS = (
     Test("add", {10: 500, 100: 100, 1000: 5}, 10, 97.0),
     Test("sort", {5: 500, 20: 200, 60: 20}, 5, 100.0),
@@ -58,9 +62,9 @@ TESTS = (
 
 def demo(
     programs: Annotated[
-        Path, typer.Option("--programs", help="Folder of addition.npi, bubblesort.npi and max.npi.")
+        Path, typer.Option("--programs", metavar="DIR", help="Folder of addition.npi, bubblesort.npi and max.npi.")
     ] = Path("programs"),
-    out: Annotated[Path, typer.Option("--out", help="The library's folder.")] = Path("library"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The library's folder.")] = Path("library"),
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -131,10 +135,11 @@ def _show_run(screen: Screen, out: Path) -> None:
     from npi.cli.run import find, print_calls, print_verdict
     from npi.cli.runs import Replay, run_once
 
-    screen.line("2  Run it: npi run add 96 125")
+    name, *inputs = SHOWN
+    screen.line(f"2  Run it: npi run {' '.join(SHOWN)}")
     screen.line()
-    programs, task, stepper, _ = find("add", out, None)
-    problem = task.parse(["96", "125"])
+    programs, task, stepper, _ = find(name, out, None)
+    problem = task.parse(inputs)
     began = time.perf_counter()
     found = run_once(stepper, programs, task, problem)
     replay = Replay(programs, problem, width=100)
@@ -161,10 +166,9 @@ def _learn(screen: Screen, file: Path, out: Path, seed: int, times: dict[str, fl
 
 def _test(screen: Screen, out: Path, seed: int, times: dict[str, float]) -> list[SizeScore]:
     from npi.evaluate import score_sizes
-    from npi.library import Library
 
     screen.line("4  Test on random problems that training never saw")
-    library = Library.open(out)
+    library = open_library(out)
     scores: list[SizeScore] = []
     total = sum(len(test.counts) for test in TESTS)
     with Meter("   testing") as meter:

@@ -21,6 +21,7 @@ from npi.cli.common import (
     duration,
     finish,
     grid,
+    open_library,
     parse_sizes,
     show_sizes,
 )
@@ -36,15 +37,17 @@ if TYPE_CHECKING:
 def evaluate(
     tasks: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TASKS", help="Such as add; all of the library by default.", show_default=False),
+        typer.Argument(help="Such as add; all of the library by default.", show_default=False),
     ] = None,
     library: LibraryOption = Path("library"),
     teacher: TeacherOption = None,
     sizes: Annotated[
-        str | None, typer.Option("--sizes", help="Such as 1..20 or 5,50,500; each task's test sizes by default.")
+        str | None,
+        typer.Option("--sizes", metavar="SIZES", help="Such as 1..20 or 5,50,500; each task's test sizes by default."),
     ] = None,
     count: Annotated[
-        int | None, typer.Option("--count", min=1, help="Problems of each size; fewer of long ones by default.")
+        int | None,
+        typer.Option("--count", min=1, metavar="N", help="Problems of each size; fewer of long ones by default."),
     ] = None,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -96,9 +99,7 @@ def _tasks(
         stepper = compile_teacher(programs).to(device)
         bare = [name.removeprefix(f"{teacher.stem}.") for name in names] or [task.name for task in programs.tasks]
         return [(f"{teacher.stem}.{name}", programs, programs.task(name), stepper) for name in bare]
-    from npi.library import Library
-
-    opened = Library.open(library, device=device)
+    opened = open_library(library, device)
     known = opened.tasks()
     pairs = [opened.task(name) for name in names] if names else list(known.values())
     qualified = {id(task): name for name, (_, task) in known.items()}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def graph(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A program file (*.npi).", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A program file (*.npi).", show_default=False)],
     program: Annotated[
         str | None, typer.Option("--program", metavar="NAME", help="Only what is below this program.")
     ] = None,

@@ -19,6 +19,7 @@ from npi.cli.common import (
     SeedOption,
     duration,
     finish,
+    open_library,
     plural,
     stop_on_interrupt,
 )
@@ -28,17 +29,23 @@ if TYPE_CHECKING:
 
 FilesArgument = Annotated[
     list[Path],
-    typer.Argument(metavar="FILES", help="Program files (*.npi) or folders of npi trace.", show_default=False),
+    typer.Argument(help="Program files (*.npi) or folders of npi trace.", show_default=False),
 ]
 
 
 def learn(
     files: FilesArgument,
     library: LibraryOption = Path("library"),
-    out: Annotated[Path | None, typer.Option("--out", help="Write there instead of into the library itself.")] = None,
-    starts: Annotated[int | None, typer.Option("--starts", min=1, help="Random beginnings, side by side.")] = None,
-    updates: Annotated[int | None, typer.Option("--updates", min=1, help="The most steps of the optimiser.")] = None,
-    traces: Annotated[int, typer.Option("--traces", min=1, help="Runs of each training size.")] = 8,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write there instead of into the library itself.")
+    ] = None,
+    starts: Annotated[
+        int | None, typer.Option("--starts", min=1, metavar="N", help="Random beginnings, side by side.")
+    ] = None,
+    updates: Annotated[
+        int | None, typer.Option("--updates", min=1, metavar="N", help="The most steps of the optimiser.")
+    ] = None,
+    traces: Annotated[int, typer.Option("--traces", min=1, metavar="N", help="Runs of each training size.")] = 8,
     keep: Annotated[bool, typer.Option("--keep", help="Write the rows even where they are not right yet.")] = False,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -58,6 +65,7 @@ def learn(
     screen = Screen(json=json)
     given = {"starts": starts, "updates": updates}
     config = LearnConfig(seed=seed, **{name: value for name, value in given.items() if value is not None})
+    open_library(library)
     with stop_on_interrupt() as stop, Meter("learning") as meter:
         found = learn_with(
             meter, library, files, config=config, traces=traces, out=out, device=device, stop=stop, keep_unsolved=keep
@@ -88,11 +96,10 @@ def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds:
     rows = ", ".join(name.rpartition(".")[2] for name in found.rows)
     screen.line(f"learned     {rows}: {plural(found.numbers, 'number')} each, {plural(found.updates, 'update')}, "
                 f"{duration(seconds)}")  # fmt: skip
-    screen.line(f"core        {found.core_before[:16]} before, {found.core_after[:16]} after: {_same(found, 'core')}")
-    screen.line(f"old rows    {found.rows_before[:16]} before, {found.rows_after[:16]} after: {_same(found, 'rows')}")
-    screen.line(
-        f"their logits {found.probes_before[:16]} before, {found.probes_after[:16]} after: {_same(found, 'probes')}"
-    )
+    for label, part in (("core", "core"), ("old rows", "rows"), ("old outputs", "probes")):
+        before, after = getattr(found, f"{part}_before"), getattr(found, f"{part}_after")
+        same = "the same to the bit" if before == after else "CHANGED"
+        screen.line(f"{label:<12}{before[:16]} before, {after[:16]} after: {same}")
     if found.validation is not None:
         screen.line(f"problems    {found.validation.solved} of {found.validation.problems} solved")
     for name, count in found.wrong.items():
@@ -103,11 +110,6 @@ def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds:
         screen.line(f"not solved; written to {folder} all the same, as --keep asks")
     else:
         screen.line("not solved, so the library is as it was: raise --starts, --updates or --traces, or try a --seed")
-
-
-def _same(found: Learned, what: str) -> str:
-    same = getattr(found, f"{what}_before") == getattr(found, f"{what}_after")
-    return "the same" if same else "CHANGED"
 
 
 def document(found: Learned, folder: Path, *, kept: bool, seconds: float) -> dict[str, Any]:

@@ -6,15 +6,20 @@ message that says where and how to mend it; 130 interrupted. Anything else that 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 
 from npi.cli import check, demo, evaluate, graph, learn, run, show, trace, train
-from npi.cli.common import BAD_INPUT, INTERRUPTED
+from npi.cli.common import BAD_INPUT, DONE, INTERRUPTED, NOT_REACHED
+
+TRACEBACK = "NPI_TRACEBACK"
+"""Where this variable of the environment is set, errors show where in the code they arose."""
 
 app = typer.Typer(
     name="npi",
@@ -22,6 +27,9 @@ app = typer.Typer(
         "Write programs in a small language, let a network core learn to run them, add the next one as one row of "
         "numbers.\n\nThe way of a program: check FILE, then train FILE, then run TASK and eval; learn FILE adds "
         "programs to a core that no longer changes. Begin with: npi demo"
+    ),
+    epilog=(
+        "Ends with 0: done. 1: not reached (not solved, a wrong result, below 100 %). 2: bad input. 130: interrupted."
     ),
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -42,8 +50,52 @@ COMMANDS = (
     ("demo", demo.demo, "All of it, in under three minutes."),
 )
 
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with its errors told as the exit codes say."""
+
+    @functools.wraps(command)
+    def run_command(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            _tell("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except (ValueError, LookupError, OSError, ArithmeticError) as error:
+            message = complaint(error)
+            if message is None or os.environ.get(TRACEBACK):
+                raise
+            _tell(message)
+            raise typer.Exit(BAD_INPUT) from None
+
+    return run_command
+
+
+def complaint(error: Exception) -> str | None:
+    """What to tell the user about an error; None where it is not about the input but a bug.
+
+    A ``KeyError`` or ``IndexError`` that is meant for people is a sentence; a bare key or number is not.
+    """
+    if isinstance(error, BrokenPipeError):
+        return None
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        return f"{what}; check the path and what may be read and written there"
+    text = str(error.args[0]) if error.args else ""
+    if isinstance(error, LookupError):
+        return text if len(text.split()) > 2 and "out of range" not in text else None
+    if isinstance(error, ArithmeticError) and not isinstance(error, FloatingPointError):
+        return None
+    return text or None
+
+
+def _tell(message: str) -> None:
+    print(f"npi: {message}", file=sys.stderr)
+
+
 for name, command, summary in COMMANDS:
-    app.command(name, short_help=summary)(command)
+    about, mark, example = inspect.cleandoc(command.__doc__ or "").partition("\b\nExample:\n")
+    app.command(name, short_help=summary, help=about, epilog=mark + example)(guarded(command))
 
 
 def _version(wanted: bool) -> None:
@@ -73,33 +125,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         app(args=list(sys.argv[1:] if argv is None else argv), prog_name="npi")
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except KeyboardInterrupt:
-        print("npi: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except (ValueError, LookupError, OSError, ArithmeticError) as error:
-        message = complaint(error)
-        if message is None:
-            raise
-        print(f"npi: {message}", file=sys.stderr)
-        return BAD_INPUT
-    return 0
-
-
-def complaint(error: Exception) -> str | None:
-    """What to tell the user about an error; None where it is not about the input but a bug.
-
-    A ``KeyError`` or ``IndexError`` that is meant for people is a sentence; a bare key or number is not.
-    """
-    if isinstance(error, OSError):
-        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        return f"{what}; check the path and what may be read and written there"
-    text = str(error.args[0]) if error.args else ""
-    if isinstance(error, LookupError):
-        return text if len(text.split()) > 2 and "out of range" not in text else None
-    if isinstance(error, ArithmeticError):
-        return text if isinstance(error, FloatingPointError) else None
-    return text or None
+        return end.code if isinstance(end.code, int) else NOT_REACHED if end.code else DONE
+    return DONE
 
 
 if __name__ == "__main__":

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import DONE, NOT_REACHED, JsonOption, LibraryOption, Screen, TeacherOption, elide, finish, plural
+from npi.cli.common import (
+    DONE,
+    NOT_REACHED,
+    JsonOption,
+    LibraryOption,
+    Screen,
+    TeacherOption,
+    elide,
+    finish,
+    open_library,
+    plural,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -20,20 +31,24 @@ if TYPE_CHECKING:
 
 
 def run(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Such as add, or addition.add.", show_default=False)],
+    task: Annotated[str, typer.Argument(help="Such as add, or addition.add.", show_default=False)],
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="INPUTS", help="The task's inputs: 96, or 3,1,2.", show_default=False),
+        typer.Argument(help="The task's inputs: 96, or 3,1,2.", show_default=False),
     ] = None,
     library: LibraryOption = Path("library"),
     teacher: TeacherOption = None,
     every: Annotated[bool, typer.Option("--every", help="Draw the pad after every call of a primitive.")] = False,
     step: Annotated[bool, typer.Option("--step", help="The same, and wait for Enter each time; q ends.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Lines of calls; the middle is left out. 0: all.")] = 60,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, metavar="N", help="Lines of calls; the middle is left out. 0: all.")
+    ] = 60,
     steps: Annotated[
         int | None,
-        typer.Option("--steps", min=1, help="The most steps; as many as the program text takes by default."),
+        typer.Option(
+            "--steps", min=1, metavar="N", help="The most steps; as many as the program text takes by default."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -84,9 +99,7 @@ def find(name: str, library: Path, teacher: Path | None) -> tuple[ProgramSet, Ta
         programs = load(teacher)
         text = compile_teacher(programs)
         return programs, programs.task(name.removeprefix(f"{teacher.stem}.")), text, text
-    from npi.library import Library
-
-    opened = Library.open(library)
+    opened = open_library(library)
     programs, task = opened.task(name)
     signals = any(program.signal is not None for program in programs.programs)
     return programs, task, opened.stepper(programs.table), None if signals else compile_teacher(programs)

@@ -16,19 +16,21 @@ if TYPE_CHECKING:
 def show(
     path: Annotated[
         Path,
-        typer.Argument(
-            metavar="PATH", help="A folder of traces, a program file, or a library's folder.", show_default=False
-        ),
+        typer.Argument(help="A folder of traces, a program file, or a library's folder.", show_default=False),
     ],
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="INPUTS", help="Of a program file's task; random ones without.", show_default=False),
+        typer.Argument(help="Of a program file's task; random ones without.", show_default=False),
     ] = None,
-    trace: Annotated[int, typer.Option("--trace", min=0, help="Which trace of a folder, from 0.")] = 0,
-    task: Annotated[str | None, typer.Option("--task", help="Of a program file; needed where it has several.")] = None,
+    trace: Annotated[int, typer.Option("--trace", min=0, metavar="N", help="Which trace of a folder, from 0.")] = 0,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="NAME", help="Of a program file; needed where it has several.")
+    ] = None,
     obs: Annotated[bool, typer.Option("--obs", help="Add what was observed at each call.")] = False,
     returns: Annotated[bool, typer.Option("--returns", help="Show returns as lines of their own.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Lines printed; the middle is left out. 0: all.")] = 200,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, metavar="N", help="Lines printed; the middle is left out. 0: all.")
+    ] = 200,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -132,18 +134,20 @@ def _library(screen: Screen, folder: Path) -> None:
     library = Library.open(folder)
     infos = [info for info in library.memory.infos if not info.primitive]
     config = library.core.config
-    numbers = config.key + config.row
+    numbers = library.memory.keys_NK.shape[1] + library.memory.embeddings_NP.shape[1]
     tasks = {name: sorted(task.train_sizes) for name, (_, task) in library.tasks().items()}
+    inside = sum(parameter.numel() for parameter in library.core.parameters())
     screen.line(f"{folder}: a {config.kind} core, {plural(len(infos), 'program')}, {plural(len(tasks), 'task')}")
-    screen.line(f"  core    {library.core.digest()}")
-    screen.line(f"  numbers {sum(p.numel() for p in library.core.parameters()):,} in the core, {numbers} in each row")
+    screen.line(f"core {library.core.digest()}")
+    screen.line(f"{inside:,} numbers in the core, {numbers} in the row of each program")
     table = grid("program", "generation", "what it does", right=("generation",))
     for info in infos:
         table.add_row(info.name, str(info.generation), info.signature.doc)
     screen.say(table)
+    screen.line("to run them:")
     for name, (_, task) in library.tasks().items():
         words = " ".join(item.example() for item in task.inputs)
-        screen.line(f"  npi run --library {folder} {name} {words}")
+        screen.line(f"  npi run {name} {words} --library {folder}")
     screen.document(
         {
             "folder": str(folder),

@@ -29,14 +29,19 @@ if TYPE_CHECKING:
 
 
 def trace(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A program file (*.npi).", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", help="A new folder for the traces.", show_default=False)],
-    task: Annotated[str | None, typer.Option("--task", help="A task of the file; needed where it has several.")] = None,
-    traces: Annotated[int, typer.Option("--traces", min=1, help="Runs of each size.")] = 32,
-    sizes: Annotated[
-        str | None, typer.Option("--sizes", help="Such as 1..20 or 1,5,10; the task's training sizes by default.")
+    file: Annotated[Path, typer.Argument(help="A program file (*.npi).", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder for the traces.", show_default=False)],
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="NAME", help="A task of the file; needed where it has several.")
     ] = None,
-    processes: Annotated[int, typer.Option("--processes", min=1, help="Side by side; the result is the same.")] = 1,
+    traces: Annotated[int, typer.Option("--traces", min=1, metavar="N", help="Runs of each size.")] = 32,
+    sizes: Annotated[
+        str | None,
+        typer.Option("--sizes", metavar="SIZES", help="Such as 1..20 or 1,5,10; the task's training sizes by default."),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, metavar="N", help="Side by side; the result is the same.")
+    ] = 1,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:

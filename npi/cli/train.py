@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 SourcesArgument = Annotated[
     list[Path],
-    typer.Argument(metavar="PATHS", help="Program files (*.npi) or folders of npi trace.", show_default=False),
+    typer.Argument(help="Program files (*.npi) or folders of npi trace.", show_default=False),
 ]
 
 
@@ -53,16 +54,23 @@ class Precision(StrEnum):
 
 def train(
     paths: SourcesArgument,
-    out: Annotated[Path, typer.Option("--out", help="The library's folder.")] = Path("library"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The library's folder.")] = Path("library"),
     core: Annotated[
         CoreKind, typer.Option("--core", help="discrete: a state of a few bits; lstm: the published 2 x 256.")
     ] = CoreKind.discrete,
     updates: Annotated[
-        int | None, typer.Option("--updates", min=1, help="The most steps of the optimiser; fewer where it is solved.")
+        int | None,
+        typer.Option(
+            "--updates", min=1, metavar="N", help="The most steps of the optimiser; fewer where it is solved."
+        ),
     ] = None,
-    traces: Annotated[int, typer.Option("--traces", min=1, help="Runs of each training size of a program file.")] = 32,
-    frames: Annotated[int | None, typer.Option("--frames", min=1, help="Frames drawn in an update.")] = None,
-    rate: Annotated[float | None, typer.Option("--rate", help="Peak learning rate.")] = None,
+    traces: Annotated[
+        int, typer.Option("--traces", min=1, metavar="N", help="Runs of each training size of a program file.")
+    ] = 32,
+    frames: Annotated[
+        int | None, typer.Option("--frames", min=1, metavar="N", help="Frames drawn in an update.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option("--rate", metavar="X", help="Peak learning rate.")] = None,
     device: DeviceOption = "auto",
     precision: Annotated[Precision, typer.Option("--precision", help="Of matrix products.")] = Precision.float32,
     compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile (slow to begin).")] = False,
@@ -88,6 +96,8 @@ def train(
     changes = {name: value for name, value in given.items() if value is not None}
     training = TrainConfig.for_core(config, seed=seed, precision=precision.value, compile=compile, **changes)
     check_folder(out)
+    if log is not None and find_spec("tensorboard") is None:
+        raise ValueError("--log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
     with stop_on_interrupt() as stop, Meter("training") as meter:
         result = train_with(
             meter, paths, out=out, core=config, training=training, traces=traces, device=device, log=log,
