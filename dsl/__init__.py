@@ -5,20 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from dsl.check import check
-from dsl.errors import LanguageError
+from dsl.diagnose import Diagnosis, diagnose
+from dsl.errors import LanguageError, Remark, joined
 from dsl.files import load_modules, read_text
 from dsl.program import Program, ProgramSet
 from dsl.tasks import Problem, Task
 from dsl.teacher import Teacher, compile_teacher
 
-__all__ = ["LanguageError", "Problem", "Program", "ProgramSet", "Task", "Teacher", "compile_teacher", "load", "loads"]
+__all__ = [
+    "Diagnosis",
+    "LanguageError",
+    "Problem",
+    "Program",
+    "ProgramSet",
+    "Remark",
+    "Task",
+    "Teacher",
+    "compile_teacher",
+    "diagnose",
+    "load",
+    "loads",
+]
 
 
 def load(path: Path | str) -> ProgramSet:
     """The checked program set of a file and the files that it uses.
 
     Raises:
-        LanguageError: for the first mistake in a text.
+        LanguageError: for mistakes in a text; it tells all of them (``error.errors``).
         ValueError: for a file that cannot be read. (``LanguageError`` is one as well.)
     """
     path = Path(path)
@@ -33,4 +47,7 @@ def loads(text: str, *, path: str = "<text>", folder: Path | str | None = None) 
         path: the name that errors give it; its stem qualifies the programs (``text.ADD`` by default).
         folder: where ``use`` looks for files; without one, ``use`` is an error.
     """
-    return check(load_modules(text, path, None if folder is None else Path(folder)), path)
+    checked = check(load_modules(text, path, None if folder is None else Path(folder)), path)
+    if checked.program_set is None:
+        raise joined(checked.errors)
+    return checked.program_set

@@ -7,6 +7,7 @@ from math import prod
 
 from dsl import syntax as s
 from dsl.code import Body, Code, Constant, Invoke, Leave, Loop, Parameter, Step, Symbol, Test, Variant
+from dsl.errors import Gather
 from dsl.resolve import NeedsVariant, argument, lookup, resolve, truth
 from dsl.scope import POINTER, SYMBOL, Bound, Scope, check_name
 from dsl.worlds import PAD, describe_symbols
@@ -19,59 +20,78 @@ MOST_VARIANTS = 4096
 def resolve_body(program: s.Program, scope: Scope) -> Body:
     """The checked body of a program, in one variant for each pointer whose cell is read through a parameter."""
     assert not isinstance(program.body, s.Signal), "a signal is no body"
-    check_ends(program.body, scope)
+    found = Gather()
+    check_ends(program.body, scope, found)
     slots: list[int] = []
     while True:
         try:
-            return Body(tuple(slots), tuple(variants(program, slots, scope)))
+            body = Body(tuple(slots), tuple(variants(program, slots, scope, found)))
+            found.close()
+            return body
         except NeedsVariant as need:
             slots.append(need.slot)
             count = prod(len(scope.slots[slot].tokens) for slot in slots)
             if count > MOST_VARIANTS:
                 message = f"{program.name} reads cells through parameters that can be {count} combinations of pointers"
-                raise scope.error(program, message, "narrow them: p: P1 or P2") from None
+                raise scope.error(program, message, "narrow them: p: P1 or P2", code="NPI095") from None
 
 
-def variants(program: s.Program, slots: list[int], scope: Scope) -> list[Variant]:
-    found = []
+def variants(program: s.Program, slots: list[int], scope: Scope, found: Gather) -> list[Variant]:
+    made = []
     for tokens in product(*(scope.slots[slot].tokens for slot in slots)):
         inner = scope
         for slot, token in zip(slots, tokens, strict=True):
             inner = inner.bind(scope.slots[slot].name, Bound(POINTER, token, None))
         assert not isinstance(program.body, s.Signal), "a signal is no body"
-        found.append(Variant(tokens, block(program.body, inner)))
-    return found
+        made.append(Variant(tokens, block(program.body, inner, found)))
+    return made
 
 
-def block(statements: tuple[s.Statement, ...], scope: Scope) -> tuple[Step, ...]:
-    return tuple(step for statement in statements for step in steps(statement, scope))
+def block(statements: tuple[s.Statement, ...], scope: Scope, found: Gather) -> tuple[Step, ...]:
+    """The steps of a block; a statement with a mistake is entered in ``found`` and left out."""
+    made: list[Step] = []
+    for statement in statements:
+        with found:
+            made += steps(statement, scope, found)
+    return tuple(made)
 
 
-def steps(statement: s.Statement, scope: Scope) -> tuple[Step, ...]:
+def steps(statement: s.Statement, scope: Scope, found: Gather) -> tuple[Step, ...]:
     if isinstance(statement, s.Call):
         return (invoke(statement, scope),)
     if isinstance(statement, s.If):
-        return branch(statement.arms, statement.otherwise, scope)
+        return branch(statement.arms, statement.otherwise, scope, found)
     if isinstance(statement, s.While):
-        return (loop(statement, scope),)
+        return (loop(statement, scope, found),)
     if isinstance(statement, s.For):
-        return unroll(statement, scope)
+        return unroll(statement, scope, found)
     return (Leave(),) if isinstance(statement, s.Return) else ()
 
 
-def branch(arms: tuple[s.Arm, ...], otherwise: tuple[s.Statement, ...], scope: Scope) -> tuple[Step, ...]:
+def branch(
+    arms: tuple[s.Arm, ...], otherwise: tuple[s.Statement, ...], scope: Scope, found: Gather
+) -> tuple[Step, ...]:
     if not arms:
-        return block(otherwise, scope)
-    first, condition = arms[0], truth(arms[0].condition, scope)
-    yes, no = block(first.body, scope), branch(arms[1:], otherwise, scope)
+        return block(otherwise, scope, found)
+    first = arms[0]
+    condition = asked(first.condition, scope, found)
+    yes, no = block(first.body, scope, found), branch(arms[1:], otherwise, scope, found)
     return (Test(condition, yes, no, first.line, first.column),)
 
 
-def loop(statement: s.While, scope: Scope) -> Loop:
+def asked(condition: s.Expression, scope: Scope, found: Gather) -> Code:
+    """The code of a condition; one with a mistake stands as a constant, so that its block is looked at."""
+    with found:
+        return truth(condition, scope)
+    return Constant(0)
+
+
+def loop(statement: s.While, scope: Scope, found: Gather) -> Loop:
     if not calls_or_leaves(statement.body):
         message = "this loop calls nothing, so what it asks never changes and it never ends"
-        raise scope.error(statement, message, "call a program or ACT in its body, or use if")
-    return Loop(truth(statement.condition, scope), block(statement.body, scope), statement.line, statement.column)
+        raise scope.error(statement, message, "call a program or ACT in its body, or use if", code="NPI091")
+    condition = asked(statement.condition, scope, found)
+    return Loop(condition, block(statement.body, scope, found), statement.line, statement.column)
 
 
 def calls_or_leaves(statements: tuple[s.Statement, ...]) -> bool:
@@ -86,9 +106,9 @@ def calls_or_leaves(statements: tuple[s.Statement, ...]) -> bool:
     return False
 
 
-def unroll(statement: s.For, scope: Scope) -> tuple[Step, ...]:
+def unroll(statement: s.For, scope: Scope, found: Gather) -> tuple[Step, ...]:
     check_fresh(statement.variable, statement, scope)
-    found: list[Step] = []
+    made: list[Step] = []
     for item in statement.items:
         if isinstance(item, s.Name):
             bound = lookup(item, scope)
@@ -96,9 +116,11 @@ def unroll(statement: s.For, scope: Scope) -> tuple[Step, ...]:
             kind, code = resolve(item, scope)
             bound = Bound(SYMBOL, symbol_token(code, scope), None)
         if bound is None or (bound.token is None and bound.slot is None):
-            raise scope.error(item, "a for loop runs over names that are known", "list pointers, words or symbols")
-        found += block(statement.body, scope.bind(statement.variable, bound))
-    return tuple(found)
+            raise scope.error(
+                item, "a for loop runs over names that are known", "list pointers, words or symbols", code="NPI094"
+            )
+        made += block(statement.body, scope.bind(statement.variable, bound), found)
+    return tuple(made)
 
 
 def symbol_token(code: Code, scope: Scope) -> int | None:
@@ -113,7 +135,7 @@ def check_fresh(name: str, node: s.Node, scope: Scope) -> None:
     check_name(name, node, "variable", scope.source)
     taken = name in scope.face.pointers or name in scope.bound or name in scope.words
     if taken or (scope.face.spec.kind != PAD and name in scope.face.fields):
-        raise scope.error(node, f"{name} means something already", "choose another name")
+        raise scope.error(node, f"{name} means something already", "choose another name", code="NPI065")
 
 
 def invoke(call: s.Call, scope: Scope) -> Invoke:
@@ -149,7 +171,7 @@ def check_arity(call: s.Call, slots: tuple[Slot, ...], scope: Scope) -> None:
     shape = f"{call.name}({', '.join(slot.name for slot in slots)})" if slots else call.name
     plural = "argument" if takes == "1" else "arguments"
     message = f"{call.name} takes {takes} {plural} and is given {len(call.arguments)}"
-    raise scope.error(call, message, f"write {shape}")
+    raise scope.error(call, message, f"write {shape}", code="NPI072")
 
 
 def check_argument(code: Code, node: s.Expression, slot: Slot, call: s.Call, scope: Scope) -> None:
@@ -166,20 +188,22 @@ def check_argument(code: Code, node: s.Expression, slot: Slot, call: s.Call, sco
         shown = next(name for name, index in scope.ids.items() if index == strange[0])
         allowed = describe_symbols(tuple(names[token] for token in slot.tokens if names[token] != NONE))
         message = f"argument {slot.name} of {call.name} cannot be {shown}"
-        raise scope.error(node, message, f"it can be {allowed}")
+        raise scope.error(node, message, f"it can be {allowed}", code="NPI073")
 
 
-def check_ends(statements: tuple[s.Statement, ...], scope: Scope) -> bool:
-    """Whether a block always returns; refuses a statement that is never reached."""
+def check_ends(statements: tuple[s.Statement, ...], scope: Scope, found: Gather) -> bool:
+    """Whether a block always returns; refuses the first statement behind that, which is never reached."""
     ended = False
     for statement in statements:
         if ended:
-            raise scope.error(statement, "this is never reached: the program has returned", "remove it")
+            message = "this is never reached: the program has returned"
+            found.add(scope.error(statement, message, "remove it", code="NPI093"))
+            break
         if isinstance(statement, s.If):
-            ends = [check_ends(arm.body, scope) for arm in statement.arms]
-            ended = check_ends(statement.otherwise, scope) and all(ends) if statement.otherwise else False
+            ends = [check_ends(arm.body, scope, found) for arm in statement.arms]
+            ended = check_ends(statement.otherwise, scope, found) and all(ends) if statement.otherwise else False
         elif isinstance(statement, s.While | s.For):
-            ended = check_ends(statement.body, scope) and isinstance(statement, s.For)
+            ended = check_ends(statement.body, scope, found) and isinstance(statement, s.For)
         else:
             ended = isinstance(statement, s.Return)
     return ended

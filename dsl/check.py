@@ -1,21 +1,28 @@
-"""Modules → a checked program set: one world, a table of callables, every body resolved and tabulated."""
+"""Modules → a checked program set: one world, a table of callables, every body resolved and tabulated.
+
+A check goes on after a mistake, with as little as the mistake leaves, and tells all of them.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dsl import syntax as s
 from dsl.bodies import check_fresh, resolve_body
-from dsl.errors import LanguageError, Source
-from dsl.files import Module
+from dsl.catalogue import RESTS_ON_WORLD
+from dsl.errors import Gather, LanguageError, Remark, Source
+from dsl.files import Loaded, Module
 from dsl.lower import lower
 from dsl.program import Program, ProgramSet
+from dsl.recover import LOST, Rest
 from dsl.scope import Bound, Scope, check_name, param_slot
-from dsl.tabulate import tabulate
+from dsl.tabulate import Legality, tabulate
 from dsl.taskcheck import check_task
+from dsl.tasks import Task
 from dsl.worlds import Face, build_world, make_face
 from envs.spec import SLOTS, ProgramTable, Signature
 from envs.world import World
@@ -31,92 +38,195 @@ class Declared:
     types: tuple[str, ...]
 
 
-def check(modules: Sequence[Module], path: str) -> ProgramSet:
-    """The checked program set of a file (the last module).
+@dataclass(frozen=True)
+class Checked:
+    """The outcome of a check: a program set, or the mistakes for which there is none."""
 
-    Raises:
-        LanguageError: for the first mistake, in the order world, signatures, bodies, tasks.
+    program_set: ProgramSet | None
+    errors: tuple[LanguageError, ...]
+    warnings: tuple[Remark, ...]
+
+
+def check(loaded: Loaded, path: str) -> Checked:
+    """The checked program set of a file (the last module), with every mistake of it and the files that it uses.
+
+    A mistake that only follows from another one (a name whose declaration could not be read) is not told.
     """
-    top = modules[-1]
-    world_name, world = find_world(modules)
+    modules, direct, found, lost = loaded.modules, Gather(), Gather(), _Lost(loaded.rest)
+    for error in loaded.errors:
+        direct.add(error)
+    found_world = find_world(modules, direct, lost)
+    if found_world is None:
+        return Checked(None, in_order(direct.errors, modules), ())
+    world_name, world = found_world
     face = make_face(world)
-    declared = [d for module in modules for d in declare(module, face)]
+    declared = [d for module in modules for d in declare(module, face, found, lost)]
     signatures = (*world.spec.primitives, *(d.signature for d in declared))
-    scopes = {module.name: module_scope(module, modules, face, signatures) for module in modules}
-    programs = []
+    scopes = module_scopes(modules, face, signatures)
+    legality = Legality(world)
+    programs: list[Program] = []
     for number, item in enumerate(declared, start=len(world.spec.primitives)):
-        programs.append(check_program(number, item, scopes[item.module.name], world))
+        with found:
+            whole = item.tree.name not in loaded.rest.programs
+            programs.append(check_program(number, item, scopes[item.module.name], legality, whole=whole))
+    top = modules[-1]
+    tasks: list[Task] = []
+    refuse_doubles(top.tree.tasks, "task", top.source, found)
+    for task in top.tree.tasks:
+        with found:
+            tasks.append(check_task(task, scopes[top.name]))
+    errors = [*direct.errors, *(error for error in found.errors if not lost.follows(error))] or found.errors
+    if errors:
+        return Checked(None, in_order(errors, modules), ())
     table = ProgramTable(world.spec, tuple(d.signature for d in declared), tuple(p.calls for p in programs))
-    scope = scopes[top.name]
-    refuse_doubles([(task.name, task) for task in top.tree.tasks], "task", top.source)
-    tasks = tuple(check_task(task, scope, programs) for task in top.tree.tasks)
     sources = tuple((module.name, module.source.text) for module in modules)
-    return ProgramSet(
-        path, sources, world_name, world, table, tuple(programs), tasks, unused(programs, tasks, top, face)
-    )
+    warnings = unused(programs, tasks, top)
+    whole_set = ProgramSet(path, sources, world_name, world, table, tuple(programs), tuple(tasks), warnings)
+    return Checked(whole_set, (), warnings)
 
 
-def find_world(modules: Sequence[Module]) -> tuple[str, World[Any]]:
+UNKNOWN = frozenset(f"NPI{n:03}" for n in (48, 66, 68, 69, 102, 105, 108, 110, 118, 121))
+"""Kinds that say of a name that nothing has it."""
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass
+class _Lost:
+    """What is missing because of mistakes that are told already."""
+
+    rest: Rest
+
+    def program(self, name: str) -> None:
+        self.rest = self.rest.union(Rest(frozenset((name,))))
+
+    def row(self, item: s.Node) -> None:
+        """An item of the world that cannot be made."""
+        self.rest = self.rest.union(Rest(frozenset(getattr(item, "names", ())), whole=frozenset(("world",))))
+
+    def follows(self, error: LanguageError) -> bool:
+        """Whether an error only says that something is missing whose own mistake is told."""
+        if error.code in UNKNOWN:
+            mentioned = set(NAME.findall(error.message)) & self.rest.names
+            if LOST in mentioned or mentioned & set(NAME.findall(error.source_line)):
+                return True
+            if "use" in self.rest.whole and error.code in ("NPI066", "NPI068", "NPI105"):
+                return True
+            if "program" in self.rest.whole and error.code == "NPI066":
+                return True
+        return "world" in self.rest.whole and error.code in RESTS_ON_WORLD
+
+
+def in_order(errors: Iterable[LanguageError], modules: Sequence[Module]) -> tuple[LanguageError, ...]:
+    """By file, used ones first, and by place."""
+    files = [module.source.name for module in modules]
+    return tuple(sorted(errors, key=lambda error: (files.index(error.file), error.line, error.column)))
+
+
+def find_world(modules: Sequence[Module], found: Gather, lost: _Lost) -> tuple[str, World[Any]] | None:
     """The one world of a set: declared once, or several times alike."""
-    found: tuple[s.World, Module, World[Any]] | None = None
+    first: tuple[s.World, Module, World[Any]] | None = None
     for module in modules:
         for tree in module.tree.worlds:
-            check_name(tree.name, tree, "world", module.source)
-            world = build_world(tree, module.source)
-            if found is not None and (found[1] is module or found[2].spec.digest != world.spec.digest):
-                message = f"a second world {tree.name}; {found[1].name} declares {found[0].name}, and files share one"
+            with found:
+                check_name(tree.name, tree, "world", module.source)
+            world = make_world(tree, module.source, found, lost)
+            if world is None:
+                continue
+            if first is not None and (first[1] is module or first[2].spec.digest != world.spec.digest):
+                message = f"a second world {tree.name}; {first[1].name} declares {first[0].name}, and files share one"
                 mend = "remove it, or move its programs into a file of their own"
-                raise LanguageError(module.source, tree.line, tree.column, message, mend)
-            found = (tree, module, world)
-    if found is None:
-        source = modules[-1].source
+                found.add(LanguageError(module.source, tree.line, tree.column, message, mend, code="NPI041"))
+            first = first or (tree, module, world)
+    if first is not None:
+        return first[0].name, first[2]
+    if not lost.rest.whole and not any(module.tree.worlds for module in modules):
         mend = "begin with: world NAME is scratchpad:, or use a file that has one"
-        raise LanguageError(source, 1, 1, "no world is declared", mend)
-    return found[0].name, found[2]
+        found.add(LanguageError(modules[-1].source, 1, 1, "no world is declared", mend, code="NPI040"))
+    return None
 
 
-def declare(module: Module, face: Face) -> list[Declared]:
+def make_world(tree: s.World, source: Source, found: Gather, lost: _Lost) -> World[Any] | None:
+    """The world of a declaration, without the items in which there is a mistake; None where that leaves nothing."""
+    while True:
+        try:
+            return build_world(tree, source)
+        except LanguageError as error:
+            wrong = next((item for item in tree.items if item.line == error.line), None)
+            if wrong is not None or "world" not in lost.rest.whole:
+                found.add(error)
+            if wrong is None:
+                lost.row(tree)
+                return None
+            lost.row(wrong)
+            tree = replace(tree, items=tuple(item for item in tree.items if item is not wrong))
+
+
+def declare(module: Module, face: Face, found: Gather, lost: _Lost) -> list[Declared]:
     """The signatures of a module's programs."""
-    refuse_doubles([(tree.name, tree) for tree in module.tree.programs], "program", module.source)
-    found = []
+    refuse_doubles(module.tree.programs, "program", module.source, found)
+    made: dict[str, Declared] = {}
     for tree in module.tree.programs:
+        if tree.name in made:
+            continue
+        lost_before = len(found)
+        with found:
+            made[tree.name] = declare_one(tree, module, face)
+        if len(found) > lost_before:
+            lost.program(tree.name)
+    return list(made.values())
+
+
+def declare_one(tree: s.Program, module: Module, face: Face) -> Declared:
+    found = Gather()
+    with found:
         check_name(tree.name, tree, "program", module.source)
-        if tree.name in {primitive.name for primitive in face.spec.primitives}:
-            message = f"{tree.name} is the name of a primitive, and of a program"
-            raise LanguageError(module.source, tree.line, tree.column, message, "rename the program")
-        if len(tree.params) > SLOTS:
-            extra = tree.params[SLOTS]
-            message = f"{tree.name} takes {len(tree.params)} arguments; a call carries at most {SLOTS}"
-            raise LanguageError(module.source, extra.line, extra.column, message, "pass less, or write it to the pad")
-        refuse_doubles([(param.name, param) for param in tree.params], "parameter", module.source)
-        typed = [param_slot(param, face, module.source) for param in tree.params]
-        signature = Signature(f"{module.stem}.{tree.name}", tuple(slot for _, slot in typed), tree.doc)
-        found.append(Declared(module, tree, signature, tuple(type_ for type_, _ in typed)))
-    return found
+    if tree.name in {primitive.name for primitive in face.spec.primitives}:
+        message = f"{tree.name} is the name of a primitive, and of a program"
+        found.add(LanguageError(module.source, tree.line, tree.column, message, "rename the program", code="NPI060"))
+    if len(tree.params) > SLOTS:
+        extra = tree.params[SLOTS]
+        message = f"{tree.name} takes {len(tree.params)} arguments; a call carries at most {SLOTS}"
+        mend = "pass less, or write it to the pad"
+        found.add(LanguageError(module.source, extra.line, extra.column, message, mend, code="NPI061"))
+    refuse_doubles(tree.params, "parameter", module.source, found)
+    typed = []
+    for param in tree.params:
+        with found:
+            typed.append(param_slot(param, face, module.source))
+    found.close()
+    signature = Signature(f"{module.stem}.{tree.name}", tuple(slot for _, slot in typed), tree.doc)
+    return Declared(module, tree, signature, tuple(type_ for type_, _ in typed))
 
 
-def refuse_doubles(named: Iterable[tuple[str, s.Node]], what: str, source: Source) -> None:
+def refuse_doubles(nodes: Iterable[s.Program | s.Task | s.Param], what: str, source: Source, found: Gather) -> None:
     seen: dict[str, s.Node] = {}
-    for name, node in named:
-        if name in seen:
-            message = f"{what} {name} is declared twice, first in line {seen[name].line}"
-            raise LanguageError(source, node.line, node.column, message, "rename one of them")
-        seen[name] = node
+    for node in nodes:
+        if node.name in seen:
+            message = f"{what} {node.name} is declared twice, first in line {seen[node.name].line}"
+            found.add(LanguageError(source, node.line, node.column, message, "rename one of them", code="NPI053"))
+        seen.setdefault(node.name, node)
 
 
-def module_scope(module: Module, modules: Sequence[Module], face: Face, signatures: tuple[Signature, ...]) -> Scope:
-    """What names mean in a module: its own programs first, then those of the files that it uses, near or far."""
+def module_scopes(modules: Sequence[Module], face: Face, signatures: tuple[Signature, ...]) -> dict[str, Scope]:
+    """What names mean in each module: its own programs first, then those of the files that it uses, near or far."""
     ids = {signature.name: number for number, signature in enumerate(signatures)}
     primitives = {signature.name: (number,) for number, signature in enumerate(face.spec.primitives)}
-    stems = {m.stem for m in modules if m.name in reachable(module, {m.name: m for m in modules})}
-    visible: dict[str, tuple[int, ...]] = {}
-    for name, number in ids.items():
-        stem, _, bare = name.rpartition(".")
-        if stem in stems:
-            visible[name] = (number,)
-            visible[bare] = (*visible.get(bare, ()), number)
-    own = {tree.name: (ids[f"{module.stem}.{tree.name}"],) for tree in module.tree.programs}
-    return Scope(module.source, face, signatures, {**visible, **own, **primitives}, {}, ())
+    by_name = {module.name: module for module in modules}
+    scopes: dict[str, Scope] = {}
+    for module in modules:
+        stems = {by_name[name].stem for name in reachable(module, by_name)}
+        visible: dict[str, tuple[int, ...]] = {}
+        own: dict[str, tuple[int, ...]] = {}
+        for name, number in ids.items():
+            stem, _, bare = name.rpartition(".")
+            if stem in stems:
+                visible[name] = (number,)
+                visible[bare] = (*visible.get(bare, ()), number)
+            if stem == module.stem:
+                own[bare] = (number,)
+        scopes[module.name] = Scope(module.source, face, signatures, {**visible, **own, **primitives}, {}, ())
+    return scopes
 
 
 def reachable(module: Module, by_name: Mapping[str, Module]) -> set[str]:
@@ -130,19 +240,27 @@ def reachable(module: Module, by_name: Mapping[str, Module]) -> set[str]:
     return found
 
 
-def check_program(number: int, item: Declared, outer: Scope, world: World[Any]) -> Program:
-    """A program with its body resolved and tabulated."""
+def check_program(number: int, item: Declared, outer: Scope, legality: Legality, *, whole: bool) -> Program:
+    """A program with its body resolved and, where no line of it was lost (``whole``), tabulated."""
+    found = Gather()
     scope = Scope(outer.source, outer.face, outer.callables, outer.visible, {}, item.signature.slots)
     for slot, (param, type_) in enumerate(zip(item.tree.params, item.types, strict=True)):
-        check_fresh(param.name, param, scope)
+        with found:
+            check_fresh(param.name, param, scope)
         scope = scope.bind(param.name, Bound(type_, None, slot))
-    body = item.tree.body
+    signature, body = item.signature, item.tree.body
     if isinstance(body, s.Signal):
-        every = tuple(range(len(world.spec.primitives)))
-        return Program(number, item.signature.name, item.signature, item.tree, scope, None, every)
-    table = tabulate(lower(resolve_body(item.tree, scope)), scope, world)
+        found.close()
+        every = tuple(range(len(scope.face.spec.primitives)))
+        return Program(number, signature.name, signature, item.tree, scope, None, every)
+    resolved = table = graph = None
+    with found:
+        resolved = resolve_body(item.tree, scope)
+        graph = lower(resolved)
+        table = tabulate(graph, scope, legality) if whole else None
+    found.close()
     calls = tuple(dict.fromkeys(scope.callee(call) for call in calls_of(body)))
-    return Program(number, item.signature.name, item.signature, item.tree, scope, table, calls)
+    return Program(number, signature.name, signature, item.tree, scope, table, calls, resolved, graph)
 
 
 def calls_of(statements: Sequence[s.Statement]) -> list[s.Call]:
@@ -159,14 +277,15 @@ def calls_of(statements: Sequence[s.Statement]) -> list[s.Call]:
     return found
 
 
-def unused(programs: Sequence[Program], tasks: Sequence[Any], top: Module, face: Face) -> tuple[str, ...]:
+def unused(programs: Sequence[Program], tasks: Sequence[Task], top: Module) -> tuple[Remark, ...]:
     """Warnings for programs of the top file that nothing calls and no task runs."""
     called = {number for program in programs for number in program.calls if number != program.id}
     called |= {task.program for task in tasks}
     found = []
     for program in programs:
         if program.id not in called and program.scope.source is top.source and program.signal is None:
-            place = f"{top.source.name}:{program.tree.line}:{program.tree.column}"
             bare = program.name.rpartition(".")[2]
-            found.append(f"{place}: program {bare} is never called and no task runs it: it will have no traces")
+            message = f"program {bare} is never called and no task runs it: it will have no traces"
+            mend = "call it, add a task that runs it, or remove it"
+            found.append(Remark(top.source, program.tree.line, program.tree.column, message, mend, "NPI200"))
     return tuple(found)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from dsl.inputs import NUMBER, SCALAR, Input
+from dsl.graphs import draw_graphs
+from dsl.inputs import GRAPH, NUMBER, SCALAR, Input
 from dsl.values import Value, number_from_digits, symbol_value
 
 
@@ -39,7 +40,9 @@ def draw_sizes(inputs: int, size: int, count: int, *, generator: torch.Generator
 
 
 def draw_sized(item: Input, lengths: Sequence[int], *, generator: torch.Generator) -> list[Value]:
-    """Numbers without leading zeros (one digit may be 0), or lists, of the given lengths."""
+    """Numbers without leading zeros (one digit may be 0), lists, or graphs, of the given sizes."""
+    if item.kind == GRAPH:
+        return list(draw_graphs(lengths, acyclic=item.acyclic, generator=generator))
     choices = item.base if item.kind == NUMBER else len(item.symbols)
     flat = torch.randint(choices, (sum(lengths),), generator=generator).tolist()
     leads = torch.randint(1, item.base, (len(lengths),), generator=generator).tolist() if item.kind == NUMBER else []

@@ -1,11 +1,21 @@
-"""Errors of the program language: where, what was seen, what was expected, how to mend it."""
+"""Errors of the program language: where, what was seen, what was expected, how to mend it.
+
+Every kind of mistake has a code that stays the same (:mod:`dsl.catalogue`); ``docs/errors.md`` has a section for each.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import TracebackType
+
+OTHER = "NPI000"
+"""The code of a mistake whose kind is not in the catalogue."""
+
+MOST_ERRORS = 50
+"""Errors that one file is told of; behind the last one stands how many more there are."""
 
 
 @dataclass(frozen=True)
@@ -31,26 +41,116 @@ class LanguageError(ValueError):
     Attributes:
         file, line, column: the place, line and column from 1.
         source_line: the text of that line.
+        code: the kind of mistake, as in :data:`dsl.catalogue.KINDS`.
         message: what was seen and what was expected.
         mend: what to do.
+        errors: all mistakes that were found together, this one first; ``str()`` tells all of them.
     """
 
-    def __init__(self, source: Source, line: int, column: int, message: str, mend: str) -> None:
+    def __init__(self, source: Source, line: int, column: int, message: str, mend: str, *, code: str = OTHER) -> None:
+        self.source = source
         self.file = source.name
         self.line = line
         self.column = column
         self.source_line = source.line(line)
         self.message = message
         self.mend = mend
+        self.code = code
+        self._all: tuple[LanguageError, ...] = ()
         super().__init__(self.text())
 
+    @property
+    def errors(self) -> tuple[LanguageError, ...]:
+        return self._all or (self,)
+
     def text(self) -> str:
-        """``file:line:col: message``, the line, a caret, and the mend."""
-        shown = self.source_line.expandtabs(1).rstrip()
-        lines = [f"{self.file}:{self.line}:{self.column}: {self.message}"]
-        if shown:
-            lines += [f"  {shown}", "  " + " " * (self.column - 1) + "^"]
-        return "\n".join([*lines, f"  mend: {self.mend}"])
+        """``file:line:col: CODE: message``, the line, a caret, and the mend."""
+        return place_text(self)
+
+    def __str__(self) -> str:
+        shown = [error.text() for error in self.errors[:MOST_ERRORS]]
+        left = len(self.errors) - len(shown)
+        return "\n".join([*shown, f"and {left} more"] if left else shown)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A warning: what is suspicious but not wrong. Its attributes are those of :class:`LanguageError`."""
+
+    source: Source
+    line: int
+    column: int
+    message: str
+    mend: str
+    code: str
+
+    @property
+    def file(self) -> str:
+        return self.source.name
+
+    @property
+    def source_line(self) -> str:
+        return self.source.line(self.line)
+
+    def text(self) -> str:
+        """As :meth:`LanguageError.text`."""
+        return place_text(self)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.code}: {self.message}"
+
+
+def place_text(found: LanguageError | Remark) -> str:
+    """``file:line:col: CODE: message``, the line, a caret, and the mend."""
+    shown = found.source_line.expandtabs(1).rstrip()
+    lines = [f"{found.file}:{found.line}:{found.column}: {found.code}: {found.message}"]
+    if shown:
+        lines += [f"  {shown}", "  " + " " * (found.column - 1) + "^"]
+    return "\n".join([*lines, f"  mend: {found.mend}"])
+
+
+def joined(errors: Sequence[LanguageError]) -> LanguageError:
+    """One error that carries them all, with the attributes of the first."""
+    flat = [one for error in errors for one in error.errors]
+    first = flat[0]
+    found = LanguageError(first.source, first.line, first.column, first.message, first.mend, code=first.code)
+    found._all = tuple(flat)
+    return found
+
+
+class Gather:
+    """Mistakes found so far. ``with gather: …`` keeps the mistake that ends the block and goes on after it.
+
+    The same mistake at the same place is kept once: a body is looked at several times where it is unrolled.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, int, int, str], LanguageError] = {}
+
+    def __enter__(self) -> Gather:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        if isinstance(error, LanguageError):
+            self.add(error)
+            return True
+        return False
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, error: LanguageError) -> None:
+        for one in error.errors:
+            self._found.setdefault((one.file, one.line, one.column, one.code), one)
+
+    @property
+    def errors(self) -> tuple[LanguageError, ...]:
+        return tuple(self._found.values())
+
+    def close(self) -> None:
+        """Raise what was found, if anything was."""
+        if self._found:
+            raise joined(self.errors)
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:

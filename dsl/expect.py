@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
+from dsl import graphs
 from dsl import syntax as s
 from dsl.values import Value, digits_of, number_from_digits, symbol_value
 from dsl.worlds import RowFace
+from envs.padconfig import NOWHERE
 from envs.spec import BLANK
 
 Reading = Mapping[str, Sequence[int]]
@@ -44,9 +46,15 @@ class Facts:
         return self.reading[name]
 
     def row(self, name: str) -> tuple[Value, ...]:
-        """A row's content as values, blanks inside it as ``"blank"``."""
-        values = self.rows[name].values
-        return tuple(symbol_value(values[index]) for index in self.part(name))
+        """A row's content as values, blanks inside it as ``"blank"``, places as columns."""
+        return tuple(cell_value(self.rows[name], index) for index in self.part(name))
+
+
+def cell_value(row: RowFace, index: int) -> Value:
+    """What a cell of the row holds: a symbol's value, or a column."""
+    if row.places:
+        return BLANK if index == NOWHERE else index
+    return symbol_value(row.values[index])
 
 
 def evaluate(node: s.Expression, facts: Facts) -> Value:
@@ -137,8 +145,7 @@ def apply(node: s.Apply, facts: Facts) -> Value:
         if node.name == "at":
             return facts.part(f"at({first.text})")[0]
         if node.name == "under":
-            values = facts.rows[facts.pointers[first.text]].values
-            return symbol_value(values[facts.part(f"under({first.text})")[0]])
+            return cell_value(facts.rows[facts.pointers[first.text]], facts.part(f"under({first.text})")[0])
         base = whole(evaluate(node.arguments[1], facts)) if len(node.arguments) > 1 else 10
         return row_number(facts.row(first.text), base)
     return FUNCTIONS[node.name].work(tuple(evaluate(argument, facts) for argument in node.arguments))
@@ -176,11 +183,51 @@ def _digits(values: tuple[Value, ...]) -> Value:
     return tuple(digits_of(number, base))
 
 
+def _steps(found: tuple[int | None, ...] | None) -> Value:
+    """Distances as a list; blank where there is no way."""
+    if found is None:
+        raise NoValue("the parents are no tree of edges of the graph")
+    return tuple(BLANK if steps is None else steps for steps in found)
+
+
+def _graph(value: Value) -> Any:
+    return many(value)
+
+
+def _vertex(value: Value, graph: Any) -> int:
+    vertex = whole(value)
+    if not 0 <= vertex < len(graph):
+        raise NoValue(f"{vertex} is no vertex")
+    return vertex
+
+
+def _occurrences(word: tuple[Value, ...], text: tuple[Value, ...]) -> Value:
+    return tuple(i for i in range(len(text) - len(word) + 1) if text[i : i + len(word)] == word)
+
+
+def _index(items: tuple[Value, ...], item: Value) -> int:
+    if item not in items:
+        raise NoValue(f"{item!r} is not in the list")
+    return items.index(item)
+
+
+def _balanced(text: tuple[Value, ...]) -> bool:
+    """Whether brackets close in pairs: pairs are taken out until nothing is left, or no pair is."""
+    left = "".join(map(str, text))
+    while any(pair in left for pair in BRACKETS):
+        for pair in BRACKETS:
+            left = left.replace(pair, "")
+    return left == ""
+
+
+BRACKETS = ("()", "[]", "{}")
+
+
 @dataclass(frozen=True)
 class Function:
     """A function of the task language: how many arguments, what kind each is, what comes out, and its work.
 
-    Kinds are "number", "list", "truth" and "any"; the last one in ``takes`` serves all further arguments.
+    Kinds are "number", "list", "graph", "truth" and "any"; the last one in ``takes`` serves all further arguments.
     """
 
     least: int
@@ -200,6 +247,32 @@ FUNCTIONS: Mapping[str, Function] = {
     "len": Function(1, 1, ("list",), "number", lambda v: len(many(v[0]))),
     "abs": Function(1, 1, ("number",), "number", lambda v: abs(whole(v[0]))),
     "count": Function(2, 2, ("list", "any"), "number", lambda v: many(v[0]).count(v[1])),
+    "take": Function(2, 2, ("list", "number"), "list", lambda v: many(v[0])[: max(0, whole(v[1]))]),
+    "join": Function(2, 99, ("list",), "list", lambda v: tuple(item for part in v for item in many(part))),
+    "replace": Function(
+        3, 3, ("list", "any"), "list", lambda v: tuple(v[2] if item == v[1] else item for item in many(v[0]))
+    ),
+    "places": Function(1, 1, ("list",), "list", lambda v: tuple(range(len(many(v[0]))))),
+    "index": Function(2, 2, ("list", "any"), "number", lambda v: _index(many(v[0]), v[1])),
+    "occurrences": Function(2, 2, ("list",), "list", lambda v: _occurrences(many(v[0]), many(v[1]))),
+    "balanced": Function(1, 1, ("list",), "truth", lambda v: _balanced(many(v[0]))),
+    "edges": Function(
+        1, 1, ("graph",), "list", lambda v: tuple(BLANK if end is None else end for end in graphs.edge_row(_graph(v[0])))
+    ),
+    "starts": Function(1, 1, ("graph",), "list", lambda v: graphs.edge_places(_graph(v[0]))),
+    "is_topological": Function(
+        2, 2, ("list", "graph"), "truth", lambda v: graphs.is_topological(many(v[0]), _graph(v[1]))
+    ),
+    "distances": Function(
+        2, 2, ("graph", "number"), "list", lambda v: _steps(graphs.distances(_graph(v[0]), _vertex(v[1], v[0])))
+    ),
+    "tree_distances": Function(
+        3,
+        3,
+        ("list", "graph", "number"),
+        "list",
+        lambda v: _steps(graphs.tree_distances(many(v[0]), _graph(v[1]), _vertex(v[2], v[1]))),
+    ),
     "gcd": Function(2, 2, ("number",), "number", lambda v: gcd(whole(v[0]), whole(v[1]))),
 }
 """Pure functions on values; ``number``, ``under`` and ``at`` read the world (see :func:`apply`)."""

@@ -35,8 +35,11 @@ def world(item: s.World) -> list[str]:
         return [head]
     lines = [f"{head}:"]
     for part in item.items:
-        at = f" at {part.start}" if part.start else ""
         names = ", ".join(part.names)
+        if isinstance(part, s.Order | s.Jump):
+            lines.append(f"{INDENT}{'order' if isinstance(part, s.Order) else 'jump'} {names}")
+            continue
+        at = f" at {part.start}" if part.start else ""
         if isinstance(part, s.Row):
             lines.append(f"{INDENT}row {names} of {domain(part.domain)}{at}")
         else:
@@ -136,7 +139,9 @@ def task(item: s.Task) -> list[str]:
     return [f"task {item.name}{inputs}{where}:", *indented([task_item(x) for x in item.items])]
 
 
-def kind(item: s.NumberKind | s.ListKind | s.Domain) -> str:
+def kind(item: s.NumberKind | s.ListKind | s.GraphKind | s.Domain) -> str:
+    if isinstance(item, s.GraphKind):
+        return "acyclic graph" if item.acyclic else "graph"
     if isinstance(item, s.NumberKind):
         return "number" if item.base == 10 else f"number base {item.base}"
     return f"list of {domain(item.domain)}" if isinstance(item, s.ListKind) else domain(item)

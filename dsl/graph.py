@@ -6,20 +6,22 @@ import networkx as nx
 
 from dsl.program import ProgramSet
 from dsl.syntax import Signal
+from envs.spec import Signature
 
 
 def call_graph(program_set: ProgramSet) -> nx.DiGraph[str]:
     """Qualified names of all callables, an edge for each that the text of one calls of another.
 
-    Nodes carry ``kind`` ("primitive", "program" or "signal") and ``doc``; successors stand in the order of the text.
+    Nodes carry ``kind`` ("primitive", "program" or "signal"), ``doc`` and ``slots`` (the names of what they take);
+    successors stand in the order of the text.
     """
     graph: nx.DiGraph[str] = nx.DiGraph()
     table = program_set.table
     for primitive in table.world.primitives:
-        graph.add_node(primitive.name, kind="primitive", doc=primitive.doc)
+        graph.add_node(primitive.name, kind="primitive", doc=primitive.doc, slots=_slots(primitive))
     for program in program_set.programs:
         kind = "signal" if isinstance(program.tree.body, Signal) else "program"
-        graph.add_node(program.name, kind=kind, doc=program.doc)
+        graph.add_node(program.name, kind=kind, doc=program.doc, slots=_slots(program.signature))
     for program in program_set.programs:
         for callee in program.calls:
             graph.add_edge(program.name, table.signatures[callee].name)
@@ -56,13 +58,34 @@ def tree_text(program_set: ProgramSet, name: str | None = None) -> str:
     return "\n".join(lines)
 
 
-def mermaid(program_set: ProgramSet) -> str:
-    """The call graph as a Mermaid flowchart; primitives are rounded."""
-    graph = call_graph(program_set)
-    number = {name: index for index, name in enumerate(graph.nodes)}
+def mermaid(graph: nx.DiGraph[str], *, world: str) -> str:
+    """A call graph as a Mermaid flowchart: primitives rounded in a frame of their world, recursions in red.
+
+    Args:
+        graph: as made by :func:`call_graph`, or a part of it.
+        world: the label of the frame.
+    """
+    number = {name: f"n{index}" for index, name in enumerate(graph.nodes)}
+    kinds = {name: graph.nodes[name]["kind"] for name in graph}
     lines = ["flowchart TD"]
-    for name, kind in graph.nodes(data="kind"):
-        opening, closing = ("(", ")") if kind == "primitive" else ("[", "]")
-        lines.append(f'    n{number[name]}{opening}"{name}"{closing}')
-    lines += [f"    n{number[caller]} --> n{number[callee]}" for caller, callee in graph.edges]
+    lines += [f'    {number[name]}["{_entities(name)}"]' for name in graph if kinds[name] != "primitive"]
+    primitives = [name for name in graph if kinds[name] == "primitive"]
+    if primitives:
+        lines.append(f'    subgraph world["{_entities(world)}"]')
+        lines += [f'        {number[name]}(["{_entities(name)}"])' for name in primitives]
+        lines.append("    end")
+    lines += [f"    {number[caller]} --> {number[callee]}" for caller, callee in graph.edges]
+    group = {name: place for place, part in enumerate(nx.strongly_connected_components(graph)) for name in part}
+    circles = [str(place) for place, (a, b) in enumerate(graph.edges) if group[a] == group[b]]
+    if circles:
+        lines.append(f"    linkStyle {','.join(circles)} stroke:#d9541e,stroke-width:2px")
     return "\n".join(lines)
+
+
+def _slots(signature: Signature) -> tuple[str, ...]:
+    return tuple(slot.name for slot in signature.slots)
+
+
+def _entities(text: str) -> str:
+    """What Mermaid would take for its own signs, as numbered entities."""
+    return "".join(f"#{ord(sign)};" if sign in '"#<>&;' else sign for sign in text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -14,7 +15,6 @@ import numpy.typing as npt
 
 from dsl.code import Cell, Code, Constant, Flag, NumberOf, Operation, Parameter, Read, Symbol, SymbolOf
 from dsl.scope import Scope
-from dsl.worlds import number_of
 
 Array = npt.NDArray[np.int64]
 
@@ -43,11 +43,16 @@ LARGEST_NUMBER = 2**31
 """Numbers in bodies stay below this, so that a product of two fits 64 bits."""
 
 
+KEPT = 2**16
+"""Grids of at most this many combinations keep what each read is in each of them."""
+
+
 class Uncomputable(Exception):
     """An operation without a result; carries the operation and the first combination for which it has none."""
 
-    def __init__(self, operation: Operation, combination: int, message: str, mend: str) -> None:
+    def __init__(self, operation: Operation, combination: int, message: str, mend: str, code: str) -> None:
         super().__init__(message)
+        self.code = code
         self.operation, self.combination = operation, combination
         self.message, self.mend = message, mend
 
@@ -70,21 +75,31 @@ class Grid:
     scope: Scope
     reads: tuple[Read, ...]
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
         return tuple(read_size(read, self.scope) for read in self.reads)
 
-    @property
+    @cached_property
     def size(self) -> int:
         return prod(self.sizes)
 
-    @property
+    @cached_property
     def strides(self) -> tuple[int, ...]:
         return tuple(prod(self.sizes[i + 1 :]) for i in range(len(self.reads)))
+
+    @cached_property
+    def columns(self) -> dict[Read, Array]:
+        """The index of each read's value in every combination, as far as it was asked for."""
+        return {}
 
     def values(self, read: Read, chosen_C: Array) -> Array:
         """The index of a read's value in each chosen combination."""
         position = self.reads.index(read)
+        if self.size <= KEPT:
+            if read not in self.columns:
+                self.columns[read] = np.arange(self.size) // self.strides[position] % self.sizes[position]
+            column_M = self.columns[read]
+            return column_M if len(chosen_C) == self.size else column_M[chosen_C]  # then all, in their order
         return (chosen_C // self.strides[position]) % self.sizes[position]
 
     def describe(self, combination: int) -> str:
@@ -132,12 +147,14 @@ class Grid:
             return COMPARISONS[code.operator](left_C, right_C).astype(np.int64)
         zero = np.flatnonzero(right_C == 0)
         if code.operator in ("div", "mod") and zero.size:
-            raise Uncomputable(code, int(chosen_C[zero[0]]), "this divides by zero", "ask for it with if first")
+            raise Uncomputable(
+                code, int(chosen_C[zero[0]]), "this divides by zero", "ask for it with if first", "NPI090"
+            )
         result_C = ARITHMETIC[code.operator](left_C, right_C)
         large = np.flatnonzero(np.abs(result_C) >= LARGEST_NUMBER)
         if large.size:
             message = f"this becomes {result_C[large[0]]}, more than a body can hold"
-            raise Uncomputable(code, int(chosen_C[large[0]]), message, f"stay below {LARGEST_NUMBER}")
+            raise Uncomputable(code, int(chosen_C[large[0]]), message, f"stay below {LARGEST_NUMBER}", "NPI089")
         return result_C
 
     def decide(self, code: Operation, chosen_C: Array) -> Array:
@@ -153,12 +170,12 @@ class Grid:
 
 def field_ids(field: int, scope: Scope) -> Array:
     """The interned symbol of each value of a field."""
-    return np.array([scope.ids[value] for value in scope.face.spec.fields[field].values], dtype=np.int64)
+    return scope.face.field_ids[field]
 
 
 def symbol_numbers(scope: Scope) -> Array:
     """The number of each interned symbol; 0 for those that are none."""
-    return np.array([number_of(name) or 0 for name in scope.ids], dtype=np.int64)
+    return scope.face.symbol_numbers
 
 
 def tokens_of_numbers(number_C: Array, scope: Scope) -> Array:

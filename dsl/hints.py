@@ -8,6 +8,7 @@ from typing import NamedTuple
 class Hint(NamedTuple):
     message: str
     mend: str
+    code: str
 
 
 TERMINALS = {
@@ -38,8 +39,9 @@ TERMINALS = {
 KEYWORDS = {
     word.upper(): word
     for word in (
-        "use world is row of or pointer counter on at program over steps core maximise minimise imitate if elif else "
-        "while for in pass return task where number base list run expect train test digits items and not div mod blank"
+        "use world is row of or pointer counter order jump on at program over steps core maximise minimise imitate if "
+        "elif else while for in pass return task where number base list acyclic graph run expect train test digits items vertices "
+        "and not div mod blank"
     ).split()
 }
 """Terminals that are words."""
@@ -47,10 +49,10 @@ KEYWORDS = {
 RESERVED = frozenset("if elif else while for in pass return blank and or not div mod of is use".split())
 """Words that nothing can be named."""
 
-_COLON = Hint("the line that opens a block does not end in a colon", "put a : at its end")
-_BLOCK = Hint("an empty block", "indent at least one statement under the line before; pass does nothing")
-_EQUAL = Hint("= lays a row out in a task; it does not compare", "use == to compare")
-_CHAIN = Hint("comparisons cannot be chained", "join two of them: a < b and b < c")
+_COLON = Hint("the line that opens a block does not end in a colon", "put a : at its end", "NPI010")
+_BLOCK = Hint("an empty block", "indent at least one statement under the line before; pass does nothing", "NPI011")
+_EQUAL = Hint("= lays a row out in a task; it does not compare", "use == to compare", "NPI012")
+_CHAIN = Hint("comparisons cannot be chained", "join two of them: a < b and b < c", "NPI013")
 
 EXAMPLES: dict[Hint, list[str]] = {
     _COLON: [
@@ -84,36 +86,40 @@ EXAMPLES: dict[Hint, list[str]] = {
         "program A:\n    if B < C == D:\n        C\n",
         "task t:\n    expect 1 == 1 == 1\n",
     ],
-    Hint("a program's body is not inside a program", "indent it under program NAME:"): ["ACT(P, LEFT)\n", "A\n"],
-    Hint("text after the call", "one call a line; arguments stand in brackets: NAME(a, b)"): [
+    Hint("a program's body is not inside a program", "indent it under program NAME:", "NPI014"): [
+        "ACT(P, LEFT)\n",
+        "A\n",
+    ],
+    Hint("text after the call", "one call a line; arguments stand in brackets: NAME(a, b)", "NPI015"): [
         "program A:\n    B C\n",
         "program A:\n    B(1) C\n",
     ],
-    Hint("a value is set, which a program cannot do", "write a cell instead: ACT(POINTER, WRITE, value)"): [
+    Hint("a value is set, which a program cannot do", "write a cell instead: ACT(POINTER, WRITE, value)", "NPI016"): [
         "program A:\n    B = 1\n",
     ],
-    Hint("a program begins with its name", "write: program NAME:"): [
+    Hint("a program begins with its name", "write: program NAME:", "NPI017"): [
         "program:\n    pass\n",
         'program "doc":\n    pass\n',
     ],
-    Hint("a world needs its kind", "write: world NAME is scratchpad:"): [
+    Hint("a world needs its kind", "write: world NAME is scratchpad:", "NPI018"): [
         "world w:\n    row A of digit\n",
         "world w scratchpad:\n    row A of digit\n",
     ],
-    Hint("a row needs the symbols that it holds", 'write: row NAME of digit, or of 0..9, or of "a" or "b"'): [
+    Hint("a row needs the symbols that it holds", 'write: row NAME of digit, or of 0..9, or of "a" or "b"', "NPI019"): [
         "world w is scratchpad:\n    row A\n",
         "world w is scratchpad:\n    row A, B\n",
     ],
-    Hint("an input of a task needs its kind", "write: a: number, items: list of 0..9, or k: 0..9"): [
+    Hint("an input of a task needs its kind", "write: a: number, items: list of 0..9, or k: 0..9", "NPI020"): [
         "task t(a):\n    run A\n",
         "task t(a, b):\n    run A\n",
     ],
-    Hint("a parameter needs its domain", "write: p: pointer, v: digit, d: direction, or p: P1 or P2"): [
+    Hint("a parameter needs its domain", "write: p: pointer, v: digit, d: direction, or p: P1 or P2", "NPI021"): [
         "program A(p):\n    pass\n",
         "program A(p, q):\n    pass\n",
     ],
-    Hint("a program with a learning signal has no body", "keep the signal, or the body"): [
+    Hint("a program with a learning signal has no body", "keep the signal, or the body", "NPI022"): [
         "program A:\n    maximise reward\n    B\n",
+        "program A:\n    maximise reward over 9 steps\n    B\n",
         'program A:\n    imitate demonstration\n    core "x"\n    B\n',
     ],
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dsl.graphs import check_graph, parse_graph
 from dsl.values import Value, digits_of, number_from_digits, show, symbol_value
 from dsl.worlds import describe_symbols
 
-NUMBER, LIST, SCALAR = "number", "list", "scalar"
+NUMBER, LIST, GRAPH, SCALAR = "number", "list", "graph", "scalar"
 
 
 @dataclass(frozen=True)
@@ -17,23 +18,25 @@ class Input:
 
     Attributes:
         name: as in the task.
-        kind: NUMBER (a natural number, its size is its digits in ``base``), LIST (its size is its length) or SCALAR
-            (one symbol, without a size).
+        kind: NUMBER (a natural number, its size is its digits in ``base``), LIST (its size is its length), GRAPH
+            (its size is its number of vertices) or SCALAR (one symbol, without a size).
         symbols: what a list's items or a scalar can be.
         base: of a number.
+        acyclic: whether a graph has no cycle.
     """
 
     name: str
     kind: str
     symbols: tuple[str, ...]
     base: int
+    acyclic: bool = False
 
     @property
     def sized(self) -> bool:
         return self.kind != SCALAR
 
     def size(self, value: Value) -> int:
-        """Digits of a number, items of a list."""
+        """Digits of a number, items of a list, vertices of a graph."""
         if isinstance(value, tuple):
             return len(value)
         return len(digits_of(value, self.base)) if isinstance(value, int) and self.sized else 1
@@ -41,6 +44,8 @@ class Input:
     def describe(self) -> str:
         if self.kind == NUMBER:
             return "a natural number"
+        if self.kind == GRAPH:
+            return f"{'an acyclic' if self.acyclic else 'a'} graph"
         items = describe_symbols(self.symbols)
         return f"a list of {items}" if self.kind == LIST else items
 
@@ -48,6 +53,8 @@ class Input:
         """How a user writes one on the command line."""
         if self.kind == NUMBER:
             return "96"
+        if self.kind == GRAPH:
+            return "'1 2; 2;'"
         return ",".join((self.symbols * 3)[:3]) if self.kind == LIST else self.symbols[0]
 
     def check(self, value: Value | Sequence[Value], task: str) -> Value:
@@ -55,6 +62,8 @@ class Input:
         if self.kind == NUMBER:
             if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
                 return value
+        elif self.kind == GRAPH:
+            return self._check_graph(value, task)
         elif self.kind == SCALAR:
             if isinstance(value, int | str) and str(value) in self.symbols:
                 return symbol_value(str(value))
@@ -68,6 +77,18 @@ class Input:
         empty = " with at least one item" if self.kind == LIST else ""
         raise ValueError(f"task {task}: input {self.name} is {shown}; give {self.describe()}{empty}")
 
+    def _check_graph(self, value: Value | Sequence[Value], task: str) -> Value:
+        """For each vertex the vertices that follow it."""
+        parts: list[Sequence[int]] = []
+        for part in value if isinstance(value, Sequence) else (None,):
+            if not isinstance(part, Sequence) or not all(isinstance(vertex, int) for vertex in part):
+                raise ValueError(f"task {task}: input {self.name} is {value!r}; give for each vertex what follows it")
+            parts.append([vertex for vertex in part if isinstance(vertex, int)])
+        try:
+            return check_graph(parts, acyclic=self.acyclic)
+        except ValueError as reason:
+            raise ValueError(f"task {task}: input {self.name}: {reason}") from None
+
     def parse(self, word: str, task: str) -> Value:
         """A word of the command line: ``96``, ``3,1,2``, ``[3, 1, 2]``, ``(())`` for symbols of one character."""
         text = word.strip()
@@ -78,6 +99,8 @@ class Input:
             return number_from_digits(list(map(int, digits)))
         if self.kind == SCALAR:
             return symbol_value(text)
+        if self.kind == GRAPH:
+            return parse_graph(text)
         inner = text[1:-1] if text[:1] == "[" and text[-1:] == "]" and text not in self.symbols else text
         if "," in inner and inner not in self.symbols:
             return tuple(symbol_value(item.strip()) for item in inner.split(","))

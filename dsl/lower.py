@@ -42,11 +42,27 @@ GraphNode = Branch | Act | Switch | Leave
 
 
 @dataclass(frozen=True)
+class Fork:
+    """A condition of the text: the branches that it became, and where it leads. Unrolled, one text has several.
+
+    Attributes:
+        branches: their nodes; ``yes`` and ``no`` are the nodes behind them.
+    """
+
+    branches: frozenset[int]
+    yes: int
+    no: int
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
 class Graph:
     """A body's nodes; ``entry`` is where a frame begins."""
 
     nodes: tuple[GraphNode, ...]
     entry: int
+    forks: tuple[Fork, ...]
 
 
 class _Builder:
@@ -54,6 +70,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.nodes: list[GraphNode] = [Leave()]
+        self.forks: list[Fork] = []
 
     def add(self, node: GraphNode) -> int:
         self.nodes.append(node)
@@ -72,15 +89,23 @@ class _Builder:
             return self.add(Act(step, then))
         if isinstance(step, Test):
             yes, no = self.steps(step.yes, then), self.steps(step.no, then)
-            return self.condition(step.condition, yes, no, step)
+            return self.fork(step.condition, yes, no, step)
         return self.loop(step, then)
 
     def loop(self, loop: Loop, then: int) -> int:
         """A node that is known before its body, which leads back to it."""
         head = self.add(Leave())
-        start = self.condition(loop.condition, self.steps(loop.body, head), then, loop)
+        start = self.fork(loop.condition, self.steps(loop.body, head), then, loop, head)
         self.nodes[head] = self.nodes[start]
         return head
+
+    def fork(self, code: Code, yes: int, no: int, place: Test | Loop, *also: int) -> int:
+        """The branches of a condition, noted as one fork; ``also`` names a copy of its first one."""
+        before = len(self.nodes)
+        start = self.condition(code, yes, no, place)
+        branches = frozenset((*range(before, len(self.nodes)), *also))
+        self.forks.append(Fork(branches, yes, no, place.line, place.column))
+        return start
 
     def condition(self, code: Code, yes: int, no: int, place: Test | Loop) -> int:
         if isinstance(code, Operation) and code.operator == "not":
@@ -97,6 +122,6 @@ def lower(body: Body) -> Graph:
     builder = _Builder()
     entries = tuple(builder.steps(variant.steps, 0) for variant in body.variants)
     if not body.slots:
-        return Graph(tuple(builder.nodes), entries[0])
+        return Graph(tuple(builder.nodes), entries[0], tuple(builder.forks))
     entry = builder.add(Switch(body.slots, tuple(variant.tokens for variant in body.variants), entries))
-    return Graph(tuple(builder.nodes), entry)
+    return Graph(tuple(builder.nodes), entry, tuple(builder.forks))

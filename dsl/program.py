@@ -8,6 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dsl import syntax as s
+from dsl.code import Body
+from dsl.errors import Remark
+from dsl.lower import Graph
 from dsl.scope import Scope
 from dsl.tabulate import DecisionTable
 from envs.spec import ProgramTable, Signature
@@ -27,6 +30,7 @@ class Program:
         tree: its text as a tree; ``tree.body`` is a ``Signal`` where it has no teacher.
         scope: what the names in it mean.
         table: its body as decision tables; None where it has a signal.
+        body, graph: its body on the way there.
         calls: ids that its text calls, in the order of the text.
     """
 
@@ -37,6 +41,8 @@ class Program:
     scope: Scope = field(repr=False)
     table: DecisionTable | None = field(repr=False)
     calls: tuple[int, ...]
+    body: Body | None = field(default=None, repr=False)
+    graph: Graph | None = field(default=None, repr=False)
 
     @property
     def doc(self) -> str:
@@ -68,7 +74,7 @@ class ProgramSet:
     table: ProgramTable
     programs: tuple[Program, ...]
     tasks: tuple[Task, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Remark, ...]
 
     @cached_property
     def digest(self) -> str:

@@ -54,7 +54,12 @@ class Pad:
         endless = [len(cells) for name, cells in layout.items() if rows[name]["blank"]]
         for name, row in rows.items():
             values = [*row["symbols"], "blank"]
-            self.cells[name] = {i: values[index] for i, index in enumerate(layout.get(name, ()))}
+            for i, index in enumerate(layout.get(name, ())):
+                if row.get("places"):
+                    self.cells.setdefault(name, {})[i] = "blank" if index < 0 else f"@{index}"
+                else:
+                    self.cells.setdefault(name, {})[i] = values[index]
+            self.cells.setdefault(name, {})
         for pointer in self.config["pointers"]:
             on = str(pointer["row"])
             width = max([*endless, 1]) if rows[on]["blank"] else len(self.cells[on])
@@ -64,8 +69,18 @@ class Pad:
         name = next(p["row"] for p in self.config["pointers"] if p["name"] == pointer)
         return next(row for row in self.config["rows"] if row["name"] == name)
 
-    def symbol(self, pointer: str) -> str:
+    def content(self, pointer: str) -> str:
+        """What the cell holds; a place is written ``@`` and its column."""
         return self.cells[str(self.row(pointer)["name"])].get(self.at[pointer], "blank")
+
+    def symbol(self, pointer: str) -> str:
+        """What is seen of the cell."""
+        found = self.content(pointer)
+        return "place" if self.row(pointer).get("places") and found != "blank" else found
+
+    def order(self, one: str, two: str) -> str:
+        mine, other = self.at[one], self.at[two]
+        return "before" if mine < other else "same" if mine == other else "after"
 
     def edge(self, which: str, pointer: str) -> bool:
         last = len(self.cells[str(self.row(pointer)["name"])]) - 1
@@ -77,11 +92,25 @@ class Pad:
         if action == "WRITE":
             cells[self.at[pointer]] = operand
         elif action == "SWAP":
-            mine, other = self.symbol(pointer), self.symbol(operand)
+            mine, other = self.content(pointer), self.content(operand)
             cells[self.at[pointer]], cells[self.at[operand]] = other, mine
+        elif action == "SAVE":
+            cells[self.at[pointer]] = f"@{self.at[operand]}"
         else:
-            moved = self.at[pointer] + (1 if action == "RIGHT" else -1)
+            moved = self.target(pointer, action, operand)
             self.at[pointer] = moved if row["blank"] else min(max(moved, 0), len(cells) - 1)
+
+    def target(self, pointer: str, action: str, operand: str) -> int:
+        """The column to which a moving action leads."""
+        here = self.at[pointer]
+        if action == "TO":
+            return self.at[operand]
+        if action == "HALFWAY":
+            return (here + self.at[operand]) // 2
+        if action == "FOLLOW":
+            found = self.content(operand)
+            return here if found == "blank" else int(found[1:])
+        return here + (1 if action == "RIGHT" else -1)
 
 
 @dataclass
@@ -113,7 +142,9 @@ class Interpreter:
         found = []
         for item in self.program_set.table.world.fields:
             which, _, rest = item.name.partition("(")
-            if rest:
+            if which == "order":
+                found.append(item.values.index(self.pad.order(*rest[:-1].split(", "))))
+            elif rest:
                 found.append(int(self.pad.edge(which, rest[:-1])))
             else:
                 found.append(item.values.index(self.pad.symbol(item.name)))
@@ -200,6 +231,8 @@ class _Frame:
             return node.value
         if isinstance(node, s.Blank):
             return "blank"
+        if isinstance(node, s.Apply) and node.name in ("before", "same", "after"):
+            return self.machine.pad.order(*map(self.word, node.arguments)) == node.name
         if isinstance(node, s.Apply):
             return self.machine.pad.edge(node.name, self.word(node.arguments[0]))
         if isinstance(node, s.Unary):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
 
 from dsl import syntax as s
-from dsl.errors import LanguageError, Source, suggest
+from dsl.errors import OTHER, LanguageError, Source, suggest
 from dsl.hints import RESERVED
 from dsl.worlds import DIRECTIONS, Face, domain_symbols
-from envs.spec import BLANK, NONE, Signature, Slot
+from envs.spec import NONE, Signature, Slot
 
 POINTER, SYMBOL, TOKEN = "pointer", "symbol", "token"
 """The types of parameters and loop variables: a place, what a cell holds, any other word (``LEFT``)."""
@@ -46,25 +44,22 @@ class Scope:
     bound: Mapping[str, Bound]
     slots: tuple[Slot, ...]
 
-    def error(self, node: s.Node, message: str, mend: str) -> LanguageError:
-        return LanguageError(self.source, node.line, node.column, message, mend)
+    def error(self, node: s.Node, message: str, mend: str, *, code: str = OTHER) -> LanguageError:
+        return LanguageError(self.source, node.line, node.column, message, mend, code=code)
 
     def bind(self, name: str, bound: Bound) -> Scope:
         known = {**self.bound, name: bound}
         return Scope(self.source, self.face, self.callables, self.visible, known, self.slots)
 
-    @cached_property
+    @property
     def ids(self) -> Mapping[str, int]:
         """Interned symbols: tokens first, then values of fields that are no tokens."""
-        values = chain.from_iterable(field.values for field in self.face.spec.fields)
-        names = dict.fromkeys([*self.face.spec.tokens, *values, BLANK])
-        return {name: index for index, name in enumerate(names)}
+        return self.face.ids
 
-    @cached_property
+    @property
     def words(self) -> Mapping[str, int]:
         """Tokens that a text can name as a word and that are neither pointers nor symbols: ``LEFT``, ``WRITE``."""
-        taken = {NONE, BLANK, *self.face.pointers, *self.face.symbols}
-        return {name: token for name, token in self.face.tokens.items() if name not in taken}
+        return self.face.words
 
     def callee(self, node: s.Call | s.Run) -> int:
         """The id of the callable that a call names."""
@@ -73,8 +68,12 @@ class Scope:
             return found[0]
         if found:
             names = " or ".join(self.callables[i].name for i in found)
-            raise self.error(node, f"{node.name} can mean {names}", f"write which: {self.callables[found[0]].name}")
-        raise self.error(node, f"there is no program or primitive {node.name}", suggest(node.name, self.visible))
+            raise self.error(
+                node, f"{node.name} can mean {names}", f"write which: {self.callables[found[0]].name}", code="NPI067"
+            )
+        raise self.error(
+            node, f"there is no program or primitive {node.name}", suggest(node.name, self.visible), code="NPI066"
+        )
 
 
 def param_slot(param: s.Param, face: Face, source: Source) -> tuple[str, Slot]:
@@ -87,7 +86,9 @@ def param_slot(param: s.Param, face: Face, source: Source) -> tuple[str, Slot]:
         found = list(face.pointers) if POINTER in names else names
         if not found:
             message = f"world {face.spec.name} has no pointers"
-            raise LanguageError(source, param.line, param.column, message, "give the parameter another domain")
+            raise LanguageError(
+                source, param.line, param.column, message, "give the parameter another domain", code="NPI064"
+            )
         return POINTER, Slot(param.name, tuple(face.tokens[name] for name in found))
     if len(names) == len(parts) and set(names) <= others | {"direction"}:
         found = [n for name in names for n in (DIRECTIONS if name == "direction" else (name,)) if n in face.tokens]
@@ -102,13 +103,13 @@ def symbol_slot(param: s.Param, face: Face, source: Source) -> Slot:
         if isinstance(part, s.DomainName) and part.name in {*face.pointers, POINTER, "direction", *DIRECTIONS}:
             message = f"{param.name} can be {part.name} or something of another kind"
             mend = "a parameter is a pointer, a direction or a symbol: make two programs"
-            raise LanguageError(source, part.line, part.column, message, mend)
+            raise LanguageError(source, part.line, part.column, message, mend, code="NPI063")
     symbols = domain_symbols(param.domain, source)
     for symbol in symbols:
         if symbol not in face.tokens:
             message = f"{param.name} can be {symbol}, which no row of world {face.spec.name} can hold"
             mend = f"choose from {', '.join(face.symbols[:12])}"
-            raise LanguageError(source, param.domain.line, param.domain.column, message, mend)
+            raise LanguageError(source, param.domain.line, param.domain.column, message, mend, code="NPI064")
     return Slot(param.name, tuple(face.tokens[symbol] for symbol in symbols))
 
 
@@ -116,4 +117,6 @@ def check_name(name: str, node: s.Node, what: str, source: Source) -> None:
     """Refuse a word of the language as a name."""
     if name in RESERVED:
         message = f"{name} is a word of the language and cannot name a {what}"
-        raise LanguageError(source, node.line, node.column, message, f"choose another name, for example {name}_")
+        raise LanguageError(
+            source, node.line, node.column, message, f"choose another name, for example {name}_", code="NPI057"
+        )

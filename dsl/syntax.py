@@ -232,11 +232,28 @@ class Pointer(Node):
 
 
 @dataclass(frozen=True)
+class Order(Node):
+    """``order P, Q``: the world shows which of the pointers is before the other, of each pair where there are more."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Jump(Node):
+    """``jump TO, HALFWAY``: actions that lead further than one cell."""
+
+    names: tuple[str, ...]
+
+
+WorldItem = Row | Pointer | Order | Jump
+
+
+@dataclass(frozen=True)
 class World(Node):
     name: str
     kind: str
     settings: tuple[Setting, ...]
-    items: tuple[Row | Pointer, ...]
+    items: tuple[WorldItem, ...]
 
 
 @dataclass(frozen=True)
@@ -268,11 +285,18 @@ class ListKind(Node):
 
 
 @dataclass(frozen=True)
+class GraphKind(Node):
+    """An input that is a directed graph; its size is its number of vertices."""
+
+    acyclic: bool
+
+
+@dataclass(frozen=True)
 class Input(Node):
     """An input of a task; a kind that is a bare domain is one symbol, without a size."""
 
     name: str
-    kind: NumberKind | ListKind | Domain
+    kind: NumberKind | ListKind | GraphKind | Domain
 
 
 @dataclass(frozen=True)

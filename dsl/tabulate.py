@@ -9,19 +9,21 @@ Shape legend: ``M`` combinations of a node's reads.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from dsl.code import Code, Invoke, Leave, Read, SymbolOf, reads
-from dsl.errors import LanguageError
+from dsl.code import Code, Invoke, Leave, Read, Symbol, SymbolOf, reads
+from dsl.errors import Gather, LanguageError, joined
 from dsl.grid import Array, Grid, Uncomputable, ordered, read_size
 from dsl.lower import Act, Branch, Graph, GraphNode, Switch
 from dsl.scope import Scope
 from dsl.worlds import describe_symbols
-from envs.spec import NONE, RETURN
+from envs.spec import NONE, RETURN, SLOTS
 from envs.world import World
 
 GO_ON = -2
@@ -52,10 +54,19 @@ class NodeTable:
 
 @dataclass(frozen=True)
 class DecisionTable:
-    """A program as tables; ``nodes[0]`` is the entry. ``hops`` look-ups decide in the worst case."""
+    """A program as tables.
+
+    Attributes:
+        nodes: the first one is the entry.
+        hops: how many look-ups decide in the worst case.
+        taken: (node, next node) of the graph for every way that some observation takes from a branch.
+        acts: the calls of primitives that some observation leads to.
+    """
 
     nodes: tuple[NodeTable, ...]
     hops: int
+    taken: frozenset[tuple[int, int]] = frozenset()
+    acts: frozenset[tuple[int, ...]] = frozenset()
 
 
 class _Tabulator:
@@ -64,6 +75,9 @@ class _Tabulator:
         self.local: dict[int, int] = {}
         self.queue: list[int] = []
         self.calls: dict[tuple[int, ...], tuple[Invoke, Grid, int]] = {}
+        self.found = Gather()
+        self.taken: set[tuple[int, int]] = set()
+        self.slots: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
 
     def number(self, node: int) -> int:
         """The local number of a graph node that begins a table."""
@@ -77,7 +91,7 @@ class _Tabulator:
         tables: list[NodeTable] = []
         while len(tables) < len(self.queue):
             tables.append(self.table(self.queue[len(tables)]))
-        return DecisionTable(tuple(tables), self.hops(tables))
+        return DecisionTable(tuple(tables), self.hops(tables), frozenset(self.taken), frozenset(self.calls))
 
     def chain(self, start: int) -> tuple[set[int], set[Read]]:
         """The nodes between ``start`` and the next calls, and all that they read."""
@@ -107,7 +121,8 @@ class _Tabulator:
         while waiting:
             index, chosen, path = waiting.pop()
             if index in path:
-                raise self.silent_loop(index, grid, int(chosen[0]))
+                self.found.add(self.silent_loop(index, grid, int(chosen[0])))
+                continue
             if not merged and index != start:
                 call_M4[chosen, 0] = GO_ON
                 next_M[chosen] = self.number(index)
@@ -116,11 +131,14 @@ class _Tabulator:
             if isinstance(node, Leave):
                 call_M4[chosen, 0] = RETURN
             elif isinstance(node, Act):
-                call_M4[chosen] = self.call(node.call, grid, chosen)
+                with self.found:
+                    call_M4[chosen] = self.call(node.call, grid, chosen)
                 next_M[chosen] = self.number(node.then)
             else:
-                parts = self.split(node, grid, chosen)
-                waiting += [(target, part, (*path, index)) for target, part in parts if part.size]
+                with self.found:
+                    parts = self.split(node, grid, chosen)
+                    waiting += [(target, part, (*path, index)) for target, part in parts if part.size]
+                    self.taken.update((index, target) for target, part in parts if part.size)
         return NodeTable(grid.reads, grid.strides, call_M4, next_M)
 
     def split(self, node: Branch | Switch, grid: Grid, chosen: Array) -> list[tuple[int, Array]]:
@@ -143,23 +161,39 @@ class _Tabulator:
         except Uncomputable as error:
             line, column = error.operation.line or place.line, error.operation.column or place.column
             when = f" when {grid.describe(error.combination)}" if grid.reads else ""
-            raise LanguageError(self.scope.source, line, column, f"{error.message}{when}", error.mend) from None
+            raise LanguageError(
+                self.scope.source, line, column, f"{error.message}{when}", error.mend, code=error.code
+            ) from None
 
     def call(self, call: Invoke, grid: Grid, chosen: Array) -> Array:
         """The call in each combination, checked against the callee's signature."""
-        call_C4 = np.full((chosen.size, 4), call.callee, dtype=np.int64)
-        slots = self.scope.callables[call.callee].slots
+        call_C4 = np.zeros((chosen.size, 1 + SLOTS), dtype=np.int64)
+        call_C4[:, 0] = call.callee
+        varying = []
         for i, code in enumerate(call.arguments):
+            if isinstance(code, Symbol):
+                call_C4[:, i + 1] = code.id
+                if not self.allowed(call.callee, i)[code.id]:
+                    raise self.outside(call, i, grid, int(chosen[0]))
+                continue
+            varying.append(i + 1)
             call_C4[:, i + 1] = self.evaluate(code, grid, chosen, call)
-            allowed = np.array(slots[i].tokens if i < len(slots) else (0,))
-            wrong = np.flatnonzero(~np.isin(call_C4[:, i + 1], allowed))
-            if wrong.size:
-                raise self.outside(call, i, grid, int(chosen[wrong[0]]))
+            fits = self.allowed(call.callee, i)[call_C4[:, i + 1]]
+            if not fits.all():
+                raise self.outside(call, i, grid, int(chosen[fits.argmin()]))
         if call.callee < len(self.scope.face.spec.primitives):
-            unique, first = np.unique(call_C4, axis=0, return_index=True)
-            for row, position in zip(unique, first, strict=True):
-                self.calls.setdefault(tuple(map(int, row)), (call, grid, int(chosen[position])))
+            for position in first_of_each(call_C4[:, varying], len(self.scope.ids)):
+                self.calls.setdefault(tuple(call_C4[position].tolist()), (call, grid, int(chosen[position])))
         return call_C4
+
+    def allowed(self, callee: int, slot: int) -> npt.NDArray[np.bool_]:
+        """Whether a callee's slot takes each interned symbol; the last one stands for :data:`NO_SYMBOL`."""
+        if (callee, slot) not in self.slots:
+            fits = np.zeros(len(self.scope.ids) + 1, dtype=np.bool_)
+            slots = self.scope.callables[callee].slots
+            fits[list(slots[slot].tokens) if slot < len(slots) else [0]] = True
+            self.slots[callee, slot] = fits
+        return self.slots[callee, slot]
 
     def outside(self, call: Invoke, argument: int, grid: Grid, combination: int) -> LanguageError:
         """An argument that becomes something which its slot does not allow."""
@@ -170,7 +204,7 @@ class _Tabulator:
         message = f"argument {slot.name} of {signature.name} becomes {seen}{when}"
         allowed = describe_symbols(tuple(names[token] for token in slot.tokens if names[token] != NONE))
         mend = f"it can be {allowed}; keep a number inside with mod, or ask with if first"
-        return LanguageError(self.scope.source, call.line, call.column, message, mend)
+        return LanguageError(self.scope.source, call.line, call.column, message, mend, code="NPI074")
 
     def shown(self, code: Code, grid: Grid, combination: int) -> str:
         """An argument in one combination, for people."""
@@ -185,7 +219,7 @@ class _Tabulator:
         when = f" when {grid.describe(combination)}" if grid.reads else ""
         message = f"this loop calls nothing and never ends{when}"
         mend = "make sure that each round calls something, or returns"
-        return LanguageError(self.scope.source, node.line, node.column, message, mend)
+        return LanguageError(self.scope.source, node.line, node.column, message, mend, code="NPI092")
 
     def check_size(self, grid: Grid, node: GraphNode) -> None:
         if grid.size > LARGEST:
@@ -193,11 +227,16 @@ class _Tabulator:
             place = node if isinstance(node, Branch) else node.call
             sizes = " × ".join(str(read_size(read, self.scope)) for read in grid.reads)
             message = f"this reads {sizes} combinations of cells at once, more than {LARGEST}"
-            raise LanguageError(self.scope.source, place.line, place.column, message, "split it with if, cell by cell")
+            raise LanguageError(
+                self.scope.source, place.line, place.column, message, "split it with if, cell by cell", code="NPI096"
+            )
 
     def hops(self, tables: list[NodeTable]) -> int:
         """The longest way through undecided combinations; a way that never ends is a silent loop."""
-        onward = [np.unique(t.next_M[t.call_M4[:, 0] == GO_ON]).tolist() for t in tables]
+        undecided = [t.call_M4[:, 0] == GO_ON for t in tables]
+        if not any(open_M.any() for open_M in undecided):
+            return 1
+        onward = [np.unique(t.next_M[open_M]).tolist() for t, open_M in zip(tables, undecided, strict=True)]
         depth: dict[int, int] = {}
         for start in range(len(tables)):
             stack = [start]
@@ -211,6 +250,21 @@ class _Tabulator:
                 else:
                     depth[stack.pop()] = 1 + max((depth[n] for n in onward[top]), default=0)
         return max(depth.values())
+
+
+def first_of_each(row_CV: Array, symbols: int) -> list[int]:
+    """Where each different row stands first; rows hold interned symbols."""
+    count, width = row_CV.shape
+    if width == 0:
+        return [0] if count else []
+    key_C = row_CV[:, 0]
+    for column in range(1, width):
+        key_C = key_C * symbols + row_CV[:, column]
+    if symbols**width > MERGED:
+        return np.unique(key_C, return_index=True)[1].tolist()
+    first = np.full(symbols**width, -1)
+    first[key_C[::-1]] = np.arange(count)[::-1]  # of equal keys the last one written stays: the first of them
+    return first[first >= 0].tolist()
 
 
 def node_reads(node: GraphNode) -> frozenset[Read]:
@@ -230,7 +284,22 @@ def successors(node: GraphNode) -> tuple[int, ...]:
     return node.targets if isinstance(node, Switch) else ()
 
 
-def tabulate(graph: Graph, scope: Scope, world: World[Any]) -> DecisionTable:
+class Legality:
+    """What a world says of primitive calls; it is asked once about each."""
+
+    def __init__(self, world: World[Any]) -> None:
+        self.world = world
+        self.known: dict[tuple[int, ...], bool] = {}
+
+    def ask(self, rows: Iterable[tuple[int, ...]]) -> None:
+        """Make sure that these calls are known."""
+        new = [row for row in rows if row not in self.known]
+        if new:
+            legal = self.world.legal(torch.tensor(new, dtype=torch.int64))
+            self.known.update(zip(new, legal.tolist(), strict=True))
+
+
+def tabulate(graph: Graph, scope: Scope, legality: Legality) -> DecisionTable:
     """The decision tables of a body.
 
     Raises:
@@ -238,22 +307,24 @@ def tabulate(graph: Graph, scope: Scope, world: World[Any]) -> DecisionTable:
             by zero, a loop that can go round without a call; each with an observation for which it happens.
     """
     tabulator = _Tabulator(graph, scope)
-    table = tabulator.run()
-    check_legal(tabulator.calls, scope, world)
-    return table
+    with tabulator.found:
+        table = tabulator.run()
+        check_legal(tabulator.calls, scope, legality)
+        tabulator.found.close()
+        return table
+    raise joined(tabulator.found.errors)
 
 
 def check_legal(
     calls: dict[tuple[int, ...], tuple[Invoke, Grid, int]],
     scope: Scope,
-    world: World[Any],
+    legality: Legality,
 ) -> None:
     """Ask the world about every primitive call that the tables hold."""
-    if not calls:
-        return
-    legal = world.legal(torch.tensor(list(calls), dtype=torch.int64))
-    for row, fine in zip(calls, legal.tolist(), strict=True):
-        if fine:
+    legality.ask(calls)
+    found = Gather()
+    for row in calls:
+        if legality.known[row]:
             continue
         call, grid, combination = calls[row]
         words = [scope.face.spec.tokens[token] for token in row[1:]]
@@ -262,7 +333,8 @@ def check_legal(
         text = f"{scope.callables[row[0]].name}({', '.join(words)})"
         when = f" when {grid.describe(combination)}" if grid.reads else ""
         message = f"world {scope.face.spec.name} cannot carry out {text}{when}"
-        raise LanguageError(scope.source, call.line, call.column, message, mend_for(row, scope))
+        found.add(LanguageError(scope.source, call.line, call.column, message, mend_for(row, scope), code="NPI075"))
+    found.close()
 
 
 def mend_for(row: tuple[int, ...], scope: Scope) -> str:
@@ -274,6 +346,11 @@ def mend_for(row: tuple[int, ...], scope: Scope) -> str:
         return f"look up what {scope.callables[row[0]].name} takes: {scope.callables[row[0]].doc}"
     if action == "WRITE":
         return f"write {face_row.describe()}, which is what row {face_row.name} holds; keep a number inside with mod"
+    if action == "SAVE":
+        return f"{pointer} stands on row {face_row.name}, which holds no places: declare one with of place"
+    if action in ("TO", "HALFWAY", "FOLLOW"):
+        where = " on a row of places" if action == "FOLLOW" else ""
+        return f"write ACT({pointer}, {action}, Q) for a pointer Q{where}"
     if action == "SWAP":
         others = [p for p, r in scope.face.pointers.items() if r == face_row.name and p != pointer]
         return f"swap with a pointer on the same row: {', '.join(others) or 'declare one'}"

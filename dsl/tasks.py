@@ -15,7 +15,8 @@ from dsl.format import expression
 from dsl.inputs import Input
 from dsl.values import Value, show
 from dsl.worlds import RowFace
-from envs.spec import SLOTS, Slot
+from envs.padconfig import NOWHERE
+from envs.spec import BLANK, SLOTS, Slot
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,10 @@ class Task:
             value = evaluate(item.value, facts)
         except NoValue as reason:
             raise ValueError(f"task {self.name}: row {item.row} cannot be laid out: {reason}") from None
-        symbols = map(str, value if isinstance(value, tuple) else (value,))
+        items = value if isinstance(value, tuple) else (value,)
+        if row.places:
+            return [self._place(item, row) for item in items]
+        symbols = map(str, items)
         try:
             return list(map(row.index_of.__getitem__, symbols))
         except KeyError as strange:
@@ -224,6 +228,16 @@ class Task:
                 f"task {self.name}: row {item.row} cannot hold {strange.args[0]}, it holds {row.describe()}; "
                 "choose other inputs, or widen the row"
             ) from None
+
+    def _place(self, item: Value, row: RowFace) -> int:
+        """A column, or none for a blank."""
+        if item == BLANK:
+            return NOWHERE
+        if not isinstance(item, int) or isinstance(item, bool) or item < 0:
+            raise ValueError(
+                f"task {self.name}: row {row.name} cannot hold {show(item)}; it holds columns (0, 1, ...), or blank"
+            )
+        return item
 
     def _tokens(self, facts: Facts) -> tuple[int, int, int]:
         """The arguments of the run as tokens."""

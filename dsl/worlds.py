@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from string import ascii_lowercase
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from dsl import syntax as s
 from dsl.errors import LanguageError, Source, suggest
 from envs import registry
-from envs.padconfig import MOST_SYMBOLS
-from envs.spec import BLANK, WorldSpec
+from envs.padconfig import ACTIONS, JUMPS, MOST_SYMBOLS, PLACE, PLACING
+from envs.spec import BLANK, NONE, WorldSpec
 from envs.world import World
 
 PAD = "scratchpad"
@@ -37,11 +41,15 @@ def number_of(symbol: str) -> int | None:
 
 @dataclass(frozen=True)
 class RowFace:
-    """A row as texts see it: its symbols, and whether a cell may be blank (index ``len(symbols)``)."""
+    """A row as texts see it: its symbols, and whether a cell may be blank (index ``len(symbols)``).
+
+    A row of ``places`` holds columns: a text sees of them whether one is there.
+    """
 
     name: str
     symbols: tuple[str, ...]
     blank: bool
+    places: bool = False
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -53,7 +61,7 @@ class RowFace:
         return {symbol: index for index, symbol in enumerate(self.values)}
 
     def describe(self) -> str:
-        return describe_symbols(self.values)
+        return "places or blank" if self.places else describe_symbols(self.values)
 
 
 @dataclass(frozen=True)
@@ -88,13 +96,38 @@ class Face:
             found = [value for field in self.spec.fields for value in field.values]
         return tuple(dict.fromkeys(found))
 
+    @cached_property
+    def ids(self) -> Mapping[str, int]:
+        """Interned symbols: tokens first, then values of fields that are no tokens."""
+        values = [value for field in self.spec.fields for value in field.values]
+        return {name: index for index, name in enumerate(dict.fromkeys([*self.spec.tokens, *values, BLANK]))}
+
+    @cached_property
+    def words(self) -> Mapping[str, int]:
+        """Tokens that a text can name as a word and that are neither pointers nor symbols: ``LEFT``, ``WRITE``."""
+        taken = {NONE, BLANK, *self.pointers, *self.symbols}
+        return {name: token for name, token in self.tokens.items() if name not in taken}
+
+    @cached_property
+    def field_ids(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """For each field, the interned symbol of each of its values."""
+        return tuple(np.array([self.ids[v] for v in field.values], dtype=np.int64) for field in self.spec.fields)
+
+    @cached_property
+    def symbol_numbers(self) -> npt.NDArray[np.int64]:
+        """The number of each interned symbol; 0 for those that are none."""
+        return np.array([number_of(name) or 0 for name in self.ids], dtype=np.int64)
+
 
 def make_face(world: World[Any]) -> Face:
     """The names of a world, read from its declaration."""
     spec = world.spec
     if spec.kind != PAD:
         return Face(spec, {}, {}, frozenset())
-    rows = {row["name"]: RowFace(row["name"], tuple(row["symbols"]), row["blank"]) for row in spec.config["rows"]}
+    rows = {
+        row["name"]: RowFace(row["name"], tuple(row["symbols"]), row["blank"], row.get("places", False))
+        for row in spec.config["rows"]
+    }
     pointers = {pointer["name"]: pointer["row"] for pointer in spec.config["pointers"]}
     return Face(spec, rows, pointers, frozenset(p["name"] for p in spec.config["pointers"] if not p["sees"]))
 
@@ -103,17 +136,23 @@ def build_world(world: s.World, source: Source) -> World[Any]:
     """The world that a declaration describes; raises :class:`LanguageError` for one that contradicts itself."""
     if world.kind not in registry.KINDS:
         message = f"there is no kind of world named {world.kind}"
-        raise LanguageError(source, world.line, world.column, message, suggest(world.kind, registry.KINDS))
+        raise LanguageError(
+            source, world.line, world.column, message, suggest(world.kind, registry.KINDS), code="NPI042"
+        )
     config = pad_config(world, source) if world.kind == PAD else {item.name: item.value for item in world.settings}
     if world.kind != PAD and world.items:
         first = world.items[0]
         message = f"a {world.kind} has no rows or pointers"
-        raise LanguageError(source, first.line, first.column, message, "remove it, or make the world a scratchpad")
+        raise LanguageError(
+            source, first.line, first.column, message, "remove it, or make the world a scratchpad", code="NPI044"
+        )
     try:
         return registry.make(world.kind, world.name, config)
     except ValueError as error:
         message = f"world {world.name} cannot be made: {error}"
-        raise LanguageError(source, world.line, world.column, message, "change the declaration") from error
+        raise LanguageError(
+            source, world.line, world.column, message, "change the declaration", code="NPI044"
+        ) from error
 
 
 def pad_config(world: s.World, source: Source) -> dict[str, Any]:
@@ -121,7 +160,9 @@ def pad_config(world: s.World, source: Source) -> dict[str, Any]:
     if world.settings:
         setting = world.settings[0]
         message = f"a scratchpad has no setting {setting.name}"
-        raise LanguageError(source, setting.line, setting.column, message, "declare its rows, one a line")
+        raise LanguageError(
+            source, setting.line, setting.column, message, "declare its rows, one a line", code="NPI045"
+        )
     rows: dict[str, RowFace] = {}
     for item in world.items:
         if isinstance(item, s.Row):
@@ -130,62 +171,113 @@ def pad_config(world: s.World, source: Source) -> dict[str, Any]:
                 rows[name] = make_row(name, item, source)
     if not rows:
         message = f"the scratchpad {world.name} has no rows"
-        raise LanguageError(source, world.line, world.column, message, "put a : at the end and declare rows below it")
-    listed = [{"name": row.name, "symbols": list(row.symbols), "blank": row.blank} for row in rows.values()]
-    return {"rows": listed, "pointers": pad_pointers(world, rows, source)}
+        raise LanguageError(
+            source, world.line, world.column, message, "put a : at the end and declare rows below it", code="NPI046"
+        )
+    listed: list[dict[str, Any]] = []
+    for row in rows.values():
+        places = {"places": True} if row.places else {}
+        listed.append({"name": row.name, "symbols": list(row.symbols), "blank": row.blank, **places})
+    pointers = pad_pointers(world, rows, source)
+    return {"rows": listed, "pointers": pointers, **pad_extras(world, [p["name"] for p in pointers], source)}
+
+
+def pad_extras(world: s.World, pointers: Sequence[str], source: Source) -> dict[str, Any]:
+    """Orders of pointers and jumps, where the world declares some."""
+    orders: list[list[str]] = []
+    jumps: list[str] = []
+    for item in world.items:
+        if not isinstance(item, s.Order | s.Jump):
+            continue
+        known = pointers if isinstance(item, s.Order) else JUMPS
+        for name in item.names:
+            if name not in known:
+                what = "pointer" if isinstance(item, s.Order) else "jump"
+                message = f"there is no {what} {name} in world {world.name}"
+                raise LanguageError(source, item.line, item.column, message, suggest(name, known), code="NPI048")
+        if isinstance(item, s.Jump):
+            jumps += item.names
+        elif len(item.names) < 2:
+            message = f"the order of {item.names[0]} alone"
+            raise LanguageError(source, item.line, item.column, message, "name two pointers: order P, Q", code="NPI048")
+        else:
+            orders += map(list, combinations(item.names, 2))
+    return {key: value for key, value in (("orders", orders), ("jumps", jumps)) if value}
 
 
 def make_row(name: str, item: s.Row, source: Source) -> RowFace:
+    if [part.name for part in item.domain.parts if isinstance(part, s.DomainName)] == [PLACE]:
+        if len(item.domain.parts) > 1:
+            message = f"row {name} holds places and something else"
+            raise LanguageError(source, item.line, item.column, message, f"write: row {name} of place", code="NPI047")
+        return RowFace(name, (PLACE,), True, places=True)
     values = domain_symbols(item.domain, source)
     symbols = tuple(value for value in values if value != BLANK)
     if not symbols:
         message = f"row {name} can hold nothing but blanks"
-        raise LanguageError(source, item.line, item.column, message, "add symbols, for example: of digit")
+        raise LanguageError(
+            source, item.line, item.column, message, "add symbols, for example: of digit", code="NPI047"
+        )
     return RowFace(name, symbols, BLANK in values)
 
 
 def pad_pointers(world: s.World, rows: Mapping[str, RowFace], source: Source) -> list[dict[str, Any]]:
     """Declared pointers in the order of the text, each row's own pointer at its row's place."""
+    actions = pad_actions(world, rows)
     declared = [item for item in world.items if isinstance(item, s.Pointer)]
     taken = {item.row for item in declared}
     pointers: dict[str, dict[str, Any]] = {}
-    for item in world.items:
+    for item in (item for item in world.items if isinstance(item, s.Row | s.Pointer)):
         if isinstance(item, s.Pointer) and item.row not in rows:
             message = f"there is no row {item.row} in world {world.name}"
-            raise LanguageError(source, item.line, item.column, message, suggest(item.row, rows))
+            raise LanguageError(source, item.line, item.column, message, suggest(item.row, rows), code="NPI048")
         if isinstance(item, s.Row) and item.start and taken & set(item.names):
             message = "this row has pointers of its own, and a start"
-            raise LanguageError(source, item.line, item.column, message, "write the start behind each pointer")
+            raise LanguageError(
+                source, item.line, item.column, message, "write the start behind each pointer", code="NPI049"
+            )
         counter = isinstance(item, s.Pointer) and item.counter
         default = "right" if isinstance(item, s.Row) else "left"
         start = item.start or default
         if start not in ("left", "right"):
             message = f"a pointer cannot start at {start}"
-            raise LanguageError(source, item.line, item.column, message, suggest(start, ("left", "right")))
+            raise LanguageError(
+                source, item.line, item.column, message, suggest(start, ("left", "right")), code="NPI050"
+            )
         for name in item.names:
             if isinstance(item, s.Row) and name in taken:
                 continue
             row = name if isinstance(item, s.Row) else item.row
             check_new(name, pointers, item, source, "pointer")
-            check_pointer(name, rows[row], counter, item, source)
+            check_pointer(name, rows[row], counter, actions, item, source)
             pointers[name] = {"name": name, "row": row, "start": start, "sees": not counter}
     return list(pointers.values())
 
 
-def check_pointer(name: str, row: RowFace, counter: bool, item: s.Node, source: Source) -> None:
+def pad_actions(world: s.World, rows: Mapping[str, RowFace]) -> tuple[str, ...]:
+    """The names of what pointers of the pad can do."""
+    jumps = [name for item in world.items if isinstance(item, s.Jump) for name in item.names]
+    return (*ACTIONS, *jumps, *(PLACING if any(row.places for row in rows.values()) else ()))
+
+
+def check_pointer(
+    name: str, row: RowFace, counter: bool, actions: Sequence[str], item: s.Node, source: Source
+) -> None:
     if counter and row.blank:
         message = f"counter {name} on row {row.name}, which has blanks, so no ends for it to show"
         mend = "make it a pointer, or give the row a domain without blank"
-        raise LanguageError(source, item.line, item.column, message, mend)
-    if name in row.values or name in ("LEFT", "RIGHT", "WRITE", "SWAP"):
+        raise LanguageError(source, item.line, item.column, message, mend, code="NPI051")
+    if name in row.values or name in actions:
         message = f"{name} is the name of a symbol or an action, and of a pointer"
-        raise LanguageError(source, item.line, item.column, message, "rename the pointer")
+        raise LanguageError(source, item.line, item.column, message, "rename the pointer", code="NPI052")
 
 
 def check_new(name: str, known: Mapping[str, Any], item: s.Node, source: Source, what: str) -> None:
     """Refuse a name that is declared twice."""
     if name in known:
-        raise LanguageError(source, item.line, item.column, f"{what} {name} is declared twice", "rename one of them")
+        raise LanguageError(
+            source, item.line, item.column, f"{what} {name} is declared twice", "rename one of them", code="NPI053"
+        )
 
 
 def domain_symbols(domain: s.Domain, source: Source) -> tuple[str, ...]:
@@ -196,15 +288,19 @@ def domain_symbols(domain: s.Domain, source: Source) -> tuple[str, ...]:
             if part.name not in SYMBOL_SETS:
                 message = f"there is no domain named {part.name}"
                 mend = suggest(part.name, SYMBOL_SETS, otherwise='use digit, bit, letter, 0..9, or quote a symbol: "x"')
-                raise LanguageError(source, part.line, part.column, message, mend)
+                raise LanguageError(source, part.line, part.column, message, mend, code="NPI054")
             found += SYMBOL_SETS[part.name]
         elif isinstance(part, s.DomainRange):
             if part.last < part.first:
                 message = f"the range {part.first}..{part.last} is empty"
-                raise LanguageError(source, part.line, part.column, message, f"write {part.last}..{part.first}")
+                raise LanguageError(
+                    source, part.line, part.column, message, f"write {part.last}..{part.first}", code="NPI055"
+                )
             if part.last - part.first >= MOST_SYMBOLS:
                 message = f"the range {part.first}..{part.last} has more than {MOST_SYMBOLS} symbols"
-                raise LanguageError(source, part.line, part.column, message, "keep large numbers as rows of digits")
+                raise LanguageError(
+                    source, part.line, part.column, message, "keep large numbers as rows of digits", code="NPI056"
+                )
             found += map(str, range(part.first, part.last + 1))
         else:
             found.append(BLANK if isinstance(part, s.DomainBlank) else part.value)

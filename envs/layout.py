@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.padconfig import PadConfig, RowConfig, closest
+from envs.padconfig import NOWHERE, PadConfig, RowConfig, closest
 from envs.world import Layout
 
 LEAST_MARGIN = 32
@@ -22,7 +22,7 @@ class Laid:
     """A batch of layouts as arrays.
 
     Attributes:
-        cells_BRW: int16, the index of the symbol in its row's values.
+        cells_BRW: the index of the symbol in its row's values, or a column; int32 where columns are held, else int16.
         length_BR: int64, cells of each list; 0 for endless rows.
         column_BP: int64, where each pointer starts, counted from column 0 of the input.
         margin: columns of storage on either side of the input; column 0 of the input is column ``margin``.
@@ -49,8 +49,9 @@ def lay(config: PadConfig, layouts: Sequence[Layout]) -> Laid:
     extent_B = np.maximum(count_BR[:, endless_R].max(axis=1, initial=1), 1)
     extent_BR = np.where(endless_R, extent_B[:, None], count_BR)
     widest = int(extent_BR.max(initial=1))
+    _check_places(config, contents, widest)
     margin = max(LEAST_MARGIN, widest // 8) if endless_R.any() else 0
-    cells_BRW = np.empty((*shape, widest + 2 * margin), np.int16)
+    cells_BRW = np.empty((*shape, widest + 2 * margin), fill(config).dtype)
     cells_BRW[:] = fill(config)[:, None]
     for b, instance in enumerate(contents):
         for r, content in enumerate(instance):
@@ -59,8 +60,9 @@ def lay(config: PadConfig, layouts: Sequence[Layout]) -> Laid:
 
 
 def fill(config: PadConfig) -> np.ndarray:
-    """int16 R: what an untouched cell of each row holds, its blank; 0 beyond the ends of a list."""
-    return np.array([len(row.symbols) if row.blank else 0 for row in config.rows], np.int16)
+    """R: what an untouched cell of each row holds, in the type of all cells."""
+    places = any(row.places for row in config.rows)
+    return np.array([row.empty for row in config.rows], np.int32 if places else np.int16)
 
 
 def _columns(config: PadConfig, extent_BR: np.ndarray) -> np.ndarray:
@@ -80,6 +82,20 @@ def _check_rows(config: PadConfig, layouts: Sequence[Layout]) -> None:
                 raise ValueError(f"instance {b}: the pad has no row {name!r}{closest(str(name), names)}")
 
 
+def _check_places(config: PadConfig, contents: Sequence[Sequence[np.ndarray]], widest: int) -> None:
+    """Refuse a column that lies beyond everything that is laid."""
+    for r in (r for r, row in enumerate(config.rows) if row.places):
+        for b, instance in enumerate(contents):
+            content = instance[r]
+            wrong = (content != NOWHERE) & ((content < 0) | (content >= widest))
+            if wrong.any():
+                column = int(np.argmax(wrong))
+                raise ValueError(
+                    f"instance {b}: row {config.rows[r].name}, column {column}: there is no place {content[column]}; "
+                    f"places are the columns 0 to {widest - 1}, or {NOWHERE} for none"
+                )
+
+
 def _content(layout: Layout, row: RowConfig, b: int) -> np.ndarray:
     try:
         content = np.asarray(layout.get(row.name, ()))
@@ -91,6 +107,8 @@ def _content(layout: Layout, row: RowConfig, b: int) -> np.ndarray:
         return np.empty(0, np.int64)
     if content.ndim != 1 or content.dtype.kind not in "iu":
         raise ValueError(f"instance {b}: row {row.name} takes a list of symbol indices, not {str(content)[:60]}")
+    if row.places:
+        return content
     top = len(row.values) - 1
     if content.min() < 0 or content.max() > top:
         column = int(np.argmax((content < 0) | (content > top)))

@@ -1,7 +1,9 @@
 """How a scratch pad is declared: rows of cells, and pointers that stand on them.
 
 There are two kinds of rows. A row whose cells may be blank is endless in both directions. A row without a blank is a
-list of fixed length, at whose ends pointers stop.
+list of fixed length, at whose ends pointers stop. An endless row may hold places in place of symbols: a place is a
+column, which a program can save and follow but not read, so that what it observes stays finite at any size. Stacks,
+queues, tables of failure links and graphs are rows of places.
 """
 
 from __future__ import annotations
@@ -18,8 +20,20 @@ Side = Literal["left", "right"]
 ACTIONS = ("LEFT", "RIGHT", "WRITE", "SWAP")
 """What a pointer can do, in the order of their tokens."""
 
-FIRST_POINTER = 1 + len(ACTIONS)
-"""The token of the first pointer: none, the actions, then the pointers, then the symbols."""
+JUMPS = ("TO", "HALFWAY")
+"""Actions of pads that declare them: go to the column of another pointer, or half the way to it (rounded down)."""
+
+PLACING = ("SAVE", "FOLLOW")
+"""Actions of pads with a row of places: write another pointer's column, or go to the column that is written there."""
+
+PLACE = "place"
+"""What a pointer on a row of places shows where a column is written."""
+
+NOWHERE = -(2**31)
+"""In layouts, readings and cells of a row of places: no column."""
+
+ORDER = ("before", "same", "after")
+"""How the columns of two pointers lie to each other."""
 
 MOST_SYMBOLS = 2**15 - 1
 """A cell is a 16-bit integer."""
@@ -33,6 +47,8 @@ class RowConfig:
         name: as a layout and a reading call it.
         symbols: what a cell can hold, the index of a symbol being its position; a blank is not among them.
         blank: whether cells may be empty. An empty cell has the index ``len(symbols)``.
+        places: whether cells hold columns; then the only symbol is ``"place"``, an empty cell holds ``NOWHERE``, and
+            what is observed is whether one is there.
 
     Raises:
         SpecError: for a row without symbols, or a symbol that is declared twice or has a reserved name.
@@ -41,10 +57,13 @@ class RowConfig:
     name: str
     symbols: tuple[str, ...]
     blank: bool
+    places: bool = False
 
     def __post_init__(self) -> None:
         if not self.name:
             raise SpecError("a row has no name; give it one")
+        if self.places and not (self.symbols == (PLACE,) and self.blank):
+            raise SpecError(f"row {self.name} holds places, so its symbols are ({PLACE!r},) and it has a blank")
         if not 1 <= len(self.symbols) <= MOST_SYMBOLS:
             raise SpecError(f"row {self.name}: {len(self.symbols)} symbols; declare 1 to {MOST_SYMBOLS}")
         _distinct(self.symbols, f"row {self.name}: symbol")
@@ -55,8 +74,13 @@ class RowConfig:
 
     @property
     def values(self) -> tuple[str, ...]:
-        """The name of each index that a cell can hold; ``"blank"`` comes last where the row has one."""
+        """The name of each index that a cell can show; ``"blank"`` comes last where the row has one."""
         return (*self.symbols, BLANK) if self.blank else self.symbols
+
+    @property
+    def empty(self) -> int:
+        """What an untouched cell holds: blank, or 0 beyond the ends of a list."""
+        return NOWHERE if self.places else len(self.symbols) if self.blank else 0
 
 
 @dataclass(frozen=True)
@@ -86,12 +110,18 @@ class PointerConfig:
 class PadConfig:
     """The rows and pointers of a pad, in the order of their observations and tokens.
 
+    Attributes:
+        orders: pairs of pointers of which is observed whose column lies before the other's.
+        jumps: which of :data:`JUMPS` pointers can do.
+
     Raises:
         SpecError: for names that clash, a pointer on a row that is not declared, or a pad without rows or pointers.
     """
 
     rows: tuple[RowConfig, ...]
     pointers: tuple[PointerConfig, ...]
+    orders: tuple[tuple[str, str], ...] = ()
+    jumps: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.rows or not self.pointers:
@@ -99,7 +129,7 @@ class PadConfig:
         names = [row.name for row in self.rows]
         _distinct(names, "row")
         _distinct([pointer.name for pointer in self.pointers], "pointer")
-        taken = {NONE, *ACTIONS, *(value for row in self.rows for value in row.values)}
+        taken = {NONE, *self.actions, *(value for row in self.rows for value in row.values)}
         for pointer in self.pointers:
             if pointer.row not in names:
                 raise SpecError(f"pointer {pointer.name}: there is no row {pointer.row!r}{closest(pointer.row, names)}")
@@ -110,6 +140,42 @@ class PadConfig:
                     f"counter {pointer.name} stands on row {pointer.row}, which is endless, and would show nothing; "
                     "declare a pointer, or a row without blank"
                 )
+        self._check_extras()
+
+    def _check_extras(self) -> None:
+        """What not every pad has: orders, jumps, and the actions that come with places."""
+        names = [pointer.name for pointer in self.pointers]
+        _distinct([str(sorted(pair)) for pair in self.orders], "order")
+        for pair in self.orders:
+            for name in pair:
+                if name not in names:
+                    raise SpecError(f"order of {' and '.join(pair)}: no pointer {name!r}{closest(name, names)}")
+            if len(set(pair)) != 2:
+                raise SpecError(f"order of {' and '.join(pair)}: name two pointers")
+        for name in self.jumps:
+            if name not in JUMPS:
+                raise SpecError(f"there is no jump {name!r}{closest(name, JUMPS)}")
+        _distinct(self.jumps, "jump")
+        symbols = {symbol for row in self.rows for symbol in row.symbols}
+        for name in (*JUMPS, *PLACING):
+            if name in self.actions and name in symbols:
+                raise SpecError(f"{name} is an action of this pad, and a symbol; rename the symbol")
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What pointers of this pad can do, in the order of their tokens."""
+        places = any(row.places for row in self.rows)
+        return (*ACTIONS, *(name for name in JUMPS if name in self.jumps), *(PLACING if places else ()))
+
+    @property
+    def first_pointer(self) -> int:
+        """The token of the first pointer: none, the actions, then the pointers, then the symbols."""
+        return 1 + len(self.actions)
+
+    @property
+    def wanders(self) -> bool:
+        """Whether pointers can move by more than one cell."""
+        return self.actions != ACTIONS
 
     def row_of(self, pointer: PointerConfig) -> RowConfig:
         return next(row for row in self.rows if row.name == pointer.row)
@@ -125,19 +191,35 @@ class PadConfig:
         return tuple(i for i, pointer in enumerate(self.pointers) if not self.row_of(pointer).blank)
 
     def to_json(self) -> dict[str, Any]:
-        rows = [{"name": row.name, "symbols": list(row.symbols), "blank": row.blank} for row in self.rows]
-        return {"rows": rows, "pointers": [dict(vars(pointer)) for pointer in self.pointers]}
+        """Plain data; what a pad does not have is not mentioned."""
+        rows: list[dict[str, Any]] = []
+        for row in self.rows:
+            places = {"places": True} if row.places else {}
+            rows.append({"name": row.name, "symbols": list(row.symbols), "blank": row.blank, **places})
+        data: dict[str, Any] = {"rows": rows, "pointers": [dict(vars(pointer)) for pointer in self.pointers]}
+        if self.orders:
+            data["orders"] = [list(pair) for pair in self.orders]
+        if self.jumps:
+            data["jumps"] = list(self.jumps)
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PadConfig:
         """The inverse of :meth:`to_json`; raises :class:`SpecError` for a key that is missing or unknown."""
-        _keys(data, ("rows", "pointers"), "pad")
+        _keys(data, ("rows", "pointers"), "pad", optional=("orders", "jumps"))
         for row in data["rows"]:
-            _keys(row, ("name", "symbols", "blank"), "row")
+            _keys(row, ("name", "symbols", "blank"), "row", optional=("places",))
         for pointer in data["pointers"]:
             _keys(pointer, ("name", "row", "start", "sees"), "pointer")
-        rows = tuple(RowConfig(row["name"], tuple(row["symbols"]), bool(row["blank"])) for row in data["rows"])
-        return cls(rows, tuple(PointerConfig(**pointer) for pointer in data["pointers"]))
+        return cls(
+            rows=tuple(
+                RowConfig(row["name"], tuple(row["symbols"]), bool(row["blank"]), bool(row.get("places", False)))
+                for row in data["rows"]
+            ),
+            pointers=tuple(PointerConfig(**pointer) for pointer in data["pointers"]),
+            orders=tuple((one, two) for one, two in data.get("orders", ())),
+            jumps=tuple(data.get("jumps", ())),
+        )
 
 
 def pad_spec(name: str, kind: str, config: PadConfig) -> WorldSpec:
@@ -145,14 +227,15 @@ def pad_spec(name: str, kind: str, config: PadConfig) -> WorldSpec:
     listed = [config.pointers[i].name for i in config.listed]
     fields = [Field(p.name, config.row_of(p).values) for p in config.pointers if p.sees]
     fields += [Field(f"{edge}({p})", ("no", "yes")) for p in listed for edge in ("first", "last")]
-    symbols = dict.fromkeys(symbol for row in config.rows for symbol in row.symbols)
+    fields += [Field(f"order({one}, {two})", ORDER) for one, two in config.orders]
+    symbols = dict.fromkeys(symbol for row in config.rows if not row.places for symbol in row.symbols)
     blank = (BLANK,) if any(row.blank for row in config.rows) else ()
-    tokens = (NONE, *ACTIONS, *(p.name for p in config.pointers), *symbols, *blank)
-    end = FIRST_POINTER + len(config.pointers)
-    pointers = tuple(range(FIRST_POINTER, end))
+    tokens = (NONE, *config.actions, *(p.name for p in config.pointers), *symbols, *blank)
+    end = config.first_pointer + len(config.pointers)
+    pointers = tuple(range(config.first_pointer, end))
     slots = (
         Slot("pointer", pointers),
-        Slot("action", tuple(range(1, FIRST_POINTER))),
+        Slot("action", tuple(range(1, config.first_pointer))),
         Slot("operand", (0, *pointers, *range(end, len(tokens)))),
     )
     act = Signature("ACT", slots, "Move a pointer, write under it, or swap the cells under two pointers")
@@ -171,10 +254,10 @@ def _distinct(names: Sequence[str], what: str) -> None:
         raise SpecError(f"{what} {doubles[0]!r} is declared twice; rename one")
 
 
-def _keys(data: Mapping[str, Any], expected: tuple[str, ...], what: str) -> None:
+def _keys(data: Mapping[str, Any], expected: tuple[str, ...], what: str, *, optional: tuple[str, ...] = ()) -> None:
     for key in data:
-        if key not in expected:
-            raise SpecError(f"{what} settings: unknown key {key!r}{closest(key, expected)}")
+        if key not in expected + optional:
+            raise SpecError(f"{what} settings: unknown key {key!r}{closest(key, expected + optional)}")
     for key in expected:
         if key not in data:
             raise SpecError(f"{what} settings: {key!r} is missing; give {', '.join(expected)}")

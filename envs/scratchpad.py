@@ -1,8 +1,9 @@
 """The scratch pad of NPI section 4.1, generalised: rows of cells, pointers on them, one primitive ``ACT``.
 
 The calls are ``ACT(P, LEFT)``, ``ACT(P, RIGHT)``, ``ACT(P, WRITE, symbol)`` and ``ACT(P1, SWAP, P2)`` (NPI sections
-4.1 and 4.2). The observation is the symbol under each pointer, and for a pointer on a list whether it stands on the
-first or the last cell.
+4.1 and 4.2), and what :mod:`envs.jumps` adds for pads that ask for it. The observation is the symbol under each
+pointer, for a pointer on a list whether it stands on the first or the last cell, and for declared pairs of pointers
+which of them is before the other.
 
 Shape legend: ``B`` instances, ``R`` rows, ``P`` pointers, ``W`` columns of storage, ``F`` fields, ``C`` combinations
 of (pointer, action, operand). All cells of a batch lie in one flat tensor and a pointer is an address in it, so an
@@ -16,14 +17,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from envs.drawing import BLANK_CELL, DrawnRow, draw_rows
+from envs.jumps import JumpTables, jump, jump_tables, reach
 from envs.layout import fill, lay
-from envs.padconfig import ACTIONS, FIRST_POINTER, PadConfig, PointerConfig, RowConfig, Side, pad_spec
+from envs.padconfig import ACTIONS, NOWHERE, PadConfig, PointerConfig, RowConfig, Side, pad_spec
+from envs.spec import BLANK
 from envs.world import Layout
 
-__all__ = ["ACTIONS", "KIND", "PadConfig", "PadState", "PointerConfig", "RowConfig", "Scratchpad", "Side"]
+__all__ = ["ACTIONS", "KIND", "NOWHERE", "PadConfig", "PadState", "PointerConfig", "RowConfig", "Scratchpad", "Side"]
 
 KIND = "scratchpad"
 
@@ -39,7 +43,8 @@ class PadState:
     """The pads of a batch. Made by :meth:`Scratchpad.reset`; :meth:`Scratchpad.act` changes it in place.
 
     Attributes:
-        cells: int16, flat ``B * R * W``: the index of the symbol in its row's values.
+        cells: int16, flat ``B * R * W``: the index of the symbol in its row's values. int32 where a row holds places,
+            whose columns count from column 0 of the input.
         at_BP: int64, the address in ``cells`` at which each pointer stands.
         low_BP, high_BP: int64, the lowest and highest address that each pointer may have.
         length_BR: int64, cells of each list; 0 for endless rows.
@@ -98,11 +103,14 @@ class PadTables:
         legal_C: bool.
         step_CP: int64, by how much each pointer moves.
         pair_C2: int64, the two pointers whose cells are exchanged; pointer 0 twice where none are.
-        symbol_C1: int16, what both of the pair receive instead, or :data:`NOTHING`.
+        symbol_C1: of the cells' type, what both of the pair receive instead, or :data:`NOTHING`.
         row_P: int64, each pointer's row.
         listed_P: bool, whether the pointer stands on a list.
         seen, listed, endless: int64, indices of the pointers that see, stand on a list, stand on an endless row.
-        fill_R: int16, what an untouched cell holds.
+        fill_R: of the cells' type, what an untouched cell holds.
+        places_S: bool, which of the pointers that see stand on a row of places.
+        compared: int64 (2 × pairs), the pointers that are compared.
+        jumps: what combinations do beyond stepping.
     """
 
     least_4: torch.Tensor
@@ -118,9 +126,12 @@ class PadTables:
     listed: torch.Tensor
     endless: torch.Tensor
     fill_R: torch.Tensor
+    places_S: torch.Tensor
+    compared: torch.Tensor
+    jumps: JumpTables
 
     def to(self, device: torch.device) -> PadTables:
-        return PadTables(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+        return PadTables(**{name: part.to(device) for name, part in vars(self).items()})
 
 
 class Scratchpad:
@@ -141,6 +152,7 @@ class Scratchpad:
         self._all_see = len(self.config.seen) == len(self.config.pointers)
         self._all_listed = len(self.config.listed) == len(self.config.pointers)
         self._any_listed = bool(self.config.listed)
+        self._places = [r for r, row in enumerate(self.config.rows) if row.places]
 
     def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> PadState:
         """Pads in which each row holds the given symbols in columns 0, 1, ...; rows not mentioned are empty.
@@ -157,17 +169,22 @@ class Scratchpad:
         return PadState(cells, at_BP, low_BP, high_BP, length_BR, width, laid.margin, slack)
 
     def observe(self, state: PadState) -> torch.Tensor:
-        """obs_BF, int64: the symbol under each pointer that sees, then first and last of each pointer on a list."""
+        """obs_BF, int64: the symbol under each pointer that sees, first and last of those on a list, comparisons."""
         tables = self._on(state.device)
         at_BP = state.at_BP
         seen = state.cells.take(at_BP if self._all_see else at_BP.index_select(1, tables.seen))
-        if not self._any_listed:
-            return seen.long()
-        first, last = at_BP == state.low_BP, at_BP == state.high_BP
-        edges = torch.stack((first, last), 2)
-        if not self._all_listed:
-            edges = edges.index_select(1, tables.listed)
-        return torch.cat((seen, edges.flatten(1)), 1).long()
+        if self._places:
+            seen = torch.where(tables.places_S, (seen == NOWHERE).to(seen.dtype), seen)
+        parts = [seen]
+        if self._any_listed:
+            edges = torch.stack((at_BP == state.low_BP, at_BP == state.high_BP), 2)
+            if not self._all_listed:
+                edges = edges.index_select(1, tables.listed)
+            parts.append(edges.flatten(1))
+        if self.config.orders:
+            column_B2N = (at_BP % state.width).index_select(1, tables.compared).unflatten(1, (2, -1))
+            parts.append(torch.sign(column_B2N[:, 0] - column_B2N[:, 1]) + 1)
+        return torch.cat(parts, 1).long() if len(parts) > 1 else seen.long()
 
     def act(self, state: PadState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
         """Perform ``ACT`` calls where ``active_B``; anything else leaves its instance as it is (NPI algorithm 1)."""
@@ -179,14 +196,20 @@ class Scratchpad:
         address_B2 = state.at_BP.gather(1, tables.pair_C2.index_select(0, combination_B))
         symbol_B1 = tables.symbol_C1.index_select(0, combination_B)
         # Both of a pair receive the written symbol, or else each other's; a pointer paired with itself keeps its own.
-        state.cells.put_(address_B2, torch.where(symbol_B1 >= 0, symbol_B1, state.cells.take(address_B2.flip(1))))
+        symbol_B2 = torch.where(symbol_B1 != NOTHING, symbol_B1, state.cells.take(address_B2.flip(1)))
+        if self.config.wanders:
+            chosen = tables.jumps.select(combination_B)
+            done = jump(chosen, state.cells, state.at_BP, state.width, state.origin, places=bool(self._places))
+            symbol_B2 = torch.where(done.saves_B1, done.place_B1.to(symbol_B2.dtype), symbol_B2)
+            state.at_BP.scatter_add_(1, done.mover_B1, done.by_B1)
+        state.cells.put_(address_B2, symbol_B2)
         state.at_BP += tables.step_CP.index_select(0, combination_B)
         if self._any_listed:
             torch.clamp(state.at_BP, state.low_BP, state.high_BP, out=state.at_BP)
 
     def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
         """bool B: true for an ``ACT`` whose operand fits its action: WRITE takes a symbol of the pointer's row, SWAP a
-        pointer on the same row, LEFT and RIGHT take none."""
+        pointer on the same row, LEFT and RIGHT take none, TO, HALFWAY, SAVE and FOLLOW a pointer."""
         tables = self._on(call_B4.device)
         return tables.legal_C.index_select(0, self._combination(call_B4, tables))
 
@@ -201,7 +224,7 @@ class Scratchpad:
             for r, row in enumerate(self.config.rows):
                 cells = cells_BRW[b, r]
                 if row.blank:
-                    filled = (cells != len(row.symbols)).nonzero()[0]
+                    filled = (cells != row.empty).nonzero()[0]
                     reading[row.name] = cells[filled[0] : filled[-1] + 1].tolist() if len(filled) else []
                 else:
                     reading[row.name] = cells[state.origin : state.origin + int(state.length_BR[b, r])].tolist()
@@ -219,15 +242,16 @@ class Scratchpad:
         rows: list[DrawnRow] = []
         for r, row in enumerate(self.config.rows):
             cells = cells_RW[r]
-            filled = (cells != len(row.symbols)).nonzero()[0]
+            filled = (cells != row.empty).nonzero()[0]
             begin, end = (filled[0], filled[-1] + 1) if len(filled) else (one.origin, one.origin)
             if not row.blank:
                 begin, end = one.origin, one.origin + int(one.length_BR[0, r])
             pointers = ((p.name, column_P[i]) for i, p in enumerate(self.config.pointers) if p.row == row.name)
-            values = (*row.symbols, BLANK_CELL)
-            rows.append(
-                DrawnRow(row.name, values, cells[begin:end], int(begin) - one.origin, row.blank, tuple(pointers))
-            )
+            shown, values = cells[begin:end], (*row.symbols, BLANK_CELL)
+            if row.places:
+                values = tuple(BLANK_CELL if cell == NOWHERE else str(cell) for cell in shown)
+                shown = np.arange(len(shown))
+            rows.append(DrawnRow(row.name, values, shown, int(begin) - one.origin, row.blank, tuple(pointers)))
         return draw_rows(rows, width=width)
 
     def _combination(self, call_B4: torch.Tensor, tables: PadTables) -> torch.Tensor:
@@ -255,9 +279,12 @@ class Scratchpad:
         if state.batch == 0:
             state.slack = sys.maxsize
             return
-        endless = self._on(state.device).endless
-        column_BP = (state.at_BP % state.width).index_select(1, endless)
-        left, right = (int(edge) for edge in torch.stack((column_BP.min(), state.width - 1 - column_BP.max())).tolist())
+        if self.config.wanders:
+            left, last = reach(state.cells_BRW, state.at_BP, state.origin, self._places)
+        else:
+            column_BP = (state.at_BP % state.width).index_select(1, self._on(state.device).endless)
+            left, last = (int(edge) for edge in torch.stack((column_BP.min(), column_BP.max())).tolist())
+        right = state.width - 1 - last
         near = max(LEAST_ROOM, state.width // 16)
         more = max(2 * LEAST_ROOM, state.width // 2)
         more_left, more_right = more * (left < near), more * (right < near)
@@ -285,31 +312,40 @@ def pad_tables(config: PadConfig, tokens: tuple[str, ...]) -> PadTables:
     """Tabulate the primitive of a pad whose vocabulary is ``tokens``."""
     names = [row.name for row in config.rows]
     rows = [names.index(pointer.row) for pointer in config.pointers]
+    fill_R = torch.from_numpy(fill(config))
     pointers, vocabulary = len(config.pointers), len(tokens)
-    shape = (FIRST_POINTER + pointers, FIRST_POINTER, vocabulary)
+    first = config.first_pointer
+    shape = (first + pointers, first, vocabulary)
     legal = torch.zeros(shape, dtype=torch.bool)
     step = torch.zeros(*shape, pointers, dtype=torch.int64)
     pair = torch.zeros(*shape, 2, dtype=torch.int64)
-    symbol = torch.full((*shape, 1), NOTHING, dtype=torch.int16)
-    left, right, write, swap = range(1, FIRST_POINTER)
+    symbol = torch.full((*shape, 1), NOTHING, dtype=fill_R.dtype)
+    left, right, write, swap = range(1, 1 + len(ACTIONS))
     for p in range(pointers):
-        token = FIRST_POINTER + p
+        token, row = first + p, config.rows[rows[p]]
         for action, by in ((left, -1), (right, 1)):
             legal[token, action, 0] = True
             step[token, action, 0, p] = by
-        for index, value in enumerate(config.rows[rows[p]].values):
-            operand = tokens.index(value, FIRST_POINTER + pointers)
+        for index, value in enumerate(row.values):
+            if row.places and value != BLANK:
+                continue  # places are saved, not written
+            operand = tokens.index(value, first + pointers)
             legal[token, write, operand] = True
             pair[token, write, operand] = p
-            symbol[token, write, operand] = index
+            symbol[token, write, operand] = row.empty if row.places else index
         for q in (q for q in range(pointers) if rows[q] == rows[p]):
-            legal[token, swap, FIRST_POINTER + q] = True
-            pair[token, swap, FIRST_POINTER + q] = torch.tensor([p, q])
+            legal[token, swap, first + q] = True
+            pair[token, swap, first + q] = torch.tensor([p, q])
+        if row.places:
+            pair[token, config.actions.index("SAVE") + 1] = p
+    jumps = jump_tables(config, legal)
+    order = [pointer.name for pointer in config.pointers]
+    compared = [order.index(pair[side]) for side in (0, 1) for pair in config.orders]
     listed_P = torch.tensor([p in config.listed for p in range(pointers)])
     return PadTables(
         least_4=torch.zeros(4, dtype=torch.int64),
         most_4=torch.tensor([0, *(size - 1 for size in shape)]),
-        stride_4=torch.tensor([0, FIRST_POINTER * vocabulary, vocabulary, 1]),
+        stride_4=torch.tensor([0, first * vocabulary, vocabulary, 1]),
         legal_C=legal.flatten(),
         step_CP=step.flatten(0, 2),
         pair_C2=pair.flatten(0, 2),
@@ -319,5 +355,8 @@ def pad_tables(config: PadConfig, tokens: tuple[str, ...]) -> PadTables:
         seen=torch.tensor(config.seen, dtype=torch.int64),
         listed=listed_P.nonzero()[:, 0],
         endless=(~listed_P).nonzero()[:, 0],
-        fill_R=torch.from_numpy(fill(config)),
+        fill_R=fill_R,
+        places_S=torch.tensor([config.rows[rows[p]].places for p in config.seen], dtype=torch.bool),
+        compared=torch.tensor(compared, dtype=torch.int64),
+        jumps=jumps,
     )

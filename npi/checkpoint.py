@@ -39,6 +39,7 @@ def save_checkpoint(trainer: Trainer, path: Path, *, identity: str) -> None:
     about = {
         "format": FORMAT,
         "identity": identity,
+        "device": trainer.noise.device.type,
         "progress": asdict(trainer.progress),
         "loss": trainer.loss,
         "errors": [lesson.error for lesson in curriculum.lessons],
@@ -53,7 +54,7 @@ def save_checkpoint(trainer: Trainer, path: Path, *, identity: str) -> None:
 def load_checkpoint(trainer: Trainer, path: Path, *, identity: str) -> None:
     """Put a fresh trainer of the same settings and data where the checkpoint's run stopped.
 
-    Raises :class:`CheckpointError` for a damaged file, another format, or a run of other settings or data.
+    Raises :class:`CheckpointError` for a damaged file, another format, or a run of other settings, data or device.
     """
     try:
         tensors, about = read_tensors(path)
@@ -65,6 +66,11 @@ def load_checkpoint(trainer: Trainer, path: Path, *, identity: str) -> None:
         raise CheckpointError(
             f"{path} is of a run with other settings, programs or traces; repeat those to go on with it, or start "
             "anew with --fresh"
+        )
+    if about["device"] != trainer.noise.device.type:
+        raise CheckpointError(
+            f"{path} is of a run on {about['device']}, whose random numbers go on there only; use --device "
+            f"{about['device']}, or start anew with --fresh"
         )
     trainer.core.load_state_dict(_part(tensors, "core."))
     trainer.memory.load_state_dict(_part(tensors, "rows."))

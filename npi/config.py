@@ -77,6 +77,7 @@ class TrainConfig(_Json):
         check_every: updates between checks of every unique frame and, where these are right, of the tasks.
         problems: validation problems drawn for each task and size.
         stretch: validation runs at this multiple of the largest training size, besides the training sizes.
+        certify: whether training goes on until every program is proved for every input (discrete cores).
         precision: ``"float32"`` or ``"bfloat16"`` (autocast of the matrix products).
         compile: use ``torch.compile`` for the core's unrolled steps.
     """
@@ -93,11 +94,12 @@ class TrainConfig(_Json):
     check_every: int = 100
     problems: int = 64
     stretch: float = 1.0
+    certify: bool = False
     precision: str = "float32"
     compile: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("updates", "frames", "check_every", "decay"):
+        for name in ("updates", "frames", "check_every", "decay", "problems"):
             if getattr(self, name) < 1:
                 raise ValueError(f"training setting {name} must be at least 1, it is {getattr(self, name)}")
         if self.rate <= 0:
@@ -107,8 +109,9 @@ class TrainConfig(_Json):
 
     @classmethod
     def for_core(cls, core: CoreConfig, **changes: Any) -> TrainConfig:
-        """Defaults that suit a kind of core: an LSTM needs whole frames and a lower rate."""
+        """Defaults that suit a kind of core: an LSTM needs longer frames, a lower rate and more updates."""
         if core.kind == "lstm":
-            slow = {"cut": 0, "rate": 1e-3, "noise": 0.0, "gate_cost": 0.0, "updates": 20000, "decay": 8000}
+            slow = {"cut": 24, "frames": 128, "rate": 1e-3, "noise": 0.0, "gate_cost": 0.0}
+            slow |= {"updates": 4000, "decay": 4000, "check_every": 250}
             changes = slow | changes
         return cls(**changes)

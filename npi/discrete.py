@@ -92,10 +92,20 @@ class DiscreteTrunk(nn.Module):
         self, x_BX: torch.Tensor, cond_BC: torch.Tensor, code_B1: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """One step from state codes (int64; 0 at a frame's beginning, else 1 + the bits as a number)."""
+        hidden, value = self.advance(x_BX, cond_BC, code_B1)
+        return hidden, self.code(value)
+
+    def advance(
+        self, x_BX: torch.Tensor, cond_BC: torch.Tensor, code_B1: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """hidden_BH, and the numbers whose signs are the next state bits."""
         scale1, shift1, scale2, shift2 = cond_BC.chunk(4, -1)
         bits = ((code_B1 - 1) & self.places).ne(0).to(x_BX.dtype) * 2 - 1
         state = torch.where(code_B1 > 0, bits, 0.0)
         first = torch.relu(x_BX * scale1 + shift1 + self.state(state) * scale1)
         second = torch.relu(self.middle(first) * scale2 + shift2)
-        code = 1 + ((self.bit(second) >= 0) * self.places).sum(1, keepdim=True)
-        return second, code
+        return second, self.bit(second)
+
+    def code(self, value: torch.Tensor) -> torch.Tensor:
+        """The state code of these signs (0 counts as positive)."""
+        return 1 + ((value >= 0) * self.places).sum(1, keepdim=True)

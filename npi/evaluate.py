@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from dsl import compile_teacher
 from dsl.program import ProgramSet
 from dsl.tasks import Problem, Task
 from traces.machine import Budget, Outcome, Status, run
@@ -17,6 +18,9 @@ from traces.stepper import Stepper
 
 MAX_BATCH = 1024
 """Problems that run side by side."""
+
+FREE_STEPS = 50_000
+"""Steps that a problem may take before the teacher is asked how many it needs."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,31 @@ def solve(
     return Solved(tuple(right), tuple(status), tuple(steps))
 
 
+def solve_bounded(
+    stepper: Stepper,
+    programs: ProgramSet,
+    task: Task,
+    problems: Sequence[Problem],
+    *,
+    device: torch.device | str = "cpu",
+    free: int,
+) -> Solved:
+    """Like :func:`solve`; a run that goes on for more steps than ``free`` and than the teacher needs is wrong."""
+    solved = solve(stepper, programs, task, problems, budget=Budget(steps=free), device=device)
+    late = [i for i, status in enumerate(solved.status) if status == Status.STEPS]
+    if not late:
+        return solved
+    again = [problems[i] for i in late]
+    budget = bounded_budget(run_problems(compile_teacher(programs), programs, again).steps_N.tolist())
+    if budget.steps <= free:
+        return solved
+    found = solve(stepper, programs, task, again, budget=budget, device=device)
+    right, status, steps = list(solved.right), list(solved.status), list(solved.steps)
+    for place, i in enumerate(late):
+        right[i], status[i], steps[i] = found.right[place], found.status[place], found.steps[place]
+    return Solved(tuple(right), tuple(status), tuple(steps))
+
+
 def bounded_budget(teacher_steps: Sequence[int]) -> Budget:
     """A budget that a right run cannot exceed: the most steps that the teacher took, and a few more."""
     return Budget(steps=max(teacher_steps) + 16)
@@ -126,7 +155,7 @@ def score_sizes(
         generator = torch.Generator().manual_seed(test_seed(seed, name, size))
         problems = task.draw(size, count(size), generator=generator, spread=False)
         began = time.perf_counter()
-        solved = solve(stepper, programs, task, problems, device=device)
+        solved = solve_bounded(stepper, programs, task, problems, device=device, free=FREE_STEPS)
         yield SizeScore(
             task=name,
             size=size,

@@ -16,7 +16,7 @@ from envs.spec import ProgramTable
 from npi.config import TrainConfig
 from npi.core import may_call
 from npi.curriculum import Curriculum, WorldFrames
-from npi.library import Library, LibraryError, missing_rows, row_name
+from npi.library import Library, LibraryError, check_texts, missing_rows, row_name
 from npi.loss import Rules
 from npi.material import Material, TaskValidator
 from npi.memory import ProgramMemory, RowInfo
@@ -119,7 +119,9 @@ def learn(
     memory = search.memory_with(search.best)
     if solved or keep_unsolved:
         library.memory = memory
-        library.sets += [m.programs for m in materials if m.programs is not None]
+        held = {programs.digest for programs in library.sets}
+        given = {m.programs.digest: m.programs for m in materials if m.programs is not None}
+        library.sets += [programs for digest, programs in given.items() if digest not in held]
     count = len(old)
     return Learned(
         rows=tuple(info.name for info in fresh),
@@ -139,7 +141,8 @@ def learn(
 
 
 def new_rows(library: Library, materials: Sequence[Material]) -> list[RowInfo]:
-    """Infos of the rows that the library lacks; :class:`LibraryError` where it lacks none."""
+    """Infos of the rows that the library lacks; :class:`LibraryError` where it lacks none, or a text changed."""
+    check_texts([*library.sets, *(m.programs for m in materials if m.programs is not None)])
     fresh: list[RowInfo] = []
     generation = library.memory.generations
     for material in materials:
@@ -220,7 +223,7 @@ class RowSearch:
         try:
             while self.update < self.config.updates and not stop():
                 loss = self._step(optimizer)
-                if self.update % self.config.check_every == 0:
+                if self.update % self.config.check_every == 0 or self.update == self.config.updates:
                     solved = self._check()
                     if report is not None:
                         report(self.update, loss, self.wrong[self.best])
@@ -284,8 +287,11 @@ class RowSearch:
         if self.validation.passed:
             self.best = start
         elif self.validation.frames:
+            errors = self.curriculum.errors
             self.frames += self.validation.frames
             self._curriculum()
+            for lesson in self.curriculum.lessons:
+                lesson.error = errors.get(lesson.row, 1.0)
         return self.validation.passed
 
     def memory_with(self, start: int) -> ProgramMemory:

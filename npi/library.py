@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +31,9 @@ from traces.stepper import Stepper
 
 FORMAT = 1
 """Version of the folder's format; another one is refused."""
+
+_TENSORS = re.compile(r"(core|rows)-[0-9a-f]{16}\.safetensors")
+_PROGRAMS = re.compile(r"\d+-[0-9a-f]{12}")
 
 
 class LibraryError(ValueError):
@@ -66,6 +71,7 @@ class Library:
             tables: of program sets and of trace sets.
             sources: for each table, the sha256 of what its programs come from.
         """
+        check_texts(sets)
         generator = torch.Generator().manual_seed(seed)
         worlds: list[WorldSpec] = []
         infos: list[RowInfo] = []
@@ -160,10 +166,8 @@ class Library:
             "history": self.history,
             "files": files,
         }
-        old = _known_files(folder)
-        write_whole(folder / "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
-        for name in old - set(files):
-            (folder / name).unlink(missing_ok=True)
+        write_whole(folder / "manifest.json", sealed(manifest))
+        _clear(folder, files)
 
     @classmethod
     def open(cls, folder: Path | str, *, device: torch.device | str = "cpu") -> Library:
@@ -171,20 +175,12 @@ class Library:
         folder = Path(folder)
         manifest = _manifest(folder)
         data = {name: _checked(folder, name, digest) for name, digest in manifest["files"].items()}
-        config = CoreConfig.from_json(manifest["config"])
-        worlds = [WorldSpec.from_json(w) for w in manifest["worlds"]]
-        infos = [RowInfo(**(r | {"signature": signature_from_json(r["signature"])})) for r in manifest["rows"]]
-        core = Core(config, worlds, generator=torch.Generator())
-        memory = ProgramMemory(
-            infos, row=config.row, key=config.key, fields=core.gate_fields, generator=torch.Generator()
-        )
-        for part, module in (("core", core), ("rows", memory)):
-            (path,) = [p for n, p in data.items() if n.startswith(f"{part}-")]
-            module.load_state_dict(read_tensors(path)[0])
-        if core.digest() != manifest["core"]:
-            raise LibraryError(f"{folder}: the core is not the one that the manifest names; restore the folder")
-        sets = [load(folder / e["folder"] / e["file"]) for e in manifest["programs"]]
-        return cls(core.to(device), memory.to(device), sets, manifest["history"])
+        try:
+            core, memory = _network(manifest, data)
+            sets = [_programs(data[f"{e['folder']}/{e['file']}"], e["digest"]) for e in manifest["programs"]]
+            return cls(core.to(device), memory.to(device), sets, manifest["history"])
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
 
 
 def row_name(table: ProgramTable, callee: int, world: int) -> str:
@@ -215,6 +211,19 @@ def missing_rows(
     return fresh
 
 
+def check_texts(sets: Sequence[ProgramSet]) -> None:
+    """Raise :class:`LibraryError` where two files give one program, by its qualified name, different texts."""
+    known: dict[str, tuple[ProgramSet, Any]] = {}
+    for programs in sets:
+        for program in programs.programs:
+            first, body = known.setdefault(program.name, (programs, program.tree.body))
+            if body != program.tree.body:
+                raise LibraryError(
+                    f"{program.name} has another text in {programs.path} than in {first.path}; one row runs one "
+                    "program: rename the file or the program, or give back the text that was learned"
+                )
+
+
 def _world_index(worlds: Sequence[WorldSpec], spec: WorldSpec) -> int:
     for index, known in enumerate(worlds):
         if known.digest == spec.digest:
@@ -230,25 +239,63 @@ def _store(folder: Path, part: str, suffix: str, data: bytes) -> dict[str, str]:
     return {name: digest}
 
 
+def _clear(folder: Path, files: Mapping[str, str]) -> None:
+    """Remove what earlier libraries left in the folder: named as ``save`` names things, and not in ``files``."""
+    for path in folder.iterdir():
+        if _TENSORS.fullmatch(path.name) and path.name not in files:
+            path.unlink()
+    held = {str(Path(name).parent) for name in files}
+    for path in folder.glob("programs/*"):
+        place = f"programs/{path.name}"
+        if _PROGRAMS.fullmatch(path.name) and not any(h == place or h.startswith(f"{place}/") for h in held):
+            shutil.rmtree(path)
+
+
+def sealed(manifest: Mapping[str, Any]) -> bytes:
+    """A manifest as it is written: JSON that ends with the sha256 of all before it."""
+    seal = sha256(json.dumps(manifest, indent=1).encode())
+    return (json.dumps({**manifest, "sha256": seal}, indent=1) + "\n").encode()
+
+
+def _network(manifest: Mapping[str, Any], data: Mapping[str, Path]) -> tuple[Core, ProgramMemory]:
+    config = CoreConfig.from_json(manifest["config"])
+    worlds = [WorldSpec.from_json(w) for w in manifest["worlds"]]
+    infos = [RowInfo(**(r | {"signature": signature_from_json(r["signature"])})) for r in manifest["rows"]]
+    core = Core(config, worlds, generator=torch.Generator())
+    memory = ProgramMemory(infos, row=config.row, key=config.key, fields=core.gate_fields, generator=torch.Generator())
+    for part, module in (("core", core), ("rows", memory)):
+        tensors: dict[str, torch.Tensor] = {}
+        for name, path in data.items():
+            if name.startswith(f"{part}-"):
+                tensors |= read_tensors(path)[0]
+        module.load_state_dict(tensors)
+    if core.digest() != manifest["core"]:
+        raise LibraryError("the core is not the one that the manifest names; restore the folder from a copy")
+    return core, memory
+
+
+def _programs(path: Path, digest: str) -> ProgramSet:
+    programs = load(path)
+    if programs.digest != digest:
+        raise LibraryError(f"{path} and the files that it uses are not those of the manifest; restore them from a copy")
+    return programs
+
+
 def _manifest(folder: Path) -> Mapping[str, Any]:
     path = folder / "manifest.json"
     if not path.is_file():
         raise LibraryError(f"{folder} is not a library: there is no manifest.json in it (make one with npi train)")
+    data = path.read_bytes()
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(data)
         version = manifest["format"]
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise LibraryError(f"{path} is damaged ({error}); restore it from a copy") from error
     if version != FORMAT:
         raise LibraryError(f"{folder} has format {version}, this engine reads {FORMAT}; use the engine it is from")
+    if sealed({key: value for key, value in manifest.items() if key != "sha256"}) != data:
+        raise LibraryError(f"{path} was changed or cut off since it was written; restore it from a copy")
     return manifest
-
-
-def _known_files(folder: Path) -> set[str]:
-    try:
-        return set(_manifest(folder)["files"])
-    except LibraryError:
-        return set()
 
 
 def _checked(folder: Path, name: str, digest: str) -> Path:

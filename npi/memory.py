@@ -24,7 +24,7 @@ class RowInfo:
     """What is known about a row.
 
     Attributes:
-        name: qualified by file (``"addition.ADD"``), or ``"<world>.<primitive>"`` for a primitive.
+        name: qualified by file (``"addition.ADD"``), or ``"world<index>.<name>"`` for a primitive.
         world: index of its world in the library.
         generation: rows may call rows of their own and earlier generations only.
         signature: bare name, argument slots and doc string.

@@ -12,13 +12,14 @@ from pathlib import Path
 import torch
 
 from dsl import load
+from npi.certify import Certifier
 from npi.checkpoint import load_checkpoint, save_checkpoint
 from npi.config import CoreConfig, TrainConfig
 from npi.core import tensors_digest
 from npi.learn import LearnConfig, Learned, learn
 from npi.library import Library
 from npi.material import Material, TaskValidator
-from npi.train import Report, Trainer, place
+from npi.train import Report, Trainer, Validator, place
 from traces.store import TraceSet
 
 Reporter = Callable[[Report], None]
@@ -98,7 +99,11 @@ def train_library(
     out = Path(out)
     materials = gather(paths, traces=traces, seed=training.seed)
     library = new_library(core, materials, seed=training.seed, device=pick_device(device))
-    validator = TaskValidator(library, library.sets, training) if library.sets else None
+    validator: Validator | None = TaskValidator(library, library.sets, training) if library.sets else None
+    if training.certify:
+        if validator is None:
+            raise ValueError("a proof needs the program files: train on *.npi files, or on traces that carry theirs")
+        validator = Certifier(validator, library, library.sets)
     trainer = Trainer(library, [place(library, m.frames) for m in materials], training, validate=validator)
     state = checkpoint_path(out)
     identity = _identity(core, training, materials)

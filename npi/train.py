@@ -109,7 +109,7 @@ class Trainer:
             core.trunk.unroll = torch.compile(core.trunk.unroll)  # type: ignore[method-assign]
 
     def run(self, *, stop: Callable[[], bool] = lambda: False, report: Callable[[Report], None] | None = None) -> bool:
-        """Train until solved, out of updates, or ``stop()``; True where solved. Calls ``report`` at each check."""
+        """Train until solved, out of updates, or ``stop()``; True where solved. Calls ``report`` after each update."""
         progress = self.progress
         while not progress.solved and progress.update < self.config.updates and not stop():
             began = time.process_time()

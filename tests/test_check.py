@@ -41,7 +41,7 @@ WRONG = [
     (body("ACT(A, LEFT)"), "A is a row, not a pointer", "name a pointer on it: P, Q, K"),
     (body("ACT(P, LEFTT)"), "there is no pointer or parameter LEFTT", "did you mean LEFT?"),
     (body("if X:", "    pass"), "X is a program, not a value", "call it as a statement"),
-    (body("if middle(P):", "    pass"), "there is no function middle in a body", "bodies have first(P) and last(P)"),
+    (body("if middle(P):", "    pass"), "there is no function middle in a body", "bodies have first(P), last(P)"),
     (body("if frist(P):", "    pass"), "there is no function frist in a body", "did you mean first?"),
     # arguments
     (body("ACT(P)"), "ACT takes 2 to 3 arguments and is given 1", "write ACT(pointer, action, operand)"),
@@ -203,9 +203,9 @@ def test_right_program_is_accepted(text: str) -> None:
 
 def test_unused_programs_are_warned_of() -> None:
     text = task(RUN, FINE) + "program LONELY:\n    LONELY\n"
-    assert dsl.loads(text).warnings == (
-        "<text>:12:1: program LONELY is never called and no task runs it: it will have no traces",
-    )
+    (warning,) = dsl.loads(text).warnings
+    message = "program LONELY is never called and no task runs it: it will have no traces"
+    assert str(warning) == f"<text>:12:1: NPI200: {message}"
 
 
 def test_a_signal_is_accepted_and_has_no_teacher() -> None:
@@ -292,7 +292,7 @@ def test_wrong_use_has_its_message(tmp_path: Path, texts: dict[str, str], messag
 
 def test_an_error_in_a_used_file_names_that_file(tmp_path: Path) -> None:
     write(tmp_path, low=PAD + "program GO:\n    ACT(PP, LEFT)\n", top='use "low.npi"\n')
-    with pytest.raises(LanguageError, match=r"low\.npi:8:9: there is no pointer or parameter PP"):
+    with pytest.raises(LanguageError, match=r"low\.npi:8:9: NPI068: there is no pointer or parameter PP"):
         dsl.load(tmp_path / "top.npi")
 
 

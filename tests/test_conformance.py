@@ -8,17 +8,23 @@ from typing import Any
 
 import pytest
 import torch
-from pads import ADDITION, MIXED, SORTING
+from pads import ADDITION, MIXED, SORTING, WANDERING
 
 from envs import KINDS, Layout, PadConfig, PadState, Scratchpad, register
 from envs.conformance import CHECKS, ConformanceError, check_world
+from envs.scratchpad import NOWHERE
 
 LAYOUTS: dict[str, list[Layout]] = {
     "addition": [{"IN1": [9, 6], "IN2": [2, 5]}, {"OUT": [1]}, {"IN1": [1, 2, 3], "CARRY": [1, 10, 1]}],
     "sorting": [{"A": [3, 1, 2]}, {"A": [9]}, {"A": [0, 5, 5, 1, 8]}],
     "mixed": [{"BITS": [0, 1]}, {"BITS": [1], "TEXT": [0, 2]}, {"BITS": [1, 0, 0, 1], "STACK": [0, 2, 1]}],
+    "wandering": [
+        {"BITS": [0, 1]},
+        {"BITS": [1], "TEXT": [0, 1, 0], "LINKS": [2, NOWHERE, 0]},
+        {"BITS": [1, 0, 0, 1], "STACK": [3]},
+    ],
 }
-CONFIGS = {"addition": ADDITION, "sorting": SORTING, "mixed": MIXED}
+CONFIGS = {"addition": ADDITION, "sorting": SORTING, "mixed": MIXED, "wandering": WANDERING}
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -83,9 +83,12 @@ worlds = st.builds(
     tuples(
         st.builds(s.Row, tuples(names, 1), domains, starts)
         | st.builds(s.Pointer, tuples(names, 1), names, starts, st.booleans())
+        | st.builds(s.Order, tuples(names, 1))
+        | st.builds(s.Jump, tuples(names, 1))
     ),
 )
 kinds = st.builds(s.NumberKind, st.integers(2, 36)) | st.builds(s.ListKind, domains) | domains
+kinds |= st.builds(s.GraphKind, st.booleans())
 sizes = st.builds(
     s.Sizes,
     st.sampled_from(["train", "test"]),
@@ -162,7 +165,7 @@ HINTS = [(hint, text) for hint, wrong in EXAMPLES.items() for text in wrong]
 def test_known_mistakes_have_their_hint(hint: tuple[str, str], text: str) -> None:
     with pytest.raises(LanguageError) as caught:
         parse(text)
-    assert (caught.value.message, caught.value.mend) == hint
+    assert (caught.value.message, caught.value.mend, caught.value.code) == hint
 
 
 OTHER = [
@@ -194,7 +197,7 @@ def test_an_error_shows_the_line_and_a_caret() -> None:
     with pytest.raises(LanguageError) as caught:
         parse("program A:\n    if B = 1:\n        C\n", path="x.npi")
     assert str(caught.value) == (
-        "x.npi:2:10: = lays a row out in a task; it does not compare\n"
+        "x.npi:2:10: NPI012: = lays a row out in a task; it does not compare\n"
         "      if B = 1:\n"
         "           ^\n"
         "  mend: use == to compare"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pads import ADDITION, DIGITS, MIXED, SORTING, PlainPad
+from pads import ADDITION, DIGITS, MIXED, SORTING, WANDERING, PlainPad
 
 from envs import PadConfig, PadState, PointerConfig, RowConfig, Scratchpad, SpecError, WorldSpec, make
-from envs.scratchpad import ACTIONS
+from envs.scratchpad import ACTIONS, NOWHERE
 
-CONFIGS = {"addition": ADDITION, "sorting": SORTING, "mixed": MIXED}
+CONFIGS = {"addition": ADDITION, "sorting": SORTING, "mixed": MIXED, "wandering": WANDERING}
 
 Walk = tuple[list[dict[str, list[int]]], list[list[list[int]]]]
 """Layouts, and for each step and instance a call."""
@@ -39,7 +40,7 @@ def act(world: Scratchpad, state: PadState, *texts: str) -> None:
 def layouts(draw: Callable, config: PadConfig) -> dict[str, list[int]]:
     layout = {}
     for row in config.rows:
-        symbols = st.integers(0, len(row.values) - 1)
+        symbols = st.integers(0, len(row.values) - 1) if not row.places else st.sampled_from([0, NOWHERE])
         content = draw(st.lists(symbols, min_size=0 if row.blank else 1, max_size=7))
         if content:
             layout[row.name] = content
@@ -106,6 +107,56 @@ def test_a_selection_knows_how_near_its_pointers_are_to_the_edge() -> None:
     one, two = world.read(state)
     assert (one["IN1"], one["at(IN1)"], one["OUT"]) == ([5, *[10] * 199, 1], [-200], [])
     assert (two["OUT"], two["at(OUT)"], two["IN1"]) == ([6], [200], [2])
+
+
+def test_jumps_lead_far_and_storage_follows() -> None:
+    # red when the storage counts only where pointers are, not where a saved place or a jump can take them
+    world = Scratchpad("pad", WANDERING)
+    laid = [{"TEXT": [0, 1], "BITS": [1] * 300, "STACK": [NOWHERE]}, {"BITS": [0, 1], "LINKS": [1, 0]}]
+    state, plain = world.reset(laid), [PlainPad(WANDERING, layout) for layout in laid]
+    walk = ["S SAVE T", *["T LEFT"] * 90, "S RIGHT", "S SAVE T", *["T RIGHT"] * 400, "L TO T", "T FOLLOW S"]
+    walk += [*["T LEFT"] * 40, "T WRITE b", "S LEFT", "T FOLLOW S", "T HALFWAY L", *["L RIGHT"] * 70, "L SAVE S"]
+    walk += ["BITS TO L", "T TO BITS", *["T LEFT"] * 60, "T WRITE a", "M FOLLOW L", "M FOLLOW M", "M SWAP L", "L WRITE blank"]
+    for text in walk:
+        act(world, state, text, text)
+        for pad in plain:
+            pad.act(*text.split())
+        assert world.observe(state).tolist() == [pad.observe() for pad in plain], text
+    assert world.read(state) == [pad.read() for pad in plain]
+    assert world.read(state)[1]["at(T)"] == [-59]
+    state = state.select(torch.tensor([1, 0]))
+    assert world.read(state) == [pad.read() for pad in plain[::-1]]
+
+
+@pytest.mark.parametrize("place", [-1, 5, 10**9])
+def test_a_place_beyond_everything_laid_is_refused(place: int) -> None:
+    with pytest.raises(ValueError, match=f"row LINKS, column 2: there is no place {place}; places are the columns 0 to 4"):
+        Scratchpad("pad", WANDERING).reset([{"TEXT": [0] * 5, "BITS": [0], "LINKS": [4, NOWHERE, place]}])
+
+
+def test_a_pad_without_extras_declares_what_it_always_did() -> None:
+    spec = Scratchpad("pad", ADDITION).spec
+    assert set(spec.config) == {"rows", "pointers"}
+    assert set(spec.config["rows"][0]) == {"name", "symbols", "blank"}
+    assert not set(spec.tokens) & {"TO", "HALFWAY", "SAVE", "FOLLOW"}
+    again = PadConfig.from_json(json.loads(json.dumps(WANDERING.to_json())))
+    assert again == WANDERING
+    assert Scratchpad("pad", again).spec.tokens[1:9] == (*ACTIONS, "TO", "HALFWAY", "SAVE", "FOLLOW")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"orders": (("T", "X"),)}, "order of T and X: no pointer 'X'"),
+        ({"orders": (("T", "T"),)}, "order of T and T: name two pointers"),
+        ({"orders": (("T", "S"), ("S", "T"))}, "order .* is declared twice"),
+        ({"jumps": ("HALFWAYS",)}, "there is no jump 'HALFWAYS'; did you mean 'HALFWAY'"),
+        ({"rows": (RowConfig("TEXT", ("TO",), blank=True), *WANDERING.rows[1:])}, "TO is an action of this pad"),
+    ],
+)
+def test_extras_that_do_not_fit_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        replace(WANDERING, **change)
 
 
 def test_storage_stays_in_proportion_to_what_is_used() -> None:

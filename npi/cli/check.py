@@ -24,11 +24,17 @@ if TYPE_CHECKING:
     from dsl import ProgramSet, Task
     from envs.spec import Signature, Slot
 
-STEPS = 200_000
-"""A problem of a small size that takes more steps than this is taken for a loop that does not end."""
-
 SIZES = 5
 """The smallest training sizes, on which the teachers run."""
+
+
+@dataclass(frozen=True)
+class Problems:
+    """How many random problems each task's teacher runs on, their seed, and the most steps of one."""
+
+    count: int
+    seed: int
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,9 @@ def check(
     files: Annotated[list[Path], typer.Argument(help="Program files (*.npi).", show_default=False)],
     run: Annotated[bool, typer.Option("--run/--no-run", help="Let each task's teacher run on random problems.")] = True,
     count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="Random problems for each task.")] = 20,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, metavar="N", help="A run that takes more is taken for an endless loop.")
+    ] = 20_000,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -59,13 +68,13 @@ def check(
     Example:
       npi check programs/addition.npi
     """
-    screen = Screen(json=json)
-    reports = [_look(screen, path, run=run, count=count, seed=seed) for path in files]
+    screen, problems = Screen(json=json), Problems(count, seed, steps)
+    reports = [_look(screen, path, run=run, problems=problems) for path in files]
     screen.document(reports)
     finish(DONE if all(report["ok"] for report in reports) else BAD_INPUT)
 
 
-def _look(screen: Screen, path: Path, *, run: bool, count: int, seed: int) -> dict[str, Any]:
+def _look(screen: Screen, path: Path, *, run: bool, problems: Problems) -> dict[str, Any]:
     from dsl import load
 
     try:
@@ -74,7 +83,7 @@ def _look(screen: Screen, path: Path, *, run: bool, count: int, seed: int) -> di
         screen.note(str(error))
         return {"file": str(path), "ok": False, "error": str(error)}
     _declared(screen, programs)
-    trials = _trials(screen, programs, count=count, seed=seed) if run else []
+    trials = _trials(screen, programs, problems) if run else []
     ok = not any(trial.trouble for trial in trials)
     return _document(programs, trials) | {"ok": ok}
 
@@ -117,35 +126,34 @@ def _allowed(programs: ProgramSet, slot: Slot) -> str:
     return describe_symbols(tuple(programs.table.world.tokens[token] for token in slot.tokens))
 
 
-def _trials(screen: Screen, programs: ProgramSet, *, count: int, seed: int) -> list[Trial]:
+def _trials(screen: Screen, programs: ProgramSet, problems: Problems) -> list[Trial]:
     signals = [p.name for p in programs.programs if p.signal is not None]
     if signals:
         screen.line(f"  not run: {', '.join(signals)} has a signal in place of a body, so there is no teacher")
         return []
     trials = []
     for task in programs.tasks:
-        trial = _trial(programs, task, count=count, seed=seed)
+        trial = _trial(programs, task, problems)
         trials.append(trial)
         if trial.trouble:
             screen.note(trial.trouble)
         else:
-            screen.line(
-                f"  ran {task.name}: {plural(count, 'random problem')} of sizes {show_sizes(trial.sizes)} came out as "
-                f"expected; {plural(trial.frames, 'different frame')}, none against another"
-            )
+            ran = f"{plural(trial.problems, 'random problem')} of sizes {show_sizes(trial.sizes)}"
+            frames = f"{plural(trial.frames, 'different frame')}, none against another"
+            screen.line(f"  ran {task.name}: {ran} came out as expected; {frames}")
     return trials
 
 
-def _trial(programs: ProgramSet, task: Task, *, count: int, seed: int) -> Trial:
+def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     """Run a task's teacher; trouble is a run that does not end as expected, or frames that contradict each other."""
     from traces.frames import check_rule, unique_frames
     from traces.generate import record_traces
     from traces.machine import Budget
 
-    sizes = tuple(sorted(task.train_sizes)[:SIZES])
+    sizes, count = tuple(sorted(task.train_sizes)[:SIZES]), problems.count
     try:
         batch = record_traces(
-            programs, task=task.name, traces=count, sizes=sizes, seed=seed, budget=Budget(steps=STEPS)
+            programs, task=task.name, traces=count, sizes=sizes, seed=problems.seed, budget=Budget(steps=problems.steps)
         )
         frames = unique_frames([batch])
         check_rule(frames)

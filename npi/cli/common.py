@@ -44,6 +44,10 @@ TeacherOption = Annotated[
     Path | None,
     typer.Option("--teacher", metavar="FILE.npi", help="Run this file's program text instead of a trained core."),
 ]
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="PAGE.html", help="Write a page to step through the run in a browser."),
+]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto (CUDA where there is one), cpu, cuda, cuda:1 …")
 ]

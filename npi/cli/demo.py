@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ from npi.cli.common import (
     grid,
     open_library,
     plural,
+    show_sizes,
     stop_on_interrupt,
 )
 from npi.cli.evaluate import percent, score_document
@@ -29,10 +31,13 @@ from npi.cli.evaluate import percent, score_document
 if TYPE_CHECKING:
     from npi.evaluate import SizeScore
     from npi.learn import Learned
-    from npi.session import TrainResult
 
 TRAINED = ("addition.npi", "bubblesort.npi")
 LEARNED = "max.npi"
+TRACES = 32
+"""Runs of each training size."""
+TRAINING = {"decay": 600, "stretch": 1.0}
+"""Changes of the default settings of training: a quicker fall of the rate, and validation at training sizes only."""
 
 
 @dataclass(frozen=True)
@@ -87,88 +92,100 @@ def demo(
             f"there is no {missing[0]}: run this where the repository's programs/ folder is, or give it with --programs"
         )
     check_folder(out)
-    times: dict[str, float] = {}
     with stop_on_interrupt() as stop:
-        result = _train(screen, files[:2], out, seed, times, stop)
-        if not result.solved:
-            interrupted = stop()
-            screen.note("interrupted; npi demo begins anew" if interrupted else "training did not solve every task; "
-                        "try another --seed")  # fmt: skip
-            finish(INTERRUPTED if interrupted else NOT_REACHED)
-        _show_run(screen, out)
-        learned = _learn(screen, files[2], out, seed, times, stop)
+        job = Job(screen, out, seed, stop, {})
+        if not _train(job, files[:-1]):
+            finish(_gave_up(job, "training did not solve every task"))
+        _show_run(job)
+        learned = _learn(job, files[-1])
         if not learned.solved:
-            finish(INTERRUPTED if stop() else NOT_REACHED)
-    scores = _test(screen, out, seed, times)
-    _summary(screen, scores, learned, times)
-    screen.document(_document(scores, learned, times))
+            finish(_gave_up(job, f"{LEARNED} was not learned"))
+    scores = _test(job)
+    _summary(job, scores, learned)
+    screen.document(_document(job, scores, learned))
     perfect = all(score.right == score.count for score in scores) and learned.unchanged
     finish(DONE if perfect else NOT_REACHED)
 
 
-def _train(screen: Screen, files: list[Path], out: Path, seed: int, times: dict[str, float], stop: Any) -> TrainResult:
+@dataclass(frozen=True)
+class Job:
+    """What the stages share: where to print, the library's folder, the seed, and the seconds of each stage."""
+
+    screen: Screen
+    out: Path
+    seed: int
+    stop: Callable[[], bool]
+    seconds: dict[str, float]
+
+
+def _gave_up(job: Job, why: str) -> int:
+    interrupted = job.stop()
+    job.screen.note("interrupted; npi demo begins anew" if interrupted else f"{why}; try another --seed")
+    return INTERRUPTED if interrupted else NOT_REACHED
+
+
+def _train(job: Job, files: list[Path]) -> bool:
+    """Train a library; tells whether it is solved."""
     from npi.cli.train import program_rows, train_with
     from npi.config import CoreConfig, TrainConfig
 
-    config = CoreConfig()
-    training = TrainConfig.for_core(config, seed=seed, decay=600, stretch=1.0)
-    screen.line(f"1  Train one core on {', '.join(path.name for path in files)}")
+    screen, core = job.screen, CoreConfig()
+    training = TrainConfig.for_core(core, seed=job.seed, **TRAINING)
+    screen.line(f"1  Train one core on {' and '.join(path.name for path in files)}")
+    settings = {"core": core, "training": training, "traces": TRACES, "device": "cpu"}
     with Meter("   training") as meter:
-        result = train_with(meter, files, out=out, core=config, training=training, traces=32, device="cpu", stop=stop,
-                            fresh=True)  # fmt: skip
-        times["train"] = meter.seconds
+        result = train_with(meter, files, out=job.out, stop=job.stop, fresh=True, **settings)
+        job.seconds["train"] = meter.seconds
     rows = program_rows(result)
     frames, traces = sum(row["frames"] for row in rows), sum(material.traces for material in result.materials)
     screen.line(
         f"   {plural(traces, 'trace')}, {plural(frames, 'different frame')} of {plural(len(rows), 'program')}; "
-        f"{plural(result.report.update, 'update')}, {duration(times['train'])}"
+        f"{plural(result.report.update, 'update')}, {duration(job.seconds['train'])}"
     )
-    if result.report.validation is not None:
-        found = result.report.validation
+    found = result.report.validation
+    if found is not None:
         screen.line(f"   random problems solved by the core: {found.solved} of {found.problems}")
     screen.line(f"   core {result.library.core.digest()}")
     screen.line()
-    return result
+    return result.solved
 
 
-def _show_run(screen: Screen, out: Path) -> None:
+def _show_run(job: Job) -> None:
     from npi.cli.run import find, print_calls, print_verdict
     from npi.cli.runs import Replay, run_once
 
     name, *inputs = SHOWN
-    screen.line(f"2  Run it: npi run {' '.join(SHOWN)}")
-    screen.line()
-    programs, task, stepper, _ = find(name, out, None)
+    job.screen.line(f"2  Run it: npi run {' '.join(SHOWN)}")
+    job.screen.line()
+    programs, task, stepper, _ = find(name, job.out, None)
     problem = task.parse(inputs)
     began = time.perf_counter()
     found = run_once(stepper, programs, task, problem)
-    replay = Replay(programs, problem, width=100)
-    print_calls(screen, programs, found, replay, every=False, limit=22)
-    print_verdict(screen, found, None, time.perf_counter() - began)
-    screen.line()
+    seconds = time.perf_counter() - began
+    print_calls(job.screen, programs, found, Replay(programs, problem, width=100), every=False, limit=22)
+    print_verdict(job.screen, found, None, seconds)
+    job.screen.line()
 
 
-def _learn(screen: Screen, file: Path, out: Path, seed: int, times: dict[str, float], stop: Any) -> Learned:
+def _learn(job: Job, file: Path) -> Learned:
     from npi.cli.learn import learn_with, people
     from npi.learn import LearnConfig
 
-    screen.line(f"3  Learn {file.name} as new rows; the core no longer changes")
+    job.screen.line(f"3  Learn {file.name} as new rows; the core no longer changes")
+    config = LearnConfig(seed=job.seed)
     with Meter("   learning") as meter:
-        found = learn_with(
-            meter, out, [file], config=LearnConfig(seed=seed), traces=8, out=None, device="cpu", stop=stop,
-            keep_unsolved=False,
-        )  # fmt: skip
-        times["learn"] = meter.seconds
-    people(screen, found, out, kept=found.solved, seconds=times["learn"])
-    screen.line()
+        found = learn_with(meter, job.out, [file], config=config, traces=8, device="cpu", stop=job.stop)
+        job.seconds["learn"] = meter.seconds
+    people(job.screen, found, job.out, kept=found.solved, seconds=job.seconds["learn"])
+    job.screen.line()
     return found
 
 
-def _test(screen: Screen, out: Path, seed: int, times: dict[str, float]) -> list[SizeScore]:
+def _test(job: Job) -> list[SizeScore]:
     from npi.evaluate import score_sizes
 
-    screen.line("4  Test on random problems that training never saw")
-    library = open_library(out)
+    job.screen.line("4  Test on random problems that training never saw")
+    library = open_library(job.out)
     scores: list[SizeScore] = []
     total = sum(len(test.counts) for test in TESTS)
     with Meter("   testing") as meter:
@@ -178,20 +195,24 @@ def _test(screen: Screen, out: Path, seed: int, times: dict[str, float]) -> list
             for size, count in test.counts.items():
                 meter.update(len(scores), total, f"{test.task}, size {size}")
                 amount = {size: count}.__getitem__
-                scores += score_sizes(stepper, programs, task, name=test.task, sizes=[size], seed=seed, count=amount)
-        times["test"] = meter.seconds
+                scores += score_sizes(
+                    stepper, programs, task, name=test.task, sizes=[size], seed=job.seed, count=amount
+                )
+        job.seconds["test"] = meter.seconds
     return scores
 
 
-def _summary(screen: Screen, scores: list[SizeScore], learned: Learned, times: dict[str, float]) -> None:
+def _summary(job: Job, scores: list[SizeScore], learned: Learned) -> None:
+    library, screen = open_library(job.out), job.screen
     right = ("trained at", "tested at", "solved", "accuracy", "paper")
-    table = grid("task", *right, "time", right=right)
+    table = grid("task", *right, "time", right=(*right, "time"))
     for test in TESTS:
+        trained = show_sizes(library.task(test.task)[1].train_sizes)
         for score in (s for s in scores if s.task == test.task):
             first = score.size == min(test.counts)
             table.add_row(
                 test.task if first else "",
-                "1..20" if first and test.task == "add" else "2..20" if first else "",
+                trained if first else "",
                 f"{score.size:,}",
                 f"{score.right:,} of {score.count:,}",
                 percent(score.right, score.count),
@@ -199,19 +220,20 @@ def _summary(screen: Screen, scores: list[SizeScore], learned: Learned, times: d
                 duration(score.seconds),
             )
     screen.say(table)
+    screen.line()
     screen.line("paper: Reed & de Freitas 2016, table 1, one core for several tasks")
-    screen.line(f"core before learning max  {learned.core_before}")
-    screen.line(f"core after learning max   {learned.core_after}")
-    stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in times.items())
-    screen.line(f"time: {stages}; {duration(sum(times.values()))} in all")
+    screen.line(f"core before learning {LEARNED}  {learned.core_before}")
+    screen.line(f"core after learning {LEARNED}   {learned.core_after}")
+    stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in job.seconds.items())
+    screen.line(f"time: {stages}; {duration(sum(job.seconds.values()))} in all")
 
 
-def _document(scores: list[SizeScore], learned: Learned, times: dict[str, float]) -> dict[str, Any]:
+def _document(job: Job, scores: list[SizeScore], learned: Learned) -> dict[str, Any]:
     return {
         "scores": [score_document(score) for score in scores],
         "paper": {test.task: {"size": test.paper_size, "percent": test.paper} for test in TESTS},
         "core_before": learned.core_before,
         "core_after": learned.core_after,
         "unchanged": learned.unchanged,
-        "seconds": {name: round(seconds, 3) for name, seconds in times.items()},
+        "seconds": {name: round(seconds, 3) for name, seconds in job.seconds.items()},
     }

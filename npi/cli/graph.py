@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import JsonOption, Screen
+from npi.cli.common import JsonOption, Screen, file_size
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -21,6 +21,9 @@ def graph(
     ] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
     dot: Annotated[bool, typer.Option("--dot", help="Print a Graphviz graph.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PICTURE", help="Write a picture: X.svg, X.png or X.mmd (Mermaid).")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Draw which program calls which.
@@ -31,6 +34,7 @@ def graph(
     \b
     Example:
       npi graph programs/max.npi
+      npi graph programs/max.npi --out max.svg
       npi graph programs/max.npi --dot | dot -Tsvg > max.svg
     """
     from dsl import graph as calls
@@ -45,8 +49,16 @@ def graph(
     if program is not None:
         roots = [programs.program(program).name]
         found = found.subgraph({roots[0], *_below(found, roots[0])})
+    world = f"world {programs.world_name} is {programs.world.spec.kind}"
+    if out is not None:
+        from dsl.picture import write
+
+        size = write(found, out, title=f"Calls of {program or file.name}", world=world)
+        screen.note(f"wrote {out}, {file_size(size)}")
     if mermaid or dot:
-        screen.line(calls.mermaid(programs) if mermaid and program is None else _text(found, mermaid=mermaid))
+        screen.line(calls.mermaid(found, world=world) if mermaid else _dot(found))
+        return
+    if out is not None and not json:
         return
     for line in (line for root in roots for line in tree(found, root)):
         screen.line(line)
@@ -87,15 +99,12 @@ def _below(found: nx.DiGraph, root: str) -> set[str]:
     return below
 
 
-def _text(found: nx.DiGraph, *, mermaid: bool) -> str:
-    """The graph in Mermaid's or Graphviz's words; primitives are rounded."""
+def _dot(found: nx.DiGraph) -> str:
+    """The graph in Graphviz's words; primitives are rounded."""
     number = {name: f"n{index}" for index, name in enumerate(found.nodes)}
-    primitive = {name: kind == "primitive" for name, kind in found.nodes(data="kind")}
-    if mermaid:
-        shapes = [f'    {number[n]}{"(" if primitive[n] else "["}"{n}"{")" if primitive[n] else "]"}' for n in number]
-        edges = [f"    {number[a]} --> {number[b]}" for a, b in found.edges]
-        return "\n".join(["flowchart TD", *shapes, *edges])
-    styles = [f'    {number[n]} [label="{n}", shape={"ellipse" if primitive[n] else "box"}];' for n in number]
+    kinds = dict(found.nodes(data="kind"))
+    shapes = {name: "ellipse" if kinds[name] == "primitive" else "box" for name in found}
+    styles = [f'    {number[n]} [label="{n}", shape={shapes[n]}];' for n in number]
     edges = [f"    {number[a]} -> {number[b]};" for a, b in found.edges]
     return "\n".join(["digraph calls {", *styles, *edges, "}"])
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from npi.cli import check, demo, evaluate, graph, learn, run, show, trace, train
+from npi.cli import check, demo, evaluate, fmt, graph, learn, lsp, run, show, trace, train
 from npi.cli.common import BAD_INPUT, DONE, INTERRUPTED, NOT_REACHED
 
 TRACEBACK = "NPI_TRACEBACK"
@@ -40,6 +40,7 @@ app = typer.Typer(
 
 COMMANDS = (
     ("check", check.check, "Check program files, and try their tasks."),
+    ("fmt", fmt.fmt, "Lay program files out anew."),
     ("graph", graph.graph, "Draw which program calls which."),
     ("trace", trace.trace, "Record runs of a task, to train on."),
     ("show", show.show, "Read a run, or see what a library holds."),
@@ -47,6 +48,7 @@ COMMANDS = (
     ("run", run.run, "Run a task on your inputs, and watch it."),
     ("eval", evaluate.evaluate, "Measure accuracy by size."),
     ("learn", learn.learn, "Add programs to a core that is frozen."),
+    ("lsp", lsp.lsp, "Serve an editor."),
     ("demo", demo.demo, "All of it, in under three minutes."),
 )
 

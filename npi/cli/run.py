@@ -12,6 +12,7 @@ import typer
 from npi.cli.common import (
     DONE,
     NOT_REACHED,
+    HtmlOption,
     JsonOption,
     LibraryOption,
     Screen,
@@ -50,6 +51,7 @@ def run(
             "--steps", min=1, metavar="N", help="The most steps; as many as the program text takes by default."
         ),
     ] = None,
+    html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run a task on your inputs and judge the result.
@@ -61,6 +63,7 @@ def run(
     Example:
       npi run add 96 125
       npi run sort 3,1,2 --every
+      npi run add 96 125 --html run.html
       npi run add 96 125 --teacher programs/addition.npi
     """
     from npi.cli.runs import Replay, right_budget, run_once, teacher_steps
@@ -87,6 +90,8 @@ def run(
         print_verdict(screen, found, needed, seconds)
     if not found.right:
         screen.note(f"npi: {trouble(found, needed)}")
+    if html is not None:
+        _page(screen, html, programs, found, None if teacher else text)
     screen.document(_document(found, replay, seconds))
     finish(DONE if found.right else NOT_REACHED)
 
@@ -103,6 +108,40 @@ def find(name: str, library: Path, teacher: Path | None) -> tuple[ProgramSet, Ta
     programs, task = opened.task(name)
     signals = any(program.signal is not None for program in programs.programs)
     return programs, task, opened.stepper(programs.table), None if signals else compile_teacher(programs)
+
+
+def _page(screen: Screen, file: Path, programs: ProgramSet, found: OneRun, text: Stepper | None) -> None:
+    """The run as a page; beside a core's run that goes another way, the run of the program text."""
+    from npi.cli.pages import take_of, write_page
+    from npi.cli.runs import run_once
+
+    by = "program text" if text is None else "core"
+    take, notes = take_of(
+        programs, found.problem, found.trace, by=by, verdict=verdict(found), right=found.right, text=text
+    )
+    takes = [take]
+    if text is not None and take.comparison is not None and take.comparison.differs_S.any():
+        meant = run_once(text, programs, found.task, found.problem)
+        more, _ = take_of(
+            programs, found.problem, meant.trace, by="program text", verdict=verdict(meant), right=meant.right
+        )
+        takes.append(more)
+    write_page(screen, file, inputs_text(found), takes, notes)
+
+
+def verdict(found: OneRun) -> str:
+    """The result beside the expected one, and why a run has none, in a line."""
+    from traces.machine import Status
+
+    if found.status == Status.DONE:
+        expected = found.task.expected(found.problem)
+        return f"{found.result or 'no result'}, expected {expected}: {'right' if found.right else 'wrong'}"
+    ends = {
+        Status.STEPS: f"stopped after {plural(found.steps, 'step')}",
+        Status.DEPTH: "stopped: its calls went too deep",
+        Status.ILLEGAL: f"stopped: {found.refused} cannot be carried out",
+    }
+    return ends[found.status]
 
 
 def inputs_text(found: OneRun) -> str:

@@ -46,6 +46,7 @@ class OneRun:
         status: how it ended. refused: the call that could not be carried out, as text; empty where there was none.
         right: whether the result is what the task expects. result: what it is, in words.
         steps: decisions made.
+        trace: the run as columns.
     """
 
     task: Task
@@ -57,6 +58,7 @@ class OneRun:
     right: bool
     result: str
     steps: int
+    trace: TraceBatch
 
 
 def walk(trace: TraceBatch) -> Iterator[Event]:
@@ -88,18 +90,20 @@ def run_once(
     first_14 = torch.tensor([[problem.program, *problem.arguments]])
     outcome = run(stepper, world, state, table, first_14[:, 0], first_14[:, 1:], budget=budget, recorder=recorder)
     (reading,) = outcome.read(world)
+    trace = recorder.batch().trace(0)
     status = Status(int(outcome.status_N[0]))
     refused = outcome.refused_N4[0].tolist() if status == Status.ILLEGAL else []
     return OneRun(
         task=task,
         problem=problem,
         head=call_text(table, first_14[0].tolist()),
-        events=tuple(walk(recorder.batch().trace(0))),
+        events=tuple(walk(trace)),
         status=status,
         refused=call_text(table, refused) if refused else "",
         right=status == Status.DONE and task.judge(problem, reading),
         result=task.result(reading),
         steps=int(outcome.steps_N[0]),
+        trace=trace,
     )
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import JsonOption, Screen, SeedOption, elide, grid, plural
+from npi.cli.common import HtmlOption, JsonOption, Screen, SeedOption, elide, grid, plural
 
 if TYPE_CHECKING:
+    from dsl import ProgramSet
+    from dsl.tasks import Problem
     from traces.batch import TraceBatch
 
 
@@ -32,6 +34,7 @@ def show(
         int, typer.Option("--limit", min=0, metavar="N", help="Lines printed; the middle is left out. 0: all.")
     ] = 200,
     seed: SeedOption = 0,
+    html: HtmlOption = None,
     json: JsonOption = False,
 ) -> None:
     """Read a run: a trace of a folder, or how a program file's task runs on given inputs.
@@ -42,19 +45,37 @@ def show(
     Example:
       npi show programs/addition.npi --task add 96 125
       npi show sets/add --trace 3 --obs
+      npi show programs/addition.npi --task add 96 125 --html run.html
       npi show library
     """
     screen = Screen(json=json)
     if (path / "manifest.json").is_file() and _is_library(path):
         _refuse(inputs, f"{path} is a library")
+        if html is not None:
+            raise ValueError(f"{path} is a library, and --html shows a run: npi run TASK ... --library {path} --html")
         _library(screen, path)
         return
     if path.is_dir():
         _refuse(inputs, f"{path} is a folder of traces")
-        title, run = _of_set(path, trace)
+        title, run, source = _of_set(path, trace, drawn=html is not None)
     else:
-        title, run = _of_file(path, task, inputs or [], seed)
-    _print(screen, title, run, observations=obs, returns=returns, limit=limit)
+        title, run, source = _of_file(path, task, inputs or [], seed)
+    if html is None or json:
+        _print(screen, title, run, observations=obs, returns=returns, limit=limit)
+    if html is not None:
+        _page(screen, html, title, run, source)
+
+
+def _page(screen: Screen, file: Path, title: str, run: TraceBatch, source: tuple[ProgramSet, Problem] | None) -> None:
+    from npi.cli.pages import take_of, write_page
+    from traces.html import Take
+
+    if source is None:
+        takes, notes = [Take("teacher", run)], ["The set does not say how its problems were drawn."]
+    else:
+        take, notes = take_of(*source, run, by="teacher")
+        takes = [take]
+    write_page(screen, file, title, takes, notes)
 
 
 def _refuse(inputs: list[str] | None, why: str) -> None:
@@ -62,7 +83,9 @@ def _refuse(inputs: list[str] | None, why: str) -> None:
         raise ValueError(f"{why}: it takes no inputs, and {inputs[0]!r} was given; inputs go with a program file")
 
 
-def _of_set(folder: Path, index: int) -> tuple[str, TraceBatch]:
+def _of_set(folder: Path, index: int, *, drawn: bool) -> tuple[str, TraceBatch, tuple[ProgramSet, Problem] | None]:
+    """A title, the trace and, where ``drawn`` asks for it and the set tells, the problem that it is of."""
+    from npi.cli.pages import drawn_again
     from traces.store import TraceSet
 
     found = TraceSet.open(folder)
@@ -70,10 +93,13 @@ def _of_set(folder: Path, index: int) -> tuple[str, TraceBatch]:
         raise ValueError(f"{folder} holds {plural(len(found), 'trace')}, numbered from 0; --trace {index} is not there")
     run = found.trace(index)
     what = f"trace {index} of {len(found)} of {found.info.task or 'no task'}"
-    return f"{what}: size {int(run.size[0])}, {plural(run.steps, 'step')}", run
+    title = f"{what}: size {int(run.size[0])}, {plural(run.steps, 'step')}"
+    return title, run, drawn_again(found, index) if drawn else None
 
 
-def _of_file(path: Path, name: str | None, inputs: list[str], seed: int) -> tuple[str, TraceBatch]:
+def _of_file(
+    path: Path, name: str | None, inputs: list[str], seed: int
+) -> tuple[str, TraceBatch, tuple[ProgramSet, Problem]]:
     """The teacher's run on the inputs, or on a random problem of a small size."""
     import torch
 
@@ -91,7 +117,7 @@ def _of_file(path: Path, name: str | None, inputs: list[str], seed: int) -> tupl
         (problem,) = task.draw(size, 1, generator=torch.Generator().manual_seed(seed), spread=False)
     run = record_problems(programs, task, [problem])
     given = ", ".join(f"{key} = {text(value)}" for key, value in problem.values.items())
-    return f"{task.name}({given}): {task.expected(problem)}, {plural(run.steps, 'step')}", run
+    return f"{task.name}({given}): {task.expected(problem)}, {plural(run.steps, 'step')}", run, (programs, problem)
 
 
 def _print(screen: Screen, title: str, run: TraceBatch, *, observations: bool, returns: bool, limit: int) -> None:

@@ -125,19 +125,22 @@ def train_with(meter: Meter, paths: Sequence[Path], **settings: Any) -> TrainRes
     """:func:`npi.session.train_library`, reporting to the meter."""
     from npi.session import train_library
 
-    training = settings["training"]
-    first: list[int] = []
+    updates = settings["training"].updates
+    first: list[tuple[int, float]] = []
 
     def report(found: Report) -> None:
-        first.append(found.update) if not first else None
-        meter.update(found.update, training.updates, progress_note(found, training.updates, first[0], meter.seconds))
+        if not first:
+            first.append((found.update, meter.seconds))
+        (update, began), seconds = first[0], meter.seconds
+        pace = (seconds - began) / (found.update - update) if found.update > update + 10 else None
+        meter.update(found.update, updates, progress_note(found, updates, pace))
 
-    meter.update(0, training.updates, "tracing the programs")
+    meter.update(0, updates, "tracing the programs")
     return train_library(paths, report=report, **settings)
 
 
-def progress_note(found: Report, updates: int, first: int, seconds: float) -> str:
-    """Loss, the programs that still err most, and the most time that is left."""
+def progress_note(found: Report, updates: int, pace: float | None) -> str:
+    """Loss, the programs that still err most, and the most time that is left at ``pace`` seconds an update."""
     short = short_names(found.errors)
     worst = sorted(((error, short[name]) for name, error in found.errors.items() if error > 0.005), reverse=True)
     parts = [f"loss {found.loss:.3f}"]
@@ -146,9 +149,8 @@ def progress_note(found: Report, updates: int, first: int, seconds: float) -> st
         parts.append(f"wrong: {names}{f' and {len(worst) - 3} more' if len(worst) > 3 else ''}")
     if found.validation is not None:
         parts.append(f"problems solved: {found.validation.solved} of {found.validation.problems}")
-    done = found.update - first
-    if done >= 10:
-        parts.append(f"at most {duration(seconds / done * (updates - found.update))} left")
+    if pace is not None and not found.solved:
+        parts.append(f"at most {duration(pace * (updates - found.update))} left")
     return "; ".join(parts)
 
 

@@ -1,0 +1,49 @@
+"""Everything that can be said about a program text at once, for editors and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsl.check import check
+from dsl.errors import LanguageError, Remark
+from dsl.files import load_modules
+from dsl.learnable import Outlook, look
+from dsl.program import ProgramSet
+from dsl.syntax import File
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a program text is worth.
+
+    Attributes:
+        errors: every mistake of the text and of the files that it uses, used files first, then by place.
+        warnings: what is suspicious but not wrong.
+        program_set: None where there are errors.
+        tree: the text's own parts, as far as they can be read.
+        outlook: what can be said of the programs before they run; None where there are errors.
+    """
+
+    errors: tuple[LanguageError, ...]
+    warnings: tuple[Remark, ...]
+    program_set: ProgramSet | None
+    tree: File
+    outlook: Outlook | None
+
+
+def diagnose(text: str, *, path: str = "<text>", folder: Path | str | None = None) -> Diagnosis:
+    """Read and check a text; raises nothing about the text.
+
+    Args:
+        path: the name that errors give it; its stem qualifies the programs.
+        folder: where ``use`` looks for files; without one, ``use`` is an error.
+    """
+    loaded = load_modules(text, path, None if folder is None else Path(folder))
+    checked = check(loaded, path)
+    tree = loaded.modules[-1].tree
+    if checked.program_set is None:
+        return Diagnosis(checked.errors, checked.warnings, None, tree, None)
+    outlook = look(checked.program_set, tree)
+    warnings = sorted((*checked.warnings, *outlook.remarks), key=lambda remark: (remark.line, remark.column))
+    return Diagnosis((), tuple(warnings), checked.program_set, tree, outlook)

@@ -1,0 +1,88 @@
+"""``npi fmt``: program files in the one canonical layout."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from npi.cli.common import BAD_INPUT, DONE, NOT_REACHED, Screen, finish, plural
+
+
+def fmt(
+    files: Annotated[list[Path], typer.Argument(help="Program files, or folders of *.npi.", show_default=False)],
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; end with 1 if a file would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
+) -> None:
+    """Lay program files out anew: indentation, spaces and empty lines; comments stay.
+
+    What a program means does not change, and a file that is laid out already is not touched. A file is written whole
+    or not at all. A file that does not parse is reported and left as it is; the others are laid out.
+
+    \b
+    Example:
+      npi fmt programs
+      npi fmt --check --diff programs/addition.npi
+    """
+    screen = Screen()
+    changed, broken = 0, 0
+    paths = list(dict.fromkeys(path for given in files for path in program_files(given)))
+    for path in paths:
+        try:
+            changed += _lay_out(screen, path, check=check, diff=diff)
+        except ValueError as error:
+            screen.note(str(error))
+            broken += 1
+    would = "would change" if check or diff else "changed"
+    screen.note(f"{plural(len(paths), 'file')}: {changed} {would}, {broken} could not be read")
+    finish(BAD_INPUT if broken else NOT_REACHED if check and changed else DONE)
+
+
+def program_files(given: Path) -> Iterator[Path]:
+    """The file itself, or every program file below a folder; raises ``ValueError`` for a folder without any."""
+    if not given.is_dir():
+        yield given
+        return
+    found = sorted(path for path in given.rglob("*.npi") if path.is_file())
+    if not found:
+        raise ValueError(f"{given} has no program files (*.npi); give a file, or a folder that has some")
+    yield from found
+
+
+def _lay_out(screen: Screen, path: Path, *, check: bool, diff: bool) -> bool:
+    """Lay one file out; returns whether it changed, or would."""
+    from dsl.files import read_text
+    from dsl.tidy import format_text
+
+    before = read_text(path)
+    after = format_text(before, path=str(path))
+    if after == before:
+        return False
+    if diff:
+        for line in _difference(before, after, path):
+            screen.line(line)
+    else:
+        screen.line(str(path))
+    if not (check or diff):
+        _replace(path.resolve(), after)
+    return True
+
+
+def _difference(before: str, after: str, path: Path) -> Iterator[str]:
+    """A unified diff; a changed line end is shown as a changed line."""
+    old, new = before.split("\n"), after.split("\n")
+    for line in difflib.unified_diff(old, new, f"{path} as it is", f"{path} laid out", lineterm=""):
+        yield line.replace("\r", "\\r")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the file whole or not at all; who may read and write it stays."""
+    from traces.store import write_whole
+
+    mode = path.stat().st_mode & 0o7777
+    write_whole(path, text.encode())
+    if path.stat().st_mode & 0o7777 != mode:
+        path.chmod(mode)

@@ -1,0 +1,34 @@
+"""``npi lsp``: the language server that editors start."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+
+def lsp(
+    port: Annotated[
+        int | None,
+        typer.Option("--tcp", metavar="PORT", min=1, max=65535, help="Serve one editor on this port of this machine."),
+    ] = None,
+) -> None:
+    """Serve an editor: mistakes as you type, hover, definitions, references, rename, completion, layout, outline.
+
+    Speaks the Language Server Protocol on stdin and stdout, so it is started by an editor and not by hand; see
+    docs/editor.md.
+
+    \b
+    Example:
+      npi lsp
+    """
+    if find_spec("pygls") is None:
+        raise ValueError('npi lsp needs the package pygls: pip install "npi-engine[editor]"')
+    from npi.lsp.server import make_server
+
+    server = make_server()
+    if port is None:
+        server.start_io()
+    else:
+        server.start_tcp("127.0.0.1", port)
