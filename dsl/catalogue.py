@@ -77,6 +77,8 @@ NPI021 a parameter without a domain
     A parameter says what it can be: the core sees it as an argument.
 NPI022 a signal and a body
     A program is shown how by a body or told how well by a signal, not both.
+NPI023 else if
+    A second condition of an if begins with elif.
 # Files
 NPI030 use in a text that is in no folder
     Used files are looked for beside the file itself.

@@ -73,8 +73,12 @@ def check(loaded: Loaded, path: str) -> Checked:
     tasks: list[Task] = []
     refuse_doubles(top.tree.tasks, "task", top.source, found)
     for task in top.tree.tasks:
-        with found:
+        mistakes = Gather()
+        with mistakes:
             tasks.append(check_task(task, scopes[top.name]))
+        for error in mistakes.errors:
+            if error.code not in MISSING or task.name not in loaded.rest.programs:
+                found.add(error)
     errors = [*direct.errors, *(error for error in found.errors if not lost.follows(error))] or found.errors
     if errors:
         return Checked(None, in_order(errors, modules), ())
@@ -87,6 +91,9 @@ def check(loaded: Loaded, path: str) -> Checked:
 
 UNKNOWN = frozenset(f"NPI{n:03}" for n in (48, 66, 68, 69, 102, 105, 108, 110, 118, 121))
 """Kinds that say of a name that nothing has it."""
+
+MISSING = frozenset(("NPI100", "NPI101", "NPI112"))
+"""Kinds that say of a task that it lacks a line."""
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
-from typing import NoReturn
 
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.indenter import Indenter
 
 from dsl.errors import LanguageError, Source, nearest
-from dsl.hints import EXAMPLES, KEYWORDS, TERMINALS, Hint
+from dsl.hints import COLON, EQUAL, EXAMPLES, KEYWORDS, TERMINALS, Hint
 
 
 class Blocks(Indenter):
@@ -41,6 +41,10 @@ class Blocks(Indenter):
     @property
     def tab_len(self) -> int:
         return 8
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        """Each text has its own state, so that texts can be read in several threads."""
+        return super(Blocks, Blocks()).process(stream)
 
 
 @lru_cache(maxsize=1)
@@ -96,6 +100,10 @@ def from_lark(error: UnexpectedInput, source: Source) -> LanguageError:
     if hint is not None:
         return LanguageError(source, line, column, hint.message, hint.mend, code=hint.code)
     expected = sorted(error.accepts or error.expected)
+    if error.token.type == "_NL" and "COLON" in expected:
+        return LanguageError(source, line, column, COLON.message, COLON.mend, code=COLON.code)
+    if error.token.type == "EQUAL" and "COMPARE" in expected:
+        return LanguageError(source, line, column, EQUAL.message, EQUAL.mend, code=EQUAL.code)
     close = nearest(str(error.token), (KEYWORDS[name] for name in expected if name in KEYWORDS))
     wanted = ", ".join(dict.fromkeys(TERMINALS.get(name, KEYWORDS.get(name, name)) for name in expected))
     mend = f"did you mean {close}?" if close else f"what can stand here: {wanted}"
@@ -115,26 +123,27 @@ def bad_character(error: UnexpectedCharacters, source: Source) -> LanguageError:
 
 
 def example_hint(error: UnexpectedToken) -> Hint | None:
-    """The hint whose wrong examples stop the parser at the same state and the same token."""
-
-    def stop(example: str) -> NoReturn:
-        raise stops()[example]
-
-    examples = {hint.message: wrong for hint, wrong in EXAMPLES.items()}
-    found = error.match_examples(stop, examples, token_type_match_fallback=False, use_accepts=False)
-    return next((hint for hint in EXAMPLES if hint.message == found), None)
+    """The hint one of whose wrong examples stops the parser in the same state: at the same token, else the same kind
+    of token, else any. (What Lark's ``match_examples`` does, which also asks for stacks of the same depth.)"""
+    state, token = error.state.position, error.token
+    found: dict[int, Hint] = {}
+    for hint, stop in stops():
+        if isinstance(stop, UnexpectedToken) and stop.state.position == state:
+            rank = 0 if stop.token == token else 1 if stop.token.type == token.type else 2
+            found.setdefault(rank, hint)
+    return found[min(found)] if found else None
 
 
 @lru_cache(maxsize=1)
-def stops() -> dict[str, UnexpectedInput]:
+def stops() -> tuple[tuple[Hint, UnexpectedInput], ...]:
     """Where each wrong example stops the parser."""
-    found: dict[str, UnexpectedInput] = {}
-    for example in (text for wrong in EXAMPLES.values() for text in wrong):
+    found: list[tuple[Hint, UnexpectedInput]] = []
+    for hint, example in ((hint, text) for hint, wrong in EXAMPLES.items() for text in wrong):
         try:
             grammar().parse(example)
         except UnexpectedInput as error:
-            found[example] = error
-    return found
+            found.append((hint, error))
+    return tuple(found)
 
 
 def open_bracket(source: Source, line: int, column: int) -> tuple[int, int] | None:

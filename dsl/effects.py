@@ -33,6 +33,7 @@ class Effects:
 
     def __init__(self, programs: Sequence[Program]) -> None:
         self.effects: dict[int, set[Effect]] = {program.id: set() for program in programs}
+        self.shown: dict[Effect, set[int]] = {}
         calls = {program.id: [*distinct_calls(program)] for program in programs}
         callers: dict[int, set[int]] = {}
         for number, made in calls.items():
@@ -68,7 +69,15 @@ class Effects:
         found: set[Effect] = set()
         for call in calls_in(steps):
             found |= self.of_call(call, program)
-        return {field for effect in found for field in fields_of(effect, program)}
+        return {field for effect in found for field in self.fields(effect, program)}
+
+    def fields(self, effect: Effect, program: Program) -> set[int]:
+        """:func:`fields_of`, worked out once for each pointer."""
+        if isinstance(effect[1], str):
+            return fields_of(effect, program)
+        if effect not in self.shown:
+            self.shown[effect] = fields_of(effect, program)
+        return self.shown[effect]
 
 
 def distinct_calls(program: Program) -> set[Invoke]:

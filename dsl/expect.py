@@ -187,7 +187,11 @@ def _steps(found: tuple[int | None, ...] | None) -> Value:
     """Distances as a list; blank where there is no way."""
     if found is None:
         raise NoValue("the parents are no tree of edges of the graph")
-    return tuple(BLANK if steps is None else steps for steps in found)
+    return _or_blank(found)
+
+
+def _or_blank(found: tuple[int | None, ...]) -> Value:
+    return tuple(BLANK if item is None else item for item in found)
 
 
 def _graph(value: Value) -> Any:
@@ -256,9 +260,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "index": Function(2, 2, ("list", "any"), "number", lambda v: _index(many(v[0]), v[1])),
     "occurrences": Function(2, 2, ("list",), "list", lambda v: _occurrences(many(v[0]), many(v[1]))),
     "balanced": Function(1, 1, ("list",), "truth", lambda v: _balanced(many(v[0]))),
-    "edges": Function(
-        1, 1, ("graph",), "list", lambda v: tuple(BLANK if end is None else end for end in graphs.edge_row(_graph(v[0])))
-    ),
+    "edges": Function(1, 1, ("graph",), "list", lambda v: _or_blank(graphs.edge_row(_graph(v[0])))),
     "starts": Function(1, 1, ("graph",), "list", lambda v: graphs.edge_places(_graph(v[0]))),
     "is_topological": Function(
         2, 2, ("list", "graph"), "truth", lambda v: graphs.is_topological(many(v[0]), _graph(v[1]))

@@ -40,8 +40,8 @@ KEYWORDS = {
     word.upper(): word
     for word in (
         "use world is row of or pointer counter order jump on at program over steps core maximise minimise imitate if "
-        "elif else while for in pass return task where number base list acyclic graph run expect train test digits items vertices "
-        "and not div mod blank"
+        "elif else while for in pass return task where number base list acyclic graph run expect train test digits "
+        "items vertices and not div mod blank"
     ).split()
 }
 """Terminals that are words."""
@@ -49,13 +49,13 @@ KEYWORDS = {
 RESERVED = frozenset("if elif else while for in pass return blank and or not div mod of is use".split())
 """Words that nothing can be named."""
 
-_COLON = Hint("the line that opens a block does not end in a colon", "put a : at its end", "NPI010")
+COLON = Hint("the line that opens a block does not end in a colon", "put a : at its end", "NPI010")
 _BLOCK = Hint("an empty block", "indent at least one statement under the line before; pass does nothing", "NPI011")
-_EQUAL = Hint("= lays a row out in a task; it does not compare", "use == to compare", "NPI012")
+EQUAL = Hint("= lays a row out in a task; it does not compare", "use == to compare", "NPI012")
 _CHAIN = Hint("comparisons cannot be chained", "join two of them: a < b and b < c", "NPI013")
 
 EXAMPLES: dict[Hint, list[str]] = {
-    _COLON: [
+    COLON: [
         "program A\n    pass\n",
         'program A "doc"\n    pass\n',
         "program A(p: digit)\n    pass\n",
@@ -75,7 +75,7 @@ EXAMPLES: dict[Hint, list[str]] = {
         "world w is scratchpad:\nprogram A:\n    pass\n",
         "task t:\nprogram A:\n    pass\n",
     ],
-    _EQUAL: [
+    EQUAL: [
         "program A:\n    if B = 1:\n        C\n",
         "program A:\n    while B(C) = 1:\n        C\n",
         "program A:\n    while 1 = 1:\n        C\n",
@@ -116,6 +116,9 @@ EXAMPLES: dict[Hint, list[str]] = {
     Hint("a parameter needs its domain", "write: p: pointer, v: digit, d: direction, or p: P1 or P2", "NPI021"): [
         "program A(p):\n    pass\n",
         "program A(p, q):\n    pass\n",
+    ],
+    Hint("else if is one word here", "write elif", "NPI023"): [
+        "program A:\n    if 1:\n        C\n    else if 2:\n        C\n",
     ],
     Hint("a program with a learning signal has no body", "keep the signal, or the body", "NPI022"): [
         "program A:\n    maximise reward\n    B\n",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import networkx as nx
 import numpy as np
@@ -22,10 +23,11 @@ from dsl import syntax as s
 from dsl.code import Body, Leave, Loop, Step, Test, reads
 from dsl.effects import Effects
 from dsl.errors import Remark
+from dsl.grid import read_size
 from dsl.lower import Fork
 from dsl.program import Program, ProgramSet
 from dsl.reach import symbols_never_there
-from dsl.tabulate import GO_ON, DecisionTable
+from dsl.tabulate import GO_ON, DecisionTable, NodeTable
 from envs.spec import RETURN
 
 
@@ -79,19 +81,21 @@ def check_tables(programs: ProgramSet) -> None:
         ValueError: for a table with an entry that is missing, leads nowhere, or is chosen by anything but observation
             fields and argument slots. No program text can bring this about.
     """
-    fields = programs.table.world.fields
     for program in programs.programs:
         for number, node in enumerate(program.table.nodes if program.table is not None else ()):
-            sizes = [
-                fields[read.index].size if read.kind == "field" else len(program.signature.slots[read.index].tokens)
-                for read in node.reads
-            ]
-            expected = int(np.prod(sizes, dtype=np.int64)) if sizes else 1
-            strides = [int(np.prod(sizes[i + 1 :], dtype=np.int64)) for i in range(len(sizes))]
-            onward_M = node.next_M[node.call_M4[:, 0] != RETURN]
-            inside = ((onward_M >= 0) & (onward_M < len(program.table.nodes if program.table else ()))).all()
-            if len(node.next_M) != expected or list(node.strides) != strides or not inside:
+            if not is_function(node, program):
                 raise ValueError(f"{program.name}: the table of node {number} is not a function of what it reads")
+
+
+def is_function(node: NodeTable, program: Program) -> bool:
+    """Whether each combination of what a node reads has one entry, which leads to a node of the program."""
+    assert program.table is not None, "the node is of the program's table"
+    sizes = [read_size(read, program.scope) for read in node.reads]
+    strides = tuple(prod(sizes[i + 1 :]) for i in range(len(sizes)))
+    if len(node.next_M) != prod(sizes) or len(node.call_M4) != prod(sizes) or node.strides != strides:
+        return False
+    onward = node.next_M[node.call_M4[:, 0] != RETURN]
+    return bool(((onward >= 0) & (onward < len(program.table.nodes))).all())
 
 
 def in_circles(programs: Sequence[Program]) -> set[int]:
@@ -109,7 +113,8 @@ def longest_frame(table: DecisionTable) -> int | None:
     for node in table.nodes:
         calls = node.call_M4[:, 0]
         ways = []
-        for chosen, cost in ((calls >= 0, 1), (calls == GO_ON, 0)):
+        kinds = ((calls >= 0, 1), (calls == GO_ON, 0)) if table.hops > 1 else ((calls >= 0, 1),)
+        for chosen, cost in kinds:
             reached = np.zeros(len(table.nodes), dtype=np.bool_)
             reached[node.next_M[chosen]] = True
             ways += [(int(target), cost) for target in np.flatnonzero(reached)]

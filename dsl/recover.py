@@ -33,7 +33,8 @@ class Rest:
 
     Attributes:
         names: that stand in lines which could not be read, and so may be declared there.
-        programs: whose bodies are not complete. whole: kinds of parts ("world", "use") that are not complete.
+        programs: and tasks whose lines could not all be read.
+        whole: kinds of parts ("world", "use") that are not complete.
     """
 
     names: frozenset[str] = frozenset()
@@ -97,7 +98,7 @@ def recover(chunk: Chunk, source: Source, told: dict[int, LanguageError], automa
     began = chunk.kind
     names = frozenset(NAMED.findall(chunk.lines[0])[:1])
     wrong = any(number in told for number in chunk.numbers)
-    while any(strip_comment(line).strip() for line in chunk.lines):
+    while any(strip_comment(line).strip(" \t\r") for line in chunk.lines):
         text = "\n".join(chunk.lines) + "\n"
         try:
             tree: File = automaton.parse(text, [*chunk.numbers, chunk.numbers[-1] + 1])

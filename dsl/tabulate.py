@@ -22,7 +22,7 @@ from dsl.errors import Gather, LanguageError, joined
 from dsl.grid import Array, Grid, Uncomputable, ordered, read_size
 from dsl.lower import Act, Branch, Graph, GraphNode, Switch
 from dsl.scope import Scope
-from dsl.worlds import describe_symbols
+from dsl.worlds import RowFace, describe_symbols
 from envs.spec import NONE, RETURN, SLOTS
 from envs.world import World
 
@@ -77,6 +77,7 @@ class _Tabulator:
         self.calls: dict[tuple[int, ...], tuple[Invoke, Grid, int]] = {}
         self.found = Gather()
         self.taken: set[tuple[int, int]] = set()
+        self.reads = [node_reads(node) for node in graph.nodes]
         self.slots: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
 
     def number(self, node: int) -> int:
@@ -104,7 +105,7 @@ class _Tabulator:
                 continue
             seen.add(index)
             node = self.graph.nodes[index]
-            found |= node_reads(node)
+            found |= self.reads[index]
             waiting += successors(node)
         return seen, found
 
@@ -113,7 +114,7 @@ class _Tabulator:
         grid = Grid(self.scope, ordered(found))
         merged = grid.size <= MERGED
         if not merged:
-            grid = Grid(self.scope, ordered(node_reads(self.graph.nodes[start])))
+            grid = Grid(self.scope, ordered(self.reads[start]))
             self.check_size(grid, self.graph.nodes[start])
         call_M4 = np.zeros((grid.size, 4), dtype=np.int64)
         next_M = np.zeros(grid.size, dtype=np.int64)
@@ -203,8 +204,17 @@ class _Tabulator:
         when = f" when {grid.describe(combination)}" if grid.reads else ""
         message = f"argument {slot.name} of {signature.name} becomes {seen}{when}"
         allowed = describe_symbols(tuple(names[token] for token in slot.tokens if names[token] != NONE))
-        mend = f"it can be {allowed}; keep a number inside with mod, or ask with if first"
+        row = self.row_under(call) if argument == 2 else None
+        can_be = f"it can be {allowed}" if row is None else f"row {row.name} holds {row.describe()}"
+        mend = f"{can_be}; keep a number inside with mod, or ask with if first"
         return LanguageError(self.scope.source, call.line, call.column, message, mend, code="NPI074")
+
+    def row_under(self, call: Invoke) -> RowFace | None:
+        """The row on which an act of a pad writes, where its pointer is known."""
+        face, code = self.scope.face, call.arguments[0]
+        if call.callee >= len(face.spec.primitives) or not isinstance(code, Symbol):
+            return None
+        return face.rows.get(face.pointers.get(face.spec.tokens[code.id], ""))
 
     def shown(self, code: Code, grid: Grid, combination: int) -> str:
         """An argument in one combination, for people."""
@@ -344,6 +354,8 @@ def mend_for(row: tuple[int, ...], scope: Scope) -> str:
     face_row = scope.face.rows.get(scope.face.pointers.get(pointer, ""))
     if face_row is None:
         return f"look up what {scope.callables[row[0]].name} takes: {scope.callables[row[0]].doc}"
+    if action == "WRITE" and names[row[3]] == NONE:
+        return f"say what to write: ACT({pointer}, WRITE, symbol); row {face_row.name} holds {face_row.describe()}"
     if action == "WRITE":
         return f"write {face_row.describe()}, which is what row {face_row.name} holds; keep a number inside with mod"
     if action == "SAVE":

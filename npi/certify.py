@@ -17,7 +17,7 @@ Shape legend: ``M`` situations, ``F`` fields, ``R`` fields that matter to a prog
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -64,14 +64,18 @@ class ProgramProof:
         return self.wrong == 0
 
 
-def certify(library: Library, programs: ProgramSet) -> list[ProgramProof]:
-    """Walk every program of a file. Raises :class:`LibraryError` for a core that is not discrete."""
+def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | None = None) -> list[ProgramProof]:
+    """Walk every program of a file, or those of the qualified names given.
+
+    Raises :class:`LibraryError` for a core that is not discrete.
+    """
     if library.core.config.kind != "discrete":
         raise LibraryError("only a discrete core can be certified here: an lstm's state has no finite number of values")
     stepper = library.stepper(programs.table, memo=False)
     assert isinstance(stepper, CoreStepper)
     effects = call_effects(programs)
-    return [_Walk(stepper, programs, program, effects).run() for program in programs.programs]
+    chosen = [p for p in programs.programs if names is None or p.name in names]
+    return [_Walk(stepper, programs, program, effects).run() for program in chosen]
 
 
 def call_effects(programs: ProgramSet) -> dict[tuple[int, ...], Effect]:
@@ -99,10 +103,18 @@ class Certifier:
         validate: runs the tasks.
         library: whose core and rows are walked, as they are at the time of each call.
         sets: the program files.
+        names: qualified names of the programs to prove; all by default.
     """
 
-    def __init__(self, validate: Callable[[], Validation], library: Library, sets: Sequence[ProgramSet]) -> None:
-        self.validate, self.library, self.sets = validate, library, sets
+    def __init__(
+        self,
+        validate: Callable[[], Validation],
+        library: Library,
+        sets: Sequence[ProgramSet],
+        *,
+        names: Collection[str] | None = None,
+    ) -> None:
+        self.validate, self.library, self.sets, self.names = validate, library, sets, names
         self.proofs: list[ProgramProof] = []
 
     def __call__(self) -> Validation:
@@ -110,7 +122,7 @@ class Certifier:
         found = self.validate()
         if not found.passed:
             return found
-        self.proofs = [proof for programs in self.sets for proof in certify(self.library, programs)]
+        self.proofs = [p for programs in self.sets for p in certify(self.library, programs, names=self.names)]
         return Validation(
             problems=found.problems + len(self.proofs),
             solved=found.solved + sum(proof.proved for proof in self.proofs),

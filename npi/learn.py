@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from envs.spec import ProgramTable
+from npi.certify import Certifier
 from npi.config import TrainConfig
 from npi.core import may_call
 from npi.curriculum import Curriculum, WorldFrames
@@ -21,7 +22,7 @@ from npi.loss import Rules
 from npi.material import Material, TaskValidator
 from npi.memory import ProgramMemory, RowInfo
 from npi.probe import probe
-from npi.train import Validation, frame_loss, learning_rate, open_gates, to_device, wrong_frames
+from npi.train import Validation, Validator, frame_loss, learning_rate, to_device, wrong_frames
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class LearnConfig:
         frames: frames a start and update.
         seed: of starts and sampling.
         problems: validation problems of each task.
+        certify: whether a start must also be proved for every input; only a discrete core's programs can be.
     """
 
     starts: int = 4
@@ -43,6 +45,7 @@ class LearnConfig:
     seed: int = 0
     problems: int = 64
     check_every: int = 50
+    certify: bool = True
 
     def __post_init__(self) -> None:
         for name in ("starts", "updates", "frames", "check_every", "problems"):
@@ -178,7 +181,11 @@ class RowSearch:
 
     def _starts(self) -> ProgramMemory:
         copies = [replace(i, name=f"{i.name} (start {s})") for s in range(self.config.starts) for i in self.fresh]
-        return self.library.memory.drawn(copies, generator=self.generator)
+        memory = self.library.memory.drawn(copies, generator=self.generator)
+        with torch.no_grad():  # the first start sees every field; the others begin with gates drawn at random
+            gates = memory.gates_NF[self.old + len(self.fresh) :]
+            gates.copy_(torch.randn(gates.shape, generator=self.generator))
+        return memory
 
     def _reach(self) -> torch.Tensor:
         """What may be called, with the copies of different starts apart."""
@@ -247,7 +254,7 @@ class RowSearch:
             drawn,
             self.train,
             generator=self.noise,
-            errors=self.curriculum.errors,
+            errors=dict.fromkeys(self.curriculum.errors, 0.0),  # gates cost from the beginning: starts differ in them
         )
         loss.backward()
         for parameter in self.memory.parameters():
@@ -255,7 +262,6 @@ class RowSearch:
             parameter.grad[: self.old] = 0  # Adam leaves what never had a gradient as it is, to the bit
         optimizer.step()
         self.curriculum.note(rows.cpu(), wrong.cpu())
-        open_gates(self.memory, self.curriculum.errors)
         self.update += 1
         return loss.item() / self.config.starts
 
@@ -283,7 +289,10 @@ class RowSearch:
             self.best = start
             return True
         trial = Library(self.library.core, self.memory_with(start), [])
-        self.validation = TaskValidator(trial, sets, self.train)()
+        validate: Validator = TaskValidator(trial, sets, self.train)
+        if self.config.certify and self._can_be_proved():
+            validate = Certifier(validate, trial, sets, names={info.name for info in self.fresh})
+        self.validation = validate()
         if self.validation.passed:
             self.best = start
         elif self.validation.frames:
@@ -293,6 +302,10 @@ class RowSearch:
             for lesson in self.curriculum.lessons:
                 lesson.error = errors.get(lesson.row, 1.0)
         return self.validation.passed
+
+    def _can_be_proved(self) -> bool:
+        core = self.library.core
+        return core.config.kind == "discrete" and self.library.memory.keys_NK.device.type == "cpu"
 
     def memory_with(self, start: int) -> ProgramMemory:
         """The library's memory with one start's rows appended."""

@@ -447,12 +447,12 @@ def test_memo_decides_as_the_core_does_also_when_its_table_overflows(limit: int)
     library, table = trained(), strip().table
     plain = library.stepper(table, memo=False)
     counted = Counted(plain)
-    memo = MemoStepper(counted, table, codes=17, limit=limit)
+    memo = MemoStepper(counted, table, codes=33, limit=limit)
     generator = torch.Generator().manual_seed(0)
     largest = 0
     for _ in range(30):
         obs, program, arguments = situations(table, 67, generator=generator)
-        hidden = torch.randint(17, (67, 1), generator=generator)
+        hidden = torch.randint(33, (67, 1), generator=generator)
         one, two = plain.step(obs, program, arguments, hidden), memo.step(obs, program, arguments, hidden)
         assert torch.equal(one.call_B4, two.call_B4)
         assert torch.equal(one.hidden_BH, two.hidden_BH)
@@ -473,7 +473,7 @@ def test_the_library_looks_up_discrete_cores_only() -> None:
 
 def test_what_cannot_be_looked_up_is_refused() -> None:
     with pytest.raises(ValueError, match="one int64 state code"):
-        MemoStepper(untrained(LSTM).stepper(strip().table), strip().table, codes=17)
+        MemoStepper(untrained(LSTM).stepper(strip().table), strip().table, codes=33)
     with pytest.raises(ValueError, match="63 bits"):
         MemoStepper(untrained(SMALL).stepper(strip().table, memo=False), strip().table, codes=2**60)
     assert MemoStepper.fits([2**31, 2**30])

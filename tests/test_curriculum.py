@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import strip
 
@@ -54,6 +54,8 @@ def contents(batch: FrameBatch) -> list[tuple[int, int]]:
         assert obs[:steps, 1].tolist() == list(range(steps))
         assert call[:steps, 2].tolist() == list(range(steps))
         assert argument[0] == call[0, 1]
+        assert call[: steps - 1, 0].tolist() == [20] * (steps - 1)
+        assert call[steps - 1, 0] in (20, RETURN)
         found.append((frame, steps))
     return found
 
@@ -61,6 +63,7 @@ def contents(batch: FrameBatch) -> list[tuple[int, int]]:
 LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 3)), min_size=1, max_size=30)
 
 
+@settings(max_examples=40)
 @given(LENGTHS, st.integers(0, 20), st.integers(1, 200), st.integers(0, 5))
 def test_what_is_drawn(pairs: list[tuple[int, int]], cut: int, count: int, seed: int) -> None:
     """Against plain lists: each program at its least, frames of the set only, cut where they may be cut."""
@@ -70,17 +73,19 @@ def test_what_is_drawn(pairs: list[tuple[int, int]], cut: int, count: int, seed:
     seen: Counter[int] = Counter()
     for group in groups:
         (batch,) = group
-        for frame, steps in contents(batch):
+        found = contents(batch)
+        for (frame, steps), calls in zip(found, batch.call_BT4.tolist(), strict=True):
             seen[programs[frame]] += 1
             same = sorted(n for n, p in pairs if p == programs[frame])
             assert steps <= lengths[frame]
+            assert (calls[steps - 1][0] == RETURN) == (steps == lengths[frame])
             if not cut or lengths[frame] <= cut:
                 assert steps == lengths[frame]
             else:
                 quarter = torch.tensor(same, dtype=torch.float64).quantile(0.25)
                 assert steps == min(lengths[frame], max(cut, int(quarter)))
-        assert batch.program_B.tolist() == [20 + programs[frame] for frame, _ in contents(batch)]
-        assert len({steps <= SHORT for _, steps in contents(batch)}) == 1
+        assert batch.program_B.tolist() == [20 + programs[frame] for frame, _ in found]
+        assert len({steps <= SHORT for _, steps in found}) == 1
     assert set(seen) == set(programs)
     assert min(seen.values()) >= LEAST
     if count >= 4 * LEAST * len(seen):
@@ -164,6 +169,7 @@ def test_batches_that_are_unrolled_together_have_one_length() -> None:
             contents(batch)
 
 
+@settings(max_examples=40)
 @given(LENGTHS, st.integers(1, 300))
 def test_chunks_hold_every_frame_named_once_and_whole(pairs: list[tuple[int, int]], steps: int) -> None:
     lengths = [n for n, _ in pairs]

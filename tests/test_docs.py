@@ -129,7 +129,7 @@ def missing_lines(shown: str, output: str) -> list[str]:
 def test_a_page_runs(page: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Python and ``sh run`` blocks of a page, from top to bottom."""
     namespace: dict[str, Any] = {"__name__": "page"}
-    followers = [*BLOCKS[page][1:], None]
+    followers = [*BLOCKS[page], None][1:]
     for block, follower in zip(BLOCKS[page], followers, strict=True):
         if block.words == ("python",):
             source = "\n" * (block.line - 1) + block.text

@@ -1,4 +1,4 @@
-"""Codes of mistakes: every section of ``docs/errors.md`` is run; code, catalogue and page agree; mistakes are gathered."""
+"""Codes of mistakes: every section of ``docs/errors.md`` is run, code and page agree, and mistakes are gathered."""
 
 from __future__ import annotations
 

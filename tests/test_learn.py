@@ -80,7 +80,7 @@ def test_core_old_rows_and_old_outputs_stay_to_the_bit() -> None:
     assert found.probes_before == found.probes_after == probe(before.core, before.memory, len(before.memory))
     table = strip().table
     obs, program, arguments = situations(table, 500, generator=torch.Generator().manual_seed(3))
-    hidden = torch.randint(17, (500, 1), generator=torch.Generator().manual_seed(4))
+    hidden = torch.randint(33, (500, 1), generator=torch.Generator().manual_seed(4))
     one = before.stepper(table, memo=False).step(obs, program, arguments, hidden)
     two = library.stepper(table, memo=False).step(obs, program, arguments, hidden)
     assert torch.equal(one.call_B4, two.call_B4)

@@ -324,8 +324,8 @@ def test_a_name_that_means_something_else_already() -> None:
     with pytest.raises(LibraryError, match=r"already has a program strip.HOME with another world or other arguments"):
         missing_rows(untrained(SMALL).memory.infos, other.table, 0, generation=1, source="")
     elsewhere = loads(TAPE_LIKE_STRIP, path="strip.npi")
-    with pytest.raises(LibraryError, match=r"already has a program strip.HOME"):
-        untrained(SMALL, strip(), elsewhere)
+    with pytest.raises(LibraryError, match=r"already has a program strip.HOME with another world"):
+        missing_rows(untrained(SMALL).memory.infos, elsewhere.table, 1, generation=1, source="")
 
 
 TAPE_LIKE_STRIP = """

@@ -186,6 +186,7 @@ def test_rules_forbid_later_generations_other_worlds_and_tokens_outside_a_signat
     token = library.core.worlds[0].token
     slots = rules.slots_N3V[0]
     assert (slots[move, 0] == 0).nonzero()[:, 0].tolist() == sorted([token("LEFT"), token("RIGHT")])
+    assert (slots[act1] == 0).nonzero().tolist() == [[0, 0], [1, 0], [2, 0]]
     assert (slots[move, 1] == 0).nonzero().tolist() == (slots[home, 0] == 0).nonzero().tolist() == [[0]]
 
 
@@ -254,7 +255,7 @@ def test_every_program_has_one_share_of_the_loss() -> None:
     assert found[0] == pytest.approx(found[1], rel=1e-5)
     tables = library.core.tables(library.memory)
     (scores,) = score(library.core, tables, rules_of(library), [source.batch(torch.tensor(one))])
-    assert found[0] == pytest.approx(float(scores.nll_B.sum()), rel=1e-5)
+    assert found[0] == pytest.approx(scores.nll_B.sum().item(), rel=1e-5)
 
 
 def test_open_gates_cost_only_programs_that_are_nearly_learned() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -23,6 +24,7 @@ from dsl.tidy import format_text
 from npi.cli.main import main
 from npi.lsp import answers
 from npi.lsp.complete import complete
+from npi.lsp.names import read_names
 from npi.lsp.project import Project
 
 ROOT = Path(__file__).parent.parent
@@ -66,6 +68,7 @@ class Client:
 
     def _receive(self) -> dict[str, Any]:
         message = self.messages.get(timeout=WAIT)
+        assert message.get("method") != "window/showMessage", message  # how pygls tells that a notification failed
         if message.get("method") == "textDocument/publishDiagnostics":
             params = message["params"]
             self.diagnostics[params["uri"]] = (params.get("version") or 0, params["diagnostics"])
@@ -558,6 +561,15 @@ def test_no_text_and_no_place_breaks_an_answer(seed: int) -> None:
     for item in (*project.names(path).declared, *project.names(path).used):
         shown = text.split("\n")[item.span.line][item.span.start : item.span.end]
         assert shown.strip('"') == item.name or "\\" in shown
+
+
+def test_texts_are_read_in_several_threads() -> None:
+    # red when the grammar's indenter keeps its state between texts: checks run beside the answers
+    texts = [path.read_text() + f"\n# {number}\n" for number, path in enumerate(sorted(PROGRAMS.rglob("*.npi")))]
+    alone = [[item.span for item in read_names.__wrapped__(text).used] for text in texts]
+    with ThreadPoolExecutor(8) as pool:
+        beside = list(pool.map(lambda text: [item.span for item in read_names.__wrapped__(text).used], texts * 4))
+    assert beside == alone * 4
 
 
 def test_without_pygls_it_says_what_to_install(

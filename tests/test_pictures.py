@@ -1,4 +1,4 @@
-"""Pictures of call graphs, and pages of runs: as structures in Python, and in a real browser where there is one."""
+"""Pictures of call graphs, films and pages of runs, as structures; ``test_pages.py`` has them in a browser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import re
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +17,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
-from browser import MISSING, Browser, browser
+from picture_helpers import ADDITION, EVIL, HOSTILE, PROGRAMS, SORT, Slip, document, frames_of, sort_slip, teacher_run
 
 from dsl import ProgramSet, compile_teacher, load, loads
 from dsl.graph import call_graph
@@ -28,37 +27,14 @@ from envs.spec import RETURN
 from npi.cli.main import main
 from npi.cli.pages import drawn_again, take_of
 from npi.cli.runs import OneRun, run_once, walk
+from npi.evaluate import run_problems
 from traces.compare import compare, time_order
 from traces.film import FilmError, PadFilm, film
 from traces.generate import generate
 from traces.html import Take, distinct, page, script_json, stretches
-from traces.machine import Budget
-from traces.record import assemble
-from traces.stepper import Stepper
 
-PROGRAMS = Path(__file__).parent.parent / "programs"
-ADDITION = load(PROGRAMS / "addition.npi")
-SORT = load(PROGRAMS / "bubblesort.npi")
 FILES = sorted([*PROGRAMS.glob("*.npi"), *(PROGRAMS / "examples").glob("*.npi")])
 FILES += sorted((PROGRAMS / "recursive").glob("*.npi"))
-
-EVIL = "</script><img src=x onerror=hacked=1>&<b>"
-HOSTILE = f"""\
-world pad is scratchpad:
-    row A of "<i>" or "</script>" or blank at left
-
-program MARK "{EVIL}":
-    while A:
-        ACT(A, WRITE, "<i>")
-        ACT(A, RIGHT)
-
-task mark(a: list of "<i>" or "</script>"):
-    A = a
-    run MARK
-    expect len(A) == len(a)
-    train a of 1..3
-    test a of 3
-"""
 
 ROUND = """\
 world pad is scratchpad:
@@ -96,43 +72,10 @@ task deep(items: list of 0..1):
 """.replace("expect last(P)", "expect at(P) == len(items) - 1")
 
 
-class Slip:
-    """The teacher, but for one decision that it takes otherwise: no swap where P2 sees a 2."""
-
-    def __init__(self, programs: ProgramSet) -> None:
-        self.inner: Stepper = compile_teacher(programs)
-        self.width, self.dtype = self.inner.width, self.inner.dtype
-        world = programs.table.world
-        self._swap = torch.tensor([0, world.token("P1"), world.token("SWAP"), world.token("P2")])
-        self._field, self._value = world.field("P2"), 2
-
-    def step(
-        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
-    ) -> Any:
-        call_B4, hidden_BH = self.inner.step(obs_BF, program_B, arguments_B3, hidden_BH)
-        slips_B = (obs_BF[:, self._field] == self._value) & (call_B4 == self._swap).all(1)
-        return torch.where(slips_B[:, None], torch.tensor([RETURN, 0, 0, 0]), call_B4), hidden_BH
-
-
-def teacher_run(programs: ProgramSet, task: str, *inputs: str) -> OneRun:
-    chosen = programs.task(task)
-    return run_once(compile_teacher(programs), programs, chosen, chosen.parse(list(inputs)))
-
-
-def sort_slip() -> tuple[OneRun, Take]:
-    task = SORT.task("sort")
-    found = run_once(Slip(SORT), SORT, task, task.parse(["3,1,2,7,5"]), budget=Budget(steps=500))
-    take, notes = take_of(
-        SORT, found.problem, found.trace, by="core", verdict="wrong", right=False, text=compile_teacher(SORT)
-    )
-    assert not notes
-    return found, take
-
-
 # call graphs
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_every_program_file_is_drawn_without_overlaps(file: Path) -> None:
     graph = call_graph(load(file))
     drawing = draw(graph, world="w")
@@ -217,29 +160,6 @@ def test_a_png_without_matplotlib_is_a_clear_error(
 # films
 
 
-def frames_of(shots: PadFilm, steps: int) -> Iterator[tuple[list[int], list[dict[int, int]]]]:
-    """Pointers' columns and rows' cells before each step and after the last, from the film alone."""
-    at = [pointer.at for pointer in shots.pointers]
-    cells = [dict(enumerate(row.cells, row.start)) for row in shots.rows]
-    moves = unfold(shots.moves, 3)
-    writes = unfold(shots.writes, 4)
-    for step in range(steps + 1):
-        yield list(at), [dict(row) for row in cells]
-        for pointer, column in moves.get(step, ()):
-            at[pointer] = column
-        for row, column, value in writes.get(step, ()):
-            cells[row][column] = value
-
-
-def unfold(flat: tuple[int, ...], width: int) -> dict[int, list[list[int]]]:
-    found: dict[int, list[list[int]]] = {}
-    step = 0
-    for begin in range(0, len(flat), width):
-        step += flat[begin]
-        found.setdefault(step, []).append(list(flat[begin + 1 : begin + width]))
-    return found
-
-
 @pytest.mark.parametrize(
     ("programs", "task", "inputs"),
     [(ADDITION, "add", ["96", "125"]), (ADDITION, "rshift", ["5", "12"]), (SORT, "sort", ["3,1,2,7,5"])],
@@ -264,6 +184,27 @@ def test_a_film_shows_what_was_observed_and_ends_as_the_run(programs: ProgramSet
     for row, content in zip(shots.rows, cells, strict=True):
         assert [value for _, value in sorted(content.items()) if value != row.empty] == reading[row.name]
     assert at == [reading[f"at({pointer.name})"][0] for pointer in shots.pointers]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_every_program_file_has_a_film(file: Path) -> None:
+    """Rows that hold places among them: the film ends with what the machine's own final state reads."""
+    programs = load(file)
+    task = programs.tasks[0]
+    size = sorted(task.train_sizes)[min(2, len(task.train_sizes) - 1)]
+    (problem,) = task.draw(size, 1, generator=torch.Generator().manual_seed(3), spread=False)
+    found = run_once(compile_teacher(programs), programs, task, problem)
+    take, notes = take_of(programs, problem, found.trace, by="teacher")
+    assert isinstance(take.film, PadFilm)
+    assert not notes
+    outcome = run_problems(compile_teacher(programs), programs, [problem])
+    (reading,) = outcome.read(programs.world)
+    *_, (at, rows) = frames_of(take.film, found.steps)
+    assert at == [reading[f"at({pointer.name})"][0] for pointer in take.film.pointers]
+    for row, content in zip(take.film.rows, rows, strict=True):
+        filled = [column for column, value in content.items() if value != row.empty]
+        inside = range(min(filled), max(filled) + 1) if filled else ()
+        assert [content.get(column, row.empty) for column in inside] == reading[row.name]
 
 
 def test_a_film_of_other_observations_is_refused() -> None:
@@ -351,11 +292,6 @@ class Elements(HTMLParser):
             self.scripts.append(data)
 
 
-def document(text: str) -> dict[str, Any]:
-    (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
-    return json.loads(found)
-
-
 def test_a_page_is_whole_and_runs_nothing_but_its_own_code() -> None:
     _, take = sort_slip()
     text = page("sort", [take])
@@ -419,154 +355,13 @@ def test_run_and_show_write_pages(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "right" in first["verdict"]
 
 
-# in a browser
-
-
-@pytest.fixture(scope="module")
-def window() -> Iterator[Browser]:
-    if MISSING:
-        pytest.skip(MISSING)
-    with browser() as found:
-        yield found
-
-
-def written(folder: Path, text: str) -> Path:
-    file = folder / "page.html"
-    file.write_text(text)
-    return file
-
-
-def cells(window: Browser, row: int) -> str:
-    """The texts of a row's cells, blanks as dots."""
-    script = f"return [...document.querySelectorAll('.cell[data-at^=\"{row} \"]')].map((c) => c.textContent || '.')"
-    return "".join(window.run(script))
-
-
-def test_keys_step_through_the_run(window: Browser, tmp_path: Path) -> None:
-    found = teacher_run(ADDITION, "add", "96", "125")
-    take, _ = take_of(ADDITION, found.problem, found.trace, by="teacher", text=compile_teacher(ADDITION))
-    window.open(written(tmp_path, page("add", [take])))
-    assert window.text("#where") == "step 1 of 38"
-    assert window.text(".opinion .call") == "ADD1"
-    assert [cells(window, row).strip(".") for row in range(4)] == ["96", "125", "", ""]
-    assert window.texts("#chips .chip") == ["IN16", "IN25", "CARRYblank", "OUTblank"]
-    window.press("ArrowRight", "ArrowRight")
-    assert window.text(".row.here .text") == "CARRY"
-    assert cells(window, 3).strip(".") == "1"
-    assert window.texts(".cell.changed") == ["1"]
-    window.press("ArrowDown")  # past CARRY, to what stands beside it
-    assert window.text(".row.here .text") == "return"
-    assert cells(window, 2).strip(".") == "1"
-    window.press("ArrowUp")
-    assert window.text(".row.here .text") == "ADD1"
-    assert window.text("#where") == "step 1 of 38"
-    assert [cells(window, row).strip(".") for row in range(4)] == ["96", "125", "", ""]
-    window.press("End")
-    assert window.text("#where") == "the end after 38 steps"
-    assert cells(window, 3).strip(".") == "221"
-    window.press("Home", "ArrowRight", "ArrowLeft", "ArrowLeft")
-    assert window.text("#where") == "step 1 of 38"
-    window.press("End", " ")
-    assert window.text("#play") == "❚❚ pause"
-    window.press(" ")
-    assert window.text("#play") == "▶ play"
-    assert not window.complaints()
-
-
-def test_every_state_on_the_page_is_that_of_the_film(window: Browser, tmp_path: Path) -> None:
-    found = teacher_run(SORT, "sort", "3,1,2")
-    take, _ = take_of(SORT, found.problem, found.trace, by="teacher")
-    window.open(written(tmp_path, page("sort", [take])))
-    assert isinstance(take.film, PadFilm)
-    states = list(frames_of(take.film, found.steps))
-    script = "go(arguments[0]); return [run.film.at, [...run.film.cells[0].values()]]"
-    order = [*range(found.steps + 1), *range(found.steps, -1, -3), found.steps // 2, 0]
-    for position in order:
-        at, (row,) = states[position]
-        assert window.run(script, position) == [at, [value for _, value in sorted(row.items())]]
-
-
-def test_the_tree_closes_and_opens(window: Browser, tmp_path: Path) -> None:
-    found = teacher_run(ADDITION, "add", "96", "125")
-    window.open(written(tmp_path, page("add", [Take("teacher", found.trace)])))
-    every = len(window.texts(".row"))
-    window.click('.row[data-node="1"] .turn')  # ADD1, which holds 7 steps
-    assert len(window.texts(".row")) < every
-    assert "7 steps inside" in window.text('.row[data-node="1"]')
-    window.click("#returns")
-    assert "return" not in window.texts(".row .text")
-    window.click("#open")
-    assert len(window.texts(".row")) == 1 + sum(event.call[0] != RETURN for event in found.events)
-    window.press("c")
-    assert window.text(".row.here .text") in ("ADD", "ADD1")
-    assert not window.complaints()
-
-
-def test_the_first_difference_is_found_by_button_and_key(window: Browser, tmp_path: Path) -> None:
-    found, take = sort_slip()
-    meant = teacher_run(SORT, "sort", "3,1,2,7,5")
-    other, _ = take_of(SORT, meant.problem, meant.trace, by="program text")
-    data = document(page("sort", [take]))["runs"][0]
-    window.open(written(tmp_path, page("sort", [take, other])))
-    assert "first at step" in window.text("#notes .bad")
-    for reach in (lambda: window.click("#firstdiff"), lambda: window.press("Home", "f")):
-        window.press("End")
-        reach()
-        assert window.text("#where b") == str(data["differing"][0] + 1)
-        assert window.texts(".opinion .call") == ["return", "ACT(P1, SWAP, P2)"]
-        assert window.text(".row.here .mark") == "first difference"
-    window.press("n")
-    assert window.text("#where b") == str(data["differing"][1] + 1)
-    assert window.text(".row.here .mark") == "≠"
-    window.press("p")
-    assert window.text("#where b") == str(data["differing"][0] + 1)
-    window.click("#takes button:last-child")
-    assert window.text("#where").endswith(f"of {meant.steps}")
-    assert window.run("return document.getElementById('differences').hidden")
-    assert not window.complaints()
-
-
-def test_hostile_names_stay_text(window: Browser, tmp_path: Path) -> None:
-    programs = loads(HOSTILE)
-    found = teacher_run(programs, "mark", "<i>,</script>")
-    take, _ = take_of(programs, found.problem, found.trace, by=EVIL, verdict=EVIL, text=compile_teacher(programs))
-    window.open(written(tmp_path, page(EVIL, [take], notes=[EVIL])))
-    assert window.text("#title") == window.run("return document.title") == EVIL
-    assert window.run("return typeof hacked") == "undefined"
-    assert window.run("return document.querySelectorAll('img, b b, script').length") == 2
-    assert "<i>" in window.texts(".cell text")
-    assert not window.complaints()
-
-
-def test_light_and_dark(window: Browser, tmp_path: Path) -> None:
-    found = teacher_run(ADDITION, "add", "1", "2")
-    window.open(written(tmp_path, page("add", [Take("teacher", found.trace)])))
-    shade = "return getComputedStyle(document.body).backgroundColor"
-    before = window.run(shade)
-    window.press("t")
-    assert window.run(shade) != before
-    window.press("t")
-    assert window.run(shade) == before
-
-
-def test_a_hundred_thousand_steps_stay_usable(window: Browser, tmp_path: Path) -> None:
-    """A made-up run: 12,500 times a program that moves six times and returns."""
-    table, rounds = ADDITION.table, 12_500
-    shift, move = table.id("LSHIFT"), [0, table.world.token("IN1"), table.world.token("LEFT"), 0]
-    calls = np.array(([[shift, 0, 0, 0], *[move] * 6, [RETURN, 0, 0, 0]]) * rounds + [[RETURN, 0, 0, 0]])
-    nothing = np.array([-1])
-    meta = {"size": nothing, "seed": nothing, "status": np.array([0])}
-    first, steps = np.array([[table.id("ADD"), 0, 0, 0]]), len(calls)
-    trace = assemble(table, first, np.zeros(steps, np.int64), np.zeros((steps, 4), np.int16), calls, meta)
-    text = page("long", [Take("teacher", trace)])
-    assert len(text) < 1_000_000
-    window.open(written(tmp_path, text))
-    assert window.text("#where") == f"step 1 of {steps:,}"
-    assert len(window.texts(".row")) < 120
-    window.press("End", "ArrowLeft", "ArrowLeft")
-    assert window.text("#where b") == f"{steps - 1:,}"
-    window.click("#open")
-    assert len(window.texts(".row")) < 120
-    took = "const begin = performance.now(); for (let i = 0; i < 50; i++) go((i * 7919) % run.steps); "
-    assert window.run(took + "return performance.now() - begin") < 5000
-    assert window.text(".row.here .number") == f"{(49 * 7919) % steps + 1:,}"
+def test_a_core_that_goes_wrong_has_both_runs_on_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = compile_teacher(SORT)
+    monkeypatch.setattr("npi.cli.run.find", lambda *_: (SORT, SORT.task("sort"), Slip(SORT), text))
+    out = tmp_path / "run.html"
+    assert main(["run", "sort", "3,1,2,7,5", "--quiet", "--html", str(out)]) == 1
+    core, meant = document(out.read_text())["runs"]
+    assert (core["by"], core["other"], meant["by"], meant["other"]) == ("core", "program text", "program text", "")
+    assert core["verdict"].endswith(": wrong")
+    assert meant["verdict"].endswith(": right")
+    assert core["differing"]

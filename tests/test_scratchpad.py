@@ -116,7 +116,8 @@ def test_jumps_lead_far_and_storage_follows() -> None:
     state, plain = world.reset(laid), [PlainPad(WANDERING, layout) for layout in laid]
     walk = ["S SAVE T", *["T LEFT"] * 90, "S RIGHT", "S SAVE T", *["T RIGHT"] * 400, "L TO T", "T FOLLOW S"]
     walk += [*["T LEFT"] * 40, "T WRITE b", "S LEFT", "T FOLLOW S", "T HALFWAY L", *["L RIGHT"] * 70, "L SAVE S"]
-    walk += ["BITS TO L", "T TO BITS", *["T LEFT"] * 60, "T WRITE a", "M FOLLOW L", "M FOLLOW M", "M SWAP L", "L WRITE blank"]
+    walk += ["BITS TO L", "T TO BITS", *["T LEFT"] * 60, "T WRITE a"]
+    walk += ["M FOLLOW L", "M FOLLOW M", "M SWAP L", "L WRITE blank"]
     for text in walk:
         act(world, state, text, text)
         for pad in plain:
@@ -130,7 +131,7 @@ def test_jumps_lead_far_and_storage_follows() -> None:
 
 @pytest.mark.parametrize("place", [-1, 5, 10**9])
 def test_a_place_beyond_everything_laid_is_refused(place: int) -> None:
-    with pytest.raises(ValueError, match=f"row LINKS, column 2: there is no place {place}; places are the columns 0 to 4"):
+    with pytest.raises(ValueError, match=f"row LINKS, column 2: there is no place {place}; .* the columns 0 to 4"):
         Scratchpad("pad", WANDERING).reset([{"TEXT": [0] * 5, "BITS": [0], "LINKS": [4, NOWHERE, place]}])
 
 

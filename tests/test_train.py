@@ -236,19 +236,6 @@ def test_gates_of_programs_that_err_much_are_put_back_to_open() -> None:
     open_gates(memory, {})
 
 
-def test_the_price_of_open_gates_closes_some() -> None:
-    """STAY, for one, calls SCAN and HOME whatever it sees."""
-
-    def closed(cost: float) -> int:
-        trainer = make_trainer(training(gate_cost=cost, updates=120), validated=False)
-        while trainer.progress.update < 120:
-            trainer.update()
-        programs = [row for row, info in enumerate(trainer.memory.infos) if not info.primitive]
-        return int((trainer.memory.gates_NF[programs] < 0).sum())
-
-    assert closed(0.05) > closed(0.0)
-
-
 # --- validation on the machine --------------------------------------------------------------------------------------
 
 
@@ -352,7 +339,7 @@ def test_settings_that_make_no_training_are_refused(change: dict, message: str) 
 
 def test_settings_that_suit_an_lstm() -> None:
     config = TrainConfig.for_core(CoreConfig.published(), rate=5e-4)
-    assert (config.cut, config.noise, config.rate) == (0, 0.0, 5e-4)
+    assert (config.noise, config.gate_cost, config.rate) == (0.0, 0.0, 5e-4)
     assert TrainConfig.for_core(CORE) == TrainConfig()
 
 

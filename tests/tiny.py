@@ -99,7 +99,7 @@ task erase(a: number base 2):
     test a of 2, 9 digits
 """
 
-CORE = CoreConfig(hidden=48, bits=4, row=24, key=8)
+CORE = CoreConfig(hidden=64, bits=5, row=32, key=8)
 LSTM = CoreConfig(kind="lstm", hidden=24, bits=1, row=12, key=7, gates=False)
 SMALL = CoreConfig(hidden=13, bits=3, row=11, key=7)
 CORES = {"discrete": SMALL, "lstm": LSTM}

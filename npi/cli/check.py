@@ -1,8 +1,8 @@
-"""``npi check``: read program files, check them, and let each task's teacher run."""
+"""``npi check``: read program files, say what is wrong or suspicious, and let each task's teacher run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,11 +21,15 @@ from npi.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from dsl import ProgramSet, Task
+    from dsl import Diagnosis, LanguageError, ProgramSet, Remark, Task
+    from dsl.learnable import Outlook
     from envs.spec import Signature, Slot
 
 SIZES = 5
 """The smallest training sizes, on which the teachers run."""
+
+MOST, SECONDS = 100, 0.01
+"""Inputs of one task that are tried one and all, smallest sizes first, and when no further size is begun."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,20 @@ class Problems:
 
 @dataclass(frozen=True)
 class Trial:
-    """How a task's teacher ran: problems, sizes, the frames that differ, and what went wrong."""
+    """How a task's teacher ran.
+
+    Attributes:
+        problems, sizes: random ones. every, upto: inputs up to a size, all that there are.
+        frames: how many different ones were seen.
+        trouble: what went wrong.
+    """
 
     task: str
     problems: int
     sizes: tuple[int, ...]
-    frames: int
+    every: int = 0
+    upto: int = 0
+    frames: int = 0
     trouble: str = ""
 
 
@@ -60,9 +72,11 @@ def check(
 ) -> None:
     """Read program files and say what they declare, and what is wrong.
 
-    Parses and checks each file and the files that it uses. Then the teacher of each task runs on random problems of
-    small sizes: its results must be what the task expects, and the same program with the same arguments and
-    observations must always make the same next call, since a core can learn nothing else.
+    Parses and checks each file and the files that it uses, and tells all mistakes at once, each with a code that
+    docs/errors.md explains. For each program it says how many decisions its longest frame takes, or that frames grow
+    with the input. Then the teacher of each task runs on the smallest inputs, all of them, and on random problems:
+    its results must be what the task expects, and the same program with the same arguments and observations must
+    always make the same next call, since a core can learn nothing else.
 
     \b
     Example:
@@ -75,36 +89,56 @@ def check(
 
 
 def _look(screen: Screen, path: Path, *, run: bool, problems: Problems) -> dict[str, Any]:
-    from dsl import load
+    from dsl import diagnose
+    from dsl.errors import joined
+    from dsl.files import read_text
 
     try:
-        programs = load(path)
+        found = diagnose(read_text(path), path=str(path), folder=path.parent)
+        if found.errors:
+            raise joined(found.errors)
     except ValueError as error:
         screen.note(str(error))
-        return {"file": str(path), "ok": False, "error": str(error)}
-    _declared(screen, programs)
-    trials = _trials(screen, programs, problems) if run else []
+        return {"file": str(path), "ok": False, "error": str(error), "errors": _remarks(error)}
+    assert found.program_set is not None, "a file without errors gives a program set"
+    assert found.outlook is not None, "and an outlook"
+    _declared(screen, found.program_set, found.outlook, found)
+    trials = _trials(screen, found.program_set, problems) if run else []
     ok = not any(trial.trouble for trial in trials)
-    return _document(programs, trials) | {"ok": ok}
+    return _document(found.program_set, found.outlook, found, trials) | {"ok": ok}
 
 
-def _declared(screen: Screen, programs: ProgramSet) -> None:
+def _remarks(error: ValueError) -> list[dict[str, Any]]:
+    """The mistakes that an error carries; none for a file that cannot be read."""
+    from dsl import LanguageError
+
+    return [_remark(one) for one in error.errors] if isinstance(error, LanguageError) else []
+
+
+def _remark(found: LanguageError | Remark) -> dict[str, Any]:
+    names = ("file", "line", "column", "code", "message", "mend")
+    return {name: getattr(found, name) for name in names}
+
+
+def _declared(screen: Screen, programs: ProgramSet, outlook: Outlook, found: Diagnosis) -> None:
     """World, programs, tasks and warnings."""
     spec = programs.world.spec
     screen.line(programs.path)
     screen.line(f"  world {programs.world_name}: {spec.kind}; it shows {', '.join(f.name for f in spec.fields) or '-'}")
-    table = grid(" program", "calls", "what it does")
+    table = grid(" program", "calls", "what it does", "steps of a frame")
     own = f"{Path(programs.path).stem}."
     for program in programs.programs:
         calls = ", ".join(programs.table.signatures[i].name.removeprefix(own) for i in dict.fromkeys(program.calls))
-        table.add_row(" " + signature_text(programs, program.signature).removeprefix(own), calls, program.doc)
+        signature = " " + signature_text(programs, program.signature).removeprefix(own)
+        table.add_row(signature, calls, program.doc, str(outlook.frames.get(program.id, "")))
     screen.say(table)
     for task in programs.tasks:
         screen.line("  " + _task_text(programs, task))
     if not programs.tasks:
         screen.line("  no task: nothing can be traced or run by name; add one (task NAME(...): ...)")
-    for warning in programs.warnings:
+    for warning in found.warnings:
         screen.line(f"  warning: {warning}")
+        screen.line(f"    {warning.mend}")
 
 
 def _task_text(programs: ProgramSet, task: Task) -> str:
@@ -138,31 +172,39 @@ def _trials(screen: Screen, programs: ProgramSet, problems: Problems) -> list[Tr
         if trial.trouble:
             screen.note(trial.trouble)
         else:
-            ran = f"{plural(trial.problems, 'random problem')} of sizes {show_sizes(trial.sizes)}"
+            ran = f"{plural(trial.problems, 'random problem')} of sizes {show_sizes(trial.sizes)} came out as expected"
+            every = f", and all {trial.every} inputs up to size {trial.upto}" if trial.upto else ""
             frames = f"{plural(trial.frames, 'different frame')}, none against another"
-            screen.line(f"  ran {task.name}: {ran} came out as expected; {frames}")
+            screen.line(f"  ran {task.name}: {ran}{every}; {frames}")
     return trials
 
 
 def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     """Run a task's teacher; trouble is a run that does not end as expected, or frames that contradict each other."""
-    from traces.frames import check_rule, unique_frames
-    from traces.generate import record_traces
+    import torch
+
+    from traces.generate import count_by_size
+    from traces.learnable import search
     from traces.machine import Budget
 
-    sizes, count = tuple(sorted(task.train_sizes)[:SIZES]), problems.count
+    sizes = tuple(sorted(task.train_sizes)[:SIZES])
+    generator = torch.Generator().manual_seed(problems.seed)
+    trial = Trial(task.name, problems.count, sizes)
     try:
-        batch = record_traces(
-            programs, task=task.name, traces=count, sizes=sizes, seed=problems.seed, budget=Budget(steps=problems.steps)
-        )
-        frames = unique_frames([batch])
-        check_rule(frames)
+        drawn = [
+            problem
+            for size, count in count_by_size(problems.count, sizes).items()
+            for problem in task.draw(size, count, generator=generator, spread=True)
+        ]
+        budget = Budget(steps=problems.steps)
+        found = search(programs, task, most=MOST, seconds=SECONDS, budget=budget, also=drawn)
     except ValueError as error:
-        return Trial(task.name, count, sizes, 0, f"{programs.path}: {error}")
-    return Trial(task.name, count, sizes, len(frames))
+        return replace(trial, trouble=f"{programs.path}: {error}")
+    trouble = "" if found.conflict is None else f"{programs.path}: {found.conflict}"
+    return replace(trial, every=found.problems, upto=found.sizes, frames=found.frames, trouble=trouble)
 
 
-def _document(programs: ProgramSet, trials: list[Trial]) -> dict[str, Any]:
+def _document(programs: ProgramSet, outlook: Outlook, found: Diagnosis, trials: list[Trial]) -> dict[str, Any]:
     by_task = {trial.task: trial for trial in trials}
     table = programs.table
     return {
@@ -193,7 +235,15 @@ def _document(programs: ProgramSet, trials: list[Trial]) -> dict[str, Any]:
             }
             for t in programs.tasks
         ],
-        "warnings": list(programs.warnings),
+        "frames": {
+            table.signatures[number].name: {
+                "longest": shape.longest,
+                "recursive": shape.recursive,
+                "nodes": shape.nodes,
+            }
+            for number, shape in outlook.frames.items()
+        },
+        "warnings": [_remark(warning) for warning in found.warnings],
     }
 
 
@@ -203,6 +253,7 @@ def _trial_document(trial: Trial | None) -> dict[str, Any] | None:
     return {
         "problems": trial.problems,
         "sizes": list(trial.sizes),
+        "all_inputs": {"up_to_size": trial.upto, "problems": trial.every},
         "different_frames": trial.frames,
         "trouble": trial.trouble or None,
     }

@@ -117,13 +117,14 @@ class PadView {
     if (name.textContent !== text) name.textContent = text;
   }
 
-  /** Choose the columns; the window moves only where a pointer of interest would leave it. Returns the last one. */
+  /** Choose the columns; the window moves only where what is observed or moves would leave it. Returns the last one. */
   window(room, moved) {
     const { first, last, at } = this.film;
     if (last - first < room) { this.from = first; return last; }
-    const interest = moved.size ? [...moved].map((p) => at[p]) : at;
-    let low = Math.min(...interest), high = Math.max(...interest);
-    if (high - low >= room) low = high = interest[0];
+    const columns = (chosen) => at.filter((_, p) => chosen(p)), sees = (p) => this.film.raw.pointers[p].sees;
+    const choices = [columns((p) => sees(p) || moved.has(p)), columns(sees), columns((p) => moved.has(p)), [at[0]]];
+    const interest = choices.find((all) => all.length && Math.max(...all) - Math.min(...all) < room);
+    const low = Math.min(...interest), high = Math.max(...interest);
     const margin = Math.min(2, (room - 1 - (high - low)) >> 1);
     if (low - margin < this.from || high + margin > this.from + room - 1) this.from = ((low + high) >> 1) - (room >> 1);
     this.from = Math.max(first, Math.min(this.from, last - room + 1));
