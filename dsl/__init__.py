@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dsl.check import check
-from dsl.diagnose import Diagnosis, diagnose
+from dsl.diagnose import Diagnosis, diagnose, read
 from dsl.errors import LanguageError, Remark, joined
-from dsl.files import load_modules, read_text
+from dsl.files import read_text
 from dsl.program import Program, ProgramSet
 from dsl.tasks import Problem, Task
 from dsl.teacher import Teacher, compile_teacher
@@ -47,7 +46,7 @@ def loads(text: str, *, path: str = "<text>", folder: Path | str | None = None) 
         path: the name that errors give it; its stem qualifies the programs (``text.ADD`` by default).
         folder: where ``use`` looks for files; without one, ``use`` is an error.
     """
-    checked = check(load_modules(text, path, None if folder is None else Path(folder)), path)
+    _, checked = read(text, path, folder)
     if checked.program_set is None:
         raise joined(checked.errors)
     return checked.program_set

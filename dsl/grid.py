@@ -119,9 +119,9 @@ class Grid:
         """The code's value in each chosen combination: a number, an interned symbol, or 0 and 1."""
         scope = self.scope
         if isinstance(code, Constant):
-            return np.full(chosen_C.shape, code.value, dtype=np.int64)
+            return np.broadcast_to(np.int64(code.value), chosen_C.shape)
         if isinstance(code, Symbol):
-            return np.full(chosen_C.shape, code.id, dtype=np.int64)
+            return np.broadcast_to(np.int64(code.id), chosen_C.shape)
         if isinstance(code, Cell | Flag):
             index_C = self.values(Read("field", code.field), chosen_C)
             return index_C if isinstance(code, Flag) else field_ids(code.field, scope)[index_C]

@@ -77,6 +77,7 @@ class _Tabulator:
         self.calls: dict[tuple[int, ...], tuple[Invoke, Grid, int]] = {}
         self.found = Gather()
         self.taken: set[tuple[int, int]] = set()
+        self.cut = False  # whether some chain of branches takes several tables
         self.reads = [node_reads(node) for node in graph.nodes]
         self.slots: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
 
@@ -125,6 +126,7 @@ class _Tabulator:
                 self.found.add(self.silent_loop(index, grid, int(chosen[0])))
                 continue
             if not merged and index != start:
+                self.cut = True
                 call_M4[chosen, 0] = GO_ON
                 next_M[chosen] = self.number(index)
                 continue
@@ -243,9 +245,9 @@ class _Tabulator:
 
     def hops(self, tables: list[NodeTable]) -> int:
         """The longest way through undecided combinations; a way that never ends is a silent loop."""
-        undecided = [t.call_M4[:, 0] == GO_ON for t in tables]
-        if not any(open_M.any() for open_M in undecided):
+        if not self.cut:
             return 1
+        undecided = [t.call_M4[:, 0] == GO_ON for t in tables]
         onward = [np.unique(t.next_M[open_M]).tolist() for t, open_M in zip(tables, undecided, strict=True)]
         depth: dict[int, int] = {}
         for start in range(len(tables)):

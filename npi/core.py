@@ -12,7 +12,7 @@ from torch import nn
 from envs.spec import WorldSpec
 from npi.config import CoreConfig
 from npi.discrete import DiscreteTrunk
-from npi.encoder import WorldAdapter, seeded_linear
+from npi.encoder import HardGate, WorldAdapter, seeded_linear
 from npi.lstm import LstmTrunk
 from npi.memory import ProgramMemory
 
@@ -70,18 +70,24 @@ class Core(nn.Module):
 
     @property
     def gate_fields(self) -> int:
-        """F, how many gates a row of this core has."""
-        return max((len(w.fields) for w in self.worlds), default=0) if self.config.gates else 0
+        """F, how many gates a row of this core has: one for each field of the widest world, the last for the state."""
+        return 1 + max((len(w.fields) for w in self.worlds), default=0) if self.config.gates else 0
 
     def tables(self, memory: ProgramMemory) -> RowTables:
         """Everything that depends on rows alone, each generation computed by itself (so it never changes later)."""
         sizes = [sum(info.generation == g for info in memory.infos) for g in range(memory.generations)]
         chunks = memory.embeddings_NP.split(sizes)
         return RowTables(
-            cond_NC=torch.cat([self.trunk.condition(chunk) for chunk in chunks]),
+            cond_NC=self._conditions(memory, chunks),
             gate_NI=tuple(self.adapter(w).input_weights(memory.gates_NF) for w in range(len(self.worlds))),
             keys=memory.keys_NK.split(sizes),
         )
+
+    def _conditions(self, memory: ProgramMemory, chunks: Sequence[torch.Tensor]) -> torch.Tensor:
+        cond_NC = torch.cat([self.trunk.condition(chunk) for chunk in chunks])
+        if isinstance(self.trunk, DiscreteTrunk) and self.config.gates:
+            return torch.cat([cond_NC, HardGate.apply(memory.gates_NF[:, -1:])], 1)
+        return cond_NC
 
     def end_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """logits_…: the frame returns where positive (f_end, NPI eq. 2)."""

@@ -66,15 +66,23 @@ class DiscreteTrunk(nn.Module):
     places: torch.Tensor
 
     def condition(self, embeddings_NP: torch.Tensor) -> torch.Tensor:
-        """cond_NC, C = 4H: scale and shift of both layers, computed once for each row."""
+        """cond_NC, C = 4H: scale and shift of both layers, computed once for each row.
+
+        :meth:`Core.tables` appends one more number for cores with gates: whether the row uses its state.
+        """
         scale1, shift1, scale2, shift2 = self.film(embeddings_NP).chunk(4, -1)
         return torch.cat([1 + scale1, shift1, 1 + scale2, shift2], -1)
+
+    def split(self, cond_BC: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Scale and shift of both layers, B × H each, and whether the row's program uses its state, B × 1 (0 or 1)."""
+        parts = cond_BC.split(self.hidden, -1)
+        return parts if len(parts) == 5 else (*parts, cond_BC.new_ones(len(cond_BC), 1))
 
     def unroll(
         self, x_BTX: torch.Tensor, cond_BC: torch.Tensor, *, noise: float, generator: torch.Generator | None
     ) -> torch.Tensor:
         """hidden_BTH of whole frames, with ``noise`` (standard deviation) on the state before its sign."""
-        scale1, shift1, scale2, shift2 = cond_BC.chunk(4, -1)
+        scale1, shift1, scale2, shift2, remembers = self.split(cond_BC)
         x_TBX = (x_BTX * scale1[:, None] + shift1[:, None]).transpose(0, 1)
         state = x_BTX.new_zeros(x_BTX.shape[0], self.bits)
         hidden = []
@@ -85,7 +93,7 @@ class DiscreteTrunk(nn.Module):
             value = self.bit(second)
             if noise:
                 value = value + noise * torch.randn(value.shape, generator=generator, device=value.device)
-            state = _Sign.apply(value)
+            state = _Sign.apply(value) * remembers
         return torch.stack(hidden, 1)
 
     def step(
@@ -99,9 +107,9 @@ class DiscreteTrunk(nn.Module):
         self, x_BX: torch.Tensor, cond_BC: torch.Tensor, code_B1: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """hidden_BH, and the numbers whose signs are the next state bits."""
-        scale1, shift1, scale2, shift2 = cond_BC.chunk(4, -1)
+        scale1, shift1, scale2, shift2, remembers = self.split(cond_BC)
         bits = ((code_B1 - 1) & self.places).ne(0).to(x_BX.dtype) * 2 - 1
-        state = torch.where(code_B1 > 0, bits, 0.0)
+        state = torch.where(code_B1 > 0, bits, 0.0) * remembers
         first = torch.relu(x_BX * scale1 + shift1 + self.state(state) * scale1)
         second = torch.relu(self.middle(first) * scale2 + shift2)
         return second, self.bit(second)

@@ -17,7 +17,7 @@ from torch.nn import functional
 from envs.spec import SLOTS, WorldSpec
 
 
-class _HardGate(torch.autograd.Function):
+class HardGate(torch.autograd.Function):
     """1 where the logit is positive, else 0; the gradient is that of a steep sigmoid."""
 
     @staticmethod
@@ -60,7 +60,7 @@ class WorldAdapter(nn.Module):
         Rows without gates (F = 0) see every field.
         """
         ones = gates_NF.new_ones(len(gates_NF), SLOTS + (0 if gates_NF.shape[1] else self.fields))
-        return torch.cat([_HardGate.apply(gates_NF[:, : self.fields]), ones], 1)
+        return torch.cat([HardGate.apply(gates_NF[:, : self.fields]), ones], 1)
 
     def encode(self, obs_BF: torch.Tensor, arguments_B3: torch.Tensor, weight_BI: torch.Tensor) -> torch.Tensor:
         """x_BX: the weighted sum of the embeddings of all fields and arguments (int64 in, float out)."""

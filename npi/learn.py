@@ -38,10 +38,10 @@ class LearnConfig:
         certify: whether a start must also be proved for every input; only a discrete core's programs can be.
     """
 
-    starts: int = 4
+    starts: int = 6
     updates: int = 1200
     rate: float = 0.05
-    frames: int = 64
+    frames: int = 32
     seed: int = 0
     problems: int = 64
     check_every: int = 50
@@ -55,7 +55,13 @@ class LearnConfig:
     def training(self) -> TrainConfig:
         """The same as settings of the loss and the schedule."""
         return TrainConfig(
-            seed=self.seed, updates=self.updates, rate=self.rate, decay=400, warmup=10, problems=self.problems
+            seed=self.seed,
+            updates=self.updates,
+            rate=self.rate,
+            decay=300,
+            warmup=10,
+            gate_cost=0.05,
+            problems=self.problems,
         )
 
 
@@ -182,10 +188,21 @@ class RowSearch:
     def _starts(self) -> ProgramMemory:
         copies = [replace(i, name=f"{i.name} (start {s})") for s in range(self.config.starts) for i in self.fresh]
         memory = self.library.memory.drawn(copies, generator=self.generator)
-        with torch.no_grad():  # the first start sees every field; the others begin with gates drawn at random
-            gates = memory.gates_NF[self.old + len(self.fresh) :]
-            gates.copy_(torch.randn(gates.shape, generator=self.generator))
+        with torch.no_grad():
+            for place in range(self.old + len(self.fresh), len(memory)):  # the first start is random altogether
+                self._imitate_an_old_row(memory, place)
         return memory
+
+    def _imitate_an_old_row(self, memory: ProgramMemory, place: int) -> None:
+        """Begin near an old program of the same world: what the core has learned to obey is a good place to look."""
+        world = memory.infos[place].world
+        like = [i for i, x in enumerate(memory.infos[: self.old]) if x.world == world and not x.primitive]
+        if not like:
+            return
+        chosen = like[int(torch.randint(len(like), (), generator=self.generator))]
+        memory.gates_NF[place] = memory.gates_NF[chosen].clamp(-1.0, 1.0)
+        noise = torch.randn(memory.embeddings_NP.shape[1], generator=self.generator)
+        memory.embeddings_NP[place] = memory.embeddings_NP[chosen] + 0.3 * noise.to(memory.embeddings_NP.device)
 
     def _reach(self) -> torch.Tensor:
         """What may be called, with the copies of different starts apart."""

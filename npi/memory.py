@@ -43,8 +43,9 @@ class RowInfo:
 class ProgramMemory(nn.Module):
     """Rows: keys_NK, embeddings_NP and gates_NF, with their infos. Rows are kept in order of generation.
 
-    A gate decides whether the row's program sees a field of its world's observation (it does where the gate is
-    positive); F is the largest number of fields of a world of the core, and 0 for a core without gates.
+    A gate decides whether the row's program sees a field of its world's observation, and the last one whether it uses
+    its state (it does where the gate is positive). F is 1 + the largest number of fields of a world of the core, and 0
+    for a core without gates.
     """
 
     keys_NK: nn.Parameter

@@ -66,17 +66,17 @@ task trip(items: list of 0..1):
     test items of 3, 12
 """
 
-TWICE = """\
-use "trip.npi"
+SWEEP = """\
+use "tape.npi"
 
-program TWICE "There and back, two times":
-    TRIP
-    TRIP
+program SWEEP "Write 0 into every cell but the last":
+    while not last(P):
+        STEP
 
-task twice(items: list of 0..1):
+task sweep(items: list of 0..1):
     A = items
-    run TWICE
-    expect sum(A) == 0 and at(P) == 0
+    run SWEEP
+    expect sum(A) == under(P) and at(P) == len(items) - 1
     train items of 1..6
     test items of 3, 12
 """
@@ -109,7 +109,7 @@ def folder(tmp_path_factory):
     found = tmp_path_factory.mktemp("programs")
     (found / "tape.npi").write_text(TAPE)
     (found / "trip.npi").write_text(TRIP)
-    (found / "twice.npi").write_text(TWICE)
+    (found / "sweep.npi").write_text(SWEEP)
     (found / "deep.npi").write_text(DEEP)
     (found / "wrong.npi").write_text(TAPE.replace("sum(A) == 0", "sum(A) == 1"))
     (found / "typo.npi").write_text(TAPE.replace("        STEP", "        STPE"))
@@ -237,9 +237,10 @@ BAD = [
     (["run", "claer", "1", "--teacher", "{folder}/tape.npi"], ["did you mean clear?"]),
     (["eval", "claer", "--library", "{library}"], ["no task 'claer'"]),
     (["eval", "--library", "{library}", "--sizes", "0"], ["begins below 1"]),
+    (["certify", "CLAER", "--library", "{library}"], ["no program CLAER", "did you mean CLEAR?"]),
     (["learn", "{folder}/tape.npi", "--library", "{library}"], ["nothing to learn"]),
     (["learn", "{programs}/bubblesort.npi", "--library", "{library}"], ["has never seen world"]),
-    (["learn", "{folder}/twice.npi", "--library", "{new}"], ["there is no folder"]),
+    (["learn", "{folder}/sweep.npi", "--library", "{new}"], ["there is no folder"]),
     (["demo", "--programs", "{folder}", "--out", "{new}"], ["there is no", "addition.npi", "--programs"]),
     (["nonsense"], ["No such command"]),
     (["check"], ["Missing argument"]),
@@ -586,26 +587,48 @@ def test_eval_below_all_ends_with_1(capsys, raw):
     assert "0 of 5" in out
 
 
+# certify
+
+
+def test_a_proof_of_every_program(capsys, library):
+    """A program that is wrong in no situation is proved, and the exit code says whether all are."""
+    code, out, err = npi(capsys, "certify", "--library", library)
+    assert code in (0, 1), err
+    found = document(capsys, "certify", "--library", library, code=code)
+    assert [proof["program"] for proof in found] == ["tape.CLEAR", "tape.STEP", "trip.HOME", "trip.TRIP"]
+    assert all(proof["proved"] == (proof["wrong"] == 0) and proof["situations"] > 0 for proof in found)
+    assert code == int(not all(proof["proved"] for proof in found))
+    assert f"{sum(proof['proved'] for proof in found)} of 4 programs" in out
+    alone = document(capsys, "certify", "STEP", "--library", library, code=int(not found[1]["proved"]))
+    assert alone == [found[1]]
+
+
+def test_what_was_hardly_trained_is_not_proved(capsys, raw):
+    code, out, _ = npi(capsys, "certify", "--library", raw)
+    assert code == 1
+    assert "proved for every input of every size: 0 of 2 programs" in out
+
+
 # learn, demo
 
 
 def test_learning_changes_rows_only(capsys, tmp_path, folder, library):
     before = contents(library)
     found = document(
-        capsys, "learn", folder / "twice.npi", "--library", library, "--out", tmp_path / "more", "--starts", 2
+        capsys, "learn", folder / "sweep.npi", "--library", library, "--out", tmp_path / "more", "--starts", 2
     )
-    assert found["rows"] == ["twice.TWICE"]
+    assert found["rows"] == ["sweep.SWEEP"]
     assert found["solved"]
     assert found["unchanged"]
     assert found["core_before"] == found["core_after"] == Library.open(library).core.digest()
     assert contents(library) == before
-    assert npi(capsys, "run", "twice", "1,1,0", "--library", tmp_path / "more")[0] == 0
+    assert npi(capsys, "run", "sweep", "1,1,0", "--library", tmp_path / "more")[0] == 0
     assert npi(capsys, "run", "clear", "1,1,0", "--library", tmp_path / "more")[0] == 0
 
 
 def test_learning_that_is_not_done_changes_nothing(capsys, folder, library):
     before = contents(library)
-    code, out, _ = npi(capsys, "learn", folder / "twice.npi", "--library", library, "--updates", 1)
+    code, out, _ = npi(capsys, "learn", folder / "sweep.npi", "--library", library, "--updates", 1)
     assert code == 1
     assert "not solved, so the library is as it was" in out
     assert "the same to the bit" in out
@@ -613,20 +636,20 @@ def test_learning_that_is_not_done_changes_nothing(capsys, folder, library):
 
 
 def test_unsolved_rows_are_kept_where_that_is_asked(capsys, tmp_path, folder, library):
-    words = ["learn", folder / "twice.npi", "--library", library, "--out", tmp_path / "kept", "--updates", 1, "--keep"]
+    words = ["learn", folder / "sweep.npi", "--library", library, "--out", tmp_path / "kept", "--updates", 1, "--keep"]
     assert npi(capsys, *words)[0] == 1
-    assert "twice.twice" in Library.open(tmp_path / "kept").tasks()
+    assert "sweep.sweep" in Library.open(tmp_path / "kept").tasks()
 
 
 def test_demo_in_small(capsys, tmp_path, folder, monkeypatch):
     """Every stage of the demonstration, on the tape."""
     monkeypatch.setattr(demo, "TRAINED", ("tape.npi", "trip.npi"))
-    monkeypatch.setattr(demo, "LEARNED", "twice.npi")
+    monkeypatch.setattr(demo, "LEARNED", "sweep.npi")
     monkeypatch.setattr(demo, "TRAINING", {"frames": 64})
     monkeypatch.setattr(demo, "TRACES", 8)
     monkeypatch.setattr(demo, "SHOWN", ("clear", "1,1"))
     monkeypatch.setattr(
-        demo, "TESTS", (demo.Test("clear", {3: 5, 9: 5}, 3, 99.0), demo.Test("twice", {3: 5, 9: 5}, 9, 98.0))
+        demo, "TESTS", (demo.Test("clear", {3: 5, 9: 5}, 3, 99.0), demo.Test("sweep", {3: 5, 9: 5}, 9, 98.0))
     )
     code, out, err = npi(capsys, "demo", "--programs", folder, "--out", tmp_path / "library")
     assert code == 0, err
@@ -634,7 +657,7 @@ def test_demo_in_small(capsys, tmp_path, folder, monkeypatch):
     assert [row[:-2] for row in rows] == [
         ["clear", "1..6", "3", "5", "of", "5", "100", "%", "99.0", "%"],
         ["9", "5", "of", "5", "100", "%"],
-        ["twice", "1..6", "3", "5", "of", "5", "100", "%"],
+        ["sweep", "1..6", "3", "5", "of", "5", "100", "%"],
         ["9", "5", "of", "5", "100", "%", "98.0", "%"],
     ]
     digests = [line.split()[-1] for line in out.splitlines() if line.startswith(("core before", "core after"))]

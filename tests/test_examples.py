@@ -106,6 +106,7 @@ def ways_by_parents(parents: list[Any]) -> dict[int, int]:
 RIGHT: Mapping[str, Callable[[dict[str, Any], Shown], bool]] = {
     "binary.add": lambda v, end: binary(end["OUT"]) == v["a"] + v["b"],
     "binarysearch.search": lambda v, end: end["ANSWER"] == ["yes" if v["key"] in v["items"] else "no"],
+    "binarysearch.single": lambda v, end: end["ANSWER"] == ["yes" if v["key"] == v["items"][0] else "no"],
     "brackets.check": lambda v, end: end["ANSWER"] == ["yes" if closes(v["text"]) else "no"],
     "brackets.nested": lambda v, end: end["ANSWER"] == ["yes"] and len(end["TEXT"]) == 2 * len(v["half"]),
     "brackets.ending": lambda v, end: end["ANSWER"] == ["yes" if closes(end["TEXT"]) else "no"],
@@ -115,12 +116,12 @@ RIGHT: Mapping[str, Callable[[dict[str, Any], Shown], bool]] = {
     "copy.copy": lambda v, end: end["OUT"] == v["word"] == end["IN"],
     "count.count": lambda v, end: end["COUNT"] == digits(sum(letter == "a" for letter in v["text"]), 2),
     "divide.divide": lambda v, end: (
-        zeros_off(end["OUT"]) == digits(v["quotient"]) and zeros_off(end["A"]) == digits(v["remainder"])
+        binary(end["OUT"]) == v["quotient"] and binary(end["A"]) == v["remainder"]
     ),
     "double.double": lambda v, end: end["OUT"] == digits(v["a"] + v["a"]),
     "gcd.gcd": lambda v, end: end["A"] == end["B"] == ["|"] * math.gcd(len(v["a"]), len(v["b"])),
     "gcd.dozen": lambda v, end: end["A"] == end["B"] == ["|"] * math.gcd(len(v["a"]), 12),
-    "hanoi.hanoi": lambda v, end: end["C"] == sorted(range(len(v["disks"])), reverse=True) and end["A"] == end["B"] == [],
+    "hanoi.hanoi": lambda v, end: end["C"] == [*range(len(v["disks"]))][::-1] and end["A"] == end["B"] == [],
     "increment.increment": lambda v, end: end["A"] == digits(v["a"] + 1, 2),
     "increment.overflow": lambda v, end: end["A"] == [1] + [0] * len(v["ones"]),
     "insertionsort.sort": lambda v, end: end["OUT"] == sorted(v["items"]) and end["IN"] == v["items"],
@@ -147,7 +148,7 @@ SPOILED: Mapping[str, tuple[str, str]] = {
     "compare": ("elif A > B", "elif A == B"),
     "copy": ("ACT(OUT, WRITE, IN)", 'ACT(OUT, WRITE, "a")'),
     "count": ('TEXT == "a"', 'TEXT != "a"'),
-    "divide": ("ACT(OUT, WRITE, 0)", "ACT(OUT, WRITE, 1)"),
+    "divide": ("ACT(PLACE, RIGHT)", "ACT(PLACE, LEFT)"),
     "double": ("(2 * IN + CARRY) mod 10", "(2 * IN) mod 10"),
     "gcd": ("CUT(B, A)", "CUT(A, B)"),
     "hanoi": ("SMALLER(over, to, from)", "SMALLER(over, from, to)"),
@@ -166,7 +167,7 @@ SPOILED: Mapping[str, tuple[str, str]] = {
 }
 """For each file a mistake that its own tasks must notice."""
 
-LONGEST = {"multiply": 8, "insertionsort": 40, "mergesort": 40, "divide": 8, "hanoi": 6, "binarysearch": 100, "search": 40}
+LONGEST = {"multiply": 8, "insertionsort": 40, "mergesort": 40, "divide": 15, "hanoi": 6, "binarysearch": 100, "search": 40}
 """Sizes at which the teacher is still quick, where the largest test size is not."""
 
 

@@ -16,7 +16,6 @@ from npi.learn import LearnConfig, Learned, RowSearch, learn, new_rows
 from npi.library import Library, LibraryError
 from npi.loss import Rules, score
 from npi.material import Material
-from npi.memory import OPEN, ProgramMemory
 from npi.probe import probe
 from npi.session import learn_into
 from npi.train import frame_loss, place
@@ -50,7 +49,7 @@ def test_two_programs_are_learned_in_seconds_as_rows_only() -> None:
     library, found = taught()
     assert found.solved
     assert found.rows == ("turn.RUN", "turn.TURN")
-    assert found.numbers == CORE.row + CORE.key + 3
+    assert found.numbers == CORE.row + CORE.key + 3 + 1
     assert found.wrong == {}
     assert found.validation is not None
     assert found.validation.passed
@@ -320,7 +319,7 @@ def test_only_frames_of_new_programs_are_learned_from() -> None:
 
 
 def test_frames_of_failed_problems_keep_what_is_known_about_errors() -> None:
-    """A start that has every frame right and fails its tasks: its gates are not all opened again."""
+    """A start that has every frame right and fails its tasks still counts as nearly learned: its gates keep a price."""
     found = search(starts=2)
     for lesson in found.curriculum.lessons:
         lesson.error = 0.01 * lesson.row
@@ -368,12 +367,6 @@ def test_learning_into_a_folder(tmp_path: Path) -> None:
     assert new.history[-1]["learned"] == ["turn.RUN", "turn.TURN"]
     (core,) = (tmp_path / "library").glob("core-*")
     assert (tmp_path / "new" / core.name).read_bytes() == core.read_bytes()
-
-
-def test_new_rows_begin_open() -> None:
-    memory = search().memory
-    assert isinstance(memory, ProgramMemory)
-    assert (memory.gates_NF[8:] == OPEN).all()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

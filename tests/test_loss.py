@@ -268,9 +268,9 @@ def test_open_gates_cost_only_programs_that_are_nearly_learned() -> None:
         args = (library.core, library.memory, rules, batch, config)
         return frame_loss(*args, generator=torch.Generator(), errors=errors)[0].item()
 
-    free, gate = loss(0.0, {1: 0.0}), 1 / (1 + math.exp(-OPEN))
-    assert loss(0.5, {1: 0.0}) - free == pytest.approx(0.5 * 3 * gate, rel=1e-4)
-    assert loss(0.5, {1: 0.05, 2: 0.0}) - free == pytest.approx(0.5 * 3 * gate * 1.5, rel=1e-4)
+    free, gates = loss(0.0, {1: 0.0}), (3 + 1) / (1 + math.exp(-OPEN))  # three fields and the state
+    assert loss(0.5, {1: 0.0}) - free == pytest.approx(0.5 * gates, rel=1e-4)
+    assert loss(0.5, {1: 0.05, 2: 0.0}) - free == pytest.approx(0.5 * gates * 1.5, rel=1e-4)
     assert loss(0.5, {1: 0.1, 2: 0.9}) == free
 
 

@@ -196,6 +196,34 @@ def test_a_loss_that_is_no_number_stops_training() -> None:
         trainer.update()
 
 
+def test_gradients_are_clipped_to_a_norm_of_one() -> None:
+    trainer = make_trainer(training(), validated=False)
+    trainer.update()
+    norm = math.sqrt(sum(float((p.grad.double() ** 2).sum()) for p in trainer.parameters if p.grad is not None))
+    assert norm == pytest.approx(1.0, rel=1e-3)
+
+
+def test_an_update_opens_the_gates_of_programs_that_still_err() -> None:
+    trainer = make_trainer(training(), validated=False)
+    rows = sorted(trainer.curriculum.errors)
+    with torch.no_grad():
+        trainer.memory.gates_NF.fill_(-1.0)
+    trainer.curriculum.lessons[0].error = 0.0
+    trainer.update()
+    assert (trainer.memory.gates_NF[rows[1:]] == OPEN).all()
+    assert (trainer.memory.gates_NF[rows[0]] < 0).all()
+
+
+def test_half_precision_gives_other_numbers_from_the_same_weights() -> None:
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        trainer = make_trainer(training(precision=precision), validated=False)
+        trainer.update()
+        losses.append(trainer.loss)
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
 def test_half_precision_learns_too() -> None:
     trainer = make_trainer(training(precision="bfloat16"), validated=False)
     assert trainer.run()
@@ -219,6 +247,7 @@ def test_gates_move_faster_and_do_not_decay() -> None:
     weights, gates = parameter_groups(library.core, library.memory)
     assert [id(p) for p in gates["params"]] == [id(library.memory.gates_NF)]
     assert (gates["pace"], gates["weight_decay"]) == (GATE_PACE, 0.0)
+    assert (weights["pace"], weights["weight_decay"]) == (1.0, 1e-4)
     covered = {id(p) for p in [*weights["params"], *gates["params"]]}
     assert covered == {id(p) for p in [*library.core.parameters(), *library.memory.parameters()]}
     trainer = make_trainer(training(rate=1e-3))

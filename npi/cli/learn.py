@@ -47,6 +47,9 @@ def learn(
     ] = None,
     traces: Annotated[int, typer.Option("--traces", min=1, metavar="N", help="Runs of each training size.")] = 8,
     keep: Annotated[bool, typer.Option("--keep", help="Write the rows even where they are not right yet.")] = False,
+    certify: Annotated[
+        bool, typer.Option("--certify/--no-certify", help="Take rows only that are proved for every input.")
+    ] = True,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -64,7 +67,9 @@ def learn(
 
     screen = Screen(json=json)
     given = {"starts": starts, "updates": updates}
-    config = LearnConfig(seed=seed, **{name: value for name, value in given.items() if value is not None})
+    config = LearnConfig(
+        seed=seed, certify=certify, **{name: value for name, value in given.items() if value is not None}
+    )
     open_library(library)
     with stop_on_interrupt() as stop, Meter("learning") as meter:
         found = learn_with(
@@ -101,7 +106,8 @@ def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds:
         same = "the same to the bit" if before == after else "CHANGED"
         screen.line(f"{label:<12}{before[:16]} before, {after[:16]} after: {same}")
     if found.validation is not None:
-        screen.line(f"problems    {found.validation.solved} of {found.validation.problems} solved")
+        checks = f"{found.validation.solved} of {found.validation.problems}"
+        screen.line(f"checks      {checks} passed (random problems, and proofs of the new rows)")
     for name, count in found.wrong.items():
         screen.line(f"wrong       {name}: {plural(count, 'frame')}")
     if found.solved:

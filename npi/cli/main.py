@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from npi.cli import check, demo, evaluate, fmt, graph, learn, lsp, run, show, trace, train
+from npi.cli import certify, check, demo, evaluate, fmt, graph, learn, lsp, run, show, trace, train
 from npi.cli.common import BAD_INPUT, DONE, INTERRUPTED, NOT_REACHED
 
 TRACEBACK = "NPI_TRACEBACK"
@@ -47,6 +47,7 @@ COMMANDS = (
     ("train", train.train, "Train one core on several programs."),
     ("run", run.run, "Run a task on your inputs, and watch it."),
     ("eval", evaluate.evaluate, "Measure accuracy by size."),
+    ("certify", certify.certify, "Prove programs for every input."),
     ("learn", learn.learn, "Add programs to a core that is frozen."),
     ("lsp", lsp.lsp, "Serve an editor."),
     ("demo", demo.demo, "All of it, in under three minutes."),

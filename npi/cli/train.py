@@ -71,6 +71,7 @@ def train(
         int | None, typer.Option("--frames", min=1, metavar="N", help="Frames drawn in an update.")
     ] = None,
     rate: Annotated[float | None, typer.Option("--rate", metavar="X", help="Peak learning rate.")] = None,
+    certify: Annotated[bool, typer.Option("--certify", help="Go on until every program is proved, too.")] = False,
     device: DeviceOption = "auto",
     precision: Annotated[Precision, typer.Option("--precision", help="Of matrix products.")] = Precision.float32,
     compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile (slow to begin).")] = False,
@@ -94,7 +95,9 @@ def train(
     config = CoreConfig.published() if core is CoreKind.lstm else CoreConfig()
     given = {"updates": updates, "frames": frames, "rate": rate}
     changes = {name: value for name, value in given.items() if value is not None}
-    training = TrainConfig.for_core(config, seed=seed, precision=precision.value, compile=compile, **changes)
+    training = TrainConfig.for_core(
+        config, seed=seed, certify=certify, precision=precision.value, compile=compile, **changes
+    )
     check_folder(out)
     if log is not None and find_spec("tensorboard") is None:
         raise ValueError("--log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
@@ -105,7 +108,7 @@ def train(
         )  # fmt: skip
         stopped, seconds = stop(), meter.seconds
     interrupted = stopped and not result.solved and result.report.update < training.updates
-    people(screen, result, out, config, seconds, interrupted=interrupted)
+    people(screen, result, out, config, seconds, interrupted=interrupted, certified=certify)
     screen.document(document(result, out, seconds, interrupted=interrupted))
     if interrupted:
         update = plural(result.report.update, "update")
@@ -166,7 +169,14 @@ def program_rows(result: TrainResult) -> list[dict[str, Any]]:
 
 
 def people(
-    screen: Screen, result: TrainResult, out: Path, core: CoreConfig, seconds: float, *, interrupted: bool
+    screen: Screen,
+    result: TrainResult,
+    out: Path,
+    core: CoreConfig,
+    seconds: float,
+    *,
+    interrupted: bool,
+    certified: bool = False,
 ) -> None:
     """What training came to, for people."""
     report = result.report
@@ -176,7 +186,8 @@ def people(
         table.add_row(row["program"], f"{row['frames']:,}", f"{row['wrong']:,}" if checked else "not checked yet")
     screen.say(table)
     if report.validation is not None:
-        screen.line(f"random problems solved by the core: {report.validation.solved} of {report.validation.problems}")
+        what = "random problems solved, and programs proved" if certified else "random problems solved by the core"
+        screen.line(f"{what}: {report.validation.solved} of {report.validation.problems}")
     went_on = "; went on from an interrupted run" if result.resumed else ""
     screen.line(f"{plural(report.update, 'update')} of a {core.kind} core, {duration(seconds)}{went_on}")
     if report.solved:
