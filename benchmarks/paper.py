@@ -32,6 +32,9 @@ SIZES = {
 }
 """Task → size → problems."""
 
+COMPARED = 100
+"""Runs of inputs up to this size are compared before and after MAX is learned."""
+
 TEST_SEED = 1_000_000
 """Added to the training seed; test problems have a seed label of their own besides."""
 
@@ -69,8 +72,7 @@ def run(seed: int, core: CoreConfig) -> Result:
         trained = train_library(files, out=out, core=core, training=training, device="cpu")
         report = trained.report
         print(f"  trained: {report.solved}, {report.update} updates, {report.seconds:.0f} s", flush=True)
-        compared = 10**9 if core.kind == "discrete" else 100  # an lstm takes minutes for longer inputs
-        before = scores(Library.open(out), seed, ["addition.add", "bubblesort.sort"], largest=compared)
+        before = scores(Library.open(out), seed, ["addition.add", "bubblesort.sort"], largest=COMPARED)
         learned = learn_into(
             out, [ROOT / "programs" / "max.npi"], config=LearnConfig(seed=seed), device="cpu", keep_unsolved=True
         )

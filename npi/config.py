@@ -72,7 +72,6 @@ class TrainConfig(_Json):
         rate: peak learning rate of AdamW, reached after ``warmup`` updates and then decayed to 5 % of itself.
         cut: a drawn frame longer than this many steps is cut to its beginning; 0 keeps all. What a discrete state
             does late in a frame it also does in a shorter one, so a loop needs few turns to be learned.
-        gate_cost: loss per open gate, which closes the fields that a program need not see.
         noise: standard deviation of the noise on the state before its sign is taken, in training only.
         check_every: updates between checks of every unique frame and, where these are right, of the tasks.
         problems: validation problems drawn for each task and size.
@@ -89,7 +88,6 @@ class TrainConfig(_Json):
     warmup: int = 50
     decay: int = 600
     cut: int = 14
-    gate_cost: float = 0.01
     noise: float = 0.5
     check_every: int = 100
     problems: int = 64
@@ -111,7 +109,7 @@ class TrainConfig(_Json):
     def for_core(cls, core: CoreConfig, **changes: Any) -> TrainConfig:
         """Defaults that suit a kind of core: an LSTM needs longer frames, a lower rate and more updates."""
         if core.kind == "lstm":
-            slow = {"cut": 24, "frames": 128, "rate": 1e-3, "noise": 0.0, "gate_cost": 0.0}
+            slow = {"cut": 24, "frames": 128, "rate": 1e-3, "noise": 0.0}
             slow |= {"updates": 4000, "decay": 4000, "check_every": 250}
             changes = slow | changes
         return cls(**changes)

@@ -17,6 +17,7 @@ from npi.certify import Certifier
 from npi.config import TrainConfig
 from npi.core import may_call
 from npi.curriculum import Curriculum, WorldFrames
+from npi.gates import set_gates
 from npi.library import Library, LibraryError, check_texts, missing_rows, row_name
 from npi.loss import Rules
 from npi.material import Material, TaskValidator
@@ -38,10 +39,10 @@ class LearnConfig:
         certify: whether a start must also be proved for every input; only a discrete core's programs can be.
     """
 
-    starts: int = 6
+    starts: int = 4
     updates: int = 1200
     rate: float = 0.05
-    frames: int = 32
+    frames: int = 64
     seed: int = 0
     problems: int = 64
     check_every: int = 50
@@ -60,7 +61,6 @@ class LearnConfig:
             rate=self.rate,
             decay=300,
             warmup=10,
-            gate_cost=0.05,
             problems=self.problems,
         )
 
@@ -187,22 +187,7 @@ class RowSearch:
 
     def _starts(self) -> ProgramMemory:
         copies = [replace(i, name=f"{i.name} (start {s})") for s in range(self.config.starts) for i in self.fresh]
-        memory = self.library.memory.drawn(copies, generator=self.generator)
-        with torch.no_grad():
-            for place in range(self.old + len(self.fresh), len(memory)):  # the first start is random altogether
-                self._imitate_an_old_row(memory, place)
-        return memory
-
-    def _imitate_an_old_row(self, memory: ProgramMemory, place: int) -> None:
-        """Begin near an old program of the same world: what the core has learned to obey is a good place to look."""
-        world = memory.infos[place].world
-        like = [i for i, x in enumerate(memory.infos[: self.old]) if x.world == world and not x.primitive]
-        if not like:
-            return
-        chosen = like[int(torch.randint(len(like), (), generator=self.generator))]
-        memory.gates_NF[place] = memory.gates_NF[chosen].clamp(-1.0, 1.0)
-        noise = torch.randn(memory.embeddings_NP.shape[1], generator=self.generator)
-        memory.embeddings_NP[place] = memory.embeddings_NP[chosen] + 0.3 * noise.to(memory.embeddings_NP.device)
+        return self.library.memory.drawn(copies, generator=self.generator)
 
     def _reach(self) -> torch.Tensor:
         """What may be called, with the copies of different starts apart."""
@@ -232,6 +217,7 @@ class RowSearch:
 
     def _curriculum(self) -> None:
         self.sources = [self._sources(start) for start in range(self.config.starts)]
+        set_gates(self.memory, [source for sources in self.sources for source in sources])
         flat = [source for sources in self.sources for source in sources]
         programs = len({int(r) for source in flat for r in source.frames.program_M.unique()})
         self.curriculum = Curriculum(flat, frames=self.config.frames * programs, cut=self.train.cut)
@@ -243,7 +229,7 @@ class RowSearch:
         core = self.library.core
         frozen = [p.requires_grad for p in core.parameters()]
         core.requires_grad_(False)
-        optimizer = torch.optim.Adam(self.memory.parameters(), lr=self.config.rate)
+        optimizer = torch.optim.Adam([self.memory.keys_NK, self.memory.embeddings_NP], lr=self.config.rate)
         try:
             while self.update < self.config.updates and not stop():
                 loss = self._step(optimizer)
@@ -271,10 +257,9 @@ class RowSearch:
             drawn,
             self.train,
             generator=self.noise,
-            errors=dict.fromkeys(self.curriculum.errors, 0.0),  # gates cost from the beginning: starts differ in them
         )
         loss.backward()
-        for parameter in self.memory.parameters():
+        for parameter in (self.memory.keys_NK, self.memory.embeddings_NP):
             assert parameter.grad is not None
             parameter.grad[: self.old] = 0  # Adam leaves what never had a gradient as it is, to the bit
         optimizer.step()

@@ -16,7 +16,7 @@ from torch import nn
 from envs.spec import Signature
 
 OPEN = 2.0
-"""Where a gate begins, and where it is put back while its program errs much."""
+"""The number of an open gate; that of a closed one is its negative."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -18,13 +17,11 @@ from torch import nn
 from npi.config import TrainConfig
 from npi.core import Core, may_call
 from npi.curriculum import Curriculum, WorldFrames
+from npi.gates import set_gates
 from npi.library import Library
 from npi.loss import FrameBatch, Rules, score
-from npi.memory import OPEN, ProgramMemory
+from npi.memory import ProgramMemory
 from traces.frames import FrameSet
-
-GATE_PACE = 10.0
-"""The learning rate of gates, as a multiple of that of weights."""
 
 Validator = Callable[[], "Validation"]
 
@@ -96,8 +93,11 @@ class Trainer:
         self.library, self.core, self.memory, self.config, self.validate = library, core, memory, config, validate
         self.curriculum = Curriculum(sources, frames=config.frames, cut=config.cut)
         self.rules = Rules.of(core, memory, may_call(memory))
-        self.parameters = [*core.parameters(), *memory.parameters()]
-        self.optimizer = torch.optim.AdamW(parameter_groups(core, memory), betas=(0.9, 0.98), fused=True)
+        set_gates(memory, sources)
+        self.parameters = [*core.parameters(), memory.keys_NK, memory.embeddings_NP]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=config.rate, betas=(0.9, 0.98), weight_decay=1e-4, fused=True
+        )
         self.generator = torch.Generator(device="cpu").manual_seed(config.seed)
         self.noise = torch.Generator(device=memory.keys_NK.device).manual_seed(config.seed + 1)
         self.given = len(sources)
@@ -125,13 +125,13 @@ class Trainer:
         """One optimiser step on freshly drawn frames."""
         config = self.config
         for group in self.optimizer.param_groups:
-            group["lr"] = group["pace"] * learning_rate(config, self.progress.update)
+            group["lr"] = learning_rate(config, self.progress.update)
         device = self.memory.keys_NK.device
         drawn = [[to_device(b, device) for b in group] for group in self.curriculum.draw(generator=self.generator)]
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             loss, rows, wrong = frame_loss(
-                self.core, self.memory, self.rules, drawn, config, generator=self.noise, errors=self.curriculum.errors
+                self.core, self.memory, self.rules, drawn, config, generator=self.noise
             )
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
@@ -142,7 +142,6 @@ class Trainer:
                 f"the loss became {self.loss} at update {self.progress.update}; lower the learning rate ({config.rate})"
             )
         self.curriculum.note(rows.cpu(), wrong.cpu())
-        open_gates(self.memory, self.curriculum.errors)
         self.progress.update += 1
 
     def check(self, limit: int = 1024) -> None:
@@ -171,6 +170,7 @@ class Trainer:
         """Frames of problems that the core failed join the set, each find as a source of its own."""
         errors = self.curriculum.errors
         sources = [*self.curriculum.sources, *found]
+        set_gates(self.memory, sources)
         self.curriculum = Curriculum(sources, frames=self.config.frames, cut=self.config.cut)
         for lesson in self.curriculum.lessons:
             lesson.error = errors.get(lesson.row, 1.0)
@@ -202,13 +202,8 @@ def frame_loss(
     config: TrainConfig,
     *,
     generator: torch.Generator,
-    errors: Mapping[int, float],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Loss (mean over a program's frames, summed over programs, plus the cost of open gates), row_B and wrong_B.
-
-    An open gate costs only where the program is nearly learned (by ``errors``, the share of wrong frames by row):
-    before that, a field that tells something only together with another one would be closed for telling nothing.
-    """
+    """Loss (mean over a program's frames, summed over programs), row_B and wrong_B."""
     tables = core.tables(memory)
     nll, rows, wrong = [], [], []
     for batches in drawn:
@@ -220,26 +215,7 @@ def frame_loss(
     row_B = torch.cat(rows)
     share_B = 1.0 / torch.bincount(row_B, minlength=len(memory))[row_B]
     loss = (torch.cat(nll) * share_B).sum()
-    if config.gate_cost:
-        price = loss.new_tensor([max(0.0, 1 - 10 * error) for error in errors.values()])
-        loss = loss + config.gate_cost * (torch.sigmoid(memory.gates_NF[list(errors)]).sum(1) * price).sum()
     return loss, row_B, torch.cat(wrong)
-
-
-def parameter_groups(core: Core, memory: ProgramMemory) -> list[dict[str, Any]]:
-    """Weights decay a little; gates, which only have to change sign, move faster and do not decay."""
-    weights = [*core.parameters(), memory.keys_NK, memory.embeddings_NP]
-    return [
-        {"params": weights, "weight_decay": 1e-4, "pace": 1.0},
-        {"params": [memory.gates_NF], "weight_decay": 0.0, "pace": GATE_PACE},
-    ]
-
-
-def open_gates(memory: ProgramMemory, errors: Mapping[int, float], above: float = 0.3) -> None:
-    """Programs that err much see every field: their gates are put back to open."""
-    rows = [row for row, error in errors.items() if error > above]
-    with torch.no_grad():
-        memory.gates_NF[rows] = OPEN
 
 
 def learning_rate(config: TrainConfig, update: int) -> float:

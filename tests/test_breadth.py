@@ -202,7 +202,7 @@ WRONG = [
     (body("ACT(P, SAVE, Q)"), "world pad cannot carry out ACT(P, SAVE, Q)", "holds no places: declare one"),
     (body("ACT(P, FOLLOW, Q)"), "cannot carry out ACT(P, FOLLOW, Q)", "for a pointer Q on a row of places"),
     (body("ACT(P, TO)"), "cannot carry out ACT(P, TO)", "write ACT(P, TO, Q) for a pointer Q"),
-    (body("ACT(P, WRITE, S)"), "argument operand of ACT becomes place", "it can be"),
+    (body("ACT(P, WRITE, S)"), "argument operand of ACT becomes place", "row L holds 0..2"),
     (world("jump TOO"), "there is no jump TOO in world pad", "did you mean TO?"),
     (world("order P, R"), "there is no pointer R in world pad", "P, Q"),
     (world("order P"), "the order of P alone", "name two pointers: order P, Q"),

@@ -81,6 +81,20 @@ task sweep(items: list of 0..1):
     test items of 3, 12
 """
 
+ONES = """\
+use "tape.npi"
+
+program ONES "Write 1, which no program of the tape does":
+    ACT(P, WRITE, 1)
+
+task ones(items: list of 0..1):
+    A = items
+    run ONES
+    expect under(P) == 1
+    train items of 1..6
+    test items of 3, 12
+"""
+
 DEEP = """\
 world tape is scratchpad:
     row A of 0..1
@@ -110,6 +124,7 @@ def folder(tmp_path_factory):
     (found / "tape.npi").write_text(TAPE)
     (found / "trip.npi").write_text(TRIP)
     (found / "sweep.npi").write_text(SWEEP)
+    (found / "ones.npi").write_text(ONES)
     (found / "deep.npi").write_text(DEEP)
     (found / "wrong.npi").write_text(TAPE.replace("sum(A) == 0", "sum(A) == 1"))
     (found / "typo.npi").write_text(TAPE.replace("        STEP", "        STPE"))
@@ -628,7 +643,7 @@ def test_learning_changes_rows_only(capsys, tmp_path, folder, library):
 
 def test_learning_that_is_not_done_changes_nothing(capsys, folder, library):
     before = contents(library)
-    code, out, _ = npi(capsys, "learn", folder / "sweep.npi", "--library", library, "--updates", 1)
+    code, out, _ = npi(capsys, "learn", folder / "ones.npi", "--library", library, "--updates", 1)
     assert code == 1
     assert "not solved, so the library is as it was" in out
     assert "the same to the bit" in out
@@ -636,9 +651,9 @@ def test_learning_that_is_not_done_changes_nothing(capsys, folder, library):
 
 
 def test_unsolved_rows_are_kept_where_that_is_asked(capsys, tmp_path, folder, library):
-    words = ["learn", folder / "sweep.npi", "--library", library, "--out", tmp_path / "kept", "--updates", 1, "--keep"]
+    words = ["learn", folder / "ones.npi", "--library", library, "--out", tmp_path / "kept", "--updates", 1, "--keep"]
     assert npi(capsys, *words)[0] == 1
-    assert "sweep.sweep" in Library.open(tmp_path / "kept").tasks()
+    assert "ones.ones" in Library.open(tmp_path / "kept").tasks()
 
 
 def test_demo_in_small(capsys, tmp_path, folder, monkeypatch):

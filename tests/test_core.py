@@ -190,6 +190,19 @@ def test_the_loss_of_a_late_step_reaches_an_early_input_through_the_bits() -> No
     assert x.grad[1].abs().sum() == 0
 
 
+def test_noise_turns_a_bit_round_as_often_as_a_normal_number_passes_its_distance() -> None:
+    """A state number of 1 under noise of deviation 0.8: P(N < −1.25) ≈ 0.1056 of the bits are turned."""
+    trunk = DiscreteTrunk(hidden=5, bits=1, row=2, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        trunk.bit.weight.zero_()
+        trunk.bit.bias.fill_(1.0)
+        cond = trunk.condition(torch.zeros(20_000, 2))
+        plain = trunk.unroll(torch.ones(20_000, 2, 5), cond, noise=0.0, generator=None)
+        noisy = trunk.unroll(torch.ones(20_000, 2, 5), cond, noise=0.8, generator=torch.Generator().manual_seed(4))
+    turned = (noisy[:, 1] - plain[:, 1]).abs().amax(1) > 1e-4
+    assert float(turned.float().mean()) == pytest.approx(0.1056, abs=0.01)
+
+
 def test_noise_comes_from_the_generator_and_only_touches_later_steps() -> None:
     trunk = DiscreteTrunk(hidden=7, bits=3, row=2, generator=torch.Generator().manual_seed(1))
     x, cond = torch.zeros(50, 3, 7), trunk.condition(torch.zeros(50, 2))
@@ -403,6 +416,8 @@ def test_a_weighed_decision_is_the_same_and_its_margin_is_the_least_lead(closest
     library, table = two_worlds("discrete", seed=3), strip().table
     core = library.core
     core.end.bias.fill_(-0.02)
+    for name in ("world0.ACT", "strip.MOVE"):  # calls with several arguments to choose from
+        library.memory.keys_NK[library.memory.index(name)] *= 10
     for kind, layer in (("key", core.find), ("token", core.adapter(0).arguments), ("bit", core.trunk.bit)):
         for parameter in layer.parameters() if closest not in ("any", kind) else ():
             parameter *= 1000
@@ -423,9 +438,9 @@ def test_a_weighed_decision_is_the_same_and_its_margin_is_the_least_lead(closest
         for h, r, c in zip(hidden, rows[program], plain.call_B4.tolist(), strict=True)
     ]
     np.testing.assert_allclose(margin.numpy(), expected, rtol=1e-3, atol=1e-5)
-    ends = plain.call_B4[:, 0] == RETURN
-    assert ends.any()
-    assert not ends.all()
+    callees = plain.call_B4[:, 0].tolist()
+    assert RETURN in callees
+    assert {table.id("ACT"), table.id("MOVE")} & set(callees)
 
 
 @torch.no_grad()

@@ -167,7 +167,7 @@ SPOILED: Mapping[str, tuple[str, str]] = {
 }
 """For each file a mistake that its own tasks must notice."""
 
-LONGEST = {"multiply": 8, "insertionsort": 40, "mergesort": 40, "divide": 15, "hanoi": 6, "binarysearch": 100, "search": 40}
+LONGEST = {"multiply": 8, "insertionsort": 40, "mergesort": 30, "divide": 8, "hanoi": 6, "binarysearch": 100}
 """Sizes at which the teacher is still quick, where the largest test size is not."""
 
 

@@ -254,7 +254,7 @@ def test_a_start_learns_as_if_the_others_were_not_there() -> None:
                     parameter[rows] = 30 * torch.randn(parameter[rows].shape, generator=generator)
         found.memory.zero_grad()
         args = (found.library.core, found.memory, found.rules, batch, found.train)
-        loss, _, wrong = frame_loss(*args, generator=torch.Generator().manual_seed(0), errors={10: 0.0, 11: 0.0})
+        loss, _, wrong = frame_loss(*args, generator=torch.Generator().manual_seed(0))
         loss.backward()
         grads = [p.grad for p in found.memory.parameters()]
         for grad in grads:
@@ -310,6 +310,17 @@ def test_a_start_judged_apart_gets_the_scores_that_it_got_among_others() -> None
     assert torch.equal(one.wrong_B, two.wrong_B)
 
 
+def test_new_rows_of_every_start_see_what_their_frames_need() -> None:
+    gates = search(starts=3).memory.gates_NF
+    names = [f.name for f in turn().table.world.fields] + ["state"]
+    for start in range(3):
+        run, back = (
+            {n for n, gate in zip(names, gates[8 + 2 * start + i].tolist(), strict=True) if gate > 0} for i in (0, 1)
+        )
+        assert run == {"last(P)"}
+        assert back == {"state"}
+
+
 def test_only_frames_of_new_programs_are_learned_from() -> None:
     found = search(starts=2)
     rows = {int(r) for sources in found.sources for s in sources for r in s.frames.program_M}
@@ -319,7 +330,7 @@ def test_only_frames_of_new_programs_are_learned_from() -> None:
 
 
 def test_frames_of_failed_problems_keep_what_is_known_about_errors() -> None:
-    """A start that has every frame right and fails its tasks still counts as nearly learned: its gates keep a price."""
+    """A start that has every frame right and fails its tasks keeps its errors, so its share of the frames stays."""
     found = search(starts=2)
     for lesson in found.curriculum.lessons:
         lesson.error = 0.01 * lesson.row

@@ -9,7 +9,7 @@ Shapes: ``M`` frames, ``S`` their steps, ``B`` frames of a padded batch, ``T`` i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -130,11 +130,11 @@ def unique_frames(batches: Iterable[TraceBatch]) -> FrameSet:
         parts.append(replace(whole.select(torch.from_numpy(first)), count_M=torch.from_numpy(count)))
     if not parts:
         raise ValueError("there are no traces to take frames from")
-    joined = _joined(parts)
-    first, count = _first_of_each(np.concatenate(keys), joined.count_M.numpy())
+    whole = joined(parts)
+    first, count = _first_of_each(np.concatenate(keys), whole.count_M.numpy())
     if len(parts) == 1:
-        return joined
-    return replace(joined.select(torch.from_numpy(first)), count_M=torch.from_numpy(count))
+        return whole
+    return replace(whole.select(torch.from_numpy(first)), count_M=torch.from_numpy(count))
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class ConflictError(ValueError):
 
 def find_conflict(frames: FrameSet) -> Conflict | None:
     """The earliest place where the rule fails: same program, arguments and observations so far, same next call."""
-    key_S2, step_S, frame_S = _prefix_keys(frames)
+    key_S2, step_S, frame_S = prefix_keys(frames)
     order = np.lexsort((key_S2[:, 1], key_S2[:, 0]))
     key, call = key_S2[order], frames.call_S4.numpy()[order]
     differ = (key[1:] == key[:-1]).all(1) & (call[1:] != call[:-1]).any(1)
@@ -233,7 +233,8 @@ def _frame_set(batch: TraceBatch, number: int) -> FrameSet:
     )
 
 
-def _joined(parts: list[FrameSet]) -> FrameSet:
+def joined(parts: Sequence[FrameSet]) -> FrameSet:
+    """Frame sets of one table as one, in order; equal frames of different parts stay apart."""
     shift, starts = 0, []
     for part in parts:
         starts.append(part.start_M + shift)
@@ -264,7 +265,7 @@ def _frame_keys(frames: FrameSet) -> Hashes:
     return steps + np.stack([_hash(heads, salt) for salt in (3, 4)], axis=1)
 
 
-def _prefix_keys(frames: FrameSet) -> tuple[Hashes, Ints, Ints]:
+def prefix_keys(frames: FrameSet) -> tuple[Hashes, Ints, Ints]:
     """key_S2 of program, arguments and the observations up to each step; step_S in its frame; frame_S."""
     step_S, frame_S = _places(frames)
     heads = [frames.program_M.numpy(), *frames.arguments_M3.numpy().T]
