@@ -260,9 +260,7 @@ def pad_actions(world: s.World, rows: Mapping[str, RowFace]) -> tuple[str, ...]:
     return (*ACTIONS, *jumps, *(PLACING if any(row.places for row in rows.values()) else ()))
 
 
-def check_pointer(
-    name: str, row: RowFace, counter: bool, actions: Sequence[str], item: s.Node, source: Source
-) -> None:
+def check_pointer(name: str, row: RowFace, counter: bool, actions: Sequence[str], item: s.Node, source: Source) -> None:
     if counter and row.blank:
         message = f"counter {name} on row {row.name}, which has blanks, so no ends for it to show"
         mend = "make it a pointer, or give the row a domain without blank"

@@ -11,62 +11,39 @@ action, operand).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
 
 import torch
 
 from envs.padconfig import NOWHERE, PadConfig
 
+MOVER, OTHER, JUMPS, FOLLOWS, SAVES, SHIFT = range(6)
+"""Columns of the table of jumps: which pointer acts, which one it names, whether it moves, whether to what is written
+under the other, whether it writes, and 1 where only half the way is gone."""
 
-@dataclass(frozen=True)
-class JumpTables:
-    """What every combination does beyond stepping, on one device; combinations that do not jump name pointer 0 twice.
 
-    Attributes:
-        mover_C1, other_C1: int64, the pointer that acts and the one that it names.
-        jumps_C1, follows_C1, saves_C1: bool, whether it moves, whether to what the other's cell holds, or writes.
-        shift_C1: int64, 1 where only half the way is gone, else 0.
+def jump_table(config: PadConfig, legal: torch.Tensor) -> torch.Tensor:
+    """int64 C6: what every combination does beyond stepping; those that do nothing more name pointer 0 twice.
+
+    Marks the legal ones in ``legal`` (pointer token × action token × operand token).
     """
-
-    mover_C1: torch.Tensor
-    other_C1: torch.Tensor
-    jumps_C1: torch.Tensor
-    follows_C1: torch.Tensor
-    saves_C1: torch.Tensor
-    shift_C1: torch.Tensor
-
-    def to(self, device: torch.device) -> JumpTables:
-        return JumpTables(**{name: tensor.to(device) for name, tensor in vars(self).items()})
-
-    def select(self, combination_B: torch.Tensor) -> JumpTables:
-        """The entries of these combinations."""
-        return JumpTables(**{name: tensor.index_select(0, combination_B) for name, tensor in vars(self).items()})
-
-
-def jump_tables(config: PadConfig, legal: torch.Tensor) -> JumpTables:
-    """Tabulate the actions, and mark the legal ones in ``legal`` (pointer token × action token × operand token)."""
-    found = {name: torch.zeros(legal.shape, dtype=torch.bool) for name in ("jumps", "follows", "saves")}
-    mover, other, shift = (torch.zeros(legal.shape, dtype=torch.int64) for _ in range(3))
+    table = torch.zeros(*legal.shape, 6, dtype=torch.int64)
     places = [config.row_of(pointer).places for pointer in config.pointers]
-    first = config.first_pointer
-    for name in config.actions:
-        action = 1 + config.actions.index(name)
-        for p in range(len(places)):
-            for q in range(len(places)):
-                at = (first + p, action, first + q)
-                fits = {"TO": True, "HALFWAY": True, "SAVE": places[p], "FOLLOW": places[q]}.get(name, False)
-                if fits:
-                    legal[at], mover[at], other[at] = True, p, q
-                    found["jumps"][at], found["follows"][at] = name != "SAVE", name == "FOLLOW"
-                    found["saves"][at], shift[at] = name == "SAVE", int(name == "HALFWAY")
-    tables = (mover, other, found["jumps"], found["follows"], found["saves"], shift)
-    return JumpTables(*(tensor.reshape(-1, 1) for tensor in tables))
+    first, pointers = config.first_pointer, range(len(places))
+    for action, name in enumerate(config.actions, start=1):
+        for p, q in product(pointers, pointers):
+            fits = {"TO": True, "HALFWAY": True, "SAVE": places[p], "FOLLOW": places[q]}.get(name, False)
+            if fits:
+                legal[first + p, action, first + q] = True
+                does = (p, q, name != "SAVE", name == "FOLLOW", name == "SAVE", name == "HALFWAY")
+                table[first + p, action, first + q] = torch.tensor(does, dtype=torch.int64)
+    return table.flatten(0, 2)
 
 
-@dataclass(frozen=True)
-class Jump:
-    """What one act of a batch does: ``place_B1`` is to be written where ``saves_B1``, and ``by_B1`` columns to be gone
-    by the pointers ``mover_B1``."""
+class Jump(NamedTuple):
+    """What one act of a batch does: where ``saves_B1``, ``place_B1`` is to be written under the pointer that acts, and
+    the pointers ``mover_B1`` are to go ``by_B1`` columns."""
 
     saves_B1: torch.Tensor
     place_B1: torch.Tensor
@@ -74,19 +51,20 @@ class Jump:
     by_B1: torch.Tensor
 
 
-def jump(
-    chosen: JumpTables, cells: torch.Tensor, at_BP: torch.Tensor, width: int, origin: int, *, places: bool
-) -> Jump:
-    """Work out the jumps of chosen combinations; changes nothing. Columns count from column 0 of the input."""
-    column_BP = at_BP % width - origin
-    column_B1, place_B1 = column_BP.gather(1, chosen.mover_C1), column_BP.gather(1, chosen.other_C1)
-    target_B1, moves_B1 = place_B1, chosen.jumps_C1
-    if places:
-        written_B1 = cells.take(at_BP.gather(1, chosen.other_C1)).long()
-        target_B1 = torch.where(chosen.follows_C1, written_B1, place_B1)
-        moves_B1 = moves_B1 & (target_B1 != NOWHERE)
-    by_B1 = ((target_B1 - column_B1) >> chosen.shift_C1) * moves_B1
-    return Jump(chosen.saves_C1, place_B1, chosen.mover_C1, by_B1)
+def jump(chosen_B6: torch.Tensor, cells: torch.Tensor, at_BP: torch.Tensor, width: int, origin: int) -> Jump:
+    """Work out the jumps of chosen combinations; changes nothing. Places count from column 0 of the input."""
+    address_B2 = at_BP.gather(1, chosen_B6[:, : OTHER + 1])
+    column_B2 = address_B2 % width
+    target_B1, written_B1 = column_B2[:, 1:], cells.take(address_B2[:, 1:]).long()
+    follows_B1 = chosen_B6[:, FOLLOWS : FOLLOWS + 1].bool()
+    goes_B1 = chosen_B6[:, JUMPS : JUMPS + 1] * ~(follows_B1 & (written_B1 == NOWHERE))
+    way_B1 = torch.where(follows_B1, written_B1 + origin, target_B1) - column_B2[:, :1]
+    return Jump(
+        saves_B1=chosen_B6[:, SAVES : SAVES + 1].bool(),
+        place_B1=target_B1 - origin,
+        mover_B1=chosen_B6[:, MOVER : MOVER + 1],
+        by_B1=(way_B1 >> chosen_B6[:, SHIFT : SHIFT + 1]) * goes_B1,
+    )
 
 
 def reach(cells_BRW: torch.Tensor, at_BP: torch.Tensor, origin: int, places: list[int]) -> tuple[int, int]:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from envs.drawing import BLANK_CELL, DrawnRow, draw_rows
-from envs.jumps import JumpTables, jump, jump_tables, reach
+from envs.jumps import jump, jump_table, reach
 from envs.layout import fill, lay
 from envs.padconfig import ACTIONS, NOWHERE, PadConfig, PointerConfig, RowConfig, Side, pad_spec
 from envs.spec import BLANK
@@ -110,7 +110,7 @@ class PadTables:
         fill_R: of the cells' type, what an untouched cell holds.
         places_S: bool, which of the pointers that see stand on a row of places.
         compared: int64 (2 × pairs), the pointers that are compared.
-        jumps: what combinations do beyond stepping.
+        jumps_C6: int64, what combinations do beyond stepping (:func:`envs.jumps.jump_table`).
     """
 
     least_4: torch.Tensor
@@ -128,7 +128,7 @@ class PadTables:
     fill_R: torch.Tensor
     places_S: torch.Tensor
     compared: torch.Tensor
-    jumps: JumpTables
+    jumps_C6: torch.Tensor
 
     def to(self, device: torch.device) -> PadTables:
         return PadTables(**{name: part.to(device) for name, part in vars(self).items()})
@@ -182,7 +182,7 @@ class Scratchpad:
                 edges = edges.index_select(1, tables.listed)
             parts.append(edges.flatten(1))
         if self.config.orders:
-            column_B2N = (at_BP % state.width).index_select(1, tables.compared).unflatten(1, (2, -1))
+            column_B2N = (at_BP.index_select(1, tables.compared) % state.width).unflatten(1, (2, -1))
             parts.append(torch.sign(column_B2N[:, 0] - column_B2N[:, 1]) + 1)
         return torch.cat(parts, 1).long() if len(parts) > 1 else seen.long()
 
@@ -198,8 +198,8 @@ class Scratchpad:
         # Both of a pair receive the written symbol, or else each other's; a pointer paired with itself keeps its own.
         symbol_B2 = torch.where(symbol_B1 != NOTHING, symbol_B1, state.cells.take(address_B2.flip(1)))
         if self.config.wanders:
-            chosen = tables.jumps.select(combination_B)
-            done = jump(chosen, state.cells, state.at_BP, state.width, state.origin, places=bool(self._places))
+            chosen_B6 = tables.jumps_C6.index_select(0, combination_B)
+            done = jump(chosen_B6, state.cells, state.at_BP, state.width, state.origin)
             symbol_B2 = torch.where(done.saves_B1, done.place_B1.to(symbol_B2.dtype), symbol_B2)
             state.at_BP.scatter_add_(1, done.mover_B1, done.by_B1)
         state.cells.put_(address_B2, symbol_B2)
@@ -338,7 +338,7 @@ def pad_tables(config: PadConfig, tokens: tuple[str, ...]) -> PadTables:
             pair[token, swap, first + q] = torch.tensor([p, q])
         if row.places:
             pair[token, config.actions.index("SAVE") + 1] = p
-    jumps = jump_tables(config, legal)
+    jumps_C6 = jump_table(config, legal)
     order = [pointer.name for pointer in config.pointers]
     compared = [order.index(pair[side]) for side in (0, 1) for pair in config.orders]
     listed_P = torch.tensor([p in config.listed for p in range(pointers)])
@@ -358,5 +358,5 @@ def pad_tables(config: PadConfig, tokens: tuple[str, ...]) -> PadTables:
         fill_R=fill_R,
         places_S=torch.tensor([config.rows[rows[p]].places for p in config.seen], dtype=torch.bool),
         compared=torch.tensor(compared, dtype=torch.int64),
-        jumps=jumps,
+        jumps_C6=jumps_C6,
     )

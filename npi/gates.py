@@ -37,7 +37,7 @@ def set_gates(memory: ProgramMemory, sources: Sequence[WorldFrames], rows: Colle
             needed = needed_fields(frames)
             memory.gates_NF[row] = -OPEN
             memory.gates_NF[row, needed] = OPEN
-            if len(needed) == frames.obs_SF.shape[1] or not settled(frames, needed, history=False):
+            if not settled(frames, needed, history=False):
                 memory.gates_NF[row, -1] = OPEN
 
 

@@ -115,9 +115,7 @@ RIGHT: Mapping[str, Callable[[dict[str, Any], Shown], bool]] = {
     "compare.near": lambda v, end: end["under ANSWER"] == order(v["a"] + 1, v["a"] + v["step"]),
     "copy.copy": lambda v, end: end["OUT"] == v["word"] == end["IN"],
     "count.count": lambda v, end: end["COUNT"] == digits(sum(letter == "a" for letter in v["text"]), 2),
-    "divide.divide": lambda v, end: (
-        binary(end["OUT"]) == v["quotient"] and binary(end["A"]) == v["remainder"]
-    ),
+    "divide.divide": lambda v, end: binary(end["OUT"]) == v["quotient"] and binary(end["A"]) == v["remainder"],
     "double.double": lambda v, end: end["OUT"] == digits(v["a"] + v["a"]),
     "gcd.gcd": lambda v, end: end["A"] == end["B"] == ["|"] * math.gcd(len(v["a"]), len(v["b"])),
     "gcd.dozen": lambda v, end: end["A"] == end["B"] == ["|"] * math.gcd(len(v["a"]), 12),

@@ -264,12 +264,11 @@ def plain_frames(source: WorldFrames) -> dict[int, list[tuple[tuple, list[tuple]
 
 
 def plain_rule(frames: list, fields: set[int], *, history: bool) -> bool:
-    """Whether what is seen of these fields (so far, or just now) and the arguments always leads to the same call."""
+    """Whether arguments, these fields now, and the calls so far (``history``) always lead to the same call."""
     known: dict[tuple, tuple] = {}
     for arguments, obs, calls in frames:
-        seen = [tuple(o[f] for f in sorted(fields)) for o in obs]
         for t, call in enumerate(calls):
-            key = (arguments, tuple(seen[: t + 1]) if history else seen[t])
+            key = (arguments, tuple(obs[t][f] for f in sorted(fields)), tuple(calls[:t]) if history else ())
             if known.setdefault(key, call) != call:
                 return False
     return True
@@ -332,6 +331,22 @@ def test_what_a_hidden_field_told_has_to_be_remembered() -> None:
     counted = made_up([[(0, 0, 0), (1, 0, 0), (2, 0, 0)]], [[3, 4, 0]])
     assert gates_of(counted) == [False, False, False, True]
     assert gates_of(made_up([[(0, 0, 0), (1, 0, 0)]], [[3, 3]])) == [False, False, False, False]
+
+
+def test_what_only_past_observations_tell_opens_everything() -> None:
+    """The second call follows from what was seen before the first: no field settles it now, so none is hidden."""
+    assert gates_of(made_up([[(0, 0, 0), (0, 0, 0)], [(1, 0, 0), (0, 0, 0)]], [[3, 4], [3, 0]])) == [True] * 4
+
+
+def test_what_the_calls_so_far_tell_is_left_to_the_state() -> None:
+    """The second call follows from the first one; the symbol is needed for that first one only."""
+    frames = made_up([[(0, 0, 0), (0, 0, 0)], [(1, 0, 0), (0, 0, 0)]], [[3, 5], [4, 6]])
+    assert gates_of(frames) == [True, False, False, True]
+
+
+def test_a_program_that_needs_every_field_now_need_not_remember() -> None:
+    calls = [[3], [4], [5], [6]]
+    assert gates_of(made_up([[(0, 0, 0)], [(1, 0, 0)], [(0, 1, 0)], [(0, 0, 1)]], calls)) == [True, True, True, False]
 
 
 def test_gates_of_the_strip() -> None:
