@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +24,9 @@ from traces.generate import record_problems
 from traces.machine import Status
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
+EACH = int(os.environ.get("NPI_INPUTS", "30"))
+"""Inputs of each training size that a recursive program is run on; set it to run thousands."""
+
 RECURSIVE = {path.stem: dsl.load(path) for path in sorted((PROGRAMS / "recursive").glob("*.npi"))}
 NEW = ("binarysearch", "brackets", "breadthfirst", "divide", "hanoi", "mergesort", "search")
 FILES = {**RECURSIVE, **{stem: dsl.load(PROGRAMS / "examples" / f"{stem}.npi") for stem in NEW}}
@@ -58,7 +62,7 @@ RESULTS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, list[int]]], boo
 def test_recursive_programs_are_right(stem: str) -> None:
     program_set = RECURSIVE[stem]
     (task,) = program_set.tasks
-    problems = [p for n in task.train_sizes for p in task.draw(n, 30, generator=seeded(n), spread=True)]
+    problems = [p for n in task.train_sizes for p in task.draw(n, EACH, generator=seeded(n), spread=True)]
     problems += task.draw(25, 5, generator=seeded(30), spread=False)
     outcome = run_problems(dsl.compile_teacher(program_set), program_set, problems)
     assert set(outcome.status_N.tolist()) == {int(Status.DONE)}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dsl import loads
 from envs.effects import effect_of, next_observations
 from envs.scratchpad import PadConfig, PointerConfig, RowConfig, Scratchpad
-from npi.certify import certify
+from npi.certify import Certifier, certify
 from npi.config import CoreConfig, TrainConfig
 from npi.library import Library, LibraryError
 from npi.material import Material, TaskValidator
@@ -73,7 +73,7 @@ def _trained() -> tuple[Library, object]:
     material = Material.from_programs(programs, traces=8, seed=0)
     library = new_library(CoreConfig(hidden=32, bits=3), [material], seed=0)
     training = TrainConfig(seed=0, frames=64, check_every=50, problems=8)
-    validate = TaskValidator(library, [programs], training)
+    validate = Certifier(TaskValidator(library, [programs], training), library, [programs])
     assert Trainer(library, [place(library, material.frames)], training, validate=validate).run()
     return library, programs
 

@@ -52,8 +52,13 @@ def words(text: str) -> set[str]:
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_can_be_mended_from_its_message(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], golden: Callable[[str, str], None]
+    name: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    golden: Callable[[str, str], None],
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")  # a long temporary path must not break lines
     mistake = MISTAKES[name]
     right = (PROGRAMS / f"{mistake.file}.npi").read_text(encoding="utf-8")
     assert right.count(mistake.right) >= 1, "the file has changed: choose another place"
