@@ -154,7 +154,7 @@ SPOILED: Mapping[str, tuple[str, str]] = {
     "insertionsort": ("LAST > ITEM", "LAST < ITEM"),
     "mergesort": ("ONE <= TWO", "ONE >= TWO"),
     "minimum": ("ITEMS < LEAST", "ITEMS > LEAST"),
-    "multiply": ("OUT < A", "OUT <= A"),
+    "multiply": (">= 10", "> 10"),
     "palindrome": ("while FRONT and FRONT == BACK", "while FRONT and FRONT != BACK"),
     "parity": ("BITS == 1", "BITS == 0"),
     "replace": ("TEXT == old", "TEXT != old"),

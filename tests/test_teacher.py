@@ -212,7 +212,7 @@ def test_tables_that_are_cut_decide_alike(monkeypatch: pytest.MonkeyPatch) -> No
     """With hardly any room for merging, chains of branches take several look-ups and give the same."""
     monkeypatch.setattr(tabulate, "MERGED", 8)
     program_set = dsl.load(PROGRAMS / "addition.npi")
-    assert dsl.compile_teacher(program_set).hops == 3  # one condition after the other, then the call
+    assert dsl.compile_teacher(program_set).hops == 3  # IN1, IN2, then CARRY (2 values) merged with the call
     counts = [check_random(seed) for seed in range(20)]
     assert sum(counts) > 500
 
