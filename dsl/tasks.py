@@ -104,6 +104,11 @@ class Task:
                 )
         return found[:count]
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes to show the task with: those of training, where it has none those of testing, else a few small ones."""
+        return self.train_sizes or self.test_sizes or (1, 2, 3, 4)
+
     def problem(self, values: Mapping[str, Value | Sequence[Value]]) -> Problem:
         """The problem of given inputs; raises ``ValueError`` for one that is missing, unknown or does not fit."""
         names = [item.name for item in self.inputs]

@@ -17,7 +17,7 @@ Shape legend: ``M`` situations, ``F`` fields, ``R`` fields that matter to a prog
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -30,7 +30,7 @@ from envs.effects import Alternative, Anything, Copy, Effect, Keep, Set, anythin
 from envs.spec import RETURN, SLOTS
 from npi.library import Library, LibraryError
 from npi.stepper import CoreStepper
-from npi.train import Validation
+from npi.train import Validation, Validator
 from traces.frames import FrameSet
 
 LARGEST = 4_000_000
@@ -108,7 +108,7 @@ class Certifier:
 
     def __init__(
         self,
-        validate: Callable[[], Validation],
+        validate: Validator,
         library: Library,
         sets: Sequence[ProgramSet],
         *,
@@ -117,9 +117,9 @@ class Certifier:
         self.validate, self.library, self.sets, self.names = validate, library, sets, names
         self.proofs: list[ProgramProof] = []
 
-    def __call__(self) -> Validation:
+    def __call__(self, turn: int) -> Validation:
         """Problems run and programs proved; paths to wrong situations come back as frames to learn from."""
-        found = self.validate()
+        found = self.validate(turn)
         if not found.passed:
             return found
         self.proofs = [p for programs in self.sets for p in certify(self.library, programs, names=self.names)]

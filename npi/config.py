@@ -74,8 +74,9 @@ class TrainConfig(_Json):
             does late in a frame it also does in a shorter one, so a loop needs few turns to be learned.
         noise: standard deviation of the noise on the state before its sign is taken, in training only.
         check_every: updates between checks of every unique frame and, where these are right, of the tasks.
-        problems: validation problems drawn for each task and size.
-        stretch: validation runs at this multiple of the largest training size, besides the training sizes.
+        problems: validation problems drawn afresh at each check for each task, half of them of the largest size.
+        stretch: that largest size is this multiple of the largest training size.
+        clean: checks in a row that must find everything right before training is done.
         certify: whether training goes on until every program is proved for every input (discrete cores).
         precision: ``"float32"`` or ``"bfloat16"`` (autocast of the matrix products).
         compile: use ``torch.compile`` for the core's unrolled steps.
@@ -90,14 +91,15 @@ class TrainConfig(_Json):
     cut: int = 14
     noise: float = 0.5
     check_every: int = 100
-    problems: int = 64
+    problems: int = 256
     stretch: float = 1.0
+    clean: int = 1
     certify: bool = False
     precision: str = "float32"
     compile: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("updates", "frames", "check_every", "decay", "problems"):
+        for name in ("updates", "frames", "check_every", "decay", "problems", "clean"):
             if getattr(self, name) < 1:
                 raise ValueError(f"training setting {name} must be at least 1, it is {getattr(self, name)}")
         if self.rate <= 0:
@@ -110,6 +112,6 @@ class TrainConfig(_Json):
         """Defaults that suit a kind of core: an LSTM needs longer frames, a lower rate and more updates."""
         if core.kind == "lstm":
             slow = {"cut": 24, "frames": 128, "rate": 1e-3, "noise": 0.0}
-            slow |= {"updates": 4000, "decay": 4000, "check_every": 250}
+            slow |= {"updates": 4000, "decay": 4000, "check_every": 250, "clean": 2}
             changes = slow | changes
         return cls(**changes)

@@ -172,9 +172,9 @@ def test_seed(seed: int, task: str, size: int) -> int:
     return _seed("test", seed, task, size)
 
 
-def validation_seed(seed: int, digest: str, task: int, size: int) -> int:
-    """Seed of validation problems; its label keeps it apart from those of traces and of tests."""
-    return _seed("validation", seed, digest, task, size)
+def validation_seed(seed: int, digest: str, task: int, turn: int) -> int:
+    """Seed of one turn's validation problems; its label keeps it apart from those of traces and of tests."""
+    return _seed("validation", seed, digest, task, turn)
 
 
 def _seed(*parts: object) -> int:

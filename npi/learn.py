@@ -44,7 +44,7 @@ class LearnConfig:
     rate: float = 0.05
     frames: int = 64
     seed: int = 0
-    problems: int = 64
+    problems: int = 256
     check_every: int = 50
     certify: bool = True
 
@@ -294,7 +294,7 @@ class RowSearch:
         validate: Validator = TaskValidator(trial, sets, self.train)
         if self.config.certify and self._can_be_proved():
             validate = Certifier(validate, trial, sets, names={info.name for info in self.fresh})
-        self.validation = validate()
+        self.validation = validate(self.update)
         if self.validation.passed:
             self.best = start
         elif self.validation.frames:

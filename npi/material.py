@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,12 @@ from dsl.program import ProgramSet
 from dsl.tasks import Problem, Task
 from envs.spec import ProgramTable
 from npi.config import TrainConfig
-from npi.evaluate import bounded_budget, run_problems, solve, validation_seed
+from npi.evaluate import run_problems, solve_bounded, validation_seed
 from npi.library import Library
 from npi.train import Validation
 from traces.batch import TraceBatch
 from traces.frames import FrameSet, check_rule, unique_frames
 from traces.generate import load_sources, record_problems, record_traces
-from traces.machine import Budget
 from traces.store import TraceSet
 
 
@@ -44,13 +44,11 @@ class Material:
     def from_programs(cls, programs: ProgramSet, *, traces: int, seed: int) -> Material:
         """Trace every task of a program file, ``traces`` runs of each training size.
 
-        Raises :class:`ValueError` where it has no task, and ``ConflictError`` where it cannot be learned.
+        Raises :class:`ValueError` where there is none to train on, and ``ConflictError`` where it cannot be learned.
         """
-        if not programs.tasks:
-            raise ValueError(f"{programs.path} has no task, so there is nothing to trace; add one (task NAME(…): …)")
         batches = [
             record_traces(programs, task=t.name, traces=dict.fromkeys(t.train_sizes, traces), seed=seed)
-            for t in programs.tasks
+            for t in training_tasks(programs)
         ]
         return cls.from_batches(batches, programs, name=Path(programs.path).name, source=programs.digest)
 
@@ -72,16 +70,26 @@ class Material:
         return cls(frames.table, frames, programs, name, source, sum(len(b) for b in batches))
 
 
+TRACED = 128
+"""Problems of a task that are traced at most when the core fails them."""
+
+
 @dataclass(frozen=True)
 class _Trial:
     programs: ProgramSet
-    task: Task
-    problems: list[Problem]
-    budget: Budget
+    number: int
+    steps: int
+
+    @property
+    def task(self) -> Task:
+        return self.programs.tasks[self.number]
 
 
 class TaskValidator:
-    """Runs every task of some program files by the core, and traces the problems that it fails.
+    """Runs every task of some program files by the core, and traces problems that it fails.
+
+    The problems are drawn afresh at each call: those that failed once are learned from, and tell nothing after that.
+    Half of them have the largest size, half any training size. A task without training sizes is left out.
 
     Args:
         library: whose core and rows are validated, as they are at the time of each call.
@@ -98,34 +106,55 @@ class TaskValidator:
         *,
         tasks: Sequence[str] | None = None,
     ) -> None:
-        self.library = library
+        self.library, self.config = library, config
         self.trials: list[_Trial] = []
         for programs in sets:
             teacher = compile_teacher(programs)
             for number, task in enumerate(programs.tasks):
-                if tasks is not None and task.name not in tasks:
+                if not task.train_sizes or (tasks is not None and task.name not in tasks):
                     continue
-                problems: list[Problem] = []
-                largest = max(task.train_sizes)
-                for size in sorted({largest, round(largest * config.stretch)}):
-                    seed = validation_seed(config.seed, programs.digest, number, size)
-                    generator = torch.Generator().manual_seed(seed)
-                    problems += task.draw(size, config.problems, generator=generator, spread=True)
-                outcome = run_problems(teacher, programs, problems)
-                self.trials.append(_Trial(programs, task, problems, bounded_budget(outcome.steps_N.tolist())))
+                outcome = run_problems(teacher, programs, self.problems(programs, number, 0))
+                self.trials.append(_Trial(programs, number, int(outcome.steps_N.max())))
 
-    def __call__(self) -> Validation:
-        """Run all problems; frames of the failed ones come back to be learned."""
+    def problems(self, programs: ProgramSet, number: int, turn: int) -> list[Problem]:
+        """The problems of one turn for the file's task of this number."""
+        task = programs.tasks[number]
+        seed = validation_seed(self.config.seed, programs.digest, number, turn)
+        generator = torch.Generator().manual_seed(seed)
+        largest, count = max(task.train_sizes), self.config.problems
+        sizes = torch.tensor(task.train_sizes)[torch.randint(len(task.train_sizes), (count // 2,), generator=generator)]
+        drawn = Counter([round(largest * self.config.stretch)] * (count - count // 2) + sizes.tolist())
+        return [
+            p for size in sorted(drawn) for p in task.draw(size, drawn[size], generator=generator, spread=True)
+        ]
+
+    def __call__(self, turn: int) -> Validation:
+        """Run all problems of a turn (any number names one); frames of failed ones come back to be learned."""
         count = solved = 0
         found: list[FrameSet] = []
         for trial in self.trials:
             stepper = self.library.stepper(trial.programs.table)
             device = self.library.memory.keys_NK.device
-            result = solve(stepper, trial.programs, trial.task, trial.problems, budget=trial.budget, device=device)
-            count += len(trial.problems)
+            problems = self.problems(trial.programs, trial.number, turn)
+            result = solve_bounded(
+                stepper, trial.programs, trial.task, problems, free=trial.steps + 16, device=device
+            )
+            count += len(problems)
             solved += result.count
-            failed = [p for p, right in zip(trial.problems, result.right, strict=True) if not right]
+            failed = [p for p, right in zip(problems, result.right, strict=True) if not right]
             if failed:
-                batch = record_problems(trial.programs, trial.task, failed)
-                found.append(unique_frames([batch]))
+                found.append(unique_frames([record_problems(trial.programs, trial.task, failed[:TRACED])]))
         return Validation(count, solved, tuple(found))
+
+
+def training_tasks(programs: ProgramSet) -> list[Task]:
+    """The tasks that say sizes to train on; ``ValueError`` where there is none."""
+    found = [task for task in programs.tasks if task.train_sizes]
+    if not programs.tasks:
+        raise ValueError(f"{programs.path} has no task, so there is nothing to trace; add one (task NAME(…): …)")
+    if not found:
+        raise ValueError(
+            f"{programs.path} says no sizes to train on, so nothing can be drawn to learn from; add a line to task "
+            f"{programs.tasks[0].name}, such as: train {', '.join(i.name for i in programs.tasks[0].inputs)} of 1..8"
+        )
+    return found

@@ -1,7 +1,8 @@
 """The training loop: frames drawn by the curriculum, a step of AdamW, and every so often a check of everything.
 
-Training is done when two checks in a row find every different frame right and the machine, run by the core, solves
-every validation problem. Problems that it fails are traced by the teacher and their frames join the training set.
+Training is done when a check finds every different frame right and the machine, run by the core, solves every
+validation problem, which are drawn afresh at each check. Problems that it fails are traced by the teacher and their
+frames join the training set.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from npi.loss import FrameBatch, Rules, score
 from npi.memory import ProgramMemory
 from traces.frames import FrameSet
 
-Validator = Callable[[], "Validation"]
+Validator = Callable[[int], "Validation"]
+"""Given the number of updates taken, which names the problems that are drawn."""
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,12 @@ class Trainer:
         """Look at the frames (at most ``limit`` a program, all of them before training ends) and run the tasks."""
         solved = self._frames_right(limit) and self._frames_right(None)
         if solved and self.validate is not None:
-            self.validation = self.validate()
+            self.validation = self.validate(self.progress.update)
             solved = self.validation.passed
             if self.validation.frames:
                 self._learn_more([place(self.library, frames) for frames in self.validation.frames])
         self.progress.clean = self.progress.clean + 1 if solved else 0
-        self.progress.solved = self.progress.clean >= 2
+        self.progress.solved = self.progress.clean >= self.config.clean
 
     def _frames_right(self, limit: int | None) -> bool:
         self.wrong = {}

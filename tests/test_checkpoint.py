@@ -35,7 +35,7 @@ def trainer_that_mines(core: CoreConfig) -> Trainer:
     config = training(check_every=10, stretch=1.0, **({"rate": 1e-2, "cut": 0, "noise": 0.0} if core is LSTM else {}))
     frames = mined()
     return Trainer(
-        library, [place(library, material(strip()).frames)], config, validate=lambda: Validation(2, 1, (frames,))
+        library, [place(library, material(strip()).frames)], config, validate=lambda _: Validation(2, 1, (frames,))
     )
 
 

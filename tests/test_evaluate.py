@@ -186,8 +186,8 @@ def test_how_many_problems_of_a_size() -> None:
 
 def test_seeds_of_tests_and_validation_never_meet() -> None:
     seeds = [seed_of_tests(s, name, size) for s in range(3) for name in ("a.x", "a.y") for size in range(5)]
-    seeds += [validation_seed(s, d, task, size) for s in range(3) for d in ("f0", "f1") for task in (0, 1)
-              for size in range(5)]
+    seeds += [validation_seed(s, d, task, turn) for s in range(3) for d in ("f0", "f1") for task in (0, 1)
+              for turn in range(5)]
     assert len(set(seeds)) == len(seeds) == 90
     assert min(seeds) >= 0
     assert max(seeds) < 2**63

@@ -187,7 +187,7 @@ def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     from traces.learnable import search
     from traces.machine import Budget
 
-    sizes = tuple(sorted(task.train_sizes)[:SIZES])
+    sizes = tuple(sorted(task.sizes)[:SIZES])
     generator = torch.Generator().manual_seed(problems.seed)
     trial = Trial(task.name, problems.count, sizes)
     try:

@@ -113,7 +113,7 @@ def _of_file(
     if inputs:
         problem = task.parse(inputs)
     else:
-        size = sorted(task.train_sizes)[min(1, len(task.train_sizes) - 1)]
+        size = sorted(task.sizes)[:2][-1]
         (problem,) = task.draw(size, 1, generator=torch.Generator().manual_seed(seed), spread=False)
     run = record_problems(programs, task, [problem])
     given = ", ".join(f"{key} = {text(value)}" for key, value in problem.values.items())

@@ -62,6 +62,8 @@ def trace(
     programs = load(file)
     name = task or only_task(programs)
     chosen = parse_sizes(sizes) if sizes else programs.task(name).train_sizes
+    if not chosen:
+        raise ValueError(f"task {name} says no sizes to train on; give some, as in --sizes 1..8")
     with Meter(f"tracing {name}") as meter:
         try:
             found = generate(
