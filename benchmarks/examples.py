@@ -58,7 +58,7 @@ def run(path: Path, seed: int) -> Result:
 
 def table(folder: str) -> None:
     """Write the dated table of the files and seeds that are done."""
-    rows = [["task", "lines", "trained on", "solved by the trained core: right of problems, all seeds", "seeds", "CPU s"]]
+    rows = [["task", "lines", "trained on", "right of problems, all seeds", "seeds", "CPU s"]]
     for path in sorted((ROOT / "programs" / folder).glob("*.npi")):
         done = results(f"{folder}/{path.stem}")
         lines = sum(1 for line in path.read_text().splitlines() if line.strip() and not line.strip().startswith("#"))
@@ -73,9 +73,9 @@ def table(folder: str) -> None:
             seconds = spread([r["seconds"] for r in done], 0)
             rows.append([name, str(lines), trained, "; ".join(cells), str(len(done)), seconds])
     text = [
-        "Each file trained alone: 32 traces of each training size of each task, the settings of `npi train FILE`. Sizes",
-        "are digits, items or vertices of the inputs, as in the file. CPU seconds of a file: from nothing to every frame",
-        "and every validation problem right, tracing included; median (range) over seeds.",
+        "Each file trained alone: 32 traces of each training size of each task, the settings of `npi train FILE`.",
+        "Sizes are digits, items or vertices of the inputs, as in the file. CPU seconds: from nothing to every",
+        "frame and every validation problem right, tracing included; median (range) over seeds.",
     ]
     write_table(f"programs-{folder}", f"Programs of programs/{folder}", "python -m benchmarks.examples", text, rows)
 

@@ -112,13 +112,18 @@ def test_training_ends_at_a_clean_check_only() -> None:
 
 
 def test_a_solved_core_that_fails_its_tasks_is_not_solved_and_learns_their_frames() -> None:
-    """Frames of longer lists come back from the validator and join the curriculum, errors kept; two clean checks end."""
+    """Frames of longer lists come back from the validator and join the curriculum; two clean checks end training."""
     config = training(rate=1e-6, warmup=0, clean=2)
     library = trained()
     more = record_problems(strip(), strip().tasks[0], problems(7, 3))
     answers = iter([Validation(3, 2, (unique_frames([more]),)), Validation(3, 3), Validation(3, 3)])
     turns = []
-    trainer = Trainer(library, [place(library, material(strip()).frames)], config, validate=lambda turn: turns.append(turn) or next(answers))
+
+    def validate(turn: int) -> Validation:
+        turns.append(turn)
+        return next(answers)
+
+    trainer = Trainer(library, [place(library, material(strip()).frames)], config, validate=validate)
     for lesson in trainer.curriculum.lessons:
         lesson.error = 0.01 * lesson.row
     trainer.check()

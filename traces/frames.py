@@ -260,9 +260,9 @@ def _frame_keys(frames: FrameSet) -> Hashes:
         return np.zeros((0, 2), np.uint64)
     step_S, _ = _places(frames)
     rows = [*frames.obs_SF.numpy().T, *frames.call_S4.numpy().T, step_S]
-    steps = np.stack([np.add.reduceat(_hash(rows, salt), frames.start_M.numpy()) for salt in (1, 2)], axis=1)
+    steps = np.stack([np.add.reduceat(row_hash(rows, salt), frames.start_M.numpy()) for salt in (1, 2)], axis=1)
     heads = [frames.program_M.numpy(), *frames.arguments_M3.numpy().T, frames.length_M.numpy()]
-    return steps + np.stack([_hash(heads, salt) for salt in (3, 4)], axis=1)
+    return steps + np.stack([row_hash(heads, salt) for salt in (3, 4)], axis=1)
 
 
 def prefix_keys(frames: FrameSet) -> tuple[Hashes, Ints, Ints]:
@@ -271,9 +271,9 @@ def prefix_keys(frames: FrameSet) -> tuple[Hashes, Ints, Ints]:
     heads = [frames.program_M.numpy(), *frames.arguments_M3.numpy().T]
     keys = np.empty((frames.steps, 2), np.uint64)
     for column, salt in enumerate((5, 6)):
-        sums = np.cumsum(_hash([*frames.obs_SF.numpy().T, step_S], salt), dtype=np.uint64)
+        sums = np.cumsum(row_hash([*frames.obs_SF.numpy().T, step_S], salt), dtype=np.uint64)
         before = np.concatenate([np.zeros(1, np.uint64), sums])[frames.start_M.numpy()]
-        keys[:, column] = sums + (_hash(heads, salt + 2) - before)[frame_S]
+        keys[:, column] = sums + (row_hash(heads, salt + 2) - before)[frame_S]
     return keys, step_S, frame_S
 
 
@@ -283,7 +283,7 @@ def _places(frames: FrameSet) -> tuple[Ints, Ints]:
     return np.arange(frames.steps) - frames.start_M.numpy()[frame_S], frame_S
 
 
-def _hash(columns: list[Ints], salt: int) -> Hashes:
+def row_hash(columns: list[Ints], salt: int) -> Hashes:
     """64 bits of each row: a random linear form of its columns, then the finaliser of SplitMix64 (Steele et al. 2014).
 
     All arithmetic is modulo 2⁶⁴, as numpy's unsigned integers do it.
