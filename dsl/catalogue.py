@@ -79,6 +79,9 @@ NPI022 a signal and a body
     A program is shown how by a body or told how well by a signal, not both.
 NPI023 else if
     A second condition of an if begins with elif.
+NPI024 nested too deep
+    A condition has at most 100 operators inside one another, and blocks lie at most 40 deep; each elif counts as
+    one more.
 # Files
 NPI030 use in a text that is in no folder
     Used files are looked for beside the file itself.
@@ -250,6 +253,8 @@ NPI120 a wrong number of values
     The function takes another number of values.
 NPI121* a function of something that is not there
     These functions take the name of a row or of a pointer.
+NPI122 sizes without bounds
+    Problems of each size are drawn and run: a size is at most 1,000,000, and a line has at most 10,000.
 # Warnings
 NPI200 a program that nothing uses
     Nothing calls it and no task runs it, so it will have no traces to be learned from.

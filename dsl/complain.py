@@ -9,10 +9,13 @@ from importlib.resources import files
 
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
-from lark.indenter import Indenter
+from lark.indenter import DedentError, Indenter
 
 from dsl.errors import LanguageError, Source, nearest
 from dsl.hints import COLON, EQUAL, EXAMPLES, KEYWORDS, TERMINALS, Hint
+
+SPACE = " \t\r"
+"""What the grammar passes over in a line; other characters that look empty mean nothing."""
 
 
 class Blocks(Indenter):
@@ -61,6 +64,43 @@ def complaint(source: Source) -> LanguageError:
         grammar().parse(text if text.endswith("\n") else text + "\n")
     except UnexpectedInput as error:
         return from_lark(error, source)
+    except DedentError:
+        return bad_dedent(source)
+    return glued(source)
+
+
+def bad_dedent(source: Source) -> LanguageError:
+    """The first line that goes back to where no block begins."""
+    depths, open_brackets = [0], 0
+    for number, line in enumerate(source.lines, start=1):
+        code = strip_comment(line)
+        if code.strip(SPACE) and open_brackets == 0:
+            indent = code[: len(code) - len(code.lstrip(SPACE))]
+            depth = indent.count(" ") + 8 * indent.count("\t")  # as Lark counts
+            if depth < depths[-1] and depth not in depths:
+                message = f"this line is indented by {depth} spaces, and no open block is"
+                mend = f"indent it by {' or '.join(map(str, depths))} spaces"
+                return LanguageError(source, number, len(indent) + 1, message, mend, code="NPI003")
+            depths = [*(d for d in depths if d < depth), depth]
+        open_brackets = max(0, open_brackets + bracket_change(code))
+    raise AssertionError("Lark found a line that goes back to where no block begins")
+
+
+def bracket_change(code: str) -> int:
+    """How many more brackets are open behind a line than before it."""
+    return sum(code.count(c) for c in "([") - sum(code.count(c) for c in ")]")
+
+
+def glued(source: Source) -> LanguageError:
+    """A word of the language with a name right behind it (``rowA``): Lark reads two words where no name can stand."""
+    text = source.text if source.text.endswith("\n") else source.text + "\n"
+    before: Token | None = None
+    for token in grammar().parse_interactive(text).iter_parse():
+        if before is not None and before.type in KEYWORDS and before.end_pos == token.start_pos and token[:1].isalnum():
+            place = token_place(before, source)
+            message, mend = f"unexpected {before + token!r}", f"did you mean {before} {token}?"
+            return LanguageError(source, *place, message, mend, code="NPI008")
+        before = token
     raise AssertionError("Lark reads what its own tables refuse")
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dsl.complain import first_word, grammar, strip_comment
+from dsl.complain import SPACE, bracket_change, first_word, grammar, strip_comment
+from dsl.depth import too_deep
 from dsl.errors import LanguageError, Source, joined, nearest
 from dsl.lalr import Automaton, Stuck
-from dsl.recover import Part, Rest, recover, split
-from dsl.syntax import File
+from dsl.recover import Effort, Part, Rest, recover, split
+from dsl.syntax import File, Program, Task
 from dsl.tree import TreeBuilder
 
 OPENERS = ("world", "program", "task", "if", "elif", "else", "while", "for")
@@ -59,6 +60,18 @@ def parse(text: str, *, path: str = "<text>") -> File:
 
 def parse_all(source: Source) -> Parsed:
     """The tree of a text and its mistakes; after one, reading goes on with the next line."""
+    found = parse_parts(source)
+    deep = {id(part): error for part in found.tree.items if (error := too_deep(part, source)) is not None}
+    if not deep:
+        return found
+    items = tuple(part for part in found.tree.items if id(part) not in deep)
+    names = frozenset(p.name for p in found.tree.items if id(p) in deep and isinstance(p, Program | Task))
+    errors = sorted((*found.errors, *deep.values()), key=lambda error: (error.line, error.column))
+    return Parsed(File(items), tuple(errors), found.rest.union(Rest(names, names)))
+
+
+def parse_parts(source: Source) -> Parsed:
+    """As :func:`parse_all`, however deep the parts are nested."""
     text = source.text if source.text.endswith("\n") else source.text + "\n"
     plain = "\t" not in text and text[0] != " " and not LONG_NUMBER.search(text)
     try:
@@ -78,7 +91,8 @@ def parse_all(source: Source) -> Parsed:
 def salvage(source: Source, lines: Sequence[str], errors: Sequence[LanguageError]) -> Parsed:
     """A text with mistakes, read part by part."""
     told = {error.line: error for error in errors}
-    parts: list[Part] = [recover(chunk, source, told, automaton()) for chunk in split(lines)]
+    effort = Effort()
+    parts: list[Part] = [recover(chunk, source, told, automaton(), effort) for chunk in split(lines)]
     rest = Rest().union(*(part.rest for part in parts))
     tree = File(tuple(item for part in parts for item in part.items))
     return Parsed(tree, tuple(told[line] for line in sorted(told)), rest)
@@ -98,7 +112,7 @@ def straighten(source: Source) -> tuple[list[str], list[LanguageError]]:
             message, mend = f"a number of {len(long[0])} digits", "numbers in a text have less than 1000 digits"
             errors.append(LanguageError(source, number, long.start() + 1, message, mend, code="NPI009"))
             line = LONG_NUMBER.sub("0", line)
-        if code.strip() and open_brackets == 0:
+        if code.strip(SPACE) and open_brackets == 0:
             depth = len(code) - len(code.lstrip(" \t"))
             opens = before.rstrip().endswith(":") or (depth > depths[-1] and may_open(before))
             error = indentation_error(source, number, depths, opens)
@@ -109,10 +123,9 @@ def straighten(source: Source) -> tuple[list[str], list[LanguageError]]:
             if depth > depths[-1]:
                 depths.append(depth)
             del depths[depths.index(depth) + 1 :]
-        if code.strip():
+        if code.strip(SPACE):
             before = code
-            change = sum(code.count(c) for c in "([") - sum(code.count(c) for c in ")]")
-            open_brackets = max(0, open_brackets + change)
+            open_brackets = max(0, open_brackets + bracket_change(code))
         lines.append(line)
     return lines, errors
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dsl.complain import complaint, first_word, strip_comment
+from dsl.complain import SPACE, complaint, first_word, strip_comment
 from dsl.errors import LanguageError, Source
 from dsl.hints import KEYWORDS
 from dsl.lalr import Automaton, Stuck
@@ -19,7 +19,10 @@ from dsl.syntax import File, Program, Task, Use, World
 LOST = "_"
 """The statement in place of one that cannot be read: a call of a program that is as good as declared."""
 
-EMPTY = "NPI011"
+EMPTY, UNFITTING = "NPI011", "NPI003"
+
+LINES = 100_000
+"""Lines of a file that are read again behind mistakes, in about two seconds; then one mistake a part is told."""
 
 HEADS = ("world", "program", "task")
 BRANCHES = ("if", "elif", "while", "for")
@@ -47,6 +50,13 @@ class Rest:
             self.programs.union(*(other.programs for other in others)),
             self.whole.union(*(other.whole for other in others)),
         )
+
+
+@dataclass
+class Effort:
+    """How many lines may still be read again."""
+
+    lines: int = LINES
 
 
 @dataclass(frozen=True)
@@ -93,12 +103,14 @@ def split(lines: Sequence[str]) -> list[Chunk]:
     return chunks
 
 
-def recover(chunk: Chunk, source: Source, told: dict[int, LanguageError], automaton: Automaton) -> Part:
+def recover(
+    chunk: Chunk, source: Source, told: dict[int, LanguageError], automaton: Automaton, effort: Effort
+) -> Part:
     """Read a chunk; its mistakes are entered in ``told`` under their lines, the first of each line."""
     began = chunk.kind
     names = frozenset(NAMED.findall(chunk.lines[0])[:1])
     wrong = any(number in told for number in chunk.numbers)
-    while any(strip_comment(line).strip(" \t\r") for line in chunk.lines):
+    while any(strip_comment(line).strip(SPACE) for line in chunk.lines):
         text = "\n".join(chunk.lines) + "\n"
         try:
             tree: File = automaton.parse(text, [*chunk.numbers, chunk.numbers[-1] + 1])
@@ -107,10 +119,11 @@ def recover(chunk: Chunk, source: Source, told: dict[int, LanguageError], automa
             error = complaint(Source(source.name, text))
             index = min(error.line, len(chunk.lines)) - 1
             number = chunk.numbers[index]
-            if not (chunk.tries and error.code == EMPTY):  # it is empty because of what was taken out
+            if not (chunk.tries and error.code in (EMPTY, UNFITTING)):  # that comes of what was taken out
                 found = LanguageError(source, number, error.column, error.message, error.mend, code=error.code)
                 told.setdefault(number, found)
-            if not patch(chunk, index, error):
+            effort.lines -= len(chunk.lines)
+            if effort.lines < 0 or not patch(chunk, index, error):
                 break
         else:
             items = () if chunk.headless and chunk.kind in ("program", "task") else tree.items

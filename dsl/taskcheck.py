@@ -14,6 +14,9 @@ from dsl.tasks import Laid, Task
 from dsl.worlds import domain_symbols, number_of
 from envs.spec import BLANK
 
+LARGEST_SIZE, MOST_SIZES = 1_000_000, 10_000
+"""The largest size of an input, and how many sizes one line may have: each is drawn and run."""
+
 Kinds = Mapping[str, str]
 """Input → "number", "list" or "any"."""
 
@@ -175,6 +178,11 @@ def check_sizes(purpose: str, task: s.Task, inputs: tuple[Input, ...], scope: Sc
     for first, last in line.ranges:
         if first < 1 or last < first:
             raise scope.error(line, f"the sizes {first}..{last} are none", "sizes begin at 1 and ascend", code="NPI113")
+    largest, count = max(last for _, last in line.ranges), sum(last - first + 1 for first, last in line.ranges)
+    if largest > LARGEST_SIZE or count > MOST_SIZES:
+        message = f"{count:,} sizes up to {largest:,}"
+        mend = f"sizes go up to {LARGEST_SIZE:,}, and a line has at most {MOST_SIZES:,}; list a few, as in 1, 10, 100"
+        raise scope.error(line, message, mend, code="NPI122")
     return tuple(dict.fromkeys(n for first, last in line.ranges for n in range(first, last + 1)))
 
 
