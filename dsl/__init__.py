@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dsl.diagnose import Diagnosis, diagnose, read
 from dsl.errors import LanguageError, Remark, joined
 from dsl.files import read_text
 from dsl.program import Program, ProgramSet
 from dsl.tasks import Problem, Task
-from dsl.teacher import Teacher, compile_teacher
+
+if TYPE_CHECKING:
+    from dsl.teacher import Teacher, compile_teacher
 
 __all__ = [
     "Diagnosis",
@@ -25,6 +28,15 @@ __all__ = [
     "load",
     "loads",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The teacher, which needs torch, is imported when it is first asked for."""
+    if name in ("Teacher", "compile_teacher"):
+        from dsl import teacher
+
+        return getattr(teacher, name)
+    raise AttributeError(f"module 'dsl' has no attribute {name!r}")
 
 
 def load(path: Path | str) -> ProgramSet:

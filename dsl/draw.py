@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 
+from dsl.chance import integers
 from dsl.graphs import draw_graphs
 from dsl.inputs import GRAPH, NUMBER, SCALAR, Input
 from dsl.values import Value, number_from_digits, symbol_value
+from envs.later import torch
 
 
 def draw_values(
-    inputs: Sequence[Input], size: int, count: int, *, generator: torch.Generator, spread: bool
+    inputs: Sequence[Input], size: int, count: int, *, generator: torch.Generator | np.random.Generator, spread: bool
 ) -> list[dict[str, Value]]:
     """Inputs of ``count`` problems; see :meth:`dsl.tasks.Task.draw`."""
     sized = [item for item in inputs if item.sized]
@@ -20,7 +22,7 @@ def draw_values(
     columns: dict[str, list[Value]] = {}
     for item in inputs:
         if item.kind == SCALAR:
-            chosen = torch.randint(len(item.symbols), (count,), generator=generator).tolist()
+            chosen = integers(0, len(item.symbols), (count,), generator).tolist()
             columns[item.name] = [symbol_value(item.symbols[index]) for index in chosen]
         else:
             lengths = sizes[sized.index(item)]
@@ -28,24 +30,26 @@ def draw_values(
     return [{name: column[i] for name, column in columns.items()} for i in range(count)]
 
 
-def draw_sizes(inputs: int, size: int, count: int, *, generator: torch.Generator, spread: bool) -> list[list[int]]:
+def draw_sizes(
+    inputs: int, size: int, count: int, *, generator: torch.Generator | np.random.Generator, spread: bool
+) -> list[list[int]]:
     """For each input the size that it has in each problem."""
     if not spread or inputs < 2:
         return [[size] * count for _ in range(inputs)]
-    exact = torch.randint(inputs, (count,), generator=generator)
-    smaller = torch.randint(1, size + 1, (inputs, count), generator=generator)
-    keep = torch.randint(2, (inputs, count), generator=generator).bool()
-    keep |= torch.arange(inputs)[:, None] == exact
-    return torch.where(keep, size, smaller).tolist()
+    exact = integers(0, inputs, (count,), generator)
+    smaller = integers(1, size + 1, (inputs, count), generator)
+    keep = integers(0, 2, (inputs, count), generator).astype(bool)
+    keep |= np.arange(inputs)[:, None] == exact
+    return np.where(keep, size, smaller).tolist()
 
 
-def draw_sized(item: Input, lengths: Sequence[int], *, generator: torch.Generator) -> list[Value]:
+def draw_sized(item: Input, lengths: Sequence[int], *, generator: torch.Generator | np.random.Generator) -> list[Value]:
     """Numbers without leading zeros (one digit may be 0), lists, or graphs, of the given sizes."""
     if item.kind == GRAPH:
         return list(draw_graphs(lengths, acyclic=item.acyclic, generator=generator))
     choices = item.base if item.kind == NUMBER else len(item.symbols)
-    flat = torch.randint(choices, (sum(lengths),), generator=generator).tolist()
-    leads = torch.randint(1, item.base, (len(lengths),), generator=generator).tolist() if item.kind == NUMBER else []
+    flat = integers(0, choices, (sum(lengths),), generator).tolist()
+    leads = integers(1, item.base, (len(lengths),), generator).tolist() if item.kind == NUMBER else []
     found: list[Value] = []
     start = 0
     for number, length in enumerate(lengths):

@@ -47,14 +47,17 @@ class Facts:
 
     def row(self, name: str) -> tuple[Value, ...]:
         """A row's content as values, blanks inside it as ``"blank"``, places as columns."""
-        return tuple(cell_value(self.rows[name], index) for index in self.part(name))
+        row, part = self.rows[name], self.part(name)
+        if row.places:
+            return tuple(cell_value(row, index) for index in part)
+        return tuple(map(row.cells.__getitem__, part))
 
 
 def cell_value(row: RowFace, index: int) -> Value:
     """What a cell of the row holds: a symbol's value, or a column."""
     if row.places:
         return BLANK if index == NOWHERE else index
-    return symbol_value(row.values[index])
+    return row.cells[index]
 
 
 def evaluate(node: s.Expression, facts: Facts) -> Value:

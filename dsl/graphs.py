@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-import torch
+import numpy as np
+
+from dsl.chance import integers, shuffled
+from envs.later import torch
 
 Graph = tuple[tuple[int, ...], ...]
 
@@ -13,7 +16,9 @@ EDGES_A_VERTEX = 2
 """A drawn graph has at most this many edges a vertex, on average."""
 
 
-def draw_graphs(sizes: Sequence[int], *, acyclic: bool, generator: torch.Generator) -> list[Graph]:
+def draw_graphs(
+    sizes: Sequence[int], *, acyclic: bool, generator: torch.Generator | np.random.Generator
+) -> list[Graph]:
     """Random graphs of these numbers of vertices, without loops and double edges, from sparse to dense.
 
     The vertices of an acyclic graph are numbered at random, so their numbers say nothing about their order.
@@ -21,11 +26,11 @@ def draw_graphs(sizes: Sequence[int], *, acyclic: bool, generator: torch.Generat
     found = []
     for size in sizes:
         most = EDGES_A_VERTEX * size
-        edges = int(torch.randint(most + 1, (), generator=generator)) if size > 1 else 0
-        pairs = torch.randint(size, (edges, 2), generator=generator)
+        edges = int(integers(0, most + 1, (), generator)) if size > 1 else 0
+        pairs = integers(0, size, (edges, 2), generator)
         if acyclic:
-            name = torch.randperm(size, generator=generator)
-            pairs = name[pairs.sort(1).values * (pairs[:, :1] != pairs[:, 1:])]
+            name = shuffled(size, generator)
+            pairs = name[np.sort(pairs, axis=1) * (pairs[:, :1] != pairs[:, 1:])]
         found.append(graph_of(size, [(a, b) for a, b in pairs.tolist() if a != b]))
     return found
 

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-import networkx as nx
 import numpy as np
 
 from dsl import syntax as s
@@ -27,8 +26,8 @@ from dsl.grid import read_size
 from dsl.lower import Fork
 from dsl.program import Program, ProgramSet
 from dsl.reach import symbols_never_there
-from dsl.tabulate import GO_ON, DecisionTable, NodeTable
-from envs.spec import RETURN
+from dsl.tabulate import DecisionTable, NodeTable
+from envs.spec import GO_ON, RETURN
 
 
 @dataclass(frozen=True)
@@ -100,11 +99,31 @@ def is_function(node: NodeTable, program: Program) -> bool:
 
 def in_circles(programs: Sequence[Program]) -> set[int]:
     """The programs that can call themselves, directly or through others."""
-    graph: nx.DiGraph[int] = nx.DiGraph()
-    graph.add_nodes_from(program.id for program in programs)
-    graph.add_edges_from((program.id, callee) for program in programs for callee in program.calls)
-    circles = [part for part in nx.strongly_connected_components(graph) if len(part) > 1]
-    return {node for part in circles for node in part} | {node for node, _ in nx.selfloop_edges(graph)}
+    known = {program.id for program in programs}
+    calls = {program.id: set(program.calls) & known for program in programs}
+    callers: dict[int, list[int]] = {}
+    for number, callees in calls.items():
+        for callee in callees:
+            callers.setdefault(callee, []).append(number)
+    idle = [number for number, callees in calls.items() if not callees]
+    while idle:  # what calls nothing, or nothing that is left, is in no circle
+        number = idle.pop()
+        del calls[number]
+        for caller in callers.get(number, ()):
+            calls[caller].discard(number)
+            if not calls[caller]:
+                idle.append(caller)
+    found: set[int] = set()
+    for number in calls:
+        reached: set[int] = set()
+        waiting = [number]
+        while waiting:
+            new = calls[waiting.pop()] - reached
+            reached |= new
+            waiting += new
+        if number in reached:
+            found.add(number)
+    return found
 
 
 def longest_frame(table: DecisionTable) -> int | None:

@@ -15,19 +15,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from dsl.code import Code, Invoke, Leave, Read, Symbol, SymbolOf, reads
+from dsl.code import Code, Invoke, Leave, Parameter, Read, Symbol, SymbolOf, reads
 from dsl.errors import Gather, LanguageError, joined
 from dsl.grid import Array, Grid, Uncomputable, ordered, read_size
 from dsl.lower import Act, Branch, Graph, GraphNode, Switch
 from dsl.scope import Scope
 from dsl.worlds import RowFace, describe_symbols
-from envs.spec import NONE, RETURN, SLOTS
+from envs.later import torch
+from envs.scratchpad import Scratchpad
+from envs.single import acts_of
+from envs.spec import GO_ON, NONE, RETURN, SLOTS
 from envs.world import World
-
-GO_ON = -2
-"""The callee of a combination that is not decided yet: look up the next node's table."""
 
 MERGED = 2**16
 """A chain of branches becomes one table up to this many combinations."""
@@ -42,7 +41,7 @@ class NodeTable:
 
     Attributes:
         reads, strides: combination = sum of (value index of a read) × (its stride).
-        call_M4: callee, :data:`RETURN` or :data:`GO_ON`, and three tokens.
+        call_M4: callee, :data:`RETURN` or :data:`~envs.spec.GO_ON`, and three tokens.
         next_M: the local number of the node that decides next.
     """
 
@@ -206,17 +205,20 @@ class _Tabulator:
         when = f" when {grid.describe(combination)}" if grid.reads else ""
         message = f"argument {slot.name} of {signature.name} becomes {seen}{when}"
         allowed = describe_symbols(tuple(names[token] for token in slot.tokens if names[token] != NONE))
-        row = self.row_under(call) if argument == 2 else None
-        can_be = f"it can be {allowed}" if row is None else f"row {row.name} holds {row.describe()}"
+        rows = self.rows_under(call) if argument == 2 else ()
+        held = "; ".join(f"row {row.name} holds {row.describe()}" for row in rows)
+        can_be = held or f"it can be {allowed}"
         mend = f"{can_be}; keep a number inside with mod, or ask with if first"
         return LanguageError(self.scope.source, call.line, call.column, message, mend, code="NPI074")
 
-    def row_under(self, call: Invoke) -> RowFace | None:
-        """The row on which an act of a pad writes, where its pointer is known."""
+    def rows_under(self, call: Invoke) -> tuple[RowFace, ...]:
+        """The rows on which an act of a pad may write: that of its pointer, or of each that a parameter can be."""
         face, code = self.scope.face, call.arguments[0]
-        if call.callee >= len(face.spec.primitives) or not isinstance(code, Symbol):
-            return None
-        return face.rows.get(face.pointers.get(face.spec.tokens[code.id], ""))
+        if call.callee >= len(face.spec.primitives) or not isinstance(code, Symbol | Parameter):
+            return ()
+        tokens = (code.id,) if isinstance(code, Symbol) else self.scope.slots[code.slot].tokens
+        names = [face.pointers.get(face.spec.tokens[token], "") for token in tokens]
+        return tuple(face.rows[name] for name in dict.fromkeys(names) if name in face.rows)
 
     def shown(self, code: Code, grid: Grid, combination: int) -> str:
         """An argument in one combination, for people."""
@@ -301,12 +303,15 @@ class Legality:
 
     def __init__(self, world: World[Any]) -> None:
         self.world = world
+        self.acts = acts_of(world.config) if isinstance(world, Scratchpad) else None
         self.known: dict[tuple[int, ...], bool] = {}
 
     def ask(self, rows: Iterable[tuple[int, ...]]) -> None:
         """Make sure that these calls are known."""
         new = [row for row in rows if row not in self.known]
-        if new:
+        if self.acts is not None:
+            self.known.update((row, row[0] == 0 and row[1:] in self.acts) for row in new)
+        elif new:
             legal = self.world.legal(torch.tensor(new, dtype=torch.int64))
             self.known.update(zip(new, legal.tolist(), strict=True))
 

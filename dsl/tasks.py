@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 
 from dsl import syntax as s
 from dsl.draw import draw_values
@@ -15,6 +15,7 @@ from dsl.format import expression
 from dsl.inputs import Input
 from dsl.values import Value, show
 from dsl.worlds import RowFace
+from envs.later import torch
 from envs.padconfig import NOWHERE
 from envs.spec import BLANK, SLOTS, Slot
 
@@ -75,7 +76,9 @@ class Task:
     pointers: Mapping[str, str]
     tokens: tuple[str, ...]
 
-    def draw(self, size: int, count: int, *, generator: torch.Generator, spread: bool) -> list[Problem]:
+    def draw(
+        self, size: int, count: int, *, generator: torch.Generator | np.random.Generator, spread: bool
+    ) -> list[Problem]:
         """Random problems of a size.
 
         Args:

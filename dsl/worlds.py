@@ -60,6 +60,12 @@ class RowFace:
         """Symbol → its index in a layout."""
         return {symbol: index for index, symbol in enumerate(self.values)}
 
+    @cached_property
+    def cells(self) -> tuple[int | str, ...]:
+        """What each index that a cell can show means in a task: a number, or the symbol itself."""
+        numbers = map(number_of, self.values)
+        return tuple(v if n is None else n for n, v in zip(numbers, self.values, strict=True))
+
     def describe(self) -> str:
         return "places or blank" if self.places else describe_symbols(self.values)
 

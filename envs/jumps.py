@@ -14,8 +14,7 @@ from __future__ import annotations
 from itertools import product
 from typing import NamedTuple
 
-import torch
-
+from envs.later import torch
 from envs.padconfig import NOWHERE, PadConfig
 
 MOVER, OTHER, JUMPS, FOLLOWS, SAVES, SHIFT = range(6)

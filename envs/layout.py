@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -41,9 +42,9 @@ def lay(config: PadConfig, layouts: Sequence[Layout]) -> Laid:
     outside the row, or a list without a cell.
     """
     _check_rows(config, layouts)
-    contents = [[_content(layout, row, b) for row in config.rows] for b, layout in enumerate(layouts)]
+    contents = [_contents(layouts, row) for row in config.rows]
     shape = (len(layouts), len(config.rows))
-    count_BR = np.array([[len(content) for content in instance] for instance in contents], np.int64).reshape(shape)
+    count_BR = np.stack([content.count_B for content in contents], 1)
     endless_R = np.array([row.blank for row in config.rows])
     # Endless rows of one instance share columns, so that "right" is one column for all of them.
     extent_B = np.maximum(count_BR[:, endless_R].max(axis=1, initial=1), 1)
@@ -53,10 +54,43 @@ def lay(config: PadConfig, layouts: Sequence[Layout]) -> Laid:
     margin = max(LEAST_MARGIN, widest // 8) if endless_R.any() else 0
     cells_BRW = np.empty((*shape, widest + 2 * margin), fill(config).dtype)
     cells_BRW[:] = fill(config)[:, None]
-    for b, instance in enumerate(contents):
-        for r, content in enumerate(instance):
-            cells_BRW[b, r, margin : margin + len(content)] = content
+    for r, content in enumerate(contents):
+        cells_BRW[content.instance_K, r, margin + content.column_K] = content.cell_K
     return Laid(cells_BRW, np.where(endless_R, 0, count_BR), _columns(config, extent_BR), margin)
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """One row of all instances: cells of each, and for the K cells together what is in them and where they lie."""
+
+    count_B: np.ndarray
+    cell_K: np.ndarray
+
+    @property
+    def instance_K(self) -> np.ndarray:
+        return np.repeat(np.arange(len(self.count_B)), self.count_B)
+
+    @property
+    def column_K(self) -> np.ndarray:
+        return np.arange(len(self.cell_K)) - np.repeat(np.cumsum(self.count_B) - self.count_B, self.count_B)
+
+
+def _contents(layouts: Sequence[Layout], row: RowConfig) -> _Contents:
+    """The row's contents, checked all together; where anything is wrong, one by one for the message."""
+    parts = [layout.get(row.name, ()) for layout in layouts]
+    try:
+        count_B = np.fromiter(map(len, parts), np.int64, len(parts))
+        cells = np.array(list(chain.from_iterable(parts)))
+    except (TypeError, ValueError):
+        count_B, cells = np.zeros(0, np.int64), np.zeros(0, object)
+    if not len(cells):
+        cells = cells.astype(np.int64)
+    good = len(count_B) == len(parts) and cells.ndim == 1 and cells.dtype.kind in "iu" and len(cells) == count_B.sum()
+    good = good and (row.places or not len(cells) or (cells.min() >= 0 and cells.max() < len(row.values)))
+    if good and (row.blank or count_B.all()):
+        return _Contents(count_B, cells)
+    found = [_content(layout, row, b) for b, layout in enumerate(layouts)]
+    return _Contents(np.array([len(c) for c in found], np.int64), np.concatenate([np.zeros(0, np.int64), *found]))
 
 
 def fill(config: PadConfig) -> np.ndarray:
@@ -82,18 +116,17 @@ def _check_rows(config: PadConfig, layouts: Sequence[Layout]) -> None:
                 raise ValueError(f"instance {b}: the pad has no row {name!r}{closest(str(name), names)}")
 
 
-def _check_places(config: PadConfig, contents: Sequence[Sequence[np.ndarray]], widest: int) -> None:
+def _check_places(config: PadConfig, contents: Sequence[_Contents], widest: int) -> None:
     """Refuse a column that lies beyond everything that is laid."""
-    for r in (r for r, row in enumerate(config.rows) if row.places):
-        for b, instance in enumerate(contents):
-            content = instance[r]
-            wrong = (content != NOWHERE) & ((content < 0) | (content >= widest))
-            if wrong.any():
-                column = int(np.argmax(wrong))
-                raise ValueError(
-                    f"instance {b}: row {config.rows[r].name}, column {column}: there is no place {content[column]}; "
-                    f"places are the columns 0 to {widest - 1}, or {NOWHERE} for none"
-                )
+    for row, content in zip(config.rows, contents, strict=True):
+        cell_K = content.cell_K
+        wrong_K = (cell_K != NOWHERE) & ((cell_K < 0) | (cell_K >= widest))
+        if row.places and wrong_K.any():
+            first = int(wrong_K.argmax())
+            raise ValueError(
+                f"instance {content.instance_K[first]}: row {row.name}, column {content.column_K[first]}: there is no "
+                f"place {cell_K[first]}; places are the columns 0 to {widest - 1}, or {NOWHERE} for none"
+            )
 
 
 def _content(layout: Layout, row: RowConfig, b: int) -> np.ndarray:

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from envs.drawing import BLANK_CELL, DrawnRow, draw_rows
 from envs.jumps import jump, jump_table, reach
+from envs.later import torch
 from envs.layout import fill, lay
 from envs.padconfig import ACTIONS, NOWHERE, PadConfig, PointerConfig, RowConfig, Side, pad_spec
 from envs.spec import BLANK
@@ -148,7 +148,7 @@ class Scratchpad:
     def __init__(self, name: str, config: PadConfig | Mapping[str, Any]) -> None:
         self.config = config if isinstance(config, PadConfig) else PadConfig.from_json(config)
         self.spec = pad_spec(name, KIND, self.config)
-        self._tables = {torch.device("cpu"): pad_tables(self.config, self.spec.tokens)}
+        self._tables: dict[torch.device, PadTables] = {}
         self._all_see = len(self.config.seen) == len(self.config.pointers)
         self._all_listed = len(self.config.listed) == len(self.config.pointers)
         self._any_listed = bool(self.config.listed)
@@ -189,10 +189,10 @@ class Scratchpad:
     def act(self, state: PadState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
         """Perform ``ACT`` calls where ``active_B``; anything else leaves its instance as it is (NPI algorithm 1)."""
         if state.slack == 0:
-            self._make_room(state)
+            self.make_room(state)
         state.slack -= 1
         tables = self._on(state.device)
-        combination_B = self._combination(call_B4, tables) * active_B
+        combination_B = self.combination(call_B4) * active_B
         address_B2 = state.at_BP.gather(1, tables.pair_C2.index_select(0, combination_B))
         symbol_B1 = tables.symbol_C1.index_select(0, combination_B)
         # Both of a pair receive the written symbol, or else each other's; a pointer paired with itself keeps its own.
@@ -211,28 +211,36 @@ class Scratchpad:
         """bool B: true for an ``ACT`` whose operand fits its action: WRITE takes a symbol of the pointer's row, SWAP a
         pointer on the same row, LEFT and RIGHT take none, TO, HALFWAY, SAVE and FOLLOW a pointer."""
         tables = self._on(call_B4.device)
-        return tables.legal_C.index_select(0, self._combination(call_B4, tables))
+        return tables.legal_C.index_select(0, self.combination(call_B4))
 
     def read(self, state: PadState) -> list[dict[str, list[int]]]:
         """Each row from its first to its last symbol (lists whole), then ``under(P)`` and ``at(P)`` of each pointer."""
         cells_BRW = state.cells_BRW.cpu().numpy()
         under_BP = state.cells.take(state.at_BP).tolist()
         column_BP = self._columns(state).tolist()
+        begin_BR, end_BR = self._extents(state, cells_BRW)
         readings: list[dict[str, list[int]]] = []
         for b in range(state.batch):
             reading: dict[str, list[int]] = {}
             for r, row in enumerate(self.config.rows):
-                cells = cells_BRW[b, r]
-                if row.blank:
-                    filled = (cells != row.empty).nonzero()[0]
-                    reading[row.name] = cells[filled[0] : filled[-1] + 1].tolist() if len(filled) else []
-                else:
-                    reading[row.name] = cells[state.origin : state.origin + int(state.length_BR[b, r])].tolist()
+                reading[row.name] = cells_BRW[b, r, begin_BR[b][r] : end_BR[b][r]].tolist()
             for p, pointer in enumerate(self.config.pointers):
                 reading[f"under({pointer.name})"] = [under_BP[b][p]]
                 reading[f"at({pointer.name})"] = [column_BP[b][p]]
             readings.append(reading)
         return readings
+
+    def _extents(self, state: PadState, cells_BRW: np.ndarray) -> tuple[list[list[int]], list[list[int]]]:
+        """Of each row the columns of storage from its first symbol to after its last; lists whole."""
+        begin_BR = np.full(cells_BRW.shape[:2], state.origin)
+        end_BR = begin_BR + state.length_BR.cpu().numpy()
+        for r, row in enumerate(self.config.rows):
+            if row.blank and state.batch:
+                filled_BW = cells_BRW[:, r] != row.empty
+                some_B = filled_BW.any(1)
+                begin_BR[:, r] = np.where(some_B, filled_BW.argmax(1), 0)
+                end_BR[:, r] = np.where(some_B, state.width - filled_BW[:, ::-1].argmax(1), 0)
+        return begin_BR.tolist(), end_BR.tolist()
 
     def draw(self, state: PadState, instance: int = 0, *, width: int = 100) -> str:
         """One instance as text: a line a row, below it its pointers; rows longer than ``width`` are cut around them."""
@@ -254,8 +262,9 @@ class Scratchpad:
             rows.append(DrawnRow(row.name, values, shown, int(begin) - one.origin, row.blank, tuple(pointers)))
         return draw_rows(rows, width=width)
 
-    def _combination(self, call_B4: torch.Tensor, tables: PadTables) -> torch.Tensor:
-        """int64 B: the combination of each call, 0 where a part of it is out of range."""
+    def combination(self, call_B4: torch.Tensor) -> torch.Tensor:
+        """int64 B: the combination of each call, a row of :class:`PadTables`; 0 where a part of it is out of range."""
+        tables = self._on(call_B4.device)
         inside_B4 = torch.clamp(call_B4, tables.least_4, tables.most_4)
         return (inside_B4 * tables.stride_4).sum(1) * (inside_B4 == call_B4).all(1)
 
@@ -274,7 +283,7 @@ class Scratchpad:
         """int64 BP: the column of each pointer, counted from column 0 of the input."""
         return state.at_BP % state.width - state.origin
 
-    def _make_room(self, state: PadState) -> None:
+    def make_room(self, state: PadState) -> None:
         """Let the storage grow at an edge that a pointer has come near; then count the acts until it could again."""
         if state.batch == 0:
             state.slack = sys.maxsize
@@ -304,7 +313,7 @@ class Scratchpad:
 
     def _on(self, device: torch.device) -> PadTables:
         if device not in self._tables:
-            self._tables[device] = self._tables[torch.device("cpu")].to(device)
+            self._tables[device] = pad_tables(self.config, self.spec.tokens).to(device)
         return self._tables[device]
 
 

@@ -17,10 +17,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 RETURN = -1
 """The callee of a call that ends its frame."""
+
+GO_ON = -2
+"""In decision tables, the callee of an entry that is not decided yet: look up the next node in the same situation."""
+
+UNKNOWN = -3
+"""In decision tables, the callee of an entry that has not been filled."""
 
 SLOTS = 3
 """Arguments of every call, as in NPI section 3.1 (a triple of integers); unused ones hold token 0."""
@@ -132,7 +139,7 @@ class WorldSpec:
             primitives=tuple(signature_from_json(p) for p in data["primitives"]),
         )
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 of the declaration without its name: two worlds of one digest are interchangeable."""
         data = {key: value for key, value in self.to_json().items() if key != "name"}

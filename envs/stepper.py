@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-import torch
+from envs.later import torch
 
 
 class Decision(NamedTuple):

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
-import torch
-
+from envs.later import torch
 from envs.spec import WorldSpec
 
 Layout = Mapping[str, Sequence[int]]

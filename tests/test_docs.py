@@ -6,7 +6,8 @@ What a fence says behind its three backticks decides what is done with its block
 * ``sh run``: its ``npi`` lines run and must end with 0. A ``text`` block right behind shows lines of the output.
 * ``sh`` and no language: ``npi`` lines must be commands with options that exist, ``make`` lines targets.
 * ``npi`` is checked as a program file (without a world of its own: behind the last one that has one).
-  ``npi NAME.npi`` is that file, on the disk of the page. ``npi error`` is refused with the ``text`` that follows.
+  ``npi NAME.npi`` is that file, on the disk of all pages. ``npi error`` is refused with the ``text`` that follows.
+* ``lark`` is the grammar, whole and as it is.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import dsl
 from dsl.expect import FUNCTIONS, ON_WORLD
 from dsl.hints import KEYWORDS, RESERVED
 from dsl.worlds import SYMBOL_SETS
+from envs import registry
 from envs.padconfig import ACTIONS, JUMPS, ORDER, PLACING
 from npi import CoreConfig, LearnConfig, TrainConfig
 from npi.cli.main import app, main
@@ -91,18 +93,20 @@ ALL = [block for found in BLOCKS.values() for block in found]
 
 
 def named_files() -> dict[str, str]:
-    """The program files that the README shows; other pages build on them."""
-    return {block.words[1]: block.text for block in BLOCKS[README] if block.language == "npi" and len(block.words) == 2}
+    """The program files that the README and other pages show; pages build on each other's."""
+    shown = [block for block in ALL if block.page != ERRORS and block.language == "npi" and len(block.words) == 2]
+    return {block.words[1]: block.text for block in shown if block.words[1] != "error"}
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to run in, with programs/ and the README's files."""
+    """An empty folder to run in, with programs/ and the files that the pages show."""
     shutil.copytree(ROOT / "programs", tmp_path / "programs")
     for name, text in named_files().items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(registry, "KINDS", dict(registry.KINDS))  # pages register kinds of their own
     return tmp_path
 
 
@@ -275,6 +279,18 @@ def test_the_language_reference_is_complete() -> None:
     reserved = re.search(r"These words cannot\s+name anything: `([^`]+)`", page)
     assert reserved is not None
     assert set(reserved[1].split()) == RESERVED
+
+
+def test_the_grammar_is_shown_as_it_is() -> None:
+    shown = [block.text for block in ALL if block.language == "lark"]
+    assert shown == [(ROOT / "dsl" / "grammar.lark").read_text(encoding="utf-8")]
+
+
+def test_file_names_are_given_once() -> None:
+    """Two pages that show a file of one name would lay one of the two on the disk."""
+    names = [b.words[1] for b in ALL if b.page != ERRORS and b.language == "npi" and len(b.words) == 2]
+    files = [name for name in names if name != "error"]
+    assert len(set(files)) == len(files)
 
 
 def test_the_checks_can_fail(tmp_path: Path) -> None:

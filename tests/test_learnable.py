@@ -14,8 +14,9 @@ from dsl.learnable import check_tables
 from dsl.program import ProgramSet
 from traces.explain import explain
 from traces.frames import find_conflict, unique_frames
-from traces.learnable import problems_of_size, search
+from traces.learnable import search
 from traces.record import ManualRecorder
+from traces.small import problems_of_size
 
 PROGRAMS = sorted((Path(__file__).parent.parent / "programs").rglob("*.npi"))
 

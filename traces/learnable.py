@@ -9,23 +9,27 @@ other; :func:`traces.explain.explain` shows two steps that do, and what would te
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations, count, islice, product
+from itertools import count, groupby, islice
+from typing import Any
 
-from dsl.expect import Facts, NoValue, evaluate
-from dsl.graphs import check_graph
-from dsl.inputs import GRAPH, LIST, NUMBER, Input
+import numpy as np
+import torch
+
 from dsl.learnable import check_tables
 from dsl.program import ProgramSet
 from dsl.tasks import Problem, Task
 from dsl.teacher import compile_teacher
-from dsl.values import Value, symbol_value
+from envs.world import World
+from traces.batch import TraceBatch, same_table
 from traces.explain import Explanation, explain
 from traces.frames import find_conflict, unique_frames
-from traces.generate import record_problems
+from traces.generate import load_sources, record_problems
 from traces.machine import Budget
+from traces.small import problems_of_size
 from traces.stepper import Stepper
+from traces.store import TraceSet
 
 
 @dataclass(frozen=True)
@@ -88,45 +92,56 @@ def search(
     return Search(task.name, total, done, len(frames), conflict)
 
 
-def problems_of_size(task: Task, size: int) -> Iterator[Problem]:
-    """Every problem whose largest input has this size, in a fixed order; those that the task's condition allows."""
-    sizes = [range(1, size + 1) if item.sized else (1,) for item in task.inputs]
-    for chosen in product(*sizes):
-        if any(item.sized for item in task.inputs) and max(chosen, default=0) < size:
-            continue
-        choices = [values_of_size(item, length) for item, length in zip(task.inputs, chosen, strict=True)]
-        for values in product(*choices):
-            named = {item.name: value for item, value in zip(task.inputs, values, strict=True)}
-            if allowed(task, named):
-                yield task.problem(named)
+@dataclass(frozen=True)
+class SetReport:
+    """Whether a trace set can be learned.
+
+    Attributes:
+        frames: different ones.
+        conflict: two steps that contradict each other; None where there are none.
+    """
+
+    frames: int
+    conflict: Explanation | None
 
 
-def allowed(task: Task, values: dict[str, Value]) -> bool:
-    """Whether the task's condition holds; a condition without a value does not."""
-    if task.where is None:
-        return True
-    try:
-        return evaluate(task.where, Facts(values, task.rows, task.pointers, None)) is True
-    except NoValue:
-        return False
+def look_at_set(found: TraceSet) -> SetReport:
+    """Compare all frames of a trace set. Where its inputs can be drawn again, a conflict is explained by what the world
+    held and did not show.
+
+    Raises:
+        ValueError: for a set without traces, a damaged one, or one with runs that did not finish.
+    """
+    batches = list(found.batches())
+    frames = unique_frames(batches)
+    if find_conflict(frames) is None:
+        return SetReport(len(frames), None)
+    played = inputs_of(found, batches)
+    world, layouts = played if played is not None else (None, None)
+    return SetReport(len(frames), explain(batches, world=world, layouts=layouts))
 
 
-def values_of_size(item: Input, size: int) -> Iterator[Value]:
-    """Every value of an input that has this size; without one, every value."""
-    if item.kind == NUMBER:
-        return iter(range(0 if size == 1 else item.base ** (size - 1), item.base**size))
-    symbols = [symbol_value(symbol) for symbol in item.symbols]
-    if item.kind == LIST:
-        return iter(product(symbols, repeat=size))
-    return graphs(size, acyclic=item.acyclic) if item.kind == GRAPH else iter(symbols)
-
-
-def graphs(size: int, *, acyclic: bool) -> Iterator[Value]:
-    """Every graph of that many vertices, without loops and double edges, edges in ascending order."""
-    others = [[v for v in range(size) if v != vertex] for vertex in range(size)]
-    following = [[*chain.from_iterable(combinations(o, n) for n in range(size))] for o in others]
-    for graph in product(*following):
-        try:
-            yield check_graph(graph, acyclic=acyclic)
-        except ValueError:
-            continue  # it has a cycle, which is not wanted
+def inputs_of(
+    found: TraceSet, batches: Sequence[TraceBatch]
+) -> tuple[World[Any], list[list[Mapping[str, Sequence[int]]]]] | None:
+    """The world of a set and what was laid out in it for each trace, drawn again with the seeds that the traces name;
+    None where no program file came with the set, or its inputs do not begin as the traces do."""
+    if not found.info.sources:
+        return None
+    program_set = load_sources(found.info.sources)
+    known = found.info.task in {task.name for task in program_set.tasks}
+    if not known or not same_table(program_set.table, found.table):
+        return None
+    task, layouts = program_set.task(found.info.task), []
+    for batch in batches:
+        drawn: list[Mapping[str, Sequence[int]]] = []
+        for (size, seed), traces in groupby(zip(batch.size.tolist(), batch.seed.tolist(), strict=True)):
+            if size < 1 or seed < 0:
+                return None
+            generator = torch.Generator().manual_seed(seed)
+            drawn += [p.layout for p in task.draw(size, len(list(traces)), generator=generator, spread=True)]
+        begin = program_set.world.observe(program_set.world.reset(drawn)).numpy()
+        if not np.array_equal(begin, batch.obs[batch.start[batch.first_frame]]):
+            return None
+        layouts.append(drawn)
+    return program_set.world, layouts

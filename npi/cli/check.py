@@ -1,8 +1,8 @@
-"""``npi check``: read program files, say what is wrong or suspicious, and let each task's teacher run."""
+"""``npi check``: read program files or traces, say what is wrong or suspicious, and let each task's teacher run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,21 +15,21 @@ from npi.cli.common import (
     Screen,
     SeedOption,
     finish,
-    grid,
     plural,
     show_sizes,
 )
 
 if TYPE_CHECKING:
-    from dsl import Diagnosis, LanguageError, ProgramSet, Remark, Task
+    from dsl import Diagnosis, LanguageError, Problem, ProgramSet, Remark, Task
     from dsl.learnable import Outlook
     from envs.spec import Signature, Slot
+    from traces.explain import Explanation
 
 SIZES = 5
 """The smallest training sizes, on which the teachers run."""
 
-MOST, SECONDS = 100, 0.01
-"""Inputs of one task that are tried one and all, smallest sizes first, and when no further size is begun."""
+MOST, DECISIONS = 100, 2000
+"""Inputs of one task that are tried one and all, smallest sizes first, and after how many steps no size is begun."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ class Trial:
 
 
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Program files (*.npi).", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(help="Program files (*.npi), or folders of traces.", show_default=False)
+    ],
     run: Annotated[bool, typer.Option("--run/--no-run", help="Let each task's teacher run on random problems.")] = True,
     count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="Random problems for each task.")] = 20,
     steps: Annotated[
@@ -78,12 +80,21 @@ def check(
     its results must be what the task expects, and the same program with the same arguments and observations must
     always make the same next call, since a core can learn nothing else.
 
+    Of a folder of traces (npi trace, or made without a program file) all frames are compared in the same way. Where two
+    steps contradict each other, they are shown side by side, with what of the world would tell them apart.
+
     \b
     Example:
       npi check programs/addition.npi
     """
+    from dsl.diagnose import uncollected
+
     screen, problems = Screen(json=json), Problems(count, seed, steps)
-    reports = [_look(screen, path, run=run, problems=problems) for path in files]
+    with uncollected():
+        reports = [
+            _look_at_traces(screen, path) if path.is_dir() else _look(screen, path, run=run, problems=problems)
+            for path in files
+        ]
     screen.document(reports)
     finish(DONE if all(report["ok"] for report in reports) else BAD_INPUT)
 
@@ -108,6 +119,46 @@ def _look(screen: Screen, path: Path, *, run: bool, problems: Problems) -> dict[
     return _document(found.program_set, found.outlook, found, trials) | {"ok": ok}
 
 
+def _look_at_traces(screen: Screen, folder: Path) -> dict[str, Any]:
+    from traces.learnable import look_at_set
+    from traces.store import TraceSet
+
+    try:
+        found = TraceSet.open(folder)
+        report = look_at_set(found)
+    except ValueError as error:
+        screen.note(str(error))
+        return {"folder": str(folder), "ok": False, "error": str(error)}
+    counts = f"{plural(len(found), 'trace')}, {plural(report.frames, 'different frame')}"
+    screen.line(f"{folder}: {counts}" + ("" if report.conflict else ", none against another"))
+    if report.conflict is not None:
+        screen.note(f"{folder}: {report.conflict}")
+    return {
+        "folder": str(folder),
+        "ok": report.conflict is None,
+        "task": found.info.task,
+        "traces": len(found),
+        "different_frames": report.frames,
+        "conflict": None if report.conflict is None else _conflict(report.conflict),
+    }
+
+
+def _conflict(found: Explanation) -> dict[str, Any]:
+    """Two steps that contradict each other: what both see, and each with its place, its input and its call."""
+    return {
+        "frame": found.frame,
+        "observations": list(found.seen),
+        "steps": found.steps,
+        "sides": [
+            {**asdict(side.place), "input": side.layout, "call": side.call, "called_by": side.caller}
+            for side in found.sides
+        ],
+        "apart": [
+            {"what": apart.sight.name, "values": list(apart.values), "mend": apart.sight.mend} for apart in found.apart
+        ],
+    }
+
+
 def _remarks(error: ValueError) -> list[dict[str, Any]]:
     """The mistakes that an error carries; none for a file that cannot be read."""
     from dsl import LanguageError
@@ -125,13 +176,13 @@ def _declared(screen: Screen, programs: ProgramSet, outlook: Outlook, found: Dia
     spec = programs.world.spec
     screen.line(programs.path)
     screen.line(f"  world {programs.world_name}: {spec.kind}; it shows {', '.join(f.name for f in spec.fields) or '-'}")
-    table = grid(" program", "calls", "what it does", "steps of a frame")
+    rows = []
     own = f"{Path(programs.path).stem}."
     for program in programs.programs:
         calls = ", ".join(programs.table.signatures[i].name.removeprefix(own) for i in dict.fromkeys(program.calls))
         signature = " " + signature_text(programs, program.signature).removeprefix(own)
-        table.add_row(signature, calls, program.doc, str(outlook.frames.get(program.id, "")))
-    screen.say(table)
+        rows.append((signature, calls, program.doc, str(outlook.frames.get(program.id, ""))))
+    screen.columns((" program", "calls", "what it does", "steps of a frame"), rows)
     for task in programs.tasks:
         screen.line("  " + _task_text(programs, task))
     if not programs.tasks:
@@ -181,27 +232,41 @@ def _trials(screen: Screen, programs: ProgramSet, problems: Problems) -> list[Tr
 
 def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     """Run a task's teacher; trouble is a run that does not end as expected, or frames that contradict each other."""
-    import torch
+    from numpy.random import default_rng
 
-    from traces.generate import count_by_size
+    from traces.single import Trouble, try_task
+
+    sizes = tuple(sorted(task.sizes)[:SIZES])
+    trial = Trial(task.name, problems.count, sizes)
+    each, more = divmod(problems.count, len(sizes))
+    generator = default_rng(problems.seed)
+    drawn: list[Problem] = []
+    try:
+        for place, size in enumerate(sizes):
+            drawn += task.draw(size, each + (place < more), generator=generator, spread=True)
+        found = try_task(programs, task, drawn, most=MOST, decisions=DECISIONS, steps=problems.steps)
+    except Trouble as trouble:
+        told = _told(programs, task, trouble.problem, drawn, problems.steps)
+        return replace(trial, trouble=f"{programs.path}: {told}")
+    except ValueError as error:
+        return replace(trial, trouble=f"{programs.path}: {error}")
+    return replace(trial, every=found.problems, upto=found.sizes, frames=found.frames)
+
+
+def _told(programs: ProgramSet, task: Task, problem: Problem, drawn: list[Problem], steps: int) -> str:
+    """What went wrong, in the words of the machine, which runs the problem again."""
+    from traces.generate import record_problems
     from traces.learnable import search
     from traces.machine import Budget
 
-    sizes = tuple(sorted(task.sizes)[:SIZES])
-    generator = torch.Generator().manual_seed(problems.seed)
-    trial = Trial(task.name, problems.count, sizes)
+    budget = Budget(steps=steps)
     try:
-        drawn = [
-            problem
-            for size, count in count_by_size(problems.count, sizes).items()
-            for problem in task.draw(size, count, generator=generator, spread=True)
-        ]
-        budget = Budget(steps=problems.steps)
-        found = search(programs, task, most=MOST, seconds=SECONDS, budget=budget, also=drawn)
+        record_problems(programs, task, [problem], budget=budget)
+        found = search(programs, task, most=MOST, budget=budget, also=drawn)
     except ValueError as error:
-        return replace(trial, trouble=f"{programs.path}: {error}")
-    trouble = "" if found.conflict is None else f"{programs.path}: {found.conflict}"
-    return replace(trial, every=found.problems, upto=found.sizes, frames=found.frames, trouble=trouble)
+        return str(error)
+    assert found.conflict is not None, "the machine runs what single runs stumble over"
+    return str(found.conflict)
 
 
 def _document(programs: ProgramSet, outlook: Outlook, found: Diagnosis, trials: list[Trial]) -> dict[str, Any]:

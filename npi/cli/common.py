@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from npi.compiled import CompiledLibrary
     from npi.library import Library
 
 DONE, NOT_REACHED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
-WIDTH = 120
-"""Characters of a line where output goes to no terminal."""
+WIDTH = 1000
+"""Characters after which a table is broken where output goes to no terminal; lines are never broken there."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
 SeedOption = Annotated[
@@ -77,11 +78,24 @@ class Screen:
     def line(self, what: str | Text = "") -> None:
         """A line of the result as it is: never wrapped."""
         if not self.json:
-            self.out.print(what, soft_wrap=True)
+            _line(sys.stdout, what)
+
+    def columns(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table of texts; in a terminal its cells are wrapped to fit, elsewhere it is as wide as it must be."""
+        if self.json:
+            return
+        if not sys.stdout.isatty():
+            for text in aligned(headers, rows):
+                self.line(text)
+            return
+        table = grid(*headers)
+        for row in rows:
+            table.add_row(*row)
+        self.say(table)
 
     def note(self, text: str) -> None:
         """A line on stderr."""
-        self.err.print(text, soft_wrap=True)
+        _line(sys.stderr, text)
 
     def document(self, data: object) -> None:
         """The result for programs; silent where it is for people."""
@@ -95,6 +109,23 @@ def console(stream: Any) -> Console:
 
     width = None if stream.isatty() else int(os.environ.get("COLUMNS", WIDTH))
     return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
+
+
+def _line(stream: Any, what: str | Text) -> None:
+    """Print a line; without rich, whose import takes longer than many a command, where no terminal is there to see."""
+    if stream.isatty():
+        console(stream).print(what, soft_wrap=True)
+    else:
+        stream.write(f"{what}\n")
+        stream.flush()
+
+
+def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table as lines, its columns as wide as their widest cell."""
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (headers, *rows)]
+    rule = "─" * (sum(widths) + 3 * (len(widths) - 1) + 2)
+    return [f" {lines[0]}".rstrip(), rule, *(f" {line}".rstrip() for line in lines[1:])]
 
 
 def grid(*headers: str, right: Sequence[str] = (), title: str | None = None) -> Table:
@@ -187,7 +218,16 @@ def open_library(folder: Path, device: str = "cpu") -> Library:
         raise ValueError(
             f"there is no folder {folder}: make a library with npi train or npi demo, or name one with --library"
         )
+    if folder.is_file():
+        raise ValueError(f"{folder} is a file; this takes the folder of a library (a compiled one can run and eval)")
     return Library.open(folder, device=device)
+
+
+def open_to_run(place: Path, device: str = "cpu") -> Library | CompiledLibrary:
+    """The library in a folder, or compiled in a file."""
+    from npi.compiled import CompiledLibrary
+
+    return CompiledLibrary.open(place) if place.is_file() else open_library(place, device)
 
 
 def finish(code: int) -> None:

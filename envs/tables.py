@@ -1,0 +1,113 @@
+"""A stepper as tables: one look-up decides for a whole batch. Program texts and trained cores compile to these.
+
+What decides is a *node*: a place in a program's text, or a program and a state of the core. A frame's hidden number is
+the local number of its node within its program, 0 at its beginning. A node reads some fields of the observation and
+some arguments; each combination of their values is an *entry*, a call and the node that decides next.
+
+Shape legend: ``B`` batch, ``F`` observation fields, ``N`` nodes of all programs, ``C`` callables, ``M`` entries of all
+nodes, ``V`` tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from envs.spec import GO_ON, SLOTS, ProgramTable
+from envs.stepper import Decision
+
+
+@dataclass
+class DecisionTables:
+    """All tables of a program set in one, on one device.
+
+    Attributes:
+        first_C: the node at which each callable begins (0 for a primitive, which never decides).
+        base_N: where each node's entries begin; −1 for a node without entries yet.
+        stride_NF: entry = base + sum of observation × stride + sum of the argument's position × stride.
+        stride_N3: the strides of the arguments.
+        position_C3V: the position of a token among those that a callable's slot allows (0 where it is not).
+        entry_M5: callee, three tokens, and the local number of the next node.
+    """
+
+    first_C: torch.Tensor
+    base_N: torch.Tensor
+    stride_NF: torch.Tensor
+    stride_N3: torch.Tensor
+    position_C3V: torch.Tensor
+    entry_M5: torch.Tensor
+
+    def to(self, device: torch.device | str) -> DecisionTables:
+        return DecisionTables(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
+
+class TableStepper:
+    """Decides by tables (implements :class:`~envs.stepper.Stepper`). A subclass may fill them as they are needed.
+
+    Args:
+        table: the callables whose ids calls use.
+        tables: on the device on which it steps.
+        hops: the most look-ups that one decision takes.
+
+    Attributes:
+        version: grows when :meth:`fill` has changed the tables.
+    """
+
+    width = 1
+    dtype = torch.int64
+
+    def __init__(self, table: ProgramTable, tables: DecisionTables, *, hops: int = 1) -> None:
+        self.table, self.tables, self.hops = table, tables, hops
+        self.version = 0
+        self._reads_arguments = bool(tables.stride_N3.any())
+
+    def step(
+        self,
+        obs_BF: torch.Tensor,
+        program_B: torch.Tensor,
+        arguments_B3: torch.Tensor,
+        hidden_BH: torch.Tensor,
+    ) -> Decision:
+        """The next call of every frame. All tensors int64 on the tables' device.
+
+        Observations, programs and hidden numbers must be ones that can occur; the machine sees to that.
+        """
+        first_B = self.tables.first_C[program_B]
+        position_B3 = self._positions(program_B, arguments_B3) if self._reads_arguments else None
+        entry_B5 = self._look_up(first_B + hidden_BH[:, 0], obs_BF, position_B3)
+        for _ in range(self.hops - 1):
+            onward_B5 = self._look_up(first_B + entry_B5[:, 4], obs_BF, position_B3)
+            entry_B5 = torch.where(entry_B5[:, :1] == GO_ON, onward_B5, entry_B5)
+        return Decision(entry_B5[:, :4], entry_B5[:, 4:])
+
+    def fill(self, node_B: np.ndarray, entry_B: np.ndarray) -> None:
+        """Decide in situations met for the first time: nodes without entries (entry −1), or entries that are unknown.
+
+        Tables of program texts are whole; this raises ``ValueError``.
+        """
+        raise ValueError("a table was left that has every situation: an observation is outside the world's declaration")
+
+    def _look_up(self, node_B: torch.Tensor, obs_BF: torch.Tensor, position_B3: torch.Tensor | None) -> torch.Tensor:
+        return self.tables.entry_M5[self._entries(node_B, obs_BF, position_B3)]
+
+    def _entries(self, node_B: torch.Tensor, obs_BF: torch.Tensor, position_B3: torch.Tensor | None) -> torch.Tensor:
+        tables = self.tables
+        entry_B = tables.base_N[node_B] + (tables.stride_NF[node_B] * obs_BF).sum(1)
+        if position_B3 is not None:
+            entry_B = entry_B + (tables.stride_N3[node_B] * position_B3).sum(1)
+        return entry_B
+
+    def _positions(self, program_B: torch.Tensor, arguments_B3: torch.Tensor) -> torch.Tensor:
+        slots = torch.arange(SLOTS, device=program_B.device)
+        return self.tables.position_C3V[program_B[:, None], slots, arguments_B3]
+
+
+def positions(table: ProgramTable) -> np.ndarray:
+    """position_C3V of a table of callables."""
+    found = np.zeros((len(table), SLOTS, len(table.world.tokens)), dtype=np.int64)
+    for number, signature in enumerate(table.signatures):
+        for index, slot in enumerate(signature.slots):
+            found[number, index, list(slot.tokens)] = np.arange(len(slot.tokens))
+    return found
