@@ -1,6 +1,8 @@
 # make demo   the README's example, from training to a run on long inputs
 # make test   style, types and tests
 # make lint   style and types alone
+# make fuzz   look for texts that break the parser, the checker or the teacher: 10 minutes each, or SECONDS=60
+# make bench  time the parts beside what the machine can do; writes docs/results/speed.md
 # make clean  remove what is built here, the virtual environment too
 
 PYTHON ?= python3
@@ -11,7 +13,7 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 # Two threads on small tensors are slower than one, and one thread gives the same numbers on every machine.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench fuzz clean
 
 demo: $(STAMP)
 	$(PY) -m npi.cli.main demo
@@ -22,6 +24,16 @@ test: lint
 lint: $(STAMP)
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+
+bench: $(STAMP)
+	$(PY) -m benchmarks.speed
+
+SECONDS ?= 600
+
+fuzz: $(STAMP)
+	$(PY) -m pip install -q -c constraints.txt atheris
+	for target in parser checker teacher; do $(PY) -m tests.fuzz $$target -max_total_time=$(SECONDS) || exit 1; done
+	$(PY) -m tests.fuzz.figures runs/fuzz
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -27,6 +27,7 @@ from npi.files import read_tensors, sha256, tensors_bytes, write_whole
 from npi.memo import MemoStepper
 from npi.memory import ProgramMemory, RowInfo
 from npi.stepper import CoreStepper
+from npi.tabled import TabledCore
 from traces.stepper import Stepper
 
 FORMAT = 1
@@ -112,29 +113,23 @@ class Library:
         """The core as a stepper for the programs of a table; decisions of a discrete core are kept (``memo``)."""
         self.core.eval()
         stepper = CoreStepper(self.core, self.memory, self.rows(table), world=self.world(table.world), table=table)
-        on_cpu = self.memory.keys_NK.device.type == "cpu"
-        if memo and on_cpu and self.core.config.kind == "discrete":
-            codes = 2**self.core.config.bits + 1
-            sizes = [len(table), *[len(table.world.tokens)] * 3, codes, *[f.size for f in table.world.fields]]
-            if MemoStepper.fits(sizes):
-                return MemoStepper(stepper, table, codes=codes)
+        if not memo or self.core.config.kind != "discrete" or self.memory.keys_NK.device.type != "cpu":
+            return stepper
+        if TabledCore.fits(stepper):
+            return TabledCore(stepper)
+        codes = 2**self.core.config.bits + 1
+        sizes = [len(table), *[len(table.world.tokens)] * 3, codes, *[f.size for f in table.world.fields]]
+        if MemoStepper.fits(sizes):
+            return MemoStepper(stepper, table, codes=codes)
         return stepper
 
     def tasks(self) -> dict[str, tuple[ProgramSet, Task]]:
         """Every task, by name qualified with its file (``"addition.add"``)."""
-        return {f"{Path(s.path).stem}.{t.name}": (s, t) for s in self.sets for t in s.tasks}
+        return named_tasks(self.sets)
 
     def task(self, name: str) -> tuple[ProgramSet, Task]:
         """A task by its qualified name, or by its bare name where one file only has it."""
-        tasks = self.tasks()
-        found = [q for q in tasks if q == name or q.rpartition(".")[2] == name]
-        if len(found) == 1:
-            return tasks[found[0]]
-        if found:
-            raise LibraryError(f"several tasks are called {name!r}: {', '.join(found)}; give one with its file")
-        close = difflib.get_close_matches(name, [*tasks, *(q.rpartition(".")[2] for q in tasks)], n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(tasks) or 'none'}"
-        raise LibraryError(f"the library has no task {name!r}; {hint}")
+        return find_task(self.tasks(), name)
 
     def rows_digest(self, count: int | None = None) -> str:
         """sha256 of the first ``count`` rows (all by default)."""
@@ -181,6 +176,23 @@ class Library:
             return cls(core.to(device), memory.to(device), sets, manifest["history"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
+
+
+def named_tasks(sets: Sequence[ProgramSet]) -> dict[str, tuple[ProgramSet, Task]]:
+    """Every task of some program files, by name qualified with its file."""
+    return {f"{Path(s.path).stem}.{t.name}": (s, t) for s in sets for t in s.tasks}
+
+
+def find_task(tasks: Mapping[str, tuple[ProgramSet, Task]], name: str) -> tuple[ProgramSet, Task]:
+    """A task by its qualified or bare name; a :class:`LibraryError` says what there is."""
+    found = [q for q in tasks if q == name or q.rpartition(".")[2] == name]
+    if len(found) == 1:
+        return tasks[found[0]]
+    if found:
+        raise LibraryError(f"several tasks are called {name!r}: {', '.join(found)}; give one with its file")
+    close = difflib.get_close_matches(name, [*tasks, *(q.rpartition(".")[2] for q in tasks)], n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(tasks) or 'none'}"
+    raise LibraryError(f"the library has no task {name!r}; {hint}")
 
 
 def row_name(table: ProgramTable, callee: int, world: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import CORES, LSTM, SMALL, material, situations, strip, tape, trained, untrained
+from tiny import CORES, LSTM, SMALL, material, situations, strip, tape, untrained
 
 from envs.spec import RETURN
 from npi.config import CoreConfig
@@ -16,7 +16,6 @@ from npi.core import Core, may_call, tensors_digest
 from npi.discrete import DiscreteTrunk, _Sign
 from npi.encoder import HardGate, seeded_linear, stack_slots
 from npi.library import Library
-from npi.memo import MemoStepper
 from npi.memory import OPEN, ProgramMemory
 from npi.stepper import CoreStepper
 
@@ -464,58 +463,7 @@ def test_an_old_row_never_calls_a_newer_one_however_well_its_key_fits() -> None:
             assert (callee[program == late] == late).any()
 
 
-# --- looking decisions up -------------------------------------------------------------------------------------------
-
-
-class Counted:
-    """A stepper that counts how often, and about how many situations, it is asked."""
-
-    def __init__(self, stepper) -> None:
-        self.stepper, self.width, self.dtype = stepper, stepper.width, stepper.dtype
-        self.asked: list[tuple[int, ...]] = []
-
-    def step(self, obs, program, arguments, hidden):
-        self.asked += [tuple(r) for r in torch.cat([program[:, None], arguments, hidden, obs], 1).tolist()]
-        return self.stepper.step(obs, program, arguments, hidden)
-
-
-@pytest.mark.parametrize("limit", [4_000_000, 200, 1])
-def test_memo_decides_as_the_core_does_also_when_its_table_overflows(limit: int) -> None:
-    """Red when two situations share a key, or the table is looked up after it began anew."""
-    library, table = trained(), strip().table
-    plain = library.stepper(table, memo=False)
-    counted = Counted(plain)
-    memo = MemoStepper(counted, table, codes=33, limit=limit)
-    generator = torch.Generator().manual_seed(0)
-    largest = 0
-    for _ in range(30):
-        obs, program, arguments = situations(table, 67, generator=generator)
-        hidden = torch.randint(33, (67, 1), generator=generator)
-        one, two = plain.step(obs, program, arguments, hidden), memo.step(obs, program, arguments, hidden)
-        assert torch.equal(one.call_B4, two.call_B4)
-        assert torch.equal(one.hidden_BH, two.hidden_BH)
-        largest = max(largest, len(memo.keys))
-    assert largest <= limit + 1 + 67
-    if limit == 4_000_000:
-        assert len(counted.asked) == len(set(counted.asked))  # each situation once
-        again = len(counted.asked)
-        memo.step(obs, program, arguments, hidden)
-        assert len(counted.asked) == again
-
-
-def test_the_library_looks_up_discrete_cores_only() -> None:
-    assert isinstance(untrained(SMALL).stepper(strip().table), MemoStepper)
-    assert isinstance(untrained(SMALL).stepper(strip().table, memo=False), CoreStepper)
-    assert isinstance(untrained(LSTM).stepper(strip().table), CoreStepper)
-
-
-def test_what_cannot_be_looked_up_is_refused() -> None:
-    with pytest.raises(ValueError, match="one int64 state code"):
-        MemoStepper(untrained(LSTM).stepper(strip().table), strip().table, codes=33)
-    with pytest.raises(ValueError, match="63 bits"):
-        MemoStepper(untrained(SMALL).stepper(strip().table, memo=False), strip().table, codes=2**60)
-    assert MemoStepper.fits([2**31, 2**30])
-    assert not MemoStepper.fits([2**31, 2**31])
+# --- devices ---------------------------------------------------------------------------------------------------------
 
 
 @KINDS

@@ -9,50 +9,18 @@ Shapes: ``B`` instances still in the batch, ``D`` depth of the stacks, ``F`` obs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, cast
 
 import torch
 
 from envs.spec import SLOTS, ProgramTable
 from envs.world import State, World
-from traces.rules import ACT, PUSH, REFUSED, CallRules
+from traces import native
+from traces.outcome import Budget, Outcome, S, Status, Watcher
+from traces.rules import ACT, PUSH, REFUSED, CallRules, call_rules
 from traces.stepper import Stepper
 
-S = TypeVar("S", bound=State)
-
-
-class Status(IntEnum):
-    """How the run of an instance ended. An overrun is an outcome, not an error."""
-
-    DONE = 0
-    """The first program returned."""
-    STEPS = 1
-    """Still running when the budget of steps was spent."""
-    DEPTH = 2
-    """A call would have gone deeper than the budget allows."""
-    ILLEGAL = 3
-    """The stepper made a call that cannot be carried out; see :attr:`Outcome.refused_N4`."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a run may use.
-
-    Attributes:
-        steps: decisions of one instance (calls and returns).
-        depth: frames on one stack.
-        stack_bytes: memory of all stacks together; where it allows less than ``depth``, it is the limit.
-    """
-
-    steps: int = 10_000_000
-    depth: int = 10_000
-    stack_bytes: int = 2**31
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.depth < 1:
-            raise ValueError(f"a budget needs at least one step and a depth of one, it has {self.steps}, {self.depth}")
+__all__ = ["Budget", "Outcome", "Status", "Watcher", "advance", "run"]
 
 
 class Chunk(NamedTuple):
@@ -66,54 +34,6 @@ class Chunk(NamedTuple):
     @property
     def running_KB(self) -> torch.Tensor:
         return self.top_KB >= self.top_KB.shape[1]
-
-
-class Watcher(Protocol):
-    """What a recorder is to the machine."""
-
-    def begin(self, program_N: torch.Tensor, arguments_N3: torch.Tensor) -> None: ...
-
-    def chunk(
-        self, origin_B: torch.Tensor, running_KB: torch.Tensor, obs_KBF: torch.Tensor, call_KB4: torch.Tensor
-    ) -> None:
-        """K more steps; ``origin_B`` names the instances, rows count where ``running_KB`` is true."""
-        ...
-
-    def end(self, status_N: torch.Tensor) -> None: ...
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[S]):
-    """The end of a run; everything but ``parts`` in the order of the instances given.
-
-    Attributes:
-        status_N: int64, a :class:`Status` each.
-        steps_N: int64, decisions made: calls of programs and primitives, and returns.
-        depth_N: int64, the most frames that were on the stack.
-        refused_N4: int64, the call that ended an instance of status ILLEGAL; zeros elsewhere.
-        parts: final states, each with the indices of its instances (a batch shrinks as instances end).
-    """
-
-    status_N: torch.Tensor
-    steps_N: torch.Tensor
-    depth_N: torch.Tensor
-    refused_N4: torch.Tensor
-    parts: tuple[tuple[torch.Tensor, S], ...]
-
-    @property
-    def state(self) -> S:
-        """The final states as one, in order. Raises ``ValueError`` where the batch was shrunk on the way."""
-        if len(self.parts) > 1:
-            raise ValueError("the batch was shrunk while it ran: use read(world), or run with compact=False")
-        return self.parts[0][1]
-
-    def read(self, world: World[S]) -> list[dict[str, list[int]]]:
-        """What ``world.read`` finds in each final state, in the order of the instances."""
-        readings: list[dict[str, list[int]]] = [{} for _ in range(len(self.status_N))]
-        for origin_B, state in self.parts:
-            for instance, reading in zip(origin_B.tolist(), world.read(state), strict=True):
-                readings[instance] = reading
-        return readings
 
 
 def run(
@@ -144,8 +64,11 @@ def run(
     device = state.device
     program_N, arguments_N3 = program_N.to(device, torch.int64), arguments_N3.to(device, torch.int64)
     first_N4 = torch.cat([program_N[:, None], arguments_N3], dim=1)
-    rules = CallRules(world, table, device)
+    rules = call_rules(world, table, device)
     _check_start(world, state, table, first_N4, rules)
+    if native.applies(stepper, world, state, recorder):
+        found = native.run(stepper, world, state, first_N4, rules, budget=budget, recorder=recorder)  # type: ignore[arg-type]
+        return cast("Outcome[S]", found)
     stack = Stack(first_N4, width=stepper.width, dtype=stepper.dtype)
     ledger: Ledger[S] = Ledger(len(program_N), device)
     if recorder is not None:

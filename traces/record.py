@@ -13,7 +13,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from envs.spec import NONE, RETURN, SLOTS, ProgramTable, SpecError
 from traces.batch import DTYPES, Ints, TraceBatch, batch_from, check_batch, concatenate
@@ -47,6 +46,10 @@ class Recorder:
             rows = (instance_KB.flatten(), obs_KBF.flatten(0, 1), call_KB4.flatten(0, 1))
         instance, obs, call = (r.cpu() for r in rows)
         self._rows.append((instance.numpy(), obs.to(torch.int16).numpy(), call.to(torch.int32).numpy()))
+
+    def rows(self, instance_K: Ints, obs_KF: Ints, call_K4: Ints) -> None:
+        """K more steps; those of one instance come in the order of time."""
+        self._rows.append((instance_K, obs_KF, call_K4))
 
     def end(self, status_N: torch.Tensor) -> None:
         self._status_N = status_N.cpu().numpy()
@@ -199,35 +202,33 @@ def assemble(
         first_N4: each trace's first program and arguments. instance_S: the trace of each step.
         meta: the columns ``size``, ``seed``, ``status`` of N traces.
     """
-    traces, steps = len(first_N4), len(instance_S)
-    order = np.argsort(instance_S, kind="stable")  # by trace, then time
-    instance_S, call_S4 = instance_S[order], call_S4[order]
-    call_S4[call_S4[:, 0] == RETURN, 1:] = 0
-    per_trace = np.bincount(instance_S, minlength=traces)
-    begin_N = np.cumsum(per_trace) - per_trace
-    change_S = (call_S4[:, 0] >= table.primitives).astype(np.int64) - (call_S4[:, 0] == RETURN)
-    level_S = np.cumsum(change_S) - change_S  # depth before the step, up to a constant of the trace
-    level_S -= level_S[np.minimum(begin_N, max(steps - 1, 0))][instance_S] if steps else 0
-    frame_S, begin_M = _frames(instance_S, level_S, call_S4[:, 0] == RETURN)
+    from traces import kernel
 
-    inner_M = level_S[begin_M] > 0
-    caller_M = np.where(inner_M, begin_M - 1, 0)  # the step before a frame's first is the call that began it
-    started_M4 = np.where(inner_M[:, None], call_S4[caller_M], first_N4[instance_S[begin_M]]) if steps else call_S4
-    by_frame = np.argsort(frame_S, kind="stable")
-    length_M = np.bincount(frame_S, minlength=len(begin_M))
+    traces = len(first_N4)
+    if len(instance_S) and (instance_S[1:] < instance_S[:-1]).any():
+        order = np.argsort(instance_S, kind="stable")  # by trace, then time
+        instance_S, obs_SF, call_S4 = instance_S[order], obs_SF[order], call_S4[order]
+    call_S4 = np.where(call_S4[:, :1] == RETURN, np.array([RETURN, 0, 0, 0], call_S4.dtype), call_S4)
+    frame_S, place_S, length_M, parent_M, parent_step_M, begin_M = kernel.tree(
+        instance_S, call_S4[:, 0], table.primitives
+    )
     start_M = np.cumsum(length_M) - length_M
-    place_S = np.empty(steps, np.int64)  # of each step, in its frame
-    place_S[by_frame] = np.arange(steps) - start_M[frame_S[by_frame]]
-    frames_N = np.bincount(instance_S[begin_M], minlength=traces)
+    inner_M, origin_M = parent_M >= 0, instance_S[begin_M]
+    started_M4 = np.array(first_N4[origin_M], np.int64).reshape(-1, 1 + SLOTS)
+    started_M4[inner_M] = call_S4[begin_M[inner_M] - 1]  # the step before a frame's first is the call that began it
+    at_S = start_M[frame_S] + place_S
+    obs, calls = np.empty_like(obs_SF), np.empty_like(call_S4)
+    obs[at_S], calls[at_S] = obs_SF, call_S4
+    frames_N = np.bincount(origin_M, minlength=traces)
     return batch_from(
         table,
         {
-            "obs": obs_SF[order[by_frame]],
-            "calls": call_S4[by_frame],
+            "obs": obs,
+            "calls": calls,
             "program": started_M4[:, 0],
             "arguments": started_M4[:, 1:],
-            "parent": np.where(inner_M, frame_S[caller_M], -1) if steps else begin_M,
-            "parent_step": np.where(inner_M, place_S[caller_M], -1) if steps else begin_M,
+            "parent": parent_M,
+            "parent_step": parent_step_M,
             "start": start_M,
             "length": length_M,
             "first_frame": np.cumsum(frames_N) - frames_N,
@@ -235,20 +236,3 @@ def assemble(
             **meta,
         },
     )
-
-
-def _frames(instance_S: Ints, level_S: Ints, returns_S: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """frame_S: the frame of each step, numbered in the order of their first steps; begin_M: those first steps.
-
-    Among the steps of one trace at one depth, a frame begins with the first one and after every return.
-    """
-    by_level = np.lexsort((level_S, instance_S))  # stable: time stays in order within a level
-    instance, level = instance_S[by_level], level_S[by_level]
-    begins = np.ones(len(by_level), bool)
-    begins[1:] = (instance[1:] != instance[:-1]) | (level[1:] != level[:-1]) | returns_S[by_level][:-1]
-    begin_M = np.sort(by_level[begins])
-    rank_S = np.empty(len(by_level), np.int64)
-    rank_S[by_level] = np.cumsum(begins) - 1
-    number_M = np.empty(len(begin_M), np.int64)
-    number_M[rank_S[begin_M]] = np.arange(len(begin_M))
-    return number_M[rank_S], begin_M

@@ -17,6 +17,8 @@ REFUSED = -(2**31)
 
 _LIMIT = 2**22
 
+_KEPT = 16
+
 
 class CallRules:
     """Legality and effect of any four integers, tabulated once for one world and one table of callables.
@@ -64,3 +66,16 @@ class CallRules:
         inside_B4 = call_B4.clamp(self._low, self._high)
         index_B3 = torch.add(inside_B4[:, 1:], inside_B4[:, :1], alpha=SLOTS * self._tokens).add_(self._offset)
         return self._change.take(self._rank.take(index_B3).sum(1))
+
+
+_RULES: dict[tuple[int, int, str], tuple[World[Any], ProgramTable, CallRules]] = {}
+
+
+def call_rules(world: World[Any], table: ProgramTable, device: torch.device) -> CallRules:
+    """The rules of this world and this table; the last few are kept, since a short run costs less than making them."""
+    key = id(world), id(table), str(device)
+    if key not in _RULES:
+        if len(_RULES) >= _KEPT:
+            del _RULES[next(iter(_RULES))]
+        _RULES[key] = world, table, CallRules(world, table, device)  # what is held keeps its id
+    return _RULES[key][2]

@@ -21,7 +21,7 @@ from npi.cli.common import (
     duration,
     finish,
     grid,
-    open_library,
+    open_to_run,
     parse_sizes,
     show_sizes,
 )
@@ -99,7 +99,7 @@ def _tasks(
         stepper = compile_teacher(programs).to(device)
         bare = [name.removeprefix(f"{teacher.stem}.") for name in names] or [task.name for task in programs.tasks]
         return [(f"{teacher.stem}.{name}", programs, programs.task(name), stepper) for name in bare]
-    opened = open_library(library, device)
+    opened = open_to_run(library, device)
     known = opened.tasks()
     pairs = [opened.task(name) for name in names] if names else list(known.values())
     qualified = {id(task): name for name, (_, task) in known.items()}

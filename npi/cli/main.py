@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from npi.cli import certify, check, demo, evaluate, fmt, graph, learn, lsp, run, show, trace, train
+from npi.cli import certify, check, compiling, demo, evaluate, fmt, graph, learn, lsp, run, show, trace, train
 from npi.cli.common import BAD_INPUT, DONE, INTERRUPTED, NOT_REACHED
 
 TRACEBACK = "NPI_TRACEBACK"
@@ -48,6 +48,7 @@ COMMANDS = (
     ("run", run.run, "Run a task on your inputs, and watch it."),
     ("eval", evaluate.evaluate, "Measure accuracy by size."),
     ("certify", certify.certify, "Prove programs for every input."),
+    ("compile", compiling.compile_library, "Write a core as tables, in one fast file."),
     ("learn", learn.learn, "Add programs to a core that is frozen."),
     ("lsp", lsp.lsp, "Serve an editor."),
     ("demo", demo.demo, "All of it, in under three minutes."),

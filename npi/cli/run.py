@@ -19,7 +19,7 @@ from npi.cli.common import (
     TeacherOption,
     elide,
     finish,
-    open_library,
+    open_to_run,
     plural,
 )
 
@@ -104,7 +104,7 @@ def find(name: str, library: Path, teacher: Path | None) -> tuple[ProgramSet, Ta
         programs = load(teacher)
         text = compile_teacher(programs)
         return programs, programs.task(name.removeprefix(f"{teacher.stem}.")), text, text
-    opened = open_library(library)
+    opened = open_to_run(library)
     programs, task = opened.task(name)
     signals = any(program.signal is not None for program in programs.programs)
     return programs, task, opened.stepper(programs.table), None if signals else compile_teacher(programs)

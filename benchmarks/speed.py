@@ -1,0 +1,224 @@
+"""How fast the parts are, beside what the machine can do: ``make bench``, or ``python -m benchmarks.speed``.
+
+Every figure is the best of several runs in one process, and one thread. Ceilings (a large matrix product, a large copy)
+are measured in the same run; a floor is the time that the operations of a step cost at that ceiling, and beside it is
+how many times the floor the measured time is. The table is compared with the last one by ratios.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.recipes import RESULTS, ROOT, write_table
+from dsl import Problem, ProgramSet, Task, compile_teacher, load
+from dsl.reference import interpret
+from envs.spec import SLOTS
+from npi.compiled import CompiledLibrary
+from npi.config import CoreConfig, TrainConfig
+from npi.evaluate import run_problems
+from npi.library import Library
+from npi.material import Material
+from npi.session import new_library, train_library
+from npi.train import Trainer, place
+from traces.frames import unique_frames
+from traces.generate import record_traces
+from traces.machine import Budget
+from traces.machine import run as run_machine
+from traces.record import Recorder
+from traces.store import TraceInfo, TraceSet, TraceSetWriter
+
+FILES = {"add": "addition.npi", "sort": "bubblesort.npi"}
+
+Figure = dict[str, Any]
+
+
+def best(work: Callable[[], Any], *, seconds: float = 1.5) -> float:
+    """The shortest time of a call, in seconds, over as many as fit (three at least, after one to warm up)."""
+    work()
+    shortest, began, calls = float("inf"), time.perf_counter(), 0
+    while calls < 3 or time.perf_counter() - began < seconds:
+        start = time.perf_counter()
+        work()
+        shortest = min(shortest, time.perf_counter() - start)
+        calls += 1
+    return shortest
+
+
+def ceilings() -> tuple[float, float]:
+    """Floating-point operations a second of a product of 1,024 × 1,024 matrices, and bytes a second of a copy."""
+    a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
+    source, target = torch.zeros(2**26, dtype=torch.uint8), torch.empty(2**26, dtype=torch.uint8)
+    return 2 * 1024**3 / best(lambda: a @ b), 2 * 2**26 / best(lambda: target.copy_(source))
+
+
+def problems(name: str, size: int, count: int) -> tuple[ProgramSet, Task, list[Problem]]:
+    programs = load(ROOT / "programs" / FILES[name])
+    task = programs.task(name)
+    return programs, task, task.draw(size, count, generator=torch.Generator().manual_seed(1), spread=False)
+
+
+def rate(what: str, steps: int, seconds: float, floor: float | None = None, note: str = "") -> Figure:
+    """A figure of so many steps in so many seconds; ``floor`` in seconds a step."""
+    each = seconds / steps
+    return {"what": what, "rate": steps / seconds, "unit": "steps/s", "times": each / floor if floor else None,
+            "note": note}  # fmt: skip
+
+
+def traces(name: str, size: int, count: int, copy: float) -> list[Figure]:
+    """Teacher, machine, recorder, frames and store on one task."""
+    programs, task, drawn = problems(name, size, count)
+    teacher, world = compile_teacher(programs), programs.world
+    row = 2 * len(world.spec.fields) + 4 * (1 + SLOTS) + 4  # bytes of a recorded step: fields, call, instance
+    program = torch.tensor([p.program for p in drawn])
+    arguments = torch.tensor([list(p.arguments) for p in drawn])
+
+    def machine(recorder: Recorder | None) -> int:
+        state = world.reset([p.layout for p in drawn])
+        outcome = run_machine(teacher, world, state, programs.table, program, arguments, recorder=recorder)
+        if recorder is not None:
+            recorder.batch()
+        return int(outcome.steps_N.sum())
+
+    steps, one = machine(None), drawn[0]
+    alone = len(interpret(programs, one.layout, one.program)[0])
+    sizes = dict.fromkeys(task.train_sizes, 100 if name == "add" else 20)
+    batch = record_traces(programs, task=name, traces=sizes, seed=0)
+    made = best(lambda: record_traces(programs, task=name, traces=sizes, seed=0))
+    found = [
+        rate(f"teacher runs, {name} {size}", steps, best(lambda: machine(None))),
+        rate(f"reference, {name} {size}", alone, best(lambda: interpret(programs, one.layout, one.program))),
+        rate(
+            f"teacher runs and is recorded, {name} {size}", steps, best(lambda: machine(Recorder(programs.table))),
+            4 * row / copy, f"{row} bytes a step, written and put in order",
+        ),
+        rate(
+            f"traces made, {name}, training sizes", batch.steps, made, 4 * row / copy,
+            "drawing, laying out and judging the problems too",
+        ),
+        rate(f"different frames found, {name}", batch.steps, best(lambda: unique_frames([batch])), 2 * row / copy),
+    ]  # fmt: skip
+    info = TraceInfo(Path(programs.path).name, programs.digest, programs.sources, name, 0, {})
+    with tempfile.TemporaryDirectory() as folder:
+        number = iter(range(10**6))
+
+        def write() -> Path:
+            out = Path(folder) / str(next(number))
+            writer = TraceSetWriter(out, programs.table, info)
+            writer.finish([writer.write(0, batch)])
+            return out
+
+        out = write()
+
+        def read() -> int:
+            return sum(int(part.calls[:, 0].sum()) for part in TraceSet.open(out).batches())
+
+        found.append(rate(f"traces written, {name}", batch.steps, best(write), 2 * row / copy))
+        found.append(rate(f"traces read, {name}", batch.steps, best(read), row / copy))
+    return found
+
+
+def training(flops: float) -> list[Figure]:
+    """One update of each core; the floor counts the products of the trunk, forward and twice that backward."""
+    found = []
+    for kind in ("discrete", "lstm"):
+        config = CoreConfig() if kind == "discrete" else CoreConfig.published()
+        materials = [Material.from_programs(load(ROOT / "programs" / f), traces=8, seed=0) for f in FILES.values()]
+        library = new_library(config, materials, seed=0)
+        trainer = Trainer(library, [place(library, m.frames) for m in materials], TrainConfig.for_core(config))
+        steps = 0
+        for _ in range(10):
+            drawn = trainer.curriculum.draw(generator=trainer.generator)
+            steps += sum(b.mask_BT.numel() for group in drawn for b in group)
+        hidden = config.hidden
+        products = hidden * (hidden + 2 * config.bits) if kind == "discrete" else 16 * hidden * hidden
+        seconds = best(trainer.update, seconds=4)
+        floor = 3 * 2 * products / flops
+        found.append(rate(f"training update, {kind}", steps // 10, seconds, floor, f"{seconds * 1e3:.0f} ms an update"))
+    return found
+
+
+def execution(flops: float) -> list[Figure]:
+    """Running trained programs by the core, an untrained published core, and whole commands."""
+    found: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "library"
+        files = [ROOT / "programs" / f for f in FILES.values()]
+        train_library(files, out=place, training=TrainConfig(seed=0), device="cpu")
+        library = Library.open(place)
+        CompiledLibrary.of(library).save(Path(folder) / "library.npic")
+        compiled = CompiledLibrary.open(Path(folder) / "library.npic")
+        tried = (("add", 100, 1000), ("add", 100, 1), ("add", 10, 1), ("sort", 60, 100), ("sort", 60, 1))
+        for name, size, count in tried:
+            found += runs(library, compiled, name, size, count, flops)
+        found.append(command(["--help"], place))
+        found.append(command(["run", "add", "96", "125", "--quiet"], place))
+    material = Material.from_programs(load(files[1]), traces=1, seed=0)
+    lstm = new_library(CoreConfig.published(), [material], seed=0).stepper(material.table)
+    programs, _, drawn = problems("sort", 10, 1000)
+    cut = Budget(steps=256, depth=64)
+    steps = int(run_problems(lstm, programs, drawn, budget=cut).steps_N.sum())
+    seconds = best(lambda: run_problems(lstm, programs, drawn, budget=cut), seconds=3)
+    found.append(rate("lstm computed (untrained), 1,000 at once", steps, seconds, 2 * 16 * 256**2 / flops))
+    return found
+
+
+def runs(
+    library: Library, compiled: CompiledLibrary, name: str, size: int, count: int, flops: float
+) -> list[Figure]:
+    """One task by the core: computed, looked up in tables, compiled."""
+    programs, task = library.task(name)
+    held = compiled.task(name)[0]
+    drawn = task.draw(size, count, generator=torch.Generator().manual_seed(1), spread=False)
+    label = f"{name} {size}, {count:,} at once" if count > 1 else f"{name} {size}, one problem"
+    plain, tables = library.stepper(programs.table, memo=False), library.stepper(programs.table)
+    stepper, hidden, cut = compiled.stepper(held.table), library.core.config.hidden, Budget(steps=2000)
+    short = int(run_problems(plain, programs, drawn, budget=cut).steps_N.sum())
+    whole = int(run_problems(tables, programs, drawn).steps_N.sum())
+    computed = best(lambda: run_problems(plain, programs, drawn, budget=cut), seconds=3)
+    return [
+        rate(f"core computed, {label}", short, computed, 2 * hidden * (hidden + 12) / flops),
+        rate(f"core in tables, {label}", whole, best(lambda: run_problems(tables, programs, drawn))),
+        rate(f"compiled, {label}", whole, best(lambda: run_problems(stepper, held, drawn))),
+    ]
+
+
+def command(words: list[str], library: Path) -> Figure:
+    """A whole process of the command line."""
+    line = [sys.executable, "-m", "npi.cli.main", *words, *(["--library", str(library)] if len(words) > 1 else [])]
+    seconds = best(lambda: subprocess.run(line, cwd=ROOT, check=True, capture_output=True), seconds=3)
+    return {"what": f"npi {' '.join(words)}, whole process", "rate": seconds, "unit": "s", "times": None, "note": ""}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    flops, copy = ceilings()
+    figures = [*traces("add", 100, 500, copy), *traces("sort", 60, 50, copy), *training(flops), *execution(flops)]
+    last_path = RESULTS / "speed.json"
+    last = json.loads(last_path.read_text()) if last_path.exists() else {}
+    rows = [["", "measured", "unit", "times the floor", "against the last table", ""]]
+    for figure in figures:
+        value = f"{figure['rate']:,.0f}" if figure["unit"] == "steps/s" else f"{figure['rate']:.2f}"
+        times = f"{figure['times']:.1f}" if figure["times"] else ""
+        before = last.get(figure["what"])
+        rows.append([figure["what"], value, figure["unit"], times, f"{figure['rate'] / before:.2f}" if before else "",
+                     figure["note"]])  # fmt: skip
+    text = [
+        f"One thread. Ceilings in this run: {flops / 1e9:.0f} GFLOP/s (product of 1,024 × 1,024 matrices, float32),",
+        f"{copy / 1e9:.1f} GB/s (copy of 64 MiB, bytes read and written). Best of several runs each; a step is one",
+        "decision (a call or a return). What the floors count: docs/performance.md.",
+    ]
+    write_table("speed", "Speed of the parts", "make bench", text, rows)
+    last_path.write_text(json.dumps({f["what"]: f["rate"] for f in figures}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
