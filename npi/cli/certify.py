@@ -22,16 +22,36 @@ from npi.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from dsl.program import ProgramSet
     from npi.certify import ProgramProof
+    from npi.checker import Finding
+    from npi.counterexample import Counterexample
     from npi.library import Library
+
+    Proofs = list[tuple[ProgramSet, list[ProgramProof]]]
 
 
 def certify(
     programs: Annotated[
         list[str] | None,
-        typer.Argument(help="Such as ADD, or addition.ADD; all of the library by default.", show_default=False),
+        typer.Argument(
+            help="Such as ADD, or addition.ADD; all of the library by default. With --check: program files that must "
+            "be those of the certificate.",
+            show_default=False,
+        ),
     ] = None,
     library: LibraryOption = Path("library"),
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write a certificate, where all is proved.")
+    ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option("--check", metavar="FILE", help="Check a certificate against the library, and prove nothing."),
+    ] = None,
+    counterexamples: Annotated[
+        Path | None,
+        typer.Option("--counterexamples", metavar="DIR", help="Keep the inputs that show a program wrong, as traces."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Prove programs of a library for every input of every size.
@@ -40,15 +60,54 @@ def certify(
     the core decides with what the text says. Where they agree everywhere the core never takes another step than the
     text. Ends with 1 where a program is not proved. Only for discrete cores.
 
+    A certificate names core, rows and program files by hashes and lists all situations; --check goes through them with
+    a program of its own.
+
     \b
     Example:
       npi certify
-      npi certify ADD CARRY --library library
+      npi certify ADD --library library --out add.certificate
+      npi certify --check add.certificate --library library
     """
     screen = Screen(json=json)
     opened = open_library(library)
-    proofs = _prove(opened, _chosen(opened, programs or []))
-    proved = sum(proof.proved for proof in proofs)
+    if check is not None:
+        if out is not None or counterexamples is not None:
+            raise ValueError("--check proves nothing: leave out --out and --counterexamples")
+        _check(screen, opened, check, programs or [])
+        return
+    names = _chosen(opened, programs or [])
+    proofs = _prove(opened, names)
+    shown = {proof.program: proof for _, found in reversed(proofs) for proof in found if proof.program in names}
+    every = [proof for _, found in proofs for proof in found]
+    _show(screen, [shown[name] for name in names])
+    helpers = [proof for proof in every if not proof.proved and proof.program not in names]
+    for proof in helpers:
+        screen.line(f"{proof.program}, which they call, is wrong in {plural(proof.wrong, 'situation')}")
+    found = _counterexamples(opened, proofs, counterexamples)
+    for one in found.values():
+        screen.line(f"{one.program} goes wrong on {one.task.name} of {one.inputs}, which ends {one.ended}")
+        screen.line(f"  it sees {one.seen}: the text says {one.wanted}, the core {one.made}")
+    for proof in every:
+        if not proof.proved and proof.program not in found:
+            screen.line(
+                f"no input was found that shows {proof.program} wrong; maybe none leads to the "
+                f"{plural(proof.wrong, 'situation')} in which it is: the walk takes more for possible than what occurs"
+            )
+    screen.document([_document(shown[name], found.get(name)) for name in names])
+    proved = all(proof.proved for proof in every)
+    if proved and out is not None:
+        from npi.certify import certificate_of
+
+        certificate = certificate_of(opened, proofs)
+        certificate.save(out)
+        screen.note(f"wrote {out}: {plural(certificate.situations, 'situation')}")
+    elif out is not None:
+        screen.note(f"{out} is not written: not all of it is proved")
+    finish(DONE if proved else NOT_REACHED)
+
+
+def _show(screen: Screen, proofs: list[ProgramProof]) -> None:
     table = grid("program", "situations", "wrong", "margin", "looks at", right=("situations", "wrong", "margin"))
     for proof in proofs:
         table.add_row(
@@ -60,9 +119,42 @@ def certify(
             style=None if proof.proved else "bold red",
         )
     screen.say(table)
+    proved = sum(proof.proved for proof in proofs)
     screen.line(f"proved for every input of every size: {proved} of {plural(len(proofs), 'program')}")
-    screen.document([_document(proof) for proof in proofs])
-    finish(DONE if proved == len(proofs) else NOT_REACHED)
+
+
+def _check(screen: Screen, library: Library, path: Path, files: list[str]) -> None:
+    """Check a certificate; ends the command."""
+    import npi
+    from dsl import load
+    from npi.certificate import Certificate
+    from npi.checker import check
+
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}: write a certificate with npi certify --out {path}")
+    certificate = Certificate.open(path)
+    digests = {file.digest for file in certificate.files}
+    changed = [name for name in files if load(name).digest not in digests]
+    with Meter("checking"):
+        findings = check(certificate, library)
+    table = grid("program", "situations", "margin", "", right=("situations", "margin"))
+    for one in findings:
+        margin = "" if math.isnan(one.margin) else f"{one.margin:.2f}"
+        style = "bold red" if one.fault else None
+        table.add_row(one.program, f"{one.situations:,}", margin, one.fault or "holds", style=style)
+    screen.say(table)
+    for name in changed:
+        screen.line(f"{name} is not a program file as it was certified, or not one of this certificate")
+    if certificate.engine != npi.__version__:
+        screen.note(f"the certificate is from version {certificate.engine}, it was checked by {npi.__version__}")
+    good = sum(not one.fault for one in findings)
+    screen.line(f"the certificate holds for {good} of {plural(len(findings), 'program')}")
+    screen.document({"programs": [_finding(one) for one in findings], "changed": changed})
+    finish(DONE if findings and good == len(findings) and not changed else NOT_REACHED)
+
+
+def _finding(one: Finding) -> dict[str, Any]:
+    return vars(one) | {"margin": None if math.isnan(one.margin) else one.margin}
 
 
 def _chosen(library: Library, words: list[str]) -> list[str]:
@@ -82,27 +174,42 @@ def _chosen(library: Library, words: list[str]) -> list[str]:
     return [name for name in names if name in found]
 
 
-def _prove(library: Library, names: list[str]) -> list[ProgramProof]:
-    """A proof of each program, from the first program file that has it."""
-    from npi.certify import certify as prove
+def _prove(library: Library, names: list[str]) -> Proofs:
+    """Proofs of these programs and of all that they call, by program file, once the worlds have been audited."""
+    from npi.audit import audit
+    from npi.certify import prove
 
-    proofs: dict[str, ProgramProof] = {}
-    with Meter("certifying") as meter:
-        for programs in library.sets:
-            for program in programs.programs:
-                if program.name in names and program.name not in proofs:
-                    meter.update(len(proofs), len(names), program.name)
-                    (proofs[program.name],) = prove(library, programs, names=[program.name])
-    missing = [name for name in names if name not in proofs]
+    known = {program.name for programs in library.sets for program in programs.programs}
+    missing = [name for name in names if name not in known]
     if missing:
         raise ValueError(
             f"there is no program text of {missing[0]}: it was trained on traces alone, so nothing to prove"
         )
-    return [proofs[name] for name in names]
+    with Meter("certifying") as meter:
+        for number, programs in enumerate(library.sets):
+            meter.update(number, len(library.sets), programs.world.spec.name)
+            audit(programs)
+        return prove(library, names)
 
 
-def _document(proof: ProgramProof) -> dict[str, Any]:
-    return {
+def _counterexamples(library: Library, proofs: Proofs, folder: Path | None) -> dict[str, Counterexample]:
+    """The smallest inputs found on which the programs that are not proved go wrong; kept in the folder, if any."""
+    from npi.counterexample import smallest
+
+    found: dict[str, Counterexample] = {}
+    for programs, mine in proofs:
+        wrong = [proof.program for proof in mine if not proof.proved and proof.program not in found]
+        if wrong and programs.tasks:
+            fresh = smallest(library, programs, wrong)
+            for one in fresh.values() if folder is not None else ():
+                assert folder is not None
+                one.save(folder, programs)
+            found |= fresh
+    return found
+
+
+def _document(proof: ProgramProof, counterexample: Counterexample | None) -> dict[str, Any]:
+    found: dict[str, Any] = {
         "program": proof.program,
         "proved": proof.proved,
         "situations": proof.situations,
@@ -110,3 +217,14 @@ def _document(proof: ProgramProof) -> dict[str, Any]:
         "margin": proof.margin if math.isfinite(proof.margin) else None,
         "fields": list(proof.fields),
     }
+    if not proof.proved:
+        one = counterexample
+        found["counterexample"] = None if one is None else {
+            "task": one.task.name,
+            "inputs": one.inputs,
+            "seen": one.seen,
+            "wanted": one.wanted,
+            "made": one.made,
+            "ended": one.ended,
+        }
+    return found
