@@ -91,7 +91,7 @@ class TrainConfig(_Json):
     cut: int = 14
     noise: float = 0.5
     check_every: int = 100
-    problems: int = 256
+    problems: int = 1024
     stretch: float = 1.0
     clean: int = 1
     certify: bool = False
