@@ -179,6 +179,7 @@ class _Run:
     def level(self, levels: list[int], newline: str, place: At) -> None:
         """Begin or end blocks, as the indentation behind a line end says."""
         indent = len(newline) - newline.rindex("\n") - 1
+        indent += 7 * newline.count("\t", newline.rindex("\n"))  # a tab counts as eight, as Lark counts
         if indent > levels[-1]:
             levels.append(indent)
             self.feed(INDENT, "", place)

@@ -664,7 +664,7 @@ def test_demo_in_small(capsys, tmp_path, folder, monkeypatch):
     """Every stage of the demonstration, on the tape."""
     monkeypatch.setattr(demo, "TRAINED", ("tape.npi", "trip.npi"))
     monkeypatch.setattr(demo, "LEARNED", "sweep.npi")
-    monkeypatch.setattr(demo, "TRAINING", {"frames": 64})
+    monkeypatch.setattr(demo, "TRAINING", {"frames": 64, "certify": True})
     monkeypatch.setattr(demo, "TRACES", 8)
     monkeypatch.setattr(demo, "SHOWN", ("clear", "1,1"))
     monkeypatch.setattr(

@@ -22,6 +22,12 @@ FOUND = {
     "a word glued to a name": ("world w is scratchpad:\n    rowA of digit\n", 2, "NPI008", "did you mean row A?"),
     "a word glued to a number": ("world w is scratchpad:\n    row A of0..9\n", 2, "NPI008", "did you mean of 0?"),
     "a tab inside brackets that are not closed": ("ogram(\n\tT()\n  O\n", 1, "NPI007", "did you mean program?"),
+    "a tab beside blanks inside brackets that are not closed": (
+        "program (:\n        ACT(IN, LEFT)\n\tACT(P, RIGHT)",
+        1,
+        "NPI017",
+        "write: program NAME:",
+    ),
     "sizes that fill the memory": (
         PAD + "program GO:\n    ACT(IN, LEFT)\n"
         "task t(a: number):\n    IN = digits(a)\n    run GO\n    expect 1 == 1\n    train a of 1..2147483648\n",

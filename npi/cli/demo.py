@@ -29,6 +29,7 @@ from npi.cli.common import (
 from npi.cli.evaluate import percent, score_document
 
 if TYPE_CHECKING:
+    from npi.certify import ProgramProof
     from npi.evaluate import SizeScore
     from npi.learn import Learned
 
@@ -36,8 +37,8 @@ TRAINED = ("addition.npi", "bubblesort.npi")
 LEARNED = "max.npi"
 TRACES = 32
 """Runs of each training size."""
-TRAINING = {"decay": 600, "stretch": 1.0}
-"""Changes of the default settings of training: a quicker fall of the rate, and validation at training sizes only."""
+TRAINING: dict[str, Any] = {"certify": True}
+"""Changes of the default settings of training: it goes on until every program is proved."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ SHOWN = ("add", "96", "125")
 """The task that is run before the user's eyes, with its inputs."""
 
 TESTS = (
-    Test("add", {10: 500, 100: 100, 1000: 5}, 10, 97.0),
-    Test("sort", {5: 500, 20: 200, 60: 20}, 5, 100.0),
-    Test("max", {5: 500, 20: 200, 60: 20}, 5, 100.0),
+    Test("add", {10: 1000, 100: 100, 1000: 10, 10000: 3}, 10, 97.0),
+    Test("sort", {5: 1000, 20: 1000, 60: 100, 120: 20}, 5, 100.0),
+    Test("max", {5: 1000, 20: 1000, 60: 100, 120: 20}, 5, 100.0),
 )
 
 
@@ -75,8 +76,9 @@ def demo(
 ) -> None:
     """Train one core on addition and sorting, then teach it maximum without changing it.
 
-    Traces both program files, trains until every task is solved, runs one addition before your eyes, learns max.npi as
-    two new rows beside the frozen core, and tests everything on sizes far beyond those of training.
+    Traces both program files, trains until every task is solved and every program proved, runs one addition before your
+    eyes, learns max.npi as two new rows beside the frozen core, proves all programs for every input, and tests them on
+    sizes far beyond those of training.
 
     \b
     Example:
@@ -100,10 +102,12 @@ def demo(
         learned = _learn(job, files[-1])
         if not learned.solved:
             finish(_gave_up(job, f"{LEARNED} was not learned"))
+    proofs = _prove(job)
     scores = _test(job)
-    _summary(job, scores, learned)
-    screen.document(_document(job, scores, learned))
-    perfect = all(score.right == score.count for score in scores) and learned.unchanged
+    _summary(job, scores, learned, proofs)
+    screen.document(_document(job, scores, learned, proofs))
+    proved = all(proof.proved for proof in proofs)
+    perfect = all(score.right == score.count for score in scores) and learned.unchanged and proved
     finish(DONE if perfect else NOT_REACHED)
 
 
@@ -144,7 +148,7 @@ def _train(job: Job, files: list[Path]) -> bool:
     )
     found = result.report.validation
     if found is not None:
-        screen.line(f"   random problems solved by the core: {found.solved} of {found.problems}")
+        screen.line(f"   random problems and proofs that the core passed: {found.solved} of {found.problems}")
     screen.line(f"   core {result.library.core.digest()}")
     screen.line()
     return result.solved
@@ -181,10 +185,26 @@ def _learn(job: Job, file: Path) -> Learned:
     return found
 
 
+def _prove(job: Job) -> list[ProgramProof]:
+    """Walk every situation of every program, the new ones included."""
+    from npi.certify import prove
+
+    job.screen.line("4  Prove that the core runs each program as its text says, for inputs of every size")
+    began = time.perf_counter()
+    proofs = [proof for _, found in prove(open_library(job.out)) for proof in found]
+    job.seconds["prove"] = time.perf_counter() - began
+    wrong = sum(proof.wrong for proof in proofs)
+    situations = f"{plural(len(proofs), 'program')}, {plural(sum(proof.situations for proof in proofs), 'situation')}"
+    verdict = "the core decides as the text in all of them" if not wrong else f"the core is wrong in {wrong}"
+    job.screen.line(f"   {situations}; {verdict} ({duration(job.seconds['prove'])})")
+    job.screen.line()
+    return proofs
+
+
 def _test(job: Job) -> list[SizeScore]:
     from npi.evaluate import score_sizes
 
-    job.screen.line("4  Test on random problems that training never saw")
+    job.screen.line("5  Test on random problems that training never saw")
     library = open_library(job.out)
     scores: list[SizeScore] = []
     total = sum(len(test.counts) for test in TESTS)
@@ -202,7 +222,7 @@ def _test(job: Job) -> list[SizeScore]:
     return scores
 
 
-def _summary(job: Job, scores: list[SizeScore], learned: Learned) -> None:
+def _summary(job: Job, scores: list[SizeScore], learned: Learned, proofs: list[ProgramProof]) -> None:
     library, screen = open_library(job.out), job.screen
     right = ("trained at", "tested at", "solved", "accuracy", "paper")
     table = grid("task", *right, "time", right=(*right, "time"))
@@ -222,18 +242,23 @@ def _summary(job: Job, scores: list[SizeScore], learned: Learned) -> None:
     screen.say(table)
     screen.line()
     screen.line("paper: Reed & de Freitas 2016, table 1, one core for several tasks")
+    proved = sum(proof.proved for proof in proofs)
+    screen.line(f"proved for inputs of every size: {proved} of {plural(len(proofs), 'program')}")
     screen.line(f"core before learning {LEARNED}  {learned.core_before}")
     screen.line(f"core after learning {LEARNED}   {learned.core_after}")
     stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in job.seconds.items())
     screen.line(f"time: {stages}; {duration(sum(job.seconds.values()))} in all")
 
 
-def _document(job: Job, scores: list[SizeScore], learned: Learned) -> dict[str, Any]:
+def _document(
+    job: Job, scores: list[SizeScore], learned: Learned, proofs: list[ProgramProof]
+) -> dict[str, Any]:
     return {
         "scores": [score_document(score) for score in scores],
         "paper": {test.task: {"size": test.paper_size, "percent": test.paper} for test in TESTS},
         "core_before": learned.core_before,
         "core_after": learned.core_after,
         "unchanged": learned.unchanged,
+        "proved": {proof.program: proof.proved for proof in proofs},
         "seconds": {name: round(seconds, 3) for name, seconds in job.seconds.items()},
     }
