@@ -218,29 +218,30 @@ class Scratchpad:
         cells_BRW = state.cells_BRW.cpu().numpy()
         under_BP = state.cells.take(state.at_BP).tolist()
         column_BP = self._columns(state).tolist()
-        begin_BR, end_BR = self._extents(state, cells_BRW)
+        rows = [(row.name, *self._contents(state, cells_BRW[:, r], r)) for r, row in enumerate(self.config.rows)]
+        names = [[f"{what}({pointer.name})" for pointer in self.config.pointers] for what in ("under", "at")]
         readings: list[dict[str, list[int]]] = []
         for b in range(state.batch):
-            reading: dict[str, list[int]] = {}
-            for r, row in enumerate(self.config.rows):
-                reading[row.name] = cells_BRW[b, r, begin_BR[b][r] : end_BR[b][r]].tolist()
-            for p, pointer in enumerate(self.config.pointers):
-                reading[f"under({pointer.name})"] = [under_BP[b][p]]
-                reading[f"at({pointer.name})"] = [column_BP[b][p]]
+            reading: dict[str, list[int]] = {name: cells[ends[b] : ends[b + 1]] for name, cells, ends in rows}
+            for under, at, cell, column in zip(*names, under_BP[b], column_BP[b], strict=True):
+                reading[under], reading[at] = [cell], [column]
             readings.append(reading)
         return readings
 
-    def _extents(self, state: PadState, cells_BRW: np.ndarray) -> tuple[list[list[int]], list[list[int]]]:
-        """Of each row the columns of storage from its first symbol to after its last; lists whole."""
-        begin_BR = np.full(cells_BRW.shape[:2], state.origin)
-        end_BR = begin_BR + state.length_BR.cpu().numpy()
-        for r, row in enumerate(self.config.rows):
-            if row.blank and state.batch:
-                filled_BW = cells_BRW[:, r] != row.empty
-                some_B = filled_BW.any(1)
-                begin_BR[:, r] = np.where(some_B, filled_BW.argmax(1), 0)
-                end_BR[:, r] = np.where(some_B, state.width - filled_BW[:, ::-1].argmax(1), 0)
-        return begin_BR.tolist(), end_BR.tolist()
+    def _contents(self, state: PadState, cells_BW: np.ndarray, r: int) -> tuple[list[int], list[int]]:
+        """A row's cells from its first symbol to its last (lists whole), of all instances, and where each one's end."""
+        row = self.config.rows[r]
+        if row.blank and state.batch:
+            filled_BW = cells_BW != row.empty
+            some_B = filled_BW.any(1)
+            begin_B = np.where(some_B, filled_BW.argmax(1), 0)
+            end_B = np.where(some_B, state.width - filled_BW[:, ::-1].argmax(1), 0)
+        else:
+            begin_B = np.full(state.batch, state.origin)
+            end_B = begin_B + state.length_BR[:, r].cpu().numpy()
+        column_W = np.arange(state.width)
+        inside_BW = (column_W >= begin_B[:, None]) & (column_W < end_B[:, None])
+        return cells_BW[inside_BW].tolist(), np.cumsum([0, *(end_B - begin_B)]).tolist()
 
     def draw(self, state: PadState, instance: int = 0, *, width: int = 100) -> str:
         """One instance as text: a line a row, below it its pointers; rows longer than ``width`` are cut around them."""

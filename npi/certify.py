@@ -27,6 +27,7 @@ from envs.effects import rules_of
 from npi.audit import audit
 from npi.calls import call_effects, changed_by, domain_rules, domains, with_callees
 from npi.certificate import TOLERANCE, Certificate, CertifiedFile, CertifiedProgram, table_rows
+from npi.histories import HistoryWalk
 from npi.library import Library, LibraryError
 from npi.stepper import CoreStepper
 from npi.train import Validation, Validator
@@ -46,6 +47,7 @@ class ProgramProof:
         changes: names of those that the program, or what it calls, can change.
         walked: the situations, int16 or int32: three argument tokens, the teacher's node, the state code, ``fields``.
         examples: the paths to wrong situations as frames to learn from; ``None`` where there are none.
+        trouble: why it could not be walked; empty where it was.
     """
 
     program: str
@@ -56,10 +58,11 @@ class ProgramProof:
     changes: tuple[str, ...]
     walked: torch.Tensor
     examples: FrameSet | None
+    trouble: str = ""
 
     @property
     def proved(self) -> bool:
-        return self.wrong == 0
+        return self.wrong == 0 and not self.trouble
 
 
 def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | None = None) -> list[ProgramProof]:
@@ -67,10 +70,9 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
 
     A proof of one program is worth what those of its callees are: see :func:`with_callees`.
 
-    Raises :class:`LibraryError` for a core that is not discrete.
+    Of an ``lstm`` every history is walked, which programs with loops and with many fields have too many of; their
+    proofs tell of the trouble.
     """
-    if library.core.config.kind != "discrete":
-        raise LibraryError("only a discrete core can be certified here: an lstm's state has no finite number of values")
     if not all(bool(part.isfinite().all()) for part in (*library.core.parameters(), *library.memory.parameters())):
         raise LibraryError("some numbers of the library are not finite, so nothing can be proved; train it again")
     stepper = library.stepper(programs.table, memo=False)
@@ -78,11 +80,19 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
     changes, fields = changed_by(programs), programs.world.spec.fields
     effects = call_effects(programs, changes)
     rules = (*rules_of(programs.world.spec), *domain_rules(programs, domains(programs)))
+    kind = Walk if library.core.config.kind == "discrete" else HistoryWalk
     proofs = []
     for program in programs.programs:
         if names is None or program.name in names:
-            walk = Walk(stepper, programs, program, effects, rules)
-            found = walk.run()
+            try:
+                walk = kind(stepper, programs, program, effects, rules)
+                found = walk.run()
+            except LibraryError as error:
+                if kind is Walk:
+                    raise
+                nothing = torch.empty(0, 0, dtype=torch.int16)
+                proofs.append(ProgramProof(program.name, 0, 0, 0.0, (), (), nothing, None, str(error)))
+                continue
             proofs.append(
                 ProgramProof(
                     program=program.name,
@@ -150,7 +160,12 @@ def prove(library: Library, names: Collection[str] | None = None) -> list[tuple[
 
 
 def certificate_of(library: Library, proofs: Sequence[tuple[ProgramSet, Sequence[ProgramProof]]]) -> Certificate:
-    """The certificate of proofs that were just made; all of them must hold."""
+    """The certificate of proofs that were just made; all of them must hold.
+
+    Raises :class:`LibraryError` for an ``lstm``, whose states a checker cannot list.
+    """
+    if library.core.config.kind != "discrete":
+        raise LibraryError("a certificate lists the states of a core, and an lstm's have no finite number of values")
     files = []
     for programs, found in proofs:
         assert all(proof.proved for proof in found), "only what is proved is certified"

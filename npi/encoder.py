@@ -74,7 +74,8 @@ class WorldAdapter(nn.Module):
 
 def seeded_linear(inputs: int, outputs: int, *, generator: torch.Generator, bias: bool = True) -> nn.Linear:
     """A linear layer whose initial weights come from ``generator`` alone (uniform, ±1/√inputs)."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias)
+    with torch.random.fork_rng(devices=[]):  # its own initial numbers are drawn from the global generator
+        layer = nn.Linear(inputs, outputs, bias=bias)
     bound = 1 / math.sqrt(inputs)
     with torch.no_grad():
         for parameter in layer.parameters():

@@ -49,13 +49,14 @@ def run_problems(
     *,
     budget: Budget | None = None,
     device: torch.device | str = "cpu",
+    compiled: bool = True,
 ) -> Outcome[Any]:
-    """Lay the problems out and run them as one batch."""
+    """Lay the problems out and run them as one batch; ``compiled`` as in :func:`traces.machine.run`."""
     world = programs.world
     state = world.reset([p.layout for p in problems], device=device)
     program = torch.tensor([p.program for p in problems], device=device)
     arguments = torch.tensor([list(p.arguments) for p in problems], device=device)
-    return run(stepper, world, state, programs.table, program, arguments, budget=budget)
+    return run(stepper, world, state, programs.table, program, arguments, budget=budget, compiled=compiled)
 
 
 def solve(

@@ -28,8 +28,8 @@ class LstmTrunk(nn.Module):
         self.encode = seeded_linear(hidden, hidden, generator=generator)
         self.fuse1 = seeded_linear(hidden + row, hidden, generator=generator)
         self.fuse2 = seeded_linear(hidden, hidden, generator=generator)
-        lstm = nn.LSTM(hidden, hidden, num_layers=self.layers, batch_first=True, device="meta")
-        self.lstm = lstm.to_empty(device="cpu")  # not initialised, which would draw from the global generator
+        with torch.random.fork_rng(devices=[]):  # its own initial numbers are drawn from the global generator
+            self.lstm = nn.LSTM(hidden, hidden, num_layers=self.layers, batch_first=True)
         with torch.no_grad():
             for parameter in self.lstm.parameters():
                 parameter.uniform_(-1 / math.sqrt(hidden), 1 / math.sqrt(hidden), generator=generator)

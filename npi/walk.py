@@ -12,7 +12,8 @@ the node, the code, then the fields that matter.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from dsl.program import Program, ProgramSet
 from dsl.teacher import body_nodes
 from envs.effects import Alternative, Anything, Copy, Effect, Keep, Rule, Set, Source, When, obeys
 from envs.spec import RETURN, SLOTS
+from envs.stepper import Decision
 from npi.certificate import TOLERANCE
 from npi.discrete import DiscreteTrunk
 from npi.library import LibraryError
@@ -34,6 +36,9 @@ LARGEST = 4_000_000
 
 SHOWN = 512
 """Paths to wrong situations kept of one program, spread over all that were found."""
+
+Advance = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Inputs and rows of a core → what its heads read, and the numbers that its next state is made of."""
 
 Effects = Mapping[tuple[int, ...], Effect]
 """What each call of a file can do."""
@@ -64,22 +69,22 @@ class Walk:
     def __init__(
         self, stepper: CoreStepper, programs: ProgramSet, program: Program, effects: Effects, rules: Sequence[Rule]
     ) -> None:
-        trunk = stepper.core.trunk
-        assert isinstance(trunk, DiscreteTrunk)
-        self.stepper, self.programs, self.program, self.effects, self.trunk = stepper, programs, program, effects, trunk
+        self.stepper, self.programs, self.program, self.effects = stepper, programs, program, effects
         self.teacher = compile_teacher(programs)
         self.sizes = [f.size for f in programs.world.spec.fields]
         read = {r.index for node in body_nodes(program) for r in node.reads if r.kind == "field"}
         gates = stepper.gate_NI[program.id, : len(self.sizes)].tolist()
         self.fields = [i for i in range(len(self.sizes)) if i in read or gates[i]]
         self.column = {index: place for place, index in enumerate(self.fields, start=3)}
-        remembers = trunk.split(stepper.cond_NC[program.id : program.id + 1])[-1]
-        self.remembers = bool(remembers.any())  # without its state, the code cannot matter, and is left at 0
         self.rules = [rule for rule in rules if set(rule.fields) <= set(self.fields)]
         tokens = [s.tokens for s in program.signature.slots]
         self.arguments = torch.tensor(list(product(*tokens, *[(0,)] * (SLOTS - len(tokens)))))
-        codes = 2**stepper.core.config.bits + 1
-        self.radix = [len(self.arguments), len(body_nodes(program)), codes, *(self.sizes[i] for i in self.fields)]
+        self.count_codes(2**stepper.core.config.bits + 1)
+
+    def count_codes(self, codes: int) -> None:
+        """Make room in the keys of situations for this many state codes."""
+        nodes = len(body_nodes(self.program))
+        self.radix = [len(self.arguments), nodes, codes, *(self.sizes[i] for i in self.fields)]
         if math.prod(self.radix) >= 2**62:
             raise self.too_many()
         self.strides = torch.tensor([math.prod(self.radix[i + 1 :]) for i in range(len(self.radix))])
@@ -143,15 +148,33 @@ class Walk:
         obs_MF[:, self.fields] = wave[:, 3:]
         return obs_MF
 
-    @torch.no_grad()
+    def taught(self, wave: torch.Tensor) -> Decision:
+        """What the teacher decides."""
+        program_M = torch.full((len(wave),), self.program.id)
+        return self.teacher.step(self.observe(wave), program_M, self.arguments[wave[:, 0]], wave[:, 1:2])
+
     def decide(self, wave: torch.Tensor) -> _Decided:
+        trunk = self.trunk
+        return self.judged(wave, lambda x_MX, cond_MC: trunk.advance(x_MX, cond_MC, wave[:, 2:3]))
+
+    @property
+    def trunk(self) -> DiscreteTrunk:
+        assert isinstance(self.stepper.core.trunk, DiscreteTrunk)
+        return self.stepper.core.trunk
+
+    @cached_property
+    def remembers(self) -> bool:
+        """Whether the program uses its state; otherwise the code cannot matter, and is left at 0."""
+        return bool(self.trunk.split(self.stepper.cond_NC[self.program.id : self.program.id + 1])[-1].any())
+
+    @torch.no_grad()
+    def judged(self, wave: torch.Tensor, advance: Advance) -> _Decided:
+        """The teacher's decisions, and those of the core, which goes one step further by ``advance``."""
         core, stepper = self.stepper.core, self.stepper
-        obs_MF, program_M = self.observe(wave), torch.full((len(wave),), self.program.id)
-        arguments_M3 = self.arguments[wave[:, 0]]
-        taught = self.teacher.step(obs_MF, program_M, arguments_M3, wave[:, 1:2])
+        program_M, taught = torch.full((len(wave),), self.program.id), self.taught(wave)
         adapter = core.adapter(stepper.world)
-        x_MX = adapter.encode(obs_MF, arguments_M3, stepper.gate_NI[program_M])
-        hidden, value_MS = self.trunk.advance(x_MX, stepper.cond_NC[program_M], wave[:, 2:3])
+        x_MX = adapter.encode(self.observe(wave), self.arguments[wave[:, 0]], stepper.gate_NI[program_M])
+        hidden, value_MS = advance(x_MX, stepper.cond_NC[program_M])
         end_M = core.end_logits(hidden)
         key_MN = core.key_logits(hidden, stepper.rows)[:, stepper.columns] + stepper.reach_NN[program_M]
         callee_M = taught.call_B4[:, 0]
@@ -257,7 +280,7 @@ class Walk:
             count_M=torch.ones(len(paths), dtype=torch.int64),
             origin_M3=torch.zeros(len(paths), 3, dtype=torch.int64),
             obs_SF=obs_SF.to(torch.int16),
-            call_S4=self.decide(steps).call_M4.to(torch.int32),
+            call_S4=self.taught(steps).call_B4.to(torch.int32),
         )
 
 

@@ -25,7 +25,7 @@ from npi.cli.main import main
 from npi.config import CoreConfig, TrainConfig
 from npi.counterexample import smallest
 from npi.learn import LearnConfig, learn
-from npi.library import Library, LibraryError
+from npi.library import Library
 from npi.material import Material, TaskValidator
 from npi.session import new_library
 from npi.train import Trainer, place
@@ -91,13 +91,6 @@ def test_a_right_core_is_proved_and_a_wrong_one_is_not() -> None:
     obs = proof.examples.obs_SF[:, 0].tolist()
     calls = proof.examples.call_S4[:, 0].tolist()
     assert all((symbol == 2) == (callee == -1) for symbol, callee in zip(obs, calls, strict=True) if callee == -1)
-
-
-def test_an_lstm_is_refused() -> None:
-    material = Material.from_programs(_clear(), traces=2, seed=0)
-    library = new_library(CoreConfig(kind="lstm", hidden=8, gates=False), [material], seed=0)
-    with pytest.raises(LibraryError, match="only a discrete core"):
-        certify(library, _clear())
 
 
 def test_a_call_that_hardly_leads_is_not_proved() -> None:

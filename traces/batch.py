@@ -223,6 +223,8 @@ def concatenate(batches: Sequence[TraceBatch]) -> TraceBatch:
     if not batches:
         raise ValueError("there is no batch of traces to put together")
     table = batches[0].table
+    if len(batches) == 1:
+        return batches[0]
     if not all(same_table(batch.table, table) for batch in batches):
         raise ValueError("traces of different program tables cannot lie in one batch: their ids mean different things")
     columns: dict[str, list[Ints]] = {name: [] for name in DTYPES}

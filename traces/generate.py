@@ -6,12 +6,14 @@ the files are the same whatever the number of processes, and a set that was inte
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -184,11 +186,24 @@ def record_problems(
 def _draw_and_run(program_set: ProgramSet, teacher: Stepper, task: Task, plan: ShardPlan, budget: Budget) -> TraceBatch:
     problems: list[Problem] = []
     seeds: list[int] = []
-    for size, count, seed in plan.draws:
-        generator = torch.Generator().manual_seed(seed)
-        problems += task.draw(size, count, generator=generator, spread=True)
-        seeds += [seed] * count
-    return record_problems(program_set, task, problems, teacher=teacher, seeds=seeds, budget=budget)
+    with _no_collection():
+        for size, count, seed in plan.draws:
+            generator = torch.Generator().manual_seed(seed)
+            problems += task.draw(size, count, generator=generator, spread=True)
+            seeds += [seed] * count
+        return record_problems(program_set, task, problems, teacher=teacher, seeds=seeds, budget=budget)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No search for cycles of garbage: drawing and judging make many small objects, and no cycles."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
 
 
 def _make_all(

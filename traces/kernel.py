@@ -12,7 +12,8 @@ from numba import njit
 
 from envs.padconfig import NOWHERE
 from envs.scratchpad import NOTHING
-from envs.spec import GO_ON, RETURN, UNKNOWN
+from envs.spec import GO_ON, UNKNOWN
+from traces import trees
 from traces.rules import ACT, POP, PUSH, REFUSED
 
 RUNNING, DONE, STEPS, DEPTH, ILLEGAL, ROOM, DEEP, MISSING = range(-1, 7)
@@ -70,36 +71,8 @@ def act(pair, symbol, jump, mover, by, listed_P, wanders, cells, at_P, low_P, hi
     return True
 
 
-@njit(cache=True)
-def tree(instance_S, callee_S, primitives):  # type: ignore[no-untyped-def]
-    """The frames of steps that lie by instance, then time, numbered in the order of their first steps.
-
-    Returns frame_S, place_S (in the frame), and for each frame length_M, parent_M, parent_step_M and the step begin_M.
-    """
-    steps = len(instance_S)
-    frame_S, place_S = np.empty(steps, np.int64), np.empty(steps, np.int64)
-    length_M, parent_M = np.zeros(steps, np.int64), np.empty(steps, np.int64)
-    parent_step_M, begin_M = np.empty(steps, np.int64), np.empty(steps, np.int64)
-    stack = np.empty(steps + 1, np.int64)
-    frames, top, begins = 0, -1, True
-    for s in range(steps):
-        if s == 0 or instance_S[s] != instance_S[s - 1]:
-            top, begins = -1, True
-        if begins:
-            parent_M[frames] = stack[top] if top >= 0 else -1
-            parent_step_M[frames] = length_M[stack[top]] - 1 if top >= 0 else -1
-            begin_M[frames] = s
-            top += 1
-            stack[top] = frames
-            frames += 1
-        frame = stack[top]
-        frame_S[s] = frame
-        place_S[s] = length_M[frame]
-        length_M[frame] += 1
-        begins = callee_S[s] >= primitives
-        if callee_S[s] == RETURN and top > 0:
-            top -= 1
-    return frame_S, place_S, length_M[:frames], parent_M[:frames], parent_step_M[:frames], begin_M[:frames]
+tree = njit(cache=True)(trees.tree)
+"""The frames of steps, as :func:`traces.trees.tree`."""
 
 
 @njit(cache=True, nogil=True)
@@ -135,7 +108,7 @@ def advance(  # type: ignore[no-untyped-def]
                 for r in range(reads_N2[node, 0], reads_N2[node, 1]):
                     source = source_R[r]
                     if source < fields:
-                        kind, one, two = field_F3[source]
+                        kind, one, two = field_F3[source, 0], field_F3[source, 1], field_F3[source, 2]
                         entry += stride_R[r] * look(kind, one, two, cells, at_P, low_P, high_P, width)
                     else:
                         entry += stride_R[r] * stack[level, 1 + source - fields]
@@ -154,7 +127,7 @@ def advance(  # type: ignore[no-untyped-def]
                     level_B[b] = level
                     return rows, b
                 for f in range(fields):
-                    kind, one, two = field_F3[f]
+                    kind, one, two = field_F3[f, 0], field_F3[f, 1], field_F3[f, 2]
                     seen_KF[rows, f] = look(kind, one, two, cells, at_P, low_P, high_P, width)
             if change == ACT:
                 c = act_M[entry]
@@ -165,7 +138,8 @@ def advance(  # type: ignore[no-untyped-def]
                     status_B[b] = ROOM
                     break
             if room:
-                made_K4[rows] = call_M4[entry]
+                for part in range(4):
+                    made_K4[rows, part] = call_M4[entry, part]
                 instance_K[rows] = b
                 rows += 1
             steps_B[b] += 1

@@ -48,6 +48,7 @@ def run(
     recorder: Watcher | None = None,
     check_every: int = 16,
     compact: bool = True,
+    compiled: bool = True,
 ) -> Outcome[S]:
     """Run a program in every instance until it returns or its budget is spent; ``state`` changes in place.
 
@@ -56,6 +57,7 @@ def run(
         program_N: int64, ids of programs of the table. arguments_N3: int64, their tokens.
         check_every: steps between looks at which instances have ended (on a GPU each is a synchronisation).
         compact: leave ended instances behind when fewer than half still run.
+        compiled: use machine code where it can be (:mod:`traces.native`); it takes a third of a second to load.
 
     Raises:
         ValueError: where batch sizes differ, the world is not the table's, or a first call is not a program's.
@@ -66,7 +68,7 @@ def run(
     first_N4 = torch.cat([program_N[:, None], arguments_N3], dim=1)
     rules = call_rules(world, table, device)
     _check_start(world, state, table, first_N4, rules)
-    if native.applies(stepper, world, state, recorder):
+    if compiled and native.applies(stepper, world, state, recorder):
         found = native.run(stepper, world, state, first_N4, rules, budget=budget, recorder=recorder)  # type: ignore[arg-type]
         return cast("Outcome[S]", found)
     stack = Stack(first_N4, width=stepper.width, dtype=stepper.dtype)

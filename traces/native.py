@@ -1,10 +1,7 @@
 """Running tables on scratch pads by :mod:`traces.kernel`, on the CPU, some fifty times as fast as in lockstep.
 
-:func:`traces.machine.run` uses it where it can: the stepper is a table, the world a scratch pad in memory, and if
-anybody watches, it takes the steps instance by instance. The outcome is the same to the bit.
-
-Shapes: ``B`` instances, ``D`` depth of the stacks, ``P`` pointers, ``F`` fields, ``N`` nodes, ``M`` entries, ``R`` reads
-of all nodes, ``C`` combinations of (pointer, action, operand), ``K`` steps recorded at a time.
+:func:`traces.machine.run` uses it where it can: the stepper is a table, the world a scratch pad in memory, and whoever
+watches takes the steps instance by instance. The outcome is the same to the bit.
 """
 
 from __future__ import annotations

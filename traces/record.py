@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from envs.spec import NONE, RETURN, SLOTS, ProgramTable, SpecError
+from traces import trees
 from traces.batch import DTYPES, Ints, TraceBatch, batch_from, check_batch, concatenate
 
 __all__ = ["ManualRecorder", "Recorder", "TraceBatch", "assemble", "check_batch", "concatenate"]
@@ -193,6 +194,16 @@ class ManualRecorder:
         return tuple(call)
 
 
+SHORT = 5000
+"""Fewer steps are put together in less time than machine code takes to load."""
+
+
+def _compiled_tree() -> Callable[[Ints, Ints, int], tuple[Ints, ...]]:
+    from traces import kernel
+
+    return kernel.tree
+
+
 def assemble(
     table: ProgramTable, first_N4: Ints, instance_S: Ints, obs_SF: Ints, call_S4: Ints, meta: Mapping[str, Ints]
 ) -> TraceBatch:
@@ -202,16 +213,13 @@ def assemble(
         first_N4: each trace's first program and arguments. instance_S: the trace of each step.
         meta: the columns ``size``, ``seed``, ``status`` of N traces.
     """
-    from traces import kernel
-
     traces = len(first_N4)
     if len(instance_S) and (instance_S[1:] < instance_S[:-1]).any():
         order = np.argsort(instance_S, kind="stable")  # by trace, then time
         instance_S, obs_SF, call_S4 = instance_S[order], obs_SF[order], call_S4[order]
     call_S4 = np.where(call_S4[:, :1] == RETURN, np.array([RETURN, 0, 0, 0], call_S4.dtype), call_S4)
-    frame_S, place_S, length_M, parent_M, parent_step_M, begin_M = kernel.tree(
-        instance_S, call_S4[:, 0], table.primitives
-    )
+    tree = trees.tree if len(instance_S) < SHORT else _compiled_tree()
+    frame_S, place_S, length_M, parent_M, parent_step_M, begin_M = tree(instance_S, call_S4[:, 0], table.primitives)
     start_M = np.cumsum(length_M) - length_M
     inner_M, origin_M = parent_M >= 0, instance_S[begin_M]
     started_M4 = np.array(first_N4[origin_M], np.int64).reshape(-1, 1 + SLOTS)

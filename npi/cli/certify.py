@@ -58,7 +58,7 @@ def certify(
 
     Walks every situation that a program can be in (place in its text, state of the core, observation) and compares what
     the core decides with what the text says. Where they agree everywhere the core never takes another step than the
-    text. Ends with 1 where a program is not proved. Only for discrete cores.
+    text. Ends with 1 where a program is not proved. Of an lstm only programs without loops, which see little, can be.
 
     A certificate names core, rows and program files by hashes and lists all situations; --check goes through them with
     a program of its own.
@@ -89,7 +89,9 @@ def certify(
         screen.line(f"{one.program} goes wrong on {one.task.name} of {one.inputs}, which ends {one.ended}")
         screen.line(f"  it sees {one.seen}: the text says {one.wanted}, the core {one.made}")
     for proof in every:
-        if not proof.proved and proof.program not in found:
+        if proof.trouble:
+            screen.line(proof.trouble)
+        elif not proof.proved and proof.program not in found:
             screen.line(
                 f"no input was found that shows {proof.program} wrong; maybe none leads to the "
                 f"{plural(proof.wrong, 'situation')} in which it is: the walk takes more for possible than what occurs"

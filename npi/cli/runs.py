@@ -80,6 +80,10 @@ def walk(trace: TraceBatch) -> Iterator[Event]:
             stack.append((child, 0))
 
 
+SHORT = 600
+"""Steps that take less time one by one than machine code takes to load."""
+
+
 def run_once(
     stepper: Stepper, programs: ProgramSet, task: Task, problem: Problem, *, budget: Budget | None = None
 ) -> OneRun:
@@ -88,7 +92,11 @@ def run_once(
     recorder = Recorder(table)
     state = world.reset([problem.layout])
     first_14 = torch.tensor([[problem.program, *problem.arguments]])
-    outcome = run(stepper, world, state, table, first_14[:, 0], first_14[:, 1:], budget=budget, recorder=recorder)
+    compiled = budget is None or budget.steps > SHORT
+    outcome = run(
+        stepper, world, state, table, first_14[:, 0], first_14[:, 1:],
+        budget=budget, recorder=recorder, compiled=compiled,
+    )  # fmt: skip
     (reading,) = outcome.read(world)
     trace = recorder.batch().trace(0)
     status = Status(int(outcome.status_N[0]))
@@ -109,7 +117,10 @@ def run_once(
 
 def teacher_steps(teacher: Stepper, programs: ProgramSet, problem: Problem) -> int:
     """How many steps the program text takes."""
-    return int(run_problems(teacher, programs, [problem]).steps_N[0])
+    outcome = run_problems(teacher, programs, [problem], budget=Budget(steps=SHORT), compiled=False)
+    if int(outcome.status_N[0]) == Status.STEPS:
+        outcome = run_problems(teacher, programs, [problem])
+    return int(outcome.steps_N[0])
 
 
 def right_budget(steps: int) -> Budget:
