@@ -12,6 +12,7 @@ from dsl.program import ProgramSet
 from envs.effects import allowed, effect_of, obeys, rules_of
 from npi import walk
 from npi.certify import Certifier, certificate_of, certify, prove
+from npi.cli.main import main
 from npi.histories import is_bounded
 from npi.library import Library, LibraryError
 from npi.material import TaskValidator
@@ -87,3 +88,16 @@ def test_a_changed_row_is_found_wrong_and_too_many_histories_are_told(monkeypatc
     assert walk.LARGEST > 50
     (proof,) = certify(library, strip(), names=["strip.MOVE"])
     assert "more than 50 histories over the 3 fields" in proof.trouble
+
+
+def test_the_command_tells_what_was_not_walked(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    library, _ = proved()
+    library.save(tmp_path / "library")
+    assert main(["certify", "MOVE", "--library", str(tmp_path / "library")]) == 0
+    capsys.readouterr()
+    assert main(["certify", "--library", str(tmp_path / "library"), "--out", str(tmp_path / "a.cert")]) == 1
+    said = capsys.readouterr().out
+    assert "strip.SCAN has a loop: its frames have no bound" in said
+    assert said.count("not walked") == 3
+    assert "proved for every input of every size: 4 of 7 programs" in said
+    assert not (tmp_path / "a.cert").exists()

@@ -112,14 +112,10 @@ def certify(
 def _show(screen: Screen, proofs: list[ProgramProof]) -> None:
     table = grid("program", "situations", "wrong", "margin", "looks at", right=("situations", "wrong", "margin"))
     for proof in proofs:
-        table.add_row(
-            proof.program,
-            f"{proof.situations:,}",
-            f"{proof.wrong:,}",
-            f"{proof.margin:.2f}",
-            ", ".join(proof.fields) or "nothing",
-            style=None if proof.proved else "bold red",
-        )
+        looks_at = ", ".join(proof.fields) or "nothing"
+        walked = f"{proof.situations:,}", f"{proof.wrong:,}", f"{proof.margin:.2f}", looks_at
+        cells = ("", "", "", "not walked") if proof.trouble else walked
+        table.add_row(proof.program, *cells, style=None if proof.proved else "bold red")
     screen.say(table)
     proved = sum(proof.proved for proof in proofs)
     screen.line(f"proved for every input of every size: {proved} of {plural(len(proofs), 'program')}")
@@ -218,6 +214,7 @@ def _document(proof: ProgramProof, counterexample: Counterexample | None) -> dic
         "wrong": proof.wrong,
         "margin": proof.margin if math.isfinite(proof.margin) else None,
         "fields": list(proof.fields),
+        "trouble": proof.trouble,
     }
     if not proof.proved:
         one = counterexample
