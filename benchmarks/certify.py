@@ -384,7 +384,7 @@ def attack_table() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Certified programs: training, mutation, attack.")
     parser.add_argument("part", choices=["train", "mutation", "attack"])
-    parser.add_argument("--seeds", type=int, nargs="+", default=None, help="five for train, 0 for the others")
+    parser.add_argument("--seeds", type=int, nargs="+", help="five for addition and together, two for programs, else 0")
     parser.add_argument("--only", choices=["addition", "together", "programs"], nargs="+")
     parser.add_argument("--files", nargs="+", help="with --only programs: such as examples/gcd; all by default")
     parser.add_argument("--table", action="store_true", help="only write the table from what is done")
@@ -399,7 +399,8 @@ def main() -> None:
             each_seed("certify/together", seeds, together)
         for path in program_files() if "programs" in only and not options.table else []:
             if (not options.files or _label(path) in options.files) and path != ADDITION:
-                each_seed(f"certify/{_label(path)}", seeds[:1], lambda seed, path=path: one_file(path, seed))
+                few = options.seeds or [0, 1]
+                each_seed(f"certify/{_label(path)}", few, lambda seed, path=path: one_file(path, seed))
         train_tables()
     elif options.part == "mutation":
         if not options.table:

@@ -6,7 +6,6 @@ import torch
 
 from envs.spec import RETURN, ProgramTable
 from npi.core import Core, may_call
-from npi.discrete import DiscreteTrunk
 from npi.encoder import stack_slots
 from npi.memory import ProgramMemory
 from traces.stepper import Decision
@@ -45,46 +44,16 @@ class CoreStepper:
         hidden, after = self.core.trunk.step(
             self._encode(obs_BF, program_B, arguments_B3), self.cond_NC[program_B], hidden_BH
         )
-        return Decision(self._heads(hidden, program_B)[0], after)
-
-    @torch.no_grad()
-    def weigh(
-        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
-    ) -> tuple[Decision, torch.Tensor]:
-        """The same decision by a discrete core, and margin_B: how far (logits) it is from turning out otherwise.
-
-        The margin is the least of: the end logit's distance from 0; where the frame goes on, the lead of the best key
-        and of the best token of each slot, and the distance of each state number from 0.
-        """
-        trunk = self.core.trunk
-        assert isinstance(trunk, DiscreteTrunk), "only a discrete core's decisions are weighed"
-        x_BX = self._encode(obs_BF, program_B, arguments_B3)
-        hidden, value = trunk.advance(x_BX, self.cond_NC[program_B], hidden_BH)
-        call_B4, end_B, key_BN, token_B3V = self._heads(hidden, program_B)
-        lead_B = torch.minimum(_lead(key_BN), _lead(token_B3V).amin(1))
-        goes_on = torch.minimum(lead_B, value.abs().amin(1))
-        margin_B = torch.where(end_B > 0, end_B, torch.minimum(-end_B, goes_on))
-        return Decision(call_B4, trunk.code(value)), margin_B
+        return Decision(self._heads(hidden, program_B), after)
 
     def _encode(self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor) -> torch.Tensor:
         return self.core.adapter(self.world).encode(obs_BF, arguments_B3, self.gate_NI[program_B])
 
-    def _heads(
-        self, hidden: torch.Tensor, program_B: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The call, and the logits that it comes from: end_B, key_BN, token_B3V."""
+    def _heads(self, hidden: torch.Tensor, program_B: torch.Tensor) -> torch.Tensor:
+        """call_B4 that the heads decide."""
         key_BN = self.core.key_logits(hidden, self.rows)[:, self.columns] + self.reach_NN[program_B]
         callee = key_BN.argmax(1)
         token_B3V = self.core.adapter(self.world).argument_logits(hidden) + self.slots_N3V[callee]
         call = torch.cat([callee[:, None], token_B3V.argmax(2)], 1)
-        end_B = self.core.end_logits(hidden)
-        call[end_B > 0] = call.new_tensor([RETURN, 0, 0, 0])
-        return call, end_B, key_BN, token_B3V
-
-
-def _lead(logits: torch.Tensor) -> torch.Tensor:
-    """How far the best logit is ahead of the second; infinite where there is no second."""
-    if logits.shape[-1] == 1:
-        return torch.full(logits.shape[:-1], torch.inf)
-    best = logits.topk(2, -1).values
-    return best[..., 0] - best[..., 1]
+        call[self.core.end_logits(hidden) > 0] = call.new_tensor([RETURN, 0, 0, 0])
+        return call

@@ -391,57 +391,6 @@ def test_the_stepper_decides_as_plain_loops_do(kind: str, world: int) -> None:
     assert len({call[0] for call in expected}) >= 2
 
 
-def reference_margin(library: Library, programs, hidden: torch.Tensor, row: int, call: list[int]) -> float:
-    """How far (logits) a decision is from another: by sorting what could have been decided instead."""
-    core, memory, table = library.core, library.memory, programs.table
-    end = float(core.end(hidden))
-    if end > 0:
-        return end
-    me = memory.infos[row]
-    reach = [i for i, o in enumerate(memory.infos) if o.world == me.world and o.generation <= me.generation]
-    heads = core.adapter(me.world).arguments(hidden).view(3, -1)
-    choices = [slot.tokens for slot in table.signatures[call[0]].slots]
-    groups = [[float(core.find(hidden) @ memory.keys_NK[i]) for i in reach]]
-    groups += [[float(heads[slot, token]) for token in tokens] for slot, tokens in enumerate(choices)]
-    leads = [sorted(g)[-1] - sorted(g)[-2] for g in groups if len(g) > 1]
-    bits = (core.trunk.bit.weight @ hidden + core.trunk.bit.bias).abs().tolist()
-    return min(-end, *leads, *bits)
-
-
-@pytest.mark.parametrize("closest", ["any", "end", "key", "token", "bit"])
-@torch.no_grad()
-def test_a_weighed_decision_is_the_same_and_its_margin_is_the_least_lead(closest: str) -> None:
-    """Also with the other logits pulled apart, so that one kind of decision is the closest."""
-    library, table = two_worlds("discrete", seed=3), strip().table
-    core = library.core
-    core.end.bias.fill_(-0.02)
-    for name in ("world0.ACT", "strip.MOVE"):  # calls with several arguments to choose from
-        library.memory.keys_NK[library.memory.index(name)] *= 10
-    for kind, layer in (("key", core.find), ("token", core.adapter(0).arguments), ("bit", core.trunk.bit)):
-        for parameter in layer.parameters() if closest not in ("any", kind) else ():
-            parameter *= 1000
-    if closest not in ("any", "end"):
-        core.end.weight *= 1000
-        core.end.bias *= 1000
-    rows = library.rows(table)
-    stepper = CoreStepper(library.core, library.memory, rows, world=0, table=table)
-    obs, program, arguments = frames_of(strip(), B=60, T=1, seed=6)
-    code = torch.zeros(60, 1, dtype=torch.int64)
-    plain = stepper.step(obs[:, 0], program, arguments, code)
-    decision, margin = stepper.weigh(obs[:, 0], program, arguments, code)
-    assert torch.equal(decision.call_B4, plain.call_B4)
-    assert torch.equal(decision.hidden_BH, plain.hidden_BH)
-    hidden = whole(library, 0, obs, rows[program], arguments)[:, 0]
-    expected = [
-        reference_margin(library, strip(), h, int(r), c)
-        for h, r, c in zip(hidden, rows[program], plain.call_B4.tolist(), strict=True)
-    ]
-    np.testing.assert_allclose(margin.numpy(), expected, rtol=1e-3, atol=1e-5)
-    callees = plain.call_B4[:, 0].tolist()
-    assert RETURN in callees
-    assert {table.id("ACT"), table.id("MOVE")} & set(callees)
-
-
 @torch.no_grad()
 def test_an_old_row_never_calls_a_newer_one_however_well_its_key_fits() -> None:
     library = untrained(SMALL)
