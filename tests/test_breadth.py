@@ -11,7 +11,7 @@ from typing import Any
 import networkx as nx
 import pytest
 import torch
-from test_teacher import drive
+from fuzz.targets import drive
 
 import dsl
 from dsl import graphs

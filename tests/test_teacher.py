@@ -7,47 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from fuzz.targets import drive
 
 import dsl
 from dsl import tabulate
 from dsl.reference import Event, OutOfSteps, Pad, interpret
-from dsl.teacher import Teacher
 from envs.spec import RETURN
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 
 LIMIT = 80
 """Decisions after which a random program is left alone."""
-
-
-def drive(
-    program_set: dsl.ProgramSet,
-    teacher: Teacher,
-    layout: dict[str, list[int]],
-    program: int,
-    arguments: tuple[int, int, int] = (0, 0, 0),
-    limit: int = 100_000,
-) -> tuple[list[Event], dict[str, list[int]]]:
-    """What the teacher decides on one instance, with a stack of Python lists; and what the world shows at the end."""
-    world = program_set.world
-    state = world.reset([layout])
-    stack = [(program, arguments, 0)]
-    events: list[Event] = []
-    while stack and len(events) < limit:
-        running, given, hidden = stack.pop()
-        obs_BF = world.observe(state)
-        decision = teacher.step(obs_BF, torch.tensor([running]), torch.tensor([given]), torch.tensor([[hidden]]))
-        callee, *tokens = decision.call_B4[0].tolist()
-        passed = (tokens[0], tokens[1], tokens[2])
-        events.append(Event(len(stack), running, given, tuple(obs_BF[0].tolist()), (callee, *passed)))
-        if callee == RETURN:
-            continue
-        stack.append((running, given, int(decision.hidden_BH[0, 0])))
-        if callee < program_set.table.primitives:
-            world.act(state, decision.call_B4, torch.tensor([True]))
-        else:
-            stack.append((callee, passed, 0))
-    return events, world.read(state)[0]
 
 
 def by_reference(

@@ -96,7 +96,7 @@ def compare(
     found: ProgramSet, made: Teacher, layout: Mapping[str, list[int]], program: int, arguments: Call
 ) -> dict[str, list[int]] | None:
     """Run both; what the world shows at the end, or None where the run was cut."""
-    events, reading = drive(found, made, layout, program, arguments)
+    events, reading = drive(found, made, layout, program, arguments, limit=STEPS)
     try:
         expected, pad = interpret(found, layout, program, arguments, limit=STEPS)
     except OutOfSteps as stopped:
@@ -110,14 +110,19 @@ def compare(
 
 
 def drive(
-    found: ProgramSet, made: Teacher, layout: Mapping[str, list[int]], program: int, arguments: Call
+    found: ProgramSet,
+    made: Teacher,
+    layout: Mapping[str, list[int]],
+    program: int,
+    arguments: Call = (0, 0, 0),
+    limit: int = 100_000,
 ) -> tuple[list[Event], dict[str, list[int]]]:
     """What the teacher decides, with a stack of Python lists; and what the world shows at the end."""
     world = found.world
     state = world.reset([layout])
     stack = [(program, arguments, 0)]
     events: list[Event] = []
-    while stack and len(events) < STEPS:
+    while stack and len(events) < limit:
         running, given, hidden = stack.pop()
         obs_BF = world.observe(state)
         decision = made.step(obs_BF, torch.tensor([running]), torch.tensor([given]), torch.tensor([[hidden]]))
