@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.recipes import ROOT, Result, arguments, each_seed, results, spread, write_table
+from benchmarks.recipes import ROOT, RUNS, Result, arguments, each_seed, results, spread, write_table
 from dsl import compile_teacher
 from npi.config import CoreConfig, TrainConfig
 from npi.evaluate import bounded_budget, run_problems, test_seed
+from npi.files import write_whole
 from npi.learn import LearnConfig
 from npi.library import Library
 from npi.session import learn_into, train_library
@@ -58,25 +59,35 @@ def scores(library: Library, seed: int, names: list[str]) -> dict[str, Any]:
     return found
 
 
-def run(seed: int, core: CoreConfig) -> Result:
-    """Train, test, learn MAX, test again."""
+def staged(path: Path, make: Callable[[], Result]) -> Result:
+    """What ``make`` finds, kept in ``path``: a recipe that was stopped does not repeat its finished stages."""
+    if not path.exists():
+        write_whole(path, (json.dumps(make(), indent=1) + "\n").encode())
+    found: Result = json.loads(path.read_text())
+    return found
+
+
+def train(seed: int, core: CoreConfig, out: Path) -> Result:
+    """Train one core on addition and sorting."""
+    files = [ROOT / "programs" / f"{n}.npi" for n in ("addition", "bubblesort")]
     training = TrainConfig.for_core(core, seed=seed)
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "library"
-        files = [ROOT / "programs" / f"{n}.npi" for n in ("addition", "bubblesort")]
-        trained = train_library(files, out=out, core=core, training=training, device="cpu")
-        report = trained.report
-        print(f"  trained: {report.solved}, {report.update} updates, {report.seconds:.0f} s", flush=True)
-        before = scores(Library.open(out), seed, ["addition.add", "bubblesort.sort"])
-        learned = learn_into(
-            out, [ROOT / "programs" / "max.npi"], config=LearnConfig(seed=seed), device="cpu", keep_unsolved=True
-        )
-        print(f"  learned: {learned.solved}, {learned.updates} updates, {learned.seconds:.1f} s", flush=True)
-        after = scores(Library.open(out), seed, list(SIZES))
+    report = train_library(files, out=out, core=core, training=training, device="cpu").report
+    print(f"  trained: {report.solved}, {report.update} updates, {report.seconds:.0f} s", flush=True)
+    return {"solved": report.solved, "updates": report.update, "train_seconds": report.seconds}
+
+
+def learn(seed: int, trained: Path, out: Path) -> Result:
+    """Learn MAX and RJMP beside the frozen core."""
+
+    def say(update: int, loss: float, wrong: dict[str, int]) -> None:
+        print(f"  learning: update {update}, loss {loss:.4f}, wrong frames {wrong}", flush=True)
+
+    config = LearnConfig(seed=seed)
+    learned = learn_into(
+        trained, [ROOT / "programs" / "max.npi"], config=config, out=out, device="cpu", report=say, keep_unsolved=True
+    )
+    print(f"  learned: {learned.solved}, {learned.updates} updates, {learned.seconds:.1f} s", flush=True)
     return {
-        "solved": trained.solved,
-        "updates": trained.report.update,
-        "train_seconds": trained.report.seconds,
         "learned": learned.solved,
         "learn_updates": learned.updates,
         "learn_seconds": learned.seconds,
@@ -84,6 +95,23 @@ def run(seed: int, core: CoreConfig) -> Result:
         "core_before": learned.core_before,
         "core_after": learned.core_after,
         "unchanged": learned.unchanged,
+    }
+
+
+def run(seed: int, core: CoreConfig) -> Result:
+    """Train, test, learn MAX, test again."""
+    folder = RUNS / f"paper-{core.kind}" / f"{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = staged(folder / "trained.json", lambda: train(seed, core, folder / "trained"))
+    learned = staged(folder / "learned.json", lambda: learn(seed, folder / "trained", folder / "learned"))
+    before = staged(
+        folder / "before.json",
+        lambda: scores(Library.open(folder / "trained"), seed, ["addition.add", "bubblesort.sort"]),
+    )
+    after = staged(folder / "after.json", lambda: scores(Library.open(folder / "learned"), seed, list(SIZES)))
+    return {
+        **trained,
+        **learned,
         "outputs_identical": all(after[k]["digest"] == v["digest"] for k, v in before.items()),
         "before": before,
         "after": after,
