@@ -1,4 +1,4 @@
-"""Tensor files and hashes; files are written whole or not at all by :func:`traces.store.write_whole`."""
+"""Tensor files and hashes; files are written whole or not at all by :func:`envs.files.write_whole`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from envs.files import write_whole
 from npi.core import tensors_digest
-from traces.store import write_whole
 
 __all__ = ["read_tensors", "sha256", "tensors_bytes", "write_whole"]
 

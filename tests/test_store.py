@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from trace_helpers import TABLE
 
+from envs.files import write_whole
 from envs.spec import ProgramTable
 from traces.batch import DTYPES, concatenate
 from traces.frames import unique_frames
@@ -23,7 +24,6 @@ from traces.store import (
     TraceSetWriter,
     read_shard,
     shard_name,
-    write_whole,
 )
 
 INFO = TraceInfo("file.npi", "ab" * 32, (("file.npi", "text"),), "turn", 7, {"counts": {"3": 2}})

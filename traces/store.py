@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -25,6 +24,7 @@ from typing import Any, Literal
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from envs.files import write_whole
 from envs.spec import ProgramTable
 from traces.batch import DTYPES, Ints, TraceBatch, batch_from, check_batch, concatenate, dump_table
 
@@ -244,24 +244,6 @@ def read_shard(path: Path, table: ProgramTable) -> TraceBatch:
             f"{path}: column {wrong[0]} holds {columns[wrong[0]].dtype}, expected {DTYPES[wrong[0]].__name__}"
         )
     return batch_from(table, columns)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all: temporary name, flush to the disk, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _difference(before: str, after: str, path: Path) -> Iterator[str]:
 
 def _replace(path: Path, text: str) -> None:
     """Write the file whole or not at all; who may read and write it stays."""
-    from traces.store import write_whole
+    from envs.files import write_whole
 
     mode = path.stat().st_mode & 0o7777
     write_whole(path, text.encode())
