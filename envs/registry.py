@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from envs import scratchpad
+from envs.cars import world as cars
 from envs.padconfig import closest
 from envs.world import World
 
 Factory = Callable[[str, Mapping[str, Any]], World[Any]]
 """Makes a world from its name and its JSON-able settings."""
 
-KINDS: dict[str, Factory] = {scratchpad.KIND: scratchpad.Scratchpad}
+KINDS: dict[str, Factory] = {scratchpad.KIND: scratchpad.Scratchpad, cars.KIND: cars.Cars}
 """What ``world NAME is KIND`` can name."""
 
 

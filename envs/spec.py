@@ -61,6 +61,22 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """What a core sees in place of some fields, which only a teacher reads.
+
+    Attributes:
+        name: what a person calls it. fields: the fields that it is a function of.
+        height, width, channels: of its uint8 pixels.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    height: int
+    width: int
+    channels: int
+
+
+@dataclass(frozen=True)
 class Slot:
     """One argument of a callable: its name and the tokens (indices into the vocabulary) it may hold."""
 
@@ -88,6 +104,7 @@ class WorldSpec:
         fields: the observation, in order.
         tokens: the argument vocabulary; ``tokens[0] == NONE``.
         primitives: what the world itself does when called.
+        pictures: what a core sees in place of some fields.
     """
 
     name: str
@@ -96,6 +113,7 @@ class WorldSpec:
     fields: tuple[Field, ...]
     tokens: tuple[str, ...]
     primitives: tuple[Signature, ...]
+    pictures: tuple[Picture, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.tokens or self.tokens[0] != NONE:
@@ -104,12 +122,22 @@ class WorldSpec:
             ("field", [f.name for f in self.fields]),
             ("token", list(self.tokens)),
             ("primitive", [p.name for p in self.primitives]),
+            ("pictured field", [name for p in self.pictures for name in p.fields]),
         ):
             doubles = sorted({n for n in names if names.count(n) > 1})
             if doubles:
                 raise SpecError(f"world {self.name}: {what} {doubles[0]!r} is declared twice; rename one")
         for signature in self.primitives:
             check_signature(signature, tokens=len(self.tokens))
+        for picture in self.pictures:
+            for name in set(picture.fields) - {f.name for f in self.fields}:
+                raise SpecError(f"world {self.name}: picture {picture.name} shows {name}, which is no field")
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Indices of the fields that a core sees as they are: those that no picture stands for."""
+        hidden = {name for picture in self.pictures for name in picture.fields}
+        return tuple(i for i, field in enumerate(self.fields) if field.name not in hidden)
 
     def token(self, name: str) -> int:
         """Index of a token; raises ``KeyError`` for a name that is not in the vocabulary."""
@@ -126,7 +154,10 @@ class WorldSpec:
         raise KeyError(f"world {self.name} has no observation {name!r}")
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        found = asdict(self)
+        if not self.pictures:
+            del found["pictures"]  # what has none is written as it was before there were any
+        return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> WorldSpec:
@@ -137,6 +168,7 @@ class WorldSpec:
             fields=tuple(Field(f["name"], tuple(f["values"])) for f in data["fields"]),
             tokens=tuple(data["tokens"]),
             primitives=tuple(signature_from_json(p) for p in data["primitives"]),
+            pictures=tuple(Picture(**{**p, "fields": tuple(p["fields"])}) for p in data.get("pictures", ())),
         )
 
     @cached_property

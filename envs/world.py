@@ -7,7 +7,7 @@ world makes and changes. Everything is a tensor on one device, so that a batch r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from envs.later import torch
 from envs.spec import WorldSpec
@@ -33,6 +33,18 @@ class State(Protocol):
 
     def spend(self, acts: int) -> None:
         """Count acts whose operations on tensors were carried out without a call of :meth:`World.act`."""
+        ...
+
+
+@runtime_checkable
+class Pictured(Protocol):
+    """A world that shows pictures in place of some fields (:class:`envs.spec.Picture`)."""
+
+    def pictures(self, values_UF: torch.Tensor) -> torch.Tensor:
+        """uint8 U × height × width × channels, on the CPU: the picture of each row of values of the pictured fields.
+
+        The same values always give the same picture.
+        """
         ...
 
 

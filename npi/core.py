@@ -12,9 +12,10 @@ from torch import nn
 from envs.spec import WorldSpec
 from npi.config import CoreConfig
 from npi.discrete import DiscreteTrunk
-from npi.encoder import HardGate, WorldAdapter, seeded_linear
+from npi.encoder import HardGate, WorldAdapter
 from npi.lstm import LstmTrunk
 from npi.memory import ProgramMemory
+from npi.seeded import seeded_linear
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import nn
 
-from npi.encoder import seeded_linear
+from npi.seeded import seeded_linear
 
 STATE_SCALE = 3.0
 """Initial weight of the state beside the observation: an untrained frame then walks through different codes whatever

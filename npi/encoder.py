@@ -15,6 +15,8 @@ from torch import nn
 from torch.nn import functional
 
 from envs.spec import SLOTS, WorldSpec
+from npi.seeded import seeded_linear
+from npi.sight import Sight
 
 
 class HardGate(torch.autograd.Function):
@@ -44,13 +46,15 @@ class WorldAdapter(nn.Module):
 
     def __init__(self, spec: WorldSpec, *, width: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
-        sizes = [f.size for f in spec.fields] + [len(spec.tokens)] * SLOTS
+        sizes = [spec.fields[i].size for i in spec.seen] + [len(spec.tokens)] * SLOTS
         self.fields = len(spec.fields)
+        self.seen = list(spec.seen)
         self.tokens = len(spec.tokens)
         self.register_buffer("offsets", torch.tensor([sum(sizes[:i]) for i in range(len(sizes))]), persistent=False)
         scale = 1 / math.sqrt(max(1, self.fields))
         self.table = nn.Parameter(torch.randn(sum(sizes), width, generator=generator) * scale)
         self.arguments = seeded_linear(hidden, SLOTS * self.tokens, generator=generator)
+        self.sights = nn.ModuleList(Sight(spec, p, width=width, generator=generator) for p in spec.pictures)
 
     offsets: torch.Tensor
 
@@ -63,24 +67,29 @@ class WorldAdapter(nn.Module):
         return torch.cat([HardGate.apply(gates_NF[:, : self.fields]), ones], 1)
 
     def encode(self, obs_BF: torch.Tensor, arguments_B3: torch.Tensor, weight_BI: torch.Tensor) -> torch.Tensor:
-        """x_BX: the weighted sum of the embeddings of all fields and arguments (int64 in, float out)."""
-        index_BI = torch.cat([obs_BF, arguments_B3], 1) + self.offsets
-        return functional.embedding_bag(index_BI, self.table, mode="sum", per_sample_weights=weight_BI)
+        """x_BX: the weighted sum of the embeddings of all fields and arguments (int64 in, float out).
+
+        Fields that a picture stands for have none: the picture is looked at where one of their gates is open.
+        """
+        if not self.sights:
+            return self._bag(torch.cat([obs_BF, arguments_B3], 1), weight_BI)
+        shown_BI = torch.cat([weight_BI[:, self.seen], weight_BI[:, self.fields :]], 1)
+        x_BX = self._bag(torch.cat([obs_BF[:, self.seen], arguments_B3], 1), shown_BI)
+        for sight in self.sights:
+            assert isinstance(sight, Sight)
+            looking = weight_BI[:, sight.columns].ne(0).any(1).nonzero()[:, 0]
+            if len(looking):
+                x_BX = x_BX.index_add(0, looking, sight(obs_BF[looking]))
+        return x_BX
+
+    def _bag(self, index_BI: torch.Tensor, weight_BI: torch.Tensor) -> torch.Tensor:
+        return functional.embedding_bag(
+            index_BI + self.offsets, self.table, mode="sum", per_sample_weights=weight_BI
+        )
 
     def argument_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """logits_…3V over the world's tokens, one distribution an argument slot."""
         return self.arguments(hidden).unflatten(-1, (SLOTS, self.tokens))
-
-
-def seeded_linear(inputs: int, outputs: int, *, generator: torch.Generator, bias: bool = True) -> nn.Linear:
-    """A linear layer whose initial weights come from ``generator`` alone (uniform, ±1/√inputs)."""
-    with torch.random.fork_rng(devices=[]):  # its own initial numbers are drawn from the global generator
-        layer = nn.Linear(inputs, outputs, bias=bias)
-    bound = 1 / math.sqrt(inputs)
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.uniform_(-bound, bound, generator=generator)
-    return layer
 
 
 def stack_slots(signatures: Sequence[Sequence[Sequence[int]]], tokens: int) -> torch.Tensor:

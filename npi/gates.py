@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from envs.spec import WorldSpec
 from npi.curriculum import WorldFrames
 from npi.memory import OPEN, ProgramMemory
 from traces.frames import FrameSet, joined, prefix_keys, row_hash
@@ -41,11 +42,20 @@ def set_gates(memory: ProgramMemory, sources: Sequence[WorldFrames], rows: Colle
     with torch.no_grad():
         for row in sorted(known if rows is None else known & set(rows)):
             evidence = Evidence(joined([s.frames.select(s.frames.program_M == row) for s in sources if _has(s, row)]))
-            needed = evidence.needed()
+            needed = with_pictures(evidence.frames.table.world, evidence.needed())
             memory.gates_NF[row] = -OPEN
             memory.gates_NF[row, needed] = OPEN
             if not evidence.settled(needed, evidence.heads_S):
                 memory.gates_NF[row, -1] = OPEN
+
+
+def with_pictures(spec: WorldSpec, needed: Sequence[int]) -> list[int]:
+    """The fields, and beside each that a picture stands for the others of that picture: it is seen as a whole."""
+    found = set(needed)
+    for picture in spec.pictures:
+        fields = {spec.field(name) for name in picture.fields}
+        found |= fields if fields & found else set()
+    return sorted(found)
 
 
 class Evidence:

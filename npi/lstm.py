@@ -11,7 +11,7 @@ import math
 import torch
 from torch import nn
 
-from npi.encoder import seeded_linear
+from npi.seeded import seeded_linear
 
 
 class LstmTrunk(nn.Module):

@@ -14,9 +14,10 @@ from envs.spec import RETURN
 from npi.config import CoreConfig
 from npi.core import Core, may_call, tensors_digest
 from npi.discrete import DiscreteTrunk, _Sign
-from npi.encoder import HardGate, seeded_linear, stack_slots
+from npi.encoder import HardGate, stack_slots
 from npi.library import Library
 from npi.memory import OPEN, ProgramMemory
+from npi.seeded import seeded_linear
 from npi.stepper import CoreStepper
 
 KINDS = pytest.mark.parametrize("kind", ["discrete", "lstm"])

@@ -242,6 +242,7 @@ def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     """Run a task's teacher; trouble is a run that does not end as expected, or frames that contradict each other."""
     from numpy.random import default_rng
 
+    from envs.scratchpad import KIND
     from traces.single import Trouble, try_task
 
     sizes = tuple(sorted(task.sizes)[:SIZES])
@@ -252,12 +253,25 @@ def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     try:
         for place, size in enumerate(sizes):
             drawn += task.draw(size, each + (place < more), generator=generator, spread=True)
+        if programs.world.spec.kind != KIND:
+            return _batch_trial(programs, task, trial, drawn, problems.steps)
         found = try_task(programs, task, drawn, most=MOST, decisions=DECISIONS, steps=problems.steps)
     except Trouble as trouble:
         told = _told(programs, task, trouble.problem, drawn, problems.steps)
         return replace(trial, trouble=f"{programs.path}: {told}")
     except ValueError as error:
         return replace(trial, trouble=f"{programs.path}: {error}")
+    return replace(trial, every=found.problems, upto=found.sizes, frames=found.frames)
+
+
+def _batch_trial(programs: ProgramSet, task: Task, trial: Trial, drawn: list[Problem], steps: int) -> Trial:
+    """The same on the machine, in worlds that are no scratch pads."""
+    from traces.learnable import search
+    from traces.machine import Budget
+
+    found = search(programs, task, most=MOST, budget=Budget(steps=steps), also=drawn)
+    if found.conflict is not None:
+        return replace(trial, trouble=f"{programs.path}: {found.conflict}")
     return replace(trial, every=found.problems, upto=found.sizes, frames=found.frames)
 
 

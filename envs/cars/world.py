@@ -1,0 +1,236 @@
+"""The car world of NPI (section 4.3): a camera goes round a car in steps of 15 degrees and should end at a target pose.
+
+The world shows the target as symbols and the car as a picture. The true pose and the car's number are fields of the
+observation that a teacher reads; a core sees the picture in their place (:class:`envs.spec.Picture`). All ways to see
+them are a finite set, so a picture is a function of three small numbers, is rendered once, and no pixel is ever stored
+in a trace.
+
+Shape legend: ``B`` instances, ``U`` different pictures, ``F`` the five fields in the order of :data:`FIELDS`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from envs.cars.collection import Collection
+from envs.cars.mesh import Mesh
+from envs.cars.views import PoseGrid, Views
+from envs.later import torch
+from envs.padconfig import closest
+from envs.spec import NONE, SLOTS, Field, Picture, Signature, Slot, SpecError, WorldSpec
+from envs.world import Layout
+
+KIND = "cars"
+
+FIELDS = ("CAR", "AZIMUTH", "ELEVATION", "TO_AZIMUTH", "TO_ELEVATION")
+
+MOVES = ("LEFT", "RIGHT", "UP", "DOWN")
+"""Where ``ACT`` moves the camera, 15 degrees; LEFT lowers the azimuth. It goes round, and stops above and below."""
+
+STEP = 15
+"""Degrees of a move, and between targets."""
+
+CANONICAL = (0, 15)
+"""Azimuth and elevation of the target that a layout does not name (NPI section 4.3)."""
+
+MOST_CARS = 30_000
+"""Their numbers are held in 16 bits."""
+
+
+@dataclass(frozen=True)
+class CarsConfig:
+    """The settings of ``cars(…)`` in a program file.
+
+    Attributes:
+        seen, unseen, novel: how many cars there are to learn from, others of the same styles, and others of styles that
+            are never learned from. Cars are numbered in this order.
+        seed: of the cars, their lights and backgrounds. pixels: along a side of a picture.
+        grid: degrees between the camera's poses: 15, or 5 for starts between the steps.
+    """
+
+    seen: int = 200
+    unseen: int = 60
+    novel: int = 60
+    seed: int = 0
+    pixels: int = 64
+    grid: int = STEP
+
+    @property
+    def cars(self) -> int:
+        return self.seen + self.unseen + self.novel
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CarsConfig:
+        """Settings from a file; :class:`SpecError` names one that does not exist or does not fit."""
+        known = [f.name for f in fields(cls)]
+        for key, value in data.items():
+            if key not in known:
+                raise SpecError(f"cars have no setting {key}{closest(key, known)}")
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise SpecError(f"the setting {key} of cars is {value!r}; give a whole number")
+        config = cls(**data)
+        if not 1 <= config.cars <= MOST_CARS:
+            raise SpecError(f"there are {config.cars} cars; there have to be 1 to {MOST_CARS}")
+        if not 8 <= config.pixels <= 512:
+            raise SpecError(f"pictures have {config.pixels} pixels along a side; they can have 8 to 512")
+        if config.grid not in (5, STEP):
+            raise SpecError(f"the grid of poses is {config.grid} degrees; it can be 15 or 5")
+        return config
+
+
+@dataclass
+class CarsState:
+    """Where the cameras of a batch are and should go: at_BF int64, indices of the values of :data:`FIELDS`."""
+
+    at_BF: torch.Tensor
+
+    @property
+    def batch(self) -> int:
+        return len(self.at_BF)
+
+    @property
+    def device(self) -> torch.device:
+        return self.at_BF.device
+
+    def select(self, index_B: torch.Tensor) -> CarsState:
+        """Copies of the instances named, in that order."""
+        return CarsState(self.at_BF.index_select(0, index_B.to(self.device)))
+
+    def spend(self, acts: int) -> None:
+        """Nothing counts the acts of a camera."""
+
+
+class Cars:
+    """The world (implements ``World[CarsState]`` and ``Pictured``); see the head of this file.
+
+    Args:
+        name: as in the program file. config: settings; a mapping is read by :meth:`CarsConfig.from_json`.
+        folder: where pictures are kept between runs; ``None`` renders them anew.
+    """
+
+    def __init__(self, name: str, config: CarsConfig | Mapping[str, Any], *, folder: Path | None = None) -> None:
+        self.config = config if isinstance(config, CarsConfig) else CarsConfig.from_json(config)
+        self.grid = PoseGrid(self.config.grid, self.config.grid)
+        self.targets = PoseGrid(STEP, STEP)
+        self.spec = _spec(name, self.config, self.grid, self.targets)
+        self.collection = Collection(self.config.seed)
+        self._begin = self._beginning()
+        self._move = _moves(self.grid)
+        self.views = Views(self.mesh, self.grid, size=self.config.pixels, seed=self.config.seed, folder=folder)
+
+    def showing(self, meshes: Sequence[Mesh]) -> Cars:
+        """The same world with these cars in place of the first ones; raises ``ValueError`` for more than it has."""
+        if not 1 <= len(meshes) <= self.config.cars:
+            raise ValueError(f"{len(meshes)} meshes; world {self.spec.name} has room for 1 to {self.config.cars}")
+        other = copy.copy(self)
+        other.views = Views(meshes.__getitem__, self.grid, size=self.config.pixels, seed=self.config.seed)
+        return other
+
+    def split(self, car: int) -> tuple[str, int]:
+        """Which split a car's number belongs to, and its number there."""
+        for split, count in (("seen", self.config.seen), ("unseen", self.config.unseen)):
+            if car < count:
+                return split, car
+            car -= count
+        return "novel", car
+
+    def mesh(self, car: int) -> Mesh:
+        """The surface of a car."""
+        return self.collection.mesh(*self.split(car))
+
+    def pictures(self, values_UF: torch.Tensor) -> torch.Tensor:
+        """uint8 U×H×W×3 of (car, azimuth, elevation), indices of their values; on the CPU."""
+        car_U, azimuth_U, elevation_U = values_UF.cpu().numpy().T
+        return torch.from_numpy(self.views.pictures(car_U, azimuth_U, elevation_U))
+
+    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> CarsState:
+        """States whose fields have the given indices (one each); what is not named is car 0, seen from in front.
+
+        Raises ``ValueError`` for a part that is no field, and for an index that is none of its values.
+        """
+        rows = [self._laid(number, layout) for number, layout in enumerate(layouts)]
+        return CarsState(torch.tensor(rows, dtype=torch.int64, device=device).view(-1, len(FIELDS)))
+
+    def observe(self, state: CarsState) -> torch.Tensor:
+        return state.at_BF.clone()
+
+    def act(self, state: CarsState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+        moves = self._on(state.device)
+        way_B = torch.where(active_B & self.legal(call_B4), call_B4[:, 1], 0)
+        azimuth_B = (state.at_BF[:, 1] + moves[way_B, 0]) % self.grid.azimuths
+        elevation_B = (state.at_BF[:, 2] + moves[way_B, 1]).clamp(0, self.grid.elevations - 1)
+        moved_B = (state.at_BF[:, 2] + moves[way_B, 1]) == elevation_B  # a camera at the edge does not move at all
+        state.at_BF[:, 1].copy_(azimuth_B)
+        state.at_BF[:, 2].copy_(torch.where(moved_B, elevation_B, state.at_BF[:, 2]))
+
+    def prepare(self, state: CarsState, acts: int) -> bool:
+        """Acts change the state in place, however many there are."""
+        self._on(state.device)
+        return False
+
+    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
+        way_B = call_B4[:, 1]
+        return (call_B4[:, 0] == 0) & (way_B >= 1) & (way_B <= len(MOVES)) & (call_B4[:, 2:] == 0).all(1)
+
+    def read(self, state: CarsState) -> list[dict[str, list[int]]]:
+        return [{name: [value] for name, value in zip(FIELDS, row, strict=True)} for row in state.at_BF.tolist()]
+
+    def draw(self, state: CarsState, instance: int = 0, *, width: int = 100) -> str:
+        """Where a camera is and should go, in degrees."""
+        values = [self.spec.fields[i].values[v] for i, v in enumerate(state.at_BF[instance].tolist())]
+        car, azimuth, elevation, to_azimuth, to_elevation = values
+        return f"car {car} from azimuth {azimuth}, elevation {elevation}; target {to_azimuth}, {to_elevation}"
+
+    def _laid(self, number: int, layout: Layout) -> list[int]:
+        for part in layout:
+            if part not in FIELDS:
+                raise ValueError(f"instance {number}: cars have no part {part!r}{closest(part, FIELDS)}")
+        row = []
+        for field, begin in zip(self.spec.fields, self._begin, strict=True):
+            laid = list(layout.get(field.name, [begin]))
+            if len(laid) != 1 or not 0 <= laid[0] < field.size:
+                raise ValueError(f"instance {number}: {field.name} is {laid}; give one index below {field.size}")
+            row.append(int(laid[0]))
+        return row
+
+    def _beginning(self) -> tuple[int, ...]:
+        azimuth, elevation = CANONICAL
+        return 0, self.grid.front, 0, self.targets.front + azimuth // STEP, elevation // STEP
+
+    def _on(self, device: torch.device) -> torch.Tensor:
+        if self._move.device != device:
+            self._move = self._move.to(device)
+        return self._move
+
+
+def _moves(grid: PoseGrid) -> torch.Tensor:
+    """int64 5×2: by how much no call and each of :data:`MOVES` change the indices of azimuth and elevation."""
+    turn, rise = STEP // grid.azimuth_step, STEP // grid.elevation_step
+    return torch.tensor([[0, 0], [-turn, 0], [turn, 0], [0, rise], [0, -rise]])
+
+
+def _spec(name: str, config: CarsConfig, grid: PoseGrid, targets: PoseGrid) -> WorldSpec:
+    def degrees(found: np.ndarray) -> tuple[str, ...]:
+        return tuple(map(str, found.tolist()))
+
+    values = [tuple(map(str, range(config.cars)))]
+    for poses in (grid, targets):
+        values.append(degrees(poses.azimuth(np.arange(poses.azimuths))))
+        values.append(degrees(poses.elevation(np.arange(poses.elevations))))
+    way = Slot("way", tuple(range(1, 1 + len(MOVES))))
+    assert SLOTS >= 1
+    return WorldSpec(
+        name=name,
+        kind=KIND,
+        config=asdict(config),
+        fields=tuple(Field(field, found) for field, found in zip(FIELDS, values, strict=True)),
+        tokens=(NONE, *MOVES),
+        primitives=(Signature("ACT", (way,), "Move the camera 15 degrees"),),
+        pictures=(Picture("view", FIELDS[:3], config.pixels, config.pixels, 3),),
+    )
