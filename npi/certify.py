@@ -65,16 +65,26 @@ class ProgramProof:
         return self.wrong == 0 and not self.trouble
 
 
+PICTURED = "its world shows pictures, and there is no list of all pictures to walk: measure it with npi eval"
+"""Why such programs have no proof."""
+
+
+def _unwalked(program: str, trouble: str) -> ProgramProof:
+    return ProgramProof(program, 0, 0, 0.0, (), (), torch.empty(0, 0, dtype=torch.int16), None, trouble)
+
+
 def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | None = None) -> list[ProgramProof]:
     """Walk every program of a file, or those of the qualified names given.
 
     A proof of one program is worth what those of its callees are: see :func:`with_callees`.
 
     Of an ``lstm`` every history is walked, which programs with loops and with many fields have too many of; their
-    proofs tell of the trouble.
+    proofs tell of the trouble; so do those of programs in a world that shows pictures.
     """
     if not all(bool(part.isfinite().all()) for part in (*library.core.parameters(), *library.memory.parameters())):
         raise LibraryError("some numbers of the library are not finite, so nothing can be proved; train it again")
+    if programs.world.spec.pictures:
+        return [_unwalked(p.name, PICTURED) for p in programs.programs if names is None or p.name in names]
     stepper = library.stepper(programs.table, memo=False)
     assert isinstance(stepper, CoreStepper)
     changes, fields = changed_by(programs), programs.world.spec.fields
@@ -90,8 +100,7 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
             except LibraryError as error:
                 if kind is Walk:
                     raise
-                nothing = torch.empty(0, 0, dtype=torch.int16)
-                proofs.append(ProgramProof(program.name, 0, 0, 0.0, (), (), nothing, None, str(error)))
+                proofs.append(_unwalked(program.name, str(error)))
                 continue
             proofs.append(
                 ProgramProof(

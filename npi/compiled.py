@@ -52,8 +52,8 @@ class CompiledLibrary:
             assert isinstance(core, CoreStepper)
             if not TabledCore.fits(core):
                 raise LibraryError(
-                    "this library cannot be compiled: only a discrete core on the CPU, whose rows see few fields each, "
-                    "is a table of a bearable size"
+                    "this library cannot be compiled: only a discrete core on the CPU, whose rows see few fields each "
+                    "and no pictures, is a table of a bearable size"
                 )
             steppers.append(compile_core(core))
         about = {"core": library.core.digest(), "rows": library.rows_digest()}

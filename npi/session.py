@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from dsl import load
-from npi.certify import Certifier
+from npi.certify import PICTURED, Certifier
 from npi.checkpoint import load_checkpoint, save_checkpoint
 from npi.config import CoreConfig, TrainConfig
 from npi.core import tensors_digest
@@ -103,6 +103,9 @@ def train_library(
     if training.certify:
         if validator is None:
             raise ValueError("a proof needs the program files: train on *.npi files, or on traces that carry theirs")
+        pictured = [s.path for s in library.sets if s.world.spec.pictures]
+        if pictured:
+            raise ValueError(f"{pictured[0]} cannot be proved: {PICTURED}; train without --certify")
         validator = Certifier(validator, library, library.sets)
     trainer = Trainer(library, [place(library, m.frames) for m in materials], training, validate=validator)
     state = checkpoint_path(out)

@@ -63,8 +63,10 @@ class TabledCore(TableStepper):
 
     @staticmethod
     def fits(stepper: CoreStepper) -> bool:
-        """Whether the core can be tabulated: discrete, on the CPU, and no program sees too much."""
+        """Whether the core can be tabulated: discrete, on the CPU, no pictures, and no program sees too much."""
         if not isinstance(stepper.core.trunk, DiscreteTrunk) or stepper.gate_NI.device.type != "cpu":
+            return False
+        if stepper.table.world.pictures:
             return False
         programs = range(stepper.table.primitives, len(stepper.table))
         return all(math.prod(size for _, size in _reads(stepper, p)) <= LARGEST for p in programs)
