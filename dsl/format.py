@@ -155,5 +155,7 @@ def task_item(item: s.TaskItem) -> str:
     if isinstance(item, s.Expect):
         return f"expect {expression(item.condition)}"
     ranges = ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in item.ranges)
+    if not item.inputs:
+        return f"{item.purpose} {item.traces} traces" if item.traces else item.purpose
     unit = f" {item.unit}" if item.unit else ""
     return f"{item.purpose} {', '.join(item.inputs)} of {ranges}{unit}"

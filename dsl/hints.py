@@ -41,7 +41,7 @@ KEYWORDS = {
     for word in (
         "use world is row of or pointer counter order jump on at program over steps core maximise minimise imitate if "
         "elif else while for in pass return task where number base list acyclic graph run expect train test digits "
-        "items vertices and not div mod blank"
+        "items vertices traces and not div mod blank"
     ).split()
 }
 """Terminals that are words."""

@@ -318,12 +318,17 @@ class Expect(Node):
 
 @dataclass(frozen=True)
 class Sizes(Node):
-    """``train a, b of 1..20 digits``: ``ranges`` holds (first, last) pairs, ``unit`` is "digits", "items" or ""."""
+    """``train a, b of 1..20 digits``: ``ranges`` holds (first, last) pairs, ``unit`` is "digits", "items" or "".
+
+    ``train 4000 traces`` and ``test``, of tasks whose inputs have no sizes: no inputs and ranges, and ``traces`` (0
+    where not said).
+    """
 
     purpose: str
     inputs: tuple[str, ...]
     ranges: tuple[tuple[int, int], ...]
     unit: str
+    traces: int = 0
 
 
 TaskItem = Layout | Run | Expect | Sizes

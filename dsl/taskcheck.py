@@ -66,6 +66,7 @@ def check_task(task: s.Task, scope: Scope) -> Task:
             expectations=tuple(expectations),
             train_sizes=sizes["train"],
             test_sizes=sizes["test"],
+            traces=sum(item.traces for item in task.items if isinstance(item, s.Sizes)),
             rows=scope.face.rows,
             pointers=scope.face.pointers,
             tokens=scope.face.spec.tokens,
@@ -90,7 +91,8 @@ def check_input(item: s.Input, task: s.Task, scope: Scope) -> Input:
     if isinstance(item.kind, s.GraphKind):
         return Input(item.name, GRAPH, (), 10, item.kind.acyclic)
     domain = item.kind.domain if isinstance(item.kind, s.ListKind) else item.kind
-    symbols = tuple(symbol for symbol in domain_symbols(domain, scope.source) if symbol != BLANK)
+    found = domain_symbols(domain, scope.source, scope.face.rows)
+    symbols = tuple(symbol for symbol in found if symbol != BLANK)
     return Input(item.name, LIST if isinstance(item.kind, s.ListKind) else SCALAR, symbols, 10)
 
 
@@ -156,8 +158,11 @@ def check_sizes(purpose: str, task: s.Task, inputs: tuple[Input, ...], scope: Sc
     if len(lines) > 1:
         raise scope.error(lines[1], f"a second {purpose} line", "join them: 1..20, 100", code="NPI109")
     if not lines:
-        return () if sized else (1,)
+        alone = any(isinstance(item, s.Sizes) for item in task.items)
+        return () if sized or alone else (1,)
     line = lines[0]
+    if not line.inputs:
+        return check_alone(line, sized, scope)
     for name in line.inputs:
         if name not in sized:
             known = any(item.name == name for item in inputs)
@@ -184,6 +189,18 @@ def check_sizes(purpose: str, task: s.Task, inputs: tuple[Input, ...], scope: Sc
         mend = f"sizes go up to {LARGEST_SIZE:,}, and a line has at most {MOST_SIZES:,}; list a few, as in 1, 10, 100"
         raise scope.error(line, message, mend, code="NPI122")
     return tuple(dict.fromkeys(n for first, last in line.ranges for n in range(first, last + 1)))
+
+
+def check_alone(line: s.Sizes, sized: Mapping[str, Input], scope: Scope) -> tuple[int, ...]:
+    """The size 1 of a ``train`` or ``test`` line of a task whose inputs have no sizes."""
+    if sized:
+        names = ", ".join(sized)
+        raise scope.error(
+            line, f"the sizes of {names} are not said", f"write {line.purpose} {names} of …", code="NPI112"
+        )
+    if line.traces and line.purpose == "test":
+        raise scope.error(line, "traces are what is learned from", "write test alone", code="NPI112")
+    return (1,)
 
 
 def want(node: s.Expression, kind: str, kinds: Kinds, scope: Scope, *, after: bool) -> None:

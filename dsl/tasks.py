@@ -58,7 +58,8 @@ class Task:
         laid: what is laid into rows.
         program: id of the program that runs; ``arguments`` are its expressions, ``slots`` its signature.
         expectations: conditions on the result.
-        train_sizes, test_sizes: of the inputs, in digits or items.
+        train_sizes, test_sizes: of the inputs, in digits or items; (1,) where they have none.
+        traces: how many runs of each training size to learn from; 0 where the file does not say.
         rows, pointers, tokens: the world's names.
     """
 
@@ -72,6 +73,7 @@ class Task:
     expectations: tuple[s.Expression, ...]
     train_sizes: tuple[int, ...]
     test_sizes: tuple[int, ...]
+    traces: int
     rows: Mapping[str, RowFace]
     pointers: Mapping[str, str]
     tokens: tuple[str, ...]

@@ -196,6 +196,10 @@ class TreeBuilder:
         purpose, names, *ranges, unit = parts
         return s.Sizes(str(purpose), names, tuple(ranges), str(unit or ""), **place(meta))
 
+    def alone(self, meta: At | None, parts: Children) -> s.Sizes:
+        purpose, traces = parts
+        return s.Sizes(str(purpose), (), (), "", int(traces or 0), **place(meta))
+
     def task(self, meta: At | None, parts: Children) -> s.Task:
         name, inputs, where, *items = parts
         return s.Task(str(name), inputs or (), where, tuple(items), **place(meta))

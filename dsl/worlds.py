@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from string import ascii_lowercase
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class Face:
 
     Attributes:
         spec: the world's declaration.
-        rows: a pad's rows by name; empty for other worlds.
+        rows: a pad's rows by name; in other worlds each field, as a row of one cell.
         pointers: a pad's pointers → the row each stands on.
         counters: pointers whose cell is not observed.
     """
@@ -98,8 +99,6 @@ class Face:
     def symbols(self) -> tuple[str, ...]:
         """Every symbol that some row or observed field can hold, without the edges' yes and no."""
         found = [value for row in self.rows.values() for value in row.values]
-        if self.spec.kind != PAD:
-            found = [value for field in self.spec.fields for value in field.values]
         return tuple(dict.fromkeys(found))
 
     @cached_property
@@ -129,7 +128,8 @@ def make_face(world: World[Any]) -> Face:
     """The names of a world, read from its declaration."""
     spec = world.spec
     if spec.kind != PAD:
-        return Face(spec, {}, {}, frozenset())
+        cells = {field.name: RowFace(field.name, field.values, False) for field in spec.fields}
+        return Face(spec, cells, {}, frozenset())
     rows = {
         row["name"]: RowFace(row["name"], tuple(row["symbols"]), row["blank"], row.get("places", False))
         for row in spec.config["rows"]
@@ -284,14 +284,20 @@ def check_new(name: str, known: Mapping[str, Any], item: s.Node, source: Source,
         )
 
 
-def domain_symbols(domain: s.Domain, source: Source) -> tuple[str, ...]:
-    """The symbols of a domain in the order of the text, its blank (if any) last."""
+def domain_symbols(
+    domain: s.Domain, source: Source, rows: Mapping[str, RowFace] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """The symbols of a domain as in the text, its blank (if any) last; a row's name stands for its symbols."""
     found: list[str] = []
     for part in domain.parts:
         if isinstance(part, s.DomainName):
+            if part.name in rows:
+                found += rows[part.name].values
+                continue
             if part.name not in SYMBOL_SETS:
                 message = f"there is no domain named {part.name}"
-                mend = suggest(part.name, SYMBOL_SETS, otherwise='use digit, bit, letter, 0..9, or quote a symbol: "x"')
+                known = [*SYMBOL_SETS, *rows]
+                mend = suggest(part.name, known, otherwise='use digit, bit, letter, 0..9, or quote a symbol: "x"')
                 raise LanguageError(source, part.line, part.column, message, mend, code="NPI054")
             found += SYMBOL_SETS[part.name]
         elif isinstance(part, s.DomainRange):

@@ -16,6 +16,7 @@ import torch
 
 from envs.registry import make
 from envs.spec import RETURN, SLOTS, WorldSpec
+from envs.tape import HostError, tape
 from envs.world import Layout, State, World
 
 STEPS = 24
@@ -221,6 +222,23 @@ def batch(probe: Probe) -> None:
         probe.require(probe.shows(alone) == together.only(b), f"instance {b} ends otherwise alone than in the batch")
 
 
+def prepare(probe: Probe) -> None:
+    """Acts for which room was made change tensors in place and need nothing of the host: a graph can hold them."""
+    calls, state = probe.walk(probe.batch), probe.after(())
+    probe.world.prepare(state, len(calls))
+    call_B4 = calls[0].clone()
+    try:
+        _, replay = tape(lambda: probe.world.act(state, call_B4, probe.everyone))
+    except HostError as error:
+        probe.require(False, f"act needs the host after prepare: {error}")
+    for step in calls[1:]:
+        call_B4.copy_(step)
+        state.spend(1)
+        replay()
+    expected = probe.shows(probe.after(calls))
+    probe.require(probe.shows(state) == expected, "acts replayed on the same tensors do not do what acts do")
+
+
 def select(probe: Probe) -> None:
     """Selecting gives copies in the order asked for, and neither side sees what happens to the other."""
     state = probe.after(probe.walk(probe.batch))
@@ -252,7 +270,7 @@ def spec(probe: Probe) -> None:
 
 CHECKS: dict[str, Callable[[Probe], None]] = {
     check.__name__: check
-    for check in (shape, layout, reset, observe, read, fields, legal, active, batch, select, spec)
+    for check in (shape, layout, reset, observe, read, fields, legal, active, batch, prepare, select, spec)
 }
 """The checks by name, in the order in which they run."""
 

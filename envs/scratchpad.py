@@ -90,6 +90,10 @@ class PadState:
             slack=self.slack,
         )
 
+    def spend(self, acts: int) -> None:
+        """Count acts that were replayed."""
+        self.slack -= acts
+
 
 @dataclass(frozen=True)
 class PadTables:
@@ -207,6 +211,13 @@ class Scratchpad:
         if self._any_listed:
             torch.clamp(state.at_BP, state.low_BP, state.high_BP, out=state.at_BP)
 
+    def prepare(self, state: PadState, acts: int) -> bool:
+        """Let the storage grow until no pointer can leave it in so many acts; True where it has grown."""
+        cells = state.cells
+        while state.slack < acts:
+            self.make_room(state, max(LEAST_ROOM, acts))
+        return state.cells is not cells
+
     def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
         """bool B: true for an ``ACT`` whose operand fits its action: WRITE takes a symbol of the pointer's row, SWAP a
         pointer on the same row, LEFT and RIGHT take none, TO, HALFWAY, SAVE and FOLLOW a pointer."""
@@ -284,8 +295,9 @@ class Scratchpad:
         """int64 BP: the column of each pointer, counted from column 0 of the input."""
         return state.at_BP % state.width - state.origin
 
-    def make_room(self, state: PadState) -> None:
-        """Let the storage grow at an edge that a pointer has come near; then count the acts until it could again."""
+    def make_room(self, state: PadState, least: int = LEAST_ROOM) -> None:
+        """Let the storage grow at an edge that a pointer has come near (``least`` columns, or a sixteenth of all); then
+        count the acts until it could again."""
         if state.batch == 0:
             state.slack = sys.maxsize
             return
@@ -295,8 +307,8 @@ class Scratchpad:
             column_BP = (state.at_BP % state.width).index_select(1, self._on(state.device).endless)
             left, last = (int(edge) for edge in torch.stack((column_BP.min(), column_BP.max())).tolist())
         right = state.width - 1 - last
-        near = max(LEAST_ROOM, state.width // 16)
-        more = max(2 * LEAST_ROOM, state.width // 2)
+        near = max(least, state.width // 16)
+        more = max(2 * least, state.width // 2)
         more_left, more_right = more * (left < near), more * (right < near)
         if more_left or more_right:
             self._grow(state, more_left, more_right)

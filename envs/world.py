@@ -31,6 +31,10 @@ class State(Protocol):
         """A new state that holds copies of the instances named by ``index_B`` (int64), in that order."""
         ...
 
+    def spend(self, acts: int) -> None:
+        """Count acts whose operations on tensors were carried out without a call of :meth:`World.act`."""
+        ...
+
 
 class World(Protocol[S]):
     """A kind of world, configured. Implementations are final classes; wrap instead of overriding."""
@@ -53,6 +57,12 @@ class World(Protocol[S]):
 
         Rows where ``active_B`` is false are ignored and may hold anything. A call outside the primitive's
         signature leaves its instance unchanged and is reported by :meth:`legal`, which the machine asks first.
+        """
+        ...
+
+    def prepare(self, state: S, acts: int) -> bool:
+        """Make room for so many acts: they then change the state's tensors in place, whatever they are, and need
+        nothing of the host. True where a tensor was replaced. On a GPU those acts can be captured in a graph.
         """
         ...
 

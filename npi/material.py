@@ -47,7 +47,7 @@ class Material:
         Raises :class:`ValueError` where there is none to train on, and ``ConflictError`` where it cannot be learned.
         """
         batches = [
-            record_traces(programs, task=t.name, traces=dict.fromkeys(t.train_sizes, traces), seed=seed)
+            record_traces(programs, task=t.name, traces=dict.fromkeys(t.train_sizes, t.traces or traces), seed=seed)
             for t in training_tasks(programs)
         ]
         return cls.from_batches(batches, programs, name=Path(programs.path).name, source=programs.digest)

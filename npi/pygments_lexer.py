@@ -69,7 +69,7 @@ class NpiLexer(RegexLexer):
             (r"\n", Whitespace, "#pop"),
             *BLANKS,
             (r"[(\[]", Punctuation, "bracket"),
-            (r"([0-9]+)([ \t]+)(digits|items|vertices|steps)\b", bygroups(Number.Integer, Whitespace, Keyword)),
+            (r"([0-9]+)([ \t]+)(digits|items|vertices|traces|steps)\b", bygroups(Number.Integer, Whitespace, Keyword)),
             (r"(?<=[ \t])(?:on|at|where|over)(?=[ \t])", Keyword),
             (r"(?<=[ \t])(?:left|right)(?=\s|\Z)", Keyword.Constant),
             *VALUES,

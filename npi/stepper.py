@@ -35,6 +35,7 @@ class CoreStepper:
         self.reach_NN = torch.where(reach, 0.0, -torch.inf)
         slots = stack_slots([[s.tokens for s in p.slots] for p in table.signatures], len(table.world.tokens))
         self.slots_N3V = torch.where(slots, 0.0, -torch.inf).to(device)
+        self.return_4 = torch.tensor([RETURN, 0, 0, 0], device=device)
 
     @torch.no_grad()
     def step(
@@ -55,5 +56,4 @@ class CoreStepper:
         callee = key_BN.argmax(1)
         token_B3V = self.core.adapter(self.world).argument_logits(hidden) + self.slots_N3V[callee]
         call = torch.cat([callee[:, None], token_B3V.argmax(2)], 1)
-        call[self.core.end_logits(hidden) > 0] = call.new_tensor([RETURN, 0, 0, 0])
-        return call
+        return torch.where((self.core.end_logits(hidden) > 0)[:, None], self.return_4, call)

@@ -160,6 +160,8 @@ WRONG = [
         "write items",
     ),
     (task(RUN, FINE, "train a, b of 1"), "task t has no input b", "use one of a, items"),
+    (task(RUN, FINE, "train 30 traces"), "the sizes of a, items are not said", "write train a, items of …"),
+    (task(RUN, "expect A == [k]", "test 9 traces", inputs="k: 0..3"), "traces are what is learned", "write test alone"),
     (task(RUN, FINE, "test a, items of 1", "test a, items of 2"), "a second test line", "join them"),
     (task(RUN, FINE, inputs="a: number base 1"), "base 1 is not between 2 and 36", "write for example base 2"),
     (task(RUN, FINE, inputs="A: number"), "A is the name of a row or pointer, and of an input", "rename the input"),

@@ -66,6 +66,9 @@ class Wrapped:
     def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
         return self.pad.legal(call_B4)
 
+    def prepare(self, state: Any, acts: int) -> bool:
+        return self.pad.prepare(state, acts)
+
     def read(self, state: Any) -> list[dict[str, list[int]]]:
         return self.pad.read(state)
 
@@ -159,6 +162,9 @@ class View:
     def select(self, index_B: torch.Tensor) -> View:
         return type(self)(self.state.select(index_B))
 
+    def spend(self, acts: int) -> None:
+        self.state.spend(acts)
+
 
 class Viewing(Wrapped):
     """Keeps its states in views; sound but for what the view does."""
@@ -173,6 +179,9 @@ class Viewing(Wrapped):
 
     def act(self, state: View, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
         self.pad.act(state.state, call_B4, active_B)
+
+    def prepare(self, state: View, acts: int) -> bool:
+        return self.pad.prepare(state.state, acts)
 
     def read(self, state: View) -> list[dict[str, list[int]]]:
         return self.pad.read(state.state)
@@ -223,6 +232,18 @@ def apart(pad: PadState) -> PadState:
     return replace(pad, cells=cells, at_BP=pad.at_BP + forth_B1)
 
 
+class ReplacesItsTensors(Wrapped):
+    def act(self, state: PadState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+        state.at_BP = state.at_BP.clone()
+        self.pad.act(state, call_B4, active_B)
+
+
+class LooksAtTheHost(Wrapped):
+    def act(self, state: PadState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+        if bool(active_B.any()):
+            self.pad.act(state, call_B4, active_B)
+
+
 class DeclaresTuples(Wrapped):
     def __init__(self) -> None:
         super().__init__()
@@ -249,6 +270,8 @@ SPECIMENS: list[tuple[type[Wrapped], str, str]] = [
     (LeaksIntoTheNextInstance, "batch", "alone"),
     (SelectsInOrderOfIndex, "select", "in this order"),
     (SelectsSharedCells, "select", "changed the state it was selected from"),
+    (ReplacesItsTensors, "prepare", "replayed on the same tensors"),
+    (LooksAtTheHost, "prepare", "needs the host"),
     (DeclaresTuples, "spec", "no tuples"),
     (DeclaresAnotherConfig, "spec", "declares otherwise"),
 ]

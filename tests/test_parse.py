@@ -96,8 +96,12 @@ sizes = st.builds(
     tuples(st.tuples(st.integers(0, 99), st.integers(0, 99)), 1),
     st.sampled_from(["", "digits", "items"]),
 )
+alone = st.builds(s.Sizes, st.just("train"), st.just(()), st.just(()), st.just(""), st.integers(0, 9999)) | st.just(
+    s.Sizes("test", (), (), "")
+)
 task_items = (
-    st.builds(s.Layout, names, expressions)
+    alone
+    | st.builds(s.Layout, names, expressions)
     | st.builds(s.Run, names, tuples(expressions))
     | st.builds(s.Expect, expressions)
     | sizes

@@ -135,6 +135,27 @@ def test_sizes_are_those_of_the_text(add: dsl.Task, sort: dsl.Task) -> None:
     assert make("run GO", "expect 1 == 1", inputs="k: 0..3").train_sizes == (1,)
 
 
+@pytest.mark.parametrize(
+    ("lines", "train", "test", "traces"),
+    [
+        ((), (1,), (1,), 0),
+        (("test",), (), (1,), 0),
+        (("train",), (1,), (), 0),
+        (("train 40 traces",), (1,), (), 40),
+        (("train 40 traces", "test"), (1,), (1,), 40),
+    ],
+)
+def test_tasks_without_sizes(lines: tuple[str, ...], train: object, test: object, traces: int) -> None:
+    task = make("run GO", "expect 1 == 1", *lines, inputs="k: 0..3")
+    assert (task.train_sizes, task.test_sizes, task.traces) == (train, test, traces)
+
+
+def test_the_name_of_a_row_stands_for_its_symbols() -> None:
+    task = make("S = [s]", "run GO", 'expect S == [s] and k != "("', inputs="s: S, k: 0..3 or S")
+    assert task.inputs[0].symbols == ("(", ")")
+    assert task.inputs[1].symbols == ("0", "1", "2", "3", "(", ")")
+
+
 def test_where_keeps_what_it_says() -> None:
     task = make("IN = digits(a - b)", "run GO", "expect 1 == 1", inputs="a: number, b: number", where=" where a >= b")
     for problem in task.draw(2, 50, generator=seeded(), spread=True):

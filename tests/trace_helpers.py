@@ -48,6 +48,9 @@ class LineState:
     def select(self, index_B: torch.Tensor) -> LineState:
         return LineState(self.x_B[index_B])
 
+    def spend(self, acts):
+        pass
+
 
 class LineWorld:
     spec = SPEC
@@ -61,6 +64,9 @@ class LineWorld:
     def act(self, state, call_B4, active_B):
         change = torch.where(call_B4[:, 0] == MOVE, 2 * call_B4[:, 1] - 3, 7 * call_B4[:, 1] + call_B4[:, 2])
         state.x_B += change * active_B
+
+    def prepare(self, state, acts):
+        return False
 
     def legal(self, call_B4):
         return ~((call_B4[:, 0] == PUT) & (call_B4[:, 1] == 5) & (call_B4[:, 2] == 2))

@@ -9,31 +9,20 @@ Shapes: ``B`` instances still in the batch, ``D`` depth of the stacks, ``F`` obs
 
 from __future__ import annotations
 
-from typing import Any, Generic, NamedTuple, cast
+from functools import partial
+from typing import Any, Generic, cast
 
 import torch
 
 from envs.spec import SLOTS, ProgramTable
 from envs.world import State, World
 from traces import native
-from traces.outcome import Budget, Outcome, S, Status, Watcher
+from traces.captured import Capture, Stretches, cuda_graph
+from traces.outcome import Budget, Chunk, Outcome, S, Status, Watcher
 from traces.rules import ACT, PUSH, REFUSED, CallRules, call_rules
 from traces.stepper import Stepper
 
 __all__ = ["Budget", "Outcome", "Status", "Watcher", "advance", "run"]
-
-
-class Chunk(NamedTuple):
-    """What happened in K steps: where each stack's top was (below ``B``: stopped), what was decided and seen."""
-
-    top_KB: torch.Tensor
-    change_KB: torch.Tensor
-    call_KB4: torch.Tensor
-    obs_KBF: torch.Tensor | None
-
-    @property
-    def running_KB(self) -> torch.Tensor:
-        return self.top_KB >= self.top_KB.shape[1]
 
 
 def run(
@@ -49,6 +38,7 @@ def run(
     check_every: int = 16,
     compact: bool = True,
     compiled: bool = True,
+    capture: Capture | None = None,
 ) -> Outcome[S]:
     """Run a program in every instance until it returns or its budget is spent; ``state`` changes in place.
 
@@ -58,6 +48,7 @@ def run(
         check_every: steps between looks at which instances have ended (on a GPU each is a synchronisation).
         compact: leave ended instances behind when fewer than half still run.
         compiled: use machine code where it can be (:mod:`traces.native`); it takes a third of a second to load.
+        capture: how steps are captured to be replayed (:mod:`traces.captured`); in graphs on CUDA, if not given.
 
     Raises:
         ValueError: where batch sizes differ, the world is not the table's, or a first call is not a program's.
@@ -73,14 +64,17 @@ def run(
         return cast("Outcome[S]", found)
     stack = Stack(first_N4, width=stepper.width, dtype=stepper.dtype)
     ledger: Ledger[S] = Ledger(len(program_N), device)
+    if capture is None and device.type == "cuda":
+        capture = cuda_graph
+    stretches: Stretches[S] = Stretches(partial(advance, stepper, world, rules, watched=recorder is not None), capture)
     if recorder is not None:
         recorder.begin(program_N, arguments_N3)
     with torch.no_grad():
         while stack.running and ledger.clock < budget.steps:
             limit = min(budget.depth, budget.stack_bytes // stack.bytes_a_level)
             steps = max(1, min(check_every, budget.steps - ledger.clock, limit + 1 - stack.deepest))
-            stack.reserve(stack.deepest + steps)
-            chunk = advance(stepper, world, state, stack, rules, steps, watched=recorder is not None)
+            moved = stack.reserve(stack.deepest + steps) | world.prepare(state, steps)
+            chunk = stretches.next(state, stack, steps, moved=moved)
             if recorder is not None:
                 assert chunk.obs_KBF is not None
                 recorder.chunk(ledger.origin_B, chunk.running_KB, chunk.obs_KBF, chunk.call_KB4)
@@ -88,6 +82,7 @@ def run(
             ledger.settle(chunk, stack, limit)
             if compact and 0 < 2 * stack.running < len(stack):
                 state = ledger.leave_behind(state, stack)
+                stretches.forget()
     outcome = ledger.close(state, stack)
     if recorder is not None:
         recorder.end(outcome.status_N)
@@ -95,7 +90,7 @@ def run(
 
 
 def advance(
-    stepper: Stepper, world: World[S], state: S, stack: Stack, rules: CallRules, steps: int, *, watched: bool
+    stepper: Stepper, world: World[S], rules: CallRules, state: S, stack: Stack, steps: int, *, watched: bool
 ) -> Chunk:
     """NPI Algorithm 1, ``steps`` times round its loop (lines 4 to 9), for all instances at once.
 
@@ -143,7 +138,7 @@ class Stack:
 
     def read(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """top_B (slots), and what lies there: frame_B4 (program, arguments), hidden_BH."""
-        top_B = self.top_B
+        top_B = self.top_B.clone()
         return top_B, self.frame_D4.index_select(0, top_B), self.hidden_DH.index_select(0, top_B)
 
     def write(
@@ -154,16 +149,18 @@ class Stack:
         self.hidden_DH.index_copy_(0, top_B, hidden_BH)
         self.hidden_DH.index_fill_(0, torch.add(top_B, running_B, alpha=B), 0)  # of ended ones, their own slot
         self.frame_D4.index_copy_(0, top_B + B, call_B4)
-        self.top_B = torch.maximum(torch.add(top_B, change_B, alpha=B), self.floor_B)
+        torch.maximum(torch.add(top_B, change_B, alpha=B), self.floor_B, out=self.top_B)
 
-    def reserve(self, depth: int) -> None:
-        """Make room for frames of that depth, and one more."""
+    def reserve(self, depth: int) -> bool:
+        """Make room for frames of that depth, and one more; True where the memory is another than before."""
         B = len(self)
         levels = self.frame_D4.shape[0] // B
         if levels < depth + 2:
             more = (max(depth + 2, 2 * levels) - levels) * B
             self.frame_D4 = torch.cat([self.frame_D4, self.frame_D4.new_zeros(more, 4)])
             self.hidden_DH = torch.cat([self.hidden_DH, self.hidden_DH.new_zeros(more, self.hidden_DH.shape[1])])
+            return True
+        return False
 
     def look(self) -> None:
         """Bring ``running`` (instances) and ``deepest`` (frames now) up to date."""
@@ -172,7 +169,7 @@ class Stack:
         self.deepest = int(level_B.max()) if len(self) else 0
 
     def stop(self, stopped_B: torch.Tensor) -> None:
-        self.top_B = torch.where(stopped_B, self.floor_B, self.top_B)
+        self.top_B.copy_(torch.where(stopped_B, self.floor_B, self.top_B))
         self.look()
 
     def select(self, index_B: torch.Tensor) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 
@@ -61,6 +61,19 @@ class Watcher(Protocol):
         ...
 
     def end(self, status_N: torch.Tensor) -> None: ...
+
+
+class Chunk(NamedTuple):
+    """What happened in K steps: where each stack's top was (below ``B``: stopped), what was decided and seen."""
+
+    top_KB: torch.Tensor
+    change_KB: torch.Tensor
+    call_KB4: torch.Tensor
+    obs_KBF: torch.Tensor | None
+
+    @property
+    def running_KB(self) -> torch.Tensor:
+        return self.top_KB >= self.top_KB.shape[1]
 
 
 @dataclass(frozen=True)

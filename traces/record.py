@@ -44,7 +44,7 @@ class Recorder:
         if not running_KB.all():
             rows = (instance_KB[running_KB], obs_KBF[running_KB], call_KB4[running_KB])
         else:
-            rows = (instance_KB.flatten(), obs_KBF.flatten(0, 1), call_KB4.flatten(0, 1))
+            rows = (instance_KB.flatten(), obs_KBF.flatten(0, 1).clone(), call_KB4.flatten(0, 1).clone())
         instance, obs, call = (r.cpu() for r in rows)
         self._rows.append((instance.numpy(), obs.to(torch.int16).numpy(), call.to(torch.int32).numpy()))
 

@@ -195,8 +195,16 @@ def _declared(screen: Screen, programs: ProgramSet, outlook: Outlook, found: Dia
 def _task_text(programs: ProgramSet, task: Task) -> str:
     inputs = ", ".join(f"{item.name}: {item.describe()}" for item in task.inputs)
     runs = programs.table.signatures[task.program].name.rpartition(".")[2]
-    sizes = f"trained at {show_sizes(task.train_sizes)}, tested at {show_sizes(task.test_sizes)}"
-    return f"task {task.name}({inputs}) runs {runs}; {sizes}"
+    return f"task {task.name}({inputs}) runs {runs}; {_sizes_text(task)}"
+
+
+def _sizes_text(task: Task) -> str:
+    """``trained at 1..20, tested at 10, 100``; without sizes ``trained on 4,000 traces, tested``."""
+    sized = any(item.sized for item in task.inputs)
+    traces = f" on {task.traces:,} traces" if task.traces else ""
+    trained, tested = (f" at {show_sizes(sizes)}" if sized else "" for sizes in (task.train_sizes, task.test_sizes))
+    parts = [f"trained{trained}{traces}"] if task.train_sizes else []
+    return ", ".join([*parts, f"tested{tested}"] if task.test_sizes else parts) or "neither trained nor tested"
 
 
 def signature_text(programs: ProgramSet, signature: Signature) -> str:

@@ -37,6 +37,7 @@ KEYWORDS: Mapping[str, str] = {
     "digits": "Sizes of numbers, in digits.",
     "items": "Sizes of lists, in items.",
     "vertices": "Sizes of graphs, in vertices.",
+    "traces": "`train 4000 traces`: how many runs to learn from, where the inputs have no sizes.",
     "blank": "The symbol of an empty cell. In arithmetic it counts as 0.",
     "and": "Both conditions hold.",
     "or": "One of the conditions holds; in a domain: one symbol or the other.",
