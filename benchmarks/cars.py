@@ -1,8 +1,8 @@
 """A sheet of cars in all body styles from several sides, and how fast pictures are made: ``python -m benchmarks.cars``.
 
 Writes ``docs/results/cars.png``. Of each style the first car is shown before a plain background, the second with the
-lights and backgrounds that :class:`envs.cars.views.Views` draws. Frames a second are of one thread and count the time of
-the processor, the best of several runs; the first call, which may compile, is not among them.
+lights and backgrounds that :class:`envs.cars.views.Views` draws. Pictures a second are of one thread and the processor's
+time, the best of several runs; the first call, which may compile, is not among them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _row(shape: Mesh, number: int, plain: bool) -> np.ndarray:
 
 
 def rate(work: Callable[[], int], runs: int = 12) -> float:
-    """Pictures a second of the processor's time; ``work`` says how many it made."""
+    """How many a second of the processor's time; ``work`` makes some and says how many."""
     work()
     best = 0.0
     for _ in range(runs):
@@ -67,7 +67,7 @@ def rate(work: Callable[[], int], runs: int = 12) -> float:
 
 
 def figures(size: int = 64) -> dict[str, float]:
-    """Pictures a second: rendered, and shown again from memory."""
+    """Pictures a second, rendered and shown again from memory, and shapes a second."""
     cars, grid = Collection(), PoseGrid()
     meshes = [cars.mesh(split, number) for split in ("seen", "novel") for number in range(5)]
     azimuths = grid.azimuth(np.tile(np.arange(grid.azimuths), grid.elevations))
