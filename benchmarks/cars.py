@@ -1,7 +1,7 @@
 """A sheet of cars in all body styles from several sides, and how fast pictures are made: ``python -m benchmarks.cars``.
 
 Writes ``docs/results/cars.png``. Of each style the first car is shown before a plain background, the second with the
-lights and backgrounds that :class:`envs.cars.views.Views` draws. Pictures a second are of one thread and the processor's
+lights and backgrounds that :class:`envs.cars.views.Views` draws. Pictures a second are of one thread, in processor
 time, the best of several runs; the first call, which may compile, is not among them.
 """
 
