@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.cars import sheet
+from benchmarks.recipes import RESULTS
 from envs.cars.collection import SPLITS, Collection
 from envs.cars.render import render
 from envs.cars.styles import STYLES
@@ -190,6 +192,15 @@ def test_what_pictures_depend_on_is_in_the_name(tmp_path):
 def test_bad_indices_are_told(asked, message):
     with pytest.raises(ValueError, match=message):
         Views(SEEN, GRID, size=8).pictures(*map(np.array, asked))
+
+
+def test_the_sheet_of_the_docs_shows_the_cars_as_they_are():
+    """Turns red where cars changed and ``python -m benchmarks.cars`` was not run."""
+    image = pytest.importorskip("PIL.Image")
+    shown = np.asarray(image.open(RESULTS / "cars.png").convert("RGB")).astype(int)
+    found = sheet()
+    assert shown.shape == found.shape
+    assert (np.abs(shown - found).max(-1) > 4).mean() < 0.002  # another processor may round otherwise
 
 
 def test_nothing_asked_nothing_shown():

@@ -103,7 +103,7 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
     },
     "hatchback": {
         "length": (3.5, 4.2), "width": (1.60, 1.80), "height": (1.42, 1.58), "wheel_base": (.60, .67),
-        "ahead": (.48, .56), "hood": (.18, .24), "boot": (.0, .02), "screen": (.50, .80), "back": (.22, .55),
+        "ahead": (.48, .56), "hood": (.18, .24), "boot": (.0, .02), "screen": (.50, .80), "back": (.32, .65),
         "belt": (.57, .65), "nose": (.74, .86), "tail": (.92, 1.0), "clearance": (.14, .20), "wheel": (.27, .33),
         "roof": (.72, .84), "rake": (.02, .16),
     },
@@ -141,7 +141,7 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
 
 WINDOWS: dict[str, tuple[tuple[tuple[float, float], ...], ...]] = {
     "saloon": (((.06, .52), (.55, .95)), ((.05, .22), (.25, .58), (.61, .95))),
-    "hatchback": (((.08, .46), (.50, .94)), ((.06, .94),), ((.06, .24), (.27, .58), (.61, .94))),
+    "hatchback": (((.08, .46), (.50, .94)), ((.06, .94),), ((.16, .50), (.54, .94))),
     "estate": (((.04, .30), (.33, .62), (.65, .96)),),
     "coupe": (((.12, .92),), ((.30, .93),)),
     "pickup": (((.06, .46), (.50, .94)), ((.10, .92),)),
@@ -174,7 +174,7 @@ def draw_car(style: str, generator: np.random.Generator) -> Car:
     windows = WINDOWS[style][generator.integers(len(WINDOWS[style]))]
     paint = _vary(PAINTS[generator.integers(len(PAINTS))], 0.07, generator)
     light = float(draw(0.10, 0.26) if sum(paint) > 0.95 else draw(0.36, 0.50))  # windows stand out from the paint
-    rugged = style in ("suv", "pickup", "van") and draw() < 0.6
+    rugged = bool(draw() < {"suv": 0.85, "pickup": 0.6, "van": 0.6}.get(style, 0.0))
     return Car(
         style=style,
         measures=measures,

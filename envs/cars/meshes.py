@@ -1,0 +1,176 @@
+"""Users' own meshes: every OBJ, GLB and PLY file of a folder, turned to face forward and scaled to a car's length.
+
+Reading the files is trimesh's work, which is needed for this file alone (``pip install 'npi-engine[cars]'``). What it
+reads is material to check: a file that is broken gets one line that says so, and the others are there.
+Shape legend: ``N`` vertices, ``F`` faces.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from envs.cars.mesh import MOST_FACES, Mesh, MeshError
+
+SUFFIXES = (".obj", ".glb", ".ply")
+
+LENGTH = 4.5
+"""Metres that a mesh measures from front to rear after loading."""
+
+GREY = 0.6
+"""The colour of faces for which a file has none."""
+
+AXES = {sign + name: by * np.eye(3)["xyz".index(name)] for sign, by in (("", 1), ("-", -1)) for name in "xyz"}
+"""Unit vectors of the axes' names."""
+
+UPS = ("z", "y")
+
+FLAT = 1e-4
+"""A mesh whose length is a smaller share than this of its longest side cannot be scaled by it."""
+
+
+def load_folder(
+    folder: Path, *, up: str = "y", forward: str = "z"
+) -> tuple[list[tuple[str, Mesh]], list[tuple[str, str]]]:
+    """The meshes of a folder and of the folders in it, in the order of their names.
+
+    Each is scaled to :data:`LENGTH`, stands on z = 0 and is centred, with colours from its faces, vertices, textures or
+    materials where it has them, else grey.
+
+    Args:
+        folder: where to look for files that end in .obj, .glb or .ply.
+        up: the axis that points up in the files, ``"z"`` or ``"y"``.
+        forward: the axis to which the cars' fronts point: ``"x"``, ``"-x"`` and so on. The defaults are those of glTF.
+
+    Returns:
+        Pairs of name (the path within the folder) and mesh, and pairs of name and message for files that are broken.
+
+    Raises:
+        ValueError: for a folder that does not exist or has no such file, axes that do not fit, or without trimesh.
+    """
+    turn_33 = axes(up, forward)
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder; give the one that holds the meshes")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not paths:
+        raise ValueError(f"{folder} has no file that ends in {', '.join(SUFFIXES)}")
+    trimesh = _trimesh()
+    good: list[tuple[str, Mesh]] = []
+    bad: list[tuple[str, str]] = []
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        try:
+            good.append((name, _load(trimesh, path, turn_33)))
+        except MeshError as error:
+            bad.append((name, str(error)))
+    return good, bad
+
+
+def axes(up: str, forward: str) -> np.ndarray:
+    """What turns a file's points into ours: rows are our x (forward), y (left) and z (up) in the file's axes, 3×3."""
+    if up not in UPS:
+        raise ValueError(f"up is {up!r}; it has to be one of {', '.join(UPS)}")
+    if forward not in AXES:
+        raise ValueError(f"forward is {forward!r}; it has to be one of {', '.join(AXES)}")
+    if forward[-1] == up:
+        raise ValueError(f"forward is {forward!r} and up is {up!r}; they have to be different axes")
+    return np.stack([AXES[forward], np.cross(AXES[up], AXES[forward]), AXES[up]])
+
+
+def _trimesh() -> Any:
+    try:
+        found = importlib.import_module("trimesh")
+    except ImportError:
+        message = "reading meshes needs trimesh, which is not installed: pip install 'npi-engine[cars]'"
+        raise ValueError(message) from None
+    logging.getLogger("trimesh").setLevel(logging.CRITICAL)  # what is wrong is told by the messages here
+    return found
+
+
+def _load(trimesh: Any, path: Path, turn_33: np.ndarray) -> Mesh:
+    """The mesh of a file; raises :class:`MeshError` with one line."""
+    try:
+        data = path.read_bytes()
+        parts = _parts(trimesh, path, data)
+        corners = [_corners(part, place_44) for part, place_44 in parts]
+        colours = [_colours(part) for part, _ in parts]
+    # A parser that is fed a broken file can fail in any way.
+    except Exception as error:
+        line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise MeshError(f"it cannot be read; it may be cut off or of another format ({line})") from error
+    declared, there = _declared_faces(data), sum(map(len, corners))
+    if there < declared:
+        raise MeshError(f"it is cut off: it declares {declared:,} faces, and {there:,} are there")
+    if not there:
+        raise MeshError("it has no faces")
+    return placed(np.concatenate(corners), np.concatenate(colours), turn_33)
+
+
+def _parts(trimesh: Any, path: Path, data: bytes) -> list[tuple[Any, np.ndarray]]:
+    """The triangle meshes of a file, each with the 4×4 matrix that puts it into the scene."""
+    kind = path.suffix.lower()[1:]
+    if kind == "obj":  # comments and names may be in any encoding; none of them matters
+        data = data.decode("utf-8", errors="replace").encode()
+    resolver = trimesh.resolvers.FilePathResolver(path)
+    scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, resolver=resolver, process=False)
+    found = []
+    for node in scene.graph.nodes_geometry:
+        place_44, name = scene.graph[node]
+        part = scene.geometry[name]
+        if isinstance(part, trimesh.Trimesh) and len(part.faces):
+            found.append((part, place_44))
+    return found
+
+
+def _corners(part: Any, place_44: np.ndarray) -> np.ndarray:
+    """Corners of the faces of a trimesh part in the scene, F×3×3."""
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is told later
+        points_N3 = np.asarray(part.vertices, np.float64) @ place_44[:3, :3].T + place_44[:3, 3]
+    return points_N3[np.asarray(part.faces)]
+
+
+def _declared_faces(data: bytes) -> int:
+    """How many faces the head of a PLY file promises; 0 for other files. trimesh does not count those of text files."""
+    head = data.partition(b"end_header")[0] if data.startswith(b"ply") else b""
+    found = re.search(rb"^element face (\d+)", head, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def placed(corners_F33: np.ndarray, colours_F3: np.ndarray, turn_33: np.ndarray) -> Mesh:
+    """The mesh of triangles in a file's axes: turned, scaled, centred, on the ground."""
+    if len(corners_F33) > MOST_FACES:
+        raise MeshError(f"it has {len(corners_F33):,} faces; {MOST_FACES:,} are allowed")
+    if not np.isfinite(corners_F33).all():
+        raise MeshError("vertices are not finite (NaN or infinite)")
+    points_N3 = corners_F33.reshape(-1, 3) @ turn_33.T
+    low_3, high_3 = points_N3.min(0), points_N3.max(0)
+    size_3 = high_3 - low_3
+    if not size_3[0] > FLAT * size_3.max() or not np.isfinite(size_3).all():
+        raise MeshError(f"it measures {size_3[0]:.3g} along its forward axis, and {size_3.max():.3g} along another")
+    middle_3 = np.array([*(low_3[:2] + size_3[:2] / 2), low_3[2]])
+    placed_N3 = ((points_N3 - middle_3) * (LENGTH / size_3[0])).astype(np.float32)
+    vertices_N3, places_N = np.unique(placed_N3, axis=0, return_inverse=True)
+    return Mesh(vertices_N3, places_N.reshape(-1, 3).astype(np.int32), np.clip(colours_F3, 0, 1).astype(np.float32))
+
+
+def _colours(part: Any) -> np.ndarray:
+    """Colours of the faces of a trimesh part, 0..1, F×3."""
+    visual, faces_F3 = part.visual, np.asarray(part.faces)
+    if visual.kind == "face":
+        return np.asarray(visual.face_colors)[:, :3] / 255
+    if visual.kind == "vertex":
+        return np.asarray(visual.vertex_colors)[faces_F3, :3].mean(1) / 255
+    if visual.kind != "texture":
+        return np.full((len(faces_F3), 3), GREY)
+    material = visual.material
+    image = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
+    if image is not None and visual.uv is not None and len(visual.uv) == len(part.vertices):
+        return np.asarray(material.to_color(visual.uv))[faces_F3, :3].mean(1) / 255
+    return np.repeat(np.asarray(material.main_color)[None, :3] / 255, len(faces_F3), 0)
