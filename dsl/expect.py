@@ -62,25 +62,20 @@ def cell_value(row: RowFace, index: int) -> Value:
 
 def evaluate(node: s.Expression, facts: Facts) -> Value:
     """The value of an expression; raises :class:`NoValue` where there is none."""
-    if isinstance(node, s.Name):
-        return facts.inputs[node.text] if node.text in facts.inputs else facts.row(node.text)
-    if isinstance(node, s.Number):
-        return node.value
-    if isinstance(node, s.Text):
-        return symbol_value(node.value)
-    if isinstance(node, s.Blank):
-        return BLANK
-    if isinstance(node, s.Items):
-        return tuple(evaluate(item, facts) for item in node.items)
-    if isinstance(node, s.Apply):
-        return apply(node, facts)
-    if isinstance(node, s.Choice):
-        return evaluate(node.value if evaluate(node.condition, facts) else node.other, facts)
-    if isinstance(node, s.Unary):
-        if node.operator == "not":
-            return not evaluate(node.operand, facts)
-        return -whole(evaluate(node.operand, facts))
-    return binary(node, facts)
+    return _VALUE[type(node)](node, facts)
+
+
+def _name(node: s.Name, facts: Facts) -> Value:
+    return facts.inputs[node.text] if node.text in facts.inputs else facts.row(node.text)
+
+
+def _choice(node: s.Choice, facts: Facts) -> Value:
+    return evaluate(node.value if evaluate(node.condition, facts) else node.other, facts)
+
+
+def _unary(node: s.Unary, facts: Facts) -> Value:
+    value = evaluate(node.operand, facts)
+    return not value if node.operator == "not" else -whole(value)
 
 
 def binary(node: s.Binary, facts: Facts) -> Value:
@@ -156,10 +151,26 @@ def apply(node: s.Apply, facts: Facts) -> Value:
 
 def row_number(row: tuple[Value, ...], base: int) -> int:
     """The number that a row writes; an empty row, a gap or a symbol that is no digit has none."""
-    digits = [whole(value) for value in row]
-    if not digits or base < 2 or not all(0 <= digit < base for digit in digits):
+    digits = [value for value in row if type(value) is int]
+    if len(digits) < len(row):
+        digits = [whole(value) for value in row]
+    if not digits or base < 2 or min(digits) < 0 or max(digits) >= base:
         raise NoValue(f"{row!r} is not a number in base {base}")
     return number_from_digits(digits, base)
+
+
+_VALUE: Mapping[type, Callable[[Any, Facts], Value]] = {
+    s.Name: _name,
+    s.Number: lambda node, facts: node.value,
+    s.Text: lambda node, facts: symbol_value(node.value),
+    s.Blank: lambda node, facts: BLANK,
+    s.Items: lambda node, facts: tuple([evaluate(item, facts) for item in node.items]),
+    s.Apply: apply,
+    s.Choice: _choice,
+    s.Unary: _unary,
+    s.Binary: binary,
+}
+"""How each kind of expression is worked out."""
 
 
 def _extreme(choose: Callable[[Any], Any]) -> Callable[[tuple[Value, ...]], Value]:

@@ -230,9 +230,10 @@ class Task:
         items = value if isinstance(value, tuple) else (value,)
         if row.places:
             return [self._place(item, row) for item in items]
-        symbols = map(str, items)
         try:
-            return list(map(row.index_of.__getitem__, symbols))
+            if set(map(type, items)) == {int}:
+                return list(map(row.index_of_number.__getitem__, items))
+            return list(map(row.index_of.__getitem__, map(str, items)))
         except KeyError as strange:
             raise ValueError(
                 f"task {self.name}: row {item.row} cannot hold {strange.args[0]}, it holds {row.describe()}; "

@@ -20,6 +20,10 @@ SHORT = 512
 
 SHORT_NUMBER = 10**SHORT
 
+_TO_TEXT = bytes(range(48, 58)) + bytes(246)
+_FROM_TEXT = bytes(48) + bytes(range(10)) + bytes(198)
+"""Digits as bytes ↔ as characters: both ways without an object for each."""
+
 
 def symbol_value(symbol: str) -> int | str:
     """The number that a symbol stands for, else the symbol itself."""
@@ -31,7 +35,7 @@ def number_from_digits(digits: Sequence[int], base: int = 10) -> int:
     """The number that the digits write, most significant first."""
     if len(digits) <= SHORT:
         if base == 10:
-            return int("".join(map(str, digits)) or "0")
+            return int(bytes(digits).translate(_TO_TEXT) or b"0")
         number = 0
         for digit in digits:
             number = number * base + digit
@@ -43,7 +47,7 @@ def number_from_digits(digits: Sequence[int], base: int = 10) -> int:
 def digits_of(number: int, base: int = 10) -> list[int]:
     """The digits of a natural number, most significant first; 0 has one digit."""
     if base == 10 and number < SHORT_NUMBER:
-        return list(map(int, str(number)))
+        return list(str(number).encode().translate(_FROM_TEXT))
     length = int(number.bit_length() * log(2) / log(base)) + 2
     digits = _padded_digits(number, base, length)
     first = next((i for i, digit in enumerate(digits) if digit), len(digits) - 1)
@@ -53,7 +57,7 @@ def digits_of(number: int, base: int = 10) -> list[int]:
 def _padded_digits(number: int, base: int, length: int) -> list[int]:
     if length <= SHORT:
         if base == 10:
-            return list(map(int, str(number).zfill(length)))
+            return list(str(number).zfill(length).encode().translate(_FROM_TEXT))
         found = []
         for _ in range(length):
             number, digit = divmod(number, base)

@@ -62,6 +62,12 @@ class RowFace:
         return {symbol: index for index, symbol in enumerate(self.values)}
 
     @cached_property
+    def index_of_number(self) -> Mapping[Any, int]:
+        """The same for symbols that are numbers."""
+        numbers = ((number_of(symbol), index) for symbol, index in self.index_of.items())
+        return {number: index for number, index in numbers if number is not None}
+
+    @cached_property
     def cells(self) -> tuple[int | str, ...]:
         """What each index that a cell can show means in a task: a number, or the symbol itself."""
         numbers = map(number_of, self.values)
