@@ -10,7 +10,7 @@ Shapes: ``B`` instances still in the batch, ``D`` depth of the stacks, ``F`` obs
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Generic, cast
+from typing import Any, Generic, Literal, cast
 
 import torch
 
@@ -38,7 +38,7 @@ def run(
     check_every: int = 16,
     compact: bool = True,
     compiled: bool = True,
-    capture: Capture | None = None,
+    capture: Capture | Literal["auto"] | None = "auto",
 ) -> Outcome[S]:
     """Run a program in every instance until it returns or its budget is spent; ``state`` changes in place.
 
@@ -48,7 +48,7 @@ def run(
         check_every: steps between looks at which instances have ended (on a GPU each is a synchronisation).
         compact: leave ended instances behind when fewer than half still run.
         compiled: use machine code where it can be (:mod:`traces.native`); it takes a third of a second to load.
-        capture: how steps are captured to be replayed (:mod:`traces.captured`); in graphs on CUDA, if not given.
+        capture: how steps are captured to be replayed (:mod:`traces.captured`); by default in graphs, on CUDA.
 
     Raises:
         ValueError: where batch sizes differ, the world is not the table's, or a first call is not a program's.
@@ -64,8 +64,8 @@ def run(
         return cast("Outcome[S]", found)
     stack = Stack(first_N4, width=stepper.width, dtype=stepper.dtype)
     ledger: Ledger[S] = Ledger(len(program_N), device)
-    if capture is None and device.type == "cuda":
-        capture = cuda_graph
+    if capture == "auto":  # pictures come from the host, which a graph cannot ask
+        capture = cuda_graph if device.type == "cuda" and not world.spec.pictures else None
     stretches: Stretches[S] = Stretches(partial(advance, stepper, world, rules, watched=recorder is not None), capture)
     if recorder is not None:
         recorder.begin(program_N, arguments_N3)
