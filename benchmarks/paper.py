@@ -36,7 +36,7 @@ SIZES: Sizes = {
 }
 
 UNLEARNED = {"addition.add": {10: 1000, 100: 100}, "bubblesort.sort": {5: 1000, 20: 1000}, "max.max": {5: 1000}}
-"""The same, after rows of MAX that are not right: enough to see that nothing old has changed, and how wrong they are."""
+"""After rows of MAX that are not right: enough to see that nothing old has changed, and how wrong they are."""
 
 TEST_SEED = 1_000_000
 """Added to the training seed; test problems have a seed label of their own besides."""
