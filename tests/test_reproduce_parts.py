@@ -129,7 +129,7 @@ def test_spread_and_rounding() -> None:
     assert percent([]) == NONE
     assert percent(of(9_700)) == "97.0"
     assert percent(of(10_000, 9_999, 9_000)) == "99.9 (90.0–100.0)"
-    assert percent(of(10_000, 10_000, 10_000)) == "100.0 (100.0–100.0)"
+    assert percent(of(10_000, 10_000, 10_000)) == "100.0"
 
 
 def made_up(*figures: Figure, pairs: tuple[Pair, ...] = ()) -> Report:

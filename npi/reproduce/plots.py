@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
-from npi.reproduce.recipe import COLUMNS, CURVES, ROWS, Curve
+from npi.reproduce.recipe import COLUMNS, CURVES, ROWS, SAMPLES, Curve
 from npi.reproduce.report import Report
 
 OURS, THEIRS = "#2a6f97", "#d08c60"
@@ -82,7 +82,7 @@ def _bars(axes: Any, report: Report) -> None:
     axes.set_yticks(range(len(ROWS)), [row.label for row in ROWS], fontsize=8)
     axes.invert_yaxis()
     axes.set(xlim=(0, 101), xlabel="whole sequences right, %")
-    axes.legend(fontsize=7, loc="lower left")
+    axes.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=1 + len(COLUMNS), frameon=False)
 
 
 def _curve(axes: Any, report: Report, curve: Curve) -> None:
@@ -95,6 +95,11 @@ def _curve(axes: Any, report: Report, curve: Curve) -> None:
     axes.plot(xs, [median(v) for v in values], "o-", color=OURS, label=f"ours, {seeds} seed{'s' * (seeds != 1)}")
     axes.axvline(curve.mark, color=THEIRS, linestyle="--", label=curve.remark)
     axes.set(xscale=curve.scale, xlabel=curve.axis, ylabel="whole sequences right, %", ylim=(-3, 103))
+    if curve.scale == "log":
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    if curve == SAMPLES:
+        axes.set_xticks(xs)
+        axes.minorticks_off()
     axes.set_title(curve.title, fontsize=10)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="lower right" if curve.key == "samples" else "lower left")
+    axes.legend(fontsize=8, loc="lower right" if curve == SAMPLES else "lower left")

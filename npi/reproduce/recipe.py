@@ -142,7 +142,7 @@ FULL = Recipe(
         "bubblesort": {},
         "goto": {"updates": 1800, "frames": 256, "check_every": 200, "problems": 256},
         "multi": {"updates": 2400, "frames": 512, "check_every": 200, "problems": 256},
-        "samples": {"updates": 1000, "clean": 3},
+        "samples": {"updates": 1000, "frames": 192, "clean": 3},
     },
     learning={},
     problems=1000,

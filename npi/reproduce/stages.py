@@ -123,8 +123,9 @@ def trained(work: Work, paths: Sequence[Path], out: Path, training: TrainConfig,
     """Train a library on sets of traces; raises :class:`Stopped` where it was stopped on the way."""
 
     def report(found: Report) -> None:
-        wrong = sum(found.wrong.values())
-        say(found.update, training.updates, f"loss {found.loss:.3f}; wrong frames at the last check: {wrong}")
+        checked = found.update >= training.check_every
+        wrong = f"; wrong frames at the last check: {sum(found.wrong.values())}" if checked else ""
+        say(found.update, training.updates, f"loss {found.loss:.3f}{wrong}")
 
     say(0, training.updates, "reading the traces")
     out.parent.mkdir(parents=True, exist_ok=True)

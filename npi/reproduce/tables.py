@@ -38,11 +38,11 @@ def _row(report: Report, key: str, paper: Any) -> list[str]:
 
 
 def percent(found: Sequence[Figure | Point]) -> str:
-    """Median and range over seeds: ``98.2 (97.0–99.1)``; ``100.0`` stands only where all were right."""
+    """Median and range over seeds, one number where these are equal; ``100.0`` stands only where all were right."""
     if not found:
         return NONE
     values = [x.percent for x in found]
-    if len(values) == 1:
+    if min(values) == max(values):
         return _rounded(values[0])
     return f"{_rounded(median(values))} ({_rounded(min(values))}–{_rounded(max(values))})"
 
