@@ -15,7 +15,22 @@ from typing import Annotated, Any
 
 import typer
 
-from npi.cli import certify, check, compiling, demo, evaluate, fmt, graph, learn, lsp, run, show, trace, train
+from npi.cli import (
+    certify,
+    check,
+    compiling,
+    demo,
+    evaluate,
+    fmt,
+    graph,
+    learn,
+    lsp,
+    reproduce,
+    run,
+    show,
+    trace,
+    train,
+)
 from npi.cli.common import BAD_INPUT, DONE, INTERRUPTED, NOT_REACHED
 
 TRACEBACK = "NPI_TRACEBACK"
@@ -52,6 +67,7 @@ COMMANDS = (
     ("learn", learn.learn, "Add programs to a core that is frozen."),
     ("lsp", lsp.lsp, "Serve an editor."),
     ("demo", demo.demo, "All of it, in under three minutes."),
+    ("reproduce", reproduce.reproduce, "The tables and curves of a paper, made again."),
 )
 
 

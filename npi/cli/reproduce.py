@@ -1,0 +1,185 @@
+"""``npi reproduce``: the results of a paper, made again from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from npi.cli.common import (
+    DONE,
+    INTERRUPTED,
+    NOT_REACHED,
+    DeviceOption,
+    JsonOption,
+    Meter,
+    Screen,
+    duration,
+    finish,
+    grid,
+    plural,
+    stop_on_interrupt,
+)
+
+if TYPE_CHECKING:
+    from npi.reproduce.ledger import Result, Stage
+    from npi.reproduce.report import Report
+    from npi.reproduce.work import Work
+
+
+class Paper(StrEnum):
+    """What can be reproduced."""
+
+    npi_paper = "npi-paper"
+
+
+class Part(StrEnum):
+    """What of it can be made by itself."""
+
+    table = "table"
+    samples = "samples"
+    lengths = "lengths"
+
+
+def reproduce(
+    what: Annotated[
+        Paper, typer.Argument(help="npi-paper: Reed & de Freitas, Neural Programmer-Interpreters, 2016, section 4.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where everything is kept; npi-paper, or npi-paper-quick."),
+    ] = None,
+    programs: Annotated[
+        Path, typer.Option("--programs", metavar="DIR", help="Folder of addition, bubblesort, goto and max.npi.")
+    ] = Path("programs"),
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", metavar="SEEDS", help="Such as 0..4 or 0,3; five by default, one if quick.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Minutes in place of hours, to see that it works; says what it skips.")
+    ] = False,
+    only: Annotated[
+        list[Part] | None,
+        typer.Option("--only", help="One part: the table, the curve of traces, or those of lengths; can be repeated."),
+    ] = None,
+    device: DeviceOption = "cpu",
+    json: JsonOption = False,
+) -> None:
+    """Make the table and the curves of the NPI paper again, from program files to plots, with the paper's numbers
+    beside ours.
+
+    The table: one core for each of addition, sorting and cars (Single), one core for all three (Multi), and that core
+    after MAX was learned beside it, frozen (+ Max), with hashes that show whether anything else changed. The curves:
+    sorting learned from 1 to 256 traces, sorting up to 120 items, addition up to 3,000 digits. A seed takes by estimate
+    most of an hour on one CPU core, nearly all of it for the cars.
+
+    Each finished stage is one file in the folder. After Ctrl-C or a kill, the same command goes on from there. Ends
+    with 1 where a figure is below the paper's, or learning MAX changed something.
+
+    \b
+    Example:
+      npi reproduce npi-paper --quick
+      npi reproduce npi-paper --only samples --only lengths --seeds 0..2
+    """
+    from npi.reproduce.outputs import write_outputs
+    from npi.reproduce.plots import check_matplotlib
+    from npi.reproduce.recipe import choose, skipped
+    from npi.reproduce.report import collect
+    from npi.reproduce.stages import PARTS, plan
+    from npi.reproduce.work import begin
+    from npi.session import pick_device
+
+    check_matplotlib()
+    screen, recipe = Screen(json=json), choose(quick=quick)
+    chosen = parse_seeds(seeds) if seeds else recipe.seeds
+    folder = out or Path(what.value if not quick else f"{what.value}-quick")
+    if quick:
+        screen.note("quick: figures to see that it works, not to quote. What is less than in the full recipe:")
+        for line in skipped(recipe):
+            screen.note(f"  {line}")
+    with stop_on_interrupt() as stop:
+        work = begin(folder, programs, recipe, device=str(pick_device(device)), stop=stop)
+        stages = plan(work, chosen, [part.value for part in only] if only else PARTS)
+        done = carry_out(screen, work, stages)
+    report = collect(work, stages)
+    paths = write_outputs(report, folder)
+    people(screen, report, paths)
+    screen.document(report.to_json())
+    if report.missing:
+        screen.note(f"stopped after {done} of {plural(len(stages), 'stage')}; the same command goes on from there")
+        finish(INTERRUPTED)
+    finish(DONE if report.unchanged and not report.below() else NOT_REACHED)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """``0..4``, ``0,3`` or both; raises ``ValueError`` for anything else."""
+    seeds: list[int] = []
+    for part in text.replace(" ", "").split(","):
+        low, dots, high = part.partition("..")
+        if not (low.isdecimal() and (high.isdecimal() if dots else True)) or (dots and int(high) < int(low)):
+            raise ValueError(f"--seeds {text!r}: {part!r} is no seed; write for example 0, or 0..4, or 0..2,7")
+        seeds += range(int(low), int(high) + 1 if dots else int(low) + 1)
+    return tuple(dict.fromkeys(seeds))
+
+
+def carry_out(screen: Screen, work: Work, stages: Sequence[Stage]) -> int:
+    """Do the stages that have no result yet, until one is stopped; returns how many are finished."""
+    from npi.reproduce.ledger import Stopped
+
+    finished = [work.ledger.read(stage) is not None for stage in stages]
+    if any(finished):
+        screen.note(f"{sum(finished)} of {plural(len(stages), 'stage')} were done before")
+    for number, stage in enumerate(stages):
+        if finished[number]:
+            continue
+        title = f"{number + 1} of {len(stages)}  {stage.title}"
+        if work.stop():
+            break
+        with Meter(title) as meter:
+            try:
+                record = work.ledger.run(stage, meter.update)
+            except Stopped:
+                break
+        finished[number] = True
+        screen.note(f"{title}: {'; '.join([*told(record.result), duration(meter.seconds)])}")
+    return sum(finished)
+
+
+def told(result: Result) -> list[str]:
+    """What a stage found, in a few words."""
+    found = []
+    if "steps" in result:
+        found.append(f"{plural(result['traces'], 'trace')}, {plural(result['steps'], 'step')}")
+    if "updates" in result:
+        solved = "all right" if result["solved"] else "not all right"
+        found.append(f"{solved} after {plural(result['updates'], 'update')}")
+    if "hashes" in result:
+        changed = [what for what, (before, after) in result["hashes"].items() if before != after]
+        found.append(f"CHANGED: {', '.join(changed)}" if changed else "core, old rows and old outputs unchanged")
+    tests: dict[str, dict[str, Any]] = result.get("tests", {})
+    found += [f"{name} {one['right']:,} of {one['count']:,}" for name, one in tests.items()]
+    return found
+
+
+def people(screen: Screen, report: Report, paths: Sequence[Path]) -> None:
+    """The table, what changed, and where the files are."""
+    from npi.reproduce.tables import PAPER, cells
+
+    if report.figures and not screen.json:
+        head, *rows = cells(report)
+        table = grid(*head, right=head[1:])
+        for row in rows:
+            table.add_row(*row)
+        screen.say(table)
+        screen.line(f"{PAPER}: Reed & de Freitas 2016, table 1; ours: median and range over seeds "
+                    f"{', '.join(map(str, report.seeds))}")  # fmt: skip
+    if report.pairs:
+        changed = [f"{pair.what}, seed {pair.seed}" for pair in report.pairs if not pair.same]
+        same = f"unchanged by MAX: core, old rows, old outputs, every run ({len(report.pairs)} comparisons)"
+        screen.line(f"CHANGED by MAX: {'; '.join(changed)}" if changed else same)
+    for line in report.below():
+        screen.line(f"below the paper: {line}")
+    screen.line(f"written: {', '.join(map(str, paths))}")

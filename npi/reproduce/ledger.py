@@ -1,0 +1,120 @@
+"""Stages of long work, each of which leaves one file, so that what was killed goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from npi.files import write_whole
+
+Result = dict[str, Any]
+"""What a stage found, as JSON."""
+
+Say = Callable[[int, int, str], None]
+"""Told how far a stage is: done, of how many, and a few words."""
+
+
+class Stopped(Exception):
+    """A stage was asked to stop before its end; it leaves no file, and goes on when it is run again."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A piece of work.
+
+    Attributes:
+        name: names its file, such as ``seed-0/train-multi``. title: what it does, for people.
+        settings: all that its result depends on, those of stages before it included (by :attr:`identity`).
+        make: does it; raises :class:`Stopped` where it was stopped.
+    """
+
+    name: str
+    title: str
+    settings: Mapping[str, Any]
+    make: Callable[[Say], Result]
+
+    @property
+    def identity(self) -> str:
+        """sha256 of the settings."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is kept of a finished stage: its result, the day, and the machine."""
+
+    result: Result
+    date: str
+    machine: str
+
+
+class Ledger:
+    """The finished stages of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, stage: Stage) -> Path:
+        return self.folder / f"{stage.name}.json"
+
+    def read(self, stage: Stage) -> Record | None:
+        """What the stage found; ``None`` where it is not finished.
+
+        Raises ``ValueError`` where it was finished with other settings, or its file is damaged.
+        """
+        path = self.path(stage)
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            settings, record = data["settings"], Record(data["result"], data["date"], data["machine"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is damaged ({error}); remove it, and its stage is done again") from error
+        now = json.loads(json.dumps(stage.settings))
+        if settings != now:
+            differing = sorted(key for key in {*now, *settings} if now.get(key) != settings.get(key))
+            raise ValueError(
+                f"{path} was made with other settings ({', '.join(differing)}); choose another --out, or remove it and "
+                "all that was made from it"
+            )
+        return record
+
+    def run(self, stage: Stage, say: Say) -> Record:
+        """Do the stage and keep what it finds."""
+        result = stage.make(say)
+        record = Record(result, datetime.now(UTC).date().isoformat(), machine())
+        path = self.path(stage)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = {"stage": stage.name, "settings": stage.settings, **vars(record)}
+        write_whole(path, (json.dumps(data, indent=1) + "\n").encode())
+        return record
+
+
+def machine() -> str:
+    """Processor, threads, and the versions that figures depend on."""
+    import torch
+
+    threads = f"{torch.get_num_threads()} of {os.cpu_count()} threads"
+    versions = [f"Python {platform.python_version()}", *(_version(n) for n in ("npi-engine", "torch", "numpy"))]
+    return f"{_processor()}, {threads}; {', '.join(versions)}"
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"{package} from its sources"
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), platform.machine())

@@ -1,0 +1,273 @@
+"""The stages of the reproduction: traces, training, tests, learning MAX, and the points of the curves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dsl import load
+from dsl.program import ProgramSet
+from npi.checkpoint import CheckpointError
+from npi.config import TrainConfig
+from npi.learn import LearnConfig
+from npi.library import Library
+from npi.reproduce.ledger import Result, Say, Stage, Stopped
+from npi.reproduce.recipe import FILES, LEARNED, LENGTHS, SAMPLES, Curve, rows
+from npi.reproduce.score import every_problem, hashes, random_problems, score
+from npi.reproduce.work import Work
+from npi.session import checkpoint_path, learn_into, train_library
+from npi.train import Report
+from traces.generate import generate, record_traces
+from traces.store import TraceInfo, TraceSet, TraceSetWriter
+
+PARTS = ("table", "samples", "lengths")
+"""What can be reproduced by itself."""
+
+
+def plan(work: Work, seeds: Sequence[int], parts: Sequence[str] = PARTS) -> list[Stage]:
+    """The stages of some parts, seed by seed, each once and behind those that it needs."""
+    makers = {"table": table_stages, "samples": sample_stages, "lengths": length_stages}
+    found: dict[str, Stage] = {}
+    for part in PARTS:
+        for seed in seeds if part in parts else ():
+            for stage in makers[part](work, seed):
+                found.setdefault(stage.name, stage)
+    return list(found.values())
+
+
+def table_stages(work: Work, seed: int) -> list[Stage]:
+    """A core for each file, one for all, MAX learned beside that one; each tested."""
+    found = []
+    for file in FILES:
+        found += [*trained_alone(work, seed, file), check_stage(work, seed, "single", file)]
+    found += [train_stage(work, seed, "multi", tuple(FILES)), check_stage(work, seed, "multi")]
+    return [*found, learn_stage(work, seed), check_stage(work, seed, "max")]
+
+
+def sample_stages(work: Work, seed: int) -> list[Stage]:
+    """The points of the curve of traces."""
+    return [sample_stage(work, seed, count) for count in work.recipe.samples]
+
+
+def length_stages(work: Work, seed: int) -> list[Stage]:
+    """The points of the curves of lengths, with the cores that they need."""
+    found = []
+    for curve in LENGTHS:
+        found += trained_alone(work, seed, curve.file)
+        sizes = work.recipe.lengths[curve.key]
+        found += [length_stage(work, seed, curve, size, count) for size, count in sizes.items()]
+    return found
+
+
+def trained_alone(work: Work, seed: int, file: str) -> list[Stage]:
+    """Traces of a program file, and a core for it."""
+    return [trace_stage(work, seed, file), train_stage(work, seed, file, (file,))]
+
+
+# --- traces ----------------------------------------------------------------------------------------------------------
+
+
+def trace_stage(work: Work, seed: int, file: str) -> Stage:
+    """Record the training problems of a program file, as a set of traces for each of its tasks."""
+    settings = {"program": work.digests[file], "traces": work.recipe.traces[file], "seed": seed}
+
+    def make(say: Say) -> Result:
+        began = time.process_time()
+        sets = [_traced(work, seed, name, say) for name in _task_names(work, file)]
+        counted = {"traces": sum(map(len, sets)), "steps": sum(s.steps for s in sets)}
+        return {**counted, "seconds": {"traces": time.process_time() - began}}
+
+    return Stage(f"seed-{seed}/traces-{file}", f"seed {seed}: traces of {FILES[file]}", settings, make)
+
+
+def _task_names(work: Work, file: str) -> list[str]:
+    """The tasks of a file that are trained on, qualified: also the names of their sets of traces."""
+    return [f"{file}.{task.name}" for task in load(work.file(file)).tasks if task.train_sizes]
+
+
+def _traced(work: Work, seed: int, name: str, say: Say) -> TraceSet:
+    file, _, bare = name.partition(".")
+    programs = load(work.file(file))
+    counts = dict.fromkeys(programs.task(bare).train_sizes, work.recipe.traces[file])
+    out = work.traces(seed, name)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return generate(
+        programs, task=bare, traces=counts, seed=seed, out=out, progress=lambda done, total: say(done, total, bare)
+    )
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+
+
+def train_stage(work: Work, seed: int, name: str, files: tuple[str, ...]) -> Stage:
+    """Train one core on the traces of some files; its own checkpoint carries it over a kill."""
+    training = work.recipe.trained(name, seed)
+    settings = {
+        "core": work.recipe.core.to_json(),
+        "training": training.to_json(),
+        "traces": [trace_stage(work, seed, file).identity for file in files],
+        "device": work.device,
+    }
+
+    def make(say: Say) -> Result:
+        paths = [work.traces(seed, name) for file in files for name in _task_names(work, file)]
+        return trained(work, paths, work.library(seed, name), training, say)
+
+    what = "all tasks" if name == "multi" else f"{FILES[name]} alone"
+    return Stage(f"seed-{seed}/train-{name}", f"seed {seed}: one core for {what}", settings, make)
+
+
+def trained(work: Work, paths: Sequence[Path], out: Path, training: TrainConfig, say: Say) -> Result:
+    """Train a library on sets of traces; raises :class:`Stopped` where it was stopped on the way."""
+
+    def report(found: Report) -> None:
+        checked = found.update >= training.check_every
+        wrong = f"; wrong frames at the last check: {sum(found.wrong.values())}" if checked else ""
+        say(found.update, training.updates, f"loss {found.loss:.3f}{wrong}")
+
+    say(0, training.updates, "reading the traces")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        found = train_library(
+            paths, out=out, core=work.recipe.core, training=training, device=work.device, report=report, stop=work.stop
+        ).report
+    except CheckpointError as error:
+        raise ValueError(f"the folder {checkpoint_path(out).parent} is in the way; remove it ({error})") from error
+    if not found.solved and found.update < training.updates:
+        raise Stopped
+    return {
+        "solved": found.solved,
+        "updates": found.update,
+        "wrong": found.wrong,
+        "seconds": {"training": found.seconds},
+    }
+
+
+def learn_stage(work: Work, seed: int) -> Stage:
+    """Learn MAX and RJMP as rows; all else is frozen, and compared before and after."""
+    config = LearnConfig(seed=seed, **work.recipe.learning)
+    settings = {
+        "of": train_stage(work, seed, "multi", tuple(FILES)).identity,
+        "learning": vars(config),
+        "traces": work.recipe.traces[LEARNED],
+        "program": work.digests[LEARNED],
+    }
+
+    def make(say: Say) -> Result:
+        def report(update: int, loss: float, wrong: dict[str, int]) -> None:
+            say(update, config.updates, f"loss {loss:.3f}; wrong frames: {sum(wrong.values())}")
+
+        old, new = work.library(seed, "multi"), work.library(seed, LEARNED)
+        found = learn_into(
+            old, [work.file(LEARNED)], config=config, traces=work.recipe.traces[LEARNED], out=new, device="cpu",
+            report=report, stop=work.stop, keep_unsolved=True,
+        )  # fmt: skip
+        if not found.solved and found.updates < config.updates:
+            raise Stopped
+        return {
+            "solved": found.solved,
+            "updates": found.updates,
+            "rows": list(found.rows),
+            "numbers": found.numbers,
+            "hashes": hashes(Library.open(old), Library.open(new)),
+            "seconds": {"learning": found.seconds},
+        }
+
+    title = f"seed {seed}: MAX and RJMP as rows beside the frozen core"
+    return Stage(f"seed-{seed}/learn-{LEARNED}", title, settings, make)
+
+
+# --- tests -----------------------------------------------------------------------------------------------------------
+
+
+def check_stage(work: Work, seed: int, column: str, file: str | None = None) -> Stage:
+    """Test a core on the rows of the table that it can do."""
+    name = file or column
+    trained_on = (file,) if file else tuple(FILES)
+    of = learn_stage(work, seed) if column == "max" else train_stage(work, seed, name, trained_on)
+    settings = {"of": of.identity, "problems": work.recipe.problems, "poses": work.recipe.poses}
+
+    def make(say: Say) -> Result:
+        library = Library.open(work.library(seed, name))
+        wanted, tests = rows(column, file), {}
+        for number, row in enumerate(wanted):
+            work.heed()
+            say(number, len(wanted), row.label)
+            programs = load(work.file(row.file))
+            task = programs.task(row.task)
+            problems = (
+                every_problem(task, work.recipe.poses)
+                if row.poses
+                else random_problems(task, row.size, work.recipe.problems, seed=seed)
+            )
+            tests[row.key] = score(library, programs, task, problems).to_json()
+        return _tested(tests)
+
+    what = {"multi": "all tasks", "max": "all tasks after MAX"}.get(column, FILES.get(name, name))
+    return Stage(f"seed-{seed}/test-{name}", f"seed {seed}: test of {what}", settings, make)
+
+
+def _tested(tests: Mapping[str, Any]) -> Result:
+    return {"tests": dict(tests), "seconds": {"tests": sum(found["seconds"] for found in tests.values())}}
+
+
+def length_stage(work: Work, seed: int, curve: Curve, size: int, count: int) -> Stage:
+    """One point of a curve of lengths: the core of one task, on inputs of one size."""
+    of = train_stage(work, seed, curve.file, (curve.file,))
+    settings = {"of": of.identity, "size": size, "problems": count}
+
+    def make(say: Say) -> Result:
+        work.heed()
+        programs = load(work.file(curve.file))
+        return _one_test(work.library(seed, curve.file), programs, curve.task, size, count, seed)
+
+    title = f"seed {seed}: {FILES[curve.file]}, {size:,} {curve.axis}"
+    return Stage(f"seed-{seed}/{curve.key}-{size}", title, settings, make)
+
+
+def _one_test(library: Path, programs: ProgramSet, name: str, size: int, count: int, seed: int) -> Result:
+    task = programs.task(name)
+    problems = random_problems(task, size, count, seed=seed)
+    return _tested({name: score(Library.open(library), programs, task, problems).to_json()})
+
+
+def sample_stage(work: Work, seed: int, count: int) -> Stage:
+    """One point of the curve of traces: a core that learns sorting from so many traces, and from nothing else.
+
+    The set of traces is without its program file, so no problem is drawn in training beside those of the traces.
+    """
+    training, size = work.recipe.trained(SAMPLES.key, seed), work.recipe.sample_size
+    settings = {
+        "core": work.recipe.core.to_json(),
+        "training": training.to_json(),
+        "program": work.digests[SAMPLES.file],
+        "traces": count,
+        "size": size,
+        "problems": work.recipe.problems,
+        "device": work.device,
+    }
+
+    def make(say: Say) -> Result:
+        name = f"{SAMPLES.key}-{count}"
+        programs = load(work.file(SAMPLES.file))
+        began = time.process_time()
+        _bare_traces(programs, work.traces(seed, name), count, size, seed)
+        traced = {"traces": time.process_time() - began}
+        found = trained(work, [work.traces(seed, name)], work.library(seed, name), training, say)
+        tested = _one_test(work.library(seed, name), programs, SAMPLES.task, size, work.recipe.problems, seed)
+        return {**found, **tested, "seconds": {**traced, **found["seconds"], **tested["seconds"]}}
+
+    title = f"seed {seed}: sorting from {count} {'trace' if count == 1 else 'traces'}"
+    return Stage(f"seed-{seed}/{SAMPLES.key}-{count}", title, settings, make)
+
+
+def _bare_traces(programs: ProgramSet, out: Path, count: int, size: int, seed: int) -> None:
+    """Write traces of one size, without the program's text."""
+    if (out / "manifest.json").exists():
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    info = TraceInfo(SAMPLES.file, programs.digest, (), SAMPLES.task, seed, {"counts": {str(size): count}})
+    writer = TraceSetWriter(out, programs.table, info)
+    writer.finish([writer.write(0, record_traces(programs, task=SAMPLES.task, traces={size: count}, seed=seed))])
