@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -109,9 +109,9 @@ class TraceSet:
             raise TraceSetError(f"{folder / MANIFEST}: table or counts were changed after it was written; {_AGAIN}")
         trace_set = cls(folder, table, info, shards)
         for shard in shards:
-            _verify(folder, shard, hashed=verify == "hash")
-            if verify == "hash":
-                trace_set._checked(shard)
+            _verify(folder, shard, hashed=False)
+        if verify == "hash":
+            trace_set.check()
         return trace_set
 
     def __len__(self) -> int:
@@ -125,9 +125,24 @@ class TraceSet:
     def steps(self) -> int:
         return sum(shard.steps for shard in self.shards)
 
-    def batches(self) -> Iterator[TraceBatch]:
-        """The traces, a shard at a time, mapped into memory. Raises :class:`TraceSetError` for a damaged shard."""
-        return (read_shard(self.folder / shard.file, self.table) for shard in self.shards)
+    def batches(self, numbers: Sequence[int] | None = None) -> Iterator[TraceBatch]:
+        """The traces of all shards (or of those of these numbers), a shard at a time, mapped into memory.
+
+        Raises :class:`TraceSetError` for a damaged shard.
+        """
+        return (read_shard(self.folder / shard.file, self.table) for shard in self._some(numbers))
+
+    def check(self, numbers: Sequence[int] | None = None) -> None:
+        """Read all shards (or those of these numbers): their sha256, and their contents against the table.
+
+        Raises :class:`TraceSetError` for a damaged one.
+        """
+        for shard in self._some(numbers):
+            _verify(self.folder, shard, hashed=True)
+            self._checked(shard)
+
+    def _some(self, numbers: Sequence[int] | None) -> Sequence[Shard]:
+        return self.shards if numbers is None else [self.shards[number] for number in numbers]
 
     def whole(self) -> TraceBatch:
         """All traces as one batch in memory. Raises ``ValueError`` for a set without traces."""
