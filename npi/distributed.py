@@ -7,6 +7,7 @@ as tensors and JSON: nothing that is received is executed. Without torchrun ther
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -180,6 +181,7 @@ def join(device: str = "auto") -> Iterator[Ranks]:
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size(), own)
     finally:
+        gc.collect()  # what still sums gradients goes first: threads of a group that outlives Python would abort it
         dist.destroy_process_group()
 
 

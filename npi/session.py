@@ -135,6 +135,7 @@ def train_library(
     elif ranks.first:
         save_checkpoint(trainer, state, identity=identity)
     ranks.wait()
+    trainer.shared = None
     return TrainResult(library, final, tuple(materials), resumed)
 
 
