@@ -141,8 +141,10 @@ def score(
 def _encode(core: Core, tables: RowTables, batch: FrameBatch) -> torch.Tensor:
     B, T, F = batch.obs_BTF.shape
     arguments = batch.arguments_B3[:, None].expand(B, T, 3).reshape(B * T, 3)
-    weight = tables.gate_NI[batch.world][batch.program_B][:, None].expand(B, T, -1).reshape(B * T, -1)
-    return core.adapter(batch.world).encode(batch.obs_BTF.reshape(B * T, F), arguments, weight).view(B, T, -1)
+    weight_BI = tables.gate_NI[batch.world][batch.program_B]
+    weight = weight_BI[:, None].expand(B, T, -1).reshape(B * T, weight_BI.shape[1])
+    x = core.adapter(batch.world).encode(batch.obs_BTF.reshape(B * T, F), arguments, weight)
+    return x.view(B, T, core.trunk.inputs)
 
 
 def _score_batch(core: Core, tables: RowTables, rules: Rules, batch: FrameBatch, hidden: torch.Tensor) -> Scores:
