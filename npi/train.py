@@ -117,7 +117,7 @@ class Trainer:
         self.shared: DistributedDataParallel | None = None
         if not ranks.alone:
             whole = SharedLoss(core, memory, ranks.count)
-            self.shared = DistributedDataParallel(whole, find_unused_parameters=_unused(sources))
+            self.shared = DistributedDataParallel(whole, find_unused_parameters=_unused(core, sources))
 
     def run(self, *, stop: Callable[[], bool] = lambda: False, report: Callable[[Report], None] | None = None) -> bool:
         """Train until solved, out of updates, or ``stop()``; True where solved. Calls ``report`` after each update.
@@ -269,9 +269,10 @@ class SharedLoss(nn.Module):
         return loss * self.count, wrong_B
 
 
-def _unused(sources: Sequence[WorldFrames]) -> bool:
-    """Whether an update may leave a parameter without gradient: what makes the next state, in frames of one step."""
-    return all(int(source.frames.length_M.max()) == 1 for source in sources)
+def _unused(core: Core, sources: Sequence[WorldFrames]) -> bool:
+    """Whether a share may leave a parameter without gradient: an eye, or the state where all frames have one step."""
+    pictured = any(world.pictures for world in core.worlds)
+    return pictured or all(int(source.frames.length_M.max()) == 1 for source in sources)
 
 
 def place(library: Library, frames: FrameSet) -> WorldFrames:

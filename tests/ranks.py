@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny import CORE, CORES, LSTM, material, strip, training, untrained
+from tiny import CORE, CORES, LSTM, SMALL, material, strip, training, untrained
 
+import npi.curriculum
+from dsl import loads
 from npi.distributed import FirstRankError, LostRankError, Parcel, Ranks, join
-from npi.session import train_library
+from npi.material import Material
+from npi.session import new_library, train_library
 from npi.shared import FirstValidator, shared_frames
 from npi.train import Trainer, Validation, place
 from traces.frames import FrameSet, unique_frames
@@ -93,6 +96,22 @@ def curves(ranks: Ranks, folder: Path) -> dict[str, Any]:
         trainer.run(report=lambda r, kept=losses: kept.append(r.loss), stop=lambda p=progress: p.update >= UPDATES)
         found[kind] = {"losses": losses, **state(trainer)}
     return found
+
+
+def looking(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """A core that sees pictures; of the two frames of an update the first, by GOTO, looks at none."""
+    text = (Path(__file__).parent.parent / "programs" / "goto.npi").read_text()
+    text = text.replace("cars(seen: 200, unseen: 60, novel: 60)", "cars(seen: 3, unseen: 2, novel: 2, pixels: 16)")
+    found = Material.from_programs(loads(text.replace("train 8000 traces", "train 12 traces")), traces=1, seed=0)
+    library = new_library(SMALL, [found], seed=0)
+    trainer = Trainer(library, [place(library, found.frames)], training(frames=1), ranks=ranks)
+    trainer.curriculum.lessons = trainer.curriculum.lessons[:2]
+    losses, least, npi.curriculum.LEAST = [], npi.curriculum.LEAST, 1
+    for _ in range(8):
+        trainer.update()
+        losses.append(trainer.loss)
+    npi.curriculum.LEAST = least
+    return {"losses": losses, **state(trainer)}
 
 
 def mining(ranks: Ranks, folder: Path) -> dict[str, Any]:
@@ -200,7 +219,7 @@ def drifting(ranks: Ranks, folder: Path) -> str:
 
 def several(ranks: Ranks, folder: Path) -> dict[str, Any]:
     """Many jobs one after another, since processes take seconds to begin."""
-    jobs = [curves, mining, validating, reading, proving, disagreeing, drifting]
+    jobs = [curves, looking, mining, validating, reading, proving, disagreeing, drifting]
     return {job.__name__: job(ranks, folder) for job in jobs}
 
 

@@ -164,6 +164,13 @@ def test_two_ranks_follow_the_loss_curve_of_one(folder, two):
         assert max(single["losses"]) - min(single["losses"]) > 0.01 * single["losses"][0]
 
 
+def test_a_core_that_sees_pictures_follows_it_too(folder, two):
+    """Red when a rank without a look at a picture keeps the others waiting for gradients of its eye."""
+    alone, (one, other) = jobs.looking(ALONE, folder), (found["looking"] for found in two)
+    assert one == other
+    assert one["losses"] == pytest.approx(alone["losses"], rel=TOLERANCE)
+
+
 def test_frames_that_the_first_rank_finds_join_everywhere(folder, two):
     alone, (one, other) = jobs.mining(ALONE, folder), (found["mining"] for found in two)
     assert one == other

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dsl.program import ProgramSet
+from envs.files import write_whole
 from traces.generate import Counts, Progress, check_finished, make_shards, plan_set
 from traces.machine import Budget
 from traces.store import (
@@ -28,7 +29,6 @@ from traces.store import (
     read_manifest,
     shard_name,
     table_digest,
-    write_whole,
 )
 
 
