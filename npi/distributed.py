@@ -176,8 +176,11 @@ def join(device: str = "auto") -> Iterator[Ranks]:
     own = rank_device(device, local=int(os.environ.get("LOCAL_RANK", "0")))
     if own.type == "cuda":
         torch.cuda.set_device(own)
+    store, rank, count = next(dist.rendezvous("env://"))
+    fresh = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)  # torchrun keeps its store
+    backend = "cpu:gloo,cuda:nccl" if own.type == "cuda" else "gloo"
     with losing():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if own.type == "cuda" else "gloo", timeout=PATIENCE)
+        dist.init_process_group(backend, store=fresh, rank=rank, world_size=count, timeout=PATIENCE)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size(), own)
     finally:

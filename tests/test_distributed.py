@@ -337,6 +337,17 @@ def test_a_killed_rank_ends_the_run_and_one_process_goes_on(folder, job, whole, 
     assert not kept.exists()
 
 
+def test_torchrun_goes_on_by_itself(job, whole, tmp_path):
+    """Red when the new processes meet under what the old ones left in torchrun's store."""
+    process = start([*TORCHRUN, "--max-restarts", "1", *TRAIN, *job, "--out", "two"], tmp_path)
+    until(checkpoint_path(tmp_path / "two").exists)
+    os.kill(workers(process.pid)[0], signal.SIGKILL)
+    out, _ = process.communicate(timeout=60)
+    found = json.loads(out)
+    assert (found["resumed"], found["updates"]) == (True, 130)
+    assert found["loss"] == pytest.approx(whole["loss"], rel=1e-4)
+
+
 def test_two_ranks_go_on_from_one(folder, job, whole, tmp_path):
     """Stopped by Ctrl-C; the document comes once, from the first rank, and 1 is the code of what is not solved."""
     first = start([sys.executable, *TRAIN, *job, "--out", "one"], tmp_path)
