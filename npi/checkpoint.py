@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from npi.curriculum import Curriculum, WorldFrames
+from npi.distributed import Parcel, Ranks
 from npi.files import read_tensors, tensors_bytes, write_whole
 from npi.train import Progress, Trainer, Validation
 from traces.frames import FrameSet
@@ -56,6 +57,29 @@ def load_checkpoint(trainer: Trainer, path: Path, *, identity: str) -> None:
 
     Raises :class:`CheckpointError` for a damaged file, another format, or a run of other settings, data or device.
     """
+    restore(trainer, read_checkpoint(path, identity=identity, device=trainer.noise.device))
+
+
+def resume(trainer: Trainer, path: Path, *, identity: str, fresh: bool, ranks: Ranks) -> bool:
+    """Go on, on all ranks, from the checkpoint that the first one has; False where it has none, or is to begin anew.
+
+    A state holds nothing about the number of ranks, so that any number goes on from it. Raises like
+    :func:`load_checkpoint`.
+    """
+
+    def look() -> Parcel:
+        if fresh or not path.exists():
+            return Parcel()
+        return read_checkpoint(path, identity=identity, device=trainer.noise.device)
+
+    state = ranks.from_first(look)
+    if state.about is not None:
+        restore(trainer, state)
+    return state.about is not None
+
+
+def read_checkpoint(path: Path, *, identity: str, device: torch.device) -> Parcel:
+    """A checkpoint's tensors and facts. Raises :class:`CheckpointError` as :func:`load_checkpoint` does."""
     try:
         tensors, about = read_tensors(path)
     except ValueError as error:
@@ -67,11 +91,17 @@ def load_checkpoint(trainer: Trainer, path: Path, *, identity: str) -> None:
             f"{path} is of a run with other settings, programs or traces; repeat those to go on with it, or start "
             "anew with --fresh"
         )
-    if about["device"] != trainer.noise.device.type:
+    if about["device"] != device.type:
         raise CheckpointError(
             f"{path} is of a run on {about['device']}, whose random numbers go on there only; use --device "
             f"{about['device']}, or start anew with --fresh"
         )
+    return Parcel(tensors, about)
+
+
+def restore(trainer: Trainer, state: Parcel) -> None:
+    """Put a fresh trainer of the same settings and data where a run stood."""
+    tensors, about = state.tensors, state.about
     trainer.core.load_state_dict(_part(tensors, "core."))
     trainer.memory.load_state_dict(_part(tensors, "rows."))
     _restore_adam(trainer.optimizer, _part(tensors, "adam."))

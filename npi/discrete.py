@@ -13,6 +13,7 @@ import math
 import torch
 from torch import nn
 
+from npi.distributed import Share
 from npi.seeded import seeded_linear
 
 STATE_SCALE = 3.0
@@ -79,9 +80,18 @@ class DiscreteTrunk(nn.Module):
         return parts if len(parts) == 5 else (*parts, cond_BC.new_ones(len(cond_BC), 1))
 
     def unroll(
-        self, x_BTX: torch.Tensor, cond_BC: torch.Tensor, *, noise: float, generator: torch.Generator | None
+        self,
+        x_BTX: torch.Tensor,
+        cond_BC: torch.Tensor,
+        *,
+        noise: float,
+        generator: torch.Generator | None,
+        share: Share | None = None,
     ) -> torch.Tensor:
-        """hidden_BTH of whole frames, with ``noise`` (standard deviation) on the state before its sign."""
+        """hidden_BTH of whole frames, with ``noise`` (standard deviation) on the state before its sign.
+
+        Where the frames are a ``share`` of more, each gets the noise that it would get among all of them.
+        """
         scale1, shift1, scale2, shift2, remembers = self.split(cond_BC)
         x_TBX = (x_BTX * scale1[:, None] + shift1[:, None]).transpose(0, 1)
         state = x_BTX.new_zeros(x_BTX.shape[0], self.bits)
@@ -92,7 +102,7 @@ class DiscreteTrunk(nn.Module):
             hidden.append(second)
             value = self.bit(second)
             if noise:
-                value = value + noise * torch.randn(value.shape, generator=generator, device=value.device)
+                value = value + noise * _noise(value, generator, share)
             state = _Sign.apply(value) * remembers
         return torch.stack(hidden, 1)
 
@@ -117,3 +127,11 @@ class DiscreteTrunk(nn.Module):
     def code(self, value: torch.Tensor) -> torch.Tensor:
         """The state code of these signs (0 counts as positive)."""
         return 1 + ((value >= 0) * self.places).sum(1, keepdim=True)
+
+
+def _noise(value_BK: torch.Tensor, generator: torch.Generator | None, share: Share | None) -> torch.Tensor:
+    """Standard normal numbers of the value's shape: its rows of those that are drawn for the whole."""
+    if share is None:
+        return torch.randn(value_BK.shape, generator=generator, device=value_BK.device)
+    whole = torch.randn(share.whole, value_BK.shape[1], generator=generator, device=value_BK.device)
+    return whole[share.index_B]

@@ -6,13 +6,14 @@ A frame is right when every one of its calls is: return or not, which program, w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn import functional
 
 from envs.spec import RETURN
 from npi.core import Core, RowTables
+from npi.distributed import Ranks, Share
 from npi.encoder import stack_slots
 from npi.memory import ProgramMemory
 
@@ -42,6 +43,51 @@ class FrameBatch:
 
     def __len__(self) -> int:
         return len(self.program_B)
+
+    def take(self, index_B: torch.Tensor) -> FrameBatch:
+        """The frames named, as long as before."""
+        return replace(
+            self,
+            obs_BTF=self.obs_BTF[index_B],
+            call_BT4=self.call_BT4[index_B],
+            mask_BT=self.mask_BT[index_B],
+            program_B=self.program_B[index_B],
+            arguments_B3=self.arguments_B3[index_B],
+        )
+
+
+@dataclass(frozen=True)
+class DrawnShare:
+    """What one rank computes of the frames that an update draws.
+
+    Attributes:
+        groups: batches to unroll together, with its frames only (perhaps none).
+        shares: for each group, which of the group's frames these are.
+        index_B: its frames among all that were drawn.
+        program_D: rows of all that were drawn.
+    """
+
+    groups: list[list[FrameBatch]]
+    shares: list[Share]
+    index_B: torch.Tensor
+    program_D: torch.Tensor
+
+
+def take_share(drawn: Sequence[Sequence[FrameBatch]], ranks: Ranks) -> DrawnShare:
+    """A rank's frames: of each batch every ``count``-th, so that all ranks get some of each program and length."""
+    groups, shares, places, before = [], [], [], 0
+    for batches in drawn:
+        mine = [ranks.share(torch.arange(len(batch))) for batch in batches]
+        groups.append([batch.take(index_B) for batch, index_B in zip(batches, mine, strict=True)])
+        whole, found = 0, []
+        for batch, index_B in zip(batches, mine, strict=True):
+            found.append(index_B + whole)
+            whole += len(batch)
+        shares.append(Share(torch.cat(found), whole))
+        places.append(shares[-1].index_B + before)
+        before += whole
+    program_D = torch.cat([batch.program_B for batches in drawn for batch in batches])
+    return DrawnShare(groups, shares, torch.cat(places), program_D)
 
 
 @dataclass(frozen=True)
@@ -81,11 +127,13 @@ def score(
     *,
     noise: float = 0.0,
     generator: torch.Generator | None = None,
+    share: Share | None = None,
 ) -> list[Scores]:
-    """Unroll the core over frames of equal T (worlds may differ) and score every call."""
+    """Unroll the core over frames of equal T (worlds may differ) and score every call; they may be a share of more."""
     program_B = torch.cat([b.program_B for b in batches])
     x_BTX = torch.cat([_encode(core, tables, b) for b in batches])
-    hidden_BTH = core.trunk.unroll(x_BTX, tables.cond_NC[program_B], noise=noise, generator=generator)
+    cond_BC = tables.cond_NC[program_B]
+    hidden_BTH = core.trunk.unroll(x_BTX, cond_BC, noise=noise, generator=generator, share=share)
     pieces = hidden_BTH.split([len(b) for b in batches])
     return [_score_batch(core, tables, rules, b, h) for b, h in zip(batches, pieces, strict=True)]
 
@@ -93,8 +141,10 @@ def score(
 def _encode(core: Core, tables: RowTables, batch: FrameBatch) -> torch.Tensor:
     B, T, F = batch.obs_BTF.shape
     arguments = batch.arguments_B3[:, None].expand(B, T, 3).reshape(B * T, 3)
-    weight = tables.gate_NI[batch.world][batch.program_B][:, None].expand(B, T, -1).reshape(B * T, -1)
-    return core.adapter(batch.world).encode(batch.obs_BTF.reshape(B * T, F), arguments, weight).view(B, T, -1)
+    weight_BI = tables.gate_NI[batch.world][batch.program_B]
+    weight = weight_BI[:, None].expand(B, T, -1).reshape(B * T, weight_BI.shape[1])
+    x = core.adapter(batch.world).encode(batch.obs_BTF.reshape(B * T, F), arguments, weight)
+    return x.view(B, T, core.trunk.inputs)
 
 
 def _score_batch(core: Core, tables: RowTables, rules: Rules, batch: FrameBatch, hidden: torch.Tensor) -> Scores:

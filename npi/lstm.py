@@ -11,6 +11,7 @@ import math
 import torch
 from torch import nn
 
+from npi.distributed import Share
 from npi.seeded import seeded_linear
 
 
@@ -39,9 +40,15 @@ class LstmTrunk(nn.Module):
         return embeddings_NP
 
     def unroll(
-        self, x_BTX: torch.Tensor, cond_BC: torch.Tensor, *, noise: float, generator: torch.Generator | None
+        self,
+        x_BTX: torch.Tensor,
+        cond_BC: torch.Tensor,
+        *,
+        noise: float,
+        generator: torch.Generator | None,
+        share: Share | None = None,
     ) -> torch.Tensor:
-        """hidden_BTH of whole frames (``noise`` belongs to the discrete core and is not used)."""
+        """hidden_BTH of whole frames (``noise`` and its ``share`` belong to the discrete core and are not used)."""
         return self.lstm(self._fuse(x_BTX, cond_BC[:, None].expand(-1, x_BTX.shape[1], -1)))[0]
 
     def step(

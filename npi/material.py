@@ -53,11 +53,16 @@ class Material:
         return cls.from_batches(batches, programs, name=Path(programs.path).name, source=programs.digest)
 
     @classmethod
-    def from_trace_set(cls, traces: TraceSet) -> Material:
-        """The frames of a trace set; its program file too, where the set carries one."""
+    def from_trace_set(cls, traces: TraceSet, frames: FrameSet | None = None) -> Material:
+        """The frames of a trace set; its program file too, where the set carries one.
+
+        Args:
+            frames: the set's different frames, where they are known; read from its shards by default.
+        """
         programs = load_sources(traces.info.sources) if traces.info.sources else None
-        return cls.from_batches(
-            list(traces.batches()), programs, name=traces.folder.name, source=traces.info.program_digest
+        frames = unique_frames(traces.batches()) if frames is None else frames
+        return cls.from_frames(
+            frames, programs, name=traces.folder.name, source=traces.info.program_digest, traces=len(traces)
         )
 
     @classmethod
@@ -65,9 +70,16 @@ class Material:
         cls, batches: Sequence[TraceBatch], programs: ProgramSet | None, *, name: str, source: str
     ) -> Material:
         """The different frames of batches of one table, checked for contradictions."""
-        frames = unique_frames(batches)
+        traces = sum(len(b) for b in batches)
+        return cls.from_frames(unique_frames(batches), programs, name=name, source=source, traces=traces)
+
+    @classmethod
+    def from_frames(
+        cls, frames: FrameSet, programs: ProgramSet | None, *, name: str, source: str, traces: int
+    ) -> Material:
+        """Different frames of one table, checked for contradictions."""
         check_rule(frames)
-        return cls(frames.table, frames, programs, name, source, sum(len(b) for b in batches))
+        return cls(frames.table, frames, programs, name, source, traces)
 
 
 TRACED = 128

@@ -13,12 +13,14 @@ import torch
 
 from dsl import load
 from npi.certify import PICTURED, Certifier
-from npi.checkpoint import load_checkpoint, save_checkpoint
+from npi.checkpoint import resume, save_checkpoint
 from npi.config import CoreConfig, TrainConfig
 from npi.core import tensors_digest
+from npi.distributed import ALONE, Ranks, pick_device
 from npi.learn import LearnConfig, Learned, learn
 from npi.library import Library
 from npi.material import Material, TaskValidator
+from npi.shared import FirstValidator, shared_frames
 from npi.train import Report, Trainer, Validator, place
 from traces.store import TraceSet
 
@@ -39,27 +41,18 @@ class TrainResult:
         return self.report.solved
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """``"auto"`` is CUDA where there is one, else the CPU; raises ``ValueError`` for a device that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"device {name!r} is not known; use auto, cpu, or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name!r} was asked for, but torch finds no CUDA device here; use auto or cpu")
-    return device
+def gather(paths: Sequence[Path | str], *, traces: int, seed: int, ranks: Ranks = ALONE) -> list[Material]:
+    """Material from program files (traced here, ``traces`` runs of each training size) and trace set folders.
 
-
-def gather(paths: Sequence[Path | str], *, traces: int, seed: int) -> list[Material]:
-    """Material from program files (traced here, ``traces`` runs of each training size) and trace set folders."""
+    Each rank traces program files by itself, and reads its share of the shards of a folder.
+    """
     if not paths:
         raise ValueError("nothing to learn from: give program files (*.npi) or folders of traces")
     materials = []
     for path in map(Path, paths):
         if path.is_dir():
-            materials.append(Material.from_trace_set(TraceSet.open(path, verify="hash")))
+            found = TraceSet.open(path)
+            materials.append(Material.from_trace_set(found, shared_frames(found, ranks)))
         elif path.is_file():
             materials.append(Material.from_programs(load(path), traces=traces, seed=seed))
         else:
@@ -75,6 +68,7 @@ def train_library(
     training: TrainConfig | None = None,
     traces: int = 32,
     device: str = "auto",
+    ranks: Ranks | None = None,
     log: Path | None = None,
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -87,18 +81,23 @@ def train_library(
 
     Args:
         traces: runs of each training size that are traced of each task of a program file.
+        device: where there is one process; ``ranks`` bring theirs.
+        ranks: the processes that train together (:func:`npi.distributed.join`); each makes this call. The first one
+            alone writes files and reports.
         log: folder for TensorBoard.
-        stop: asked after every update; true keeps the state and returns.
+        stop: asked after every update; true, on any rank, keeps the state and returns.
         fresh: begin anew even where there is a state to go on from.
 
     Raises:
         ValueError: for material that cannot be read or learned, or a state of another run in the way.
+        LostRankError: where another process ends; the state of the last check is kept.
     """
+    ranks = Ranks(device=pick_device(device)) if ranks is None else ranks
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
     out = Path(out)
-    materials = gather(paths, traces=traces, seed=training.seed)
-    library = new_library(core, materials, seed=training.seed, device=pick_device(device))
+    materials = gather(paths, traces=traces, seed=training.seed, ranks=ranks)
+    library = new_library(core, materials, seed=training.seed, device=ranks.device)
     validator: Validator | None = TaskValidator(library, library.sets, training) if library.sets else None
     if training.certify:
         if validator is None:
@@ -107,13 +106,16 @@ def train_library(
         if pictured:
             raise ValueError(f"{pictured[0]} cannot be proved: {PICTURED}; train without --certify")
         validator = Certifier(validator, library, library.sets)
-    trainer = Trainer(library, [place(library, m.frames) for m in materials], training, validate=validator)
-    state = checkpoint_path(out)
+    if validator is not None and not ranks.alone:
+        validator = FirstValidator(validator, ranks)
     identity = _identity(core, training, materials)
-    resumed = state.exists() and not fresh
-    if resumed:
-        load_checkpoint(trainer, state, identity=identity)
-    with _Log(log) as writer:
+    if other := ranks.differing(identity):
+        raise ValueError(f"process {other[0]} has other settings, programs or traces than process 0; give all the same")
+    sources = [place(library, m.frames) for m in materials]
+    trainer = Trainer(library, sources, training, validate=validator, ranks=ranks)
+    state = checkpoint_path(out)
+    resumed = resume(trainer, state, identity=identity, fresh=fresh, ranks=ranks)
+    with _Log(log if ranks.first else None) as writer:
 
         def each(found: Report) -> None:
             writer.add(found)
@@ -122,14 +124,18 @@ def train_library(
             if report is not None:
                 report(found)
 
-        trainer.run(stop=stop, report=each)
+        trainer.run(stop=stop, report=each if ranks.first else None)
     final = trainer.report()
-    if final.solved or final.update >= training.updates:
+    ended = final.solved or final.update >= training.updates
+    if ended:
         library.history.append(_entry(final, training, materials))
+    if ended and ranks.first:
         library.save(out)
         shutil.rmtree(state.parent, ignore_errors=True)
-    else:
+    elif ranks.first:
         save_checkpoint(trainer, state, identity=identity)
+    ranks.wait()
+    trainer.shared = None
     return TrainResult(library, final, tuple(materials), resumed)
 
 

@@ -10,17 +10,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from npi.config import TrainConfig
 from npi.core import Core, may_call
 from npi.curriculum import Curriculum, WorldFrames
+from npi.distributed import ALONE, Ranks, Share, losing
 from npi.gates import set_gates
 from npi.library import Library
-from npi.loss import FrameBatch, Rules, score
+from npi.loss import DrawnShare, FrameBatch, Rules, score, take_share
 from npi.memory import ProgramMemory
 from traces.frames import FrameSet
 
@@ -50,7 +52,7 @@ class Report:
         errors: running share of wrong frames, by row.
         wrong: wrong frames at the last check, by row (empty before the first).
         validation: the last one, where there was one.
-        seconds: CPU seconds spent, those before a resume included.
+        seconds: CPU seconds spent (by this process), those before a resume included.
         solved: whether training is done.
     """
 
@@ -80,7 +82,8 @@ class Trainer:
         library: its core and rows change in place.
         sources: the different frames of each world.
         config: settings.
-        validate: runs the tasks on the machine; ``None`` where there are only traces.
+        validate: runs the tasks on the machine; ``None`` where there are only traces. It says the same on all ranks.
+        ranks: the processes that train together; each has a trainer of the same library, sources and settings.
     """
 
     def __init__(
@@ -90,8 +93,10 @@ class Trainer:
         config: TrainConfig,
         *,
         validate: Validator | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         core, memory = library.core, library.memory
+        self.ranks = ranks
         self.library, self.core, self.memory, self.config, self.validate = library, core, memory, config, validate
         self.curriculum = Curriculum(sources, frames=config.frames, cut=config.cut)
         self.rules = Rules.of(core, memory, may_call(memory))
@@ -109,11 +114,18 @@ class Trainer:
         self.validation: Validation | None = None
         if config.compile:
             core.trunk.unroll = torch.compile(core.trunk.unroll)  # type: ignore[method-assign]
+        self.shared: DistributedDataParallel | None = None
+        if not ranks.alone:
+            whole = SharedLoss(core, memory, ranks.count)
+            self.shared = DistributedDataParallel(whole, find_unused_parameters=_unused(core, sources))
 
     def run(self, *, stop: Callable[[], bool] = lambda: False, report: Callable[[Report], None] | None = None) -> bool:
-        """Train until solved, out of updates, or ``stop()``; True where solved. Calls ``report`` after each update."""
+        """Train until solved, out of updates, or ``stop()``; True where solved. Calls ``report`` after each update.
+
+        Several ranks stop where one is asked to.
+        """
         progress = self.progress
-        while not progress.solved and progress.update < self.config.updates and not stop():
+        while not progress.solved and progress.update < self.config.updates and not self.ranks.any(stop()):
             began = time.process_time()
             self.update()
             if progress.update % self.config.check_every == 0 or progress.update == self.config.updates:
@@ -128,14 +140,9 @@ class Trainer:
         config = self.config
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(config, self.progress.update)
-        device = self.memory.keys_NK.device
-        drawn = [[to_device(b, device) for b in group] for group in self.curriculum.draw(generator=self.generator)]
+        drawn = self.curriculum.draw(generator=self.generator)
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            loss, rows, wrong = frame_loss(
-                self.core, self.memory, self.rules, drawn, config, generator=self.noise
-            )
-        loss.backward()
+        loss, rows, wrong = self._gradients(drawn) if self.shared is None else self._summed_gradients(drawn)
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.loss = loss.item()
@@ -145,6 +152,38 @@ class Trainer:
             )
         self.curriculum.note(rows.cpu(), wrong.cpu())
         self.progress.update += 1
+
+    def _gradients(self, drawn: Sequence[Sequence[FrameBatch]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Backward through the loss of what was drawn; the loss, row_B and wrong_B."""
+        placed = [[to_device(batch, self._device) for batch in group] for group in drawn]
+        with self._precision():
+            found = frame_loss(self.core, self.memory, self.rules, placed, self.config, generator=self.noise)
+        found[0].backward()
+        return found
+
+    def _summed_gradients(
+        self, drawn: Sequence[Sequence[FrameBatch]]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The same from this rank's share and those of the others: gradients, loss and flags are the whole draw's."""
+        assert self.shared is not None
+        part = take_share(drawn, self.ranks)
+        placed = replace(part, groups=[[to_device(batch, self._device) for batch in group] for group in part.groups])
+        with self._precision():
+            loss, wrong_B = self.shared(self.rules, placed, self.config, self.noise)
+        with losing():
+            loss.backward()
+        whole = torch.zeros(1 + len(part.program_D), dtype=torch.float64)
+        whole[0] = loss.item() / self.ranks.count
+        whole[1 + part.index_B] = wrong_B.double().cpu()
+        self.ranks.sum(whole)
+        return whole[0], part.program_D, whole[1:] > 0
+
+    @property
+    def _device(self) -> torch.device:
+        return self.memory.keys_NK.device
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
     def check(self, limit: int = 1024) -> None:
         """Look at the frames (at most ``limit`` a program, all of them before training ends) and run the tasks."""
@@ -156,17 +195,29 @@ class Trainer:
                 self._learn_more([place(self.library, frames) for frames in self.validation.frames])
         self.progress.clean = self.progress.clean + 1 if solved else 0
         self.progress.solved = self.progress.clean >= self.config.clean
+        drifted = self.ranks.differing(self.core.digest() + self.library.rows_digest())
+        assert not drifted, f"ranks {drifted} hold other numbers than the first one"
 
     def _frames_right(self, limit: int | None) -> bool:
         self.wrong = {}
         for number, source in enumerate(self.curriculum.sources):
             index = torch.cat([x.index_M[:limit] for x in self.curriculum.lessons if x.source == number])
-            wrong = wrong_frames(self.core, self.memory, self.rules, source, index)
+            wrong = self._wrong(source, index)
             self.curriculum.hard[number] = wrong
             for row in source.frames.program_M[wrong].tolist():
                 name = self.memory.infos[row].name
                 self.wrong[name] = self.wrong.get(name, 0) + 1
         return not self.wrong
+
+    def _wrong(self, source: WorldFrames, index_M: torch.Tensor) -> torch.Tensor:
+        """Which of the frames named are wrong, in the order in which one rank finds them: by length."""
+        mine = wrong_frames(self.core, self.memory, self.rules, source, self.ranks.share(index_M))
+        if self.ranks.alone:
+            return mine
+        flags = torch.zeros(len(source.frames), dtype=torch.int64)
+        flags[mine] = 1
+        wrong = index_M[self.ranks.sum(flags)[index_M] > 0]
+        return wrong[source.frames.length_M[wrong].argsort(stable=True)]
 
     def _learn_more(self, found: Sequence[WorldFrames]) -> None:
         """Frames of problems that the core failed join the set, each find as a source of its own."""
@@ -191,6 +242,39 @@ class Trainer:
         )
 
 
+class SharedLoss(nn.Module):
+    """The loss of one rank's share times the number of ranks.
+
+    ``DistributedDataParallel`` takes the mean of the ranks' gradients; the loss of a draw is the sum of its shares'.
+    """
+
+    def __init__(self, core: Core, memory: ProgramMemory, count: int) -> None:
+        super().__init__()
+        self.core, self.memory, self.count = core, memory, count
+
+    def forward(
+        self, rules: Rules, drawn: DrawnShare, config: TrainConfig, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss and wrong_B of the share."""
+        loss, _, wrong_B = frame_loss(
+            self.core,
+            self.memory,
+            rules,
+            drawn.groups,
+            config,
+            generator=generator,
+            shares=drawn.shares,
+            program_D=drawn.program_D,
+        )
+        return loss * self.count, wrong_B
+
+
+def _unused(core: Core, sources: Sequence[WorldFrames]) -> bool:
+    """Whether a share may leave a parameter without gradient: an eye, or the state where all frames have one step."""
+    pictured = any(world.pictures for world in core.worlds)
+    return pictured or all(int(source.frames.length_M.max()) == 1 for source in sources)
+
+
 def place(library: Library, frames: FrameSet) -> WorldFrames:
     """The frames renumbered to the rows of a library; a ``LibraryError`` names what it lacks."""
     return WorldFrames.of(library.world(frames.table.world), frames, library.rows(frames.table))
@@ -204,19 +288,25 @@ def frame_loss(
     config: TrainConfig,
     *,
     generator: torch.Generator,
+    shares: Sequence[Share] | None = None,
+    program_D: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Loss (mean over a program's frames, summed over programs), row_B and wrong_B."""
+    """Loss (mean over a program's frames, summed over programs), row_B and wrong_B.
+
+    Of a share of what was drawn (``shares`` by group, ``program_D`` the rows of it all), its part of the whole's loss.
+    """
     tables = core.tables(memory)
     nll, rows, wrong = [], [], []
-    for batches in drawn:
-        scores = score(core, tables, rules, batches, noise=config.noise, generator=generator)
+    for batches, share in zip(drawn, [None] * len(drawn) if shares is None else shares, strict=True):
+        scores = score(core, tables, rules, batches, noise=config.noise, generator=generator, share=share)
         for batch, one in zip(batches, scores, strict=True):
             nll.append(one.nll_B)
             wrong.append(one.wrong_B)
             rows.append(batch.program_B)
     row_B = torch.cat(rows)
-    share_B = 1.0 / torch.bincount(row_B, minlength=len(memory))[row_B]
-    loss = (torch.cat(nll) * share_B).sum()
+    counted = row_B if program_D is None else program_D.to(row_B.device)
+    weight_B = 1.0 / torch.bincount(counted, minlength=len(memory))[row_B]
+    loss = (torch.cat(nll) * weight_B).sum()
     return loss, row_B, torch.cat(wrong)
 
 

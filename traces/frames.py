@@ -9,6 +9,7 @@ Shapes: ``M`` frames, ``S`` their steps, ``B`` frames of a padded batch, ``T`` i
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -106,15 +107,18 @@ class FrameSet:
 _COLUMNS = tuple(field.name for field in fields(FrameSet) if field.name != "table")
 
 
-def unique_frames(batches: Iterable[TraceBatch]) -> FrameSet:
+def unique_frames(batches: Iterable[TraceBatch], numbers: Iterable[int] | None = None) -> FrameSet:
     """Each different frame of the batches (or of ``TraceSet.batches()``) once, in the order of first appearance.
+
+    Args:
+        numbers: of the batches, for ``origin_M3``, ascending; 0, 1, 2 … by default.
 
     Raises:
         ValueError: for no batch, batches of different tables, or a trace that did not finish.
     """
     parts: list[FrameSet] = []
     keys: list[Hashes] = []
-    for number, batch in enumerate(batches):
+    for number, batch in zip(itertools.count() if numbers is None else numbers, batches, strict=False):
         if parts and not same_table(batch.table, parts[0].table):
             raise ValueError(f"batch {number} has another program table than batch 0: their ids mean different things")
         unfinished = np.flatnonzero(batch.status)
@@ -130,10 +134,26 @@ def unique_frames(batches: Iterable[TraceBatch]) -> FrameSet:
         parts.append(replace(whole.select(torch.from_numpy(first)), count_M=torch.from_numpy(count)))
     if not parts:
         raise ValueError("there are no traces to take frames from")
+    return parts[0] if len(parts) == 1 else _counted(joined(parts), np.concatenate(keys))
+
+
+def united(parts: Sequence[FrameSet]) -> FrameSet:
+    """The different frames of some sets of different frames, whose origins tell their order; counts are added.
+
+    ``unique_frames`` of some batches at a time, united, are those of all of them at once, to the bit.
+
+    Raises:
+        ValueError: for no part.
+    """
+    if not parts:
+        raise ValueError("there are no traces to take frames from")
     whole = joined(parts)
-    first, count = _first_of_each(np.concatenate(keys), whole.count_M.numpy())
-    if len(parts) == 1:
-        return whole
+    whole = whole.select(torch.from_numpy(np.lexsort(whole.origin_M3.numpy().T[::-1])))
+    return _counted(whole, _frame_keys(whole))
+
+
+def _counted(whole: FrameSet, key_M2: Hashes) -> FrameSet:
+    first, count = _first_of_each(key_M2, whole.count_M.numpy())
     return replace(whole.select(torch.from_numpy(first)), count_M=torch.from_numpy(count))
 
 

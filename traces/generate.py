@@ -28,7 +28,16 @@ from traces.batch import TraceBatch, concatenate
 from traces.machine import Budget, Status, run
 from traces.record import Recorder
 from traces.stepper import Stepper
-from traces.store import MANIFEST, Shard, TraceInfo, TraceSet, TraceSetError, TraceSetWriter, table_digest
+from traces.store import (
+    MANIFEST,
+    Shard,
+    ShardRange,
+    TraceInfo,
+    TraceSet,
+    TraceSetError,
+    TraceSetWriter,
+    table_digest,
+)
 
 Counts = int | Mapping[int, int]
 """How many traces: of each size, or together (then spread evenly over the sizes)."""
@@ -51,6 +60,34 @@ class ShardPlan:
     @property
     def traces(self) -> int:
         return sum(count for _, count, _ in self.draws)
+
+
+@dataclass(frozen=True)
+class SetPlan:
+    """A whole set before it is made: the task, what its manifest will say, and what each shard holds."""
+
+    program_set: ProgramSet
+    task: Task
+    info: TraceInfo
+    shards: tuple[ShardPlan, ...]
+
+
+def plan_set(
+    program_set: ProgramSet, *, task: str, traces: Counts, sizes: Sequence[int] | None, seed: int, shard_traces: int
+) -> SetPlan:
+    """What :func:`generate` is to make of the same arguments. Raises ``ValueError`` for counts that make no set."""
+    chosen = program_set.task(task)
+    counts = count_by_size(traces, chosen.train_sizes if sizes is None else sizes)
+    info = TraceInfo(
+        program=Path(program_set.path).name,
+        program_digest=program_set.digest,
+        sources=program_set.sources,
+        task=task,
+        seed=seed,
+        settings={"counts": {str(size): count for size, count in counts.items()}, "shard_traces": shard_traces},
+    )
+    shards = plan_shards(task, counts, seed=seed, shard_traces=shard_traces)
+    return SetPlan(program_set, chosen, info, tuple(shards))
 
 
 def plan_shards(task: str, counts: Mapping[int, int], *, seed: int, shard_traces: int) -> list[ShardPlan]:
@@ -105,32 +142,36 @@ def generate(
         TeacherError: where a run does not end as the task expects.
         TraceSetError: for a folder that holds something else.
     """
-    chosen = program_set.task(task)
-    counts = count_by_size(traces, chosen.train_sizes if sizes is None else sizes)
-    info = TraceInfo(
-        program=Path(program_set.path).name,
-        program_digest=program_set.digest,
-        sources=program_set.sources,
-        task=task,
-        seed=seed,
-        settings={"counts": {str(size): count for size, count in counts.items()}, "shard_traces": shard_traces},
-    )
-    out = Path(out)
-    if (out / MANIFEST).exists():
-        return _finished(out, program_set, info)
-    plans = plan_shards(task, counts, seed=seed, shard_traces=shard_traces)
-    writer = TraceSetWriter(out, program_set.table, info)
-    shards = {plan.index: shard for plan in plans if (shard := writer.existing(plan.index)) is not None}
-    left = [plan for plan in reversed(plans) if plan.index not in shards]  # the longest first
-    done, total = sum(shard.traces for shard in shards.values()), sum(counts.values())
+    plan = plan_set(program_set, task=task, traces=traces, sizes=sizes, seed=seed, shard_traces=shard_traces)
+    if (Path(out) / MANIFEST).exists():
+        found = TraceSet.open(out)
+        check_finished(found, plan)
+        return found
+    writer = TraceSetWriter(out, program_set.table, plan.info)
+    return writer.finish(make_shards(plan, plan.shards, writer, processes=processes, progress=progress, budget=budget))
+
+
+def make_shards(
+    plan: SetPlan,
+    shards: Sequence[ShardPlan],
+    writer: TraceSetWriter,
+    *,
+    processes: int,
+    progress: Progress | None,
+    budget: Budget | None,
+) -> list[Shard]:
+    """Write these shards of a set, but those that were written before. Raises :class:`TeacherError`."""
+    made = {one.index: shard for one in shards if (shard := writer.existing(one.index)) is not None}
+    left = [one for one in reversed(shards) if one.index not in made]  # the longest first
+    done, total = sum(shard.traces for shard in made.values()), sum(one.traces for one in shards)
     if progress is not None:
         progress(done, total)
-    for plan, shard in _make_all(program_set, chosen, writer, left, processes, budget or Budget()):
-        shards[plan.index] = shard
-        done += plan.traces
+    for one, shard in _make_all(plan.program_set, plan.task, writer, left, processes, budget or Budget()):
+        made[one.index] = shard
+        done += one.traces
         if progress is not None:
             progress(done, total)
-    return writer.finish([shards[plan.index] for plan in plans])
+    return [made[one.index] for one in shards]
 
 
 def record_traces(
@@ -224,7 +265,7 @@ def _make_all(
         min(processes, len(plans)),
         mp_context=get_context("spawn"),
         initializer=_Worker.begin,
-        initargs=(program_set.sources, str(writer.folder), asdict(writer.info)),
+        initargs=(program_set.sources, str(writer.folder), asdict(writer.info), writer.part),
     )
     try:
         futures = {pool.submit(_Worker.make, plan, budget): plan for plan in plans}
@@ -239,17 +280,22 @@ class _Worker:
 
     current: _Worker
 
-    def __init__(self, sources: Sequence[tuple[str, str]], folder: str, info: Mapping[str, object]) -> None:
+    def __init__(
+        self, sources: Sequence[tuple[str, str]], folder: str, info: Mapping[str, object], part: ShardRange | None
+    ) -> None:
         self.program_set = load_sources(sources)
         self.task = self.program_set.task(str(info["task"]))
         self.teacher = compile_teacher(self.program_set)
-        self.writer = TraceSetWriter(folder, self.program_set.table, TraceInfo(**info))  # type: ignore[arg-type]
+        whole = TraceInfo(**info)  # type: ignore[arg-type]
+        self.writer = TraceSetWriter(folder, self.program_set.table, whole, part)
 
     @staticmethod
-    def begin(sources: Sequence[tuple[str, str]], folder: str, info: Mapping[str, object]) -> None:
+    def begin(
+        sources: Sequence[tuple[str, str]], folder: str, info: Mapping[str, object], part: ShardRange | None
+    ) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
         torch.set_num_threads(1)
-        _Worker.current = _Worker(sources, folder, info)
+        _Worker.current = _Worker(sources, folder, info, part)
 
     @staticmethod
     def make(plan: ShardPlan, budget: Budget) -> Shard:
@@ -271,12 +317,13 @@ def load_sources(sources: Sequence[tuple[str, str]]) -> ProgramSet:
         return load(Path(folder) / sources[-1][0])
 
 
-def _finished(out: Path, program_set: ProgramSet, info: TraceInfo) -> TraceSet:
-    found = TraceSet.open(out)
-    same = json.dumps(asdict(found.info), sort_keys=True) == json.dumps(asdict(info), sort_keys=True)
-    if not same or table_digest(found.table) != table_digest(program_set.table):
-        raise TraceSetError(f"{out} holds a finished trace set of other settings; open it, or choose another folder")
-    return found
+def check_finished(found: TraceSet, plan: SetPlan) -> None:
+    """Raise :class:`TraceSetError` where a finished folder is not of the planned set."""
+    same = json.dumps(asdict(found.info), sort_keys=True) == json.dumps(asdict(plan.info), sort_keys=True)
+    if not same or table_digest(found.table) != table_digest(plan.program_set.table):
+        raise TraceSetError(
+            f"{found.folder} holds a finished trace set of other settings; open it, or choose another folder"
+        )
 
 
 def _inputs(problem: Problem) -> str:

@@ -6,6 +6,7 @@
         manifest.json            what the traces are of, and size, sha256 and counts of each shard; written last
         shard-00000.safetensors  the columns of a TraceBatch; mapped into memory, read when touched
         plan.json                only while the set is being written: the manifest without its shards
+        part.json                in place of the manifest where the folder holds some shards only (traces.parts)
 
 Every file is written under a temporary name, flushed to the disk and renamed, so a file that is there is whole.
 Nothing in the folder is executed when it is opened.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +33,7 @@ FORMAT = "npi-traces"
 VERSION = 1
 MANIFEST = "manifest.json"
 PLAN = "plan.json"
+PART = "part.json"
 _SHARD_NAME = re.compile(r"shard-\d{5,}\.safetensors")
 _AGAIN = "generate the set again into an empty folder, or copy it again from where it is whole"
 
@@ -73,6 +75,18 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class ShardRange:
+    """The shards ``begin`` to ``end`` (without it) of a set that has ``whole`` of them."""
+
+    begin: int
+    end: int
+    whole: int
+
+    def __str__(self) -> str:
+        return f"shards {self.begin}:{self.end} of {self.whole}"
+
+
+@dataclass(frozen=True)
 class TraceSet:
     """An opened trace set; its shards are read when they are asked for."""
 
@@ -93,8 +107,14 @@ class TraceSet:
         Raises:
             TraceSetError: for a folder without manifest, another version, a missing, truncated or changed shard.
         """
-        folder = Path(folder)
-        data = _read_manifest(folder)
+        trace_set = cls.listed(Path(folder), MANIFEST, read_manifest(Path(folder)))
+        if verify == "hash":
+            trace_set.check()
+        return trace_set
+
+    @classmethod
+    def listed(cls, folder: Path, name: str, data: Mapping[str, Any]) -> TraceSet:
+        """The shards that the JSON of a file lists, which are there. Raises :class:`TraceSetError` like ``open``."""
         try:
             table = ProgramTable.from_json(data["table"])
             sources = tuple((str(name), str(text)) for name, text in data["info"]["sources"])
@@ -103,16 +123,13 @@ class TraceSet:
             digest, counts = data["table_digest"], data["counts"]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TraceSetError(
-                f"{folder / MANIFEST}: part of the manifest is missing or wrong ({error}); {_AGAIN}"
+                f"{folder / name}: part of the manifest is missing or wrong ({error}); {_AGAIN}"
             ) from error
         if digest != table_digest(table) or counts != _counts(shards):
-            raise TraceSetError(f"{folder / MANIFEST}: table or counts were changed after it was written; {_AGAIN}")
-        trace_set = cls(folder, table, info, shards)
+            raise TraceSetError(f"{folder / name}: table or counts were changed after it was written; {_AGAIN}")
         for shard in shards:
-            _verify(folder, shard, hashed=verify == "hash")
-            if verify == "hash":
-                trace_set._checked(shard)
-        return trace_set
+            _verify(folder, shard, hashed=False)
+        return cls(folder, table, info, shards)
 
     def __len__(self) -> int:
         return sum(shard.traces for shard in self.shards)
@@ -125,9 +142,24 @@ class TraceSet:
     def steps(self) -> int:
         return sum(shard.steps for shard in self.shards)
 
-    def batches(self) -> Iterator[TraceBatch]:
-        """The traces, a shard at a time, mapped into memory. Raises :class:`TraceSetError` for a damaged shard."""
-        return (read_shard(self.folder / shard.file, self.table) for shard in self.shards)
+    def batches(self, numbers: Sequence[int] | None = None) -> Iterator[TraceBatch]:
+        """The traces of all shards (or of those of these numbers), a shard at a time, mapped into memory.
+
+        Raises :class:`TraceSetError` for a damaged shard.
+        """
+        return (read_shard(self.folder / shard.file, self.table) for shard in self._some(numbers))
+
+    def check(self, numbers: Sequence[int] | None = None) -> None:
+        """Read all shards (or those of these numbers): their sha256, and their contents against the table.
+
+        Raises :class:`TraceSetError` for a damaged one.
+        """
+        for shard in self._some(numbers):
+            _verify(self.folder, shard, hashed=True)
+            self._checked(shard)
+
+    def _some(self, numbers: Sequence[int] | None) -> Sequence[Shard]:
+        return self.shards if numbers is None else [self.shards[number] for number in numbers]
 
     def whole(self) -> TraceBatch:
         """All traces as one batch in memory. Raises ``ValueError`` for a set without traces."""
@@ -159,14 +191,19 @@ class TraceSet:
 class TraceSetWriter:
     """Writes a trace set, shard by shard; a set that was interrupted is taken up where it stopped.
 
+    Args:
+        part: which of the set's shards the folder is for; all by default.
+
     Raises:
         TraceSetError: for a folder that holds a finished set, other files, or an unfinished set of other settings.
     """
 
-    def __init__(self, folder: Path | str, table: ProgramTable, info: TraceInfo) -> None:
-        self.folder, self.table, self.info = Path(folder), table, info
+    def __init__(
+        self, folder: Path | str, table: ProgramTable, info: TraceInfo, part: ShardRange | None = None
+    ) -> None:
+        self.folder, self.table, self.info, self.part = Path(folder), table, info, part
         plan = json.loads(json.dumps(self._plan()))
-        if (self.folder / MANIFEST).exists():
+        if any((self.folder / name).exists() for name in (MANIFEST, PART)):
             raise TraceSetError(f"{self.folder} holds a finished trace set already; open it, or choose another folder")
         if (self.folder / PLAN).exists():
             _check_plan(self.folder, plan)
@@ -193,20 +230,26 @@ class TraceSetWriter:
         return write_shard(self.folder / shard_name(index), batch)
 
     def finish(self, shards: list[Shard]) -> TraceSet:
-        """Write the manifest over these shards and open the set."""
-        listed = {"counts": _counts(tuple(shards)), "shards": [asdict(shard) for shard in shards]}
-        write_whole(self.folder / MANIFEST, _json(self._plan() | listed))
-        (self.folder / PLAN).unlink(missing_ok=True)
+        """Write the manifest over these shards, which are all of the set, and open it."""
+        assert self.part is None
+        self.seal(shards, MANIFEST)
         return TraceSet.open(self.folder)
 
+    def seal(self, shards: list[Shard], name: str) -> None:
+        """Write the list of these shards under the name of a manifest."""
+        listed = {"counts": _counts(tuple(shards)), "shards": [asdict(shard) for shard in shards]}
+        write_whole(self.folder / name, _json(self._plan() | listed))
+        (self.folder / PLAN).unlink(missing_ok=True)
+
     def _plan(self) -> dict[str, Any]:
-        return {
+        plan = {
             "format": FORMAT,
             "version": VERSION,
             "info": asdict(self.info),
             "table_digest": table_digest(self.table),
             "table": self.table.to_json(),
         }
+        return plan if self.part is None else plan | {"part": asdict(self.part)}
 
 
 def table_digest(table: ProgramTable) -> str:
@@ -246,9 +289,15 @@ def read_shard(path: Path, table: ProgramTable) -> TraceBatch:
     return batch_from(table, columns)
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
+def read_manifest(folder: Path, name: str = MANIFEST) -> dict[str, Any]:
+    """The JSON of a finished set, or of a part (:data:`PART`). Raises :class:`TraceSetError` where it is none."""
+    path = folder / name
     if not path.exists():
+        if (folder / PART).exists():
+            raise TraceSetError(
+                f"{folder} holds a part of a trace set: put it together with the other parts first (npi merge PART... "
+                "--out DIR), and give the folder that this writes"
+            )
         if (folder / PLAN).exists():
             raise TraceSetError(
                 f"{folder} holds an unfinished trace set: generate it again with the same settings to go on"

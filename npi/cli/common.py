@@ -147,10 +147,11 @@ class Meter:
     Args:
         title: what is being done.
         every: seconds between lines, where stderr is no terminal.
+        quiet: show nothing; another process does.
     """
 
-    def __init__(self, title: str, *, every: float = 10.0) -> None:
-        self.title, self.every = title, every
+    def __init__(self, title: str, *, every: float = 10.0, quiet: bool = False) -> None:
+        self.title, self.every, self.quiet = title, every, quiet
         self.began = time.monotonic()
         self._printed = -math.inf
         self._console = console(sys.stderr)
@@ -166,7 +167,7 @@ class Meter:
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}", style="dim"),
         )
-        self._progress = Progress(*columns, console=self._console, transient=True, disable=not self._live)
+        self._progress = Progress(*columns, console=self._console, transient=True, disable=self.quiet or not self._live)
         self._task = self._progress.add_task(self.title, total=None, note="")
         self._progress.start()
         return self
@@ -182,14 +183,14 @@ class Meter:
     def update(self, done: int, total: int, note: str = "") -> None:
         """Where it stands."""
         self._progress.update(self._task, completed=done, total=total, note=note)
-        if not self._live and time.monotonic() - self._printed >= self.every:
+        if not self.quiet and not self._live and time.monotonic() - self._printed >= self.every:
             self._printed = time.monotonic()
             more = f"  {note}" if note else ""
             self._console.print(f"{self.title}: {done}/{total}, {duration(self.seconds)}{more}", soft_wrap=True)
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+def stop_on_interrupt(*, quiet: bool = False) -> Iterator[Callable[[], bool]]:
     """Ctrl-C asks to stop at the next good place, which the function tells; a second one stops at once."""
     asked = False
 
@@ -198,7 +199,8 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        os.write(2, b"\nstopping after this update; Ctrl-C again stops at once\n")
+        if not quiet:
+            os.write(2, b"\nstopping after this update; Ctrl-C again stops at once\n")
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -58,6 +58,7 @@ COMMANDS = (
     ("fmt", fmt.fmt, "Lay program files out anew."),
     ("graph", graph.graph, "Draw which program calls which."),
     ("trace", trace.trace, "Record runs of a task, to train on."),
+    ("merge", trace.merge, "Put parts of a trace set together."),
     ("show", show.show, "Read a run, or see what a library holds."),
     ("train", train.train, "Train one core on several programs."),
     ("run", run.run, "Run a task on your inputs, and watch it."),

@@ -26,9 +26,10 @@ from npi.cli.common import (
     short_names,
     stop_on_interrupt,
 )
+from npi.cli.ranks import ranks_of
 
 if TYPE_CHECKING:
-    from npi.config import CoreConfig
+    from npi.config import CoreConfig, TrainConfig
     from npi.session import TrainResult
     from npi.train import Report
 
@@ -85,30 +86,44 @@ def train(
     Program files are traced first. Done is when every different frame is right and the core, run on random problems,
     solves them all. Ctrl-C keeps the state in OUT.training; the same command goes on from there to the same numbers.
 
+    Several processes, each with a CUDA device of its own where there is CUDA, share the work of every update under
+    torchrun --standalone --nproc-per-node N -m npi.cli.main train ... (or --no-python npi train ...). The losses are
+    those of one process but for rounding, and a state goes on with any number of processes.
+
     \b
     Example:
       npi train programs/addition.npi programs/bubblesort.npi --out library
     """
     from npi.config import CoreConfig, TrainConfig
+    from npi.session import checkpoint_path
 
-    screen = Screen(json=json)
-    config = CoreConfig.published() if core is CoreKind.lstm else CoreConfig()
-    given = {"updates": updates, "frames": frames, "rate": rate}
-    changes = {name: value for name, value in given.items() if value is not None}
-    training = TrainConfig.for_core(
-        config, seed=seed, certify=certify, precision=precision.value, compile=compile, **changes
-    )
-    check_folder(out)
-    if log is not None and find_spec("tensorboard") is None:
-        raise ValueError("--log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
-    with stop_on_interrupt() as stop, Meter("training") as meter:
-        result = train_with(
-            meter, paths, out=out, core=config, training=training, traces=traces, device=device, log=log,
-            stop=stop, fresh=fresh,
-        )  # fmt: skip
-        stopped, seconds = stop(), meter.seconds
-    interrupted = stopped and not result.solved and result.report.update < training.updates
-    people(screen, result, out, config, seconds, interrupted=interrupted, certified=certify)
+    with ranks_of(device, checkpoint_path(out)) as ranks:
+        config = CoreConfig.published() if core is CoreKind.lstm else CoreConfig()
+        given = {"updates": updates, "frames": frames, "rate": rate}
+        changes = {name: value for name, value in given.items() if value is not None}
+        training = TrainConfig.for_core(
+            config, seed=seed, certify=certify, precision=precision.value, compile=compile, **changes
+        )
+        check_folder(out)
+        if log is not None and find_spec("tensorboard") is None:
+            raise ValueError("--log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
+        quiet = not ranks.first
+        with stop_on_interrupt(quiet=quiet) as stop, Meter("training", quiet=quiet) as meter:
+            result = train_with(
+                meter, paths, out=out, core=config, training=training, traces=traces, ranks=ranks, log=log,
+                stop=stop, fresh=fresh,
+            )  # fmt: skip
+            seconds = meter.seconds
+    if ranks.first:
+        tell(Screen(json=json), result, out, config, training, seconds)
+
+
+def tell(
+    screen: Screen, result: TrainResult, out: Path, core: CoreConfig, training: TrainConfig, seconds: float
+) -> None:
+    """What training came to, for people or for programs, and the exit code of it."""
+    interrupted = not result.solved and result.report.update < training.updates
+    people(screen, result, out, core, seconds, interrupted=interrupted, certified=training.certify)
     screen.document(document(result, out, seconds, interrupted=interrupted))
     if interrupted:
         update = plural(result.report.update, "update")
