@@ -97,9 +97,7 @@ class Trainer:
         self.rules = Rules.of(core, memory, may_call(memory))
         set_gates(memory, sources)
         self.parameters = [*core.parameters(), memory.keys_NK, memory.embeddings_NP]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=config.rate, betas=(0.9, 0.98), weight_decay=1e-4, fused=True
-        )
+        self.optimizer = adamw(self.parameters, config)
         self.generator = torch.Generator(device="cpu").manual_seed(config.seed)
         self.noise = torch.Generator(device=memory.keys_NK.device).manual_seed(config.seed + 1)
         self.given = len(sources)
@@ -116,8 +114,7 @@ class Trainer:
         while not progress.solved and progress.update < self.config.updates and not stop():
             began = time.process_time()
             self.update()
-            if progress.update % self.config.check_every == 0 or progress.update == self.config.updates:
-                self.check()
+            self.check_when_due()
             progress.seconds += time.process_time() - began
             if report is not None:
                 report(self.report())
@@ -138,13 +135,23 @@ class Trainer:
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
-        self.loss = loss.item()
+        self.take(loss.item(), rows.cpu(), wrong.cpu())
+
+    def take(self, loss: float, row_B: torch.Tensor, wrong_B: torch.Tensor) -> None:
+        """Note what an optimiser step found: its loss, and which of its frames were wrong."""
+        self.loss = loss
         if not math.isfinite(self.loss):
             raise FloatingPointError(
                 f"the loss became {self.loss} at update {self.progress.update}; lower the learning rate ({config.rate})"
             )
-        self.curriculum.note(rows.cpu(), wrong.cpu())
+        self.curriculum.note(row_B, wrong_B)
         self.progress.update += 1
+
+    def check_when_due(self) -> None:
+        """Check after every so many updates, and after the last one."""
+        update = self.progress.update
+        if update % self.config.check_every == 0 or update == self.config.updates:
+            self.check()
 
     def check(self, limit: int = 1024) -> None:
         """Look at the frames (at most ``limit`` a program, all of them before training ends) and run the tasks."""
@@ -218,6 +225,11 @@ def frame_loss(
     share_B = 1.0 / torch.bincount(row_B, minlength=len(memory))[row_B]
     loss = (torch.cat(nll) * share_B).sum()
     return loss, row_B, torch.cat(wrong)
+
+
+def adamw(parameters: Sequence[torch.Tensor], config: TrainConfig) -> torch.optim.AdamW:
+    """The optimiser of a core and its rows."""
+    return torch.optim.AdamW(parameters, lr=config.rate, betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
 
 
 def learning_rate(config: TrainConfig, update: int) -> float:
