@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from envs.spec import RETURN, SLOTS
+from envs.spec import RETURN
 from npi.core import Core, RowTables
 from npi.loss import FrameBatch
 
@@ -167,8 +167,9 @@ def pack(seeds: Sequence[Drawn], inputs: Inputs, *, worlds: int, device: torch.d
         Calls(*(pad_sequence(list(part), batch_first=True) for part in zip(*(s.calls[w] for s in packed), strict=True)))
         for w in range(worlds)
     )
-    columns = [torch.stack([getattr(s, name) for s in packed]) for name in Steps._fields[:-1]]
-    steps = Steps(*(column.to(device, non_blocking=True) for column in columns), tuple(_moved(c, device) for c in calls))
+    columns = {name: torch.stack([getattr(s, name) for s in packed]) for name in Steps._fields if name != "calls"}
+    moved = {name: column.to(device, non_blocking=True) for name, column in columns.items()}
+    steps = Steps(calls=tuple(_moved(one, device) for one in calls), **moved)
     frame_K = torch.cat([torch.arange(count) for count in counts]).to(device, non_blocking=True)
     rows = tuple(s.row_B[: len(seed.row_B)] for s, seed in zip(packed, found, strict=True))
     return Packed(steps, counts, frame_K, rows)

@@ -99,21 +99,14 @@ def train_library(
     out = Path(out)
     materials = gather(paths, traces=traces, seed=training.seed)
     library = new_library(core, materials, seed=training.seed, device=pick_device(device))
-    validator: Validator | None = TaskValidator(library, library.sets, training) if library.sets else None
-    if training.certify:
-        if validator is None:
-            raise ValueError("a proof needs the program files: train on *.npi files, or on traces that carry theirs")
-        pictured = [s.path for s in library.sets if s.world.spec.pictures]
-        if pictured:
-            raise ValueError(f"{pictured[0]} cannot be proved: {PICTURED}; train without --certify")
-        validator = Certifier(validator, library, library.sets)
+    validator = validator_for(library, training)
     trainer = Trainer(library, [place(library, m.frames) for m in materials], training, validate=validator)
     state = checkpoint_path(out)
-    identity = _identity(core, training, materials)
+    identity = run_identity(core, training, materials)
     resumed = state.exists() and not fresh
     if resumed:
         load_checkpoint(trainer, state, identity=identity)
-    with _Log(log) as writer:
+    with ScalarLog(log) as writer:
 
         def each(found: Report) -> None:
             writer.add(found)
@@ -125,7 +118,7 @@ def train_library(
         trainer.run(stop=stop, report=each)
     final = trainer.report()
     if final.solved or final.update >= training.updates:
-        library.history.append(_entry(final, training, materials))
+        library.history.append(history_entry(final, training, materials))
         library.save(out)
         shutil.rmtree(state.parent, ignore_errors=True)
     else:
@@ -148,6 +141,19 @@ def new_library(
     library.core.to(device)
     library.memory.to(device)
     return library
+
+
+def validator_for(library: Library, training: TrainConfig) -> Validator | None:
+    """What runs the library's tasks at checks, and asks for proofs where ``training`` does; ``None`` without tasks."""
+    validator: Validator | None = TaskValidator(library, library.sets, training) if library.sets else None
+    if not training.certify:
+        return validator
+    if validator is None:
+        raise ValueError("a proof needs the program files: train on *.npi files, or on traces that carry theirs")
+    pictured = [s.path for s in library.sets if s.world.spec.pictures]
+    if pictured:
+        raise ValueError(f"{pictured[0]} cannot be proved: {PICTURED}; train without --certify")
+    return Certifier(validator, library, library.sets)
 
 
 def checkpoint_path(out: Path) -> Path:
@@ -183,7 +189,7 @@ def learn_into(
     return learned
 
 
-def _identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Material]) -> str:
+def run_identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Material]) -> str:
     """sha256 of what a run's numbers depend on: settings and frames."""
     digest = hashlib.sha256(json.dumps([core.to_json(), training.to_json()], sort_keys=True).encode())
     for material in materials:
@@ -193,7 +199,8 @@ def _identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Mater
     return digest.hexdigest()
 
 
-def _entry(report: Report, training: TrainConfig, materials: Sequence[Material]) -> dict[str, object]:
+def history_entry(report: Report, training: TrainConfig, materials: Sequence[Material]) -> dict[str, object]:
+    """What a library's history says of the run that trained it."""
     return {
         "trained": [m.name for m in materials],
         "traces": [m.traces for m in materials],
@@ -204,7 +211,7 @@ def _entry(report: Report, training: TrainConfig, materials: Sequence[Material])
     }
 
 
-class _Log:
+class ScalarLog:
     """TensorBoard scalars, where a folder is given."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -214,7 +221,7 @@ class _Log:
 
             self.writer = SummaryWriter(str(folder))
 
-    def __enter__(self) -> _Log:
+    def __enter__(self) -> ScalarLog:
         return self
 
     def __exit__(self, *_: object) -> None:

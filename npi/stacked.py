@@ -91,14 +91,14 @@ class StackedTrainers:
         assert len({trainer.progress.update for trainer in trainers}) == 1, "their learning rates differ"
         modules = [SeedLoss(trainer.core, trainer.memory, trainer.rules) for trainer in trainers]
         self.model = modules[0]
-        self.numbers: dict[str, torch.Tensor] = stack_module_state(modules)[0]  # type: ignore[assignment,arg-type]
+        self.numbers: dict[str, torch.Tensor] = stack_module_state(modules)[0]
         learned = {id(parameter) for parameter in trainers[0].parameters}
         names = [name for name, parameter in self.model.named_parameters() if id(parameter) in learned]
         for name in self.numbers.keys() - set(names):
             self.numbers[name].requires_grad_(False)
         self.parameters = [self.numbers[name] for name in names]
         self.optimizer = adamw(self.parameters, self.config)
-        for seed, (trainer, module) in enumerate(zip(trainers, modules, strict=True)):
+        for seed, module in enumerate(modules):
             for name, parameter in module.named_parameters():
                 parameter.data = self.numbers[name].detach()[seed]
         for name, stacked in zip(names, self.parameters, strict=True):

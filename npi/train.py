@@ -142,7 +142,8 @@ class Trainer:
         self.loss = loss
         if not math.isfinite(self.loss):
             raise FloatingPointError(
-                f"the loss became {self.loss} at update {self.progress.update}; lower the learning rate ({config.rate})"
+                f"the loss became {self.loss} at update {self.progress.update}; lower the learning rate "
+                f"({self.config.rate})"
             )
         self.curriculum.note(row_B, wrong_B)
         self.progress.update += 1

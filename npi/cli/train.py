@@ -78,6 +78,10 @@ def train(
     log: Annotated[Path | None, typer.Option("--log", metavar="DIR", help="Write TensorBoard scalars there.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew where an interrupted run could go on.")] = False,
     seed: SeedOption = 0,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", metavar="0..3", help="Train several side by side, each into OUT/seed-N."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Train one core, with a row of numbers for each program, until it runs every task without a mistake.
@@ -98,9 +102,17 @@ def train(
     training = TrainConfig.for_core(
         config, seed=seed, certify=certify, precision=precision.value, compile=compile, **changes
     )
-    check_folder(out)
     if log is not None and find_spec("tensorboard") is None:
         raise ValueError("--log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
+    if seeds is not None:
+        from npi.cli.sweep import sweep
+
+        sweep(
+            screen, paths, seeds, out=out, core=config, training=training, traces=traces, device=device, log=log,
+            fresh=fresh,
+        )  # fmt: skip
+        return
+    check_folder(out)
     with stop_on_interrupt() as stop, Meter("training") as meter:
         result = train_with(
             meter, paths, out=out, core=config, training=training, traces=traces, device=device, log=log,
@@ -132,14 +144,19 @@ def train_with(meter: Meter, paths: Sequence[Path], **settings: Any) -> TrainRes
     first: list[tuple[int, float]] = []
 
     def report(found: Report) -> None:
-        if not first:
-            first.append((found.update, meter.seconds))
-        (update, began), seconds = first[0], meter.seconds
-        pace = (seconds - began) / (found.update - update) if found.update > update + 10 else None
+        pace = pace_of(first, found.update, meter)
         meter.update(found.update, updates, progress_note(found, updates, pace))
 
     meter.update(0, updates, "tracing the programs")
     return train_library(paths, report=report, **settings)
+
+
+def pace_of(first: list[tuple[int, float]], update: int, meter: Meter) -> float | None:
+    """Seconds an update since the first one that was told (kept in ``first``); ``None`` before there are enough."""
+    if not first:
+        first.append((update, meter.seconds))
+    (began, at), seconds = first[0], meter.seconds
+    return (seconds - at) / (update - began) if update > began + 10 else None
 
 
 def progress_note(found: Report, updates: int, pace: float | None) -> str:
