@@ -98,22 +98,21 @@ def progress_note(last: dict[int, Report], seeds: int, left: int, pace: float | 
 
 def people(screen: Screen, result: SweepResult, out: Path, training: TrainConfig, seconds: float) -> None:
     """A line for each seed, and the spread over them."""
-    from npi.sweep import seed_folder
-
     right = ("seed", "updates", "loss", "wrong frames", "problems solved")
-    table = grid("seed", "", "updates", "loss", "wrong frames", "problems solved", "library", right=right)
+    table = grid("seed", "result", "updates", "loss", "wrong frames", "problems solved", right=right)
     for seed, found in result.seeds.items():
         report, validation = found.report, found.report.validation
         state = "solved" if found.solved else "not solved" if _ended(found, training) else "interrupted"
         solved = "" if validation is None else f"{validation.solved:,} of {validation.problems:,}"
         wrong = f"{sum(report.wrong.values()):,}" if report.wrong or validation is not None else ""
-        place = str(seed_folder(out, seed)) if _ended(found, training) else ""
-        table.add_row(str(seed), state, f"{report.update:,}", f"{report.loss:.3f}", wrong, solved, place)
+        table.add_row(str(seed), state, f"{report.update:,}", f"{report.loss:.3f}", wrong, solved)
     screen.say(table)
     count = sum(found.solved for found in result.seeds.values())
     screen.line(f"{count} of {plural(len(result.seeds), 'seed')} solved, {duration(seconds)}")
     if result.updates is not None:
         screen.line(f"updates until solved: {show_spread(result.updates)}")
+    if any(_ended(found, training) for found in result.seeds.values()):
+        screen.line(f"the libraries are in {out}/seed-N; next: npi eval --library {out}/seed-N")
 
 
 def show_spread(spread: Spread) -> str:
