@@ -132,7 +132,7 @@ class StackedTrainers:
         self.optimizer.step()
         found = zip(self.trainers, loss_S.tolist(), packed.rows, wrong_SB.cpu(), strict=True)
         for trainer, loss, row_B, wrong_B in found:
-            _take(trainer, loss, row_B, wrong_B[: len(row_B)])
+            trainer.take(loss, row_B, wrong_B[: len(row_B)])
 
     def release(self) -> None:
         """Give every trainer tensors of its own again."""
@@ -170,10 +170,3 @@ def _unmoved(parameter: torch.Tensor) -> dict[str, torch.Tensor]:
     """Adam's state before its first step."""
     zeros = torch.zeros_like(parameter)
     return {"step": zeros.new_zeros((), dtype=torch.float32), "exp_avg": zeros, "exp_avg_sq": zeros}
-
-
-def _take(trainer: Trainer, loss: float, row_B: torch.Tensor, wrong_B: torch.Tensor) -> None:
-    try:
-        trainer.take(loss, row_B, wrong_B)
-    except FloatingPointError as error:
-        raise FloatingPointError(f"seed {trainer.config.seed}: {error}") from error

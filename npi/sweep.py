@@ -138,8 +138,8 @@ def train_together(
 ) -> None:
     """Take updates, all trainers' at once, and check each as it is due, until all have ended or ``stop()``.
 
-    Those that are behind (their states were saved at different times) catch up first. One trainer alone takes its own
-    updates: there is nothing to be gained, and the numbers are those of its own run.
+    Those that are behind (their states were saved at different times) catch up first. Where stacking would gain
+    nothing, each takes its own updates, to the bits of its own run.
     """
     stacked: StackedTrainers | None = None
     batch: list[Trainer] = []
@@ -148,12 +148,13 @@ def train_together(
             if found != batch:
                 if stacked is not None:
                     stacked.release()
-                batch, stacked = found, StackedTrainers(found) if len(found) > 1 else None
+                batch, stacked = found, StackedTrainers(found) if pays(found) else None
             began = time.process_time()
-            if stacked is None:
-                batch[0].update()
-            else:
+            if stacked is not None:
                 stacked.update()
+            else:
+                for trainer in batch:
+                    trainer.update()
             shared = (time.process_time() - began) / len(batch)
             for trainer in batch:
                 began = time.process_time()
@@ -163,6 +164,12 @@ def train_together(
     finally:
         if stacked is not None:
             stacked.release()
+
+
+def pays(trainers: Sequence[Trainer]) -> bool:
+    """Whether updates taken at once are quicker (docs/performance.md): on a CPU from three on."""
+    on_cpu = trainers[0].memory.keys_NK.device.type == "cpu"
+    return len(trainers) > (2 if on_cpu else 1)
 
 
 def furthest_behind(trainers: Sequence[Trainer]) -> list[Trainer]:

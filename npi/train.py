@@ -142,8 +142,8 @@ class Trainer:
         self.loss = loss
         if not math.isfinite(self.loss):
             raise FloatingPointError(
-                f"the loss became {self.loss} at update {self.progress.update}; lower the learning rate "
-                f"({self.config.rate})"
+                f"the loss of seed {self.config.seed} became {self.loss} at update {self.progress.update}; lower the "
+                f"learning rate ({self.config.rate})"
             )
         self.curriculum.note(row_B, wrong_B)
         self.progress.update += 1

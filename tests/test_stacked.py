@@ -247,7 +247,7 @@ def test_a_loss_that_is_no_number_names_its_seed() -> None:
     trainers = [two_worlds(seed) for seed in (4, 7)]
     with torch.no_grad():
         trainers[1].core.end.weight.fill_(math.inf)
-    with pytest.raises(FloatingPointError, match="seed 7: the loss became nan at update 0; lower the learning rate"):
+    with pytest.raises(FloatingPointError, match="the loss of seed 7 became nan at update 0; lower the learning rate"):
         StackedTrainers(trainers).update()
 
 

@@ -36,11 +36,13 @@ def test_seeds_end_when_their_own_runs_do() -> None:
     assert len({len(found) for found in ends.values()}) > 1
 
 
-def test_a_trainer_alone_takes_its_own_updates_to_the_bit() -> None:
-    one, two = (make_trainer(training(updates=25)) for _ in range(2))
-    train_together([one], stop=lambda: False, report=lambda _: None)
-    two.run()
-    assert (one.core.digest(), one.library.rows_digest()) == (two.core.digest(), two.library.rows_digest())
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_trainers_take_their_own_updates_to_the_bit(seeds: int) -> None:
+    together, alone = ([make_trainer(training(seed=s, updates=25), seed=s) for s in range(seeds)] for _ in range(2))
+    train_together(together, stop=lambda: False, report=lambda _: None)
+    for one, two in zip(together, alone, strict=True):
+        two.run()
+        assert (one.core.digest(), one.library.rows_digest()) == (two.core.digest(), two.library.rows_digest())
 
 
 def test_those_that_are_behind_catch_up_first() -> None:

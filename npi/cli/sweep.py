@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,16 +79,16 @@ def sweep_with(meter: Meter, paths: Sequence[Path], *, seeds: Sequence[int], **s
         last[seed] = found
         going = [one.update for one in last.values() if not one.solved]
         done = min(going, default=found.update)
-        meter.update(done, updates, progress_note(last, len(seeds), updates - done, pace_of(first, done, meter)))
+        meter.update(done, updates, progress_note(last.values(), updates - done, pace_of(first, done, meter)))
 
     meter.update(0, updates, "tracing the programs")
     return train_sweep(paths, seeds=seeds, report=report, **settings)
 
 
-def progress_note(last: dict[int, Report], seeds: int, left: int, pace: float | None) -> str:
-    """How many seeds are solved, the losses of the others, and the most time that is left."""
-    losses = [found.loss for found in last.values() if not found.solved]
-    parts = [f"{seeds - len(losses) if len(last) == seeds else 0} of {plural(seeds, 'seed')} solved"]
+def progress_note(last: Collection[Report], left: int, pace: float | None) -> str:
+    """How many seeds were solved by now, the losses of the others, and the most time that is left."""
+    losses = [found.loss for found in last if not found.solved]
+    parts = [f"{plural(sum(found.solved for found in last), 'seed')} solved, {len(losses)} going"]
     if losses:
         parts.append(f"loss {min(losses):.3f} to {max(losses):.3f}")
         if pace is not None:

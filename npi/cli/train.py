@@ -88,6 +88,7 @@ def train(
 
     Program files are traced first. Done is when every different frame is right and the core, run on random problems,
     solves them all. Ctrl-C keeps the state in OUT.training; the same command goes on from there to the same numbers.
+    With --seeds several libraries are trained at once, each as --seed would, and the spread over them is told.
 
     \b
     Example:
