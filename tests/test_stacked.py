@@ -213,6 +213,18 @@ def test_released_trainers_go_on_by_themselves() -> None:
     assert len({tensor.untyped_storage().data_ptr() for tensor in tensors}) == len(tensors)
 
 
+def test_what_a_check_changes_the_next_update_sees() -> None:
+    """Gates that a trainer opens or closes are those of the stack, and its core is the one that the stack trains."""
+    trainers = [two_worlds(seed) for seed in range(2)]
+    stacked, before = StackedTrainers(trainers), trainers[1].core.digest()
+    with torch.no_grad():
+        trainers[1].memory.gates_NF[3] = -5.0
+    assert (stacked.numbers["memory.gates_NF"][1, 3] == -5.0).all()
+    assert not (stacked.numbers["memory.gates_NF"][0, 3] == -5.0).any()
+    stacked.update()
+    assert trainers[1].core.digest() != before
+
+
 def test_half_precision_learns_side_by_side_too() -> None:
     together, alone = stacked_and_alone(2, precision="bfloat16")
     stacked = StackedTrainers(together)
