@@ -108,6 +108,7 @@ def train_sweep(
     runs: dict[int, _Run] = {}
     for seed in seeds:
         materials = gather(paths, traces=traces, seed=seed)
+        _check_worlds(materials)
         runs[seed] = _Run.begin(materials, seed_folder(out, seed), core, replace(training, seed=seed), device=target)
         if not fresh:
             runs[seed].resume()
@@ -204,6 +205,14 @@ def check_sweep(core: CoreConfig, training: TrainConfig, seeds: Sequence[int]) -
     if training.compile:
         raise ValueError("seeds side by side are not compiled, since their shapes change from update to update; "
                          "leave --compile out")  # fmt: skip
+
+
+def _check_worlds(materials: Sequence[Material]) -> None:
+    """Refuse worlds that are seen as pictures: which pictures are looked at depends on values."""
+    for material in materials:
+        if material.table.world.pictures:
+            raise ValueError(f"{material.name} has a world that is seen as a picture, and those are not trained side by "
+                             "side; train one --seed at a time")  # fmt: skip
 
 
 @dataclass

@@ -15,6 +15,7 @@ from npi.session import checkpoint_path, train_library
 from npi.sweep import Spread, furthest_behind, train_sweep, train_together
 from npi.train import Validation
 
+PROGRAMS = Path(__file__).parent.parent / "programs"
 NEAR = 10
 """Updates by which rounding may move the end of a training; on one machine it moved none of those here."""
 
@@ -140,6 +141,14 @@ def test_what_is_not_trained_side_by_side_is_refused(source: Path, changes, mess
     with pytest.raises(ValueError, match=message):
         sweep(source, "out", **changes)
     assert not (source.parent / "out").exists()
+
+
+def test_worlds_that_are_seen_as_pictures_are_refused(tmp_path: Path) -> None:
+    text = (PROGRAMS / "goto.npi").read_text().replace("unseen: 60, novel: 60", "unseen: 2, novel: 2, pixels: 16")
+    (tmp_path / "goto.npi").write_text(text.replace("seen: 200", "seen: 3"))
+    with pytest.raises(ValueError, match=r"goto.npi has a world that is seen as a picture.*train one --seed at a time"):
+        sweep(tmp_path / "goto.npi", "out", traces=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_spread_of_numbers() -> None:
