@@ -203,16 +203,19 @@ def check_sweep(core: CoreConfig, training: TrainConfig, seeds: Sequence[int]) -
             "than one run after the other; train one --seed at a time"
         )
     if training.compile:
-        raise ValueError("seeds side by side are not compiled, since their shapes change from update to update; "
-                         "leave --compile out")  # fmt: skip
+        raise ValueError(
+            "seeds side by side are not compiled, since their shapes change from update to update; leave --compile out"
+        )
 
 
 def _check_worlds(materials: Sequence[Material]) -> None:
     """Refuse worlds that are seen as pictures: which pictures are looked at depends on values."""
     for material in materials:
         if material.table.world.pictures:
-            raise ValueError(f"{material.name} has a world that is seen as a picture, and those are not trained side by "
-                             "side; train one --seed at a time")  # fmt: skip
+            raise ValueError(
+                f"{material.name} has a world that is seen as a picture, and those are not trained side by side; train "
+                "one --seed at a time"
+            )
 
 
 @dataclass
