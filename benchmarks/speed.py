@@ -28,6 +28,7 @@ from npi.evaluate import run_problems
 from npi.library import Library
 from npi.material import Material
 from npi.session import new_library, train_library
+from npi.stacked import StackedTrainers
 from npi.train import Trainer, place
 from traces.frames import unique_frames
 from traces.generate import record_traces
@@ -132,19 +133,55 @@ def training(flops: float) -> list[Figure]:
     found = []
     for kind in ("discrete", "lstm"):
         config = CoreConfig() if kind == "discrete" else CoreConfig.published()
-        materials = [Material.from_programs(load(ROOT / "programs" / f), traces=8, seed=0) for f in FILES.values()]
-        library = new_library(config, materials, seed=0)
-        trainer = Trainer(library, [place(library, m.frames) for m in materials], TrainConfig.for_core(config))
-        steps = 0
-        for _ in range(10):
-            drawn = trainer.curriculum.draw(generator=trainer.generator)
-            steps += sum(b.mask_BT.numel() for group in drawn for b in group)
+        trainer = fresh_trainer(config)
+        steps = steps_of(trainer)
         hidden = config.hidden
         products = hidden * (hidden + 2 * config.bits) if kind == "discrete" else 16 * hidden * hidden
         seconds = best(trainer.update, seconds=4)
         floor = 3 * 2 * products / flops
-        found.append(rate(f"training update, {kind}", steps // 10, seconds, floor, f"{seconds * 1e3:.0f} ms an update"))
+        found.append(rate(f"training update, {kind}", steps, seconds, floor, f"{seconds * 1e3:.0f} ms an update"))
     return found
+
+
+def fresh_trainer(config: CoreConfig, *, seed: int = 0, **changes: Any) -> Trainer:
+    """An untrained trainer of addition and sorting."""
+    materials = [Material.from_programs(load(ROOT / "programs" / f), traces=8, seed=0) for f in FILES.values()]
+    library = new_library(config, materials, seed=seed)
+    training = TrainConfig.for_core(config, seed=seed, **changes)
+    return Trainer(library, [place(library, m.frames) for m in materials], training)
+
+
+def steps_of(trainer: Trainer, draws: int = 10) -> int:
+    """Steps that an update unrolls, padding included: the mean of some draws."""
+    drawn = [trainer.curriculum.draw(generator=trainer.generator) for _ in range(draws)]
+    return sum(b.mask_BT.numel() for groups in drawn for group in groups for b in group) // draws
+
+
+SMALL = CoreConfig(hidden=64, bits=5, row=32, key=8)
+
+
+def sweeps() -> list[Figure]:
+    """Updates of several seeds as one batch, against as many trainers one after the other."""
+    found = []
+    for label, config, frames in (("discrete", CoreConfig(), 384), ("discrete of 64 units, 48 frames", SMALL, 48)):
+        for seeds in (2, 4, 8):
+            alone, together = ([fresh_trainer(config, seed=s, frames=frames) for s in range(seeds)] for _ in range(2))
+            one, batch = turn_about(lambda group=alone: [t.update() for t in group], StackedTrainers(together).update)
+            what = f"training update, {label}, {seeds} seeds as one batch"
+            note = f"{one / batch:.2f} times as fast as one after the other"
+            found.append(rate(what, sum(map(steps_of, alone)), batch, note=note))
+    return found
+
+
+def turn_about(one: Callable[[], Any], other: Callable[[], Any], *, turns: int = 9) -> tuple[float, float]:
+    """The shortest CPU times of two calls, in seconds, taken in turn: what slows the machine slows both."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for _ in range(turns):
+        for work, times in zip((one, other), found, strict=True):
+            start = time.process_time()
+            work()
+            times.append(time.process_time() - start)
+    return min(found[0]), min(found[1])
 
 
 def execution(flops: float) -> list[Figure]:
@@ -225,7 +262,8 @@ def command(words: list[str], library: Path) -> Figure:
 def main() -> None:
     torch.set_num_threads(1)
     flops, copy = ceilings()
-    figures = [*traces("add", 100, 500, copy), *traces("sort", 60, 50, copy), *training(flops), *execution(flops)]
+    figures = [*traces("add", 100, 500, copy), *traces("sort", 60, 50, copy)]
+    figures += [*training(flops), *sweeps(), *execution(flops)]
     last_path = RESULTS / "speed.json"
     last = json.loads(last_path.read_text()) if last_path.exists() else {}
     rows = [["", "measured", "unit", "times the floor", "against the last table", ""]]

@@ -25,6 +25,8 @@ _HOMES = {
     "TrainResult": "npi.session",
     "learn_into": "npi.session",
     "train_library": "npi.session",
+    "SweepResult": "npi.sweep",
+    "train_sweep": "npi.sweep",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -98,24 +98,17 @@ def train_library(
     out = Path(out)
     materials = gather(paths, traces=traces, seed=training.seed, ranks=ranks)
     library = new_library(core, materials, seed=training.seed, device=ranks.device)
-    validator: Validator | None = TaskValidator(library, library.sets, training) if library.sets else None
-    if training.certify:
-        if validator is None:
-            raise ValueError("a proof needs the program files: train on *.npi files, or on traces that carry theirs")
-        pictured = [s.path for s in library.sets if s.world.spec.pictures]
-        if pictured:
-            raise ValueError(f"{pictured[0]} cannot be proved: {PICTURED}; train without --certify")
-        validator = Certifier(validator, library, library.sets)
+    validator = validator_for(library, training)
     if validator is not None and not ranks.alone:
         validator = FirstValidator(validator, ranks)
-    identity = _identity(core, training, materials)
+    identity = run_identity(core, training, materials)
     if other := ranks.differing(identity):
         raise ValueError(f"process {other[0]} has other settings, programs or traces than process 0; give all the same")
     sources = [place(library, m.frames) for m in materials]
     trainer = Trainer(library, sources, training, validate=validator, ranks=ranks)
     state = checkpoint_path(out)
     resumed = resume(trainer, state, identity=identity, fresh=fresh, ranks=ranks)
-    with _Log(log if ranks.first else None) as writer:
+    with ScalarLog(log if ranks.first else None) as writer:
 
         def each(found: Report) -> None:
             writer.add(found)
@@ -128,7 +121,7 @@ def train_library(
     final = trainer.report()
     ended = final.solved or final.update >= training.updates
     if ended:
-        library.history.append(_entry(final, training, materials))
+        library.history.append(history_entry(final, training, materials))
     if ended and ranks.first:
         library.save(out)
         shutil.rmtree(state.parent, ignore_errors=True)
@@ -154,6 +147,19 @@ def new_library(
     library.core.to(device)
     library.memory.to(device)
     return library
+
+
+def validator_for(library: Library, training: TrainConfig) -> Validator | None:
+    """What runs the library's tasks at checks, and asks for proofs where ``training`` does; ``None`` without tasks."""
+    validator: Validator | None = TaskValidator(library, library.sets, training) if library.sets else None
+    if not training.certify:
+        return validator
+    if validator is None:
+        raise ValueError("a proof needs the program files: train on *.npi files, or on traces that carry theirs")
+    pictured = [s.path for s in library.sets if s.world.spec.pictures]
+    if pictured:
+        raise ValueError(f"{pictured[0]} cannot be proved: {PICTURED}; train without --certify")
+    return Certifier(validator, library, library.sets)
 
 
 def checkpoint_path(out: Path) -> Path:
@@ -189,7 +195,7 @@ def learn_into(
     return learned
 
 
-def _identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Material]) -> str:
+def run_identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Material]) -> str:
     """sha256 of what a run's numbers depend on: settings and frames."""
     digest = hashlib.sha256(json.dumps([core.to_json(), training.to_json()], sort_keys=True).encode())
     for material in materials:
@@ -199,7 +205,8 @@ def _identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Mater
     return digest.hexdigest()
 
 
-def _entry(report: Report, training: TrainConfig, materials: Sequence[Material]) -> dict[str, object]:
+def history_entry(report: Report, training: TrainConfig, materials: Sequence[Material]) -> dict[str, object]:
+    """What a library's history says of the run that trained it."""
     return {
         "trained": [m.name for m in materials],
         "traces": [m.traces for m in materials],
@@ -210,7 +217,7 @@ def _entry(report: Report, training: TrainConfig, materials: Sequence[Material])
     }
 
 
-class _Log:
+class ScalarLog:
     """TensorBoard scalars, where a folder is given."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -220,7 +227,7 @@ class _Log:
 
             self.writer = SummaryWriter(str(folder))
 
-    def __enter__(self) -> _Log:
+    def __enter__(self) -> ScalarLog:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -102,9 +102,7 @@ class Trainer:
         self.rules = Rules.of(core, memory, may_call(memory))
         set_gates(memory, sources)
         self.parameters = [*core.parameters(), memory.keys_NK, memory.embeddings_NP]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=config.rate, betas=(0.9, 0.98), weight_decay=1e-4, fused=True
-        )
+        self.optimizer = adamw(self.parameters, config)
         self.generator = torch.Generator(device="cpu").manual_seed(config.seed)
         self.noise = torch.Generator(device=memory.keys_NK.device).manual_seed(config.seed + 1)
         self.given = len(sources)
@@ -128,8 +126,7 @@ class Trainer:
         while not progress.solved and progress.update < self.config.updates and not self.ranks.any(stop()):
             began = time.process_time()
             self.update()
-            if progress.update % self.config.check_every == 0 or progress.update == self.config.updates:
-                self.check()
+            self.check_when_due()
             progress.seconds += time.process_time() - began
             if report is not None:
                 report(self.report())
@@ -145,13 +142,24 @@ class Trainer:
         loss, rows, wrong = self._gradients(drawn) if self.shared is None else self._summed_gradients(drawn)
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
-        self.loss = loss.item()
+        self.take(loss.item(), rows.cpu(), wrong.cpu())
+
+    def take(self, loss: float, row_B: torch.Tensor, wrong_B: torch.Tensor) -> None:
+        """Note what an optimiser step found: its loss, and which of its frames were wrong."""
+        self.loss = loss
         if not math.isfinite(self.loss):
             raise FloatingPointError(
-                f"the loss became {self.loss} at update {self.progress.update}; lower the learning rate ({config.rate})"
+                f"the loss of seed {self.config.seed} became {self.loss} at update {self.progress.update}; lower the "
+                f"learning rate ({self.config.rate})"
             )
-        self.curriculum.note(rows.cpu(), wrong.cpu())
+        self.curriculum.note(row_B, wrong_B)
         self.progress.update += 1
+
+    def check_when_due(self) -> None:
+        """Check after every so many updates, and after the last one."""
+        update = self.progress.update
+        if update % self.config.check_every == 0 or update == self.config.updates:
+            self.check()
 
     def _gradients(self, drawn: Sequence[Sequence[FrameBatch]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Backward through the loss of what was drawn; the loss, row_B and wrong_B."""
@@ -308,6 +316,11 @@ def frame_loss(
     weight_B = 1.0 / torch.bincount(counted, minlength=len(memory))[row_B]
     loss = (torch.cat(nll) * weight_B).sum()
     return loss, row_B, torch.cat(wrong)
+
+
+def adamw(parameters: Sequence[torch.Tensor], config: TrainConfig) -> torch.optim.AdamW:
+    """The optimiser of a core and its rows."""
+    return torch.optim.AdamW(parameters, lr=config.rate, betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
 
 
 def learning_rate(config: TrainConfig, update: int) -> float:

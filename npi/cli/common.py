@@ -240,16 +240,22 @@ def finish(code: int) -> None:
 
 def parse_sizes(text: str) -> tuple[int, ...]:
     """``1..20``, ``1,5,10`` or both, ``1..5,10``; raises ``ValueError`` for anything else, and for sizes below 1."""
-    sizes: list[int] = []
+    return parse_numbers(text, "--sizes", least=1)
+
+
+def parse_numbers(text: str, option: str, *, least: int) -> tuple[int, ...]:
+    """Numbers and ranges as in :func:`parse_sizes`, from ``least``; the error names the option."""
+    what = option.strip("-").removesuffix("s")
+    found: list[int] = []
     for part in text.replace(" ", "").split(","):
         low, dots, high = part.partition("..")
         if not (low.isdecimal() and (high.isdecimal() if dots else True)):
-            raise ValueError(f"--sizes {text!r}: {part!r} is no size; write for example 5, or 1..20, or 1..5,10,20")
+            raise ValueError(f"{option} {text!r}: {part!r} is no {what}; write for example 5, or 1..20, or 1..5,10,20")
         first, last = int(low), int(high) if dots else int(low)
-        if first < 1 or last < first:
-            raise ValueError(f"--sizes {text!r}: {part!r} is empty or begins below 1; write for example 1..20")
-        sizes += range(first, last + 1)
-    return tuple(dict.fromkeys(sizes))
+        if first < least or last < first:
+            raise ValueError(f"{option} {text!r}: {part!r} is empty or begins below {least}; write for example 1..20")
+        found += range(first, last + 1)
+    return tuple(dict.fromkeys(found))
 
 
 def show_sizes(sizes: Sequence[int]) -> str:

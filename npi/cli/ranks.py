@@ -61,6 +61,12 @@ def _last_words(rank: int, tell: Callable[..., None]) -> Iterator[None]:
         raise
 
 
+def refuse_torchrun(why: str) -> None:
+    """Raise ``ValueError`` where torchrun has started several processes of what one has to do."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(f"{why}; start it without torchrun")
+
+
 def _what_is_left(state: Path) -> str:
     kept = f"the state of the last check is kept in {state.parent}, and {AGAIN}"
     left = kept if state.exists() else "nothing is kept"

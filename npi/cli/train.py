@@ -26,7 +26,7 @@ from npi.cli.common import (
     short_names,
     stop_on_interrupt,
 )
-from npi.cli.ranks import ranks_of
+from npi.cli.ranks import ranks_of, refuse_torchrun
 
 if TYPE_CHECKING:
     from npi.config import CoreConfig, TrainConfig
@@ -79,12 +79,17 @@ def train(
     log: Annotated[Path | None, typer.Option("--log", metavar="DIR", help="Write TensorBoard scalars there.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew where an interrupted run could go on.")] = False,
     seed: SeedOption = 0,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", metavar="0..3", help="Train several side by side, each into OUT/seed-N."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Train one core, with a row of numbers for each program, until it runs every task without a mistake.
 
     Program files are traced first. Done is when every different frame is right and the core, run on random problems,
     solves them all. Ctrl-C keeps the state in OUT.training; the same command goes on from there to the same numbers.
+    With --seeds several libraries are trained at once, each as --seed would, and the spread over them is told.
 
     Several processes, each with a CUDA device of its own where there is CUDA, share the work of every update under
     torchrun --standalone --nproc-per-node N -m npi.cli.main train ... (or --no-python npi train ...). The losses are
@@ -97,16 +102,25 @@ def train(
     from npi.config import CoreConfig, TrainConfig
     from npi.session import checkpoint_path
 
+    config = CoreConfig.published() if core is CoreKind.lstm else CoreConfig()
+    given = {"updates": updates, "frames": frames, "rate": rate}
+    changes = {name: value for name, value in given.items() if value is not None}
+    training = TrainConfig.for_core(
+        config, seed=seed, certify=certify, precision=precision.value, compile=compile, **changes
+    )
+    if log is not None and find_spec("tensorboard") is None:
+        raise ValueError("--log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
+    if seeds is not None:
+        from npi.cli.sweep import sweep
+
+        refuse_torchrun("--seeds trains side by side in one process")
+        sweep(
+            Screen(json=json), paths, seeds, out=out, core=config, training=training, traces=traces, device=device,
+            log=log, fresh=fresh,
+        )  # fmt: skip
+        return
     with ranks_of(device, checkpoint_path(out)) as ranks:
-        config = CoreConfig.published() if core is CoreKind.lstm else CoreConfig()
-        given = {"updates": updates, "frames": frames, "rate": rate}
-        changes = {name: value for name, value in given.items() if value is not None}
-        training = TrainConfig.for_core(
-            config, seed=seed, certify=certify, precision=precision.value, compile=compile, **changes
-        )
         check_folder(out)
-        if log is not None and find_spec("tensorboard") is None:
-            raise ValueError("--log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
         quiet = not ranks.first
         with stop_on_interrupt(quiet=quiet) as stop, Meter("training", quiet=quiet) as meter:
             result = train_with(
@@ -147,14 +161,19 @@ def train_with(meter: Meter, paths: Sequence[Path], **settings: Any) -> TrainRes
     first: list[tuple[int, float]] = []
 
     def report(found: Report) -> None:
-        if not first:
-            first.append((found.update, meter.seconds))
-        (update, began), seconds = first[0], meter.seconds
-        pace = (seconds - began) / (found.update - update) if found.update > update + 10 else None
+        pace = pace_of(first, found.update, meter)
         meter.update(found.update, updates, progress_note(found, updates, pace))
 
     meter.update(0, updates, "tracing the programs")
     return train_library(paths, report=report, **settings)
+
+
+def pace_of(first: list[tuple[int, float]], update: int, meter: Meter) -> float | None:
+    """Seconds an update since the first one that was told (kept in ``first``); ``None`` before there are enough."""
+    if not first:
+        first.append((update, meter.seconds))
+    (began, at), seconds = first[0], meter.seconds
+    return (seconds - at) / (update - began) if update > began + 10 else None
 
 
 def progress_note(found: Report, updates: int, pace: float | None) -> str:
