@@ -153,6 +153,7 @@ class Certifier:
             problems=found.problems + len(self.proofs),
             solved=found.solved + sum(proof.proved for proof in self.proofs),
             frames=tuple(proof.examples for proof in self.proofs if proof.examples is not None),
+            spared=found.spared,
         )
 
 

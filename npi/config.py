@@ -77,6 +77,8 @@ class TrainConfig(_Json):
         problems: validation problems drawn afresh at each check for each task, half of them of the largest size.
         stretch: that largest size is this multiple of the largest training size.
         clean: checks in a row that must find everything right before training is done.
+        slack: in worlds that show pictures, the share of the frames that may be wrong, and of each task's problems five
+            times that, when training is done; in all others nothing may be.
         certify: whether training goes on until every program is proved for every input (discrete cores).
         precision: ``"float32"`` or ``"bfloat16"`` (autocast of the matrix products).
         compile: use ``torch.compile`` for the core's unrolled steps.
@@ -94,6 +96,7 @@ class TrainConfig(_Json):
     problems: int = 1024
     stretch: float = 1.0
     clean: int = 1
+    slack: float = 0.002
     certify: bool = False
     precision: str = "float32"
     compile: bool = False
@@ -104,6 +107,8 @@ class TrainConfig(_Json):
                 raise ValueError(f"training setting {name} must be at least 1, it is {getattr(self, name)}")
         if self.rate <= 0:
             raise ValueError(f"the learning rate must be positive, it is {self.rate}")
+        if not 0 <= self.slack <= 0.1:
+            raise ValueError(f"training setting slack is a share from 0 to 0.1, it is {self.slack}")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision {self.precision!r} is not known; choose 'float32' or 'bfloat16'")
 

@@ -49,11 +49,11 @@ class FirstValidator:
 
         def ask() -> Parcel:
             found = self.validate(turn)
-            return pack_frames(found.frames, about=[found.problems, found.solved])
+            return pack_frames(found.frames, about=[found.problems, found.solved, found.spared])
 
         parcel = self.ranks.from_first(ask)
-        problems, solved = parcel.about["more"]
-        return Validation(problems, solved, tuple(unpack_frames(parcel)))
+        problems, solved, spared = parcel.about["more"]
+        return Validation(problems, solved, tuple(unpack_frames(parcel)), spared)
 
 
 def pack_frames(found: list[FrameSet] | tuple[FrameSet, ...], about: object = None) -> Parcel:

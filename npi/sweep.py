@@ -19,6 +19,7 @@ import torch
 
 from npi.checkpoint import load_checkpoint, save_checkpoint
 from npi.config import CoreConfig, TrainConfig
+from npi.distributed import pick_device
 from npi.material import Material
 from npi.session import (
     ScalarLog,
@@ -27,7 +28,6 @@ from npi.session import (
     gather,
     history_entry,
     new_library,
-    pick_device,
     run_identity,
     validator_for,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from npi.certify import PICTURED, certify
 from npi.compiled import CompiledLibrary
 from npi.config import CoreConfig, TrainConfig
 from npi.library import Library, LibraryError
+from npi.material import Material, TaskValidator
 from npi.session import train_library
 from npi.sight import Sight
+from npi.train import Trainer, Validation, place
 from traces.generate import record_traces
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
@@ -187,3 +190,37 @@ def trace_steps(batch) -> list[tuple[int, int]]:
     """Where the steps of each trace begin, and how many there are."""
     ends = [*batch.start[batch.first_frame][1:].tolist(), len(batch.calls)]
     return [(s, e - s) for s, e in zip(batch.start[batch.first_frame].tolist(), ends, strict=True)]
+
+
+def test_a_few_wrong_frames_end_the_training_of_what_looks_at_pictures() -> None:
+    """With slack for all, training ends at its first check; without any, a core that has learned nothing goes on."""
+    made, programs = library()
+    material = Material.from_batches(
+        [record_traces(programs, task="canonicalise", traces={1: 5}, seed=1)], programs, name="goto", source="x"
+    )
+    for slack, solved in ((0.0, False), (0.1, False)):
+        trainer = Trainer(made, [place(made, material.frames)], TrainConfig(slack=slack, frames=32))
+        trainer.update()
+        trainer.check()
+        assert trainer.progress.solved is solved
+    trainer.config = replace(trainer.config, slack=0.1)
+    source = trainer.curriculum.sources[0]
+    wrong = torch.arange(int(0.1 * len(source.frames)))
+    trainer._wrong = lambda source, index_M: wrong  # type: ignore[method-assign]
+    trainer.check()
+    assert (trainer.progress.solved, sum(trainer.wrong.values())) == (True, len(wrong))
+    trainer.progress.solved = False
+    trainer._wrong = lambda source, index_M: torch.arange(len(wrong) + 1)  # type: ignore[method-assign]
+    trainer.check()
+    assert not trainer.progress.solved
+
+
+def test_a_few_failed_problems_are_spared_where_there_are_pictures() -> None:
+    made, programs = library()
+    validate = TaskValidator(made, [programs], TrainConfig(problems=20, slack=0.0))
+    found = validate(0)
+    assert (found.problems, found.spared, found.passed) == (20, 0, False)
+    assert found.frames
+    spared = Validation(20, 18, spared=2)
+    assert spared.passed
+    assert not Validation(20, 18, spared=1).passed
