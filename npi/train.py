@@ -180,7 +180,7 @@ class Trainer:
         assert self.shared is not None
         part = take_share(drawn, self.ranks)
         placed = replace(part, groups=[[to_device(batch, self._device) for batch in group] for group in part.groups])
-        with self._precision():
+        with losing(), self._precision():
             loss, wrong_B = self.shared(self.rules, placed, self.config, self.noise)
         with losing():
             loss.backward()
