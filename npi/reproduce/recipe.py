@@ -140,8 +140,8 @@ FULL = Recipe(
     training={
         "addition": {},
         "bubblesort": {},
-        "goto": {"updates": 1800, "frames": 256, "check_every": 200, "problems": 256},
-        "multi": {"updates": 2400, "frames": 512, "check_every": 200, "problems": 256},
+        "goto": {"updates": 1200, "decay": 600, "frames": 256, "problems": 256, "slack": 0.0005},
+        "multi": {"updates": 1600, "decay": 800, "frames": 512, "problems": 256, "slack": 0.0005},
         "samples": {"updates": 1000, "frames": 192, "clean": 3},
     },
     learning={},
