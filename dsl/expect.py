@@ -306,6 +306,13 @@ def reads_world(node: s.Expression, rows: Mapping[str, RowFace], inputs: Mapping
     return any(reads_world(part, rows, inputs) for part in parts(node))
 
 
+def conjuncts(node: s.Expression) -> tuple[s.Expression, ...]:
+    """The conditions that ``and`` joins; one where there is no ``and``."""
+    if isinstance(node, s.Binary) and node.operator == "and":
+        return (*conjuncts(node.left), *conjuncts(node.right))
+    return (node,)
+
+
 def parts(node: s.Expression) -> tuple[s.Expression, ...]:
     """The expressions inside one."""
     if isinstance(node, s.Apply):

@@ -107,3 +107,29 @@ class Input:
         if inner not in self.symbols and all(character in self.symbols for character in inner):
             return tuple(map(symbol_value, inner))
         return (symbol_value(inner),)
+
+
+def named_words(task: str, inputs: Sequence[Input], argv: Sequence[str]) -> dict[str, str]:
+    """The words of a command line by the names of inputs: first those without a name, in order, then ``name=word``.
+
+    A name may be one that no input has. Raises ``ValueError`` for an input that is given twice, a word without a name
+    behind one that has one; there are at most as many words as inputs.
+    """
+    names = [item.name for item in inputs]
+    found: dict[str, str] = {}
+    named = ""
+    for number, given in enumerate(argv):
+        name, equals, word = given.partition("=")
+        literal = any("=" in symbol for symbol in inputs[number].symbols)
+        if equals and (name in names or (name.isidentifier() and not literal)):
+            if name in found:
+                raise ValueError(f"task {task}: input {name} is given twice, as {found[name]} and as {word}")
+            found[name] = word
+            named = named or given
+        elif named:
+            message = f"task {task}: {given} comes behind {named} and has no name"
+            free = next(name for name in names if name not in found)
+            raise ValueError(f"{message}; write for example {free}={given}, or put it first")
+        else:
+            found[names[number]] = given
+    return found

@@ -10,9 +10,9 @@ import numpy as np
 from dsl import syntax as s
 from dsl.draw import draw_values
 from dsl.errors import nearest
-from dsl.expect import Facts, NoValue, Reading, evaluate, parts, reads_world
+from dsl.expect import Facts, NoValue, Reading, conjuncts, evaluate, parts, reads_world
 from dsl.format import expression
-from dsl.inputs import Input
+from dsl.inputs import Input, named_words
 from dsl.values import Value, show
 from dsl.worlds import RowFace
 from envs.later import torch
@@ -133,15 +133,26 @@ class Task:
         return self._problem(checked, max(sizes, default=1))
 
     def parse(self, argv: Sequence[str]) -> Problem:
-        """The problem that command line words give, one word an input: ``96``, ``3,1,2`` or ``[3,1,2]``."""
-        if len(argv) != len(self.inputs):
-            shape = " ".join(item.example() for item in self.inputs)
+        """The problem that command line words give, a word an input: ``96``, ``3,1,2`` or ``[3,1,2]``.
+
+        Words are in the order of the inputs, or name them, ``a=96``; after the first name all have one.
+        """
+        known = {item.name: item for item in self.inputs}
+        words = named_words(self.name, self.inputs, argv) if len(argv) <= len(known) else {}
+        strange = {name: word for name, word in words.items() if name not in known}
+        if len(words) < len(known) and not strange:
             raise ValueError(
-                f"task {self.name} takes {len(self.inputs)} inputs ({', '.join(i.name for i in self.inputs)}) "
-                f"and is given {len(argv)}; write for example: {shape}"
+                f"task {self.name} takes {len(known)} inputs ({', '.join(known)}) and is given {len(argv)}; "
+                f"write for example: {self.example()}"
             )
-        words = zip(self.inputs, argv, strict=True)
-        return self.problem({item.name: item.parse(word, self.name) for item, word in words})
+        return self.problem(strange or {name: known[name].parse(word, self.name) for name, word in words.items()})
+
+    def example(self) -> str:
+        """Words for :meth:`parse`; where the task has a condition, such as it allows."""
+        if self.where is None or any(item.sized for item in self.inputs):
+            return " ".join(item.example() for item in self.inputs)
+        (problem,) = self.draw(1, 1, generator=np.random.default_rng(0), spread=False)
+        return " ".join(f"{name}={show(value)}" for name, value in problem.values.items())
 
     def judge(self, problem: Problem, reading: Reading) -> bool:
         """Whether what the world shows after a run is right; a result without a value is wrong."""
@@ -172,9 +183,9 @@ class Task:
             return "nothing"
 
     def _sides(self) -> list[tuple[str, s.Expression | None]]:
-        """For each expectation what it looks at in words, and what that must equal, where it is an equation."""
+        """For each condition on the result what it looks at in words, and what that must equal in an equation."""
         found: list[tuple[str, s.Expression | None]] = []
-        for node in self.expectations:
+        for node in (part for whole in self.expectations for part in conjuncts(whole)):
             if isinstance(node, s.Binary) and node.operator == "==":
                 for side, other in ((node.left, node.right), (node.right, node.left)):
                     if self._reads(side) and not self._reads(other):

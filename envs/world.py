@@ -7,7 +7,7 @@ world makes and changes. Everything is a tensor on one device, so that a batch r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from envs.later import torch
 from envs.spec import WorldSpec
@@ -45,6 +45,24 @@ class Pictured(Protocol):
 
         The same values always give the same picture.
         """
+        ...
+
+
+@runtime_checkable
+class Aimed(Protocol):
+    """A world whose observations say where it should go, so that a person can be shown what it would look like there."""
+
+    def goal(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        """obs_BF, int64, as they would be where each instance should end."""
+        ...
+
+
+@runtime_checkable
+class Drawn(Protocol):
+    """A world that can be drawn as text."""
+
+    def draw(self, state: Any, instance: int = 0, *, width: int = 100) -> str:
+        """One instance for people, in lines of about ``width`` characters."""
         ...
 
 

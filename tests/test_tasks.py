@@ -250,7 +250,7 @@ def test_words_for_people(add: dsl.Task) -> None:
     assert add.result({"OUT": [2, 2, 1]}) == "number(OUT) = 221"
     assert add.result({"OUT": []}) == "number(OUT) = nothing"
     task = make("run GO", "expect A == items and at(P) > a", inputs="a: number, items: list of 0..9")
-    assert task.expected(task.parse(["1", "2"])) == "A == items and at(P) > a"
+    assert task.expected(task.parse(["1", "2"])) == "A = [2], at(P) > a"
     assert task.result(READING) == "A = [3, 1, 2], at(P) = -2"
     assert show(10**300).endswith("(301 digits)")
     assert show(-12) == "-12"
@@ -278,6 +278,12 @@ WORDS = [
     (["9x", "1"], "input a is '9x'; give a natural number, for example 96"),
     (["-1", "1"], "input a is '-1'; give a natural number"),
     (["", "1"], "input a is ''"),
+    (["1", "2", "3"], "takes 2 inputs (a, b) and is given 3"),
+    (["a=1", "bb=2"], "has no input bb; did you mean b?"),
+    (["1", "a=2"], "input a is given twice, as 1 and as 2"),
+    (["b=1", "2"], "2 comes behind b=1 and has no name; write for example a=2, or put it first"),
+    (["a=1"], "takes 2 inputs (a, b) and is given 1"),
+    (["a=", "b=1"], "input a is ''"),
 ]
 
 
@@ -286,6 +292,22 @@ def test_wrong_words_are_refused(add: dsl.Task, words: list[str], message: str) 
     with pytest.raises(ValueError) as caught:
         add.parse(words)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("words", [["96", "125"], ["a=96", "b=125"], ["b=125", "a=96"], ["96", "b=125"]])
+def test_inputs_can_be_named(add: dsl.Task, words: list[str]) -> None:
+    assert add.parse(words) == add.problem({"a": 96, "b": 125})
+
+
+def test_a_symbol_with_an_equals_sign_is_no_name() -> None:
+    task = make("run GO", "expect len(A) == 1", inputs='a: list of "x" or "=" or "y", x: list of "y" or "="')
+    assert task.parse(["y=x", "=y"]).values == {"a": ("y", "=", "x"), "x": ("=", "y")}
+    assert task.parse(["a=y=x", "x=="]).values == {"a": ("y", "=", "x"), "x": ("=",)}
+
+
+def test_an_example_can_be_run() -> None:
+    task = make("run GO", "expect len(A) == a", inputs="a: 0..9, b: -9..9", where=" where a > 7 and b < -6")
+    assert task.parse(task.example().split()).values["b"] < -6
 
 
 @pytest.mark.parametrize(

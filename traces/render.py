@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from envs.spec import RETURN, ProgramTable
+from envs.spec import RETURN, ProgramTable, WorldSpec
+from envs.world import Drawn, World
 from traces.batch import Ints, TraceBatch
 
 
@@ -39,6 +41,21 @@ def observation_text(table: ProgramTable, obs_F: Sequence[int] | Ints) -> str:
         elif value:
             texts.append(field.name)
     return " ".join(texts)
+
+
+def state_lines(world: World[Any], state: Any, *, width: int = 100) -> list[str]:
+    """The first instance of a state: as its world draws it; of a world that cannot, what it reads, a line a part."""
+    if isinstance(world, Drawn):
+        return world.draw(state, width=width).splitlines()
+    (reading,) = world.read(state)
+    return [f"{part}: {content_text(world.spec, part, content)}" for part, content in reading.items()]
+
+
+def content_text(spec: WorldSpec, part: str, content: Sequence[int]) -> str:
+    """What a part of a reading holds; of a part that is a field, by the names of its values: ``AZIMUTH`` as ``60``."""
+    names = next((field.values for field in spec.fields if field.name == part), ())
+    words = [names[value] if 0 <= value < len(names) else str(value) for value in content]
+    return ", ".join(words) or "nothing"
 
 
 def lines(trace: TraceBatch, *, observations: bool = False, returns: bool = False) -> Iterator[str]:

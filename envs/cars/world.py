@@ -107,7 +107,7 @@ class CarsState:
 
 
 class Cars:
-    """The world (implements ``World[CarsState]`` and ``Pictured``); see the head of this file.
+    """The world (implements ``World[CarsState]``, ``Pictured``, ``Aimed``, ``Drawn``); see the head of this file.
 
     Args:
         name: as in the program file. config: settings; a mapping is read by :meth:`CarsConfig.from_json`.
@@ -149,6 +149,12 @@ class Cars:
         car_U, azimuth_U, elevation_U = values_UF.cpu().numpy().T
         return torch.from_numpy(self.views.pictures(car_U, azimuth_U, elevation_U))
 
+    def goal(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        """The same cars, seen from their target poses."""
+        car_B, _, _, azimuth_B, elevation_B = obs_BF.unbind(1)
+        turn, rise = STEP // self.grid.azimuth_step, STEP // self.grid.elevation_step
+        return torch.stack([car_B, azimuth_B * turn, elevation_B * rise, azimuth_B, elevation_B], 1)
+
     def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> CarsState:
         """States whose fields have the given indices (one each); what is not named is car 0, seen from in front.
 
@@ -185,7 +191,7 @@ class Cars:
         """Where a camera is and should go, in degrees."""
         values = [self.spec.fields[i].values[v] for i, v in enumerate(state.at_BF[instance].tolist())]
         car, azimuth, elevation, to_azimuth, to_elevation = values
-        return f"car {car} from azimuth {azimuth}, elevation {elevation}; target {to_azimuth}, {to_elevation}"
+        return f"car {car} from azimuth {azimuth}°, elevation {elevation}°; target {to_azimuth}°, {to_elevation}°"
 
     def _laid(self, number: int, layout: Layout) -> list[int]:
         for part in layout:

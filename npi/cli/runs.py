@@ -10,13 +10,12 @@ import torch
 
 from dsl import ProgramSet, Task
 from dsl.tasks import Problem
-from envs.scratchpad import Scratchpad
 from envs.spec import RETURN, ProgramTable
 from npi.evaluate import bounded_budget, run_problems
 from traces.batch import TraceBatch
 from traces.machine import Budget, Status, run
 from traces.record import Recorder
-from traces.render import call_text
+from traces.render import call_text, state_lines
 from traces.stepper import Stepper
 
 
@@ -150,10 +149,7 @@ class Replay:
 
     def draw(self) -> list[str]:
         """The lines of a drawing; for a world that has none, what it reads."""
-        if isinstance(self.world, Scratchpad):
-            return self.world.draw(self.state, width=self.width).splitlines()
-        (reading,) = self.world.read(self.state)
-        return [f"{part}: {content}" for part, content in reading.items()]
+        return state_lines(self.world, self.state, width=self.width)
 
 
 def is_primitive(event: Event, primitives: int) -> bool:

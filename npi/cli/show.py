@@ -172,8 +172,7 @@ def _library(screen: Screen, folder: Path) -> None:
     screen.say(table)
     screen.line("to run them:")
     for name, (_, task) in library.tasks().items():
-        words = " ".join(item.example() for item in task.inputs)
-        screen.line(f"  npi run {name} {words} --library {folder}")
+        screen.line(f"  npi run {name} {task.example()} --library {folder}")
     screen.document(
         {
             "folder": str(folder),
