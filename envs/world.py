@@ -50,7 +50,7 @@ class Pictured(Protocol):
 
 @runtime_checkable
 class Aimed(Protocol):
-    """A world whose observations say where it should go, so that a person can be shown what it would look like there."""
+    """A world whose observations say where it should go: a person can be shown what it would look like there."""
 
     def goal(self, obs_BF: torch.Tensor) -> torch.Tensor:
         """obs_BF, int64, as they would be where each instance should end."""

@@ -6,7 +6,7 @@ not repeat itself has no film.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from envs.scratchpad import PadState, Scratchpad
-from envs.world import Layout, World
+from envs.world import Aimed, Layout, Pictured, World
 from traces.batch import Ints
+from traces.png import Pixels, png
+from traces.render import state_lines
 
 TEXT_WIDTH = 400
 """Characters of a line that is shown of a world that is no pad."""
@@ -84,7 +86,31 @@ class TextFilm:
         return {"kind": "text", **asdict(self)}
 
 
-Film = PadFilm | TextFilm
+@dataclass(frozen=True)
+class PictureFilm:
+    """A world that shows pictures: places for pictures beside each other, and the lines that describe it.
+
+    Attributes:
+        text: the lines.
+        captions: of the places.
+        pictures: PNG files, each different one once.
+        shown: for each place, the number of the picture that is there at first.
+        turns: flat; steps since the change before, place, picture.
+    """
+
+    text: TextFilm
+    captions: tuple[str, ...]
+    pictures: tuple[bytes, ...]
+    shown: tuple[int, ...]
+    turns: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        addresses = [f"data:image/png;base64,{base64.b64encode(picture).decode()}" for picture in self.pictures]
+        places = {"captions": self.captions, "shown": self.shown, "turns": self.turns}
+        return {"kind": "picture", "text": self.text.to_json(), "pictures": addresses, **places}
+
+
+Film = PadFilm | TextFilm | PictureFilm
 
 
 def film(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, primitives: int) -> Film:
@@ -98,7 +124,7 @@ def film(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, pri
         FilmError: where something else is observed than was recorded.
     """
     state = world.reset([layout])
-    camera = PadCamera(world, state) if isinstance(world, Scratchpad) else TextCamera(world, state)
+    camera = _camera(world, state)
     call_S4, active_1 = torch.from_numpy(np.ascontiguousarray(calls_S4, np.int64)), torch.ones(1, dtype=torch.bool)
     acts = ((calls_S4[:, 0] >= 0) & (calls_S4[:, 0] < primitives)).tolist()
     for step, act in enumerate(acts):
@@ -112,6 +138,28 @@ def film(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, pri
                 world.act(state, call_14, active_1)
                 camera.take(state, step)
     return camera.film()
+
+
+def has_pictures(world: World[Any]) -> bool:
+    """Whether a world shows pictures."""
+    return isinstance(world, Pictured) and bool(world.spec.pictures)
+
+
+def views(world: World[Any], obs_1F: torch.Tensor) -> dict[str, Pixels]:
+    """What a world that has pictures shows to the one observation, by caption; where it has a goal, also from there."""
+    assert isinstance(world, Pictured)
+    picture = world.spec.pictures[0]
+    columns = [world.spec.field(name) for name in picture.fields]
+    found = {picture.name: obs_1F}
+    if isinstance(world, Aimed):
+        found["target"] = world.goal(obs_1F)
+    return {caption: world.pictures(seen_1F[:, columns])[0].numpy() for caption, seen_1F in found.items()}
+
+
+def _camera(world: World[Any], state: Any) -> PadCamera | PictureCamera | TextCamera:
+    if isinstance(world, Scratchpad):
+        return PadCamera(world, state)
+    return PictureCamera(world, state) if has_pictures(world) else TextCamera(world, state)
 
 
 class PadCamera:
@@ -182,8 +230,42 @@ class PadCamera:
         return wide_RW
 
 
+class PictureCamera:
+    """Watches the pictures of a world, and the lines that describe it (instance 0)."""
+
+    def __init__(self, world: World[Any], state: Any) -> None:
+        self._world = world
+        self._text = TextCamera(world, state)
+        self._numbers: dict[bytes, int] = {}
+        self._pictures: list[bytes] = []
+        first = views(world, world.observe(state))
+        self._captions = tuple(first)
+        self._now = self._first = [self._number(pixels) for pixels in first.values()]
+        self._turns, self._turned = [0] * 0, 0
+
+    def take(self, state: Any, step: int) -> None:
+        """Note what has changed since the last look, as done by ``step``."""
+        self._text.take(state, step)
+        now = [self._number(pixels) for pixels in views(self._world, self._world.observe(state)).values()]
+        for place, (before, number) in enumerate(zip(self._now, now, strict=True)):
+            if before != number:
+                self._turns += (step - self._turned, place, number)
+                self._turned = step
+        self._now = now
+
+    def film(self) -> PictureFilm:
+        pictures, shown, turns = tuple(self._pictures), tuple(self._first), tuple(self._turns)
+        return PictureFilm(self._text.film(), self._captions, pictures, shown, turns)
+
+    def _number(self, pixels: Pixels) -> int:
+        number = self._numbers.setdefault(pixels.tobytes(), len(self._pictures))
+        if number == len(self._pictures):
+            self._pictures.append(png(pixels))
+        return number
+
+
 class TextCamera:
-    """Watches what a world reads (instance 0), a line a part."""
+    """Watches the lines that describe a world (instance 0)."""
 
     def __init__(self, world: World[Any], state: Any) -> None:
         self._world = world
@@ -206,13 +288,11 @@ class TextCamera:
         return TextFilm(tuple(self._texts), self._first, tuple(self._changes))
 
     def _lines(self, state: Any) -> list[int]:
-        (reading,) = self._world.read(state)
-        return [self._text(f"{part}: {_brief(content)}") for part, content in reading.items()]
+        return [self._text(_brief(line)) for line in state_lines(self._world, state)]
 
     def _text(self, text: str) -> int:
         return self._texts.setdefault(text, len(self._texts))
 
 
-def _brief(content: Sequence[int]) -> str:
-    text = ", ".join(map(str, content)) or "nothing"
+def _brief(text: str) -> str:
     return text if len(text) <= TEXT_WIDTH else text[:TEXT_WIDTH] + " …"

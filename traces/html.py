@@ -2,7 +2,7 @@
 
 The page's text, style and code lie in ``traces/page``. What they show is one JSON document in the page, in which
 nothing can end the element that holds it; the code shows it as text, never as markup; and the page's own policy lets
-the browser run and load nothing but what is in these files.
+the browser run and load nothing but what is in these files. Pictures are data in the document too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.spec import ProgramTable
+from envs.spec import ProgramTable, WorldSpec
 from traces.batch import Ints, TraceBatch
 from traces.compare import Comparison, time_order
 from traces.film import Film
@@ -70,10 +70,16 @@ def page(title: str, takes: Sequence[Take], *, notes: Sequence[str] = (), most_s
         "primitives": table.primitives,
         "names": [name_text(table, callee) for callee in range(len(table))],
         "docs": [signature.doc for signature in table.signatures],
-        "fields": [{"name": field.name, "values": field.values} for field in table.world.fields],
+        "fields": [field_document(table.world, number) for number in range(len(table.world.fields))],
         "runs": [run_document(take, most_steps=most_steps) for take in takes],
     }
     return fill({"title": escape(title), "data": script_json(document)})
+
+
+def field_document(world: WorldSpec, number: int) -> dict[str, Any]:
+    """A field of observations; ``pictured`` where a core sees a picture in its place."""
+    field = world.fields[number]
+    return {"name": field.name, "values": field.values, "pictured": number not in world.seen}
 
 
 def run_document(take: Take, *, most_steps: int = MOST_STEPS) -> dict[str, Any]:
@@ -139,7 +145,8 @@ def fill(values: Mapping[str, str]) -> str:
     folder = files("traces") / "page"
     style = (folder / "page.css").read_text("utf-8")
     code = "\n".join((folder / name).read_text("utf-8") for name in ("model.js", "pad.js", "view.js"))
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(code)}; base-uri 'none'"
+    own = f"style-src {_hash(style)}; script-src {_hash(code)}; img-src data:"
+    policy = f"default-src 'none'; {own}; base-uri 'none'"
     parts = {**values, "style": style, "code": code, "policy": policy}
     template = (folder / "page.html").read_text("utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)

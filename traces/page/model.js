@@ -16,7 +16,7 @@ class Run {
     this.deepest = 0; // depth of the deepest call of a program
     this.nest();
     this.other = new Map(raw.differing.map((step, i) => [step, raw.calls[raw.instead[i]]]));
-    this.film = raw.film === null ? null : raw.film.kind === "pad" ? new PadFilm(raw.film) : new TextFilm(raw.film);
+    this.film = raw.film === null ? null : new FILMS[raw.film.kind](raw.film);
   }
 
   nest() {
@@ -181,3 +181,31 @@ class TextFilm {
     return lines;
   }
 }
+
+/** A world with pictures: which one lies at each place, and lines of text. */
+class PictureFilm {
+  constructor(raw) {
+    this.raw = raw;
+    this.lines = new TextFilm(raw.text);
+    this.shown = [...raw.shown];
+    this.turns = new Changes(raw.turns, 3);
+  }
+
+  go(position) {
+    this.lines.go(position);
+    this.turns.go(position, (flat, from, value) => {
+      const old = this.shown[flat[from]];
+      this.shown[flat[from]] = value;
+      return old;
+    });
+  }
+
+  /** The places whose picture the step before `position` changed. */
+  changed(position) {
+    const places = new Set();
+    this.turns.last(position, (flat, from) => places.add(flat[from]));
+    return places;
+  }
+}
+
+const FILMS = { pad: PadFilm, text: TextFilm, picture: PictureFilm };

@@ -147,3 +147,29 @@ class TextView {
     }));
   }
 }
+
+class PictureView {
+  constructor(place, film) {
+    this.film = film;
+    this.figures = film.raw.captions.map((caption) => {
+      const image = html("img");
+      image.alt = caption;
+      return { image, figure: html("figure", "", image, html("figcaption", "", caption)) };
+    });
+    const lines = html("div");
+    this.lines = new TextView(lines, film.lines);
+    place.replaceChildren(html("div", "pictures", ...this.figures.map(({ figure }) => figure)), lines);
+  }
+
+  draw(position) {
+    const changed = this.film.changed(position);
+    this.figures.forEach(({ image, figure }, place) => {
+      const address = this.film.raw.pictures[this.film.shown[place]];
+      if (image.src !== address) image.src = address;
+      figure.className = changed.has(place) ? "changed" : "";
+    });
+    this.lines.draw(position);
+  }
+}
+
+const VIEWS = { pad: PadView, text: TextView, picture: PictureView };

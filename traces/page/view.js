@@ -150,7 +150,7 @@ function choose(number) {
   $("differences").hidden = run.other.size === 0;
   position = Math.min(position, run.steps);
   const { film } = run;
-  view = film === null ? null : film instanceof PadFilm ? new PadView($("pad"), film) : new TextView($("pad"), film);
+  view = film === null ? null : new VIEWS[film.raw.kind]($("pad"), film);
   if (view === null) $("pad").replaceChildren(html("p", "nothing", "The states of this run are not known; below is what was observed."));
   tree = new Tree(run);
   notes();
@@ -243,8 +243,10 @@ function showSeen() {
   const seen = run.sight(position), before = position ? run.sight(position - 1) : seen;
   const chips = data.fields.map((field, i) => {
     const value = field.values[seen[i]] ?? `?${seen[i]}`, edge = field.values.length === 2 && field.values[0] === "no";
-    const kind = `chip${edge ? ` ${value}` : ""}${seen[i] === before[i] ? "" : " new"}`;
-    return html("span", kind, html("span", "name", field.name), html("span", value === "blank" ? "value blank" : "value", value));
+    const kind = `chip${edge ? ` ${value}` : ""}${seen[i] === before[i] ? "" : " new"}${field.pictured ? " pictured" : ""}`;
+    const chip = html("span", kind, html("span", "name", field.name), html("span", value === "blank" ? "value blank" : "value", value));
+    if (field.pictured) chip.title = "A core sees the picture in place of this number.";
+    return chip;
   });
   const list = html("div", "", ...chips);
   list.id = "chips";
