@@ -12,6 +12,7 @@ import typer
 from npi.cli.common import (
     DONE,
     NOT_REACHED,
+    FilmOption,
     HtmlOption,
     JsonOption,
     LibraryOption,
@@ -35,11 +36,11 @@ def run(
     task: Annotated[str, typer.Argument(help="Such as add, or addition.add.", show_default=False)],
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(help="The task's inputs: 96, or 3,1,2.", show_default=False),
+        typer.Argument(help="The task's inputs: 96, or 3,1,2, or by name, a=96.", show_default=False),
     ] = None,
     library: LibraryOption = Path("library"),
     teacher: TeacherOption = None,
-    every: Annotated[bool, typer.Option("--every", help="Draw the pad after every call of a primitive.")] = False,
+    every: Annotated[bool, typer.Option("--every", help="Draw the world after every call of a primitive.")] = False,
     step: Annotated[bool, typer.Option("--step", help="The same, and wait for Enter each time; q ends.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,
     limit: Annotated[
@@ -52,25 +53,31 @@ def run(
         ),
     ] = None,
     html: HtmlOption = None,
+    film: FilmOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run a task on your inputs and judge the result.
 
-    Draws the pad as it begins, the calls (two blanks deeper for each program inside another), the pad at the end, and
-    the result beside the expected one.
+    Draws the world as it begins, the calls (two blanks deeper for each program inside another), the world at the end,
+    and the result beside the expected one. Inputs are in the order of the task, or have names; negative ones need them.
 
     \b
     Example:
       npi run add 96 125
       npi run sort 3,1,2 --every
       npi run add 96 125 --html run.html
-      npi run add 96 125 --teacher programs/addition.npi
+      npi run add a=96 b=125 --teacher programs/addition.npi
+      npi run canonicalise car=7 azimuth=-60 elevation=45 --film run.gif
     """
     from npi.cli.runs import Replay, right_budget, run_once, teacher_steps
     from traces.machine import Budget
 
     screen = Screen(json=json)
     programs, chosen, stepper, text = find(task, library, teacher)
+    if film is not None:
+        from npi.cli.films import check_film
+
+        check_film(film, programs)
     problem = chosen.parse(inputs or [])
     needed = None if text is None else teacher_steps(text, programs, problem)
     budget = Budget(steps=steps) if steps else Budget() if needed is None else right_budget(needed)
@@ -92,6 +99,10 @@ def run(
         screen.note(f"npi: {trouble(found, needed)}")
     if html is not None:
         _page(screen, html, programs, found, None if teacher else text)
+    if film is not None:
+        from npi.cli.films import write_film
+
+        write_film(screen, film, programs, found)
     screen.document(_document(found, replay, seconds))
     finish(DONE if found.right else NOT_REACHED)
 
@@ -160,7 +171,7 @@ def _title(screen: Screen, found: OneRun, by: str) -> None:
 def print_calls(
     screen: Screen, programs: ProgramSet, found: OneRun, replay: Replay, *, every: bool, limit: int
 ) -> None:
-    """The pad as it begins, the calls with the middle left out, the pad at the end."""
+    """The world as it begins, the calls with the middle left out, the world at the end."""
     from npi.cli.runs import is_primitive, is_return
 
     drawing = replay.draw()
@@ -186,7 +197,7 @@ def print_calls(
 
 
 def _steps(screen: Screen, programs: ProgramSet, found: OneRun, replay: Replay) -> None:
-    """One call at a time: the screen is cleared, the pad drawn, and the way down to the call below it."""
+    """One call at a time: the screen is cleared, the world drawn, and the way down to the call below it."""
     from npi.cli.runs import is_return
 
     way = [_styled(found.head, primitive=False)]
