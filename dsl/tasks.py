@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from dsl.errors import nearest
 from dsl.expect import Facts, NoValue, Reading, conjuncts, evaluate, parts, reads_world
 from dsl.format import expression
 from dsl.inputs import Input, named_words
-from dsl.values import Value, show
+from dsl.values import Value, show, symbol_value
 from dsl.worlds import RowFace
 from envs.later import torch
 from envs.padconfig import NOWHERE
@@ -129,8 +130,7 @@ class Task:
         if not self._allowed(checked):
             condition = expression(self.where) if self.where else ""
             raise ValueError(f"task {self.name}: these inputs do not satisfy its condition ({condition}); change them")
-        sizes = [item.size(checked[item.name]) for item in self.inputs if item.sized]
-        return self._problem(checked, max(sizes, default=1))
+        return self.lay(checked)
 
     def parse(self, argv: Sequence[str]) -> Problem:
         """The problem that command line words give, a word an input: ``96``, ``3,1,2`` or ``[3,1,2]``.
@@ -153,6 +153,31 @@ class Task:
             return " ".join(item.example() for item in self.inputs)
         (problem,) = self.draw(1, 1, generator=np.random.default_rng(0), spread=False)
         return " ".join(f"{name}={show(value)}" for name, value in problem.values.items())
+
+    def combinations(self, apart: str) -> list[dict[str, Value]]:
+        """All values of the inputs without the one named ``apart``, where each input is one symbol.
+
+        Of the condition those parts hold, joined by ``and``, that do not speak of it. Raises ``ValueError`` for a task
+        with other inputs, and where the condition leaves nothing.
+        """
+        free = [item for item in self.inputs if item.name != apart]
+        for item in free:
+            if item.sized:
+                raise ValueError(f"task {self.name}: input {item.name} is {item.describe()}, which are without end")
+        asked = [part for part in conjuncts(self.where) if not mentions(part, {apart})] if self.where else []
+        found: list[dict[str, Value]] = []
+        for drawn in itertools.product(*(map(symbol_value, item.symbols) for item in free)):
+            values: dict[str, Value] = dict(zip([item.name for item in free], drawn, strict=True))
+            if all(self._holds(part, values) for part in asked):
+                found.append(values)
+        if not found:
+            raise ValueError(f"task {self.name}: no inputs satisfy its condition")
+        return found
+
+    def lay(self, values: Mapping[str, Value]) -> Problem:
+        """The problem of inputs as they are, whether the condition allows them or not."""
+        sizes = [item.size(values[item.name]) for item in self.inputs if item.sized]
+        return self._problem(values, max(sizes, default=1))
 
     def judge(self, problem: Problem, reading: Reading) -> bool:
         """Whether what the world shows after a run is right; a result without a value is wrong."""
@@ -213,10 +238,11 @@ class Task:
         return Facts(values, self.rows, self.pointers, reading)
 
     def _allowed(self, values: Mapping[str, Value]) -> bool:
-        if self.where is None:
-            return True
+        return self.where is None or self._holds(self.where, values)
+
+    def _holds(self, condition: s.Expression, values: Mapping[str, Value]) -> bool:
         try:
-            return evaluate(self.where, self._facts(values, None)) is True
+            return evaluate(condition, self._facts(values, None)) is True
         except NoValue:
             return False
 

@@ -47,7 +47,27 @@ def evaluate(
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option("--count", min=1, metavar="N", help="Problems of each size; fewer of long ones by default."),
+        typer.Option(
+            "--count",
+            min=1,
+            metavar="N",
+            help="Problems of each size, fewer of long ones by default; starts of each mesh, all by default.",
+        ),
+    ] = None,
+    meshes: Annotated[
+        Path | None,
+        typer.Option(
+            "--meshes",
+            metavar="FOLDER",
+            help="In a world of cars: show the core your own, OBJ, GLB and PLY files, from all starts of one task.",
+        ),
+    ] = None,
+    up: Annotated[
+        str | None, typer.Option("--up", metavar="AXIS", help="Of --meshes: which axis points up, y (default) or z.")
+    ] = None,
+    forward: Annotated[
+        str | None,
+        typer.Option("--forward", metavar="AXIS", help="Of --meshes: where the fronts point, z (default), x, -x, y …"),
     ] = None,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -63,12 +83,22 @@ def evaluate(
       npi eval
       npi eval add --sizes 10,100,1000 --count 20
       npi eval sort --teacher programs/bubblesort.npi
+      npi eval canonicalise --library cars --meshes models --up z --forward -y
     """
     from npi.evaluate import problem_counts, score_sizes
     from npi.session import pick_device
 
     screen = Screen(json=json)
     place = pick_device(device)
+    if meshes is not None:
+        from npi.cli.meshes import evaluate_meshes
+
+        _refuse(bool(teacher), "--teacher", "a program text looks at no pictures; leave it out")
+        _refuse(bool(sizes), "--sizes", "--meshes are shown from all starts; --count takes some of them")
+        axes = {"up": up or "y", "forward": forward or "z"}
+        evaluate_meshes(screen, tasks or [], library, meshes, **axes, count=count, seed=seed, device=str(place))
+        return
+    _refuse(bool(up or forward), "--up and --forward", "they say how --meshes lie; add --meshes FOLDER")
     chosen = parse_sizes(sizes) if sizes else None
     scores: list[SizeScore] = []
     with Meter("evaluating") as meter:
@@ -86,6 +116,11 @@ def evaluate(
         screen.line(f"* {name} was trained at sizes {show_sizes(task.train_sizes)}")
     screen.document([score_document(score) for score in scores])
     finish(DONE if all(score.right == score.count for score in scores) else NOT_REACHED)
+
+
+def _refuse(given: bool, option: str, why: str) -> None:
+    if given:
+        raise ValueError(f"{option}: {why}")
 
 
 def _tasks(
