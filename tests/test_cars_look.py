@@ -141,7 +141,7 @@ def test_run_writes_a_film(goto: Path, tmp_path: Path, capsys: pytest.CaptureFix
     file = tmp_path / "run.gif"
     words = ["run", "canonicalise", "1", "azimuth=-30", "elevation=45", "--teacher", str(goto), "--quiet"]
     assert main([*words, "--film", str(file)]) == 0
-    calls = len(WAY) - 1 + 4  # and HGOTO, RGOTO, VGOTO, DGOTO
+    calls = len(WAY) - 1 + 5  # and GOTO, HGOTO, RGOTO, VGOTO, DGOTO
     assert f"run.gif, {len(file.read_bytes()) / 1000:.1f} kB, {calls + 1} pictures" in capsys.readouterr().err
     image = pillow.open(file)
     assert image.n_frames == calls + 1
@@ -180,11 +180,10 @@ def test_a_film_without_pillow_names_the_extra(
 
 def test_stills_are_what_was_seen_at_each_call(programs: dsl.ProgramSet, found: OneRun) -> None:
     shown = list(stills(programs, found))
-    assert [still.way[1:] for still in shown[:5]] == [
-        ("HGOTO",), ("HGOTO", "RGOTO"), ("HGOTO", "RGOTO", "ACT(RIGHT)"), ("HGOTO", "RGOTO", "ACT(RIGHT)"), ("VGOTO",)
-    ]  # fmt: skip
+    act = ("HGOTO", "RGOTO", "ACT(RIGHT)")
+    assert [still.way[1:] for still in shown[:6]] == [(), act[:1], act[:2], act, act, ("VGOTO",)]
     assert {still.way[0] for still in shown[:-1]} == {"GOTO"}
-    at = [WAY[i] for i in (0, 0, 0, 1, 2, 2, 2, 3, 4)]
+    at = [WAY[i] for i in (0, 0, 0, 0, 1, 2, 2, 2, 3, 4)]
     for still, (azimuth, elevation) in zip(shown, at, strict=True):
         assert list(still.pictures) == ["view", "target"]
         assert (still.pictures["view"] == seen(programs.world, azimuth, elevation)).all()
@@ -261,9 +260,17 @@ def test_a_page_holds_each_picture_once(programs: dsl.ProgramSet, found: OneRun)
     shots = data["runs"][0]["film"]
     assert shots["kind"] == "picture"
     assert text.count("data:image/png;base64,") == len(WAY)
-    assert base64.b64decode(shots["pictures"][0].partition(",")[2]) == take.film.pictures[0]  # type: ignore[union-attr]
+    held = [base64.b64decode(picture.partition(",")[2]) for picture in data["pictures"]]
+    assert [held[place] for place in shots["pictures"]] == list(take.film.pictures)  # type: ignore[union-attr]
     assert "img-src data:;" in text
     assert "<img" not in text
+    shorter = teacher_run(programs, "canonicalise", "car=1", "azimuth=0", "elevation=60")
+    other, _ = take_of(programs, shorter.problem, shorter.trace, by="core")
+    text = page("cars", [take, other])
+    assert text.count("data:image/png;base64,") == len(WAY) + 1  # the way down from 45 degrees is the same
+    last = document(text)["runs"][1]["film"]
+    assert len(last["pictures"]) == 4
+    assert last["pictures"][last["shown"][1]] == shots["pictures"][shots["shown"][1]]
 
 
 def test_pixels_survive_a_png() -> None:
@@ -291,8 +298,8 @@ def test_a_browser_shows_the_pictures(programs: dsl.ProgramSet, found: OneRun, t
         for position in (*range(found.steps + 1), 0, 3):
             window.run("go(arguments[0])", position)
             view, target = window.run(sources)
-            assert view == window.run("return run.film.raw.pictures[arguments[0]]", numbers[position])
-            assert target == window.run("return run.film.raw.pictures[run.film.raw.shown[1]]")
+            assert view == window.run("return data.pictures[arguments[0]]", numbers[position])
+            assert target == window.run("return data.pictures[1]")
             azimuth, elevation = WAY[pose_of(found, position)]
             assert f"azimuth {azimuth}°, elevation {elevation}°" in window.text("#pad pre")
         images = "[...document.querySelectorAll('#pad img')]"

@@ -64,6 +64,7 @@ def page(title: str, takes: Sequence[Take], *, notes: Sequence[str] = (), most_s
         if take.trace.steps > most_steps:
             held = f"the first {most_steps:,} of {take.trace.steps:,} steps"
             notes.append(f"This page holds {held} of the {take.by}'s run; the rest is left out.")
+    runs = [run_document(take, most_steps=most_steps) for take in takes]
     document = {
         "title": title,
         "notes": notes,
@@ -71,7 +72,8 @@ def page(title: str, takes: Sequence[Take], *, notes: Sequence[str] = (), most_s
         "names": [name_text(table, callee) for callee in range(len(table))],
         "docs": [signature.doc for signature in table.signatures],
         "fields": [field_document(table.world, number) for number in range(len(table.world.fields))],
-        "runs": [run_document(take, most_steps=most_steps) for take in takes],
+        "runs": runs,
+        "pictures": shared_pictures(runs),
     }
     return fill({"title": escape(title), "data": script_json(document)})
 
@@ -111,6 +113,15 @@ def run_document(take: Take, *, most_steps: int = MOST_STEPS) -> dict[str, Any]:
         "whole": len(order_S) == trace.steps,
         "film": None if take.film is None else take.film.to_json(),
     }
+
+
+def shared_pictures(runs: Sequence[dict[str, Any]]) -> list[str]:
+    """The different pictures of all films, which from now on name theirs by their places in this list."""
+    places: dict[str, int] = {}
+    for run in runs:
+        if run["film"] is not None and "pictures" in run["film"]:
+            run["film"]["pictures"] = [places.setdefault(picture, len(places)) for picture in run["film"]["pictures"]]
+    return list(places)
 
 
 def distinct(rows_SK: Ints) -> tuple[Ints, Ints]:

@@ -35,14 +35,15 @@ def write_film(screen: Screen, file: Path, programs: ProgramSet, found: OneRun) 
     file.write_bytes(content)
     calls = sum(not is_return(event) for event in found.events)
     cut = f", the first {MOST_STILLS:,} of {calls:,} calls" if calls > MOST_STILLS else ""
-    screen.note(f"wrote {file}, {file_size(len(content))}, {len(shown)} pictures{cut}")
+    screen.note(f"wrote {file}, {file_size(len(content))}, {plural(len(shown), 'picture')}{cut}")
 
 
 def stills(programs: ProgramSet, found: OneRun) -> Iterator[Still]:
-    """A still for each call, with what was seen when it was made, and one for the end."""
+    """A still for the first call and for each that follows, with what was seen when it was made; one for the end."""
     replay = Replay(programs, found.problem, width=100)
     world, way = replay.world, [found.head]
     calls = [event for event in found.events if not is_return(event)]
+    yield Still(views(world, world.observe(replay.state)), tuple(way), tuple(replay.draw()))
     for event in calls[:MOST_STILLS]:
         del way[event.depth :]
         way.append(call_text(programs.table, event.call))

@@ -164,7 +164,7 @@ class PictureView {
   draw(position) {
     const changed = this.film.changed(position);
     this.figures.forEach(({ image, figure }, place) => {
-      const address = this.film.raw.pictures[this.film.shown[place]];
+      const address = data.pictures[this.film.raw.pictures[this.film.shown[place]]];
       if (image.src !== address) image.src = address;
       figure.className = changed.has(place) ? "changed" : "";
     });
