@@ -60,11 +60,11 @@ def test_the_camera_goes_round_and_stops_above_and_below(grid: int) -> None:
     assert degrees(world, state, "AZIMUTH") == [165]
 
 
-def test_a_camera_between_the_steps_does_not_move_beyond_the_edge() -> None:
+def test_a_camera_between_the_steps_stops_at_the_edge() -> None:
     world = Cars("street", CarsConfig(seen=1, unseen=0, novel=0, pixels=16, grid=5))
     state = world.reset([{"ELEVATION": [11]}, {"ELEVATION": [2]}])
     world.act(state, call(world, "UP", 2), torch.tensor([True, True]))
-    assert degrees(world, state, "ELEVATION") == [55, 25]
+    assert degrees(world, state, "ELEVATION") == [60, 25]
 
 
 def test_cars_are_numbered_split_by_split() -> None:

@@ -171,9 +171,8 @@ class Cars:
         way_B = torch.where(active_B & self.legal(call_B4), call_B4[:, 1], 0)
         azimuth_B = (state.at_BF[:, 1] + moves[way_B, 0]) % self.grid.azimuths
         elevation_B = (state.at_BF[:, 2] + moves[way_B, 1]).clamp(0, self.grid.elevations - 1)
-        moved_B = (state.at_BF[:, 2] + moves[way_B, 1]) == elevation_B  # a camera at the edge does not move at all
         state.at_BF[:, 1].copy_(azimuth_B)
-        state.at_BF[:, 2].copy_(torch.where(moved_B, elevation_B, state.at_BF[:, 2]))
+        state.at_BF[:, 2].copy_(elevation_B)
 
     def prepare(self, state: CarsState, acts: int) -> bool:
         """Acts change the state in place, however many there are."""
