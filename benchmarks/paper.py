@@ -140,14 +140,23 @@ def table(name: str, core: CoreConfig) -> None:
     rows.append(["rows of MAX and RJMP right", *["yes" if r["learned"] else "no" for r in done], ""])
     same = ["identical" if r["outputs_identical"] else "CHANGED" for r in done]
     rows.append(["runs of ADD and BUBBLESORT after MAX", *same, ""])
+    training = [r["train_seconds"] for r in done]
+    learning = [r["learn_seconds"] for r in done]
     text = [
         f"One `{core.kind}` core trained on addition (1–20 digits) and sorting (2–20 items), 32 traces of each",
         "size; then MAX and RJMP learned as rows with the core frozen. Right of problems drawn with seeds that",
         "training does not use; the number after a task is the size of the inputs (digits, items).",
         "",
-        f"Training: {spread([r['train_seconds'] for r in done], 0)} CPU seconds, median (range). "
-        f"Learning two rows of {done[0]['numbers']} numbers: {spread([r['learn_seconds'] for r in done])}.",
+        f"Training: {spread(training, 0)} CPU seconds{', median (range)' if len(done) > 1 else ''}. "
+        f"Learning two rows of {done[0]['numbers']} numbers: {spread(learning)}.",
     ]
+    for r in done:
+        if not r["learned"]:
+            text += [
+                "",
+                f"Seed {r['seed']}: no rows of MAX and RJMP were found that are right, in {r['learn_updates']:,} updates "
+                f"from {LearnConfig().starts} random starts; tests with them were cut short.",
+            ]
     command = f"python -m benchmarks.paper --core {core.kind}"
     write_table(name, f"Addition, sorting and maximum, `{core.kind}` core", command, text, rows)
 

@@ -81,5 +81,7 @@ def markdown(rows: Sequence[Sequence[Any]]) -> list[str]:
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
-    """Median and range."""
+    """Median and range; one value as it is."""
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"

@@ -141,7 +141,7 @@ FULL = Recipe(
         "addition": {},
         "bubblesort": {},
         "goto": {"updates": 1200, "decay": 600, "frames": 256, "problems": 256, "slack": 0.0005},
-        "multi": {"updates": 1600, "decay": 800, "frames": 512, "problems": 256, "slack": 0.0005},
+        "multi": {"updates": 1600, "decay": 800, "frames": 512, "problems": 256, "slack": 0.001},
         "samples": {"updates": 1000, "frames": 192, "clean": 3},
     },
     learning={},
