@@ -154,8 +154,8 @@ def table(name: str, core: CoreConfig) -> None:
         if not r["learned"]:
             text += [
                 "",
-                f"Seed {r['seed']}: no rows of MAX and RJMP were found that are right, in {r['learn_updates']:,} updates "
-                f"from {LearnConfig().starts} random starts; tests with them were cut short.",
+                f"Seed {r['seed']}: no rows of MAX and RJMP were found that are right, in {r['learn_updates']:,}",
+                f"updates from {LearnConfig().starts} random starts; tests with them were cut short.",
             ]
     command = f"python -m benchmarks.paper --core {core.kind}"
     write_table(name, f"Addition, sorting and maximum, `{core.kind}` core", command, text, rows)
