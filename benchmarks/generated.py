@@ -145,7 +145,7 @@ def main() -> None:
         lines.append(line)
     head = ["world", "size", "programs", "draws a second", "doubles", "no calls", "nodes", "steps, median", "most"]
     text_lines = [
-        f"Streams of {WANTED:,} programs each, sizes 1 to 12 in equal parts; what a size lacks, later ones make up for.",
+        f"Streams of {WANTED:,} programs each, sizes 1 to 12 in equal parts; what a size lacks, later ones have more.",
         "Seconds are of the CPU, checking, tabulating and hashing included. A double behaves as an earlier program or",
         "as a callee does. Nodes are those of the decision table.",
         "",

@@ -171,7 +171,7 @@ def essential(reads: Sequence[Read], value_M: Array) -> tuple[tuple[Read, ...], 
 
 def smallest(machine: Sequence[Choice]) -> list[Choice]:
     """The machine with alike nodes merged and those left out that are never reached; node 0 is the entry."""
-    group = [0] * len(machine)
+    group = [0] * len(machine)  # numbered by the first node of each group, so a partition that stays keeps its numbers
     count = 0
     while True:
         known: dict[tuple[object, ...], int] = {}
@@ -180,7 +180,7 @@ def smallest(machine: Sequence[Choice]) -> list[Choice]:
         if len(known) == count:
             break
         count = len(known)
-    by_group = {number: onto(node, group) for number, node in zip(group, machine, strict=True)}
+    by_group = dict(zip(group, merged, strict=True))
     order = {group[0]: 0}
     found = [by_group[number] for number in walk(by_group, order)]
     place = np.zeros(len(by_group), np.int64)

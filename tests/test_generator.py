@@ -12,6 +12,7 @@ from drawn import PROGRAMS, TINY, WORLDS, drawn, layouts, run_all, together, voc
 
 import dsl
 from dsl import syntax as s
+from dsl import tabulate
 from dsl.format import format_tree
 from dsl.generator import Tally, draw_file, draw_program, enumerate_programs, held_out, size_of, stream, vocabulary_of
 from dsl.generator.ranking import Effects, Ranking, Standing
@@ -40,6 +41,13 @@ def test_the_checker_accepts_all_and_sizes_are_as_asked(world: str) -> None:
     assert parse(text) == tree
     found = dsl.loads(text)
     check_tables(found)
+
+
+def test_the_checker_accepts_what_reads_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where decisions are cut into several tables, the checker does not see what the condition before has said."""
+    # red when a loop that counts a number down is drawn there
+    monkeypatch.setattr(tabulate, "MERGED", 50)
+    assert len(list(stream(vocabulary("mixed"), {4: 60, 8: 60}, generator=np.random.default_rng(0)))) == 120
 
 
 @each_world

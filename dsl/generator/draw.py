@@ -127,7 +127,7 @@ def drawn_cast(vocabulary: Vocabulary, chooser: Chooser) -> tuple[Cursor, ...]:
 
 def drawn_parameters(vocabulary: Vocabulary, cast: Sequence[Cursor], chooser: Chooser) -> Parameters:
     """None, one or two parameters."""
-    groups, domains = vocabulary.groups, vocabulary.domains
+    groups, domains = groups_of(cast), vocabulary.domains
     shapes = [
         shape
         for shape in ("", "p", "v", "d", "pv", "pd", "vd", "pp", "vv")
@@ -148,10 +148,18 @@ def drawn_parameters(vocabulary: Vocabulary, cast: Sequence[Cursor], chooser: Ch
     return found
 
 
+def groups_of(cast: Sequence[Cursor]) -> list[list[Cursor]]:
+    """Pointers that show the same, two and more: what a pointer parameter can stand for."""
+    found: dict[tuple[object, ...], list[Cursor]] = {}
+    for cursor in cast:
+        found.setdefault((cursor.values, cursor.places, cursor.listed), []).append(cursor)
+    return [group for group in found.values() if len(group) > 1]
+
+
 def with_pointer(found: Parameters, name: str, group: Sequence[Cursor], chooser: Chooser) -> Parameters:
     """With a parameter that stands for some pointers of a group, two at least."""
     left = list(group)
-    while len(left) > 2 and (len(left) > MOST_CURSORS or chooser.below(2)):
+    while len(left) > 2 and chooser.below(2):
         del left[chooser.below(len(left))]
     param = s.Param(name, s.Domain(tuple(s.DomainName(cursor.name) for cursor in left)))
     return replace(found, params=(*found.params, param), cursors=(*found.cursors, together(name, left)))

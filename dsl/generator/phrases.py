@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 from dsl import syntax as s
 from dsl.generator.chooser import Chooser, pick
@@ -65,6 +66,14 @@ class Names:
         """Pairs that can hold the same symbol, cells first."""
         pairs = ((a, b) for i, a in enumerate(self.cells) for b in self.held[i + 1 :])
         return tuple((a, b) for a, b in pairs if set(a.values) & set(b.values))
+
+    @cached_property
+    def combinations(self) -> int:
+        """What one decision reads at most: combinations of all that is seen and given."""
+        seen = {(pointer, len(c.values) or 1, c.listed) for c in self.cursors for pointer in c.pointers}
+        passed = [len(c.pointers) for c in self.cursors] + [len(each.values) for each in self.given]
+        shown = prod(size * (4 if listed else 1) for _, size, listed in seen)
+        return shown * prod(passed) * 2 ** len(self.directions) * len(ORDER) ** len(self.orders)
 
     @cached_property
     def kinds(self) -> tuple[tuple[int, Callable[[Names, Chooser], s.Expression]], ...]:

@@ -141,14 +141,6 @@ class Vocabulary:
         }
 
     @cached_property
-    def groups(self) -> tuple[tuple[Cursor, ...], ...]:
-        """Pointers that show the same, two and more: what a pointer parameter can stand for."""
-        found: dict[tuple[object, ...], list[Cursor]] = {}
-        for cursor in self.cursors:
-            found.setdefault((cursor.values, cursor.places, cursor.listed), []).append(cursor)
-        return tuple(tuple(group) for group in found.values() if len(group) > 1)
-
-    @cached_property
     def domains(self) -> tuple[tuple[str, ...], ...]:
         """What a symbol parameter can hold: of each kind of row its first ten symbols, alone and with a blank."""
         rows = [row for row in self.face.rows.values() if not row.places]
