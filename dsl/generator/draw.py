@@ -52,7 +52,7 @@ def draw_program(
         parameters: whether it may have some.
 
     Raises:
-        ValueError: for a size below 1, or where 1,000 draws in a row came to nothing, as in a world without pointers.
+        ValueError: for a size below 1, or where 1,000 draws in a row came to nothing, as all that fits is forbidden.
     """
     if size < 1:
         raise ValueError(f"a program of size {size}; sizes begin at 1")
