@@ -147,7 +147,7 @@ def main() -> None:
     text_lines = [
         f"Streams of {WANTED:,} programs each, sizes 1 to 12 in equal parts; what a size lacks, later ones have more.",
         "Seconds are of the CPU, checking, tabulating and hashing included. A double behaves as an earlier program or",
-        "as a callee does. Nodes are those of the decision table.",
+        "as a callee does. Nodes are those of the decision table. The machine was shared with other work.",
         "",
         *lines,
         "",
