@@ -136,11 +136,11 @@ FULL = Recipe(
     name="full",
     seeds=(0, 1, 2, 3, 4),
     core=CoreConfig(),
-    traces={"addition": 32, "bubblesort": 64, "goto": 8000, LEARNED: 8},
+    traces={"addition": 32, "bubblesort": 64, "goto": 20000, LEARNED: 8},
     training={
         "addition": {},
         "bubblesort": {},
-        "goto": {"updates": 1200, "decay": 600, "frames": 256, "problems": 256, "slack": 0.0005},
+        "goto": {"updates": 1200, "decay": 600, "frames": 256, "problems": 256, "slack": 0.001},
         "multi": {"updates": 1600, "decay": 800, "frames": 512, "problems": 256, "slack": 0.001},
         "samples": {"updates": 1000, "frames": 192, "clean": 3},
     },

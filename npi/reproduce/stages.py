@@ -38,12 +38,13 @@ def plan(work: Work, seeds: Sequence[int], parts: Sequence[str] = PARTS) -> list
 
 
 def table_stages(work: Work, seed: int) -> list[Stage]:
-    """A core for each file, one for all, MAX learned beside that one; each tested."""
-    found = []
+    """One core for all files, MAX learned beside it, and a core for each file; each tested."""
+    found = [trace_stage(work, seed, file) for file in FILES]
+    found += [train_stage(work, seed, "multi", tuple(FILES)), check_stage(work, seed, "multi")]
+    found += [learn_stage(work, seed), check_stage(work, seed, "max")]
     for file in FILES:
         found += [*trained_alone(work, seed, file), check_stage(work, seed, "single", file)]
-    found += [train_stage(work, seed, "multi", tuple(FILES)), check_stage(work, seed, "multi")]
-    return [*found, learn_stage(work, seed), check_stage(work, seed, "max")]
+    return found
 
 
 def sample_stages(work: Work, seed: int) -> list[Stage]:

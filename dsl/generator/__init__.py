@@ -1,0 +1,21 @@
+"""Random programs of the language that end on every pad, graded by size, no two of which behave alike."""
+
+from __future__ import annotations
+
+from dsl.generator.author import size_of
+from dsl.generator.draw import draw_file, draw_program
+from dsl.generator.stream import GeneratedProgram, Tally, enumerate_programs, held_out, stream
+from dsl.generator.vocabulary import Vocabulary, vocabulary_of
+
+__all__ = [
+    "GeneratedProgram",
+    "Tally",
+    "Vocabulary",
+    "draw_file",
+    "draw_program",
+    "enumerate_programs",
+    "held_out",
+    "size_of",
+    "stream",
+    "vocabulary_of",
+]
