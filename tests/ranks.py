@@ -101,8 +101,8 @@ def curves(ranks: Ranks, folder: Path) -> dict[str, Any]:
 def looking(ranks: Ranks, folder: Path) -> dict[str, Any]:
     """A core that sees pictures; of the two frames of an update the first, by GOTO, looks at none."""
     text = (Path(__file__).parent.parent / "programs" / "goto.npi").read_text()
-    text = text.replace("cars(seen: 200, unseen: 60, novel: 60)", "cars(seen: 3, unseen: 2, novel: 2, pixels: 16)")
-    found = Material.from_programs(loads(text.replace("train 8000 traces", "train 12 traces")), traces=1, seed=0)
+    text = text.replace("cars(seen: 500, unseen: 60, novel: 60)", "cars(seen: 3, unseen: 2, novel: 2, pixels: 16)")
+    found = Material.from_programs(loads(text.replace("train 20000 traces", "train 12 traces")), traces=1, seed=0)
     library = new_library(SMALL, [found], seed=0)
     trainer = Trainer(library, [place(library, found.frames)], training(frames=1), ranks=ranks)
     trainer.curriculum.lessons = trainer.curriculum.lessons[:2]

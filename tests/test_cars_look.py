@@ -38,7 +38,7 @@ SMALL = "cars(seen: 3, unseen: 2, novel: 2, pixels: 16)"
 def goto(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of the paper in a small world."""
     file = tmp_path_factory.mktemp("programs") / "goto.npi"
-    file.write_text((PROGRAMS / "goto.npi").read_text().replace("cars(seen: 200, unseen: 60, novel: 60)", SMALL))
+    file.write_text((PROGRAMS / "goto.npi").read_text().replace("cars(seen: 500, unseen: 60, novel: 60)", SMALL))
     return file
 
 

@@ -34,7 +34,7 @@ POSES = 11 * 5
 def programs() -> dsl.ProgramSet:
     """A world of three cars, fewer than there are meshes."""
     few = "seen: 3, unseen: 0, novel: 0, pixels: 16"
-    text = (PROGRAMS / "goto.npi").read_text().replace("seen: 200, unseen: 60, novel: 60", few)
+    text = (PROGRAMS / "goto.npi").read_text().replace("seen: 500, unseen: 60, novel: 60", few)
     return dsl.loads(text, path="goto.npi")
 
 

@@ -119,7 +119,7 @@ def test_a_picture_is_part_of_the_declaration() -> None:
 
 
 def library(text: str = "cars(seen: 3, unseen: 2, novel: 2, pixels: 16)") -> tuple[Library, dsl.ProgramSet]:
-    source = (PROGRAMS / "goto.npi").read_text().replace("cars(seen: 200, unseen: 60, novel: 60)", text)
+    source = (PROGRAMS / "goto.npi").read_text().replace("cars(seen: 500, unseen: 60, novel: 60)", text)
     programs = dsl.loads(source)
     return Library.create(CoreConfig(hidden=19, bits=3), [programs.table], sets=[programs], seed=7), programs
 

@@ -145,7 +145,7 @@ def test_what_is_not_trained_side_by_side_is_refused(source: Path, changes, mess
 
 def test_worlds_that_are_seen_as_pictures_are_refused(tmp_path: Path) -> None:
     text = (PROGRAMS / "goto.npi").read_text().replace("unseen: 60, novel: 60", "unseen: 2, novel: 2, pixels: 16")
-    (tmp_path / "goto.npi").write_text(text.replace("seen: 200", "seen: 3"))
+    (tmp_path / "goto.npi").write_text(text.replace("seen: 500", "seen: 3"))
     with pytest.raises(ValueError, match=r"goto.npi has a world that is seen as a picture.*train one --seed at a time"):
         sweep(tmp_path / "goto.npi", "out", traces=1)
     assert not (tmp_path / "out").exists()

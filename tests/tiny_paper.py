@@ -32,8 +32,8 @@ def few_cars(folder: Path) -> Path:
     for name in ("addition", "bubblesort", "max"):
         shutil.copy(PROGRAMS / f"{name}.npi", folder)
     text = (PROGRAMS / "goto.npi").read_text()
-    few = {"seen: 200, unseen: 60, novel: 60": "seen: 2, unseen: 1, novel: 1", "car >= 260": "car >= 3"}
-    few |= {"car >= 200 and car < 260": "car >= 2 and car < 3", "car < 200": "car < 2"}
+    few = {"seen: 500, unseen: 60, novel: 60": "seen: 2, unseen: 1, novel: 1", "car >= 560": "car >= 3"}
+    few |= {"car >= 500 and car < 560": "car >= 2 and car < 3", "car < 500": "car < 2"}
     for old, new in few.items():
         assert old in text
         text = text.replace(old, new)

@@ -54,7 +54,7 @@ class CarsConfig:
         grid: degrees between the camera's poses: 15, or 5 for starts between the steps.
     """
 
-    seen: int = 200
+    seen: int = 500
     unseen: int = 60
     novel: int = 60
     seed: int = 0
