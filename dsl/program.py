@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -79,12 +80,7 @@ class ProgramSet:
     @cached_property
     def digest(self) -> str:
         """sha256 of the sources, names included."""
-        found = hashlib.sha256()
-        for name, text in self.sources:
-            for part in (name, text):
-                data = part.encode()
-                found.update(len(data).to_bytes(8, "little") + data)
-        return found.hexdigest()
+        return sources_digest(self.sources)
 
     def task(self, name: str) -> Task:
         """The task of that name; raises ``ValueError`` that names the closest one."""
@@ -102,3 +98,13 @@ class ProgramSet:
             if program.id == number:
                 return program
         raise KeyError(f"{name} is not a program but a primitive")
+
+
+def sources_digest(sources: Iterable[tuple[str, str]]) -> str:
+    """sha256 of (name, text) pairs."""
+    found = hashlib.sha256()
+    for name, text in sources:
+        for part in (name, text):
+            data = part.encode()
+            found.update(len(data).to_bytes(8, "little") + data)
+    return found.hexdigest()

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dsl.program import ProgramSet
-from npi.core import tensors_digest
+from npi.core import may_call, tensors_digest
 from npi.files import read_tensors, tensors_bytes, write_whole
 from npi.library import Library, row_name
 
@@ -127,11 +127,26 @@ class Certificate:
 
 
 def table_rows(library: Library, programs: ProgramSet) -> str:
-    """sha256 of the rows of everything that a file's table names: their numbers, and what is known about them."""
+    """sha256 of the rows of everything that a file's table names: their numbers, and what is known about them.
+
+    Numbers of generations are told by their order among these rows alone, and which generations a row sees by what it
+    may call of them: so a proof holds in a library where the same rows have generations of other numbers.
+    """
     table, world = programs.table, library.world(programs.table.world)
     rows = library.rows(table)
-    infos = [asdict(library.memory.infos[row]) for row in rows.tolist()]
-    names = [row_name(table, callee, world) for callee in range(len(table))]
-    assert names == [info["name"] for info in infos]
+    infos = [library.memory.infos[row].to_json() for row in rows.tolist()]
+    assert [row_name(table, callee, world) for callee in range(len(table))] == [info["name"] for info in infos]
+    order = sorted({info["generation"] for info in infos})
+    infos = [{k: v for k, v in info.items() if k != "sees"} | {"generation": order.index(info["generation"])}
+             for info in infos]  # fmt: skip
     numbers = tensors_digest({name: part[rows] for name, part in library.memory.state_dict().items()})
-    return hashlib.sha256(json.dumps([numbers, infos], sort_keys=True).encode()).hexdigest()
+    parts: list[object] = [numbers, infos]
+    allowed = may_call(library.memory, rows).tolist()
+    if any(allowed[p][q] != _ordered(one, two) for p, one in enumerate(infos) for q, two in enumerate(infos)):
+        parts.append(allowed)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _ordered(caller: Mapping[str, Any], callee: Mapping[str, Any]) -> bool:
+    """Whether a row may call another where rows see every earlier generation."""
+    return caller["world"] == callee["world"] and caller["generation"] >= callee["generation"]

@@ -62,7 +62,7 @@ def check(certificate: Certificate, library: Library, *, hashes: bool = True) ->
         raise LibraryError("a certificate is for a discrete core, and this library has another kind")
     findings = []
     for file in certificate.files:
-        programs = next((s for s in library.sets if s.digest == file.digest), None)
+        programs = library.file(file.digest)
         fault = _void(certificate, file, library, programs) if hashes or programs is None else ""
         for program in file.programs:
             margin, found = math.nan, fault
@@ -253,7 +253,7 @@ class _CoreNumbers:
         assert isinstance(stepper, CoreStepper)
         self.core, self.memory, self.stepper, self.table = library.core, library.memory, stepper, programs.table
         self.rows = library.rows(programs.table)
-        self.may_call = may_call(library.memory)[self.rows][:, self.rows].numpy()
+        self.may_call = may_call(library.memory, self.rows).numpy()
         numbers = [*library.core.parameters(), *(part[self.rows] for part in library.memory.parameters())]
         if not all(bool(part.isfinite().all()) for part in numbers):
             raise _Fault("there are numbers that are not finite")  # 0 times one of them would not be 0
@@ -280,7 +280,7 @@ class _CoreNumbers:
         x_MX = adapter.encode(obs, arguments, self.stepper.gate_NI[which])
         hidden, value = trunk.advance(x_MX, self.stepper.cond_NC[which], code)
         end = self.core.end_logits(hidden).numpy()
-        key = self.core.key_logits(hidden, self.stepper.rows)[:, self.rows].numpy()
+        key = self.core.key_logits(hidden, self.stepper.rows)[:, self.stepper.columns].numpy()
         token = adapter.argument_logits(hidden).numpy()
         margin = np.where(calls[:, 0] == RETURN, end, -end)
         for callee in np.unique(calls[calls[:, 0] != RETURN, 0]).tolist():

@@ -19,9 +19,10 @@ from envs.spec import RETURN, ProgramTable
 from envs.stepper import Stepper
 from envs.tables import DecisionTables, TableStepper
 from npi.files import read_tensors, tensors_bytes, write_whole
-from npi.library import Library, LibraryError, find_task, named_tasks
+from npi.library import Library, LibraryError
 from npi.stepper import CoreStepper
 from npi.tabled import TabledCore
+from npi.texts import find_task, named_tasks
 from traces.generate import load_sources
 
 FORMAT = 1
@@ -65,7 +66,7 @@ class CompiledLibrary:
 
     def task(self, name: str) -> tuple[ProgramSet, Task]:
         """A task by its qualified name, or by its bare name where one file only has it."""
-        return find_task(self.tasks(), name)
+        return find_task(self.sets, name)
 
     def stepper(self, table: ProgramTable) -> Stepper:
         """The tables of these programs; :class:`LibraryError` where they were not compiled."""

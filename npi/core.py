@@ -76,7 +76,7 @@ class Core(nn.Module):
 
     def tables(self, memory: ProgramMemory) -> RowTables:
         """Everything that depends on rows alone, each generation computed by itself (so it never changes later)."""
-        sizes = [sum(info.generation == g for info in memory.infos) for g in range(memory.generations)]
+        sizes = memory.chunks
         chunks = memory.embeddings_NP.split(sizes)
         return RowTables(
             cond_NC=self._conditions(memory, chunks),
@@ -114,8 +114,21 @@ def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def may_call(memory: ProgramMemory) -> torch.Tensor:
-    """bool_NN: row p (first index) may call row q: one world, and q not of a later generation."""
-    world = torch.tensor([info.world for info in memory.infos])
-    generation = torch.tensor([info.generation for info in memory.infos])
-    return (world[:, None] == world) & (generation[:, None] >= generation)
+def may_call(memory: ProgramMemory, rows_M: torch.Tensor | None = None) -> torch.Tensor:
+    """bool_MM: row p (first index) may call row q: one world, and q of p's generation or an earlier one that p sees.
+
+    Args:
+        rows_M: the rows asked about; all by default.
+    """
+    infos = memory.infos if rows_M is None else [memory.infos[row] for row in rows_M.tolist()]
+    world = torch.tensor([info.world for info in infos])
+    generation = torch.tensor([info.generation for info in infos])
+    allowed = (world[:, None] == world) & (generation[:, None] >= generation)
+    seen: dict[tuple[int, ...], torch.Tensor] = {}
+    for p, info in enumerate(infos):
+        if info.sees is not None:
+            reach = (*info.sees, info.generation)
+            if reach not in seen:
+                seen[reach] = torch.isin(generation, torch.tensor(reach))
+            allowed[p] &= seen[reach]
+    return allowed

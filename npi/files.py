@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.torch import save
 
 from envs.files import write_whole
 from npi.core import tensors_digest
+from npi.manifest import sha256
 
 __all__ = ["read_tensors", "sha256", "tensors_bytes", "write_whole"]
 
@@ -41,8 +41,3 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 def _seal(tensors: Mapping[str, torch.Tensor], text: str) -> str:
     return sha256(f"{tensors_digest(tensors)} {text}".encode())
-
-
-def sha256(data: bytes) -> str:
-    """Hexadecimal sha256."""
-    return hashlib.sha256(data).hexdigest()

@@ -23,6 +23,7 @@ from npi.loss import Rules
 from npi.material import Material, TaskValidator
 from npi.memory import ProgramMemory, RowInfo
 from npi.probe import probe
+from npi.texts import held_in
 from npi.train import Validation, Validator, frame_loss, learning_rate, to_device, wrong_frames
 
 
@@ -121,14 +122,14 @@ def learn(
     config = config or LearnConfig()
     old = library.memory
     fresh = new_rows(library, materials)
+    near = library.near(fresh[0].sees or ())
     before = library.core.digest(), library.rows_digest(), probe(library.core, old, len(old))
     began = time.process_time()
-    search = RowSearch(library, materials, fresh, config)
+    search = RowSearch(near, materials, fresh, config)
     solved = search.run(report=report, stop=stop)
-    memory = search.memory_with(search.best)
     if solved or keep_unsolved:
-        library.memory = memory
-        held = {programs.digest for programs in library.sets}
+        library.memory = old.extended(fresh, search.numbers(search.best))
+        held = {one.digest for one in held_in(library.sets)}
         given = {m.programs.digest: m.programs for m in materials if m.programs is not None}
         library.sets += [programs for digest, programs in given.items() if digest not in held]
     count = len(old)
@@ -150,8 +151,13 @@ def learn(
 
 
 def new_rows(library: Library, materials: Sequence[Material]) -> list[RowInfo]:
-    """Infos of the rows that the library lacks; :class:`LibraryError` where it lacks none, or a text changed."""
-    check_texts([*library.sets, *(m.programs for m in materials if m.programs is not None)])
+    """Infos of the rows that the library lacks; :class:`LibraryError` where it lacks none, or a text changed.
+
+    They see the generations that the materials' tables name rows of, and no other: rows that they were not learned
+    with cannot come between them and what they call.
+    """
+    named = _named(library, materials)
+    check_texts([*library.texts_of(named), *(m.programs for m in materials if m.programs is not None)])
     fresh: list[RowInfo] = []
     generation = library.memory.generations
     for material in materials:
@@ -161,7 +167,14 @@ def new_rows(library: Library, materials: Sequence[Material]) -> list[RowInfo]:
     if not fresh:
         names = ", ".join(m.name for m in materials)
         raise LibraryError(f"the library already has every program of {names}; there is nothing to learn")
-    return fresh
+    sees = tuple(sorted({info.generation for info in library.memory.infos if info.name in named}))
+    return [replace(info, sees=sees) for info in fresh]
+
+
+def _named(library: Library, materials: Sequence[Material]) -> set[str]:
+    """The rows that the materials' tables name."""
+    tables = [(m.table, library.world(m.table.world)) for m in materials]
+    return {row_name(table, callee, world) for table, world in tables for callee in range(len(table))}
 
 
 class RowSearch:
@@ -311,7 +324,9 @@ class RowSearch:
 
     def memory_with(self, start: int) -> ProgramMemory:
         """The library's memory with one start's rows appended."""
+        return self.library.memory.extended(self.fresh, self.numbers(start))
+
+    def numbers(self, start: int) -> dict[str, torch.Tensor]:
+        """The rows of one start, by the name of each parameter."""
         first = self.old + start * len(self.fresh)
-        last = first + len(self.fresh)
-        numbers = {name: p.detach()[first:last] for name, p in self.memory.named_parameters()}
-        return self.library.memory.extended(self.fresh, numbers)
+        return {name: p.detach()[first : first + len(self.fresh)] for name, p in self.memory.named_parameters()}

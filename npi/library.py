@@ -10,35 +10,31 @@ import difflib
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, MutableSequence, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dsl import load
 from dsl.program import ProgramSet
 from dsl.tasks import Task
-from envs.spec import ProgramTable, WorldSpec, signature_from_json
+from envs.spec import ProgramTable, WorldSpec
 from npi.config import CoreConfig
 from npi.core import Core, tensors_digest
-from npi.files import read_tensors, sha256, tensors_bytes, write_whole
+from npi.files import read_tensors, tensors_bytes, write_whole
+from npi.manifest import FORMAT, NAME, LibraryError, checked, read_manifest, sealed, sha256
 from npi.memo import MemoStepper
 from npi.memory import ProgramMemory, RowInfo
 from npi.stepper import CoreStepper
 from npi.tabled import TabledCore
+from npi.texts import Held, Shelf, find_task, held_in, named_tasks
 from traces.stepper import Stepper
 
-FORMAT = 1
-"""Version of the folder's format; another one is refused."""
+__all__ = ["Library", "LibraryError", "check_texts", "held_texts", "missing_rows", "row_name", "sealed"]
 
-_TENSORS = re.compile(r"(core|rows)-[0-9a-f]{16}\.safetensors")
-_PROGRAMS = re.compile(r"\d+-[0-9a-f]{12}")
-
-
-class LibraryError(ValueError):
-    """A library that cannot be used as asked; the message says why and what to do."""
+_STORED = re.compile(r"(core|rows)-[0-9a-f]{16}\.safetensors|texts-[0-9a-f]{16}\.json")
+_PROGRAMS = re.compile(r"\d+-[0-9a-f]{12}")  # folders of format 1
 
 
 @dataclass
@@ -53,7 +49,7 @@ class Library:
 
     core: Core
     memory: ProgramMemory
-    sets: list[ProgramSet]
+    sets: MutableSequence[ProgramSet]
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
@@ -129,7 +125,27 @@ class Library:
 
     def task(self, name: str) -> tuple[ProgramSet, Task]:
         """A task by its qualified name, or by its bare name where one file only has it."""
-        return find_task(self.tasks(), name)
+        return find_task(self.sets, name)
+
+    def near(self, generations: Collection[int]) -> Library:
+        """The same core beside the rows of these generations alone, without program files."""
+        return Library(self.core, self.memory.of(generations)[1], [])
+
+    def file(self, digest: str) -> ProgramSet | None:
+        """The program file of a digest, if it holds that."""
+        return next((one.programs for one in held_in(self.sets) if one.digest == digest), None)
+
+    def texts_of(self, names: Collection[str]) -> list[ProgramSet]:
+        """Program files that have the texts of these rows: those that they were learned from.
+
+        Where one was learned from traces alone, any file whose programs are named like it.
+        """
+        held = held_in(self.sets)
+        digests = {one.digest for one in held}
+        sources = {info.name: info.source for info in self.memory.infos if info.name in names}
+        stems = {name.partition(".")[0] for name, source in sources.items() if source not in digests}
+        wanted = set(sources.values())
+        return [one.programs for one in held if one.digest in wanted or stems & one.stems]
 
     def rows_digest(self, count: int | None = None) -> str:
         """sha256 of the first ``count`` rows (all by default)."""
@@ -143,56 +159,38 @@ class Library:
         files: dict[str, str] = {}
         for part, tensors in (("core", self.core.state_dict()), ("rows", self.memory.state_dict())):
             files |= _store(folder, part, ".safetensors", tensors_bytes(tensors))
-        entries = []
-        for number, programs in enumerate(self.sets):
-            place = f"programs/{number}-{programs.digest[:12]}"
-            for name, text in programs.sources:
-                (folder / place / name).parent.mkdir(parents=True, exist_ok=True)
-                write_whole(folder / place / name, text.encode())
-                files[f"{place}/{name}"] = sha256(text.encode())
-            entries.append({"folder": place, "file": programs.sources[-1][0], "digest": programs.digest})
+        held = held_in(self.sets)
+        digests = {text: sha256(text.encode()) for one in held for _, text in one.sources}
+        texts = json.dumps({digest: text for text, digest in digests.items()}, indent=0).encode()
+        files |= _store(folder, "texts", ".json", texts)
+        mine: dict[str, list[str]] = {}
+        for info in self.memory.infos:
+            mine.setdefault(info.source, []).append(info.name)
         manifest = {
             "format": FORMAT,
             "config": self.core.config.to_json(),
             "core": self.core.digest(),
             "worlds": [w.to_json() for w in self.core.worlds],
-            "rows": [asdict(info) for info in self.memory.infos],
-            "programs": entries,
+            "rows": [info.to_json() for info in self.memory.infos],
+            "programs": [one.to_json(digests, mine.get(one.digest, ())) for one in held],
             "history": self.history,
             "files": files,
         }
-        write_whole(folder / "manifest.json", sealed(manifest))
+        write_whole(folder / NAME, sealed(manifest))
         _clear(folder, files)
 
     @classmethod
     def open(cls, folder: Path | str, *, device: torch.device | str = "cpu") -> Library:
         """Read a library; every file is checked against the manifest's hash before it is used."""
         folder = Path(folder)
-        manifest = _manifest(folder)
-        data = {name: _checked(folder, name, digest) for name, digest in manifest["files"].items()}
+        manifest = read_manifest(folder)
+        data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
         try:
-            core, memory = _network(manifest, data)
-            sets = [_programs(data[f"{e['folder']}/{e['file']}"], e["digest"]) for e in manifest["programs"]]
-            return cls(core.to(device), memory.to(device), sets, manifest["history"])
+            core, memory = _network(manifest, folder)
+            held = held_texts(manifest, data, folder)
+            return cls(core.to(device), memory.to(device), Shelf(held), manifest["history"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
-
-
-def named_tasks(sets: Sequence[ProgramSet]) -> dict[str, tuple[ProgramSet, Task]]:
-    """Every task of some program files, by name qualified with its file."""
-    return {f"{Path(s.path).stem}.{t.name}": (s, t) for s in sets for t in s.tasks}
-
-
-def find_task(tasks: Mapping[str, tuple[ProgramSet, Task]], name: str) -> tuple[ProgramSet, Task]:
-    """A task by its qualified or bare name; a :class:`LibraryError` says what there is."""
-    found = [q for q in tasks if q == name or q.rpartition(".")[2] == name]
-    if len(found) == 1:
-        return tasks[found[0]]
-    if found:
-        raise LibraryError(f"several tasks are called {name!r}: {', '.join(found)}; give one with its file")
-    close = difflib.get_close_matches(name, [*tasks, *(q.rpartition(".")[2] for q in tasks)], n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(tasks) or 'none'}"
-    raise LibraryError(f"the library has no task {name!r}; {hint}")
 
 
 def row_name(table: ProgramTable, callee: int, world: int) -> str:
@@ -254,68 +252,47 @@ def _store(folder: Path, part: str, suffix: str, data: bytes) -> dict[str, str]:
 def _clear(folder: Path, files: Mapping[str, str]) -> None:
     """Remove what earlier libraries left in the folder: named as ``save`` names things, and not in ``files``."""
     for path in folder.iterdir():
-        if _TENSORS.fullmatch(path.name) and path.name not in files:
+        if _STORED.fullmatch(path.name) and path.name not in files:
             path.unlink()
-    held = {str(Path(name).parent) for name in files}
     for path in folder.glob("programs/*"):
-        place = f"programs/{path.name}"
-        if _PROGRAMS.fullmatch(path.name) and not any(h == place or h.startswith(f"{place}/") for h in held):
+        if _PROGRAMS.fullmatch(path.name):
             shutil.rmtree(path)
+    if (folder / "programs").is_dir() and not any((folder / "programs").iterdir()):
+        (folder / "programs").rmdir()
 
 
-def sealed(manifest: Mapping[str, Any]) -> bytes:
-    """A manifest as it is written: JSON that ends with the sha256 of all before it."""
-    seal = sha256(json.dumps(manifest, indent=1).encode())
-    return (json.dumps({**manifest, "sha256": seal}, indent=1) + "\n").encode()
-
-
-def _network(manifest: Mapping[str, Any], data: Mapping[str, Path]) -> tuple[Core, ProgramMemory]:
+def _network(manifest: Mapping[str, Any], folder: Path) -> tuple[Core, ProgramMemory]:
     config = CoreConfig.from_json(manifest["config"])
-    worlds = [WorldSpec.from_json(w) for w in manifest["worlds"]]
-    infos = [RowInfo(**(r | {"signature": signature_from_json(r["signature"])})) for r in manifest["rows"]]
-    core = Core(config, worlds, generator=torch.Generator())
-    memory = ProgramMemory(infos, row=config.row, key=config.key, fields=core.gate_fields, generator=torch.Generator())
-    for part, module in (("core", core), ("rows", memory)):
-        tensors: dict[str, torch.Tensor] = {}
-        for name, path in data.items():
-            if name.startswith(f"{part}-"):
-                tensors |= read_tensors(path)[0]
-        module.load_state_dict(tensors)
+    core = Core(config, [WorldSpec.from_json(w) for w in manifest["worlds"]], generator=torch.Generator())
+    core.load_state_dict(_tensors(manifest, folder, "core"))
     if core.digest() != manifest["core"]:
         raise LibraryError("the core is not the one that the manifest names; restore the folder from a copy")
+    infos = [RowInfo.from_json(row) for row in manifest["rows"]]
+    memory = ProgramMemory(infos, row=config.row, key=config.key, fields=core.gate_fields, generator=torch.Generator())
+    memory.load_state_dict(_tensors(manifest, folder, "rows"))
     return core, memory
 
 
-def _programs(path: Path, digest: str) -> ProgramSet:
-    programs = load(path)
-    if programs.digest != digest:
-        raise LibraryError(f"{path} and the files that it uses are not those of the manifest; restore them from a copy")
-    return programs
+def _tensors(manifest: Mapping[str, Any], folder: Path, part: str) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = {}
+    for name in manifest["files"]:
+        if name.startswith(f"{part}-"):
+            found |= read_tensors(folder / name)[0]
+    return found
 
 
-def _manifest(folder: Path) -> Mapping[str, Any]:
-    path = folder / "manifest.json"
-    if not path.is_file():
-        raise LibraryError(f"{folder} is not a library: there is no manifest.json in it (make one with npi train)")
-    data = path.read_bytes()
-    try:
-        manifest = json.loads(data)
-        version = manifest["format"]
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise LibraryError(f"{path} is damaged ({error}); restore it from a copy") from error
-    if version != FORMAT:
-        raise LibraryError(f"{folder} has format {version}, this engine reads {FORMAT}; use the engine it is from")
-    if sealed({key: value for key, value in manifest.items() if key != "sha256"}) != data:
-        raise LibraryError(f"{path} was changed or cut off since it was written; restore it from a copy")
-    return manifest
+def held_texts(manifest: Mapping[str, Any], data: Mapping[str, bytes], folder: Path) -> list[Held]:
+    """The program files of a library, from its files by name; :class:`LibraryError` where they do not fit."""
+    if manifest["format"] == 1:
+        return [_beside(entry, data, folder) for entry in manifest["programs"]]
+    (texts,) = [json.loads(part) for name, part in data.items() if name.startswith("texts-")] or [{}]
+    return [Held.from_json(entry, texts, str(folder)) for entry in manifest["programs"]]
 
 
-def _checked(folder: Path, name: str, digest: str) -> Path:
-    path = folder / name
-    if ".." in Path(name).parts or Path(name).is_absolute():
-        raise LibraryError(f"{folder}: the manifest names a file outside the library: {name}")
-    if not path.is_file():
-        raise LibraryError(f"{folder}: {name} is missing; restore it from a copy, or train again")
-    if sha256(path.read_bytes()) != digest:
-        raise LibraryError(f"{path} was changed or cut off since it was written; restore it from a copy")
-    return path
+def _beside(entry: Mapping[str, Any], data: Mapping[str, bytes], folder: Path) -> Held:
+    """A program file of format 1: its parts lie in a folder, those that it uses first."""
+    place = f"{entry['folder']}/"
+    sources = [(name.removeprefix(place), part.decode()) for name, part in data.items() if name.startswith(place)]
+    if not sources or sources[-1][0] != entry["file"]:
+        raise KeyError(f"{place}{entry['file']}")
+    return Held(tuple(sources), entry["digest"], str(folder / entry["folder"])).checked()

@@ -7,13 +7,15 @@ embedding (how it runs), and what is known about it. Adding a row changes no oth
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import torch
 from torch import nn
 
-from envs.spec import Signature
+from envs.spec import Signature, signature_from_json
 
 OPEN = 2.0
 """The number of an open gate; that of a closed one is its negative."""
@@ -26,10 +28,11 @@ class RowInfo:
     Attributes:
         name: qualified by file (``"addition.ADD"``), or ``"world<index>.<name>"`` for a primitive.
         world: index of its world in the library.
-        generation: rows may call rows of their own and earlier generations only.
+        generation: rows that were learned together. A row may call rows of its own generation, and of earlier ones.
         signature: bare name, argument slots and doc string.
         primitive: carried out by the world; its embedding is not used.
         source: sha256 of the program file (or the table) that it was learned from.
+        sees: the earlier generations that it may call; None for every one.
     """
 
     name: str
@@ -38,6 +41,18 @@ class RowInfo:
     signature: Signature
     primitive: bool
     source: str
+    sees: tuple[int, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        slots = [{"name": slot.name, "tokens": list(slot.tokens)} for slot in self.signature.slots]
+        signature = {"name": self.signature.name, "slots": slots, "doc": self.signature.doc}
+        data = {**vars(self), "signature": signature, "sees": self.sees}
+        return {name: value for name, value in data.items() if name != "sees" or value is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RowInfo:
+        sees = tuple(data["sees"]) if "sees" in data else None
+        return cls(**{**data, "signature": signature_from_json(data["signature"]), "sees": sees})
 
 
 class ProgramMemory(nn.Module):
@@ -61,13 +76,41 @@ class ProgramMemory(nn.Module):
         self.keys_NK = nn.Parameter(_draw(len(infos), key, 1 / math.sqrt(key), generator))
         self.embeddings_NP = nn.Parameter(_draw(len(infos), row, 1.0, generator))
 
+    @classmethod
+    def holding(cls, infos: Sequence[RowInfo], numbers: Mapping[str, torch.Tensor]) -> ProgramMemory:
+        """A memory of these rows with these numbers, by the name of each parameter."""
+        row, key, fields = (numbers[name].shape[1] for name in ("embeddings_NP", "keys_NK", "gates_NF"))
+        memory = cls((), row=row, key=key, fields=fields, generator=torch.Generator())
+        memory.infos = tuple(infos)
+        for name, _ in list(memory.named_parameters()):
+            setattr(memory, name, nn.Parameter(numbers[name].detach().clone()))
+        return memory
+
     def __len__(self) -> int:
         return len(self.infos)
+
+    @property
+    def chunks(self) -> list[int]:
+        """How many rows each generation has, of those that have any."""
+        return [len(list(group)) for _, group in groupby(info.generation for info in self.infos)]
 
     @property
     def generations(self) -> int:
         """How many generations of rows there are."""
         return 1 + max((info.generation for info in self.infos), default=-1)
+
+    def of(self, generations: Collection[int]) -> tuple[torch.Tensor, ProgramMemory]:
+        """Positions of the rows of these generations, and a memory of them alone.
+
+        A generation is kept whole or not at all: the core computes each by itself (:meth:`npi.core.Core.tables`), so
+        what it computes for one does not depend, to the bit, on which others are there.
+        """
+        wanted = frozenset(generations)
+        rows_M = torch.tensor([i for i, info in enumerate(self.infos) if info.generation in wanted], dtype=torch.int64)
+        if len(rows_M) == len(self):
+            return rows_M, self
+        infos = [self.infos[row] for row in rows_M.tolist()]
+        return rows_M, self.holding(infos, {name: part.detach()[rows_M] for name, part in self.named_parameters()})
 
     def index(self, name: str) -> int:
         """Position of the row of a qualified name; ``KeyError`` where there is none."""
@@ -87,17 +130,8 @@ class ProgramMemory(nn.Module):
         Args:
             numbers: for each parameter, by name, the values of the new rows.
         """
-        memory = ProgramMemory(
-            self.infos + tuple(infos),
-            row=self.embeddings_NP.shape[1],
-            key=self.keys_NK.shape[1],
-            fields=self.gates_NF.shape[1],
-            generator=torch.Generator(),
-        ).to(self.keys_NK.device)
-        with torch.no_grad():
-            for name, parameter in memory.named_parameters():
-                parameter.copy_(torch.cat([getattr(self, name), numbers[name].to(parameter.device)]))
-        return memory
+        joined = {name: torch.cat([p.detach(), numbers[name].to(p.device)]) for name, p in self.named_parameters()}
+        return self.holding(self.infos + tuple(infos), joined)
 
     def drawn(self, infos: Sequence[RowInfo], *, generator: torch.Generator) -> ProgramMemory:
         """A memory with rows of random numbers appended, as unlearned rows begin."""

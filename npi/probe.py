@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from npi.core import Core, tensors_digest
@@ -10,17 +12,20 @@ from npi.memory import ProgramMemory
 
 
 @torch.no_grad()
-def probe(core: Core, memory: ProgramMemory, count: int, *, situations: int = 256, seed: int = 0) -> str:
-    """sha256 of every logit (end, keys of the first ``count`` rows, arguments) of those rows in random situations.
+def probe(
+    core: Core, memory: ProgramMemory, looked_at: int | Sequence[int], *, situations: int = 256, seed: int = 0
+) -> str:
+    """sha256 of every logit (end, keys of the rows looked at, arguments) of those rows in random situations.
 
     Args:
-        count: rows looked at, the oldest; rows after them take part in nothing.
+        looked_at: positions of rows, or how many of the oldest; other rows take part in nothing.
         situations: random (row, arguments, hidden, observation) drawn for each world.
     """
+    chosen = list(range(looked_at) if isinstance(looked_at, int) else looked_at)
     tables = core.tables(memory)
     found: dict[str, torch.Tensor] = {}
     for world, spec in enumerate(core.worlds):
-        rows = [i for i, info in enumerate(memory.infos[:count]) if info.world == world and not info.primitive]
+        rows = [i for i in chosen if memory.infos[i].world == world and not memory.infos[i].primitive]
         if not rows:
             continue
         generator = torch.Generator().manual_seed(seed)
@@ -33,7 +38,7 @@ def probe(core: Core, memory: ProgramMemory, count: int, *, situations: int = 25
         x_BX = core.adapter(world).encode(obs_BF, arguments, tables.gate_NI[world][row_B])
         hidden, _ = core.trunk.step(x_BX, tables.cond_NC[row_B], _hidden(core, situations, generator).to(device))
         found[f"{world}.end"] = core.end_logits(hidden)
-        found[f"{world}.key"] = core.key_logits(hidden, tables)[:, :count]
+        found[f"{world}.key"] = core.key_logits(hidden, tables)[:, chosen]
         found[f"{world}.arguments"] = core.adapter(world).argument_logits(hidden)
     return tensors_digest(found)
 

@@ -25,13 +25,14 @@ class CoreStepper:
         self.core, self.table, self.world = core, table, world
         self.width, self.dtype = core.trunk.width, core.trunk.dtype
         device = memory.keys_NK.device
-        rows_N = rows_N.to(device)
+        near_M, memory = memory.of({memory.infos[row].generation for row in rows_N.tolist()})
+        rows_N = torch.searchsorted(near_M, rows_N.cpu()).to(device)  # thousands of other rows are left out
         with torch.no_grad():
             self.rows = core.tables(memory)
             self.cond_NC = self.rows.cond_NC[rows_N]
             self.gate_NI = self.rows.gate_NI[world][rows_N]
         self.columns = rows_N
-        reach = may_call(memory).to(device)[rows_N][:, rows_N]
+        reach = may_call(memory, rows_N).to(device)
         self.reach_NN = torch.where(reach, 0.0, -torch.inf)
         slots = stack_slots([[s.tokens for s in p.slots] for p in table.signatures], len(table.world.tokens))
         self.slots_N3V = torch.where(slots, 0.0, -torch.inf).to(device)

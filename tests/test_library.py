@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import CORE, LSTM, SMALL, STRIP, material, situations, strip, tape, trained, turn, untrained
+from tiny import CORE, LSTM, SMALL, STRIP, TURN, material, situations, strip, tape, trained, turn, untrained
 
 from dsl import loads
 from npi import library as module
@@ -90,7 +90,13 @@ def test_the_manifest_names_every_file_with_its_hash(saved: Path) -> None:
     manifest = json.loads((saved / "manifest.json").read_text())
     found = {name: sha256(data) for name, data in files(saved).items() if name != "manifest.json"}
     assert manifest["files"] == found
-    assert sum(name.endswith(".npi") for name in found) == 3
+    assert sorted(name.partition("-")[0] for name in found) == ["core", "rows", "texts"]
+
+
+def test_a_text_that_several_files_use_is_kept_once(tmp_path: Path) -> None:
+    untrained(SMALL, strip(), turn()).save(tmp_path)
+    (texts,) = tmp_path.glob("texts-*.json")
+    assert sorted(json.loads(texts.read_text()).values()) == sorted([STRIP, TURN])
 
 
 # --- damage ---------------------------------------------------------------------------------------------------------
@@ -144,8 +150,8 @@ def test_a_manifest_that_is_none(tmp_path: Path, text: str) -> None:
 
 
 def test_another_format_is_refused_before_anything_else_is_looked_at(saved: Path) -> None:
-    (saved / "manifest.json").write_text('{"format": 2, "something": "new"}')
-    with pytest.raises(LibraryError, match="has format 2, this engine reads 1"):
+    (saved / "manifest.json").write_text('{"format": 3, "something": "new"}')
+    with pytest.raises(LibraryError, match="has format 3, this engine reads 2"):
         Library.open(saved)
 
 
@@ -157,10 +163,9 @@ def test_a_manifest_cannot_lead_out_of_its_folder(saved: Path, name: str) -> Non
         Library.open(saved)
 
 
-@pytest.mark.parametrize("entry", [{"folder": ".."}, {"file": "../../../strange.npi"}, {"file": "strange.npi"}])
-def test_a_program_file_that_the_manifest_does_not_vouch_for_is_not_read(saved: Path, entry: dict[str, str]) -> None:
-    (saved.parent / "strange.npi").write_text(STRIP)
-    rewrite(saved, lambda m: m["programs"][0].update(entry))
+@pytest.mark.parametrize("digest", ["0" * 64, 3, None])
+def test_a_program_text_that_is_not_there_is_not_read(saved: Path, digest: object) -> None:
+    rewrite(saved, lambda m: m["programs"][0]["sources"][0].__setitem__(1, digest))
     with pytest.raises(LibraryError, match="do not fit each other"):
         Library.open(saved)
 
@@ -174,6 +179,9 @@ def test_a_program_file_that_the_manifest_does_not_vouch_for_is_not_read(saved: 
         (lambda m: m.pop("worlds"), "do not fit each other"),
         (lambda m: m.update(core="0" * 64), "core is not the one that the manifest names"),
         (lambda m: m["programs"][0].update(digest="0" * 64), "are not those of the manifest"),
+        (lambda m: m["programs"][0].update(sources=[]), "are not those of the manifest"),
+        (lambda m: m["programs"][0]["sources"][0].__setitem__(0, "../strip.npi"), "are not those of the manifest"),
+        (lambda m: [m["files"].pop(n) for n in list(m["files"]) if n.startswith("texts-")], "do not fit each other"),
         (lambda m: [m["files"].pop(n) for n in list(m["files"]) if n.startswith("rows-")], "do not fit each other"),
     ],
 )
@@ -185,19 +193,75 @@ def test_parts_that_do_not_belong_together(saved: Path, change: Callable[[dict[s
 
 def test_a_used_file_that_changed_with_its_hash_is_found(saved: Path) -> None:
     """The set's digest covers the files that it uses."""
-    (path,) = [p for p in saved.glob("programs/*/strip.npi") if (p.parent / "turn.npi").exists()]
-    text = path.read_text().replace("Back, to the end", "Back, to the begin")
-    path.write_text(text)
-    name = path.relative_to(saved).as_posix()
-    rewrite(saved, lambda m: m["files"].update({name: sha256(text.encode())}))
+    (path,) = saved.glob("texts-*.json")
+    texts = path.read_text().replace("Back, to the end", "Back, to the begin")
+    path.write_text(texts)
+    rewrite(saved, lambda m: m["files"].update({path.name: sha256(texts.encode())}))
     with pytest.raises(LibraryError, match="the files that it uses are not those of the manifest"):
         Library.open(saved)
+
+
+# --- the format before ------------------------------------------------------------------------------------------------
+
+
+def in_format_1(folder: Path) -> None:
+    """Lay a library out as it was before: each program file in a folder with those that it uses, an older seal."""
+    library = Library.open(folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["sha256"]
+    (texts,) = folder.glob("texts-*.json")
+    del manifest["files"][texts.name]
+    texts.unlink()
+    entries = []
+    for number, programs in enumerate(library.sets):
+        place = f"programs/{number}-{programs.digest[:12]}"
+        for name, text in programs.sources:
+            (folder / place / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / place / name).write_text(text)
+            manifest["files"][f"{place}/{name}"] = sha256(text.encode())
+        entries.append({"folder": place, "file": programs.sources[-1][0], "digest": programs.digest})
+    manifest |= {"format": 1, "programs": entries}
+    seal = sha256(json.dumps(manifest, indent=1).encode())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "sha256": seal}, indent=1) + "\n")
+
+
+def test_a_library_of_format_1_is_read_and_written_anew(saved: Path) -> None:
+    before = Library.open(saved)
+    in_format_1(saved)
+    assert len(list(saved.glob("programs/*/*.npi"))) == 3
+    found = Library.open(saved)
+    assert same(found, before)
+    assert found.task("turn")[1].name == "turn"
+    found.save(saved)
+    assert not (saved / "programs").exists()
+    assert same(Library.open(saved), before)
+
+
+def test_damage_in_format_1_is_found(saved: Path) -> None:
+    in_format_1(saved)
+    whole = files(saved)
+    for name, data in whole.items():
+        for place in range(0, len(data), 97):
+            changed = bytearray(data)
+            changed[place] ^= 4
+            (saved / name).write_bytes(changed)
+            with pytest.raises(LibraryError):
+                Library.open(saved)
+        (saved / name).write_bytes(data)
+    manifest = json.loads(whole["manifest.json"])
+    del manifest["sha256"]
+    for entry in ({"folder": ".."}, {"file": "../../../strange.npi"}, {"file": "strip.npi"}):
+        manifest["programs"][0] |= entry
+        (saved / "manifest.json").write_bytes(sealed(manifest))
+        with pytest.raises(LibraryError, match="do not fit each other"):
+            Library.open(saved)
 
 
 # --- overwriting ----------------------------------------------------------------------------------------------------
 
 
 def test_overwriting_leaves_nothing_stale_and_nothing_else_touched(saved: Path) -> None:
+    in_format_1(saved)
     for name in ("notes.txt", "programs/mine.npi", "core-of-an-apple.safetensors"):
         (saved / name).write_text("mine")
     library = untrained(CORE, strip())
@@ -205,7 +269,6 @@ def test_overwriting_leaves_nothing_stale_and_nothing_else_touched(saved: Path) 
     assert same(Library.open(saved), library)
     left = set(files(saved)) - set(json.loads((saved / "manifest.json").read_text())["files"]) - {"manifest.json"}
     assert left == {"notes.txt", "programs/mine.npi", "core-of-an-apple.safetensors"}
-    assert sorted(p.name for p in (saved / "programs").iterdir() if p.is_dir()) == [f"0-{strip().digest[:12]}"]
 
 
 def test_rows_added_keep_the_core_file_as_it_is(saved: Path) -> None:
@@ -238,11 +301,11 @@ def after(count: int, real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("where", [(module, "write_whole"), (Path, "replace")], ids=["before", "within"])
-@pytest.mark.parametrize("crash", range(5))
+@pytest.mark.parametrize("crash", range(4))
 def test_a_crash_between_writes_leaves_the_old_library_and_the_next_save_mends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[Any, str], crash: int
 ) -> None:
-    """Core, rows, two program files, manifest: whichever fails, before it begins or when it is put in place."""
+    """Core, rows, texts, manifest: whichever fails, before it begins or when it is put in place."""
     old, new = untrained(SMALL, turn(), tape()), untrained(CORE, strip(), tape())
     old.save(tmp_path / "library")
     monkeypatch.setattr(*where, after(crash, getattr(*where)))
@@ -252,12 +315,13 @@ def test_a_crash_between_writes_leaves_the_old_library_and_the_next_save_mends(
     assert same(Library.open(tmp_path / "library"), old)
     new.save(tmp_path / "library")
     assert same(Library.open(tmp_path / "library"), new)
-    monkeypatch.setattr(*where, after(5, getattr(*where)))
+    monkeypatch.setattr(*where, after(4, getattr(*where)))
     new.save(tmp_path / "fresh")
     assert files(tmp_path / "library") == files(tmp_path / "fresh")
 
 
 def test_a_crash_after_the_manifest_leaves_the_new_library(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_format_1(saved)
     new = untrained(CORE, strip())
 
     def crash(*args: Any) -> None:
@@ -266,6 +330,7 @@ def test_a_crash_after_the_manifest_leaves_the_new_library(saved: Path, monkeypa
     monkeypatch.setattr(shutil, "rmtree", crash)
     with pytest.raises(CrashError):
         new.save(saved)
+    monkeypatch.undo()
     assert same(Library.open(saved), new)
 
 
