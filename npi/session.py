@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -188,9 +189,7 @@ def learn_into(
     materials = gather(paths, traces=traces, seed=config.seed)
     learned = learn(library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved)
     if learned.solved or keep_unsolved:
-        library.history.append(
-            {"learned": list(learned.rows), "solved": learned.solved, "updates": learned.updates, "seed": config.seed}
-        )
+        library.history.append(_learned(learned, config, materials, traces))
         library.save(folder if out is None else out)
     return learned
 
@@ -214,6 +213,20 @@ def history_entry(report: Report, training: TrainConfig, materials: Sequence[Mat
         "updates": report.update,
         "solved": report.solved,
         "wrong": report.wrong,
+    }
+
+
+def _learned(
+    learned: Learned, config: LearnConfig, materials: Sequence[Material], traces: int
+) -> dict[str, object]:
+    return {
+        "learned": list(learned.rows),
+        "from": [m.name for m in materials],
+        "solved": learned.solved,
+        "updates": learned.updates,
+        "seed": config.seed,
+        "settings": {**vars(config), "traces": traces},
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

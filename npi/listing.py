@@ -1,0 +1,163 @@
+"""What rows a library has, read from its folder without torch and without parsing a program text: quick for thousands.
+
+A row's *version* is the sha256 of its numbers, so two rows are the same where their versions are.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from npi.manifest import LibraryError, checked, read_manifest
+
+SHORT = 12
+"""Digits of a version that are shown."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known about a row.
+
+    Attributes:
+        name: qualified by file. arguments: names of its slots. doc: what it does in a line.
+        calls: names of what its text calls; empty where it was learned from traces alone.
+        version: sha256 of its numbers. numbers: how many they are.
+        file: the program file that it was learned from, if there is one. source: its sha256.
+        world: name of its world.
+        generation: rows of one number were learned together; 0 with the core itself.
+        primitive: carried out by the world.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    doc: str
+    calls: tuple[str, ...]
+    version: str
+    numbers: int
+    file: str
+    source: str
+    world: str
+    generation: int
+    primitive: bool
+
+    @property
+    def call(self) -> str:
+        """``strip.MOVE(d)``."""
+        return f"{self.name}({', '.join(self.arguments)})" if self.arguments else self.name
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A library's rows, and the sha256 of its core."""
+
+    core: str
+    kind: str
+    cards: tuple[Card, ...]
+    history: tuple[Mapping[str, Any], ...]
+
+    @property
+    def programs(self) -> list[Card]:
+        """Without the primitives."""
+        return [card for card in self.cards if not card.primitive]
+
+    def one(self, name: str) -> Card:
+        """A program's row by its qualified name, or by its bare name where one file only has it."""
+        found = named(name, [card.name for card in self.programs])
+        return next(card for card in self.cards if card.name == found)
+
+
+def listing(folder: Path | str) -> Listing:
+    """Read a library's folder; :class:`LibraryError` where it is none, or is damaged."""
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
+    try:
+        (numbers,) = [part for name, part in data.items() if name.startswith("rows-")]
+        versions, count = _versions(numbers)
+        files, calls = _texts(manifest, data, folder)
+        cards = [
+            _card(row, version, count, files, calls, manifest["worlds"])
+            for row, version in zip(manifest["rows"], versions, strict=True)
+        ]
+        return Listing(manifest["core"], manifest["config"]["kind"], tuple(cards), tuple(manifest["history"]))
+    except (KeyError, TypeError, IndexError) as error:
+        raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
+
+
+def _card(
+    row: Mapping[str, Any],
+    version: str,
+    numbers: int,
+    files: Mapping[str, str],
+    calls: Mapping[str, Sequence[str]],
+    worlds: Sequence[Mapping[str, Any]],
+) -> Card:
+    slots = tuple(slot["name"] for slot in row["signature"]["slots"])
+    return Card(
+        name=row["name"],
+        arguments=slots,
+        doc=row["signature"]["doc"],
+        calls=tuple(calls.get(row["name"], ())),
+        version=version,
+        numbers=numbers,
+        file=files.get(row["source"], ""),
+        source=row["source"],
+        world=worlds[row["world"]]["name"],
+        generation=row["generation"],
+        primitive=row["primitive"],
+    )
+
+
+def _texts(
+    manifest: Mapping[str, Any], data: Mapping[str, bytes], folder: Path
+) -> tuple[dict[str, str], dict[str, Sequence[str]]]:
+    """The file of each source, and what each program calls; files of format 1 are parsed for it."""
+    files = {entry["digest"]: entry["file"] for entry in manifest["programs"]}
+    if manifest["format"] == 1:
+        from npi.library import held_texts
+
+        found = [one.calls for one in held_texts(manifest, data, folder)]
+    else:
+        found = [entry["calls"] for entry in manifest["programs"]]
+    return files, {name: called for calls in reversed(found) for name, called in calls.items()}
+
+
+def _versions(data: bytes) -> tuple[list[str], int]:
+    from safetensors.numpy import load
+
+    parts = load(data)
+    found = versions(parts["keys_NK"], parts["embeddings_NP"], parts["gates_NF"])
+    return found, sum(part.shape[1] for part in parts.values())
+
+
+def versions(
+    keys_NK: npt.NDArray[np.float32], embeddings_NP: npt.NDArray[np.float32], gates_NF: npt.NDArray[np.float32]
+) -> list[str]:
+    """For each row, sha256 over how many numbers each part has and their bytes (float32, the lowest byte first)."""
+    parts = [np.ascontiguousarray(part, dtype="<f4") for part in (keys_NK, embeddings_NP, gates_NF)]
+    head = ",".join(str(part.shape[1]) for part in parts).encode()
+    rows = np.concatenate(parts, axis=1)
+    return [hashlib.sha256(head + row.tobytes()).hexdigest() for row in rows]
+
+
+def named(word: str, names: Iterable[str]) -> str:
+    """The one of some qualified names that is called so, as a whole or by its bare part.
+
+    Raises :class:`LibraryError` that names the closest, or all that have the bare name.
+    """
+    every = list(names)
+    found = [name for name in every if name == word] or [n for n in every if n.rpartition(".")[2] == word]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise LibraryError(f"several programs are called {word}: {', '.join(found)}; give one with its file")
+    close = difflib.get_close_matches(word, [*every, *(name.rpartition(".")[2] for name in every)], n=1)
+    hint = f"did you mean {close[0]}?" if close else "npi library list shows what there is"
+    raise LibraryError(f"the library has no program {word}; {hint}")
