@@ -237,7 +237,8 @@ def _check_alone(stock: Stock, gone: set[int], names: Sequence[str]) -> None:
         rest = [info.name for info in stock.infos[generation] if info.name not in reached]
         callers = [name for name in rest if set(calls.get(name, ())) & set(reached)]
         if rest:
-            why = f"{some(callers)} calls it" if callers else f"{some(rest)} was learned together with it"
+            together = f"{some(rest)} {'was' if len(rest) == 1 else 'were'} learned together with it"
+            why = f"{some(callers)} {'calls' if len(callers) == 1 else 'call'} it" if callers else together
             raise LibraryError(
                 f"{some(names)} cannot be removed alone: {why}, and rows that were learned together are one pack; "
                 "name those too, or give --with-callers"

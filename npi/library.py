@@ -28,10 +28,10 @@ from npi.memo import MemoStepper
 from npi.memory import ProgramMemory, RowInfo
 from npi.stepper import CoreStepper
 from npi.tabled import TabledCore
-from npi.texts import Held, Shelf, find_task, held_in, named_tasks
+from npi.texts import Shelf, find_task, held_in, held_texts, named_tasks
 from traces.stepper import Stepper
 
-__all__ = ["Library", "LibraryError", "check_texts", "held_texts", "missing_rows", "row_name", "sealed"]
+__all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name", "sealed"]
 
 _STORED = re.compile(r"(core|rows)-[0-9a-f]{16}\.safetensors|texts-[0-9a-f]{16}\.json")
 _PROGRAMS = re.compile(r"\d+-[0-9a-f]{12}")  # folders of format 1
@@ -279,20 +279,3 @@ def _tensors(manifest: Mapping[str, Any], folder: Path, part: str) -> dict[str, 
         if name.startswith(f"{part}-"):
             found |= read_tensors(folder / name)[0]
     return found
-
-
-def held_texts(manifest: Mapping[str, Any], data: Mapping[str, bytes], folder: Path) -> list[Held]:
-    """The program files of a library, from its files by name; :class:`LibraryError` where they do not fit."""
-    if manifest["format"] == 1:
-        return [_beside(entry, data, folder) for entry in manifest["programs"]]
-    (texts,) = [json.loads(part) for name, part in data.items() if name.startswith("texts-")] or [{}]
-    return [Held.from_json(entry, texts, str(folder)) for entry in manifest["programs"]]
-
-
-def _beside(entry: Mapping[str, Any], data: Mapping[str, bytes], folder: Path) -> Held:
-    """A program file of format 1: its parts lie in a folder, those that it uses first."""
-    place = f"{entry['folder']}/"
-    sources = [(name.removeprefix(place), part.decode()) for name, part in data.items() if name.startswith(place)]
-    if not sources or sources[-1][0] != entry["file"]:
-        raise KeyError(f"{place}{entry['file']}")
-    return Held(tuple(sources), entry["digest"], str(folder / entry["folder"])).checked()

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from npi.manifest import LibraryError, checked, read_manifest
+from npi.texts import Held, held_texts
 
 SHORT = 12
 """Digits of a version that are shown."""
@@ -55,11 +56,18 @@ class Card:
 
 @dataclass(frozen=True)
 class Listing:
-    """A library's rows, and the sha256 of its core."""
+    """What a library holds.
+
+    Attributes:
+        core: sha256 of its core. kind: of the core.
+        cards: its rows, in order of their generations.
+        held: its program files. history: what was done to it.
+    """
 
     core: str
     kind: str
     cards: tuple[Card, ...]
+    held: tuple[Held, ...]
     history: tuple[Mapping[str, Any], ...]
 
     @property
@@ -81,12 +89,14 @@ def listing(folder: Path | str) -> Listing:
     try:
         (numbers,) = [part for name, part in data.items() if name.startswith("rows-")]
         versions, count = _versions(numbers)
-        files, calls = _texts(manifest, data, folder)
-        cards = [
+        held = tuple(held_texts(manifest, data, folder))
+        files = {one.digest: one.file for one in held}
+        calls = {name: called for one in reversed(held) for name, called in one.calls.items()}
+        cards = tuple(
             _card(row, version, count, files, calls, manifest["worlds"])
             for row, version in zip(manifest["rows"], versions, strict=True)
-        ]
-        return Listing(manifest["core"], manifest["config"]["kind"], tuple(cards), tuple(manifest["history"]))
+        )
+        return Listing(manifest["core"], manifest["config"]["kind"], cards, held, tuple(manifest["history"]))
     except (KeyError, TypeError, IndexError) as error:
         raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
 
@@ -113,20 +123,6 @@ def _card(
         generation=row["generation"],
         primitive=row["primitive"],
     )
-
-
-def _texts(
-    manifest: Mapping[str, Any], data: Mapping[str, bytes], folder: Path
-) -> tuple[dict[str, str], dict[str, Sequence[str]]]:
-    """The file of each source, and what each program calls; files of format 1 are parsed for it."""
-    files = {entry["digest"]: entry["file"] for entry in manifest["programs"]}
-    if manifest["format"] == 1:
-        from npi.library import held_texts
-
-        found = [one.calls for one in held_texts(manifest, data, folder)]
-    else:
-        found = [entry["calls"] for entry in manifest["programs"]]
-    return files, {name: called for calls in reversed(found) for name, called in calls.items()}
 
 
 def _versions(data: bytes) -> tuple[list[str], int]:
@@ -161,3 +157,37 @@ def named(word: str, names: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, [*every, *(name.rpartition(".")[2] for name in every)], n=1)
     hint = f"did you mean {close[0]}?" if close else "npi library list shows what there is"
     raise LibraryError(f"the library has no program {word}; {hint}")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How the rows of two libraries differ; all empty and both true where they do not.
+
+    Attributes:
+        core: whether the core is the same. first: whether the rows that were trained with it are.
+        only_first, only_second: rows that one of them has. other: rows of one name and different versions, in pairs.
+    """
+
+    core: bool
+    first: bool
+    only_first: tuple[Card, ...]
+    only_second: tuple[Card, ...]
+    other: tuple[tuple[Card, Card], ...]
+
+    @property
+    def same(self) -> bool:
+        return self.core and not (self.only_first or self.only_second or self.other)
+
+
+def difference(first: Listing, second: Listing) -> Difference:
+    """Compare two libraries, row by row."""
+    ours, theirs = ({card.name: card for card in one.cards} for one in (first, second))
+    both = [(ours[name], theirs[name]) for name in ours if name in theirs]
+    trained = [[(c.name, c.version) for c in one.cards if c.generation == 0] for one in (first, second)]
+    return Difference(
+        core=first.core == second.core,
+        first=trained[0] == trained[1],
+        only_first=tuple(card for name, card in ours.items() if name not in theirs),
+        only_second=tuple(card for name, card in theirs.items() if name not in ours),
+        other=tuple((a, b) for a, b in both if (a.version, a.arguments) != (b.version, b.arguments)),
+    )

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from npi.cli import demo
 from npi.cli.common import duration, elide, parse_sizes, plural, short_names, show_sizes
 from npi.cli.evaluate import percent
-from npi.cli.main import COMMANDS, app, complaint, main
+from npi.cli.main import COMMANDS, GROUPS, app, complaint, main
 from npi.library import Library
 from traces.store import TraceSet
 
@@ -194,9 +194,13 @@ def test_help_imports_nothing_heavy():
     assert "Commands:" in done.stdout
 
 
-@pytest.mark.parametrize("command", [name for name, _, _ in COMMANDS])
+PHRASES = [name for name, _, _ in COMMANDS] + [f"{word} {name}" for word, group, _ in GROUPS for name, _, _ in group]
+"""Every command, as it is typed."""
+
+
+@pytest.mark.parametrize("command", PHRASES)
 def test_help_of_a_command_ends_with_an_example(capsys, command):
-    code, out, _ = npi(capsys, command, "--help")
+    code, out, _ = npi(capsys, *command.split(), "--help")
     _, mark, example = out.partition("Example:\n")
     assert code == 0
     assert mark
@@ -206,10 +210,11 @@ def test_help_of_a_command_ends_with_an_example(capsys, command):
 def test_the_page_names_commands_and_options_that_exist(capsys):
     text = (ROOT / "docs" / "cli.md").read_text()
     lines = [line for line in text.splitlines() if line.startswith("npi ")]
-    assert {line.split()[1] for line in lines} == {name for name, _, _ in COMMANDS}
-    for line in lines:
-        _, command, *words = line.split()
-        known = npi(capsys, command, "--help")[1].split()
+    groups = {word for word, _, _ in GROUPS}
+    typed = [(words[1:3] if words[1] in groups else words[1:2], words) for words in map(str.split, lines)]
+    assert {" ".join(command) for command, _ in typed} == set(PHRASES)
+    for command, words in typed:
+        line, known = " ".join(words), npi(capsys, *command, "--help")[1].split()
         assert [word for word in words if word.startswith("--") and word not in known] == [], line
 
 

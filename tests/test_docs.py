@@ -186,15 +186,17 @@ def test_a_program_block_is_right_or_wrong_as_it_says(block: Block, folder: Path
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-def wrong_command(words: Sequence[str]) -> str:
+def wrong_command(words: Sequence[str], commands: dict[str, Any] = COMMANDS) -> str:
     """Why the command line does not take these words; empty where it does. Nothing is run."""
     if words and words[0] in ("--help", "-h", "--version"):
         return ""
-    if not words or words[0] not in COMMANDS:
+    if not words or words[0] not in commands:
         return f"there is no command {' '.join(words[:1])!r}"
-    command = COMMANDS[words[0]]
+    command = commands[words[0]]
     if "--help" in words or "-h" in words:
         return ""
+    if hasattr(command, "commands"):
+        return wrong_command(words[1:], command.commands)
     try:
         command.make_context(words[0], list(words[1:]))
     except Exception as error:
@@ -222,7 +224,11 @@ def test_options_and_targets_in_the_prose_exist(page: Path) -> None:
         if name.isupper() or name.startswith("-"):
             continue
         assert name in COMMANDS, found
-        options = {option for p in COMMANDS[name].params for option in (*p.opts, *p.secondary_opts)} | {"--help"}
+        command = COMMANDS[name]
+        if rest and hasattr(command, "commands"):
+            assert rest[0] in command.commands, found
+            command = command.commands[rest[0]]
+        options = {option for p in command.params for option in (*p.opts, *p.secondary_opts)} | {"--help"}
         assert [word for word in rest if word.startswith("--") and word not in options] == [], found
     for words in (words for block in SHELL if block.page == page for words in command_lines(block.text, "make")):
         assert words[0] in targets, words
@@ -304,6 +310,8 @@ def test_the_checks_can_fail(tmp_path: Path) -> None:
     assert list(command_lines(shell, "make")) == [["demo"]]
     assert wrong_command(["run", "add", "1"]) == ""
     assert "no command" in wrong_command(["walk"])
+    assert "no command" in wrong_command(["library", "walk"])
+    assert "--fast" in wrong_command(["library", "list", "library", "--fast"])
     assert "--fast" in wrong_command(["train", "a.npi", "--fast"])
     assert "kind" in wrong_command(["train", "a.npi", "--core", "kind"])
     assert wrong_command(["train"]) != ""

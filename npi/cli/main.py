@@ -24,6 +24,7 @@ from npi.cli import (
     fmt,
     graph,
     learn,
+    library,
     lsp,
     reproduce,
     run,
@@ -72,6 +73,10 @@ COMMANDS = (
 )
 
 
+GROUPS = (("library", library.COMMANDS, "List, pack, add, remove and combine learned programs."),)
+"""Words that commands of their own follow."""
+
+
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
     """The command with its errors told as the exit codes say."""
 
@@ -114,9 +119,20 @@ def _tell(message: str) -> None:
     print(f"npi: {message}", file=sys.stderr)
 
 
-for name, command, summary in COMMANDS:
-    about, mark, example = inspect.cleandoc(command.__doc__ or "").partition("\b\nExample:\n")
-    app.command(name, short_help=summary, help=about, epilog=mark + example)(guarded(command))
+def add_commands(to: typer.Typer, commands: Sequence[tuple[str, Callable[..., None], str]]) -> None:
+    """Each with the text of its function as help, the example last."""
+    for name, command, summary in commands:
+        about, mark, example = inspect.cleandoc(command.__doc__ or "").partition("\b\nExample:\n")
+        to.command(name, short_help=summary, help=about, epilog=mark + example)(guarded(command))
+
+
+add_commands(app, COMMANDS)
+for word, commands, summary in GROUPS:
+    group = typer.Typer(
+        help=summary, short_help=summary, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False
+    )
+    add_commands(group, commands)
+    app.add_typer(group, name=word)
 
 
 def _version(wanted: bool) -> None:
