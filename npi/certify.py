@@ -159,9 +159,10 @@ class Certifier:
 
 def prove(library: Library, names: Collection[str] | None = None) -> list[tuple[ProgramSet, list[ProgramProof]]]:
     """Walk the programs of these names, each from the first file that has it, and what they call in that file."""
-    wanted = set(names) if names is not None else {p.name for programs in library.sets for p in programs.programs}
+    sets = library.sets if names is None else library.texts_of(names)
+    wanted = set(names) if names is not None else {p.name for programs in sets for p in programs.programs}
     found = []
-    for programs in library.sets:
+    for programs in sets:
         mine = wanted & {p.name for p in programs.programs}
         wanted -= mine
         if mine:

@@ -177,15 +177,16 @@ def _prove(library: Library, names: list[str]) -> Proofs:
     from npi.audit import audit
     from npi.certify import prove
 
-    known = {program.name for programs in library.sets for program in programs.programs}
+    sets = library.texts_of(names)
+    known = {program.name for programs in sets for program in programs.programs}
     missing = [name for name in names if name not in known]
     if missing:
         raise ValueError(
             f"there is no program text of {missing[0]}: it was trained on traces alone, so nothing to prove"
         )
     with Meter("certifying") as meter:
-        for number, programs in enumerate(library.sets):
-            meter.update(number, len(library.sets), programs.world.spec.name)
+        for number, programs in enumerate(sets):
+            meter.update(number, len(sets), programs.world.spec.name)
             audit(programs)
         return prove(library, names)
 

@@ -135,11 +135,10 @@ def _tasks(
         bare = [name.removeprefix(f"{teacher.stem}.") for name in names] or [task.name for task in programs.tasks]
         return [(f"{teacher.stem}.{name}", programs, programs.task(name), stepper) for name in bare]
     opened = open_to_run(library, device)
-    known = opened.tasks()
-    pairs = [opened.task(name) for name in names] if names else list(known.values())
-    qualified = {id(task): name for name, (_, task) in known.items()}
+    pairs = [opened.task(name) for name in names] if names else list(opened.tasks().values())
     steppers = {programs.digest: opened.stepper(programs.table) for programs, _ in pairs}
-    return [(qualified[id(task)], programs, task, steppers[programs.digest]) for programs, task in pairs]
+    named = [(f"{Path(programs.path).stem}.{task.name}", programs, task) for programs, task in pairs]
+    return [(name, programs, task, steppers[programs.digest]) for name, programs, task in named]
 
 
 def score_table(scores: Iterable[SizeScore], *, title: str | None = None) -> Table:
