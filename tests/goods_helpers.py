@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from functools import cache
 
-from tiny import SMALL, STRIP, TURN, material, untrained
+from tiny import SMALL, STRIP, TURN, material, turn, untrained
 
 from dsl.program import ProgramSet
 from npi.learn import LearnConfig, learn
@@ -75,6 +75,8 @@ USES = {
 @cache
 def file_of(name: str) -> ProgramSet:
     """A program file, parsed once."""
+    if name == "turn":
+        return turn()
     return load_sources([(f"{one}.npi", TEXTS[one]) for one in (*USES[name], name)])
 
 
