@@ -117,6 +117,13 @@ class Shelf(MutableSequence["ProgramSet"]):
     def __len__(self) -> int:
         return len(self.held)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return [held.digest for held in self.held] == [
+            getattr(one, "digest", None) for one in (other.held if isinstance(other, Shelf) else other)
+        ]
+
     @overload
     def __getitem__(self, index: int) -> ProgramSet: ...
 

@@ -260,6 +260,22 @@ def test_damage_in_format_1_is_found(saved: Path) -> None:
 # --- overwriting ----------------------------------------------------------------------------------------------------
 
 
+def test_program_files_of_a_library_are_a_list(saved: Path) -> None:
+    library = Library.open(saved)
+    sets = library.sets
+    assert sets == [turn(), tape()]
+    assert sets != [turn()]
+    assert sets != "turn"
+    assert sets[1].digest == tape().digest
+    assert sets[:1] == [turn()]
+    sets[0] = strip()
+    sets += [turn()]
+    assert [programs.sources[-1][0] for programs in sets] == ["strip.npi", "tape.npi", "turn.npi"]
+    del sets[1]
+    library.save(saved)
+    assert Library.open(saved).sets == [strip(), turn()]
+
+
 def test_overwriting_leaves_nothing_stale_and_nothing_else_touched(saved: Path) -> None:
     in_format_1(saved)
     for name in ("notes.txt", "programs/mine.npi", "core-of-an-apple.safetensors"):
