@@ -61,6 +61,7 @@ class NpiLexer(RegexLexer):
             ),
             (rf"(run)({SPACE})({NAME})", bygroups(Keyword, Whitespace, Name.Function), "line"),
             (words(("expect", "train", "test"), suffix=rf'(?={SPACE}[A-Za-z0-9_(\["-])'), Keyword, "line"),
+            (r"(?:train|test)(?=[ \t\r]*(?:#|\n|\Z))", Keyword, "line"),
             (rf"({NAME})([ \t]*)(=)(?!=)", bygroups(Name.Variable, Whitespace, Operator), "line"),
             (rf"({NAME})(\.)({NAME})", bygroups(Name.Namespace, Punctuation, Name.Function), "line"),
             (NAME, Name.Function, "line"),

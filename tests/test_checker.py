@@ -28,7 +28,7 @@ from traces.frames import unique_frames
 from traces.generate import record_traces
 
 ROOT = Path(__file__).parent.parent
-FILES = sorted((ROOT / "programs").rglob("*.npi"))
+FILES = [p for p in sorted((ROOT / "programs").rglob("*.npi")) if not load(p).world.spec.pictures]
 
 MARK = """
 world tape is scratchpad:

@@ -73,7 +73,7 @@ def test_no_frame_is_longer_than_was_said(path: Path) -> None:
     from traces.generate import record_traces
 
     for task in found.program_set.tasks:
-        sizes = [size for size in task.train_sizes if size <= 4] or task.train_sizes[:1]
+        sizes = [size for size in task.train_sizes if size <= 4] or task.sizes[:1]
         batch = record_traces(found.program_set, task=task.name, traces=12, sizes=sizes)
         for program, length in zip(batch.program.tolist(), batch.length.tolist(), strict=True):
             seen[program] = max(seen.get(program, 0), length)

@@ -231,7 +231,7 @@ def test_an_interrupt_keeps_what_is_finished(
 def test_other_settings_are_refused(made: Path, programs: Path, tmp_path: Path) -> None:
     folder = copied(made, tmp_path)
     other = replace(TINY, problems=4)
-    with pytest.raises(ValueError, match=r"test-addition.json was made with other settings \(problems\)"):
+    with pytest.raises(ValueError, match=r"test-multi.json was made with other settings \(problems\)"):
         collect(work_in(folder, programs, other), [])
     retrained = replace(TINY, training={**TINY.training, "addition": {**FEW, "updates": 3}})
     work = work_in(folder, programs, retrained)
