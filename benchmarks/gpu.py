@@ -88,7 +88,9 @@ def training(device: torch.device, flops: float) -> Figure:
     return rate("training update of 4,096 frames, discrete", steps, best(trainer.update, device), floor)
 
 
-def measure(device: torch.device, *, counts: tuple[int, ...], side: int) -> tuple[float, float, list[Figure]]:
+def measure(
+    device: torch.device, *, sizes: dict[str, int], counts: tuple[int, ...], side: int
+) -> tuple[float, float, list[Figure]]:
     """Both ceilings, and all figures; the core is trained on the CPU first."""
     flops, copy = ceilings(device, side)
     figures = []
@@ -97,7 +99,7 @@ def measure(device: torch.device, *, counts: tuple[int, ...], side: int) -> tupl
         files = [ROOT / "programs" / f for f in FILES.values()]
         train_library(files, out=out, training=TrainConfig(seed=0), device="cpu")
         library = Library.open(out, device=device)
-        for name, size in (("add", 100), ("sort", 20)):
+        for name, size in sizes.items():
             programs, _ = library.task("addition.add" if name == "add" else "bubblesort.sort")
             teacher = compile_teacher(programs)
             there = TableStepper(teacher.table, teacher.tables.to(device), hops=teacher.hops)
@@ -116,7 +118,11 @@ def main() -> None:
         print("there is no CUDA device here; --device cpu runs the same code on small batches", file=sys.stderr)
         sys.exit(2)
     here = device.type == "cuda"
-    flops, copy, figures = measure(device, counts=(1024, 16384, 65536) if here else (16,), side=8192 if here else 512)
+    if here:
+        found = measure(device, sizes={"add": 100, "sort": 20}, counts=(1024, 16384, 65536), side=8192)
+    else:
+        found = measure(device, sizes={"add": 5, "sort": 4}, counts=(16,), side=512)
+    flops, copy, figures = found
     rows = [["", "steps a second", "times the floor", ""]]
     for f in figures:
         rows.append([f["what"], f"{f['rate']:,.0f}", f"{f['times']:.1f}" if f["times"] else "", f["note"]])
