@@ -17,6 +17,7 @@ from benchmarks.recipes import ROOT, write_table
 from dsl import compile_teacher, loads
 from dsl.format import format_tree
 from dsl.generator import GeneratedProgram, Tally, Vocabulary, enumerate_programs, stream, vocabulary_of
+from dsl.program import ProgramSet
 from envs.padconfig import NOWHERE
 from traces.machine import Budget, Status, run
 
@@ -59,12 +60,14 @@ def draw(vocabulary: Vocabulary) -> tuple[list[GeneratedProgram], dict[int, Tall
     return found, tally, seconds
 
 
-def layouts(vocabulary: Vocabulary, count: int, chooser: np.random.Generator) -> list[dict[str, list[int]]]:
-    """Random pads of up to six cells a row."""
+def layouts(
+    programs: ProgramSet, count: int, chooser: np.random.Generator, most: int = 6
+) -> list[dict[str, list[int]]]:
+    """Random pads of up to so many cells a row."""
     found = []
-    rows = vocabulary.programs.world.spec.config["rows"]
+    rows = programs.world.spec.config["rows"]
     for _ in range(count):
-        length = {row["name"]: int(chooser.integers(not row["blank"], 7)) for row in rows}
+        length = {row["name"]: int(chooser.integers(not row["blank"], most + 1)) for row in rows}
         columns = max((length[row["name"]] for row in rows if row["blank"]), default=0)
         layout = {}
         for row in rows:
@@ -82,7 +85,7 @@ def steps_of(vocabulary: Vocabulary, programs: list[GeneratedProgram], chooser: 
     for i, number in enumerate(every):
         for j, slot in enumerate(found.table.signatures[number].slots):
             arguments[i, j] = slot.tokens[int(chooser.integers(len(slot.tokens)))]
-    state = found.world.reset(layouts(vocabulary, len(every), chooser))
+    state = found.world.reset(layouts(found, len(every), chooser))
     outcome = run(
         compile_teacher(found), found.world, state, found.table, torch.tensor(every), arguments,
         budget=Budget(steps=1_000_000),

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 import dsl
+from benchmarks.generated import layouts
 from dsl.format import format_tree
 from dsl.generator import GeneratedProgram, Vocabulary, stream, vocabulary_of
 from dsl.program import ProgramSet
-from envs.padconfig import NOWHERE
 from traces.machine import Budget, Outcome, run
 from traces.record import Recorder
 
@@ -53,23 +53,6 @@ def together(world: str, programs: Sequence[GeneratedProgram]) -> tuple[ProgramS
     """A checked file of drawn programs, and their ids."""
     found = dsl.loads(format_tree(vocabulary(world).file([p.tree for p in programs])))
     return found, [found.table.id(f"text.{p.tree.name}") for p in programs]
-
-
-def layouts(
-    programs: ProgramSet, count: int, chooser: np.random.Generator, most: int = 5
-) -> list[dict[str, list[int]]]:
-    """Random pads of up to so many cells a row."""
-    found = []
-    rows = programs.world.spec.config["rows"]
-    for _ in range(count):
-        length = {row["name"]: int(chooser.integers(not row["blank"], most + 1)) for row in rows}
-        columns = max((length[row["name"]] for row in rows if row["blank"]), default=0)
-        layout = {}
-        for row in rows:
-            cells = (NOWHERE, *range(columns)) if row.get("places") else range(len(row["symbols"]) + row["blank"])
-            layout[row["name"]] = [cells[i] for i in chooser.integers(0, len(cells), length[row["name"]])]
-        found.append(layout)
-    return found
 
 
 def arguments(programs: ProgramSet, ids: Sequence[int], chooser: np.random.Generator) -> torch.Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from goods_helpers import AGAIN
 from tiny import CORE, LSTM, SMALL, STRIP, TURN, material, plain_end, situations, strip, tape, trained, turn, untrained
 
 from npi.core import may_call
@@ -208,20 +209,7 @@ def test_rows_of_a_third_generation() -> None:
 
 def _more() -> Material:
     """A file that uses the one that was learned."""
-    text = '''
-use "turn.npi"
-
-program AGAIN "Twice":
-    TURN
-    HOME
-
-task again(items: list of 0..2):
-    A = items
-    run AGAIN
-    expect at(P) == 0
-    train items of 1..3
-'''
-    programs = load_sources([("strip.npi", STRIP), ("turn.npi", TURN), ("more.npi", text)])
+    programs = load_sources([("strip.npi", STRIP), ("turn.npi", TURN), ("more.npi", AGAIN)])
     return Material.from_programs(programs, traces=2, seed=0)
 
 

@@ -23,7 +23,7 @@ from envs.cars.mesh import Mesh
 from envs.cars.views import PoseGrid, Views
 from envs.later import torch
 from envs.padconfig import closest
-from envs.spec import NONE, SLOTS, Field, Picture, Signature, Slot, SpecError, WorldSpec
+from envs.spec import NONE, Field, Picture, Signature, Slot, SpecError, WorldSpec
 from envs.world import Layout
 
 KIND = "cars"
@@ -229,7 +229,6 @@ def _spec(name: str, config: CarsConfig, grid: PoseGrid, targets: PoseGrid) -> W
         values.append(degrees(poses.azimuth(np.arange(poses.azimuths))))
         values.append(degrees(poses.elevation(np.arange(poses.elevations))))
     way = Slot("way", tuple(range(1, 1 + len(MOVES))))
-    assert SLOTS >= 1
     return WorldSpec(
         name=name,
         kind=KIND,
