@@ -42,6 +42,9 @@ class Core(nn.Module):
         generator: of the initial weights.
     """
 
+    rows_of_primitives = True
+    """Whether what the worlds do themselves has rows, as programs have."""
+
     def __init__(self, config: CoreConfig, worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> None:
         super().__init__()
         self.config = config

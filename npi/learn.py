@@ -163,7 +163,10 @@ def new_rows(library: Library, materials: Sequence[Material]) -> list[RowInfo]:
     for material in materials:
         world = library.world(material.table.world)
         known = [*library.memory.infos, *fresh]
-        fresh += missing_rows(known, material.table, world, generation=generation, source=material.source)
+        fresh += missing_rows(
+            known, material.table, world, generation=generation, source=material.source,
+            primitives=library.core.rows_of_primitives,
+        )  # fmt: skip
     if not fresh:
         names = ", ".join(m.name for m in materials)
         raise LibraryError(f"the library already has every program of {names}; there is nothing to learn")

@@ -29,6 +29,10 @@ from npi.memory import ProgramMemory, RowInfo
 from npi.stepper import CoreStepper
 from npi.tabled import TabledCore
 from npi.texts import Shelf, find_task, held_in, held_texts, named_tasks
+from npi.universal.core import UniversalCore
+from npi.universal.interpreter import KIND, InterpreterConfig
+from npi.universal.rows import width
+from npi.universal.stepper import UniversalStepper
 from traces.stepper import Stepper
 
 __all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name", "sealed"]
@@ -108,6 +112,8 @@ class Library:
     def stepper(self, table: ProgramTable, *, memo: bool = True) -> Stepper:
         """The core as a stepper for the programs of a table; decisions of a discrete core are kept (``memo``)."""
         self.core.eval()
+        if isinstance(self.core, UniversalCore):
+            return UniversalStepper(self.core, self.memory, self._program_rows(table), table)
         stepper = CoreStepper(self.core, self.memory, self.rows(table), world=self.world(table.world), table=table)
         if not memo or self.core.config.kind != "discrete" or self.memory.keys_NK.device.type != "cpu":
             return stepper
@@ -118,6 +124,16 @@ class Library:
         if MemoStepper.fits(sizes):
             return MemoStepper(stepper, table, codes=codes)
         return stepper
+
+    def _program_rows(self, table: ProgramTable) -> dict[int, int]:
+        """The row of each program of a table, by id; a :class:`LibraryError` names what is missing."""
+        world = self.world(table.world)
+        rows = {info.name: place for place, info in enumerate(self.memory.infos) if info.world == world}
+        programs = {number: table.signatures[number].name for number in range(table.primitives, len(table))}
+        missing = [name for name in programs.values() if name not in rows]
+        if missing:
+            raise LibraryError(f"the library has no row for {missing[0]} in this world; learn it first (npi learn)")
+        return {number: rows[name] for number, name in programs.items()}
 
     def tasks(self) -> dict[str, tuple[ProgramSet, Task]]:
         """Every task, by name qualified with its file (``"addition.add"``)."""
@@ -200,9 +216,15 @@ def row_name(table: ProgramTable, callee: int, world: int) -> str:
 
 
 def missing_rows(
-    infos: Sequence[RowInfo], table: ProgramTable, world: int, *, generation: int, source: str
+    infos: Sequence[RowInfo],
+    table: ProgramTable,
+    world: int,
+    *,
+    generation: int,
+    source: str,
+    primitives: bool = True,
 ) -> list[RowInfo]:
-    """Infos for everything in the table that has no row yet.
+    """Infos for everything in the table that has no row yet; without ``primitives`` for its programs alone.
 
     Raises :class:`LibraryError` where a row of that name has another signature or lives in another world.
     """
@@ -211,6 +233,8 @@ def missing_rows(
     for callee, signature in enumerate(table.signatures):
         name = row_name(table, callee, world)
         old = known.get(name)
+        if callee < table.primitives and not primitives:
+            continue
         if old is None:
             fresh.append(RowInfo(name, world, generation, signature, callee < table.primitives, source))
         elif old.world != world or old.signature.slots != signature.slots:
@@ -262,13 +286,20 @@ def _clear(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def _network(manifest: Mapping[str, Any], folder: Path) -> tuple[Core, ProgramMemory]:
-    config = CoreConfig.from_json(manifest["config"])
-    core = Core(config, [WorldSpec.from_json(w) for w in manifest["worlds"]], generator=torch.Generator())
+    worlds = [WorldSpec.from_json(w) for w in manifest["worlds"]]
+    core: Core
+    if manifest["config"]["kind"] == KIND:
+        core = UniversalCore(InterpreterConfig.from_json(manifest["config"]), worlds, generator=torch.Generator())
+        sizes = {"row": width(core.config), "key": 0}
+    else:
+        config = CoreConfig.from_json(manifest["config"])
+        core = Core(config, worlds, generator=torch.Generator())
+        sizes = {"row": config.row, "key": config.key}
     core.load_state_dict(_tensors(manifest, folder, "core"))
     if core.digest() != manifest["core"]:
         raise LibraryError("the core is not the one that the manifest names; restore the folder from a copy")
     infos = [RowInfo.from_json(row) for row in manifest["rows"]]
-    memory = ProgramMemory(infos, row=config.row, key=config.key, fields=core.gate_fields, generator=torch.Generator())
+    memory = ProgramMemory(infos, **sizes, fields=core.gate_fields, generator=torch.Generator())
     memory.load_state_dict(_tensors(manifest, folder, "rows"))
     return core, memory
 

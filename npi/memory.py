@@ -33,6 +33,7 @@ class RowInfo:
         primitive: carried out by the world; its embedding is not used.
         source: sha256 of the program file (or the table) that it was learned from.
         sees: the earlier generations that it may call; None for every one.
+        wiring: beside a universal core, how its states are wired (:mod:`npi.universal.rows`).
     """
 
     name: str
@@ -42,12 +43,13 @@ class RowInfo:
     primitive: bool
     source: str
     sees: tuple[int, ...] | None = None
+    wiring: Sequence[Mapping[str, Any]] | None = None
 
     def to_json(self) -> dict[str, Any]:
         slots = [{"name": slot.name, "tokens": list(slot.tokens)} for slot in self.signature.slots]
         signature = {"name": self.signature.name, "slots": slots, "doc": self.signature.doc}
         data = {**vars(self), "signature": signature, "sees": self.sees}
-        return {name: value for name, value in data.items() if name != "sees" or value is not None}
+        return {name: value for name, value in data.items() if name not in ("sees", "wiring") or value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RowInfo:
@@ -73,7 +75,7 @@ class ProgramMemory(nn.Module):
         super().__init__()
         self.infos = tuple(infos)
         self.gates_NF = nn.Parameter(torch.full((len(infos), fields), OPEN))
-        self.keys_NK = nn.Parameter(_draw(len(infos), key, 1 / math.sqrt(key), generator))
+        self.keys_NK = nn.Parameter(_draw(len(infos), key, 1 / math.sqrt(max(1, key)), generator))
         self.embeddings_NP = nn.Parameter(_draw(len(infos), row, 1.0, generator))
 
     @classmethod

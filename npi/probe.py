@@ -9,6 +9,8 @@ import torch
 from npi.core import Core, tensors_digest
 from npi.discrete import DiscreteTrunk
 from npi.memory import ProgramMemory
+from npi.universal.core import UniversalCore
+from npi.universal.rows import row_outputs
 
 
 @torch.no_grad()
@@ -22,6 +24,8 @@ def probe(
         situations: random (row, arguments, hidden, observation) drawn for each world.
     """
     chosen = list(range(looked_at) if isinstance(looked_at, int) else looked_at)
+    if isinstance(core, UniversalCore):
+        return tensors_digest(row_outputs(core, memory, chosen, situations=situations, seed=seed))
     tables = core.tables(memory)
     found: dict[str, torch.Tensor] = {}
     for world, spec in enumerate(core.worlds):

@@ -23,6 +23,9 @@ from npi.library import Library
 from npi.material import Material, TaskValidator
 from npi.shared import FirstValidator, shared_frames
 from npi.train import Report, Trainer, Validator, place
+from npi.universal.core import UniversalCore
+from npi.universal.learn import learn_universal
+from npi.universal.search import SearchConfig
 from traces.store import TraceSet
 
 Reporter = Callable[[Report], None]
@@ -172,7 +175,7 @@ def learn_into(
     folder: Path | str,
     paths: Sequence[Path | str],
     *,
-    config: LearnConfig | None = None,
+    config: LearnConfig | SearchConfig | None = None,
     traces: int = 8,
     out: Path | str | None = None,
     device: str = "auto",
@@ -184,10 +187,16 @@ def learn_into(
 
     Nothing is written where the rows do not pass, unless ``keep_unsolved``.
     """
-    config = config or LearnConfig()
     library = Library.open(folder, device=pick_device(device))
+    universal = isinstance(library.core, UniversalCore)
+    config = config or (SearchConfig() if universal else LearnConfig())
     materials = gather(paths, traces=traces, seed=config.seed)
-    learned = learn(library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved)
+    if isinstance(config, SearchConfig):
+        learned = learn_universal(
+            library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved
+        )
+    else:
+        learned = learn(library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved)
     if learned.solved or keep_unsolved:
         library.history.append(_learned(learned, config, materials, traces))
         library.save(folder if out is None else out)
@@ -217,7 +226,7 @@ def history_entry(report: Report, training: TrainConfig, materials: Sequence[Mat
 
 
 def _learned(
-    learned: Learned, config: LearnConfig, materials: Sequence[Material], traces: int
+    learned: Learned, config: LearnConfig | SearchConfig, materials: Sequence[Material], traces: int
 ) -> dict[str, object]:
     return {
         "learned": list(learned.rows),

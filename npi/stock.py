@@ -191,7 +191,7 @@ class Stock:
         for generation in sorted(self.infos):
             sees = None if generation == FIRST else self.sees[generation]
             infos += [info if info.sees == sees else replace(info, sees=sees) for info in self.infos[generation]]
-        device = self.core.end.weight.device
+        device = next(self.core.parameters()).device
         order = sorted(self.numbers)
         numbers = {name: torch.cat([self.numbers[g][name].to(device) for g in order]) for name in PARTS}
         return Library(self.core, ProgramMemory.holding(infos, numbers), Shelf(self.held.values()), self.history)

@@ -1,0 +1,1 @@
+"""One frozen core into which any program over symbols is written, as a row."""

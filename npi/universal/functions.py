@@ -1,0 +1,159 @@
+"""Many states' functions as one ragged table: what each leads to in every situation.
+
+Shape legend: ``N`` functions, ``Z`` situations of all functions, ``M`` situations drawn of each, ``R`` inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from npi.universal.interpreter import Interpreter, InterpreterConfig
+from npi.universal.plan import Plan, State
+
+CHUNK = 2**15
+"""Situations that are decided at once."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Some situations of each function: seen_NMR, outcome_NM and value_NM (−1 where nothing is computed)."""
+
+    seen: torch.Tensor
+    outcome: torch.Tensor
+    value: torch.Tensor
+
+    def joined(self, other: Examples) -> Examples:
+        """These and other situations of the same functions."""
+        parts = zip((self.seen, self.outcome, self.value), (other.seen, other.outcome, other.value), strict=True)
+        return Examples(*(torch.cat(pair, 1) for pair in parts))
+
+
+@dataclass(frozen=True)
+class Spans:
+    """For each of N lists, where it begins among Z entries and how many it has."""
+
+    start: torch.Tensor
+    count: torch.Tensor
+
+    @classmethod
+    def of(cls, count: torch.Tensor) -> Spans:
+        return cls(count.cumsum(0) - count, count)
+
+    def draw(self, which: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """A random entry of each list named; a list without entries gives its start."""
+        share = torch.rand(which.shape, generator=generator)
+        return self.start[which] + (share * self.count[which]).long()
+
+
+class Functions:
+    """Functions of states, their situations sorted by what they lead to.
+
+    Args:
+        states: with a function to learn each (:func:`deciding`), and within the sizes of the core (:func:`oversize`).
+        inputs: R of the core.
+    """
+
+    def __init__(self, states: Sequence[State], inputs: int) -> None:
+        seen, outcome, value, classes, kinds = [], [], [], [], []
+        for state in states:
+            key = state.outcome_M * 100 + state.value_M + 1
+            order = np.argsort(key, kind="stable")
+            counts = np.unique(key, return_counts=True)[1]
+            padding = ((0, 0), (0, inputs - state.seen_MR.shape[1]))
+            seen.append(np.pad(state.seen_MR[order], padding, constant_values=-1))
+            outcome.append(state.outcome_M[order])
+            value.append(state.value_M[order])
+            classes.append(counts)
+            kinds.append(len(counts))
+        none = np.zeros(0, np.int64)
+        self.seen_ZR = torch.from_numpy(np.concatenate([none.reshape(0, inputs), *seen])).to(torch.int8)
+        self.outcome_Z = torch.from_numpy(np.concatenate([none, *outcome]))
+        self.value_Z = torch.from_numpy(np.concatenate([none, *value]))
+        self.spans = Spans.of(torch.tensor([len(state.outcome_M) for state in states], dtype=torch.int64))
+        self.classes = Spans.of(torch.from_numpy(np.concatenate([none, *classes])))
+        self.kinds = Spans.of(torch.tensor(kinds, dtype=torch.int64))
+
+    def __len__(self) -> int:
+        return len(self.spans.count)
+
+    def draw(self, which_N: torch.Tensor, size: int, *, generator: torch.Generator) -> Examples:
+        """Situations of some functions: half of them any, half of them such that all that can happen is as frequent."""
+        half = which_N[:, None].expand(-1, size // 2)
+        rest = which_N[:, None].expand(-1, size - size // 2)
+        even = self.classes.draw(self.kinds.draw(rest, generator), generator)
+        return self.at(torch.cat([self.spans.draw(half, generator), even], 1))
+
+    def at(self, index: torch.Tensor) -> Examples:
+        """The situations of these numbers."""
+        return Examples(self.seen_ZR[index].long(), self.outcome_Z[index], self.value_Z[index])
+
+    @torch.no_grad()
+    def wrong(
+        self, net: Interpreter, which_N: torch.Tensor, code_NC: torch.Tensor, gain_NG: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
+        """For each of some functions, the numbers of the situations in which a code decides wrongly."""
+        found = []
+        for which, code, place in zip(which_N.tolist(), code_NC, range(len(code_NC)), strict=True):
+            begin = int(self.spans.start[which])
+            index_M = torch.arange(begin, begin + int(self.spans.count[which]))
+            gain = None if gain_NG is None else gain_NG[place, None]
+            outcome_M, value_M = decide(net, self.seen_ZR[index_M].long(), code[None], gain)
+            found.append(index_M[_differs(outcome_M, value_M, self.outcome_Z[index_M], self.value_Z[index_M])])
+        return found
+
+
+def _differs(
+    outcome: torch.Tensor, value: torch.Tensor, right: torch.Tensor, computed: torch.Tensor
+) -> torch.Tensor:
+    return (outcome != right) | ((computed >= 0) & (value != computed))
+
+
+@torch.no_grad()
+def decide(
+    net: Interpreter,
+    seen_MR: torch.Tensor,
+    code_1C: torch.Tensor,
+    gain_1G: torch.Tensor | None,
+    *,
+    outcomes: int | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """outcome_M and value_M that a code decides in each situation, among the first ``outcomes`` (all by default)."""
+    chosen, computed = [], []
+    for part in seen_MR.split(CHUNK):
+        choice, value = net(part[None], code_1C, gain_1G)
+        chosen.append(choice[0, :, :outcomes].argmax(-1))
+        computed.append(value[0].argmax(-1))
+    return torch.cat(chosen), torch.cat(computed)
+
+
+def loss(net: Interpreter, examples: Examples, code_NC: torch.Tensor, gain_NG: torch.Tensor | None) -> torch.Tensor:
+    """loss_N: mean negative log-likelihood (nats) of the outcomes and of what is computed in them."""
+    with torch.autocast(code_NC.device.type, dtype=torch.bfloat16):
+        choice, value = net(examples.seen, code_NC, gain_NG)
+    nll = functional.cross_entropy(choice.float().flatten(0, 1), examples.outcome.flatten(), reduction="none")
+    computed = examples.value.flatten()
+    spelled = functional.cross_entropy(value.float().flatten(0, 1), computed.clamp(min=0), reduction="none")
+    return (nll + spelled * (computed >= 0)).view_as(examples.outcome).mean(1)
+
+
+def deciding(state: State) -> bool:
+    """Whether there is anything to learn: a state that always does the same has no code."""
+    return bool(state.inputs)
+
+
+def oversize(plan: Plan, config: InterpreterConfig) -> str | None:
+    """Why a program does not fit the core; None where it does."""
+    count = sum(map(deciding, plan.states))
+    if count > config.states:
+        return f"has {count} states that decide something, and the core's rows have room for {config.states}"
+    for number, state in enumerate(plan.states):
+        if len(state.inputs) > config.inputs:
+            return f"looks at {len(state.inputs)} things at once in state {number}; the core sees {config.inputs}"
+        if len(state.outcomes) > config.outcomes:
+            return f"chooses among {len(state.outcomes)} calls in state {number}; the core has {config.outcomes}"
+    return None

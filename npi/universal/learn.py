@@ -1,0 +1,197 @@
+"""New programs beside a frozen universal core: a row each, learned from what the program does in every state.
+
+All states of all new programs are learned as one batch. A row is taken where every decision is right: against the
+program text in every situation there can be (:mod:`npi.universal.proof`), and on the tasks of its file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from npi.config import TrainConfig
+from npi.learn import Learned, new_rows
+from npi.library import Library, LibraryError
+from npi.material import Material, TaskValidator
+from npi.memory import ProgramMemory, RowInfo
+from npi.probe import probe
+from npi.texts import held_in
+from npi.train import Validation
+from npi.universal.core import UniversalCore
+from npi.universal.functions import Functions, deciding, oversize
+from npi.universal.plan import Plan, plan_of
+from npi.universal.proof import Proof, prove
+from npi.universal.rows import learned_numbers, row_of, tabulate, wired, wiring_of
+from npi.universal.search import Found, Search, SearchConfig
+
+PROBLEMS = 256
+"""Validation problems of each task."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A program to be learned.
+
+    Attributes:
+        info: of its row, wiring included. plan: its states. material: where it comes from.
+    """
+
+    info: RowInfo
+    plan: Plan
+    material: Material
+
+    @property
+    def states(self) -> int:
+        """How many of its states decide something."""
+        return sum(map(deciding, self.plan.states))
+
+
+def learn_universal(
+    library: Library,
+    materials: Sequence[Material],
+    config: SearchConfig | None = None,
+    *,
+    report: Callable[[int, float, dict[str, int]], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    keep_unsolved: bool = False,
+) -> Learned:
+    """Learn rows for every program of the materials that the library does not have.
+
+    The library gains the rows where they are right (or ``keep_unsolved``); otherwise it stays as it was, but for the
+    list of its worlds.
+
+    Raises:
+        LibraryError: where there is nothing new, or a program does not fit the core.
+    """
+    config = config or SearchConfig()
+    core = _universal(library)
+    for material in materials:
+        core.learns_in(material.table.world)
+    began = time.process_time()
+    old, count = library.memory, len(library.memory)
+    before = core.digest(), library.rows_digest(), probe(core, old, count)
+    projects = plans(library, materials)
+    found = _searched(core, projects, config, report, stop)
+    memory = old.extended([p.info for p in projects], _numbers(projects, found, core))
+    validation = _validated(library, memory, materials, projects, config.seed)
+    wrong = _wrong(projects, found)
+    solved = not sum(wrong.values()) and validation.passed
+    if solved or keep_unsolved:
+        library.memory = memory
+        held = {one.digest for one in held_in(library.sets)}
+        given = {m.programs.digest: m.programs for m in materials if m.programs is not None}
+        library.sets += [programs for digest, programs in given.items() if digest not in held]
+    return Learned(
+        rows=tuple(p.info.name for p in projects),
+        numbers=max(learned_numbers(p.plan, core.config) for p in projects),
+        solved=solved,
+        wrong=wrong,
+        validation=validation,
+        updates=int(found.updates_N.max()) if len(found.wrong) else 0,
+        seconds=time.process_time() - began,
+        core_before=before[0],
+        core_after=core.digest(),
+        rows_before=before[1],
+        rows_after=library.rows_digest(count),
+        probes_before=before[2],
+        probes_after=probe(core, library.memory, count),
+    )
+
+
+def _universal(library: Library) -> UniversalCore:
+    if not isinstance(library.core, UniversalCore):
+        raise LibraryError(f"the library's core is {library.core.config.kind}; this learns rows of universal ones")
+    return library.core
+
+
+def plans(library: Library, materials: Sequence[Material]) -> list[Project]:
+    """What is to be learned; :class:`LibraryError` where there is nothing new, or a program does not fit the core."""
+    core = _universal(library)
+    found = []
+    for info in new_rows(library, materials):
+        material = next(m for m in materials if info.name in [s.name for s in m.table.signatures])
+        plan = _plan(info, material)
+        reason = oversize(plan, core.config)
+        if reason is not None:
+            raise LibraryError(f"{info.name} {reason}; split it into programs that call each other")
+        found.append(Project(replace(info, wiring=wiring_of(plan, material.table)), plan, material))
+    return found
+
+
+def _plan(info: RowInfo, material: Material) -> Plan:
+    if material.programs is None:
+        raise LibraryError(f"{info.name} comes from traces without a program file; give the file")
+    try:
+        return plan_of(material.programs.program(info.name), material.table)
+    except ValueError as error:
+        raise LibraryError(f"{info.name} cannot be learned as a row: {error}") from error
+
+
+def _searched(
+    core: UniversalCore,
+    projects: Sequence[Project],
+    config: SearchConfig,
+    report: Callable[[int, float, dict[str, int]], None] | None,
+    stop: Callable[[], bool],
+) -> Found:
+    """The codes of all deciding states, looked for as one batch."""
+    states = [state for project in projects for state in project.plan.states if deciding(state)]
+    search = Search(core.net, core.proposer, Functions(states, core.config.inputs), config)
+
+    def each(update: int, right: int) -> None:
+        if report is not None:
+            report(update, len(states) - right, _wrong(projects, search.best))
+
+    return search.run(report=each, stop=stop)
+
+
+def _numbers(projects: Sequence[Project], found: Found, core: UniversalCore) -> dict[str, torch.Tensor]:
+    """The new rows' numbers, by the name of each parameter of the memory."""
+    rows, place = [], 0
+    for project in projects:
+        own = slice(place, place + project.states)
+        rows.append(row_of(project.info.wiring or (), found.code_NC[own], found.gain_NG[own], core.config))
+        place += project.states
+    none = torch.zeros(len(rows), 0)
+    return {"embeddings_NP": torch.stack(rows), "keys_NK": none, "gates_NF": none}
+
+
+def _wrong(projects: Sequence[Project], found: Found) -> dict[str, int]:
+    """For each program that is not right, in how many situations it is wrong."""
+    wrong, place = {}, 0
+    for project in projects:
+        count = sum(len(one) for one in found.wrong[place : place + project.states])
+        place += project.states
+        if count:
+            wrong[project.info.name] = count
+    return wrong
+
+
+def _validated(
+    library: Library, memory: ProgramMemory, materials: Sequence[Material], projects: Sequence[Project], seed: int
+) -> Validation:
+    """Run the tasks of the files, and compare the rows with their texts in every situation."""
+    trial = Library(library.core, memory, [])
+    sets = {m.programs.digest: m.programs for m in materials if m.programs is not None}
+    tasks = TaskValidator(trial, list(sets.values()), TrainConfig(seed=seed, problems=PROBLEMS))(0)
+    proofs = [p.holds for p in proved(trial, projects).values()]
+    return Validation(tasks.problems + len(proofs), tasks.solved + sum(proofs), ())
+
+
+def proved(library: Library, projects: Sequence[Project]) -> Mapping[str, Proof]:
+    """For each program with a text, its row's proof."""
+    core = _universal(library)
+    found = {}
+    for project in projects:
+        programs, table = project.material.programs, project.material.table
+        if programs is None:
+            continue
+        wiring = project.info.wiring or ()
+        row_P = library.memory.embeddings_NP[library.memory.index(project.info.name)].detach()
+        plan = wired(wiring, table.id(project.info.name), table)
+        row = tabulate(core.net, plan, row_P, wiring, table)
+        found[project.info.name] = prove(programs.program(project.info.name), row)
+    return found

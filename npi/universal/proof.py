@@ -1,0 +1,102 @@
+"""A row against its program text: the same call in every situation that any observations can lead to.
+
+The row's tables (the core's own decisions) and the text's tables are two finite machines. From the beginning of a frame
+the pairs of their states are walked for every combination of what either of them reads; whatever a call may do to the
+world, any observation may follow it. So what is proved holds in every world, for inputs of every size.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsl.behaviour import flat
+from dsl.code import Read
+from dsl.grid import read_size
+from dsl.program import Program
+from envs.spec import RETURN
+from npi.universal.rows import Tabulated
+
+LARGEST = 2**22
+"""Combinations of one pair of states beyond which it is not walked."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the walk came to.
+
+    Attributes:
+        decisions: combinations that were compared. wrong: those in which the row calls something else.
+        where: the first of them in words; empty where there is none.
+    """
+
+    decisions: int
+    wrong: int
+    where: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return self.wrong == 0
+
+
+def prove(program: Program, row: Tabulated) -> Proof:
+    """Compare a row's tables with its program's text.
+
+    Raises ``ValueError`` for a program without a body, or one that reads too much at once to be walked.
+    """
+    if program.table is None:
+        raise ValueError(f"{program.name} has a signal in place of a body, so there is nothing to compare its row with")
+    decisions = wrong = 0
+    where = ""
+    known = {(0, 0)}
+    waiting = [(0, 0)]
+    while waiting:
+        node, state = waiting.pop()
+        text = flat(node, program.table, program)
+        reads, _, entry_M5 = row[state]
+        every = tuple(dict.fromkeys([*text.reads, *reads]))
+        sizes = [read_size(read, program.scope) for read in every]
+        count = math.prod(sizes)
+        if count > LARGEST:
+            raise ValueError(f"{program.name} reads {count} combinations in one decision, more than {LARGEST}")
+        at = dict(zip(every, np.indices(sizes).reshape(len(sizes), count), strict=True))
+        entry = sum((at[r] * stride for r, stride in zip(text.reads, text.strides, strict=True)), np.zeros(count, int))
+        mine = _mine(reads, at, sizes, every, count)
+        call_M4, next_M = text.call_M4[entry], text.next_M[entry]
+        found_M5 = entry_M5.numpy()[mine]
+        returns_M = call_M4[:, 0] == RETURN
+        same_M = np.where(returns_M, found_M5[:, 0] == RETURN, (call_M4 == found_M5[:, :4]).all(1))
+        decisions += count
+        wrong += int((~same_M).sum())
+        if not where and not same_M.all():
+            where = _words(program, every, at, int(np.flatnonzero(~same_M)[0]))
+        going = same_M & ~returns_M
+        for pair in set(zip(next_M[going].tolist(), found_M5[going, 4].tolist(), strict=True)) - known:
+            known.add(pair)
+            waiting.append(pair)
+    return Proof(decisions, wrong, where)
+
+
+def _mine(
+    reads: tuple[Read, ...], at: dict[Read, np.ndarray], sizes: list[int], every: tuple[Read, ...], count: int
+) -> np.ndarray:
+    """The row's entry in each combination."""
+    size = dict(zip(every, sizes, strict=True))
+    index = np.zeros(count, np.int64)
+    for read in reads:
+        index = index * size[read] + at[read]
+    return index
+
+
+def _words(program: Program, reads: tuple[Read, ...], at: dict[Read, np.ndarray], place: int) -> str:
+    spec, words = program.scope.face.spec, []
+    for read in reads:
+        value = int(at[read][place])
+        if read.kind == "field":
+            words.append(f"{spec.fields[read.index].name} = {spec.fields[read.index].values[value]}")
+        else:
+            slot = program.signature.slots[read.index]
+            words.append(f"{slot.name} = {spec.tokens[slot.tokens[value]]}")
+    return ", ".join(words) or "nothing seen"

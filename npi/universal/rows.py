@@ -1,0 +1,285 @@
+"""A program's row beside the universal core: how its states are wired, and the numbers of those that decide.
+
+*Wiring* says for each state what it looks at, what it can call and which state comes next. It names callees, fields
+and symbols, so a row can be carried from library to library. The row's numbers begin with a seal, the hash of the
+wiring; then come the code and the gains of each deciding state.
+
+Shape legend: ``D`` deciding states, ``C`` numbers of a code, ``G`` gains, ``P`` numbers of a row, ``M`` situations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from dsl.code import Read
+from envs.spec import RETURN, SLOTS, ProgramTable
+from envs.tables import DecisionTables, positions
+from npi.memory import ProgramMemory
+from npi.universal.core import UniversalCore
+from npi.universal.functions import decide, deciding
+from npi.universal.interpreter import Interpreter, InterpreterConfig
+from npi.universal.plan import COMPUTED, CONSTANT, COPIED, Argument, Outcome, Plan, State
+from npi.universal.values import VALUES, computable_tokens, names_of, numbers_of, tokens_of
+
+SEAL = 8
+"""Numbers of the seal, three bytes of the wiring's sha256 each."""
+
+LARGEST = 2**20
+"""Situations of a state, with what it copies, beyond which it is not tabulated."""
+
+Wiring = Sequence[Mapping[str, Any]]
+
+
+class RowError(ValueError):
+    """A row that does not fit its wiring, its world or its core; the message says how."""
+
+
+# --- wiring ----------------------------------------------------------------------------------------------------------
+
+
+def wiring_of(plan: Plan, table: ProgramTable) -> list[dict[str, Any]]:
+    """What a row says of its states, as JSON: ``looks`` at, and ``does``: callee, arguments, next state."""
+    names = [signature.name for signature in table.signatures]
+
+    def read(one: Read) -> list[Any]:
+        return ["field", table.world.fields[one.index].name] if one.kind == "field" else ["slot", one.index]
+
+    def argument(one: Argument) -> list[Any]:
+        if one.how == COPIED:
+            assert one.read is not None
+            return ["copied", *read(one.read)]
+        return ["constant", table.world.tokens[one.token]] if one.how == CONSTANT else ["computed"]
+
+    def outcome(one: Outcome) -> list[Any]:
+        if one.callee == RETURN:
+            return [None]
+        slots = len(table.signatures[one.callee].slots)
+        return [names[one.callee], [argument(a) for a in one.arguments[:slots]], one.next]
+
+    return [
+        {"looks": [read(one) for one in state.inputs], "does": [outcome(one) for one in state.outcomes]}
+        for state in plan.states
+    ]
+
+
+def wired(wiring: Wiring, program: int, table: ProgramTable) -> Plan:
+    """The plan that a wiring describes, for the callables of a table; its functions are not known.
+
+    Raises :class:`RowError` where it names what the table or its world does not have.
+    """
+    ids = {signature.name: number for number, signature in enumerate(table.signatures)}
+    spec = table.world
+
+    def read(parts: Sequence[Any]) -> Read:
+        return Read("field", spec.field(parts[1])) if parts[0] == "field" else Read("slot", int(parts[1]))
+
+    def argument(parts: Sequence[Any]) -> Argument:
+        if parts[0] == COPIED:
+            return Argument(COPIED, read=read(parts[1:]))
+        return Argument(token=spec.token(parts[1])) if parts[0] == CONSTANT else Argument(COMPUTED)
+
+    def outcome(parts: Sequence[Any]) -> Outcome:
+        if parts[0] is None:
+            return Outcome(RETURN, (Argument(), Argument(), Argument()), 0)
+        given = [argument(one) for one in parts[1]]
+        filled = (*given, *[Argument()] * (SLOTS - len(given)))
+        return Outcome(ids[parts[0]], (filled[0], filled[1], filled[2]), int(parts[2]))
+
+    try:
+        none = np.zeros(0, np.int64)
+        states = tuple(
+            State(
+                tuple(read(one) for one in state["looks"]),
+                tuple(outcome(one) for one in state["does"]),
+                np.zeros((0, len(state["looks"])), np.int64),
+                none,
+                none,
+                whole=False,
+            )
+            for state in wiring
+        )
+    except (KeyError, IndexError, TypeError) as error:
+        raise RowError(f"{table.signatures[program].name}: its row names {error}, which is not here") from error
+    return Plan(program, table.signatures[program], states)
+
+
+def seal(wiring: Wiring) -> torch.Tensor:
+    """The hash of a wiring as numbers that float32 holds exactly."""
+    digest = hashlib.sha256(json.dumps(wiring, sort_keys=True).encode()).digest()
+    return torch.tensor([int.from_bytes(digest[3 * i : 3 * i + 3]) for i in range(SEAL)], dtype=torch.float32)
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def width(config: InterpreterConfig) -> int:
+    """P, numbers of a row."""
+    return SEAL + config.states * (config.code + config.features)
+
+
+def row_of(
+    wiring: Wiring, code_DC: torch.Tensor, gain_DG: torch.Tensor, config: InterpreterConfig
+) -> torch.Tensor:
+    """numbers_P of a program whose deciding states, in their order, have these codes and gains."""
+    row_P = torch.zeros(width(config))
+    row_P[:SEAL] = seal(wiring)
+    numbers = torch.cat([code_DC, gain_DG], 1).flatten()
+    row_P[SEAL : SEAL + len(numbers)] = numbers
+    return row_P
+
+
+def unpacked(
+    row_P: torch.Tensor, wiring: Wiring, config: InterpreterConfig
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """code_DC and gain_DG of all D = ``config.states`` places of a row; :class:`RowError` where the seal is broken."""
+    if row_P.shape != (width(config),):
+        raise RowError(f"a row of this core has {width(config)} numbers, this one {len(row_P)}")
+    if not torch.equal(row_P[:SEAL], seal(wiring)):
+        raise RowError("the row's numbers belong to another wiring; it was damaged or put together from two rows")
+    numbers = row_P[SEAL:].view(config.states, -1)
+    return numbers[:, : config.code], numbers[:, config.code :]
+
+
+def learned_numbers(plan: Plan, config: InterpreterConfig) -> int:
+    """How many numbers of a program's row are learned."""
+    return sum(map(deciding, plan.states)) * (config.code + config.features)
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def tabulate(net: Interpreter, plan: Plan, row_P: torch.Tensor, wiring: Wiring, table: ProgramTable) -> Tabulated:
+    """Every decision of a row, by the core: for each state what it reads, and its entries.
+
+    Raises :class:`RowError` where a state has more than :data:`LARGEST` situations.
+    """
+    code_DC, gain_DG = unpacked(row_P, wiring, net.config)
+    nodes, place = [], 0
+    for number, state in enumerate(plan.states):
+        own = (code_DC[place, None], gain_DG[place, None]) if deciding(state) else None
+        place += deciding(state)
+        nodes.append(_entries(net, state, own, plan, table, number))
+    return nodes
+
+
+Tabulated = list[tuple[tuple[Read, ...], tuple[int, ...], torch.Tensor]]
+"""For each state: what it reads, how many values each has (the last varies fastest), and entry_M5."""
+
+
+def _entries(
+    net: Interpreter,
+    state: State,
+    own: tuple[torch.Tensor, torch.Tensor] | None,
+    plan: Plan,
+    table: ProgramTable,
+    number: int,
+) -> tuple[tuple[Read, ...], tuple[int, ...], torch.Tensor]:
+    copied = [a.read for o in state.outcomes for a in o.arguments if a.read is not None]
+    reads = tuple(dict.fromkeys([*state.inputs, *copied]))
+    spec, signature = table.world, plan.signature
+    sizes = tuple(len(names_of(read, spec, signature)) for read in reads)
+    if math.prod(sizes) > LARGEST:
+        raise RowError(f"{signature.name} has {math.prod(sizes)} situations in state {number}, more than {LARGEST}")
+    at = dict(zip(reads, np.indices(sizes).reshape(len(sizes), math.prod(sizes)), strict=True))
+    looked = math.prod(sizes[: len(state.inputs)])  # inputs come first, so what is copied repeats each decision
+    outcome_M, value_M = _decided(net, state, own, plan, table, looked)
+    outcome_M, value_M = (part.repeat(math.prod(sizes) // looked) for part in (outcome_M, value_M))
+    entry_M5 = np.zeros((math.prod(sizes), 5), np.int64)
+    _, token_C = computable_tokens(table)
+    for which, outcome in enumerate(state.outcomes):
+        chosen = np.flatnonzero(outcome_M == which)
+        entry_M5[chosen, 0] = outcome.callee
+        entry_M5[chosen, 4] = outcome.next
+        for slot, argument in enumerate(outcome.arguments):
+            if argument.how == COPIED:
+                assert argument.read is not None
+                tokens = _token_of(argument.read, plan, table)
+                entry_M5[chosen, 1 + slot] = tokens[at[argument.read][chosen]]
+            elif argument.how == COMPUTED:
+                entry_M5[chosen, 1 + slot] = np.maximum(token_C[value_M[chosen]], 0)
+            else:
+                entry_M5[chosen, 1 + slot] = argument.token
+    return reads, sizes, torch.from_numpy(entry_M5)
+
+
+def _token_of(read: Read, plan: Plan, table: ProgramTable) -> np.ndarray:
+    return np.maximum(tokens_of(read, table.world, plan.signature), 0)
+
+
+def _decided(
+    net: Interpreter,
+    state: State,
+    own: tuple[torch.Tensor, torch.Tensor] | None,
+    plan: Plan,
+    table: ProgramTable,
+    count: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """outcome_M and value_M in every situation of a state's inputs."""
+    if own is None:
+        return np.zeros(count, np.int64), np.zeros(count, np.int64)
+    numbers = [numbers_of(read, table.world, plan.signature) for read in state.inputs]
+    at_RM = np.indices([len(n) for n in numbers]).reshape(len(numbers), count)
+    seen_MR = torch.full((count, net.config.inputs), -1)
+    for place, (number, at_M) in enumerate(zip(numbers, at_RM, strict=True)):
+        seen_MR[:, place] = torch.from_numpy(number[at_M])
+    outcome_M, value_M = decide(net, seen_MR, own[0], own[1], outcomes=len(state.outcomes))
+    return outcome_M.numpy(), value_M.numpy()
+
+
+def decision_tables(parts: Mapping[int, Tabulated], table: ProgramTable) -> DecisionTables:
+    """The tables of some programs, by id, as :class:`~envs.tables.TableStepper` takes them."""
+    fields = len(table.world.fields)
+    first = [0] * len(table)
+    strides: list[np.ndarray] = []
+    base: list[int] = []
+    entries: list[torch.Tensor] = []
+    filled = 0
+    for program, states in parts.items():
+        first[program] = len(base)
+        for reads, sizes, entry_M5 in states:
+            stride = np.zeros(fields + SLOTS, np.int64)
+            for place, read in enumerate(reads):
+                stride[read.index if read.kind == "field" else fields + read.index] = math.prod(sizes[place + 1 :])
+            strides.append(stride)
+            base.append(filled)
+            entries.append(entry_M5)
+            filled += len(entry_M5)
+    stride_NX = torch.from_numpy(np.array(strides).reshape(len(base), fields + SLOTS))
+    return DecisionTables(
+        first_C=torch.tensor(first),
+        base_N=torch.tensor(base),
+        stride_NF=stride_NX[:, :fields].contiguous(),
+        stride_N3=stride_NX[:, fields:].contiguous(),
+        position_C3V=torch.from_numpy(positions(table)),
+        entry_M5=torch.cat(entries) if entries else torch.zeros(0, 5, dtype=torch.int64),
+    )
+
+
+# --- what rows put out -----------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def row_outputs(
+    core: UniversalCore, memory: ProgramMemory, rows: Sequence[int], *, situations: int, seed: int
+) -> dict[str, torch.Tensor]:
+    """Every logit of the deciding states of some rows in random situations; each row is computed by itself."""
+    found = {}
+    for row in rows:
+        generator = torch.Generator().manual_seed(seed)
+        wiring = memory.infos[row].wiring or ()
+        code_DC, gain_DG = unpacked(memory.embeddings_NP[row].cpu(), wiring, core.config)
+        looks = [len(state["looks"]) for state in wiring if state["looks"]]
+        for place, inputs in enumerate(looks):
+            seen_MR = torch.randint(VALUES, (situations, core.config.inputs), generator=generator)
+            seen_MR[:, inputs:] = -1
+            choice, value = core.net(seen_MR[None], code_DC[place, None], gain_DG[place, None])
+            found[f"{memory.infos[row].name}.{place}"] = torch.cat([choice[0], value[0]], 1)
+        found[memory.infos[row].name] = memory.embeddings_NP[row].detach()
+    return found
