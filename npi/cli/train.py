@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from npi.train import Report
 
 SourcesArgument = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Argument(help="Program files (*.npi) or folders of npi trace.", show_default=False),
 ]
 
@@ -54,8 +54,15 @@ class Precision(StrEnum):
 
 
 def train(
-    paths: SourcesArgument,
+    paths: SourcesArgument = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The library's folder.")] = Path("library"),
+    universal: Annotated[
+        bool,
+        typer.Option("--universal", help="Train on random programs, over the worlds of the files or built-in ones."),
+    ] = False,
+    programs: Annotated[
+        int, typer.Option("--programs", min=1, metavar="N", help="With --universal: of each size in each world.")
+    ] = 300,
     core: Annotated[
         CoreKind, typer.Option("--core", help="discrete: a state of a few bits; lstm: the published 2 x 256.")
     ] = CoreKind.discrete,
@@ -91,6 +98,9 @@ def train(
     solves them all. Ctrl-C keeps the state in OUT.training; the same command goes on from there to the same numbers.
     With --seeds several libraries are trained at once, each as --seed would, and the spread over them is told.
 
+    With --universal the core learns no programs of yours but to obey rows: from then on npi learn writes any program
+    over symbols into it, in seconds. One such core comes with the engine, and npi learn uses it by itself.
+
     Several processes, each with a CUDA device of its own where there is CUDA, share the work of every update under
     torchrun --standalone --nproc-per-node N -m npi.cli.main train ... (or --no-python npi train ...). The losses are
     those of one process but for rounding, and a state goes on with any number of processes.
@@ -98,7 +108,19 @@ def train(
     \b
     Example:
       npi train programs/addition.npi programs/bubblesort.npi --out library
+      npi train --universal --out universal
     """
+    if universal:
+        from npi.cli.universal import train_universal_core
+
+        refuse_torchrun("--universal trains in one process")
+        train_universal_core(
+            Screen(json=json), paths or [], out=out, updates=updates, rate=rate, programs=programs, seed=seed,
+            fresh=fresh,
+        )  # fmt: skip
+        return
+    if not paths:
+        raise typer.BadParameter("name program files or folders of traces, or give --universal", param_hint="PATHS")
     from npi.config import CoreConfig, TrainConfig
     from npi.session import checkpoint_path
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -94,6 +94,34 @@ class UniversalTrainer:
                     report(self.update, self.loss)
         return time.process_time() - began
 
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Everything that the next update depends on."""
+        tensors = {f"net.{name}": part for name, part in self.net.state_dict().items()}
+        tensors |= {f"proposer.{name}": part for name, part in self.proposer.state_dict().items()}
+        tensors |= {"codes": self.codes.weight, "gains": self.gains.weight, "generator": self.generator.get_state()}
+        for kind, optimizer in (("shared", self.shared), ("own", self.own)):
+            for number, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"{kind}.{number}.{name}": torch.as_tensor(part) for name, part in state.items()}
+        return tensors, {"update": self.update, "loss": self.loss if self.loss == self.loss else None}
+
+    def restore(self, tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> None:
+        """Go on from a state of a trainer of the same settings and functions."""
+        self.net.load_state_dict(_part(tensors, "net."))
+        self.proposer.load_state_dict(_part(tensors, "proposer."))
+        with torch.no_grad():
+            self.codes.weight.copy_(tensors["codes"])
+            self.gains.weight.copy_(tensors["gains"])
+        self.generator.set_state(tensors["generator"])
+        for kind, optimizer in (("shared", self.shared), ("own", self.own)):
+            found: dict[int, dict[str, Any]] = {}
+            for name, part in _part(tensors, f"{kind}.").items():
+                number, key = name.split(".")
+                whole = kind == "own" and key == "step"  # SparseAdam counts in plain numbers
+                found.setdefault(int(number), {})[key] = int(part) if whole else part
+            optimizer.load_state_dict({"state": found, "param_groups": optimizer.state_dict()["param_groups"]})
+        self.update = int(about["update"])
+        self.loss = math.nan if about["loss"] is None else float(about["loss"])
+
     def _step(self) -> float:
         share = self._schedule()
         for optimizer, rate in ((self.shared, self.training.rate), (self.own, self.training.own)):
@@ -119,3 +147,7 @@ class UniversalTrainer:
         """The share of the peak learning rate: warm-up, then a cosine down to 2 %."""
         done = self.update / self.training.updates
         return min(1.0, (self.update + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * done)))
+
+
+def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)}
