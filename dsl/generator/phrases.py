@@ -181,7 +181,14 @@ def _sum(names: Names, chooser: Chooser) -> s.Expression:
     if one is two:
         return s.Binary("==", s.Binary("mod", name(one), s.Number(2)), s.Number(chooser.below(2)))
     least, most = one.numbers[0] + two.numbers[0], one.numbers[-1] + two.numbers[-1]
-    return s.Binary(">=", s.Binary("+", name(one), name(two)), integer(least + 1 + chooser.below(most - least)))
+    total = s.Binary("+", name(one), name(two))
+    three = pick(chooser, names.numbers)
+    if three is not one and three is not two and chooser.below(2):
+        if chooser.below(2):
+            return s.Binary("<", name(three), total)
+        least, most = least + three.numbers[0], most + three.numbers[-1]
+        total = s.Binary("+", total, name(three))
+    return s.Binary(">=", total, integer(least + 1 + chooser.below(most - least)))
 
 
 def _edge(names: Names, chooser: Chooser) -> s.Expression:
@@ -233,7 +240,7 @@ def modulus(allowed: Sequence[str]) -> int:
 def arithmetic(numbers: Sequence[Number], base: int, chooser: Chooser) -> s.Expression:
     """A calculation with a result from 0 to ``base`` - 1."""
     one, two, by = pick(chooser, numbers), pick(chooser, numbers), s.Number(base)
-    form = chooser.below(5)
+    form = chooser.below(7)
     if form == 0 and one.numbers[0] >= 0 and one.numbers[-1] < base:
         return s.Binary("-", s.Number(base - 1), name(one))
     if form == 1:
@@ -241,6 +248,8 @@ def arithmetic(numbers: Sequence[Number], base: int, chooser: Chooser) -> s.Expr
     total = s.Binary(pick(chooser, ("+", "+", "-", "*")), name(one), name(two))
     if form == 2 and one.numbers[0] + two.numbers[0] >= 0 and one.numbers[-1] + two.numbers[-1] < base * base:
         return s.Binary("div", s.Binary("+", name(one), name(two)), by)
+    if form > 4:
+        total = s.Binary(pick(chooser, ("+", "+", "-")), total, name(pick(chooser, numbers)))
     return s.Binary("mod", total, by)
 
 

@@ -21,6 +21,10 @@ from npi.universal.functions import Functions, loss
 from npi.universal.interpreter import Interpreter, InterpreterConfig, Proposer
 
 
+EASY = 0.1
+"""How often a function that is right already is drawn, where one with a loss of a nat is drawn 1.1 times."""
+
+
 @dataclass(frozen=True)
 class UniversalTrainConfig:
     """How a universal core is trained.
@@ -56,7 +60,7 @@ class UniversalTrainer:
 
     Args:
         config: the network's shape. training: how.
-        functions: of the programs of a stream. weight_N: how often each is drawn, relative to the others.
+        functions: of the programs of a stream. weight_N: how often each is drawn, relative to others of the same loss.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class UniversalTrainer:
         shared = [*self.net.parameters(), *self.proposer.parameters()]
         self.shared = torch.optim.AdamW(shared, lr=training.rate, weight_decay=training.decay)
         self.own = torch.optim.SparseAdam([self.codes.weight, self.gains.weight], lr=training.own)
+        self.error_N = torch.ones(len(functions))
         self.update = 0
         self.loss = math.nan
 
@@ -98,7 +103,8 @@ class UniversalTrainer:
         """Everything that the next update depends on."""
         tensors = {f"net.{name}": part for name, part in self.net.state_dict().items()}
         tensors |= {f"proposer.{name}": part for name, part in self.proposer.state_dict().items()}
-        tensors |= {"codes": self.codes.weight, "gains": self.gains.weight, "generator": self.generator.get_state()}
+        tensors |= {"codes": self.codes.weight, "gains": self.gains.weight}
+        tensors |= {"generator": self.generator.get_state(), "errors": self.error_N}
         for kind, optimizer in (("shared", self.shared), ("own", self.own)):
             for number, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"{kind}.{number}.{name}": torch.as_tensor(part) for name, part in state.items()}
@@ -112,6 +118,7 @@ class UniversalTrainer:
             self.codes.weight.copy_(tensors["codes"])
             self.gains.weight.copy_(tensors["gains"])
         self.generator.set_state(tensors["generator"])
+        self.error_N = tensors["errors"]
         for kind, optimizer in (("shared", self.shared), ("own", self.own)):
             found: dict[int, dict[str, Any]] = {}
             for name, part in _part(tensors, f"{kind}.").items():
@@ -127,12 +134,15 @@ class UniversalTrainer:
         for optimizer, rate in ((self.shared, self.training.rate), (self.own, self.training.own)):
             for group in optimizer.param_groups:
                 group["lr"] = rate * share
-        which_N = self.weight_N.multinomial(self.training.functions, replacement=True, generator=self.generator)
+        hard_N = self.weight_N * (EASY + self.error_N.clamp(max=1.0))
+        which_N = hard_N.multinomial(self.training.functions, replacement=True, generator=self.generator)
         examples = self.functions.draw(which_N, self.training.situations, generator=self.generator)
         code_NC, gain_NG = self.codes(which_N), self.gains(which_N)
         with torch.autocast(code_NC.device.type, dtype=torch.bfloat16):
             proposed_NC = self.proposer(examples.seen, examples.outcome, examples.value)
-        found = loss(self.net, examples, proposed_NC.float() + code_NC, gain_NG).mean()
+        loss_N = loss(self.net, examples, proposed_NC.float() + code_NC, gain_NG)
+        self.error_N[which_N] = self.error_N[which_N].lerp(loss_N.detach(), 0.5)
+        found = loss_N.mean()
         held = code_NC.square().mean() + gain_NG.square().mean()
         self.shared.zero_grad(set_to_none=True)
         self.own.zero_grad(set_to_none=True)
