@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from npi.train import Report, Trainer, Validator, place
 from npi.universal.core import UniversalCore
 from npi.universal.learn import learn_universal
 from npi.universal.search import SearchConfig
+from npi.universal.session import SHIPPED
 from traces.store import TraceSet
 
 Reporter = Callable[[Report], None]
@@ -185,11 +186,11 @@ def learn_into(
 ) -> Learned:
     """Learn the new programs of ``paths`` as rows of the library in ``folder``; write it to ``out`` (same by default).
 
-    Nothing is written where the rows do not pass, unless ``keep_unsolved``.
+    Nothing is written where the rows do not pass, unless ``keep_unsolved``. A folder that is not there yet becomes a
+    library of the universal core that comes with the engine.
     """
-    library = Library.open(folder, device=pick_device(device))
-    universal = isinstance(library.core, UniversalCore)
-    config = config or (SearchConfig() if universal else LearnConfig())
+    library = library_to_learn(folder, device=pick_device(device))
+    config = config or learn_settings(library)
     materials = gather(paths, traces=traces, seed=config.seed)
     if isinstance(config, SearchConfig):
         learned = learn_universal(
@@ -201,6 +202,29 @@ def learn_into(
         library.history.append(_learned(learned, config, materials, traces))
         library.save(folder if out is None else out)
     return learned
+
+
+def library_to_learn(folder: Path | str, *, device: torch.device | str = "cpu") -> Library:
+    """The library in a folder; where there is none yet, the universal core that comes with the engine."""
+    return Library.open(folder if Path(folder).exists() else SHIPPED, device=device)
+
+
+def learn_settings(
+    library: Library,
+    *,
+    seed: int = 0,
+    starts: int | None = None,
+    updates: int | None = None,
+    certify: bool = True,
+) -> LearnConfig | SearchConfig:
+    """How rows of a library are learned: what is not given is as usual for its kind of core.
+
+    ``certify`` is for the cores of ``npi train``; rows of a universal one are always compared with their texts.
+    """
+    usual: LearnConfig | SearchConfig = LearnConfig(seed=seed, certify=certify)
+    if isinstance(library.core, UniversalCore):
+        usual = SearchConfig(seed=seed)
+    return replace(usual, starts=starts or usual.starts, updates=updates or usual.updates)
 
 
 def run_identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Material]) -> str:

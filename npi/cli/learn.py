@@ -19,13 +19,13 @@ from npi.cli.common import (
     SeedOption,
     duration,
     finish,
-    open_library,
     plural,
     stop_on_interrupt,
 )
 
 if TYPE_CHECKING:
     from npi.learn import LearnConfig, Learned
+    from npi.universal.search import SearchConfig
 
 FilesArgument = Annotated[
     list[Path],
@@ -40,7 +40,7 @@ def learn(
         Path | None, typer.Option("--out", metavar="DIR", help="Write there instead of into the library itself.")
     ] = None,
     starts: Annotated[
-        int | None, typer.Option("--starts", min=1, metavar="N", help="Random beginnings, side by side.")
+        int | None, typer.Option("--starts", min=1, metavar="N", help="Beginnings that are tried side by side.")
     ] = None,
     updates: Annotated[
         int | None, typer.Option("--updates", min=1, metavar="N", help="The most steps of the optimiser.")
@@ -59,18 +59,21 @@ def learn(
     The old programs put out the same, to the bit, which is checked. The library on disk changes only where the new
     programs pass.
 
+    A library that is not there yet begins with the universal core that comes with the engine, into which any program
+    over symbols can be written. A row of it is right where it decides as the program's text does in every situation
+    that there can be. Libraries of npi train learn rows in the worlds that their cores were trained in.
+
     \b
     Example:
       npi learn programs/max.npi
     """
-    from npi.learn import LearnConfig
+    from npi.session import learn_settings, library_to_learn
 
     screen = Screen(json=json)
-    given = {"starts": starts, "updates": updates}
-    config = LearnConfig(
-        seed=seed, certify=certify, **{name: value for name, value in given.items() if value is not None}
-    )
-    open_library(library)
+    new = not library.exists()
+    config = learn_settings(library_to_learn(library), seed=seed, starts=starts, updates=updates, certify=certify)
+    if new:
+        screen.note(f"{library} is new: it begins with the universal core that comes with the engine")
     with stop_on_interrupt() as stop, Meter("learning") as meter:
         found = learn_with(
             meter, library, files, config=config, traces=traces, out=out, device=device, stop=stop, keep_unsolved=keep
@@ -84,13 +87,16 @@ def learn(
     finish(INTERRUPTED if interrupted else DONE if found.solved else NOT_REACHED)
 
 
-def learn_with(meter: Meter, library: Path, files: list[Path], *, config: LearnConfig, **settings: Any) -> Learned:
+def learn_with(
+    meter: Meter, library: Path, files: list[Path], *, config: LearnConfig | SearchConfig, **settings: Any
+) -> Learned:
     """:func:`npi.session.learn_into`, reporting to the meter."""
     from npi.session import learn_into
 
     def report(update: int, loss: float, wrong: dict[str, int]) -> None:
         names = ", ".join(f"{name.rpartition('.')[2]} {count}" for name, count in wrong.items())
-        meter.update(update, config.updates, f"loss {loss:.3f}; wrong frames: {names or 'none'}")
+        told = "" if loss != loss else f"loss {loss:.3f}; "
+        meter.update(update, config.updates, f"{told}wrong: {names or 'none'}")
 
     meter.update(0, config.updates, "tracing the programs")
     return learn_into(library, files, config=config, report=report, **settings)

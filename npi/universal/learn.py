@@ -6,6 +6,7 @@ program text in every situation there can be (:mod:`npi.universal.proof`), and o
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -141,9 +142,9 @@ def _searched(
     states = [state for project in projects for state in project.plan.states if deciding(state)]
     search = Search(core.net, core.proposer, Functions(states, core.config.inputs), config)
 
-    def each(update: int, right: int) -> None:
+    def each(update: int, _: int) -> None:
         if report is not None:
-            report(update, len(states) - right, _wrong(projects, search.best))
+            report(update, math.nan, _wrong(projects, search.best))
 
     return search.run(report=each, stop=stop)
 

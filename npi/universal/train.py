@@ -20,7 +20,6 @@ from torch import nn
 from npi.universal.functions import Functions, loss
 from npi.universal.interpreter import Interpreter, InterpreterConfig, Proposer
 
-
 EASY = 0.1
 """How often a function that is right already is drawn, where one with a loss of a nat is drawn 1.1 times."""
 
@@ -90,11 +89,12 @@ class UniversalTrainer:
     ) -> float:
         """Train until the updates are spent or ``stop`` says so; the CPU seconds that it took."""
         began = time.process_time()
-        mean = 0.0
+        losses: list[float] = []
         while self.update < self.training.updates and not stop():
-            mean += self._step()
-            if self.update % self.training.report_every == 0:
-                self.loss, mean = mean / self.training.report_every, 0.0
+            losses.append(self._step())
+            if self.update % self.training.report_every == 0 or self.update == self.training.updates:
+                self.loss = sum(losses) / len(losses)
+                losses.clear()
                 if report is not None:
                     report(self.update, self.loss)
         return time.process_time() - began
