@@ -18,7 +18,7 @@ from npi.config import TrainConfig
 from npi.core import may_call
 from npi.curriculum import Curriculum, WorldFrames
 from npi.gates import set_gates
-from npi.library import Library, LibraryError, check_texts, missing_rows, row_name
+from npi.library import Library, LibraryError, check_texts, missing_rows, row_name, row_names
 from npi.loss import Rules
 from npi.material import Material, TaskValidator
 from npi.memory import ProgramMemory, RowInfo
@@ -159,7 +159,7 @@ def new_rows(library: Library, materials: Sequence[Material]) -> list[RowInfo]:
     named = _named(library, materials)
     check_texts([*library.texts_of(named), *(m.programs for m in materials if m.programs is not None)])
     fresh: list[RowInfo] = []
-    generation = library.memory.generations
+    generation = max(1, library.memory.generations)  # 0 came with the core, also where nothing did
     for material in materials:
         world = library.world(material.table.world)
         known = [*library.memory.infos, *fresh]
@@ -177,7 +177,8 @@ def new_rows(library: Library, materials: Sequence[Material]) -> list[RowInfo]:
 def _named(library: Library, materials: Sequence[Material]) -> set[str]:
     """The rows that the materials' tables name."""
     tables = [(m.table, library.world(m.table.world)) for m in materials]
-    return {row_name(table, callee, world) for table, world in tables for callee in range(len(table))}
+    primitives = library.core.rows_of_primitives
+    return {name for table, world in tables for name in row_names(table, world, primitives=primitives)}
 
 
 class RowSearch:

@@ -35,7 +35,7 @@ from npi.universal.rows import width
 from npi.universal.stepper import UniversalStepper
 from traces.stepper import Stepper
 
-__all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name", "sealed"]
+__all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name", "row_names", "sealed"]
 
 _STORED = re.compile(r"(core|rows)-[0-9a-f]{16}\.safetensors|texts-[0-9a-f]{16}\.json")
 _PROGRAMS = re.compile(r"\d+-[0-9a-f]{12}")  # folders of format 1
@@ -92,6 +92,10 @@ class Library:
             return _world_index(self.core.worlds, spec)
         except KeyError:
             known = ", ".join(w.name for w in self.core.worlds)
+            if isinstance(self.core, UniversalCore):
+                raise LibraryError(
+                    f"the library has no program over world {spec.name!r} as it is declared; learn one (npi learn)"
+                ) from None
             raise LibraryError(
                 f"the core has never seen world {spec.name!r} as it is declared; it knows {known}. A frozen core "
                 "learns programs over its own worlds: `use` a file that declares one, or train a core on this one"
@@ -213,6 +217,11 @@ def row_name(table: ProgramTable, callee: int, world: int) -> str:
     """The row of a callable: a program's qualified name, or ``world<index>.<name>`` for a primitive."""
     name = table.signatures[callee].name
     return f"world{world}.{name}" if callee < table.primitives else name
+
+
+def row_names(table: ProgramTable, world: int, *, primitives: bool = True) -> list[str]:
+    """The rows of everything that a table names; without ``primitives`` of its programs alone."""
+    return [row_name(table, callee, world) for callee in range(0 if primitives else table.primitives, len(table))]
 
 
 def missing_rows(
