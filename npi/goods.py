@@ -23,6 +23,8 @@ from npi.packs import SUFFIX, Pack, RowFile
 from npi.probe import probe
 from npi.stock import FIRST, Stock
 from npi.texts import Held, some
+from npi.universal.core import UniversalCore
+from npi.universal.goods import check_rows
 
 __all__ = ["SUFFIX", "Change", "Pack", "RowFile", "add", "merge", "pack", "remove"]
 
@@ -105,12 +107,26 @@ def _check_core(stock: Stock, file: RowFile, library: Library) -> None:
             f"{file.place} is for another core: its rows were learned for core {file.core}, and the library has core "
             f"{core}; a row runs on its own core only, so learn the program here (npi learn)"
         )
+    if isinstance(library.core, UniversalCore):
+        _check_worlds(library.core, file)
+        return
     for index, (digest, name) in file.worlds.items():
         if not 0 <= index < len(library.core.worlds) or library.core.worlds[index].digest != digest:
             raise LibraryError(f"{file.place}: the core's world {index} is not {name} as it was; pack the rows again")
     for one in file.packs:
         for info in one.infos:
             check_signature(info.signature, tokens=len(library.core.worlds[info.world].tokens))
+
+
+def _check_worlds(core: UniversalCore, file: RowFile) -> None:
+    """Raise ``ValueError`` unless a universal core can run in the worlds that a file declares."""
+    for one in file.packs:
+        for info in one.infos:
+            if info.world not in one.worlds:
+                raise LibraryError(f"{file.place} does not declare the world of {info.name}; pack it again")
+            spec = one.worlds[info.world]
+            core.check_world(spec)
+            check_signature(info.signature, tokens=len(spec.tokens))
 
 
 def _offer(stock: Stock, one: Pack, *, first: str, place: str, clash: str, there: list[str]) -> None:
@@ -188,12 +204,16 @@ def _check_callees(stock: Stock, one: Pack, place: str) -> None:
 
 def _check_parts(stock: Stock, one: Pack, place: str) -> None:
     """Raise :class:`LibraryError` where numbers do not fit the core, or a program has another text here."""
-    ours = stock.numbers[FIRST]
+    ours = stock.none
     if any(part.shape[1:] != ours[name].shape[1:] or part.dtype != ours[name].dtype
            for name, part in one.numbers.items()):  # fmt: skip
         raise LibraryError(f"{place}: its rows do not have as many numbers as rows of this core; it is no file for it")
-    needed = {stock.place[name] for name in one.needs or ()} | {FIRST}
-    sources = {info.source for generation in needed for info in stock.infos[generation]}
+    if isinstance(stock.core, UniversalCore):
+        every = [info for name in one.needs or () for info in stock.infos[stock.place[name]]]
+        needed = [(info, stock.worlds[info.world]) for info in every if info.name in (one.needs or ())]
+        check_rows(stock.core.config, one, needed, place)
+    beside = {stock.place[name] for name in one.needs or ()} | {FIRST}
+    sources = {info.source for generation in beside for info in stock.infos.get(generation, ())}
     known = [stock.held[source] for source in sources if source in stock.held]
     same = {(source, text) for held in known for source, text in held.sources}
     for held in one.texts:

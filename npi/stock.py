@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 
-from npi.library import Library, row_name
+from envs.spec import WorldSpec
+from npi.library import Library, row_names
 from npi.memory import ProgramMemory, RowInfo
 from npi.packs import PARTS, Pack, pack_digest, row_versions
 from npi.texts import Held, Shelf, held_in
+from npi.universal.core import UniversalCore
 
 FIRST = 0
 """The generation of the rows that were trained with the core; they are no goods."""
@@ -30,10 +32,12 @@ class Stock:
 
     def __init__(self, library: Library) -> None:
         self.core = library.core
+        self.worlds = list(library.core.worlds)
         self.infos: dict[int, tuple[RowInfo, ...]] = {}
         self.numbers: dict[int, dict[str, torch.Tensor]] = {}
         self.sees: dict[int, tuple[int, ...]] = {}
         parts = {name: part.detach() for name, part in library.memory.named_parameters()}
+        self.none = {name: part[:0] for name, part in parts.items()}
         first = 0
         for generation, rows in groupby(library.memory.infos, lambda info: info.generation):
             infos = tuple(rows)
@@ -53,8 +57,18 @@ class Stock:
     def digest(self, generation: int) -> str:
         """Of the pack of a generation."""
         if generation not in self._digests:
-            self._digests[generation] = pack_digest(self.infos.get(generation, ()), self.versions)
+            infos = self.infos.get(generation, ())
+            self._digests[generation] = pack_digest(infos, self.versions, self.declared(infos))
         return self._digests[generation]
+
+    @property
+    def universal(self) -> bool:
+        """Whether worlds are listed beside the core, and their primitives have no rows."""
+        return isinstance(self.core, UniversalCore)
+
+    def declared(self, infos: Sequence[RowInfo]) -> dict[int, WorldSpec]:
+        """What :attr:`npi.packs.Pack.worlds` says of these rows."""
+        return {info.world: self.worlds[info.world] for info in infos if self.universal}
 
     def packs(self) -> dict[str, str]:
         """For each row, by name, the digest of its pack."""
@@ -86,8 +100,7 @@ class Stock:
                 seen = [info for g in self.sees[generation] for info in self.infos[g]]
                 found |= {info.name for info in seen if info.world == world}
             else:
-                table = self.held[source].programs.table
-                found |= {row_name(table, callee, world) for callee in range(len(table))}
+                found |= set(row_names(self.held[source].programs.table, world, primitives=not self.universal))
         return found - {info.name for info in self.infos[generation]}
 
     def needed(self, generation: int) -> list[int]:
@@ -134,6 +147,7 @@ class Stock:
             {name: self.versions[name] for name in sorted(named) if name in self.versions},
             tuple(self.texts(generation)),
             entries[0] if entries else None,
+            self.declared(infos),
         )
 
     def put(self, pack: Pack) -> int:
@@ -145,15 +159,22 @@ class Stock:
         sees it: each says by number what it sees, and no list here has a free number in it. So for every two rows
         that come from one library, one may call the other at most if it could there; rows from different libraries
         may not call each other at all.
+
+        Worlds that travel with a pack are listed where they are new; a row's world is told by where it is in the list.
         """
         digests = {self.digest(self.place[name]): self.place[name] for name in pack.needs or ()}
-        sees = (FIRST, *sorted(digests[digest] for digest in pack.sees))
-        generation = max(self._free, sees[-1] + 1)
+        first = (FIRST,) if FIRST in self.infos else ()  # a universal core comes without rows
+        sees = (*first, *sorted(digests[digest] for digest in pack.sees))
+        generation = max(self._free, max(sees, default=FIRST) + 1)
         while generation in self.infos:
             generation += 1
-        if sees == (FIRST,):
+        if sees == first:
             self._free = generation + 1
-        infos = tuple(replace(info, generation=generation, sees=sees) for info in pack.infos)
+        places = {index: self._listed(spec) for index, spec in pack.worlds.items()}
+        infos = tuple(
+            replace(info, generation=generation, sees=sees, world=places.get(info.world, info.world))
+            for info in pack.infos
+        )
         self.infos[generation], self.sees[generation] = infos, sees
         self.numbers[generation] = dict(pack.numbers)
         self.place |= dict.fromkeys(pack.names, generation)
@@ -161,6 +182,14 @@ class Stock:
         self.held |= {held.digest: held for held in pack.texts if held.digest not in self.held}
         self.history.append({"added": list(pack.names), "pack": pack.digest, "entry": pack.entry})
         return generation
+
+    def _listed(self, spec: WorldSpec) -> int:
+        """The index of a world, listed from now on if it was not."""
+        for index, known in enumerate(self.worlds):
+            if known.digest == spec.digest:
+                return index
+        self.worlds.append(spec)
+        return len(self.worlds) - 1
 
     def drop(self, generations: Collection[int]) -> list[str]:
         """Remove packs and the program files that only they needed; names of their rows.
@@ -186,12 +215,20 @@ class Stock:
         return names
 
     def library(self) -> Library:
-        """All packs in order of their generations, as a library."""
+        """All packs in order of their generations, as a library.
+
+        A universal core's worlds are those of its rows, in the order in which the rows come.
+        """
         infos: list[RowInfo] = []
         for generation in sorted(self.infos):
             sees = None if generation == FIRST else self.sees[generation]
             infos += [info if info.sees == sees else replace(info, sees=sees) for info in self.infos[generation]]
-        device = next(self.core.parameters()).device
-        order = sorted(self.numbers)
-        numbers = {name: torch.cat([self.numbers[g][name].to(device) for g in order]) for name in PARTS}
-        return Library(self.core, ProgramMemory.holding(infos, numbers), Shelf(self.held.values()), self.history)
+        core = self.core
+        if isinstance(core, UniversalCore):
+            place = {world: place for place, world in enumerate(dict.fromkeys(info.world for info in infos))}
+            core = core.listing([self.worlds[world] for world in place])
+            infos = [replace(info, world=place[info.world]) for info in infos]
+        device = next(core.parameters()).device
+        parts = [self.none, *(self.numbers[generation] for generation in sorted(self.numbers))]
+        numbers = {name: torch.cat([part[name].to(device) for part in parts]) for name in PARTS}
+        return Library(core, ProgramMemory.holding(infos, numbers), Shelf(self.held.values()), self.history)

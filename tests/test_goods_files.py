@@ -94,7 +94,7 @@ def _infinite(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a, t: a.update(format=2), "has format 2, this engine reads 1; pack the rows again"),
+        (lambda a, t: a.update(format=3), "has format 3, this engine reads 1 and 2; pack the rows again"),
         (lambda a, t: a.pop("core"), "part of it is missing or wrong"),
         (lambda a, t: a["packs"].pop(), "it has other rows than it says"),
         (lambda a, t: a["packs"].clear(), "it has other rows than it says"),

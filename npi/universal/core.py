@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -11,6 +12,7 @@ from torch import nn
 from envs.spec import WorldSpec
 from npi.core import Core
 from npi.universal.interpreter import Interpreter, InterpreterConfig, Proposer
+from npi.universal.values import numbering
 
 
 class UniversalCore(Core):
@@ -42,20 +44,25 @@ class UniversalCore(Core):
         return 0
 
     def learns_in(self, spec: WorldSpec) -> int:
-        """The index of a world, listed from now on if it was not.
-
-        Raises ``ValueError`` for a world that shows pictures, or has more symbols than the core tells apart.
-        """
-        from npi.universal.values import numbering
-
-        if spec.pictures:
-            raise ValueError(f"world {spec.name} shows pictures; the universal core reads symbols only")
-        numbering(spec)
+        """The index of a world, listed from now on if it was not; see :meth:`check_world`."""
+        self.check_world(spec)
         for index, known in enumerate(self.worlds):
             if known.digest == spec.digest:
                 return index
         self.worlds = (*self.worlds, spec)
         return len(self.worlds) - 1
+
+    def check_world(self, spec: WorldSpec) -> None:
+        """Raise ``ValueError`` for a world that shows pictures, or has more symbols than the core tells apart."""
+        if spec.pictures:
+            raise ValueError(f"world {spec.name} shows pictures; the universal core reads symbols only")
+        numbering(spec)
+
+    def listing(self, worlds: Sequence[WorldSpec]) -> UniversalCore:
+        """The same core, number for number, with these worlds listed beside it."""
+        found = copy.copy(self)  # the parts and their numbers are shared
+        found.worlds = tuple(worlds)
+        return found
 
     def tables(self, memory: object) -> NoReturn:
         raise TypeError("a universal core runs by the tables of its rows (npi.universal.rows), not by heads")

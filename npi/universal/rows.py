@@ -23,7 +23,7 @@ from envs.spec import RETURN, SLOTS, ProgramTable
 from envs.tables import DecisionTables, positions
 from npi.memory import ProgramMemory
 from npi.universal.core import UniversalCore
-from npi.universal.functions import decide, deciding
+from npi.universal.functions import decide, deciding, oversize
 from npi.universal.interpreter import Interpreter, InterpreterConfig
 from npi.universal.plan import COMPUTED, CONSTANT, COPIED, Argument, Outcome, Plan, State
 from npi.universal.values import VALUES, computable_tokens, names_of, numbers_of, tokens_of
@@ -72,13 +72,15 @@ def wiring_of(plan: Plan, table: ProgramTable) -> list[dict[str, Any]]:
 def wired(wiring: Wiring, program: int, table: ProgramTable) -> Plan:
     """The plan that a wiring describes, for the callables of a table; its functions are not known.
 
-    Raises :class:`RowError` where it names what the table or its world does not have.
+    Raises :class:`RowError` where it is none, or names what the table, its world or itself does not have.
     """
     ids = {signature.name: number for number, signature in enumerate(table.signatures)}
-    spec = table.world
+    spec, own = table.world, table.signatures[program]
 
     def read(parts: Sequence[Any]) -> Read:
-        return Read("field", spec.field(parts[1])) if parts[0] == "field" else Read("slot", int(parts[1]))
+        if parts[0] == "field":
+            return Read("field", spec.field(parts[1]))
+        return Read("slot", range(len(own.slots))[_number(parts[1])])
 
     def argument(parts: Sequence[Any]) -> Argument:
         if parts[0] == COPIED:
@@ -89,10 +91,14 @@ def wired(wiring: Wiring, program: int, table: ProgramTable) -> Plan:
         if parts[0] is None:
             return Outcome(RETURN, (Argument(), Argument(), Argument()), 0)
         given = [argument(one) for one in parts[1]]
+        if len(given) != len(table.signatures[ids[parts[0]]].slots):
+            raise IndexError(f"{len(given)} arguments of {parts[0]}")
         filled = (*given, *[Argument()] * (SLOTS - len(given)))
-        return Outcome(ids[parts[0]], (filled[0], filled[1], filled[2]), int(parts[2]))
+        return Outcome(ids[parts[0]], (filled[0], filled[1], filled[2]), range(len(wiring))[_number(parts[2])])
 
     try:
+        if not wiring or not all(state["does"] for state in wiring):
+            raise KeyError("no call")
         none = np.zeros(0, np.int64)
         states = tuple(
             State(
@@ -106,8 +112,15 @@ def wired(wiring: Wiring, program: int, table: ProgramTable) -> Plan:
             for state in wiring
         )
     except (KeyError, IndexError, TypeError) as error:
-        raise RowError(f"{table.signatures[program].name}: its row names {error}, which is not here") from error
-    return Plan(program, table.signatures[program], states)
+        raise RowError(f"{own.name}: its row names what is not here ({error.args[0]})") from error
+    return Plan(program, own, states)
+
+
+def _number(value: object) -> int:
+    """A place in a list, counted from its beginning."""
+    if not isinstance(value, int) or value < 0:
+        raise IndexError(f"place {value}")
+    return value
 
 
 def seal(wiring: Wiring) -> torch.Tensor:
@@ -160,6 +173,9 @@ def tabulate(net: Interpreter, plan: Plan, row_P: torch.Tensor, wiring: Wiring, 
 
     Raises :class:`RowError` where a state has more than :data:`LARGEST` situations.
     """
+    reason = oversize(plan, net.config)
+    if reason is not None:
+        raise RowError(f"{plan.signature.name} {reason}")
     code_DC, gain_DG = unpacked(row_P, wiring, net.config)
     nodes, place = [], 0
     for number, state in enumerate(plan.states):
@@ -224,13 +240,21 @@ def _decided(
     """outcome_M and value_M in every situation of a state's inputs."""
     if own is None:
         return np.zeros(count, np.int64), np.zeros(count, np.int64)
-    numbers = [numbers_of(read, table.world, plan.signature) for read in state.inputs]
-    at_RM = np.indices([len(n) for n in numbers]).reshape(len(numbers), count)
-    seen_MR = torch.full((count, net.config.inputs), -1)
-    for place, (number, at_M) in enumerate(zip(numbers, at_RM, strict=True)):
-        seen_MR[:, place] = torch.from_numpy(number[at_M])
+    seen_MR = situations(net, state, plan, table)
+    assert len(seen_MR) == count
     outcome_M, value_M = decide(net, seen_MR, own[0], own[1], outcomes=len(state.outcomes))
     return outcome_M.numpy(), value_M.numpy()
+
+
+def situations(net: Interpreter, state: State, plan: Plan, table: ProgramTable) -> torch.Tensor:
+    """seen_MR: every combination of a state's inputs, the last one varying fastest."""
+    numbers = [numbers_of(read, table.world, plan.signature) for read in state.inputs]
+    sizes = [len(n) for n in numbers]
+    at_RM = np.indices(sizes).reshape(len(numbers), math.prod(sizes))
+    seen_MR = torch.full((math.prod(sizes), net.config.inputs), -1)
+    for place, (number, at_M) in enumerate(zip(numbers, at_RM, strict=True)):
+        seen_MR[:, place] = torch.from_numpy(number[at_M])
+    return seen_MR
 
 
 def decision_tables(parts: Mapping[int, Tabulated], table: ProgramTable) -> DecisionTables:
