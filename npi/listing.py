@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from npi.manifest import LibraryError, checked, read_manifest
 from npi.texts import Held, held_texts
+from npi.universal.wiring import Wiring, deciding_states
 
 SHORT = 12
 """Digits of a version that are shown."""
@@ -30,10 +31,12 @@ class Card:
         name: qualified by file. arguments: names of its slots. doc: what it does in a line.
         calls: names of what its text calls; empty where it was learned from traces alone.
         version: sha256 of its numbers. numbers: how many they are.
+        learned_numbers: how many of them are not fixed by what the row is for.
         file: the program file that it was learned from, if there is one. source: its sha256.
         world: name of its world.
         generation: rows of one number were learned together; 0 with the core itself.
         primitive: carried out by the world.
+        wiring: beside a universal core, how its states are wired.
     """
 
     name: str
@@ -42,11 +45,13 @@ class Card:
     calls: tuple[str, ...]
     version: str
     numbers: int
+    learned_numbers: int
     file: str
     source: str
     world: str
     generation: int
     primitive: bool
+    wiring: Wiring | None = None
 
     @property
     def call(self) -> str:
@@ -59,16 +64,21 @@ class Listing:
     """What a library holds.
 
     Attributes:
-        core: sha256 of its core. kind: of the core.
+        core: sha256 of its core. config: its kind and sizes.
         cards: its rows, in order of their generations.
         held: its program files. history: what was done to it.
     """
 
     core: str
-    kind: str
+    config: Mapping[str, Any]
     cards: tuple[Card, ...]
     held: tuple[Held, ...]
     history: tuple[Mapping[str, Any], ...]
+
+    @property
+    def kind(self) -> str:
+        """Of the core."""
+        return str(self.config["kind"])
 
     @property
     def programs(self) -> list[Card]:
@@ -93,10 +103,10 @@ def listing(folder: Path | str) -> Listing:
         files = {one.digest: one.file for one in held}
         calls = {name: called for one in reversed(held) for name, called in one.calls.items()}
         cards = tuple(
-            _card(row, version, count, files, calls, manifest["worlds"])
+            _card(row, version, count, files, calls, manifest)
             for row, version in zip(manifest["rows"], versions, strict=True)
         )
-        return Listing(manifest["core"], manifest["config"]["kind"], cards, held, tuple(manifest["history"]))
+        return Listing(manifest["core"], manifest["config"], cards, held, tuple(manifest["history"]))
     except (KeyError, TypeError, IndexError) as error:
         raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
 
@@ -107,8 +117,9 @@ def _card(
     numbers: int,
     files: Mapping[str, str],
     calls: Mapping[str, Sequence[str]],
-    worlds: Sequence[Mapping[str, Any]],
+    manifest: Mapping[str, Any],
 ) -> Card:
+    config, wiring = manifest["config"], row.get("wiring")
     slots = tuple(slot["name"] for slot in row["signature"]["slots"])
     return Card(
         name=row["name"],
@@ -117,11 +128,13 @@ def _card(
         calls=tuple(calls.get(row["name"], ())),
         version=version,
         numbers=numbers,
+        learned_numbers=numbers if wiring is None else deciding_states(wiring) * (config["code"] + config["features"]),
         file=files.get(row["source"], ""),
         source=row["source"],
-        world=worlds[row["world"]]["name"],
+        world=manifest["worlds"][row["world"]]["name"],
         generation=row["generation"],
         primitive=row["primitive"],
+        wiring=wiring,
     )
 
 

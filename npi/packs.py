@@ -117,6 +117,13 @@ class RowFile:
     def names(self) -> tuple[str, ...]:
         return tuple(name for pack in self.packs for name in pack.names)
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers are written: all, but for the zeros at the end of a universal core's rows."""
+        if any(pack.worlds for pack in self.packs):
+            return sum(sum(trimmed(pack.numbers[EMBEDDINGS])[0]) for pack in self.packs)
+        return sum(part.numel() for pack in self.packs for part in pack.numbers.values())
+
     def save(self, path: Path | str) -> int:
         """Write the file, whole or not at all; how many bytes it has."""
         data = self.data()

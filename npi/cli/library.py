@@ -45,7 +45,7 @@ def pack(
     screen = Screen(json=json)
     found = packed(open_library(library), programs, alone=alone)
     size = found.save(out)
-    numbers = sum(part.numel() for one in found.packs for part in one.numbers.values())
+    numbers = found.numbers
     screen.line(f"wrote {out}, {file_size(size)}: {', '.join(found.names)} ({file_size(4 * numbers)} of numbers)")
     screen.document({"file": str(out), "bytes": size, "rows": list(found.names), "numbers": numbers})
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.common import DONE, NOT_REACHED, JsonOption, Screen, file_size, finish, plural
+from npi.universal.wiring import deciding_states, in_words
 
 if TYPE_CHECKING:
     from npi.listing import Card, Listing
@@ -40,15 +41,26 @@ def list_rows(
 
     screen, found = Screen(json=json), listing(library)
     shown = [card for card in found.programs if _wanted(card, name, calls, world)]
+    universal = found.kind == "universal"
     rows = [
-        (card.call, card.version[:SHORT], card.file or "traces", _short(card.calls, card), card.doc) for card in shown
-    ]
-    screen.columns(("program", "version", "from", "calls", "what it does"), rows)
-    each = found.cards[0].numbers if found.cards else 0
+        (card.call, card.version[:SHORT], *([f"{card.learned_numbers:,}"] if universal else []), card.file or "traces",
+         _short(card.calls, card), card.doc)
+        for card in shown
+    ]  # fmt: skip
+    learned = ["learned"] if universal else []
+    screen.columns(("program", "version", *learned, "from", "calls", "what it does"), rows)
     of = f" of {len(found.programs):,}" if len(shown) < len(found.programs) else ""
-    screen.line(f"{plural(len(shown), 'program')}{of}, {each} numbers ({file_size(4 * each)}) each")
+    screen.line(f"{plural(len(shown), 'program')}{of}, {_numbers(found)}")
     screen.line(f"core {found.core}")
     screen.document({"library": str(library), "core": found.core, "rows": [_document(card) for card in shown]})
+
+
+def _numbers(found: Listing) -> str:
+    """How many numbers rows have."""
+    if found.kind == "universal":
+        return f"{found.config['code'] + found.config['features']} learned numbers for each state that decides"
+    each = found.cards[0].numbers if found.cards else 0
+    return f"{each} numbers ({file_size(4 * each)}) each"
 
 
 def _wanted(card: Card, name: str | None, calls: str | None, world: str | None) -> bool:
@@ -66,7 +78,8 @@ def _short(names: tuple[str, ...], card: Card) -> str:
 
 
 def _document(card: Card) -> dict[str, Any]:
-    return {**vars(card), "arguments": list(card.arguments), "calls": list(card.calls), "bytes": 4 * card.numbers}
+    told = {name: value for name, value in vars(card).items() if name != "wiring" or value is not None}
+    return {**told, "arguments": list(card.arguments), "calls": list(card.calls), "bytes": 4 * card.numbers}
 
 
 def info(
@@ -109,6 +122,8 @@ def info(
     screen.line(f"{card.call}  {card.doc}")
     for label, value in about.items():
         screen.line(f"  {label:<10}{value}")
+    for line in in_words(card.wiring or (), card.arguments):
+        screen.line(f"  {line}")
     screen.document(_document(card) | about)
 
 
@@ -124,7 +139,7 @@ def _about(found: Listing, card: Card) -> dict[str, str]:
     first = card.generation == 0
     return {
         "version": card.version,
-        "numbers": f"{card.numbers} ({file_size(4 * card.numbers)})",
+        "numbers": _numbers_of(card),
         "world": card.world,
         "file": card.file or "none: it was learned from traces",
         "calls": ", ".join([*called, *(n for n in card.calls if n in primitives)]) or "nothing",
@@ -132,6 +147,13 @@ def _about(found: Listing, card: Card) -> dict[str, str]:
         "learned": "with the core itself" if first else _how(found, card),
         "together": "with the core itself" if first else ", ".join(beside) or "alone",
     }
+
+
+def _numbers_of(card: Card) -> str:
+    if card.wiring is None:
+        return f"{card.numbers} ({file_size(4 * card.numbers)})"
+    states = f"{plural(len(card.wiring), 'state')}, {deciding_states(card.wiring)} deciding"
+    return f"{card.learned_numbers} learned, of {card.numbers:,} that a row has room for; {states}"
 
 
 def _how(found: Listing, card: Card) -> str:
@@ -155,8 +177,7 @@ def _file_info(screen: Screen, path: Path) -> None:
     from npi.packs import RowFile
 
     found = RowFile.open(path)
-    numbers = sum(part.numel() for pack in found.packs for part in pack.numbers.values())
-    screen.line(f"{path}: {plural(len(found.names), 'row')}, {plural(numbers, 'number')}, "
+    screen.line(f"{path}: {plural(len(found.names), 'row')}, {plural(found.numbers, 'number')}, "
                 f"{file_size(path.stat().st_size)} in all")  # fmt: skip
     screen.line(f"for core {found.core}")
     rows = []
@@ -170,7 +191,7 @@ def _file_info(screen: Screen, path: Path) -> None:
         {
             "file": str(path),
             "bytes": path.stat().st_size,
-            "numbers": numbers,
+            "numbers": found.numbers,
             "core": found.core,
             "engine": found.engine,
             "packs": [

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from npi.cli.common import HtmlOption, JsonOption, Screen, SeedOption, elide, grid, plural
+from npi.universal.wiring import deciding_states
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from dsl import ProgramSet
     from dsl.tasks import Problem
+    from npi.library import Library
+    from npi.memory import RowInfo
     from traces.batch import TraceBatch
 
 
@@ -159,27 +165,56 @@ def _library(screen: Screen, folder: Path) -> None:
 
     library = Library.open(folder)
     infos = [info for info in library.memory.infos if not info.primitive]
-    config = library.core.config
-    numbers = library.memory.keys_NK.shape[1] + library.memory.embeddings_NP.shape[1]
     tasks = {name: sorted(task.train_sizes) for name, (_, task) in library.tasks().items()}
     inside = sum(parameter.numel() for parameter in library.core.parameters())
-    screen.line(f"{folder}: a {config.kind} core, {plural(len(infos), 'program')}, {plural(len(tasks), 'task')}")
+    kind = library.core.config.kind
+    screen.line(f"{folder}: a {kind} core, {plural(len(infos), 'program')}, {plural(len(tasks), 'task')}")
     screen.line(f"core {library.core.digest()}")
-    screen.line(f"{inside:,} numbers in the core, {numbers} in the row of each program")
-    table = grid("program", "generation", "what it does", right=("generation",))
-    for info in infos:
-        table.add_row(info.name, str(info.generation), info.signature.doc)
-    screen.say(table)
-    screen.line("to run them:")
+    screen.line(f"{inside:,} numbers in the core, {_row_numbers(library)}")
+    screen.say(_programs(library, infos))
+    screen.line("to run them:" if tasks else f"it has no programs yet: npi learn FILE.npi --library {folder}")
     for name, (_, task) in library.tasks().items():
         screen.line(f"  npi run {name} {task.example()} --library {folder}")
     screen.document(
         {
             "folder": str(folder),
-            "config": config.to_json(),
+            "config": library.core.config.to_json(),
             "core": library.core.digest(),
             "programs": [{"name": i.name, "generation": i.generation, "doc": i.signature.doc} for i in infos],
             "tasks": tasks,
             "history": library.history,
         }
     )
+
+
+def _row_numbers(library: Library) -> str:
+    """How many numbers a program's row has, in words."""
+    from npi.universal.core import UniversalCore
+
+    core = library.core
+    if not isinstance(core, UniversalCore):
+        return f"{library.memory.keys_NK.shape[1] + library.memory.embeddings_NP.shape[1]} in the row of each program"
+    c = core.config
+    worlds = f"; its programs run in {plural(len(core.worlds), 'world')}" if core.worlds else ""
+    return (
+        f"{c.code + c.features} learned for each state that decides{worlds}\n"
+        f"a program may have {c.states} such states; each sees {c.inputs} inputs and chooses among {c.outcomes} calls"
+    )
+
+
+def _programs(library: Library, infos: Sequence[RowInfo]) -> Table:
+    """Every program, when it was learned, and beside a universal core its states."""
+    from npi.universal.core import UniversalCore
+
+    if not isinstance(library.core, UniversalCore):
+        table = grid("program", "generation", "what it does", right=("generation",))
+        for info in infos:
+            table.add_row(info.name, str(info.generation), info.signature.doc)
+        return table
+    table = grid("program", "world", "generation", "states", "decide", "what it does",
+                 right=("generation", "states", "decide"))  # fmt: skip
+    for info in infos:
+        wiring = info.wiring or ()
+        world, states = library.core.worlds[info.world].name, (str(len(wiring)), str(deciding_states(wiring)))
+        table.add_row(info.name, world, str(info.generation), *states, info.signature.doc)
+    return table

@@ -27,14 +27,13 @@ from npi.universal.functions import decide, deciding, oversize
 from npi.universal.interpreter import Interpreter, InterpreterConfig
 from npi.universal.plan import COMPUTED, CONSTANT, COPIED, Argument, Outcome, Plan, State
 from npi.universal.values import VALUES, computable_tokens, names_of, numbers_of, tokens_of
+from npi.universal.wiring import Wiring
 
 SEAL = 8
 """Numbers of the seal, three bytes of the wiring's sha256 each."""
 
 LARGEST = 2**20
 """Situations of a state, with what it copies, beyond which it is not tabulated."""
-
-Wiring = Sequence[Mapping[str, Any]]
 
 
 class RowError(ValueError):

@@ -1,0 +1,42 @@
+"""How the states of a row are wired, in words: read off its JSON alone, without a core or a program text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from envs.spec import NONE
+
+Wiring = Sequence[Mapping[str, Any]]
+"""For each state what it ``looks`` at and what it ``does``: (callee, arguments, next state), or (None,) to return."""
+
+
+def deciding_states(wiring: Wiring) -> int:
+    """How many states have a function to learn: those that look at something."""
+    return sum(bool(state["looks"]) for state in wiring)
+
+
+def in_words(wiring: Wiring, slots: Sequence[str]) -> list[str]:
+    """A line for each state and each of its outcomes; ``slots`` are the names of the row's own arguments."""
+
+    def read(kind: str, place: str | int) -> str:
+        return str(place) if kind == "field" else slots[int(place)]
+
+    def argument(how: str, *rest: Any) -> str:
+        return {"constant": lambda: str(rest[0]), "copied": lambda: f"[{read(*rest)}]"}.get(how, lambda: "…")()
+
+    lines = []
+    for number, state in enumerate(wiring):
+        looks = ", ".join(read(*one) for one in state["looks"])
+        lines.append(f"state {number} decides by {looks}" if looks else f"state {number}")
+        for callee, *rest in state["does"]:
+            if callee is None:
+                lines.append("    return")
+                continue
+            arguments, after = rest
+            words = [argument(*one) for one in arguments]
+            while words and words[-1] == NONE:
+                words.pop()
+            given = f"({', '.join(words)})" if words else ""
+            lines.append(f"    {callee}{given}, then state {after}")
+    return lines
