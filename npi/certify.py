@@ -31,6 +31,8 @@ from npi.histories import HistoryWalk
 from npi.library import Library, LibraryError
 from npi.stepper import CoreStepper
 from npi.train import Validation, Validator
+from npi.universal.certify import prove_row
+from npi.universal.core import UniversalCore
 from npi.walk import Walk
 from traces.frames import FrameSet
 
@@ -48,6 +50,7 @@ class ProgramProof:
         walked: the situations, int16 or int32: three argument tokens, the teacher's node, the state code, ``fields``.
         examples: the paths to wrong situations as frames to learn from; ``None`` where there are none.
         trouble: why it could not be walked; empty where it was.
+        where: the first situation in which the core is wrong, in words, as far as the walk tells.
     """
 
     program: str
@@ -59,6 +62,7 @@ class ProgramProof:
     walked: torch.Tensor
     examples: FrameSet | None
     trouble: str = ""
+    where: str = ""
 
     @property
     def proved(self) -> bool:
@@ -80,9 +84,14 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
 
     Of an ``lstm`` every history is walked, which programs with loops and with many fields have too many of; their
     proofs tell of the trouble; so do those of programs in a world that shows pictures.
+
+    Of a universal core all decisions are compared with the text's, for any observations whatever: a row and a text are
+    two finite machines (:mod:`npi.universal.proof`).
     """
     if not all(bool(part.isfinite().all()) for part in (*library.core.parameters(), *library.memory.parameters())):
         raise LibraryError("some numbers of the library are not finite, so nothing can be proved; train it again")
+    if isinstance(library.core, UniversalCore):
+        return _prove_rows(library, library.core, programs, names)
     if programs.world.spec.pictures:
         return [_unwalked(p.name, PICTURED) for p in programs.programs if names is None or p.name in names]
     stepper = library.stepper(programs.table, memo=False)
@@ -114,6 +123,25 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
                     examples=found.examples,
                 )
             )
+    return proofs
+
+
+def _prove_rows(
+    library: Library, core: UniversalCore, programs: ProgramSet, names: Collection[str] | None
+) -> list[ProgramProof]:
+    """The proofs of a universal core's rows; they list no situations, and rest on nothing that the world does."""
+    rows, proofs = library.program_rows(programs.table), []
+    for program in programs.programs:
+        if names is None or program.name in names:
+            try:
+                found = prove_row(core, library.memory, rows[program.id], program, programs.table)
+            except ValueError as error:
+                proofs.append(_unwalked(program.name, str(error)))
+                continue
+            none = torch.empty(0, 0, dtype=torch.int16)
+            proof = found.proof
+            proofs.append(ProgramProof(program.name, proof.decisions, proof.wrong, found.margin, found.fields, (),
+                                       none, None, where=proof.where))  # fmt: skip
     return proofs
 
 
@@ -170,13 +198,26 @@ def prove(library: Library, names: Collection[str] | None = None) -> list[tuple[
     return found
 
 
+def check_certifiable(library: Library) -> None:
+    """Raise :class:`LibraryError` for an ``lstm``, whose states a checker cannot list, and for a universal core.
+
+    The whole proof of a universal core's rows takes less than reading a list of their situations would.
+    """
+    if isinstance(library.core, UniversalCore):
+        raise LibraryError(
+            "rows of a universal core are proved anew in moments wherever the library is, so no certificate is written "
+            "of them: leave out --out, and run npi certify again where proof is wanted"
+        )
+    if library.core.config.kind != "discrete":
+        raise LibraryError("a certificate lists the states of a core, and an lstm's have no finite number of values")
+
+
 def certificate_of(library: Library, proofs: Sequence[tuple[ProgramSet, Sequence[ProgramProof]]]) -> Certificate:
     """The certificate of proofs that were just made; all of them must hold.
 
-    Raises :class:`LibraryError` for an ``lstm``, whose states a checker cannot list.
+    Raises :class:`LibraryError` for a core without such certificates (:func:`check_certifiable`).
     """
-    if library.core.config.kind != "discrete":
-        raise LibraryError("a certificate lists the states of a core, and an lstm's have no finite number of values")
+    check_certifiable(library)
     files = []
     for programs, found in proofs:
         assert all(proof.proved for proof in found), "only what is proved is certified"

@@ -23,6 +23,7 @@ from npi.library import Library, LibraryError
 from npi.stepper import CoreStepper
 from npi.tabled import TabledCore
 from npi.texts import find_task, named_tasks
+from npi.universal.stepper import UniversalStepper
 from traces.generate import load_sources
 
 FORMAT = 1
@@ -45,16 +46,20 @@ class CompiledLibrary:
     def of(cls, library: Library) -> CompiledLibrary:
         """Compile a library.
 
-        Raises :class:`LibraryError` for a core that is not discrete, or that sees too much to be written out.
+        Raises :class:`LibraryError` for a core that is an ``lstm``, or that sees too much to be written out.
         """
-        steppers = []
+        steppers: list[TableStepper] = []
         for programs in library.sets:
             core = library.stepper(programs.table, memo=False)
+            if isinstance(core, UniversalStepper):
+                core.to("cpu")
+                steppers.append(TableStepper(programs.table, core.tables))
+                continue
             assert isinstance(core, CoreStepper)
             if not TabledCore.fits(core):
                 raise LibraryError(
-                    "this library cannot be compiled: only a discrete core on the CPU, whose rows see few fields each "
-                    "and no pictures, is a table of a bearable size"
+                    "this library cannot be compiled: only a universal core, or a discrete core on the CPU whose rows "
+                    "see few fields each and no pictures, is a table of a bearable size"
                 )
             steppers.append(compile_core(core))
         about = {"core": library.core.digest(), "rows": library.rows_digest()}

@@ -117,7 +117,7 @@ class Library:
         """The core as a stepper for the programs of a table; decisions of a discrete core are kept (``memo``)."""
         self.core.eval()
         if isinstance(self.core, UniversalCore):
-            return UniversalStepper(self.core, self.memory, self._program_rows(table), table)
+            return UniversalStepper(self.core, self.memory, self.program_rows(table), table)
         stepper = CoreStepper(self.core, self.memory, self.rows(table), world=self.world(table.world), table=table)
         if not memo or self.core.config.kind != "discrete" or self.memory.keys_NK.device.type != "cpu":
             return stepper
@@ -129,7 +129,7 @@ class Library:
             return MemoStepper(stepper, table, codes=codes)
         return stepper
 
-    def _program_rows(self, table: ProgramTable) -> dict[int, int]:
+    def program_rows(self, table: ProgramTable) -> dict[int, int]:
         """The row of each program of a table, by id; a :class:`LibraryError` names what is missing."""
         world = self.world(table.world)
         rows = {info.name: place for place, info in enumerate(self.memory.infos) if info.world == world}
@@ -208,7 +208,9 @@ class Library:
         try:
             core, memory = _network(manifest, folder)
             held = held_texts(manifest, data, folder)
-            return cls(core.to(device), memory.to(device), Shelf(held), manifest["history"])
+            if not isinstance(core, UniversalCore):  # which makes its tables on the CPU, alike for every device
+                core.to(device)
+            return cls(core, memory.to(device), Shelf(held), manifest["history"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
 

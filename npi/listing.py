@@ -31,7 +31,7 @@ class Card:
         name: qualified by file. arguments: names of its slots. doc: what it does in a line.
         calls: names of what its text calls; empty where it was learned from traces alone.
         version: sha256 of its numbers. numbers: how many they are.
-        learned_numbers: how many of them are not fixed by what the row is for.
+        learned_numbers: how many of them were learned.
         file: the program file that it was learned from, if there is one. source: its sha256.
         world: name of its world.
         generation: rows of one number were learned together; 0 with the core itself.

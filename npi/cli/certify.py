@@ -59,6 +59,8 @@ def certify(
     Walks every situation that a program can be in (place in its text, state of the core, observation) and compares what
     the core decides with what the text says. Where they agree everywhere the core never takes another step than the
     text. Ends with 1 where a program is not proved. Of an lstm only programs without loops, which see little, can be.
+    Rows of a universal core are compared with the text for any observations at all, whatever the world does; that takes
+    moments, so no certificate is written of it.
 
     A certificate names core, rows and program files by hashes and lists all situations; --check goes through them with
     a program of its own.
@@ -69,6 +71,10 @@ def certify(
       npi certify ADD --library library --out add.certificate
       npi certify --check add.certificate --library library
     """
+    from npi.certificate import TOLERANCE
+    from npi.certify import check_certifiable
+    from npi.universal.core import UniversalCore
+
     screen = Screen(json=json)
     opened = open_library(library)
     if check is not None:
@@ -77,6 +83,9 @@ def certify(
         _check(screen, opened, check, programs or [])
         return
     names = _chosen(opened, programs or [])
+    universal = isinstance(opened.core, UniversalCore)
+    if universal and out is not None:
+        check_certifiable(opened)
     proofs = _prove(opened, names)
     shown = {proof.program: proof for _, found in reversed(proofs) for proof in found if proof.program in names}
     every = [proof for _, found in proofs for proof in found]
@@ -91,6 +100,13 @@ def certify(
     for proof in every:
         if proof.trouble:
             screen.line(proof.trouble)
+        elif proof.where and proof.program not in found:
+            screen.line(f"{proof.program} is wrong where it sees {proof.where}; no input was found that leads there")
+        elif universal and proof.proved and proof.margin < TOLERANCE:
+            screen.line(
+                f"{proof.program} decides by {proof.margin:.1g} logits only, so another device may decide otherwise; "
+                "npi compile keeps the decisions of this one"
+            )
         elif not proof.proved and proof.program not in found:
             screen.line(
                 f"no input was found that shows {proof.program} wrong; maybe none leads to the "
@@ -113,7 +129,8 @@ def _show(screen: Screen, proofs: list[ProgramProof]) -> None:
     table = grid("program", "situations", "wrong", "margin", "looks at", right=("situations", "wrong", "margin"))
     for proof in proofs:
         looks_at = ", ".join(proof.fields) or "nothing"
-        walked = f"{proof.situations:,}", f"{proof.wrong:,}", f"{proof.margin:.2f}", looks_at
+        margin = f"{proof.margin:.2f}" if math.isfinite(proof.margin) else ""
+        walked = f"{proof.situations:,}", f"{proof.wrong:,}", margin, looks_at
         cells = ("", "", "", "not walked") if proof.trouble else walked
         table.add_row(proof.program, *cells, style=None if proof.proved else "bold red")
     screen.say(table)
@@ -176,6 +193,7 @@ def _prove(library: Library, names: list[str]) -> Proofs:
     """Proofs of these programs and of all that they call, by program file, once the worlds have been audited."""
     from npi.audit import audit
     from npi.certify import prove
+    from npi.universal.core import UniversalCore
 
     sets = library.texts_of(names)
     known = {program.name for programs in sets for program in programs.programs}
@@ -187,7 +205,8 @@ def _prove(library: Library, names: list[str]) -> Proofs:
     with Meter("certifying") as meter:
         for number, programs in enumerate(sets):
             meter.update(number, len(sets), programs.world.spec.name)
-            audit(programs)
+            if not isinstance(library.core, UniversalCore):  # whose proofs rest on nothing that a world does
+                audit(programs)
         return prove(library, names)
 
 
@@ -217,6 +236,8 @@ def _document(proof: ProgramProof, counterexample: Counterexample | None) -> dic
         "fields": list(proof.fields),
         "trouble": proof.trouble,
     }
+    if proof.where:
+        found["where"] = proof.where
     if not proof.proved:
         one = counterexample
         found["counterexample"] = None if one is None else {

@@ -16,7 +16,7 @@ def compile_library(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="LIBRARY.npic by default.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write every decision that a discrete core can make into one file of tables.
+    """Write every decision that a discrete or a universal core can make into one file of tables.
 
     The decisions are the core's own, so the file runs as the library does, only faster: millions of steps a second.
     Wherever a command takes --library, the file can stand in place of the folder.

@@ -131,6 +131,32 @@ def decide(
     return torch.cat(chosen), torch.cat(computed)
 
 
+@torch.no_grad()
+def leads(
+    net: Interpreter, seen_MR: torch.Tensor, code_1C: torch.Tensor, gain_1G: torch.Tensor, computes: Sequence[bool]
+) -> torch.Tensor:
+    """lead_M: by how much what a code decides is ahead of the next best (logits).
+
+    Args:
+        computes: for each outcome, whether the symbol counts too.
+    """
+    found = []
+    for part in seen_MR.split(CHUNK):
+        choice, value = net(part[None], code_1C, gain_1G)
+        choice_MK = choice[0, :, : len(computes)]
+        computing_M = torch.tensor(list(computes))[choice_MK.argmax(-1)]
+        spelled_M = torch.where(computing_M, _lead(value[0]), torch.inf)
+        found.append(torch.minimum(_lead(choice_MK), spelled_M))
+    return torch.cat(found)
+
+
+def _lead(logits: torch.Tensor) -> torch.Tensor:
+    if logits.shape[-1] == 1:
+        return torch.full(logits.shape[:-1], torch.inf)
+    first, second = logits.topk(2, -1).values.unbind(-1)
+    return first - second
+
+
 def loss(net: Interpreter, examples: Examples, code_NC: torch.Tensor, gain_NG: torch.Tensor | None) -> torch.Tensor:
     """loss_N: mean negative log-likelihood (nats) of the outcomes and of what is computed in them."""
     with torch.autocast(code_NC.device.type, dtype=torch.bfloat16):

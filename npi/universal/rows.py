@@ -150,7 +150,11 @@ def row_of(
 def unpacked(
     row_P: torch.Tensor, wiring: Wiring, config: InterpreterConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """code_DC and gain_DG of all D = ``config.states`` places of a row; :class:`RowError` where the seal is broken."""
+    """code_DC and gain_DG of all D = ``config.states`` places of a row, on the CPU, where the core decides.
+
+    Raises :class:`RowError` where the seal is broken.
+    """
+    row_P = row_P.detach().cpu()
     if row_P.shape != (width(config),):
         raise RowError(f"a row of this core has {width(config)} numbers, this one {len(row_P)}")
     if not torch.equal(row_P[:SEAL], seal(wiring)):
@@ -297,7 +301,7 @@ def row_outputs(
     for row in rows:
         generator = torch.Generator().manual_seed(seed)
         wiring = memory.infos[row].wiring or ()
-        code_DC, gain_DG = unpacked(memory.embeddings_NP[row].cpu(), wiring, core.config)
+        code_DC, gain_DG = unpacked(memory.embeddings_NP[row], wiring, core.config)
         looks = [len(state["looks"]) for state in wiring if state["looks"]]
         for place, inputs in enumerate(looks):
             seen_MR = torch.randint(VALUES, (situations, core.config.inputs), generator=generator)

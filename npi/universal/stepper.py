@@ -27,8 +27,7 @@ class UniversalStepper(TableStepper):
         for program, row in rows.items():
             wiring = memory.infos[row].wiring or ()
             plan = wired(wiring, program, table)
-            numbers_P = memory.embeddings_NP[row].detach().cpu()
-            parts[program] = tabulate(core.net, plan, numbers_P, wiring, table)
+            parts[program] = tabulate(core.net, plan, memory.embeddings_NP[row], wiring, table)
         self.parts = parts
         super().__init__(table, decision_tables(parts, table))
         self.to(memory.keys_NK.device)
