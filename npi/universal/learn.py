@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import torch
 
@@ -22,6 +23,7 @@ from npi.probe import probe
 from npi.texts import held_in
 from npi.train import Validation
 from npi.universal.core import UniversalCore
+from npi.universal.files import by_file
 from npi.universal.functions import Functions, deciding, oversize
 from npi.universal.plan import Plan, plan_of
 from npi.universal.proof import Proof, prove
@@ -37,7 +39,7 @@ class Project:
     """A program to be learned.
 
     Attributes:
-        info: of its row, wiring included. plan: its states. material: where it comes from.
+        info: of its row, wiring included. plan: its states. material: the file that it is written in.
     """
 
     info: RowInfo
@@ -83,7 +85,8 @@ def learn_universal(
     if solved or keep_unsolved:
         library.memory = memory
         held = {one.digest for one in held_in(library.sets)}
-        given = {m.programs.digest: m.programs for m in materials if m.programs is not None}
+        sources = [*(project.material for project in projects), *materials]
+        given = {m.programs.digest: m.programs for m in sources if m.programs is not None}
         library.sets += [programs for digest, programs in given.items() if digest not in held]
     return Learned(
         rows=tuple(p.info.name for p in projects),
@@ -112,8 +115,7 @@ def plans(library: Library, materials: Sequence[Material]) -> list[Project]:
     """What is to be learned; :class:`LibraryError` where there is nothing new, or a program does not fit the core."""
     core = _universal(library)
     found = []
-    for info in new_rows(library, materials):
-        material = next(m for m in materials if info.name in [s.name for s in m.table.signatures])
+    for info, material in by_file(library.memory.infos, new_rows(library, materials), materials):
         plan = _plan(info, material)
         reason = oversize(plan, core.config)
         if reason is not None:
@@ -138,7 +140,24 @@ def _searched(
     report: Callable[[int, float, dict[str, int]], None] | None,
     stop: Callable[[], bool],
 ) -> Found:
-    """The codes of all deciding states, looked for as one batch."""
+    """The codes of all deciding states: a file is one batch, so that they are the same whatever is beside it."""
+    files = [list(group) for _, group in groupby(projects, key=lambda project: project.info.generation)]
+    found = [_searched_file(core, group, config, report, stop) for group in files]
+    return Found(
+        torch.cat([one.code_NC for one in found]),
+        torch.cat([one.gain_NG for one in found]),
+        [wrong for one in found for wrong in one.wrong],
+        torch.cat([one.updates_N for one in found]),
+    )
+
+
+def _searched_file(
+    core: UniversalCore,
+    projects: Sequence[Project],
+    config: SearchConfig,
+    report: Callable[[int, float, dict[str, int]], None] | None,
+    stop: Callable[[], bool],
+) -> Found:
     states = [state for project in projects for state in project.plan.states if deciding(state)]
     search = Search(core.net, core.proposer, Functions(states, core.config.inputs), config)
 
