@@ -27,7 +27,7 @@ from npi.universal.learn import learn_universal
 from npi.universal.plan import Plan, describe, plan_of
 from npi.universal.proof import prove
 from npi.universal.rows import RowError, Tabulated, row_of, seal, tabulate, unpacked, width, wired, wiring_of
-from npi.universal.search import Search, SearchConfig
+from npi.universal.search import LEAD, Search, SearchConfig
 from npi.universal.session import SHIPPED, new_universal
 from npi.universal.stream import WORLDS, Pool, held_programs, vocabularies
 
@@ -158,7 +158,8 @@ def test_a_search_finds_codes_even_beside_a_core_that_learned_nothing() -> None:
     assert found.right_N.all()
     hard = Search(net, proposer, Functions(states, SMALL.inputs), SearchConfig(updates=40, starts=1)).run()
     assert not hard.right_N.all()
-    wrong = Functions(states, SMALL.inputs).wrong(net, torch.arange(len(states)), hard.code_NC, hard.gain_NG)
+    every = torch.arange(len(states))
+    wrong = Functions(states, SMALL.inputs).wrong(net, every, hard.code_NC, hard.gain_NG, lead=LEAD)
     assert [len(one) for one in wrong] == [len(one) for one in hard.wrong]
     assert all(torch.equal(part, before[name]) for name, part in net.state_dict().items())
 

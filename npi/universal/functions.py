@@ -94,23 +94,40 @@ class Functions:
 
     @torch.no_grad()
     def wrong(
-        self, net: Interpreter, which_N: torch.Tensor, code_NC: torch.Tensor, gain_NG: torch.Tensor | None = None
+        self,
+        net: Interpreter,
+        which_N: torch.Tensor,
+        code_NC: torch.Tensor,
+        gain_NG: torch.Tensor | None = None,
+        *,
+        lead: float = 0.0,
     ) -> list[torch.Tensor]:
-        """For each of some functions, the numbers of the situations in which a code decides wrongly."""
+        """For each function, the situations in which a code is wrong, or right by no more than ``lead`` logits."""
         found = []
-        for which, code, place in zip(which_N.tolist(), code_NC, range(len(code_NC)), strict=True):
+        for place, which in enumerate(which_N.tolist()):
             begin = int(self.spans.start[which])
             index_M = torch.arange(begin, begin + int(self.spans.count[which]))
-            gain = None if gain_NG is None else gain_NG[place, None]
-            outcome_M, value_M = decide(net, self.seen_ZR[index_M].long(), code[None], gain)
-            found.append(index_M[_differs(outcome_M, value_M, self.outcome_Z[index_M], self.value_Z[index_M])])
+            code, gain = code_NC[place, None], None if gain_NG is None else gain_NG[place, None]
+            parts = [self._lead(net, part, code, gain) for part in index_M.split(CHUNK)]
+            found.append(index_M[torch.cat(parts) <= lead])
         return found
 
+    def _lead(
+        self, net: Interpreter, index_M: torch.Tensor, code_1C: torch.Tensor, gain_1G: torch.Tensor | None
+    ) -> torch.Tensor:
+        """lead_M: by how much the right decision is ahead of the best other one (logits)."""
+        choice, value = net(self.seen_ZR[index_M].long()[None], code_1C, gain_1G)
+        computed_M = self.value_Z[index_M]
+        spelled_M = _ahead(value[0], computed_M.clamp(min=0))
+        return torch.minimum(
+            _ahead(choice[0], self.outcome_Z[index_M]), torch.where(computed_M >= 0, spelled_M, torch.inf)
+        )
 
-def _differs(
-    outcome: torch.Tensor, value: torch.Tensor, right: torch.Tensor, computed: torch.Tensor
-) -> torch.Tensor:
-    return (outcome != right) | ((computed >= 0) & (value != computed))
+
+def _ahead(logits_MK: torch.Tensor, right_M: torch.Tensor) -> torch.Tensor:
+    """By how much the right one is ahead of the best other."""
+    others_MK = logits_MK.scatter(1, right_M[:, None], -torch.inf)
+    return logits_MK.gather(1, right_M[:, None])[:, 0] - others_MK.amax(1)
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Codes for new functions beside a network that does not change: a proposal, then gradient on the code's own numbers.
 
 Many functions are learned as one batch. Situations that are still decided wrongly are drawn more often. A function is
-done when every situation that is known of it is decided rightly.
+done when every situation that is known of it is decided rightly, by a small lead.
 
 Shape legend: ``N`` functions that are looked for, ``S`` starts of each, ``A`` candidates (function and start) at work.
 """
@@ -16,6 +16,9 @@ import torch
 
 from npi.universal.functions import Examples, Functions, Spans, loss
 from npi.universal.interpreter import Interpreter, Proposer
+
+LEAD = 0.02
+"""Logits by which every decision must be ahead, so that no other device rounds it to another one."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class Found:
 
     Attributes:
         code_NC, gain_NG: the best candidate of each function.
-        wrong: for each function, the situations that it still decides wrongly, by their numbers in the functions.
+        wrong: for each function, the situations that it still decides wrongly or by less than :data:`LEAD`, by their
+            numbers in the functions.
         updates_N: after how many steps each was right; all of them where it is not.
     """
 
@@ -153,7 +157,7 @@ class Search:
 
     def _check(self, update: int) -> None:
         """Decide every situation; candidates of functions that are right now leave the batch."""
-        wrong = self.functions.wrong(self.net, self.which_A, self.code_AC, self.gain_AG)
+        wrong = self.functions.wrong(self.net, self.which_A, self.code_AC, self.gain_AG, lead=LEAD)
         for candidate, which in enumerate(self.which_A.tolist()):
             if len(wrong[candidate]) < len(self.best.wrong[which]):
                 self.best.wrong[which] = wrong[candidate]
