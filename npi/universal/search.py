@@ -38,7 +38,7 @@ class SearchConfig:
     seed: int = 0
     starts: int = 2
     spread: float = 0.3
-    updates: int = 400
+    updates: int = 1000
     rate: float = 0.03
     situations: int = 96
     check_every: int = 20
