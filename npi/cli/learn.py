@@ -91,14 +91,17 @@ def learn_with(
     meter: Meter, library: Path, files: list[Path], *, config: LearnConfig | SearchConfig, **settings: Any
 ) -> Learned:
     """:func:`npi.session.learn_into`, reporting to the meter."""
+    from npi.learn import LearnConfig
     from npi.session import learn_into
+
+    most = config.updates if isinstance(config, LearnConfig) else config.most
 
     def report(update: int, loss: float, wrong: dict[str, int]) -> None:
         names = ", ".join(f"{name.rpartition('.')[2]} {count}" for name, count in wrong.items())
         told = "" if loss != loss else f"loss {loss:.3f}; "
-        meter.update(update, config.updates, f"{told}wrong: {names or 'none'}")
+        meter.update(update, most, f"{told}wrong: {names or 'none'}")
 
-    meter.update(0, config.updates, "tracing the programs")
+    meter.update(0, most, "tracing the programs")
     return learn_into(library, files, config=config, report=report, **settings)
 
 

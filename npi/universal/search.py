@@ -29,7 +29,9 @@ class SearchConfig:
         seed: of starts and sampling.
         starts: candidates of each function, side by side: the first is the proposal, the others lie around it.
         spread: how far (standard deviation of each number).
-        updates: the most steps of Adam. rate: its first learning rate.
+        updates: the most steps of Adam in a round. rate: its first learning rate.
+        rounds: how many there are, for what is not right before: each begins at the best that was found, with half the
+            rate, and all but the first compute in full precision.
         situations: drawn of each function in an update, a third of them among those that are still wrong.
         check_every: updates between checks of every situation.
         propose: whether the proposer is asked; else starts are random.
@@ -39,15 +41,21 @@ class SearchConfig:
     starts: int = 2
     spread: float = 0.3
     updates: int = 1000
+    rounds: int = 3
     rate: float = 0.03
     situations: int = 96
     check_every: int = 20
     propose: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("starts", "updates", "situations", "check_every"):
+        for name in ("starts", "updates", "rounds", "situations", "check_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"learning setting {name} must be at least 1, it is {getattr(self, name)}")
+
+    @property
+    def most(self) -> int:
+        """The most steps of all rounds."""
+        return self.updates * self.rounds
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -102,7 +110,7 @@ class Search:
             self.code_AC[:: config.starts].clone(),
             self.gain_AG[:: config.starts].clone(),
             [torch.arange(int(s), int(s + c)) for s, c in zip(*vars(functions.spans).values(), strict=True)],
-            torch.full((count,), config.updates),
+            torch.full((count,), config.most),
         )
         self.wrong: list[torch.Tensor] = []
 
@@ -117,30 +125,45 @@ class Search:
         self.net.requires_grad_(False)
         try:
             self._check(0)
-            self._begin()
-            for update in range(1, self.config.updates + 1):
-                if not len(self.which_A) or stop():
-                    break
-                self._step(update)
-                if update % self.config.check_every == 0 or update == self.config.updates:
-                    self._check(update)
-                    if report is not None:
-                        report(update, int(self.best.right_N.sum()))
+            for number in range(self.config.rounds):
+                if len(self.which_A) and not stop():
+                    self._round(number, report, stop)
         finally:
             for parameter, needed in zip(self.net.parameters(), trained, strict=True):
                 parameter.requires_grad_(needed)
         return self.best
 
-    def _begin(self) -> None:
+    def _round(self, number: int, report: Callable[[int, int], None] | None, stop: Callable[[], bool]) -> None:
+        """Descend from where the round before came, as long as something is wrong and updates are left."""
+        if number:
+            self._begin_again()
         self.moments = [torch.zeros_like(part) for part in (self.code_AC, self.code_AC, self.gain_AG, self.gain_AG)]
+        before = number * self.config.updates
+        for update in range(1, self.config.updates + 1):
+            if not len(self.which_A) or stop():
+                break
+            self._step(update, number)
+            if update % self.config.check_every == 0 or update == self.config.updates:
+                self._check(before + update)
+                if report is not None:
+                    report(before + update, int(self.best.right_N.sum()))
 
-    def _step(self, update: int) -> None:
+    def _begin_again(self) -> None:
+        """Candidates around the best of each function that is not right: itself, and others near to it."""
+        self.which_A = (~self.best.right_N).nonzero()[:, 0].repeat_interleave(self.config.starts)
+        noise = torch.randn(len(self.which_A), self.net.config.code, generator=self.generator)
+        noise[:: self.config.starts] = 0
+        self.code_AC = self.best.code_NC[self.which_A] + self.config.spread / 3 * noise
+        self.gain_AG = self.best.gain_NG[self.which_A]
+        self.wrong = [self.best.wrong[which] for which in self.which_A.tolist()]
+
+    def _step(self, update: int, number: int) -> None:
         """One step of Adam (Kingma and Ba 2015) on each candidate's own numbers."""
         code, gain = self.code_AC.requires_grad_(), self.gain_AG.requires_grad_()
-        total = loss(self.net, self._examples(), code, gain).sum()
+        total = loss(self.net, self._examples(), code, gain, precise=number > 0).sum()
         gradients = torch.autograd.grad(total, (code, gain))
         self.code_AC, self.gain_AG = code.detach(), gain.detach()
-        rate = self.config.rate * (1 - 0.9 * update / self.config.updates)
+        rate = self.config.rate * 0.5**number * (1 - 0.9 * update / self.config.updates)
         for place, (part, gradient) in enumerate(zip((self.code_AC, self.gain_AG), gradients, strict=True)):
             first, second = self.moments[2 * place : 2 * place + 2]
             first.lerp_(gradient, 0.1)
