@@ -15,12 +15,17 @@ from typing import Any
 from envs.later import torch
 from envs.spec import NONE, Field, Signature, Slot, WorldSpec
 from envs.trials.chance import below, uniform
-from envs.trials.settings import EPISODE, check_parts, digits, episode_number, read_settings, within
+from envs.trials.settings import EPISODE, check_parts, digits, episode_number, laid_value, read_settings, within
 from envs.world import Layout
 
 KIND = "two_step"
 
 STATES = ("1", "2", "3")
+
+PAYS = ("in turns", "at random")
+"""How the state that pays often is drawn: it changes now and then; or it is drawn anew in each trial. In the latter
+nothing can be learned. It is there to look at players: what happens in a trial has nothing to do with what happened
+before, so that whether a choice is repeated follows from this trial alone (Akam, Costa and Dayan 2015)."""
 
 BEGIN, WAY, LUCK, SWITCH = 21, 22, 23, 24
 """What is drawn, as a part of the numbers that are mixed."""
@@ -54,12 +59,13 @@ class TwoStepState:
     """A batch of episodes, each part int64 B.
 
     Attributes:
-        episode_B: the number laid out. trial_B: trials that are over.
+        episode_B, random_B: what was laid out, a number and an index into :data:`PAYS`. trial_B: trials that are over.
         good_B: the state that pays often, 1 or 2 (an index into :data:`STATES`). at_B: the present state, likewise.
         last_B: the last choice, 1 or 2; 0 before it. paid_B: what it brought, 0 or 1.
     """
 
     episode_B: torch.Tensor
+    random_B: torch.Tensor
     trial_B: torch.Tensor
     good_B: torch.Tensor
     at_B: torch.Tensor
@@ -91,19 +97,22 @@ class TwoStep:
         self.spec = _spec(name, self.config)
 
     def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> TwoStepState:
-        """Episodes by the hidden part ``EPISODE``, digits of a number; ``ValueError`` for any other part."""
-        numbers = []
+        """Episodes by the hidden parts ``EPISODE`` (digits of a number) and ``PAYS`` (an index).
+
+        Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
+        """
+        rows = []
         for number, layout in enumerate(layouts):
             check_parts(self.spec, number, layout, self.spec.hidden)
-            numbers.append(episode_number(number, layout))
-        return self.begin(torch.tensor(numbers, dtype=torch.int64, device=device))
+            rows.append((episode_number(number, layout), laid_value(number, layout, self.spec.hidden[1], 0)))
+        laid_B2 = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 2)
+        return self.begin(*(part.contiguous() for part in laid_B2.unbind(1)))
 
-    def begin(self, episode_B: torch.Tensor) -> TwoStepState:
-        """Episodes by their numbers."""
+    def begin(self, episode_B: torch.Tensor, random_B: torch.Tensor) -> TwoStepState:
+        """Episodes by tensors: their numbers, and whether what pays is drawn in each trial (0 or 1)."""
         none_B = torch.zeros_like(episode_B)
-        copies = (none_B.clone() for _ in range(4))
-        trial_B, at_B, last_B, paid_B = copies
-        return TwoStepState(episode_B, trial_B, 1 + below(2, episode_B, BEGIN), at_B, last_B, paid_B)
+        trial_B, at_B, last_B, paid_B = (none_B.clone() for _ in range(4))
+        return TwoStepState(episode_B, random_B, trial_B, 1 + below(2, episode_B, BEGIN), at_B, last_B, paid_B)
 
     def observe(self, state: TwoStepState) -> torch.Tensor:
         paid_B = torch.where(state.last_B > 0, 1 + state.paid_B, 0)
@@ -116,7 +125,8 @@ class TwoStep:
         common_B = uniform(state.episode_B, WAY, state.trial_B) < self.config.common
         reached_B = torch.where(common_B, option_B, 3 - option_B)
         paid_B = uniform(state.episode_B, LUCK, state.trial_B) < self._chance(state, state.at_B)
-        switched_B = uniform(state.episode_B, SWITCH, state.trial_B) < self.config.switch
+        often_B = torch.where(state.random_B == 1, 0.5, self.config.switch)
+        switched_B = uniform(state.episode_B, SWITCH, state.trial_B) < often_B
         ended_B = chosen_B & ~first_B
         state.good_B.copy_(torch.where(ended_B & switched_B, 3 - state.good_B, state.good_B))
         state.paid_B.copy_(torch.where(chosen_B, (paid_B & ~first_B).long(), state.paid_B))
@@ -156,9 +166,10 @@ class TwoStep:
 
     def read(self, state: TwoStepState) -> list[dict[str, list[int]]]:
         found = []
-        for episode, seen in zip(state.episode_B.tolist(), self.observe(state).tolist(), strict=True):
+        laid = torch.stack([state.episode_B, state.random_B], 1).tolist()
+        for (episode, random), seen in zip(laid, self.observe(state).tolist(), strict=True):
             shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
-            found.append({**shown, EPISODE.name: digits(episode)})
+            found.append({**shown, EPISODE.name: digits(episode), "PAYS": [random]})
         return found
 
 
@@ -176,5 +187,5 @@ def _spec(name: str, config: TwoStepConfig) -> WorldSpec:
         ),
         tokens=(NONE, *options),
         primitives=(Signature("CHOOSE", (Slot("option", (1, 2)),), "Choose an option, or go on from where it led"),),
-        hidden=(EPISODE,),
+        hidden=(EPISODE, Field("PAYS", PAYS)),
     )
