@@ -18,10 +18,14 @@ from meta.opponents import choices, drawn, largest
 
 
 class Tally:
-    """Counts of what was seen: wins_BA and losses_BA, float64, where a pull pays 1 or 0."""
+    """Counts of what was seen: wins_BA and losses_BA, float64, where a pull pays 1 or 0.
 
-    def __init__(self, spec: WorldSpec) -> None:
-        self.arms = choices(spec)
+    Args:
+        keep: by how much each count is multiplied before each pull; less than 1 forgets.
+    """
+
+    def __init__(self, spec: WorldSpec, keep: float = 1.0) -> None:
+        self.arms, self.keep = choices(spec), keep
         self.last, self.paid = spec.field("LAST"), spec.field("REWARD")
         self.amount_R = torch.tensor([0.0, *map(float, spec.fields[self.paid].values[1:])], dtype=torch.float64)
 
@@ -35,15 +39,21 @@ class Tally:
         paid_B1 = self.amount_R.to(obs_BF.device)[obs_BF[:, self.paid, None]]
         pulled_B1 = (last_B1 > 0).double()
         at_B1 = (last_B1 - 1).clamp(min=0)
+        if self.keep < 1:
+            self.wins_BA *= self.keep
+            self.losses_BA *= self.keep
         self.wins_BA.scatter_add_(1, at_B1, pulled_B1 * paid_B1)
         self.losses_BA.scatter_add_(1, at_B1, pulled_B1 * (1 - paid_B1))
 
 
 class Thompson:
-    """Thompson sampling (1933): pulls each arm as often as it is the best, by what was seen; arms are independent."""
+    """Thompson sampling (1933): pulls each arm as often as it is the best, by what was seen; arms are independent.
 
-    def __init__(self, spec: WorldSpec, *, generator: torch.Generator) -> None:
-        self.tally, self.generator = Tally(spec), generator
+    With ``keep`` below 1 what was seen counts less and less, for arms that change (Raj and Kalyani 2017).
+    """
+
+    def __init__(self, spec: WorldSpec, *, generator: torch.Generator, keep: float = 1.0) -> None:
+        self.tally, self.generator = Tally(spec, keep), generator
 
     def begin(self, state: State) -> None:
         self.tally.begin(state)

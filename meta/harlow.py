@@ -72,9 +72,7 @@ class ObjectStayer:
         self.good_BK = torch.where(outcome_B1 != 0, found_BK, self.good_BK)
         left_BK, right_BK = self.eyes.codes(obs_BF)
         there_B1 = (left_BK > 0).all(1, keepdim=True)
-        self.seen = tuple(
-            torch.where(there_B1, new, old) for new, old in zip((left_BK, right_BK), self.seen, strict=True)
-        )
+        self.seen = torch.where(there_B1, left_BK, self.seen[0]), torch.where(there_B1, right_BK, self.seen[1])
         side_B = torch.where((left_BK == self.good_BK).all(1), 1, torch.where((right_BK == self.good_BK).all(1), 2, 0))
         self.side_B = torch.where(side_B > 0, side_B, self.side_B)
         return self.eyes.looking(self.side_B, obs_BF)

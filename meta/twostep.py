@@ -1,9 +1,9 @@
 """Players of the two-step task, and the sign by which one tells them apart (Daw et al. 2011).
 
 Who knows how options lead to states stays more often after a reward behind the usual way, and less often behind the
-rare one. Look for that sign in episodes that pay ``at random``: where the same state pays for long, an option that is better
-by now is both chosen again and led to rewards the usual way, and a player without a model shows a part of the sign, too
-(Akam, Costa and Dayan 2015).
+rare one. Look for that sign in episodes that pay ``at random``: where the same state pays for long, an option that is
+better by now is both chosen again and led to rewards the usual way, and a player without a model shows a part of the
+sign, too (Akam, Costa and Dayan 2015).
 
 Shape legend: ``B`` episodes, ``T`` trials.
 """

@@ -62,7 +62,7 @@ def draw_arms(
         for family in ("uniform", "restless"):
             put(family, first_B)
         for family, low in PAIRS.items():
-            put(family, torch.where(first_B < 0.5, low, 1 - low))
+            put(family, low + (1 - 2 * low) * (first_B >= 0.5).double())
     if arms == ELEVEN:
         told_B1 = (family_B == FAMILIES.index("informative"))[:, None]
         chance_BA = torch.where(told_B1, 1.0, chance_BA)
