@@ -95,7 +95,7 @@ def picture(curves: Curves) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 7.5), dpi=100, layout="constrained")
-    places = figure.subplots(2, 4).flat
+    places = list(figure.subplots(2, 4).flat)
     for place, (family, found) in zip(places, curves.items(), strict=False):
         for name in (n for n in ORDER if n in found and n != "oracle"):
             mean_S, error_S = found[name].mean_S, found[name].error_S
@@ -108,7 +108,7 @@ def picture(curves: Curves) -> bytes:
         place.set_xlabel("pulls")
         place.set_ylabel("regret so far")
         place.legend(fontsize=7, loc="upper left")
-    for place in places:
+    for place in places[len(curves) :]:
         place.axis("off")
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content)
