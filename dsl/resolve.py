@@ -85,6 +85,10 @@ def lookup(node: s.Name, scope: Scope) -> Bound | None:
     if scope.face.spec.kind != PAD and node.text in scope.face.fields:
         return None
     known = [*scope.bound, *scope.face.pointers, *scope.words]
+    if node.text in scope.face.rows and scope.face.spec.kind != PAD:
+        message = f"{node.text} is laid out and never seen"
+        mend = f"decide on what the world shows: {', '.join(scope.face.fields)}"
+        raise scope.error(node, message, mend, code="NPI080")
     if node.text in scope.face.rows:
         here = [pointer for pointer, row in scope.face.pointers.items() if row == node.text]
         raise scope.error(

@@ -83,7 +83,7 @@ class Face:
 
     Attributes:
         spec: the world's declaration.
-        rows: a pad's rows by name; in other worlds each field, as a row of one cell.
+        rows: a pad's rows by name; in other worlds each field, as a row of one cell, and each hidden part.
         pointers: a pad's pointers → the row each stands on.
         counters: pointers whose cell is not observed.
     """
@@ -110,8 +110,8 @@ class Face:
     @cached_property
     def ids(self) -> Mapping[str, int]:
         """Interned symbols: tokens first, then values of fields that are no tokens."""
-        values = [value for field in self.spec.fields for value in field.values]
-        return {name: index for index, name in enumerate(dict.fromkeys([*self.spec.tokens, *values, BLANK]))}
+        seen, hidden = ([v for part in parts for v in part.values] for parts in (self.spec.fields, self.spec.hidden))
+        return {name: index for index, name in enumerate(dict.fromkeys([*self.spec.tokens, *seen, BLANK, *hidden]))}
 
     @cached_property
     def words(self) -> Mapping[str, int]:
@@ -134,7 +134,7 @@ def make_face(world: World[Any]) -> Face:
     """The names of a world, read from its declaration."""
     spec = world.spec
     if spec.kind != PAD:
-        cells = {field.name: RowFace(field.name, field.values, False) for field in spec.fields}
+        cells = {part.name: RowFace(part.name, part.values, False) for part in (*spec.fields, *spec.hidden)}
         return Face(spec, cells, {}, frozenset())
     rows = {
         row["name"]: RowFace(row["name"], tuple(row["symbols"]), row["blank"], row.get("places", False))

@@ -17,7 +17,7 @@ import torch
 from envs.registry import make
 from envs.spec import RETURN, SLOTS, WorldSpec
 from envs.tape import HostError, tape
-from envs.world import Layout, State, World
+from envs.world import Layout, Rewarded, State, World
 
 STEPS = 24
 """Random calls in one walk."""
@@ -268,9 +268,31 @@ def spec(probe: Probe) -> None:
     probe.require(same, f"the {declared.kind!r} made from the declared config begins with another observation")
 
 
+def reward(probe: Probe) -> None:
+    """A reward is float32 B, 0 before the first act, as long as nothing acts the same, and no call is worth more than
+    the best one. Worlds that do not reward pass."""
+    world = probe.world
+    if not isinstance(world, Rewarded):
+        return
+    state = world.reset(probe.layouts)
+    first_B = world.reward(state)
+    probe.require(not bool(first_B.any()), f"before the first act reward gives {first_B.tolist()}, expected 0")
+    for step, call_B4 in enumerate(probe.walk(probe.batch)):
+        active_B = (torch.arange(probe.batch) + step) % 3 > 0
+        worth_B, best_B, before_B = world.worth(state, call_B4), world.best(state), world.reward(state)
+        for name, found_B in (("worth", worth_B), ("best", best_B), ("reward", before_B)):
+            right = tuple(found_B.shape) == (probe.batch,) and found_B.dtype == torch.float32
+            probe.require(right, f"{name} gives {found_B.dtype} {tuple(found_B.shape)}, expected float32 B")
+        better = bool((worth_B > best_B).any())
+        probe.require(not better, f"calls are worth {worth_B.tolist()}, and the best ones {best_B.tolist()}")
+        world.act(state, call_B4, active_B)
+        kept = bool((world.reward(state) == before_B)[~active_B].all())
+        probe.require(kept, "the reward of an instance changes that did not act")
+
+
 CHECKS: dict[str, Callable[[Probe], None]] = {
     check.__name__: check
-    for check in (shape, layout, reset, observe, read, fields, legal, active, batch, prepare, select, spec)
+    for check in (shape, layout, reset, observe, read, fields, legal, active, batch, prepare, select, reward, spec)
 }
 """The checks by name, in the order in which they run."""
 

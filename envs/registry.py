@@ -12,12 +12,19 @@ from typing import Any
 from envs import scratchpad
 from envs.cars import world as cars
 from envs.padconfig import closest
+from envs.trials import bandit, harlow, twostep
 from envs.world import World
 
 Factory = Callable[[str, Mapping[str, Any]], World[Any]]
 """Makes a world from its name and its JSON-able settings."""
 
-KINDS: dict[str, Factory] = {scratchpad.KIND: scratchpad.Scratchpad, cars.KIND: cars.Cars}
+KINDS: dict[str, Factory] = {
+    scratchpad.KIND: scratchpad.Scratchpad,
+    cars.KIND: cars.Cars,
+    bandit.KIND: bandit.Bandit,
+    twostep.KIND: twostep.TwoStep,
+    harlow.KIND: harlow.Harlow,
+}
 """What ``world NAME is KIND`` can name."""
 
 

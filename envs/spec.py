@@ -105,6 +105,8 @@ class WorldSpec:
         tokens: the argument vocabulary; ``tokens[0] == NONE``.
         primitives: what the world itself does when called.
         pictures: what a core sees in place of some fields.
+        hidden: parts that are laid out or read like a field of one or more values, and never observed, such as the
+            number of an episode.
     """
 
     name: str
@@ -114,12 +116,13 @@ class WorldSpec:
     tokens: tuple[str, ...]
     primitives: tuple[Signature, ...]
     pictures: tuple[Picture, ...] = ()
+    hidden: tuple[Field, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.tokens or self.tokens[0] != NONE:
             raise SpecError(f"world {self.name}: tokens must begin with {NONE!r}, they are {self.tokens[:3]!r}")
         for what, names in (
-            ("field", [f.name for f in self.fields]),
+            ("field", [f.name for f in (*self.fields, *self.hidden)]),
             ("token", list(self.tokens)),
             ("primitive", [p.name for p in self.primitives]),
             ("pictured field", [name for p in self.pictures for name in p.fields]),
@@ -155,8 +158,9 @@ class WorldSpec:
 
     def to_json(self) -> dict[str, Any]:
         found = asdict(self)
-        if not self.pictures:
-            del found["pictures"]  # what has none is written as it was before there were any
+        for part in ("pictures", "hidden"):
+            if not found[part]:
+                del found[part]  # what has none is written as it was before there were any
         return found
 
     @classmethod
@@ -169,6 +173,7 @@ class WorldSpec:
             tokens=tuple(data["tokens"]),
             primitives=tuple(signature_from_json(p) for p in data["primitives"]),
             pictures=tuple(Picture(**{**p, "fields": tuple(p["fields"])}) for p in data.get("pictures", ())),
+            hidden=tuple(Field(f["name"], tuple(f["values"])) for f in data.get("hidden", ())),
         )
 
     @cached_property

@@ -49,6 +49,26 @@ class Pictured(Protocol):
 
 
 @runtime_checkable
+class Rewarded(Protocol):
+    """A world that rewards. ``worth`` and ``best`` are for judges, who may know what no observation tells."""
+
+    def reward(self, state: Any) -> torch.Tensor:
+        """float32 B: what the last act brought each instance; 0 before the first."""
+        ...
+
+    def worth(self, state: Any, call_B4: torch.Tensor) -> torch.Tensor:
+        """float32 B: the reward expected of a call, made now; where a call only leads to a reward, of what it decides.
+
+        The mean over what is still to be drawn, so that regret, ``best - worth``, is free of the luck of draws.
+        """
+        ...
+
+    def best(self, state: Any) -> torch.Tensor:
+        """float32 B: the most that any call is worth."""
+        ...
+
+
+@runtime_checkable
 class Aimed(Protocol):
     """A world whose observations say where it should go: a person can be shown what it would look like there."""
 

@@ -28,7 +28,8 @@ from traces.frames import unique_frames
 from traces.generate import record_traces
 
 ROOT = Path(__file__).parent.parent
-FILES = [p for p in sorted((ROOT / "programs").rglob("*.npi")) if not load(p).world.spec.pictures]
+TEXTS = [p for p in sorted((ROOT / "programs").rglob("*.npi")) if p.parent.name != "learning"]
+FILES = [p for p in TEXTS if not load(p).world.spec.pictures]
 
 MARK = """
 world tape is scratchpad:

@@ -32,7 +32,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def test_the_unbroken_specimens_conform() -> None:
-    for world in (Wrapped(), Viewing()):
+    for world in (Wrapped(), Viewing(), Paying()):
         check_world(world, LAYOUTS["mixed"], generator=generator())
 
 
@@ -44,8 +44,9 @@ def test_the_scratch_pad_conforms(name: str, seed: int) -> None:
 
 
 def test_every_kind_is_checked_here() -> None:
-    """Cars are, in test_cars_world.py."""
-    assert list(KINDS) == ["scratchpad", "cars"], "check the new kind with check_world as above, then name it here"
+    """Cars are, in test_cars_world.py, and the worlds of trials in test_trials.py."""
+    known = ["scratchpad", "cars", "bandit", "two_step", "harlow"]
+    assert list(KINDS) == known, "check the new kind with check_world as above, then name it here"
 
 
 class Wrapped:
@@ -245,6 +246,50 @@ class LooksAtTheHost(Wrapped):
             self.pad.act(state, call_B4, active_B)
 
 
+class Paying(Wrapped):
+    """Pays for every act; sound."""
+
+    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> Any:
+        state = self.pad.reset(layouts, device=device)
+        self.paid_B = torch.zeros(state.batch)
+        return state
+
+    def act(self, state: Any, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+        self.pad.act(state, call_B4, active_B)
+        if len(active_B) == len(self.paid_B):
+            self.paid_B += active_B
+
+    def reward(self, state: Any) -> torch.Tensor:
+        return self.paid_B.clone()
+
+    def worth(self, state: Any, call_B4: torch.Tensor) -> torch.Tensor:
+        return call_B4[:, 1].float()
+
+    def best(self, state: Any) -> torch.Tensor:
+        return torch.full((state.batch,), float(len(self.spec.tokens)))
+
+
+class PaysBeforeTheFirstAct(Paying):
+    def reward(self, state: Any) -> torch.Tensor:
+        return self.paid_B + 1
+
+
+class PaysWholeNumbers(Paying):
+    def reward(self, state: Any) -> torch.Tensor:
+        return self.paid_B.long()
+
+
+class PaysThoseWhoRest(Paying):
+    def act(self, state: Any, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+        self.pad.act(state, call_B4, active_B)
+        self.paid_B += 1
+
+
+class KnowsNoBest(Paying):
+    def best(self, state: Any) -> torch.Tensor:
+        return torch.zeros(state.batch)
+
+
 class DeclaresTuples(Wrapped):
     def __init__(self) -> None:
         super().__init__()
@@ -273,6 +318,10 @@ SPECIMENS: list[tuple[type[Wrapped], str, str]] = [
     (SelectsSharedCells, "select", "changed the state it was selected from"),
     (ReplacesItsTensors, "prepare", "replayed on the same tensors"),
     (LooksAtTheHost, "prepare", "needs the host"),
+    (PaysBeforeTheFirstAct, "reward", "before the first act"),
+    (PaysWholeNumbers, "reward", "expected float32 B"),
+    (PaysThoseWhoRest, "reward", "did not act"),
+    (KnowsNoBest, "reward", "the best ones"),
     (DeclaresTuples, "spec", "no tuples"),
     (DeclaresAnotherConfig, "spec", "declares otherwise"),
 ]

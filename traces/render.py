@@ -53,7 +53,7 @@ def state_lines(world: World[Any], state: Any, *, width: int = 100) -> list[str]
 
 def content_text(spec: WorldSpec, part: str, content: Sequence[int]) -> str:
     """What a part of a reading holds; of a part that is a field, by the names of its values: ``AZIMUTH`` as ``60``."""
-    names = next((field.values for field in spec.fields if field.name == part), ())
+    names = next((field.values for field in (*spec.fields, *spec.hidden) if field.name == part), ())
     words = [names[value] if 0 <= value < len(names) else str(value) for value in content]
     return ", ".join(words) or "nothing"
 
