@@ -86,7 +86,7 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
     proofs tell of the trouble; so do those of programs in a world that shows pictures.
 
     Of a universal core all decisions are compared with the text's, for any observations whatever: a row and a text are
-    two finite machines (:mod:`npi.universal.proof`).
+    two finite machines (:mod:`npi.universal.proof`). A decision by less than the tolerance counts as wrong.
     """
     if not all(bool(part.isfinite().all()) for part in (*library.core.parameters(), *library.memory.parameters())):
         raise LibraryError("some numbers of the library are not finite, so nothing can be proved; train it again")
@@ -140,8 +140,8 @@ def _prove_rows(
                 continue
             none = torch.empty(0, 0, dtype=torch.int16)
             proof = found.proof
-            proofs.append(ProgramProof(program.name, proof.decisions, proof.wrong, found.margin, found.fields, (),
-                                       none, None, where=proof.where))  # fmt: skip
+            proofs.append(ProgramProof(program.name, proof.decisions, proof.wrong or found.close, found.margin,
+                                       found.fields, (), none, None, where=proof.where))  # fmt: skip
     return proofs
 
 

@@ -108,6 +108,17 @@ def test_certify_proves_rows_and_finds_what_is_wrong(
     assert scan["counterexample"]["task"] == "both"
 
 
+def test_a_close_decision_is_not_proved(
+    capsys: pytest.CaptureFixture[str], shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = json.loads(run(capsys, "certify", "SCAN", "--library", shop / "mine", "--json"))
+    monkeypatch.setattr("npi.universal.certify.TOLERANCE", one["margin"])
+    told = run(capsys, "certify", "SCAN", "--library", shop / "mine", code=1)
+    assert "strip.SCAN decides as its text does, in 1 situation by less than" in told
+    monkeypatch.setattr("npi.universal.certify.TOLERANCE", one["margin"] * 0.99)
+    run(capsys, "certify", "SCAN", "--library", shop / "mine")
+
+
 def test_certificates_are_for_other_cores(capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "certificate"
     told = run(capsys, "certify", "--library", shop / "mine", "--out", out, code=2)

@@ -102,10 +102,10 @@ def certify(
             screen.line(proof.trouble)
         elif proof.where and proof.program not in found:
             screen.line(f"{proof.program} is wrong where it sees {proof.where}; no input was found that leads there")
-        elif universal and proof.proved and proof.margin < TOLERANCE:
+        elif universal and not proof.proved and not proof.where:
             screen.line(
-                f"{proof.program} decides by {proof.margin:.1g} logits only, so another device may decide otherwise; "
-                "npi compile keeps the decisions of this one"
+                f"{proof.program} decides as its text does, in {plural(proof.wrong, 'situation')} by less than "
+                f"{TOLERANCE} logits, so another device may decide otherwise; remove it and learn it again"
             )
         elif not proof.proved and proof.program not in found:
             screen.line(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
+
 from dsl.program import Program
 from envs.spec import ProgramTable
+from npi.certificate import TOLERANCE
 from npi.memory import ProgramMemory
 from npi.universal.core import UniversalCore
 from npi.universal.functions import deciding, leads
@@ -21,11 +24,14 @@ class RowProof:
 
     Attributes:
         proof: against the program text.
+        close: situations of its states in which what is decided leads by no more than the tolerance, so that another
+            device may decide otherwise.
         margin: by how much what is decided leads at least (logits); infinite where no state decides.
         fields: names of the observation fields that the row reads.
     """
 
     proof: Proof
+    close: int
     margin: float
     fields: tuple[str, ...]
 
@@ -40,16 +46,18 @@ def prove_row(core: UniversalCore, memory: ProgramMemory, row: int, program: Pro
     tables = tabulate(core.net, plan, memory.embeddings_NP[row], wiring, table)
     read = {read.index for reads, _, _ in tables for read in reads if read.kind == "field"}
     fields = tuple(field.name for index, field in enumerate(table.world.fields) if index in read)
-    return RowProof(prove(program, tables), margin(core, memory, row, plan, table), fields)
+    lead_M = _leads(core, memory, row, plan, table)
+    close = int((lead_M <= TOLERANCE).sum())
+    return RowProof(prove(program, tables), close, float(lead_M.min()) if len(lead_M) else math.inf, fields)
 
 
-def margin(core: UniversalCore, memory: ProgramMemory, row: int, plan: Plan, table: ProgramTable) -> float:
-    """The least lead of anything that a row decides."""
+def _leads(core: UniversalCore, memory: ProgramMemory, row: int, plan: Plan, table: ProgramTable) -> torch.Tensor:
+    """lead_M: of what is decided in each situation of each state that decides."""
     wiring = memory.infos[row].wiring or ()
     code_DC, gain_DG = unpacked(memory.embeddings_NP[row], wiring, core.config)
-    least = math.inf
+    found = [torch.zeros(0)]
     for place, state in enumerate(filter(deciding, plan.states)):
         seen_MR = situations(core.net, state, plan, table)
         computes = [outcome.computes for outcome in state.outcomes]
-        least = min(least, float(leads(core.net, seen_MR, code_DC[place, None], gain_DG[place, None], computes).min()))
-    return least
+        found.append(leads(core.net, seen_MR, code_DC[place, None], gain_DG[place, None], computes))
+    return torch.cat(found)
