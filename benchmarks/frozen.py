@@ -117,8 +117,8 @@ def extended(
     return memory.extended(infos, {"embeddings_NP": torch.stack(numbers), "keys_NK": none, "gates_NF": none})
 
 
-def learn_batch(bench: Bench, batch: Sequence[Sample], *, tuned: bool) -> Result:
-    """Learn rows as one batch, and compare them with the other ways."""
+def learn_batch(bench: Bench, batch: Sequence[Sample], *, tuned: int) -> Result:
+    """Learn rows as one batch, and compare them with the other ways; ``tuned`` of them with cores that change, too."""
     fitting = [one for one in batch if one.plan is not None and not one.reason]
     old = len(bench.memory)
     before = bench.core.digest(), probe(bench.core, bench.memory, old)
@@ -131,10 +131,15 @@ def learn_batch(bench: Bench, batch: Sequence[Sample], *, tuned: bool) -> Result
     return {"programs": found + left, "seconds": seconds, "unchanged": before == after, "core": after[0]}
 
 
-def compared(bench: Bench, programs: Sequence[Sample], rows: Sequence[Row], *, tuned: bool) -> list[Result]:
-    """For each program what its row came to, and whether it is exact in each other way."""
+def compared(bench: Bench, programs: Sequence[Sample], rows: Sequence[Row], *, tuned: int) -> list[Result]:
+    """For each program what its row came to, and whether it is exact in each other way.
+
+    Args:
+        tuned: for so many of them, chosen at random, in those ways as well in which the core changes.
+    """
+    chosen = set(torch.randperm(len(programs), generator=torch.Generator().manual_seed(0))[:tuned].tolist())
     found = []
-    for one, row in zip(programs, rows, strict=True):
+    for place, (one, row) in enumerate(zip(programs, rows, strict=True)):
         wrong = columns.errors(bench.core.net, one.states, row.codes)
         functions = [
             {"kind": kind_of(state), "key": function_key(state).hex()[:16], "wrong": count}
@@ -145,7 +150,7 @@ def compared(bench: Bench, programs: Sequence[Sample], rows: Sequence[Row], *, t
             about(one)
             | {"exact": row.exact, "updates": row.updates, "note": row.note, "functions": functions,
                "numbers": learned_numbers(one.plan, bench.core.config)}
-            | ways(bench, one, tuned=tuned)
+            | ways(bench, one, tuned=place in chosen)
         )  # fmt: skip
     return found
 

@@ -61,7 +61,9 @@ class Sample:
         return tuple(filter(deciding, self.plan.states)) if self.plan is not None and not self.reason else ()
 
 
-def sample(world: str, size: int, name: str, program: Program, table: ProgramTable, config: InterpreterConfig) -> Sample:
+def sample(
+    world: str, size: int, name: str, program: Program, table: ProgramTable, config: InterpreterConfig
+) -> Sample:
     """A program with its plan, or the reason why it has none that fits."""
     try:
         plan = plan_of(program, table)
@@ -111,5 +113,5 @@ def kind_of(state: State) -> str:
     what = "computes a symbol" if (state.value_M >= 0).any() else "chooses"
     copies = any(a.how == COPIED for o in state.outcomes for a in o.arguments)
     count = len(state.outcome_M)
-    size = next((f"up to {most}" for most in (12, 150, 1500) if count <= most), "more than 1,500").replace("1500", "1,500")
+    size = next((f"up to {most:,}" for most in (12, 150, 1500) if count <= most), "more than 1,500")
     return f"{what}{' and copies' if copies else ''}; {state.seen_MR.shape[1]} inputs; {size} situations"

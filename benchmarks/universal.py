@@ -33,6 +33,9 @@ from npi.universal.stream import draw_pool, vocabularies
 OLD = 2
 """Old programs of each size and world."""
 
+TUNED = 20
+"""Programs of a batch of a hundred that are tried with cores that change."""
+
 BATCHES = range(12)
 """The last two are over worlds that no training had."""
 
@@ -49,7 +52,7 @@ def runs_of(core: UniversalCore) -> str:
     return f"universal/{core.digest()[:12]}"
 
 
-def held(core: UniversalCore, batches: Sequence[int], *, tuned: bool) -> None:
+def held(core: UniversalCore, batches: Sequence[int], *, tuned: int) -> None:
     """Every batch that has no result yet, and each program of the first one by itself."""
 
     @cache
@@ -98,7 +101,8 @@ def main() -> None:
     parser.add_argument("what", choices=["held", "human", "composed"])
     parser.add_argument("--library", type=Path, default=SHIPPED, help="of the core; rows in it are left alone")
     parser.add_argument("--only", nargs="+", help="held: numbers of batches; human: names of files, without .npi")
-    parser.add_argument("--quick", action="store_true", help="without those columns in which the core changes")
+    parser.add_argument("--tuned", type=int, default=TUNED, metavar="N", help="held: programs of a batch whose core is "
+                        "fine-tuned, and trained from scratch, as well")  # fmt: skip
     parser.add_argument("--table", action="store_true", help="only write the table from what is done")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -106,12 +110,12 @@ def main() -> None:
     name = runs_of(core)
     if options.what == "held":
         if not options.table:
-            held(core, [int(n) for n in options.only or BATCHES], tuned=not options.quick)
+            held(core, [int(n) for n in options.only or BATCHES], tuned=options.tuned)
         universal_tables.held(name, known_functions(library, core))
     elif options.what == "human":
         if not options.table:
             bench = Bench.of(core, heldout.old_programs(core.config, each=OLD))
-            humans.run_all(options.library, name, bench, only=options.only, tuned=not options.quick)
+            humans.run_all(options.library, name, bench, only=options.only)
         humans.table(name)
     else:
         humans.composed(options.library, name)
