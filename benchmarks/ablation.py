@@ -266,8 +266,9 @@ def table(folder: str, budget: Budget) -> None:
     text = [
         f"Each variant is trained anew for {budget.updates:,} updates on the same {programs:,} random programs, then",
         f"rows are learned with the core frozen for the same {held} held-out programs: all as one batch, one start",
-        f"each, {budget.row_updates} updates. Exact: every decision right, on a complete enumeration. Numbers a program:",
-        "what its row learns, in the mean. These are small budgets, to compare; the shipped core is trained for longer.",
+        f"each, {budget.row_updates} updates. Exact: every decision right, on a complete enumeration. Numbers a",
+        "program: what its row learns, in the mean. These are small budgets, to compare; the shipped core is trained",
+        "for longer.",
         "",
         f"One code is as long as {TOGETHER} slots, the mean of the programs; compare long with long-whole, and short",
         "with short-whole. An update has the same number of situations, there of a whole program in place of a state.",

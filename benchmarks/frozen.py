@@ -7,7 +7,7 @@ observations can lead to, and *unchanged* says that the core and every logit of 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -126,20 +126,21 @@ def learn_batch(bench: Bench, batch: Sequence[Sample], *, tuned: int) -> Result:
     rows = learn_rows(bench.core, fitting)
     seconds = time.process_time() - began
     after = bench.core.digest(), probe(bench.core, extended(bench.core, bench.memory, fitting, rows), old)
-    found = compared(bench, fitting, rows, tuned=tuned)
-    left = [about(one) | {"exact": False} for one in batch if one.reason]
-    return {"programs": found + left, "seconds": seconds, "unchanged": before == after, "core": after[0]}
+    chosen = set(torch.randperm(len(batch), generator=torch.Generator().manual_seed(0))[:tuned].tolist())
+    more = {one.name for place, one in enumerate(batch) if place in chosen}
+    found = compared(bench, fitting, rows, tuned=more)
+    found += [left_out(one, tuned=one.name in more) for one in batch if one.reason]
+    return {"programs": found, "seconds": seconds, "unchanged": before == after, "core": after[0]}
 
 
-def compared(bench: Bench, programs: Sequence[Sample], rows: Sequence[Row], *, tuned: int) -> list[Result]:
+def compared(bench: Bench, programs: Sequence[Sample], rows: Sequence[Row], *, tuned: Collection[str]) -> list[Result]:
     """For each program what its row came to, and whether it is exact in each other way.
 
     Args:
-        tuned: for so many of them, chosen at random, in those ways as well in which the core changes.
+        tuned: names of those that are tried in the ways in which the core changes, too.
     """
-    chosen = set(torch.randperm(len(programs), generator=torch.Generator().manual_seed(0))[:tuned].tolist())
     found = []
-    for place, (one, row) in enumerate(zip(programs, rows, strict=True)):
+    for one, row in zip(programs, rows, strict=True):
         wrong = columns.errors(bench.core.net, one.states, row.codes)
         functions = [
             {"kind": kind_of(state), "key": function_key(state).hex()[:16], "wrong": count}
@@ -150,9 +151,18 @@ def compared(bench: Bench, programs: Sequence[Sample], rows: Sequence[Row], *, t
             about(one)
             | {"exact": row.exact, "updates": row.updates, "note": row.note, "functions": functions,
                "numbers": learned_numbers(one.plan, bench.core.config)}
-            | ways(bench, one, tuned=place in chosen)
+            | ways(bench, one, tuned=one.name in tuned)
         )  # fmt: skip
     return found
+
+
+def left_out(one: Sample, *, tuned: bool) -> Result:
+    """A program that does not fit the core: a failure in every way."""
+    return about(one) | dict.fromkeys(("exact", *_others(tuned)), False)
+
+
+def _others(tuned: bool) -> tuple[str, ...]:
+    return ("mean", "nearest", "proposed", *(("tuned", "scratch") if tuned else ()))
 
 
 def about(one: Sample) -> Result:
@@ -164,7 +174,7 @@ def ways(bench: Bench, one: Sample, *, tuned: bool) -> Result:
     net, proposer, states = bench.core.net, bench.core.proposer, one.states
     generator = torch.Generator().manual_seed(0)
     if not states:
-        return dict.fromkeys(("mean", "nearest", "proposed", *(("tuned", "scratch") if tuned else ())), True)
+        return dict.fromkeys(_others(tuned), True)
 
     def right(tried: Codes, core: Interpreter = net) -> bool:
         return not any(columns.errors(core, states, tried))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.columns import Codes
 from benchmarks.examples import TEST_SEED, count
-from benchmarks.frozen import Bench, Row, about, compared, empty, learn_rows
+from benchmarks.frozen import Bench, Row, compared, empty, learn_rows, left_out
 from benchmarks.heldout import Sample, sample
 from benchmarks.recipes import ROOT, Result, each_seed, results, write_table
 from benchmarks.universal_tables import WAYS
@@ -68,7 +68,7 @@ def run(folder: Path, path: Path, bench: Bench, seed: int) -> Result:
     """Learn a file, and what it uses before it; then prove its rows, run its tasks, and try the other ways."""
     programs = load(path)
     own = [p for p in programs.programs if p.name.startswith(f"{path.stem}.")]
-    config = bench.core.config
+    config, names = bench.core.config, [p.name for p in own]
     every = [sample(label(path), size_of(p.tree), p.name, p, programs.table, config) for p in own]
     with tempfile.TemporaryDirectory() as place:
         library = bare(folder, Path(place))
@@ -87,7 +87,7 @@ def run(folder: Path, path: Path, bench: Bench, seed: int) -> Result:
             "solved": learned.solved,
             "seconds": seconds,
             "unchanged": learned.unchanged,
-            "programs": compared(bench, every, [row_of(opened, one) for one in every], tuned=len(every)),
+            "programs": compared(bench, every, [row_of(opened, one) for one in every], tuned=names),
             "scores": scores(opened, programs, path),
         }
     print("  " + ", ".join(f"{t} {size}: {right}/{n}" for t, size, _, right, n in found["scores"]), flush=True)
@@ -97,8 +97,9 @@ def run(folder: Path, path: Path, bench: Bench, seed: int) -> Result:
 def _anyway(bench: Bench, every: Sequence[Sample]) -> list[Result]:
     """The programs of a file that cannot be learned as a whole."""
     fitting = [one for one in every if not one.reason]
-    left = [about(one) | {"exact": False} for one in every if one.reason]
-    return compared(bench, fitting, learn_rows(bench.core, fitting), tuned=len(every)) + left
+    left = [left_out(one, tuned=True) for one in every if one.reason]
+    rows = learn_rows(bench.core, fitting)
+    return compared(bench, fitting, rows, tuned=[one.name for one in fitting]) + left
 
 
 def bare(folder: Path, place: Path) -> Path:
@@ -148,10 +149,10 @@ def table(name: str) -> None:
     right = [s[3] == s[4] for found in done.values() for s in found.get("scores", ())]
     missed = [f"{p['name']}: {p['reason'] or p.get('note') or 'not exact'}" for p in programs if not p["exact"]]
     text = [
-        "No training of the core saw these programs. Each file is learned by `npi learn` in a library of its own without",
-        "other rows (MAX beside those of bubble sort), as one batch; a row is exact where it is proved for any",
-        "observations. The columns count exact programs: they are those of universal-held.md. Numbers are those learned",
-        "for a row, mean and most. Sizes are digits, items or vertices of test problems.",
+        "No training of the core saw these programs. Each file is learned by `npi learn` in a library of its own",
+        "without other rows (MAX beside those of bubble sort), as one batch; a row is exact where it is proved for any",
+        "observations. The columns count exact programs: they are those of universal-held.md. Numbers are those",
+        "learned for a row, mean and most. Sizes are digits, items or vertices of test problems.",
         "",
         f"* {sum(p['exact'] for p in programs)} of {len(programs)} programs are exact.",
         f"* {sum(right)} of {len(right)} lines of tests (a task at a size) are right in every problem.",

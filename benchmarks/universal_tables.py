@@ -49,9 +49,9 @@ def held(name: str, known: Collection[str] | None) -> None:
 
 
 def share(programs: Sequence[Result], way: str = "exact") -> str:
-    """The share that is exact in a way, of those programs for which it was tried (those that do not fit fail it)."""
-    tried = [p for p in programs if way in p or p["reason"]]
-    right = sum(bool(p.get(way)) for p in tried)
+    """The share that is exact in a way, of those programs for which it was tried."""
+    tried = [p for p in programs if way in p]
+    right = sum(p[way] for p in tried)
     return f"{100 * right / len(tried):.1f} % ({right}/{len(tried)})" if tried else "–"
 
 
@@ -183,9 +183,9 @@ def picture(programs: Sequence[Result]) -> bytes:
     axes = figure.subplots()
     sizes = sorted({p["size"] for p in programs})
     for way, label in WAYS.items():
-        tried = {size: [p for p in programs if p["size"] == size and (way in p or p["reason"])] for size in sizes}
+        tried = {size: [p for p in programs if p["size"] == size and way in p] for size in sizes}
         xs = [size for size in sizes if tried[size]]
-        ys = [100 * statistics.mean(bool(p.get(way)) for p in tried[size]) for size in xs]
+        ys = [100 * statistics.mean(p[way] for p in tried[size]) for size in xs]
         axes.plot(xs, ys, "o-", markersize=4, label=label, linewidth=2.5 if way == "exact" else 1.2)
     axes.axvline(largest(), color="#888888", linestyle="--", linewidth=1)
     axes.annotate("MAX, BUBBLESORT", (largest(), 3), fontsize=8, rotation=90, ha="right")
