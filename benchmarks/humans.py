@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -126,7 +126,9 @@ def row_of(library: Library, one: Sample) -> Row:
     return Row(codes, proof.holds, 0, proof.where)
 
 
-def scores(library: Library, programs: ProgramSet, path: Path) -> list[list[object]]:
+def scores(
+    library: Library, programs: ProgramSet, path: Path, *, count: Callable[[int], int] = count
+) -> list[list[object]]:
     """Task, size, whether training may use it, right, problems; at every test size of the file's tasks."""
     stepper = library.stepper(programs.table)
     return [
@@ -199,7 +201,7 @@ def composed(folder: Path, name: str) -> None:
     for chain in CHAINS:
         with tempfile.TemporaryDirectory() as place:
             library = bare(folder, Path(place))
-            rows += [_learned(library, PROGRAMS / "composition" / f"{stem}.npi") for stem in chain]
+            rows += [learned_line(library, PROGRAMS / "composition" / f"{stem}.npi") for stem in chain]
     text = [
         "Two chains of files that build on each other. Each file is learned by an `npi learn` of its own, after those",
         "that it calls, over one core that never changes. *Old rows* says how many there were before, and whether the",
@@ -210,12 +212,14 @@ def composed(folder: Path, name: str) -> None:
                 "python -m benchmarks.universal composed", text, rows)  # fmt: skip
 
 
-def _learned(folder: Path, path: Path) -> list[str]:
-    """Learn one file into a library, and look at everything again."""
+def learned_line(
+    folder: Path, path: Path, *, config: SearchConfig | None = None, count: Callable[[int], int] = count
+) -> list[str]:
+    """Learn one file into a library, look at everything again, and say it as a line of the table."""
     old = Library.open(folder)
     before = proofs(old)
     began = time.process_time()
-    learned = learn_into(folder, [path], device="cpu", keep_unsolved=True)
+    learned = learn_into(folder, [path], config=config, device="cpu", keep_unsolved=True)
     seconds = time.process_time() - began
     library = Library.open(folder)
     after = proofs(library)
@@ -224,7 +228,7 @@ def _learned(folder: Path, path: Path) -> list[str]:
     own = [p for p in programs.programs if p.name.startswith(f"{path.stem}.")]
     called = sorted({programs.table.signatures[c].name for p in own for c in p.calls if c >= programs.table.primitives})
     cells: dict[str, list[str]] = {}
-    for task, size, _, right, n in scores(library, programs, path):
+    for task, size, _, right, n in scores(library, programs, path, count=count):
         cells.setdefault(str(task).rpartition(".")[2], []).append(f"{size}: {right}/{n}")
     return [
         path.stem,

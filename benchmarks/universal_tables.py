@@ -38,7 +38,7 @@ def held(name: str, known: Collection[str] | None) -> None:
         "", "## By size", "", *markdown(by_size(old, known)),
         "", "![exact by size](universal-held.png)",
         "", "## Other ways to get a program onto the core", "", *markdown(by_way(old)), "", *forgotten(batches, old),
-        "", "## Worlds that no training had", "", *markdown(by_world(old + new)),
+        "", "## By world; no training had the new ones", "", *markdown(by_world(old + new)),
         "", "## Those that fail", "", *failures(old + new),
         "", "## By kind of function", "",
         "Functions of states, all programs together. A program is exact where each of its functions is.", "",
@@ -50,9 +50,14 @@ def held(name: str, known: Collection[str] | None) -> None:
 
 def share(programs: Sequence[Result], way: str = "exact") -> str:
     """The share that is exact in a way, of those programs for which it was tried."""
-    tried = [p for p in programs if way in p]
-    right = sum(p[way] for p in tried)
+    tried = tried_in(way, programs)
+    right = sum(bool(p.get(way)) for p in tried)
     return f"{100 * right / len(tried):.1f} % ({right}/{len(tried)})" if tried else "–"
+
+
+def tried_in(way: str, programs: Sequence[Result]) -> list[Result]:
+    """Programs for which a way was tried, and those that do not fit, which fail in all ways that are tried for all."""
+    return [p for p in programs if way in p or (p["reason"] and way not in ("tuned", "scratch"))]
 
 
 def about(batches: Sequence[Result], alone: Sequence[Result]) -> list[str]:
@@ -169,7 +174,9 @@ def by_kind(programs: Sequence[Result]) -> Rows:
     for kind in kinds:
         mine = [f for f in functions if f["kind"] == kind]
         failed = sum(f["wrong"] > 0 for f in mine)
-        rows.append((failed, [*kind.split("; "), str(len(mine)), str(failed), f"{100 * failed / len(mine):.1f} %"]))
+        what, inputs, situations = kind.split("; ")
+        sizes = inputs.removesuffix(" inputs"), situations.removesuffix(" situations")
+        rows.append((failed, [what, *sizes, str(len(mine)), str(failed), f"{100 * failed / len(mine):.1f} %"]))
     return [["what it does", "inputs", "situations", "functions", "failed", "share"],
             *(row for _, row in sorted(rows, key=lambda pair: (-pair[0], pair[1])))]  # fmt: skip
 
@@ -183,9 +190,9 @@ def picture(programs: Sequence[Result]) -> bytes:
     axes = figure.subplots()
     sizes = sorted({p["size"] for p in programs})
     for way, label in WAYS.items():
-        tried = {size: [p for p in programs if p["size"] == size and way in p] for size in sizes}
+        tried = {size: tried_in(way, [p for p in programs if p["size"] == size]) for size in sizes}
         xs = [size for size in sizes if tried[size]]
-        ys = [100 * statistics.mean(p[way] for p in tried[size]) for size in xs]
+        ys = [100 * statistics.mean(bool(p.get(way)) for p in tried[size]) for size in xs]
         axes.plot(xs, ys, "o-", markersize=4, label=label, linewidth=2.5 if way == "exact" else 1.2)
     axes.axvline(largest(), color="#888888", linestyle="--", linewidth=1)
     axes.annotate("MAX, BUBBLESORT", (largest(), 3), fontsize=8, rotation=90, ha="right")
