@@ -96,14 +96,21 @@ def test_pictures_are_those_rendered_one_by_one(batches, most_bytes):
             assert (picture == render(SEEN(car), *degrees, size=16, seed_V=seed)[0]).all()
 
 
-def test_each_picture_is_rendered_once():
-    made = []
+def test_each_picture_is_rendered_once_and_each_car_made_once(monkeypatch):
+    made, rendered = [], []
+
+    def counted(mesh, azimuth_V, *others, **named):
+        rendered.append(azimuth_V.tolist())
+        return render(mesh, azimuth_V, *others, **named)
+
+    monkeypatch.setattr("envs.cars.views.render", counted)
     views = Views(lambda car: made.append(car) or SEEN(car), GRID, size=8)
     for _ in range(3):
         views.pictures(np.array([1, 1, 2, 1]), np.array([0, 0, 0, 1]), np.array([2, 2, 2, 2]))
-    assert made == [1, 2]
+    assert rendered == [[-180, -120], [-180]]
     views.pictures(np.array([1]), np.array([5]), np.array([0]))
-    assert made == [1, 2, 1]
+    assert rendered == [[-180, -120], [-180], [120]]
+    assert made == [1, 2]
 
 
 def test_what_comes_back_can_be_written_to():

@@ -74,8 +74,9 @@ class PoseGrid:
 
 @dataclass(frozen=True, eq=False)
 class Shots:
-    """The pictures of one car: uint8 P×size×size×3, of which those in ``there_P`` are rendered."""
+    """One car: its mesh, and its pictures, uint8 P×size×size×3, of which those in ``there_P`` are rendered."""
 
+    mesh: Mesh
     pictures_P: np.ndarray
     there_P: np.ndarray
 
@@ -149,7 +150,7 @@ class Views:
         self._shots.move_to_end(car)
         missing = np.unique(pose_U[~shots.there_P[pose_U]])
         if len(missing):
-            self._expose(shots, self.mesh_of(car), car, missing)
+            self._expose(shots, car, missing)
             self._bytes += len(missing) * self.size**2 * 3
         found_U = shots.pictures_P[pose_U]
         while self._bytes > self.most_bytes:
@@ -161,24 +162,25 @@ class Views:
         """What there is of a car at first: nothing, or with a folder all poses, from its file or rendered for it."""
         poses = self.grid.azimuths * self.grid.elevations
         # Memory of poses that are never asked for is never touched, so it is not taken from the system.
-        shots = Shots(np.empty((poses, self.size, self.size, 3), np.uint8), np.zeros(poses, bool))
+        pictures_P = np.empty((poses, self.size, self.size, 3), np.uint8)
+        # Making the mesh takes longer than a dozen pictures of it, so it is kept with them.
+        shots = Shots(self.mesh_of(car), pictures_P, np.zeros(poses, bool))
         if self.folder is None:
             return shots
-        mesh = self.mesh_of(car)
-        path = self.folder / f"{self._name(mesh, car)}.pictures"
+        path = self.folder / f"{self._name(shots.mesh, car)}.pictures"
         kept = _read(path, shots.pictures_P.nbytes)
         if kept is None:
-            self._expose(shots, mesh, car, np.arange(poses))
+            self._expose(shots, car, np.arange(poses))
             _write(path, shots.pictures_P.tobytes())
             return shots
-        return Shots(np.frombuffer(kept, np.uint8).reshape(shots.pictures_P.shape), np.ones(poses, bool))
+        return Shots(shots.mesh, np.frombuffer(kept, np.uint8).reshape(shots.pictures_P.shape), np.ones(poses, bool))
 
-    def _expose(self, shots: Shots, mesh: Mesh, car: int, poses: np.ndarray) -> None:
+    def _expose(self, shots: Shots, car: int, poses: np.ndarray) -> None:
         """Render poses of a car, and keep them."""
         azimuth = self.grid.azimuth(poses % self.grid.azimuths)
         elevation = self.grid.elevation(poses // self.grid.azimuths)
         seeds = scene_seeds(self.seed, car, azimuth, elevation)
-        shots.pictures_P[poses] = render(mesh, azimuth, elevation, size=self.size, seed_V=seeds)
+        shots.pictures_P[poses] = render(shots.mesh, azimuth, elevation, size=self.size, seed_V=seeds)
         shots.there_P[poses] = True
 
     def _name(self, mesh: Mesh, car: int) -> str:
