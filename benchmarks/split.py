@@ -192,8 +192,8 @@ def write(clock: Clock, trainer: Trainer, traced: float, seed: int, command: str
         "One core trained on `addition.npi`, `bubblesort.npi` and `goto.npi` with the settings of the column Multi of",
         f"[the paper's table](npi-paper.md), seed {seed}, from nothing: {trainer.progress.update:,} updates, "
         f"{'all' if trainer.progress.solved else 'not all'} right at the end.",
-        "Checks look at the frames and run the tasks every 100 updates, without a backward pass. Making the traces took",
-        f"{traced:.1f} CPU seconds before that.",
+        "Checks look at the frames and run the tasks every 100 updates, without a backward pass. Making the traces",
+        f"took {traced:.1f} CPU seconds before that.",
         "",
         f"{rendered:,} pictures of {trainer.core.worlds[-1].pictures[0].width} pixels a side were rendered, "
         f"{each(clock, RENDER, of=RENDER)} each with the shapes of the cars; {looked:,} were looked at,",
