@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from dsl import compile_teacher
 from dsl import syntax as s
 from dsl.program import ProgramSet
 from dsl.tasks import Task
 from dsl.values import Value
 from envs.cars.mesh import Mesh
 from envs.cars.world import FIELDS, Cars
-from npi.evaluate import FREE_STEPS, solve_bounded
+from npi.evaluate import bounded_budget, run_problems, solve
 from npi.library import Library
 from npi.sight import Sight
 
@@ -76,9 +77,15 @@ def score_meshes(
     *,
     device: torch.device | str = "cpu",
 ) -> Iterator[MeshScore]:
-    """Run the task on each mesh from each of the poses (:func:`starts`); the core sees pictures of the mesh."""
+    """Run the task on each mesh from each of the poses (:func:`starts`); the core sees pictures of the mesh.
+
+    A run that takes more steps than the program text needs, and a few more, is wrong. A core that recognises nothing,
+    as where the fronts point elsewhere, would otherwise go round most meshes for long.
+    """
     world, car = programs.world, car_input(programs, task)
     assert isinstance(world, Cars)
+    by_text = run_problems(compile_teacher(programs), programs, [task.lay({**pose, car: 0}) for pose in poses])
+    budget = bounded_budget(by_text.steps_N.tolist())
     for begin in range(0, len(meshes), world.config.cars):
         here = meshes[begin : begin + world.config.cars]
         with shown(library, programs, world.showing([mesh for _, mesh in here])):
@@ -86,7 +93,7 @@ def score_meshes(
             for number, (name, _) in enumerate(here):
                 problems = [task.lay({**pose, car: number}) for pose in poses]
                 began = time.perf_counter()
-                solved = solve_bounded(stepper, programs, task, problems, device=device, free=FREE_STEPS)
+                solved = solve(stepper, programs, task, problems, budget=budget, device=device)
                 yield MeshScore(
                     mesh=name,
                     right=solved.count,

@@ -127,6 +127,20 @@ def test_scores_are_those_of_the_runs(programs: dsl.ProgramSet, library: Library
     assert sight.world is own
 
 
+def test_a_core_that_never_returns_is_stopped_soon(programs: dsl.ProgramSet, folder: Path) -> None:
+    """Turns red where a run may take many more steps than the text needs, such as 50,000."""
+    endless = Library.create(CoreConfig(hidden=19, bits=3), [programs.table], sets=[programs], seed=7)
+    with torch.no_grad():
+        endless.core.end.bias.fill_(-100)
+    meshes, _ = load_folder(folder)
+    task = programs.task("canonicalise")
+    poses = starts(programs, task)
+    longest = solve(compile_teacher(programs), programs, task, [task.lay({**pose, "car": 0}) for pose in poses])
+    (score,) = score_meshes(endless, programs, task, meshes[:1], poses)
+    assert score.right == 0
+    assert score.steps <= max(longest.steps) + 16
+
+
 def test_starts_are_those_that_the_condition_allows(programs: dsl.ProgramSet) -> None:
     plain = starts(programs, programs.task("canonicalise"))
     assert plain == [{"azimuth": a, "elevation": e} for a in range(-75, 90, 15) for e in range(0, 75, 15)]

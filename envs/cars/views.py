@@ -6,6 +6,7 @@ Shape legend: ``U`` pictures asked for, ``P`` poses of the grid, in rows of equa
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,12 +73,32 @@ class PoseGrid:
         return index * self.elevation_step
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Shots:
-    """The pictures of one car: uint8 P×size×size×3, of which those in ``there_P`` are rendered."""
+    """One car: its mesh, and those of its pictures that are rendered.
 
-    pictures_P: np.ndarray
-    there_P: np.ndarray
+    Attributes:
+        pictures_N: uint8 N×size×size×3, the first ``count`` of them in use. It grows as poses are asked for: memory for
+            all of them that is set aside beforehand may be taken from the system in large pieces, most of it for none.
+        place_P: which of them shows each pose; −1 where it is not there.
+    """
+
+    mesh: Mesh
+    pictures_N: np.ndarray
+    place_P: np.ndarray
+    count: int = 0
+
+    def add(self, poses: np.ndarray, found: np.ndarray) -> None:
+        """Keep the pictures of poses that are not there."""
+        end = self.count + len(found)
+        if end > len(self.pictures_N):
+            room = min(max(end, 2 * len(self.pictures_N)), len(self.place_P))
+            grown_N = np.empty((room, *found.shape[1:]), np.uint8)
+            grown_N[: self.count] = self.pictures_N[: self.count]
+            self.pictures_N = grown_N
+        self.pictures_N[self.count : end] = found
+        self.place_P[poses] = np.arange(self.count, end)
+        self.count = end
 
 
 class Views:
@@ -143,43 +164,40 @@ class Views:
     def _shown(self, car: int, pose_U: np.ndarray) -> np.ndarray:
         """Pictures of one car; those not yet there are rendered."""
         shots = self._shots.get(car)
+        before = 0 if shots is None else shots.pictures_N.nbytes
         if shots is None:
             shots = self._shots[car] = self._opened(car)
-            self._bytes += int(shots.there_P.sum()) * self.size**2 * 3
         self._shots.move_to_end(car)
-        missing = np.unique(pose_U[~shots.there_P[pose_U]])
+        missing = np.unique(pose_U[shots.place_P[pose_U] < 0])
         if len(missing):
-            self._expose(shots, self.mesh_of(car), car, missing)
-            self._bytes += len(missing) * self.size**2 * 3
-        found_U = shots.pictures_P[pose_U]
+            shots.add(missing, self._rendered(shots.mesh, car, missing))
+        self._bytes += shots.pictures_N.nbytes - before
+        found_U = shots.pictures_N[shots.place_P[pose_U]]
         while self._bytes > self.most_bytes:
             _, dropped = self._shots.popitem(last=False)
-            self._bytes -= int(dropped.there_P.sum()) * self.size**2 * 3
+            self._bytes -= dropped.pictures_N.nbytes
         return found_U
 
     def _opened(self, car: int) -> Shots:
-        """What there is of a car at first: nothing, or with a folder all poses, from its file or rendered for it."""
-        poses = self.grid.azimuths * self.grid.elevations
-        # Memory of poses that are never asked for is never touched, so it is not taken from the system.
-        shots = Shots(np.empty((poses, self.size, self.size, 3), np.uint8), np.zeros(poses, bool))
-        if self.folder is None:
-            return shots
-        mesh = self.mesh_of(car)
-        path = self.folder / f"{self._name(mesh, car)}.pictures"
-        kept = _read(path, shots.pictures_P.nbytes)
-        if kept is None:
-            self._expose(shots, mesh, car, np.arange(poses))
-            _write(path, shots.pictures_P.tobytes())
-            return shots
-        return Shots(np.frombuffer(kept, np.uint8).reshape(shots.pictures_P.shape), np.ones(poses, bool))
+        """What there is of a car at first: no picture, or with a folder all, from its file or rendered for it."""
+        poses = np.arange(self.grid.azimuths * self.grid.elevations)
+        shape = self.size, self.size, 3
+        # Making a mesh takes longer than a dozen pictures of it, so it is kept with them.
+        shots = Shots(self.mesh_of(car), np.empty((0, *shape), np.uint8), np.full(len(poses), -1))
+        if self.folder is not None:
+            path = self.folder / f"{self._name(shots.mesh, car)}.pictures"
+            kept = _read(path, len(poses) * math.prod(shape))
+            if kept is None:
+                kept = self._rendered(shots.mesh, car, poses).tobytes()
+                _write(path, kept)
+            shots.add(poses, np.frombuffer(kept, np.uint8).reshape(-1, *shape))
+        return shots
 
-    def _expose(self, shots: Shots, mesh: Mesh, car: int, poses: np.ndarray) -> None:
-        """Render poses of a car, and keep them."""
+    def _rendered(self, mesh: Mesh, car: int, poses: np.ndarray) -> np.ndarray:
         azimuth = self.grid.azimuth(poses % self.grid.azimuths)
         elevation = self.grid.elevation(poses // self.grid.azimuths)
         seeds = scene_seeds(self.seed, car, azimuth, elevation)
-        shots.pictures_P[poses] = render(mesh, azimuth, elevation, size=self.size, seed_V=seeds)
-        shots.there_P[poses] = True
+        return render(mesh, azimuth, elevation, size=self.size, seed_V=seeds)
 
     def _name(self, mesh: Mesh, car: int) -> str:
         """A hash of everything on which the pictures of a car depend."""

@@ -73,8 +73,8 @@ def reproduce(
 
     The table: one core for each of addition, sorting and cars (Single), one core for all three (Multi), and that core
     after MAX was learned beside it, frozen (+ Max), with hashes that show whether anything else changed. The curves:
-    sorting learned from 1 to 256 traces, sorting up to 120 items, addition up to 3,000 digits. A seed takes by estimate
-    most of an hour on one CPU core, nearly all of it for the cars.
+    sorting learned from 1 to 256 traces, sorting up to 120 items, addition up to 3,000 digits. A seed takes some
+    25 minutes on one CPU core, nearly all of it for the cars.
 
     Each finished stage is one file in the folder. After Ctrl-C or a kill, the same command goes on from there. Ends
     with 1 where a figure is below the paper's, or learning MAX changed something.
