@@ -314,6 +314,6 @@ def test_the_checks_can_fail(tmp_path: Path) -> None:
     assert "--fast" in wrong_command(["library", "list", "library", "--fast"])
     assert "--fast" in wrong_command(["train", "a.npi", "--fast"])
     assert "kind" in wrong_command(["train", "a.npi", "--core", "kind"])
-    assert wrong_command(["train"]) != ""
+    assert wrong_command(["trace"]) != ""
     assert missing_lines("b\nd\n", "a\nb\nc\nd\n") == []
     assert missing_lines("d\nb\n", "a\nb\nc\nd\n") == ["b"]
