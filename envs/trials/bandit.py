@@ -15,6 +15,7 @@ from typing import Any
 from envs.later import torch
 from envs.spec import NONE, Field, Signature, Slot, SpecError, WorldSpec
 from envs.trials.chance import BELL, bell, below, uniform
+from envs.trials.episodes import Episodes
 from envs.trials.families import ELEVEN, FAMILIES, TARGET_PAYS, draw_arms, families_of
 from envs.trials.settings import (
     EPISODE,
@@ -65,7 +66,7 @@ class BanditConfig:
 
 
 @dataclass
-class BanditState:
+class BanditState(Episodes):
     """A batch of episodes.
 
     Attributes:
@@ -75,7 +76,6 @@ class BanditState:
         paid_B: float32, what it paid.
     """
 
-    episode_B: torch.Tensor
     family_B: torch.Tensor
     prior_B: torch.Tensor
     chance_BA: torch.Tensor
@@ -83,22 +83,6 @@ class BanditState:
     trial_B: torch.Tensor
     last_B: torch.Tensor
     paid_B: torch.Tensor
-
-    @property
-    def batch(self) -> int:
-        return len(self.trial_B)
-
-    @property
-    def device(self) -> torch.device:
-        return self.trial_B.device
-
-    def select(self, index_B: torch.Tensor) -> BanditState:
-        """Copies of the instances named, in that order."""
-        index_B = index_B.to(self.device)
-        return BanditState(**{name: part.index_select(0, index_B) for name, part in vars(self).items()})
-
-    def spend(self, acts: int) -> None:
-        """What counts the pulls is a tensor."""
 
 
 class Bandit:

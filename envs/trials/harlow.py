@@ -20,6 +20,7 @@ from typing import Any
 from envs.later import torch
 from envs.spec import NONE, Field, Signature, Slot, SpecError, WorldSpec
 from envs.trials.chance import below
+from envs.trials.episodes import Episodes
 from envs.trials.settings import (
     EPISODE,
     check_parts,
@@ -84,7 +85,7 @@ class HarlowConfig:
 
 
 @dataclass
-class HarlowState:
+class HarlowState(Episodes):
     """A batch of episodes, int64.
 
     Attributes:
@@ -95,7 +96,6 @@ class HarlowState:
         right_BT: of each trial 0 while it is not over, 1 where the choice was wrong, 2 where it was right.
     """
 
-    episode_B: torch.Tensor
     unseen_B: torch.Tensor
     rule_B: torch.Tensor
     codes_B2: torch.Tensor
@@ -105,22 +105,6 @@ class HarlowState:
     last_B: torch.Tensor
     paid_B: torch.Tensor
     right_BT: torch.Tensor
-
-    @property
-    def batch(self) -> int:
-        return len(self.at_B)
-
-    @property
-    def device(self) -> torch.device:
-        return self.at_B.device
-
-    def select(self, index_B: torch.Tensor) -> HarlowState:
-        """Copies of the instances named, in that order."""
-        index_B = index_B.to(self.device)
-        return HarlowState(**{name: part.index_select(0, index_B) for name, part in vars(self).items()})
-
-    def spend(self, acts: int) -> None:
-        """What counts the trials is a tensor."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 from envs.later import torch
 from envs.spec import NONE, Field, Signature, Slot, WorldSpec
 from envs.trials.chance import below, uniform
+from envs.trials.episodes import Episodes
 from envs.trials.settings import EPISODE, check_parts, digits, episode_number, laid_value, read_settings, within
 from envs.world import Layout
 
@@ -55,7 +56,7 @@ class TwoStepConfig:
 
 
 @dataclass
-class TwoStepState:
+class TwoStepState(Episodes):
     """A batch of episodes, each part int64 B.
 
     Attributes:
@@ -64,29 +65,12 @@ class TwoStepState:
         last_B: the last choice, 1 or 2; 0 before it. paid_B: what it brought, 0 or 1.
     """
 
-    episode_B: torch.Tensor
     random_B: torch.Tensor
     trial_B: torch.Tensor
     good_B: torch.Tensor
     at_B: torch.Tensor
     last_B: torch.Tensor
     paid_B: torch.Tensor
-
-    @property
-    def batch(self) -> int:
-        return len(self.at_B)
-
-    @property
-    def device(self) -> torch.device:
-        return self.at_B.device
-
-    def select(self, index_B: torch.Tensor) -> TwoStepState:
-        """Copies of the instances named, in that order."""
-        index_B = index_B.to(self.device)
-        return TwoStepState(**{name: part.index_select(0, index_B) for name, part in vars(self).items()})
-
-    def spend(self, acts: int) -> None:
-        """What counts the trials is a tensor."""
 
 
 class TwoStep:
