@@ -205,8 +205,15 @@ def learn_into(
 
 
 def library_to_learn(folder: Path | str, *, device: torch.device | str = "cpu") -> Library:
-    """The library in a folder; where there is none yet, the universal core that comes with the engine."""
-    return Library.open(folder if Path(folder).exists() else SHIPPED, device=device)
+    """The library in a folder; where there is none yet, the universal core that comes with the engine.
+
+    A universal core stays on the CPU, whatever the device: its rows take a second there, and are the same everywhere.
+    """
+    library = Library.open(folder if Path(folder).exists() else SHIPPED)
+    if not isinstance(library.core, UniversalCore):
+        library.core.to(device)
+        library.memory.to(device)
+    return library
 
 
 def learn_settings(
