@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.common import DONE, NOT_REACHED, JsonOption, Screen, file_size, finish, plural
-from npi.universal.wiring import deciding_states, in_words
 
 if TYPE_CHECKING:
     from npi.listing import Card, Listing
@@ -103,6 +102,7 @@ def info(
       npi library info max.npirow
     """
     from npi.listing import listing
+    from npi.universal.wiring import in_words
 
     screen = Screen(json=json)
     if place.is_file():
@@ -150,6 +150,8 @@ def _about(found: Listing, card: Card) -> dict[str, str]:
 
 
 def _numbers_of(card: Card) -> str:
+    from npi.universal.wiring import deciding_states
+
     if card.wiring is None:
         return f"{card.numbers} ({file_size(4 * card.numbers)})"
     states = f"{plural(len(card.wiring), 'state')}, {deciding_states(card.wiring)} deciding"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.common import HtmlOption, JsonOption, Screen, SeedOption, elide, grid, plural
-from npi.universal.wiring import deciding_states
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -205,6 +204,7 @@ def _row_numbers(library: Library) -> str:
 def _programs(library: Library, infos: Sequence[RowInfo]) -> Table:
     """Every program, when it was learned, and beside a universal core its states."""
     from npi.universal.core import UniversalCore
+    from npi.universal.wiring import deciding_states
 
     if not isinstance(library.core, UniversalCore):
         table = grid("program", "generation", "what it does", right=("generation",))
