@@ -154,7 +154,8 @@ def table(name: str) -> None:
         "No training of the core saw these programs. Each file is learned by `npi learn` in a library of its own",
         "without other rows (MAX beside those of bubble sort), as one batch; a row is exact where it is proved for any",
         "observations. The columns count exact programs: they are those of universal-held.md. Numbers are those",
-        f"learned for a row, mean and most. Sizes are digits, items or vertices of test problems. Core {Path(name).name}.",
+        "learned for a row, mean and most. Sizes are digits, items or vertices of test problems. Core "
+        f"{Path(name).name}.",
         "",
         f"* {sum(p['exact'] for p in programs)} of {len(programs)} programs are exact.",
         f"* {sum(right)} of {len(right)} lines of tests (a task at a size) are right in every problem.",
