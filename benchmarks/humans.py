@@ -154,7 +154,8 @@ def table(name: str) -> None:
         "No training of the core saw these programs. Each file is learned by `npi learn` in a library of its own",
         "without other rows (MAX beside those of bubble sort), as one batch; a row is exact where it is proved for any",
         "observations. The columns count exact programs: they are those of universal-held.md. Numbers are those",
-        "learned for a row, mean and most. Sizes are digits, items or vertices of test problems.",
+        "learned for a row, mean and most. Sizes are digits, items or vertices of test problems. Core "
+        f"{Path(name).name}.",
         "",
         f"* {sum(p['exact'] for p in programs)} of {len(programs)} programs are exact.",
         f"* {sum(right)} of {len(right)} lines of tests (a task at a size) are right in every problem.",
@@ -206,7 +207,7 @@ def composed(folder: Path, name: str) -> None:
         "Two chains of files that build on each other. Each file is learned by an `npi learn` of its own, after those",
         "that it calls, over one core that never changes. *Old rows* says how many there were before, and whether the",
         "core, their numbers, every logit of theirs in random situations, and their proofs are the same to the bit.",
-        f"A library without rows, core of `{name}`.",
+        f"Core {Path(name).name}.",
     ]
     write_table("universal-composition", "Programs that call programs that call programs",
                 "python -m benchmarks.universal composed", text, rows)  # fmt: skip
