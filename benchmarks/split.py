@@ -45,6 +45,8 @@ RENDER, COPY, FORWARD, BACKWARD, STEP, REST = PARTS = (
 
 KINDS = ("render", "encode", "core")
 
+LATER, CHECKS = "later updates", "checks"
+
 
 class Clock:
     """The processor's seconds by phase and part. A part that begins within another one stops that one's time.
@@ -149,9 +151,9 @@ def train(seed: int, updates: int, first: int) -> tuple[Clock, Trainer, float]:
     watch(trainer, clock)
     with patch.object(envs.cars.views, "render", clock.timed(RENDER, envs.cars.views.render)):
         while not trainer.progress.solved and trainer.progress.update < updates:
-            clock.enter(f"updates 1–{first}" if trainer.progress.update < first else "later updates")
+            clock.enter(f"updates 1–{first}" if trainer.progress.update < first else LATER)
             trainer.update()
-            clock.enter("checks")
+            clock.enter(CHECKS)
             trainer.check_when_due()
             clock.enter("")
             if trainer.progress.update % 100 == 0:
@@ -166,7 +168,7 @@ def _spent(clock: Clock, phase: str | None = None, kind: str = "") -> float:
 
 def table(clock: Clock) -> list[list[str]]:
     """A row for each part and each kind, a column for each phase and one for all: seconds, and their share."""
-    phases = [phase for phase in dict.fromkeys(at for at, _ in clock.seconds) if phase]
+    phases = sorted({at for at, _ in clock.seconds if at}, key=lambda at: (at == CHECKS, at == LATER))
 
     def cells(kind: str) -> list[str]:
         spent = [(_spent(clock, phase, kind), _spent(clock, phase)) for phase in [*phases, None]]
