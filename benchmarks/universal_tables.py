@@ -6,6 +6,7 @@ import io
 import statistics
 from collections.abc import Callable, Collection, Sequence
 
+from benchmarks.columns import TuneConfig
 from benchmarks.heldout import NEW_WORLDS, TOGETHER
 from benchmarks.recipes import RESULTS, ROOT, Result, markdown, results, write_table
 from dsl import load
@@ -135,7 +136,7 @@ def forgotten(batches: Sequence[Result], programs: Sequence[Result]) -> list[str
         "Mean row: the mean numbers of old rows, in every state. Nearest old row: for each state, that old state which",
         "decides most of its situations alike. Proposed row: what the proposer makes of examples, without gradient.",
         "Fine-tuned: core and row are descended together, on this program alone, from the proposed row. From scratch:",
-        "the same from random weights. Both take at most as many updates as a row may.",
+        f"the same from random weights. Both take at most {TuneConfig().updates} updates.",
         "",
         "Forgetting. Rows learned with the core frozen: "
         + ("none; the core and every logit of the old rows are the same to the bit." if same else "THE OLD CHANGED."),
