@@ -260,7 +260,7 @@ BAD = [
     (["certify", "CLAER", "--library", "{library}"], ["no program CLAER", "did you mean CLEAR?"]),
     (["learn", "{folder}/tape.npi", "--library", "{library}"], ["nothing to learn"]),
     (["learn", "{programs}/bubblesort.npi", "--library", "{library}"], ["has never seen world"]),
-    (["learn", "{folder}/sweep.npi", "--library", "{new}"], ["there is no folder"]),
+    (["learn", "{folder}/sweep.npi", "--library", "{folder}"], ["is not a library", "npi train"]),
     (["demo", "--programs", "{folder}", "--out", "{new}"], ["there is no", "addition.npi", "--programs"]),
     (["nonsense"], ["No such command"]),
     (["check"], ["Missing argument"]),

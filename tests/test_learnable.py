@@ -18,7 +18,10 @@ from traces.learnable import search
 from traces.record import ManualRecorder
 from traces.small import problems_of_size
 
-PROGRAMS = sorted((Path(__file__).parent.parent / "programs").rglob("*.npi"))
+PROGRAMS = sorted(
+    path for path in (Path(__file__).parent.parent / "programs").rglob("*.npi") if path.parent.name != "learning"
+)
+"""Those with teachers."""
 
 LIST = """world list is scratchpad:
     row A of 0..2
