@@ -18,7 +18,7 @@ from npi.cli.common import NOT_REACHED
 if TYPE_CHECKING:
     from npi.distributed import Ranks
 
-GRACE = 5.0
+GRACE = 12.0
 """Seconds after which another process than the first tells its error. The first one mostly finds the same, tells it and
 ends, and torchrun ends the others."""
 
