@@ -77,7 +77,7 @@ def reproduce(
     25 minutes on one CPU core, nearly all of it for the cars.
 
     Each finished stage is one file in the folder. After Ctrl-C or a kill, the same command goes on from there. Ends
-    with 1 where a figure is below the paper's, or learning MAX changed something.
+    with 1 where a figure is below the paper's (but for --quick), or learning MAX changed something.
 
     \b
     Example:
@@ -111,7 +111,8 @@ def reproduce(
     if report.missing:
         screen.note(f"stopped after {done} of {plural(len(stages), 'stage')}; the same command goes on from there")
         finish(INTERRUPTED)
-    finish(DONE if report.unchanged and not report.below() else NOT_REACHED)
+    reached = report.quick or not report.below()  # nobody quotes quick figures, so they need not reach the paper's
+    finish(DONE if report.unchanged and reached else NOT_REACHED)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -174,12 +175,14 @@ def people(screen: Screen, report: Report, paths: Sequence[Path]) -> None:
         for row in rows:
             table.add_row(*row)
         screen.say(table)
-        screen.line(f"{PAPER}: Reed & de Freitas 2016, table 1; ours: median and range over seeds "
-                    f"{', '.join(map(str, report.seeds))}")  # fmt: skip
+        seeds = ", ".join(map(str, report.seeds))
+        ours = f"median and range over seeds {seeds}" if len(report.seeds) > 1 else f"seed {seeds}"
+        screen.line(f"{PAPER}: Reed & de Freitas 2016, table 1; ours: {ours}")
     if report.pairs:
         changed = [f"{pair.what}, seed {pair.seed}" for pair in report.pairs if not pair.same]
         same = f"unchanged by MAX: core, old rows, old outputs, every run ({len(report.pairs)} comparisons)"
         screen.line(f"CHANGED by MAX: {'; '.join(changed)}" if changed else same)
+    below = "below the paper, as quick figures may be" if report.quick else "below the paper"
     for line in report.below():
-        screen.line(f"below the paper: {line}")
+        screen.line(f"{below}: {line}")
     screen.line(f"written: {', '.join(map(str, paths))}")
