@@ -77,6 +77,7 @@ class Learned:
         updates, seconds: steps of Adam and CPU seconds.
         core_before, core_after: sha256 of the core. rows_before, rows_after: of the old rows.
         probes_before, probes_after: sha256 of the old programs' outputs (every logit) in random situations.
+        notes: for people, where what is not right is wrong, and what would help.
     """
 
     rows: tuple[str, ...]
@@ -92,6 +93,7 @@ class Learned:
     rows_after: str
     probes_before: str
     probes_after: str
+    notes: tuple[str, ...] = ()
 
     @property
     def unchanged(self) -> bool:

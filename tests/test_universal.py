@@ -283,6 +283,9 @@ def test_nothing_is_kept_of_a_row_that_is_not_right(tmp_path: Path) -> None:
     )
     assert not found.solved
     assert "addition.ADD1" in found.wrong
+    where, mend = [note for note in found.notes if "ADD1" in note]
+    assert "situations, first where IN1 = " in where
+    assert "looks at 3 things in 242 situations" in mend
     assert not len(Library.open(tmp_path / "weak").memory)
 
 

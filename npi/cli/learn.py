@@ -117,8 +117,10 @@ def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds:
     if found.validation is not None:
         checks = f"{found.validation.solved} of {found.validation.problems}"
         screen.line(f"checks      {checks} passed (random problems, and proofs of the new rows)")
-    for name, count in found.wrong.items():
+    for name, count in found.wrong.items() if not found.notes else ():
         screen.line(f"wrong       {name}: {plural(count, 'frame')}")
+    for note in found.notes:
+        screen.line(note)
     if found.solved:
         screen.line(f"solved; the library in {folder} has them now")
     elif kept:
@@ -137,6 +139,7 @@ def document(found: Learned, folder: Path, *, kept: bool, seconds: float) -> dic
         "numbers": found.numbers,
         "updates": found.updates,
         "wrong": found.wrong,
+        "notes": list(found.notes),
         "problems": None if validation is None else validation.problems,
         "problems_solved": None if validation is None else validation.solved,
         "core_before": found.core_before,

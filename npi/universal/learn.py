@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -79,7 +79,9 @@ def learn_universal(
     projects = plans(library, materials)
     found = _searched(core, projects, config, report, stop)
     memory = old.extended([p.info for p in projects], _numbers(projects, found, core))
-    validation = _validated(library, memory, materials, projects, config.seed)
+    trial = Library(core, memory, [])
+    proofs = proved(trial, projects)
+    validation = _validated(trial, materials, proofs, config.seed)
     wrong = _wrong(projects, found)
     solved = not sum(wrong.values()) and validation.passed
     if solved or keep_unsolved:
@@ -102,7 +104,23 @@ def learn_universal(
         rows_after=library.rows_digest(count),
         probes_before=before[2],
         probes_after=probe(core, library.memory, count),
+        notes=() if solved else tuple(_notes(projects, proofs)),
     )
+
+
+def _notes(projects: Sequence[Project], proofs: Mapping[str, Proof]) -> Iterator[str]:
+    """Where programs that are not right are wrong, and what helps."""
+    for project in projects:
+        name = project.info.name
+        proof = proofs.get(name)
+        if proof is None or proof.holds:
+            continue
+        yield f"{name} is wrong in {proof.wrong:,} of {proof.decisions:,} situations, first where {proof.where}"
+        widest = max(project.plan.states, key=lambda state: len(state.outcome_M))
+        yield (
+            f"one of its decisions looks at {len(widest.inputs)} things in {len(widest.outcome_M):,} situations: let a "
+            f"program that {name.rpartition('.')[2]} calls look at some of them, or raise --updates or --starts"
+        )
 
 
 def _universal(library: Library) -> UniversalCore:
@@ -191,14 +209,13 @@ def _wrong(projects: Sequence[Project], found: Found) -> dict[str, int]:
 
 
 def _validated(
-    library: Library, memory: ProgramMemory, materials: Sequence[Material], projects: Sequence[Project], seed: int
+    trial: Library, materials: Sequence[Material], proofs: Mapping[str, Proof], seed: int
 ) -> Validation:
-    """Run the tasks of the files, and compare the rows with their texts in every situation."""
-    trial = Library(library.core, memory, [])
+    """Run the tasks of the files; proofs that the rows decide as their texts count as problems, too."""
     sets = {m.programs.digest: m.programs for m in materials if m.programs is not None}
     tasks = TaskValidator(trial, list(sets.values()), TrainConfig(seed=seed, problems=PROBLEMS))(0)
-    proofs = [p.holds for p in proved(trial, projects).values()]
-    return Validation(tasks.problems + len(proofs), tasks.solved + sum(proofs), ())
+    held = sum(proof.holds for proof in proofs.values())
+    return Validation(tasks.problems + len(proofs), tasks.solved + held, ())
 
 
 def proved(library: Library, projects: Sequence[Project]) -> Mapping[str, Proof]:
