@@ -18,7 +18,7 @@ from npi.config import TrainConfig
 from npi.learn import Learned, new_rows
 from npi.library import Library, LibraryError
 from npi.material import Material, TaskValidator
-from npi.memory import ProgramMemory, RowInfo
+from npi.memory import RowInfo
 from npi.probe import probe
 from npi.texts import held_in
 from npi.train import Validation
