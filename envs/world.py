@@ -69,6 +69,35 @@ class Rewarded(Protocol):
 
 
 @runtime_checkable
+class Lossy(Protocol):
+    """A world that holds parameters of a function, D for each instance, which are to be moved so that its loss falls.
+
+    Its first primitive takes no arguments, and moves the parameters by what was proposed; where nothing was, by a step
+    down the gradient.
+    """
+
+    def parameters(self, state: Any) -> torch.Tensor:
+        """parameters_BD, float32, which need a gradient."""
+        ...
+
+    def loss(self, state: Any) -> torch.Tensor:
+        """float32 B, of the parameters as they are, on the data of this step; with a graph to :meth:`parameters`."""
+        ...
+
+    def move(self, state: Any, step_BD: torch.Tensor) -> None:
+        """Add a step to the parameters, in whose graph they are from then on, and go on to the next data."""
+        ...
+
+    def detach(self, state: Any) -> None:
+        """Let the parameters begin a new graph."""
+        ...
+
+    def propose(self, state: Any, step_BD: torch.Tensor, chosen_B: torch.Tensor) -> None:
+        """What the first primitive will add, in the instances where ``chosen_B`` is true."""
+        ...
+
+
+@runtime_checkable
 class Aimed(Protocol):
     """A world whose observations say where it should go: a person can be shown what it would look like there."""
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 @dataclass(frozen=True)
-class _Json:
+class Settings:
     """Frozen settings that go to JSON and back; an unknown key is an error with the closest match."""
 
     def to_json(self) -> dict[str, Any]:
@@ -27,7 +27,7 @@ class _Json:
 
 
 @dataclass(frozen=True)
-class CoreConfig(_Json):
+class CoreConfig(Settings):
     """The shape of a core.
 
     Attributes:
@@ -62,7 +62,7 @@ class CoreConfig(_Json):
 
 
 @dataclass(frozen=True)
-class TrainConfig(_Json):
+class TrainConfig(Settings):
     """How a core is trained.
 
     Attributes:
