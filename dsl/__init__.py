@@ -12,7 +12,7 @@ from dsl.program import Program, ProgramSet
 from dsl.tasks import Problem, Task
 
 if TYPE_CHECKING:
-    from dsl.teacher import Teacher, compile_teacher
+    from dsl.teacher import Teacher, compile_teacher, shown_by
 
 __all__ = [
     "Diagnosis",
@@ -27,12 +27,13 @@ __all__ = [
     "diagnose",
     "load",
     "loads",
+    "shown_by",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """The teacher, which needs torch, is imported when it is first asked for."""
-    if name in ("Teacher", "compile_teacher"):
+    if name in ("Teacher", "compile_teacher", "shown_by"):
         from dsl import teacher
 
         return getattr(teacher, name)

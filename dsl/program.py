@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from dsl.lower import Graph
 from dsl.scope import Scope
 from dsl.tabulate import DecisionTable
 from envs.spec import ProgramTable, Signature
+from envs.stepper import Stepper
 from envs.world import World
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class ProgramSet:
         programs: in the order of the table.
         tasks: of the file itself; tasks of used files are not taken over.
         warnings: what is suspicious but not wrong.
+        hosts: decides for the programs that have a signal in place of a body; None where nothing was given for them.
     """
 
     path: str
@@ -76,11 +78,21 @@ class ProgramSet:
     programs: tuple[Program, ...]
     tasks: tuple[Task, ...]
     warnings: tuple[Remark, ...]
+    hosts: Stepper | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def digest(self) -> str:
         """sha256 of the sources, names included."""
         return sources_digest(self.sources)
+
+    @cached_property
+    def signals(self) -> tuple[Program, ...]:
+        """The programs that have a signal in place of a body."""
+        return tuple(program for program in self.programs if program.signal is not None)
+
+    def hosting(self, hosts: Stepper) -> ProgramSet:
+        """The same file, with something that decides for its programs with a signal."""
+        return replace(self, hosts=hosts)
 
     def task(self, name: str) -> Task:
         """The task of that name; raises ``ValueError`` that names the closest one."""

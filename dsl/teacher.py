@@ -9,7 +9,9 @@ import torch
 
 from dsl.program import Program, ProgramSet
 from dsl.tabulate import NodeTable
+from envs.joined import Joined
 from envs.spec import SLOTS
+from envs.stepper import Stepper
 from envs.tables import DecisionTables, TableStepper, positions
 
 
@@ -27,14 +29,32 @@ def compile_teacher(program_set: ProgramSet) -> Teacher:
     Raises:
         ValueError: where a program has a learning signal in place of a body.
     """
-    for program in program_set.programs:
-        if program.signal is not None:
-            raise ValueError(
-                f"{program.name} has no body but a signal ({program.signal.aim} {program.signal.what}), so there is "
-                "no teacher to show how it runs; train it by its signal, or write a body"
-            )
+    for program in program_set.signals:
+        assert program.signal is not None
+        raise ValueError(
+            f"{program.name} has no body but a signal ({program.signal.aim} {program.signal.what}), so there is "
+            "no teacher to show how it runs; train it by its signal, or write a body"
+        )
+    return _bodies(program_set)
+
+
+def shown_by(program_set: ProgramSet) -> Stepper:
+    """What shows how all programs of a set run: its teacher, for programs with a signal beside what hosts them.
+
+    Raises ``ValueError`` where nothing does (:attr:`dsl.program.ProgramSet.hosts`).
+    """
+    if not program_set.signals or program_set.hosts is None:
+        return compile_teacher(program_set)
+    ids = [program.id for program in program_set.signals]
+    if len(ids) == len(program_set.programs):
+        return program_set.hosts
+    return Joined(_bodies(program_set), program_set.hosts, ids, program_set.table)
+
+
+def _bodies(program_set: ProgramSet) -> Teacher:
+    """Of all programs that have a body; nothing is known of the others."""
     table = program_set.table
-    nodes = [node for program in program_set.programs for node in body_nodes(program)]
+    nodes = [node for program in program_set.programs for node in _nodes(program)]
     tables = DecisionTables(
         first_C=torch.from_numpy(first_nodes(program_set)),
         base_N=torch.from_numpy(np.cumsum([0, *(len(node.next_M) for node in nodes)])[:-1].astype(np.int64)),
@@ -52,9 +72,13 @@ def body_nodes(program: Program) -> tuple[NodeTable, ...]:
     return program.table.nodes
 
 
+def _nodes(program: Program) -> tuple[NodeTable, ...]:
+    return () if program.table is None else program.table.nodes
+
+
 def first_nodes(program_set: ProgramSet) -> np.ndarray:
     """first_C."""
-    counts = [len(body_nodes(program)) for program in program_set.programs]
+    counts = [len(_nodes(program)) for program in program_set.programs]
     starts = np.cumsum([0, *counts])[:-1]
     return np.array([*[0] * program_set.table.primitives, *starts], dtype=np.int64)
 

@@ -6,7 +6,7 @@ arguments, and the frame's hidden state go in; a call (or a return) and the next
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from envs.later import torch
 
@@ -37,4 +37,13 @@ class Stepper(Protocol):
         hidden_BH: torch.Tensor,
     ) -> Decision:
         """Decide for every instance; program_B holds ids of the table that the stepper was made for."""
+        ...
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """A stepper that looks past what is observed, at the state of the world itself: at a gradient, for example."""
+
+    def attend(self, world: Any, state: Any) -> None:
+        """The state that the next steps are about, whose instances are those of the batch, in their order."""
         ...

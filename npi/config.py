@@ -26,6 +26,10 @@ class Settings:
         return cls(**data)
 
 
+KINDS = ("discrete", "lstm")
+"""The kinds of core that learn from traces by themselves."""
+
+
 @dataclass(frozen=True)
 class CoreConfig(Settings):
     """The shape of a core.
@@ -47,7 +51,7 @@ class CoreConfig(Settings):
     gates: bool = True
 
     def __post_init__(self) -> None:
-        if self.kind not in ("discrete", "lstm"):
+        if self.kind not in KINDS:
             raise ValueError(f"core kind {self.kind!r} is not known; choose 'discrete' or 'lstm'")
         for name in ("hidden", "bits", "row", "key"):
             if getattr(self, name) < 1:

@@ -45,6 +45,11 @@ class Core(nn.Module):
     rows_of_primitives = True
     """Whether what the worlds do themselves has rows, as programs have."""
 
+    @property
+    def lists_worlds(self) -> bool:
+        """Whether worlds are listed beside the core's numbers, so that rows of worlds that it never saw can come."""
+        return False
+
     def __init__(self, config: CoreConfig, worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> None:
         super().__init__()
         self.config = config

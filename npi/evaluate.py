@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from dsl import compile_teacher
+from dsl import shown_by
 from dsl.program import ProgramSet
 from dsl.tasks import Problem, Task
 from traces.machine import Budget, Outcome, Status, run
@@ -92,13 +92,16 @@ def solve_bounded(
     device: torch.device | str = "cpu",
     free: int,
 ) -> Solved:
-    """Like :func:`solve`; a run that goes on for more steps than ``free`` and than the teacher needs is wrong."""
+    """Like :func:`solve`; a run that goes on for more steps than ``free`` and than the teacher needs is wrong.
+
+    Where no teacher shows how the programs run, ``free`` steps are all that there are.
+    """
     solved = solve(stepper, programs, task, problems, budget=Budget(steps=free), device=device)
     late = [i for i, status in enumerate(solved.status) if status == Status.STEPS]
-    if not late:
+    if not late or (programs.signals and programs.hosts is None):
         return solved
     again = [problems[i] for i in late]
-    budget = bounded_budget(run_problems(compile_teacher(programs), programs, again).steps_N.tolist())
+    budget = bounded_budget(run_problems(shown_by(programs), programs, again).steps_N.tolist())
     if budget.steps <= free:
         return solved
     found = solve(stepper, programs, task, again, budget=budget, device=device)

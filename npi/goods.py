@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from envs.spec import check_signature
 from npi import __version__
 from npi.core import tensors_digest
+from npi.hosted.core import HostedCore
 from npi.library import Library, check_texts
 from npi.listing import SHORT, named
 from npi.manifest import LibraryError
@@ -107,7 +108,7 @@ def _check_core(stock: Stock, file: RowFile, library: Library) -> None:
             f"{file.place} is for another core: its rows were learned for core {file.core}, and the library has core "
             f"{core}; a row runs on its own core only, so learn the program here (npi learn)"
         )
-    if isinstance(library.core, UniversalCore):
+    if isinstance(library.core, UniversalCore | HostedCore) and library.core.lists_worlds:
         _check_worlds(library.core, file)
         return
     for index, (digest, name) in file.worlds.items():
@@ -118,8 +119,8 @@ def _check_core(stock: Stock, file: RowFile, library: Library) -> None:
             check_signature(info.signature, tokens=len(library.core.worlds[info.world].tokens))
 
 
-def _check_worlds(core: UniversalCore, file: RowFile) -> None:
-    """Raise ``ValueError`` unless a universal core can run in the worlds that a file declares."""
+def _check_worlds(core: UniversalCore | HostedCore, file: RowFile) -> None:
+    """Raise ``ValueError`` unless a core that lists worlds can run in the worlds that a file declares."""
     for one in file.packs:
         for info in one.infos:
             if info.world not in one.worlds:

@@ -19,10 +19,14 @@ import torch
 
 from dsl.program import ProgramSet
 from dsl.tasks import Task
+from envs.joined import Joined
 from envs.spec import ProgramTable, WorldSpec
-from npi.config import CoreConfig
+from npi.config import KINDS, CoreConfig
 from npi.core import Core, tensors_digest
 from npi.files import read_tensors, tensors_bytes, write_whole
+from npi.hosted.core import HostedCore
+from npi.hosted.learner import learner_of, steps_of
+from npi.hosted.stepper import HostedStepper, hosted_stepper
 from npi.manifest import FORMAT, NAME, LibraryError, checked, read_manifest, sealed, sha256
 from npi.memo import MemoStepper
 from npi.memory import ProgramMemory, RowInfo
@@ -38,6 +42,7 @@ from traces.stepper import Stepper
 __all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name", "row_names", "sealed"]
 
 _STORED = re.compile(r"(core|rows)-[0-9a-f]{16}\.safetensors|texts-[0-9a-f]{16}\.json")
+_HOST = re.compile(r"host-[0-9a-f]{16}")
 _PROGRAMS = re.compile(r"\d+-[0-9a-f]{12}")  # folders of format 1
 
 
@@ -49,12 +54,14 @@ class Library:
         core, memory: the network and its rows.
         sets: the program files whose programs and tasks it holds, in the order in which they came.
         history: what was done to it, one JSON-able entry a training or learning.
+        hosts: libraries of learners, for programs with a signal that its own programs call.
     """
 
     core: Core
     memory: ProgramMemory
     sets: MutableSequence[ProgramSet]
     history: list[dict[str, Any]] = field(default_factory=list)
+    hosts: list[Library] = field(default_factory=list)
 
     @classmethod
     def create(
@@ -114,8 +121,20 @@ class Library:
         return torch.tensor([places[n] for n in names])
 
     def stepper(self, table: ProgramTable, *, memo: bool = True) -> Stepper:
-        """The core as a stepper for the programs of a table; decisions of a discrete core are kept (``memo``)."""
+        """The core as a stepper for the programs of a table; decisions of a discrete core are kept (``memo``).
+
+        Programs that a host has are the host's.
+        """
+        own = self._stepper(table, memo=memo)
+        for host in self.hosts:
+            if ids := host.hosted_ids(table):
+                own = Joined(own, host.hosted(table, ids), ids, table)
+        return own
+
+    def _stepper(self, table: ProgramTable, *, memo: bool) -> Stepper:
         self.core.eval()
+        if isinstance(self.core, HostedCore):
+            return self.hosted(table, list(self.program_rows(table)))
         if isinstance(self.core, UniversalCore):
             return UniversalStepper(self.core, self.memory, self.program_rows(table), table)
         stepper = CoreStepper(self.core, self.memory, self.rows(table), world=self.world(table.world), table=table)
@@ -138,6 +157,21 @@ class Library:
         if missing:
             raise LibraryError(f"the library has no row for {missing[0]} in this world; learn it first (npi learn)")
         return {number: rows[name] for number, name in programs.items()}
+
+    def hosted_ids(self, table: ProgramTable) -> list[int]:
+        """The programs of a table that this library of a learner has, by id; none in another world."""
+        world = next((i for i, known in enumerate(self.core.worlds) if known.digest == table.world.digest), None)
+        names = {info.name for info in self.memory.infos if info.world == world}
+        return [n for n in range(table.primitives, len(table)) if table.signatures[n].name in names]
+
+    def hosted(self, table: ProgramTable, ids: Sequence[int]) -> HostedStepper:
+        """What runs these programs of a table on a learner's core."""
+        assert isinstance(self.core, HostedCore)
+        names = {number: table.signatures[number].name for number in ids}
+        texts = {program.name: program for held in self.texts_of(names.values()) for program in held.signals}
+        rows = {number: self.memory.embeddings_NP[self.memory.index(name)] for number, name in names.items()}
+        steps = {number: steps_of(texts[name]) for number, name in names.items()}
+        return hosted_stepper(self.core, table, rows, steps, world=self.world(table.world))
 
     def tasks(self) -> dict[str, tuple[ProgramSet, Task]]:
         """Every task, by name qualified with its file (``"addition.add"``)."""
@@ -186,7 +220,7 @@ class Library:
         mine: dict[str, list[str]] = {}
         for info in self.memory.infos:
             mine.setdefault(info.source, []).append(info.name)
-        manifest = {
+        manifest: dict[str, Any] = {
             "format": FORMAT,
             "config": self.core.config.to_json(),
             "core": self.core.digest(),
@@ -196,8 +230,10 @@ class Library:
             "history": self.history,
             "files": files,
         }
+        if self.hosts:
+            manifest["hosts"] = [_save_host(folder, host) for host in self.hosts]
         write_whole(folder / NAME, sealed(manifest))
-        _clear(folder, files)
+        _clear(folder, files, [host["folder"] for host in manifest.get("hosts", ())])
 
     @classmethod
     def open(cls, folder: Path | str, *, device: torch.device | str = "cpu") -> Library:
@@ -210,7 +246,8 @@ class Library:
             held = held_texts(manifest, data, folder)
             if not isinstance(core, UniversalCore):  # which makes its tables on the CPU, alike for every device
                 core.to(device)
-            return cls(core, memory.to(device), Shelf(held), manifest["history"])
+            hosts = [_open_host(folder, host, device) for host in manifest.get("hosts", ())]
+            return cls(core, memory.to(device), Shelf(held), manifest["history"], hosts)
         except (KeyError, TypeError, RuntimeError) as error:
             raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
 
@@ -284,8 +321,28 @@ def _store(folder: Path, part: str, suffix: str, data: bytes) -> dict[str, str]:
     return {name: digest}
 
 
-def _clear(folder: Path, files: Mapping[str, str]) -> None:
-    """Remove what earlier libraries left in the folder: named as ``save`` names things, and not in ``files``."""
+def _save_host(folder: Path, host: Library) -> dict[str, str]:
+    """Write a learner's library into the folder of another one; its entry in the manifest."""
+    core, rows = host.core.digest(), host.rows_digest()
+    name = f"host-{sha256(f'{core} {rows}'.encode())[:16]}"
+    host.save(folder / name)
+    return {"folder": name, "core": core, "rows": rows}
+
+
+def _open_host(folder: Path, entry: Mapping[str, str], device: torch.device | str) -> Library:
+    if not _HOST.fullmatch(entry["folder"]):
+        raise LibraryError(f"{folder}: the manifest names a host outside the library: {entry['folder']}")
+    host = Library.open(folder / entry["folder"], device=device)
+    if (host.core.digest(), host.rows_digest()) != (entry["core"], entry["rows"]):
+        raise LibraryError(f"{folder / entry['folder']} is not the library that {NAME} names; restore it from a copy")
+    return host
+
+
+def _clear(folder: Path, files: Mapping[str, str], hosts: Collection[str]) -> None:
+    """Remove what earlier libraries left in the folder: named as ``save`` names things, and not in what it wrote."""
+    for path in folder.iterdir():
+        if _HOST.fullmatch(path.name) and path.name not in hosts:
+            shutil.rmtree(path)
     for path in folder.iterdir():
         if _STORED.fullmatch(path.name) and path.name not in files:
             path.unlink()
@@ -302,6 +359,10 @@ def _network(manifest: Mapping[str, Any], folder: Path) -> tuple[Core, ProgramMe
     if manifest["config"]["kind"] == KIND:
         core = UniversalCore(InterpreterConfig.from_json(manifest["config"]), worlds, generator=torch.Generator())
         sizes = {"row": width(core.config), "key": 0}
+    elif manifest["config"]["kind"] not in KINDS:
+        learner = learner_of(manifest["config"]["kind"])
+        core = HostedCore(learner.config.from_json(manifest["config"]), worlds, generator=torch.Generator())
+        sizes = {"row": core.config.row, "key": 0}
     else:
         config = CoreConfig.from_json(manifest["config"])
         core = Core(config, worlds, generator=torch.Generator())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from dsl import compile_teacher
+from dsl import shown_by
 from dsl.program import ProgramSet
 from dsl.tasks import Problem, Task
 from envs.spec import ProgramTable
@@ -77,7 +77,10 @@ class Material:
     def from_frames(
         cls, frames: FrameSet, programs: ProgramSet | None, *, name: str, source: str, traces: int
     ) -> Material:
-        """Different frames of one table, checked for contradictions."""
+        """Different frames of one table, checked for contradictions; without those of programs with a signal."""
+        if programs is not None and programs.signals:
+            signals = torch.tensor([program.id for program in programs.signals])
+            frames = frames.select(~torch.isin(frames.program_M, signals))
         check_rule(frames)
         return cls(frames.table, frames, programs, name, source, traces)
 
@@ -121,7 +124,7 @@ class TaskValidator:
         self.library, self.config = library, config
         self.trials: list[_Trial] = []
         for programs in sets:
-            teacher = compile_teacher(programs)
+            teacher = shown_by(programs)
             for number, task in enumerate(programs.tasks):
                 if not task.train_sizes or (tasks is not None and task.name not in tasks):
                     continue

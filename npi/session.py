@@ -12,14 +12,15 @@ from pathlib import Path
 
 import torch
 
-from dsl import load
+from dsl import ProgramSet, load
+from envs.joined import Joined
 from npi.certify import PICTURED, Certifier
 from npi.checkpoint import resume, save_checkpoint
 from npi.config import CoreConfig, TrainConfig
 from npi.core import tensors_digest
 from npi.distributed import ALONE, Ranks, pick_device
 from npi.learn import LearnConfig, Learned, learn
-from npi.library import Library
+from npi.library import Library, LibraryError
 from npi.material import Material, TaskValidator
 from npi.shared import FirstValidator, shared_frames
 from npi.train import Report, Trainer, Validator, place
@@ -27,6 +28,7 @@ from npi.universal.core import UniversalCore
 from npi.universal.learn import learn_universal
 from npi.universal.search import SearchConfig
 from npi.universal.session import SHIPPED
+from traces.stepper import Stepper
 from traces.store import TraceSet
 
 Reporter = Callable[[Report], None]
@@ -46,10 +48,18 @@ class TrainResult:
         return self.report.solved
 
 
-def gather(paths: Sequence[Path | str], *, traces: int, seed: int, ranks: Ranks = ALONE) -> list[Material]:
+def gather(
+    paths: Sequence[Path | str],
+    *,
+    traces: int,
+    seed: int,
+    hosts: Sequence[Library] = (),
+    ranks: Ranks = ALONE,
+) -> list[Material]:
     """Material from program files (traced here, ``traces`` runs of each training size) and trace set folders.
 
-    Each rank traces program files by itself, and reads its share of the shards of a folder.
+    Each rank traces program files by itself, and reads its share of the shards of a folder. Programs with a signal
+    that a file's programs call are run by ``hosts``.
     """
     if not paths:
         raise ValueError("nothing to learn from: give program files (*.npi) or folders of traces")
@@ -59,16 +69,39 @@ def gather(paths: Sequence[Path | str], *, traces: int, seed: int, ranks: Ranks 
             found = TraceSet.open(path)
             materials.append(Material.from_trace_set(found, shared_frames(found, ranks)))
         elif path.is_file():
-            materials.append(Material.from_programs(load(path), traces=traces, seed=seed))
+            materials.append(Material.from_programs(hosted(load(path), hosts), traces=traces, seed=seed))
         else:
             raise FileNotFoundError(f"{path}: there is no such program file or folder of traces")
     return materials
+
+
+def hosted(programs: ProgramSet, hosts: Sequence[Library]) -> ProgramSet:
+    """The file, with the hosts that run its programs with a signal; itself where it has none.
+
+    Raises :class:`LibraryError` for a program with a signal that no host has.
+    """
+    if not programs.signals:
+        return programs
+    table = programs.table
+    ids = [set(host.hosted_ids(table)) for host in hosts]
+    for program in programs.signals:
+        if not any(program.id in mine for mine in ids):
+            raise LibraryError(
+                f"{program.name} has a signal in place of a body, and nothing that was learned runs it here: learn it "
+                "first (npi train FILE --out DIR, on the file that declares it), then give --host DIR"
+            )
+    steppers = [(host.hosted(table, sorted(mine)), mine) for host, mine in zip(hosts, ids, strict=True) if mine]
+    found: Stepper = steppers[0][0]
+    for stepper, mine in steppers[1:]:
+        found = Joined(found, stepper, mine, table)
+    return programs.hosting(found)
 
 
 def train_library(
     paths: Sequence[Path | str],
     *,
     out: Path | str,
+    hosts: Sequence[Library] = (),
     core: CoreConfig | None = None,
     training: TrainConfig | None = None,
     traces: int = 32,
@@ -86,6 +119,7 @@ def train_library(
 
     Args:
         traces: runs of each training size that are traced of each task of a program file.
+        hosts: libraries of learners that run programs with a signal; they become part of the library.
         device: where there is one process; ``ranks`` bring theirs.
         ranks: the processes that train together (:func:`npi.distributed.join`); each makes this call. The first one
             alone writes files and reports.
@@ -101,8 +135,9 @@ def train_library(
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
     out = Path(out)
-    materials = gather(paths, traces=traces, seed=training.seed, ranks=ranks)
+    materials = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks)
     library = new_library(core, materials, seed=training.seed, device=ranks.device)
+    library.hosts = list(hosts)
     validator = validator_for(library, training)
     if validator is not None and not ranks.alone:
         validator = FirstValidator(validator, ranks)

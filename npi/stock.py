@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from envs.spec import WorldSpec
+from npi.hosted.core import HostedCore
 from npi.library import Library, row_names
 from npi.memory import ProgramMemory, RowInfo
 from npi.packs import PARTS, Pack, pack_digest, row_versions
@@ -27,7 +28,7 @@ class Stock:
     Attributes:
         infos: the rows of each generation. sees: the generations whose rows they may call, beside their own.
         place: for each row, by name, its generation. versions: of all rows, by name.
-        held: the program files, by digest. history: of the library.
+        held: the program files, by digest. history, hosts: of the library.
     """
 
     def __init__(self, library: Library) -> None:
@@ -51,6 +52,7 @@ class Stock:
         self.versions = dict(zip(names, row_versions(parts), strict=True))
         self.held = {held.digest: held for held in held_in(library.sets)}
         self.history = list(library.history)
+        self.hosts = list(library.hosts)
         self._digests: dict[int, str] = {}
         self._free = FIRST + 1
 
@@ -62,13 +64,13 @@ class Stock:
         return self._digests[generation]
 
     @property
-    def universal(self) -> bool:
-        """Whether worlds are listed beside the core, and their primitives have no rows."""
-        return isinstance(self.core, UniversalCore)
+    def lists_worlds(self) -> bool:
+        """Whether worlds are listed beside the core."""
+        return self.core.lists_worlds
 
     def declared(self, infos: Sequence[RowInfo]) -> dict[int, WorldSpec]:
         """What :attr:`npi.packs.Pack.worlds` says of these rows."""
-        return {info.world: self.worlds[info.world] for info in infos if self.universal}
+        return {info.world: self.worlds[info.world] for info in infos if self.lists_worlds}
 
     def packs(self) -> dict[str, str]:
         """For each row, by name, the digest of its pack."""
@@ -100,7 +102,8 @@ class Stock:
                 seen = [info for g in self.sees[generation] for info in self.infos[g]]
                 found |= {info.name for info in seen if info.world == world}
             else:
-                found |= set(row_names(self.held[source].programs.table, world, primitives=not self.universal))
+                table = self.held[source].programs.table
+                found |= set(row_names(table, world, primitives=self.core.rows_of_primitives))
         return found - {info.name for info in self.infos[generation]}
 
     def needed(self, generation: int) -> list[int]:
@@ -224,11 +227,11 @@ class Stock:
             sees = None if generation == FIRST else self.sees[generation]
             infos += [info if info.sees == sees else replace(info, sees=sees) for info in self.infos[generation]]
         core = self.core
-        if isinstance(core, UniversalCore):
+        if isinstance(core, UniversalCore | HostedCore) and core.lists_worlds:
             place = {world: place for place, world in enumerate(dict.fromkeys(info.world for info in infos))}
             core = core.listing([self.worlds[world] for world in place])
             infos = [replace(info, world=place[info.world]) for info in infos]
         device = next(core.parameters()).device
         parts = [self.none, *(self.numbers[generation] for generation in sorted(self.numbers))]
         numbers = {name: torch.cat([part[name].to(device) for part in parts]) for name in PARTS}
-        return Library(core, ProgramMemory.holding(infos, numbers), Shelf(self.held.values()), self.history)
+        return Library(core, ProgramMemory.holding(infos, numbers), Shelf(self.held.values()), self.history, self.hosts)

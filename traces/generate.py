@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from dsl import compile_teacher, load
+from dsl import load, shown_by
 from dsl.program import ProgramSet
 from dsl.tasks import Problem, Task
 from dsl.values import show
@@ -187,7 +187,7 @@ def record_traces(
     chosen = program_set.task(task)
     counts = count_by_size(traces, chosen.train_sizes if sizes is None else sizes)
     plans = plan_shards(task, counts, seed=seed, shard_traces=sum(counts.values()))
-    teacher = compile_teacher(program_set)
+    teacher = shown_by(program_set)
     return concatenate([_draw_and_run(program_set, teacher, chosen, plan, budget or Budget()) for plan in plans])
 
 
@@ -206,7 +206,7 @@ def record_problems(
     program_N = torch.tensor([problem.program for problem in problems])
     arguments_N3 = torch.tensor([problem.arguments for problem in problems])
     recorder = Recorder(program_set.table)
-    teacher = compile_teacher(program_set) if teacher is None else teacher
+    teacher = shown_by(program_set) if teacher is None else teacher
     outcome = run(teacher, world, state, program_set.table, program_N, arguments_N3, budget=budget, recorder=recorder)
     ends = zip(problems, outcome.status_N.tolist(), outcome.read(world), strict=True)
     for number, (problem, status, reading) in enumerate(ends):
@@ -257,7 +257,7 @@ def _make_all(
 ) -> Iterator[tuple[ShardPlan, Shard]]:
     """Make the shards, in any order. What is running when this is interrupted is finished and kept."""
     if processes <= 1 or len(plans) <= 1:
-        teacher = compile_teacher(program_set)
+        teacher = shown_by(program_set)
         for plan in plans:
             yield plan, writer.write(plan.index, _draw_and_run(program_set, teacher, task, plan, budget))
         return
@@ -285,7 +285,7 @@ class _Worker:
     ) -> None:
         self.program_set = load_sources(sources)
         self.task = self.program_set.task(str(info["task"]))
-        self.teacher = compile_teacher(self.program_set)
+        self.teacher = shown_by(self.program_set)
         whole = TraceInfo(**info)  # type: ignore[arg-type]
         self.writer = TraceSetWriter(folder, self.program_set.table, whole, part)
 

@@ -20,7 +20,7 @@ from traces import native
 from traces.captured import Capture, Stretches, cuda_graph
 from traces.outcome import Budget, Chunk, Outcome, S, Status, Watcher
 from traces.rules import ACT, PUSH, REFUSED, CallRules, call_rules
-from traces.stepper import Stepper
+from traces.stepper import Attentive, Stepper
 
 __all__ = ["Budget", "Outcome", "Status", "Watcher", "advance", "run"]
 
@@ -65,7 +65,8 @@ def run(
     stack = Stack(first_N4, width=stepper.width, dtype=stepper.dtype)
     ledger: Ledger[S] = Ledger(len(program_N), device)
     if capture == "auto":  # pictures come from the host, which a graph cannot ask
-        capture = cuda_graph if device.type == "cuda" and not world.spec.pictures else None
+        blind = not world.spec.pictures and not isinstance(stepper, Attentive)
+        capture = cuda_graph if device.type == "cuda" and blind else None
     stretches: Stretches[S] = Stretches(partial(advance, stepper, world, rules, watched=recorder is not None), capture)
     if recorder is not None:
         recorder.begin(program_N, arguments_N3)
@@ -74,6 +75,8 @@ def run(
             limit = min(budget.depth, budget.stack_bytes // stack.bytes_a_level)
             steps = max(1, min(check_every, budget.steps - ledger.clock, limit + 1 - stack.deepest))
             moved = stack.reserve(stack.deepest + steps) | world.prepare(state, steps)
+            if isinstance(stepper, Attentive):
+                stepper.attend(world, state)
             chunk = stretches.next(state, stack, steps, moved=moved)
             if recorder is not None:
                 assert chunk.obs_KBF is not None

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from envs.stepper import Decision, Stepper
+from envs.stepper import Attentive, Decision, Stepper
 
-__all__ = ["Decision", "Stepper"]
+__all__ = ["Attentive", "Decision", "Stepper"]

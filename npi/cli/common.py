@@ -45,6 +45,10 @@ TeacherOption = Annotated[
     Path | None,
     typer.Option("--teacher", metavar="FILE.npi", help="Run this file's program text instead of a trained core."),
 ]
+HostOption = Annotated[
+    list[Path] | None,
+    typer.Option("--host", metavar="DIR", help="A learner's library, which runs programs with a signal; repeatable."),
+]
 HtmlOption = Annotated[
     Path | None,
     typer.Option("--html", metavar="PAGE.html", help="Write a page to step through the run in a browser."),

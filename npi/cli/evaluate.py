@@ -25,6 +25,7 @@ from npi.cli.common import (
     parse_sizes,
     show_sizes,
 )
+from npi.cli.signals import evaluate_signals, is_learners
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -76,7 +77,7 @@ def evaluate(
     """Measure accuracy by size on random problems that training never saw.
 
     A size marked with * was trained on; the others ask how far the program carries. Ends with 1 where any size is below
-    100 %.
+    100 %. Tasks of a learner's library are judged by its signal, with the standard error of the mean.
 
     \b
     Example:
@@ -99,6 +100,12 @@ def evaluate(
         evaluate_meshes(screen, tasks or [], library, meshes, **axes, count=count, seed=seed, device=str(place))
         return
     _refuse(bool(up or forward), "--up and --forward", "they say how --meshes lie; add --meshes FOLDER")
+    if teacher is None and is_learners(library):
+        from npi.library import Library
+
+        _refuse(bool(sizes), "--sizes", "a learner's tasks are judged at their test sizes; leave it out")
+        evaluate_signals(screen, Library.open(library, device=place), tasks or [], count=count, seed=seed)
+        return
     chosen = parse_sizes(sizes) if sizes else None
     scores: list[SizeScore] = []
     with Meter("evaluating") as meter:

@@ -22,6 +22,7 @@ from npi.cli.common import (
     plural,
     stop_on_interrupt,
 )
+from npi.cli.signals import SetOption, learn_signals, only_signals
 
 if TYPE_CHECKING:
     from npi.learn import LearnConfig, Learned
@@ -52,6 +53,7 @@ def learn(
     ] = True,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
+    settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Learn programs that a library does not have yet: a row of numbers each, and no other number changes.
@@ -63,10 +65,21 @@ def learn(
     over symbols can be written. A row of it is right where it decides as the program's text does in every situation
     that there can be. Libraries of npi train learn rows in the worlds that their cores were trained in.
 
+    Programs with a signal become rows of a learner's library, found by their signal beside its frozen core.
+
     \b
     Example:
       npi learn programs/max.npi
+      npi learn programs/learning/restless.npi --library bandit
     """
+    if only_signals(files):
+        learn_signals(
+            Screen(json=json), library, files, out=out, settings=settings or (), updates=updates, starts=starts,
+            seed=seed,
+        )  # fmt: skip
+        return
+    if settings:
+        raise ValueError("--set is for programs with a signal, and these have bodies; leave it out")
     from npi.session import learn_settings, library_to_learn
 
     screen = Screen(json=json)

@@ -15,6 +15,7 @@ from npi.cli.common import (
     INTERRUPTED,
     NOT_REACHED,
     DeviceOption,
+    HostOption,
     JsonOption,
     Meter,
     Screen,
@@ -27,6 +28,7 @@ from npi.cli.common import (
     stop_on_interrupt,
 )
 from npi.cli.ranks import ranks_of, refuse_torchrun
+from npi.cli.signals import SetOption, only_signals, train_signals
 
 if TYPE_CHECKING:
     from npi.config import CoreConfig, TrainConfig
@@ -90,6 +92,8 @@ def train(
         str | None,
         typer.Option("--seeds", metavar="0..3", help="Train several side by side, each into OUT/seed-N."),
     ] = None,
+    settings: SetOption = None,
+    host: HostOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train one core, with a row of numbers for each program, until it runs every task without a mistake.
@@ -101,6 +105,10 @@ def train(
     With --universal the core learns no programs of yours but to obey rows: from then on npi learn writes any program
     over symbols into it, in seconds. One such core comes with the engine, and npi learn uses it by itself.
 
+    Programs with a signal in place of a body (maximise reward, minimise loss) are learned by the learner that they
+    name, with a core of its own kind; --set changes its settings. Programs that call such programs are trained with
+    --host, which names the library that has them.
+
     Several processes, each with a CUDA device of its own where there is CUDA, share the work of every update under
     torchrun --standalone --nproc-per-node N -m npi.cli.main train ... (or --no-python npi train ...). The losses are
     those of one process but for rounding, and a state goes on with any number of processes.
@@ -109,6 +117,7 @@ def train(
     Example:
       npi train programs/addition.npi programs/bubblesort.npi --out library
       npi train --universal --out universal
+      npi train programs/learning/bandit.npi --out bandit
     """
     if universal:
         from npi.cli.universal import train_universal_core
@@ -121,9 +130,20 @@ def train(
         return
     if not paths:
         raise typer.BadParameter("name program files or folders of traces, or give --universal", param_hint="PATHS")
+    if only_signals(paths):
+        refuse_torchrun("a learner's core trains in one process")
+        train_signals(
+            Screen(json=json), paths, out=out, settings=settings or (), updates=updates, rate=rate, seed=seed,
+            device=device, fresh=fresh,
+        )  # fmt: skip
+        return
+    if settings:
+        raise ValueError("--set is for programs with a signal, and these have bodies; leave it out")
     from npi.config import CoreConfig, TrainConfig
+    from npi.library import Library
     from npi.session import checkpoint_path
 
+    hosts = [Library.open(folder) for folder in host or ()]
     config = CoreConfig.published() if core is CoreKind.lstm else CoreConfig()
     given = {"updates": updates, "frames": frames, "rate": rate}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -146,8 +166,8 @@ def train(
         quiet = not ranks.first
         with stop_on_interrupt(quiet=quiet) as stop, Meter("training", quiet=quiet) as meter:
             result = train_with(
-                meter, paths, out=out, core=config, training=training, traces=traces, ranks=ranks, log=log,
-                stop=stop, fresh=fresh,
+                meter, paths, out=out, core=config, training=training, traces=traces, hosts=hosts, ranks=ranks,
+                log=log, stop=stop, fresh=fresh,
             )  # fmt: skip
             seconds = meter.seconds
     if ranks.first:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import nn
 
+from dsl.program import Program
 from envs.spec import WorldSpec
 from envs.world import World
 from npi.config import Settings
@@ -190,6 +191,19 @@ class Learner(Protocol):
         More is better where the signal is a reward, less where it is a loss.
         """
         ...
+
+
+def steps_of(program: Program) -> int:
+    """How long a program with a signal acts; ``ValueError`` where it does not say, or its signal is not known."""
+    signal = program.signal
+    assert signal is not None
+    if (signal.aim, signal.what) not in SIGNALS:
+        known = " or ".join(" ".join(pair) for pair in sorted(SIGNALS))
+        raise ValueError(f"{program.name}: nothing learns to {signal.aim} {signal.what}; write {known}")
+    if signal.steps is None:
+        mend = f"{signal.aim} {signal.what} over 100 steps"
+        raise ValueError(f"{program.name} does not say how long it acts; write, for example: {mend}")
+    return signal.steps
 
 
 _REGISTERED: dict[str, Learner] = {}

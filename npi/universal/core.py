@@ -40,6 +40,10 @@ class UniversalCore(Core):
         self.proposer = Proposer(config, generator=generator)
 
     @property
+    def lists_worlds(self) -> bool:
+        return True
+
+    @property
     def gate_fields(self) -> int:
         return 0
 
