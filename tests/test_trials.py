@@ -85,12 +85,28 @@ def test_what_is_seen_is_what_was_paid(kind: str, config: dict[str, Any], laid: 
     world = make(kind, "w", config)
     state = world.reset([{"EPISODE": digits(n), **laid} for n in range(13)])
     field, everyone = world.spec.fields[world.spec.field("REWARD")], torch.ones(13, dtype=torch.bool)
-    tokens = len(world.spec.tokens) - 1
+    tokens = len(world.spec.primitives[0].slots[0].tokens)
     assert set(world.observe(state)[:, world.spec.field("REWARD")].tolist()) == {0}
     for _ in range(19):
         world.act(state, calls(1 + torch.randint(tokens, (13,), generator=generator())), everyone)
         seen = [field.values[i] for i in world.observe(state)[:, world.spec.field("REWARD")].tolist()]
         assert [float(value) for value in seen] == pytest.approx(world.reward(state).tolist())
+
+
+def test_where_less_is_wanted_rewards_turn_round_and_what_is_seen_does_not() -> None:
+    world = Bandit("w", {"family": "uniform"})
+    more, less = (world.reset([{"EPISODE": digits(n), "WANTED": [w]} for n in range(50)]) for w in (0, 1))
+    everyone = torch.ones(50, dtype=torch.bool)
+    for arm in (1, 2, 2):
+        pull = calls(torch.full((50,), arm))
+        torch.testing.assert_close(world.worth(less, pull), -world.worth(more, pull))
+        other = calls(torch.full((50,), 3 - arm))
+        torch.testing.assert_close(world.best(less), -torch.minimum(world.worth(more, pull), world.worth(more, other)))
+        world.act(more, pull, everyone)
+        world.act(less, pull, everyone)
+        assert torch.equal(world.observe(more), world.observe(less))
+        torch.testing.assert_close(world.reward(less), -world.reward(more))
+    assert 0 < float(world.reward(more).mean()) < 1
 
 
 @pytest.mark.parametrize("family", ["independent", "uniform", "easy", "restless"])
@@ -277,7 +293,7 @@ def test_wrong_layouts_are_told(layout: dict[str, list[int]], message: str) -> N
 def test_program_files_say_what_is_learned(path: Path) -> None:
     programs = dsl.load(path)
     assert not programs.warnings
-    (program,) = programs.programs
+    (program,) = programs.signals
     assert program.signal is not None
     assert (program.signal.aim, program.signal.what, program.signal.core) == ("maximise", "reward", "meta-rl")
     for task in programs.tasks:

@@ -1,7 +1,8 @@
 """Bandits: arms that pay with chances that nobody tells (Wang et al. 2016, section 3.1).
 
 A core sees the last arm, what it paid, and the number of the trial. The number of the episode, its family and its prior
-are hidden parts: one world holds them all, so that a core can learn on some and be tried on others.
+are hidden parts: one world holds them all, so that a core can learn on some and be tried on others. So is what is
+wanted, more or less, which turns rewards round but not what is observed; a program is told by an argument.
 
 Shape legend: ``B`` instances, ``A`` arms, ``R`` what a pull can pay.
 """
@@ -31,6 +32,9 @@ from envs.trials.settings import (
 from envs.world import Layout
 
 KIND = "bandit"
+
+WANTED = ("more", "less")
+"""What an episode can want of its pulls."""
 
 PULLS, DRIFTS = 11, 12
 """What is drawn while pulling, as a part of the numbers that are mixed."""
@@ -70,7 +74,7 @@ class BanditState(Episodes):
     """A batch of episodes.
 
     Attributes:
-        episode_B, family_B, prior_B: int64, what was laid out; the family is an index into ``FAMILIES``.
+        episode_B, family_B, prior_B, wanted_B: int64, what was laid out; indices into ``FAMILIES``, ``WANTED``.
         chance_BA, amount_BA: what each arm pays now (float64, float32).
         trial_B: int64, pulls so far. last_B: the arm of the last one, from 1; 0 before it.
         paid_B: float32, what it paid.
@@ -78,6 +82,7 @@ class BanditState(Episodes):
 
     family_B: torch.Tensor
     prior_B: torch.Tensor
+    wanted_B: torch.Tensor
     chance_BA: torch.Tensor
     amount_BA: torch.Tensor
     trial_B: torch.Tensor
@@ -96,27 +101,34 @@ class Bandit:
         self._tables: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> BanditState:
-        """Episodes by their hidden parts: ``EPISODE`` and ``PRIOR`` (digits of a number), ``FAMILY`` (an index).
+        """Episodes by their hidden parts: ``EPISODE``, ``PRIOR`` (digits), ``FAMILY``, ``WANTED`` (indices).
 
         Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
         """
-        _, family, prior = self.spec.hidden
+        _, family, prior, wanted = self.spec.hidden
         usual = self.families.index(self.config.family)
         rows = []
         for number, layout in enumerate(layouts):
             check_parts(self.spec, number, layout, self.spec.hidden)
             chosen = FAMILIES.index(self.families[laid_value(number, layout, family, usual)])
             told = episode_number(number, layout, EPISODE.name), episode_number(number, layout, prior.name)
-            rows.append((told[0], chosen, told[1]))
-        laid_B3 = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 3)
-        return self.begin(*(part.contiguous() for part in laid_B3.unbind(1)))
+            rows.append((told[0], chosen, told[1], laid_value(number, layout, wanted, 0)))
+        laid_B4 = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 4)
+        return self.begin(*(part.contiguous() for part in laid_B4.unbind(1)))
 
-    def begin(self, episode_B: torch.Tensor, family_B: torch.Tensor, prior_B: torch.Tensor) -> BanditState:
-        """Episodes by tensors: their numbers, families (indices into ``FAMILIES``) and priors."""
+    def begin(
+        self,
+        episode_B: torch.Tensor,
+        family_B: torch.Tensor,
+        prior_B: torch.Tensor,
+        wanted_B: torch.Tensor | None = None,
+    ) -> BanditState:
+        """Episodes by tensors: their numbers, families (indices into ``FAMILIES``), priors; more is wanted, or less."""
         arms = draw_arms(episode_B, family_B, prior_B, arms=self.config.arms, plain=self.config.plain)
         none_B = torch.zeros_like(episode_B)
         drawn = arms.chance_BA, arms.amount_BA
-        return BanditState(episode_B, family_B, prior_B, *drawn, none_B, none_B.clone(), none_B.float())
+        wanted_B = none_B.clone() if wanted_B is None else wanted_B
+        return BanditState(episode_B, family_B, prior_B, wanted_B, *drawn, none_B, none_B.clone(), none_B.float())
 
     def observe(self, state: BanditState) -> torch.Tensor:
         pays_R, _ = self._on(state.device)
@@ -155,24 +167,26 @@ class Bandit:
         return (call_B4[:, 0] == 0) & (arm_B >= 1) & (arm_B <= self.config.arms) & (call_B4[:, 2:] == 0).all(1)
 
     def reward(self, state: BanditState) -> torch.Tensor:
-        return state.paid_B.clone()
+        """What the last pull paid; where less is wanted, what it cost."""
+        return state.paid_B * (1 - 2 * state.wanted_B)
 
     def worth(self, state: BanditState, call_B4: torch.Tensor) -> torch.Tensor:
-        """What the arm pays on average; 0 of a call that is none."""
+        """What the arm brings on average; 0 of a call that is none."""
         legal_B = self.legal(call_B4)
         arm_B = torch.where(legal_B, call_B4[:, 1], 1) - 1
-        return torch.where(legal_B, _means(state).gather(1, arm_B[:, None])[:, 0], 0.0)
+        return torch.where(legal_B, _worth(state).gather(1, arm_B[:, None])[:, 0], 0.0)
 
     def best(self, state: BanditState) -> torch.Tensor:
-        return _means(state).max(1).values
+        return _worth(state).max(1).values
 
     def read(self, state: BanditState) -> list[dict[str, list[int]]]:
         found = []
-        hidden = zip(state.episode_B.tolist(), state.family_B.tolist(), state.prior_B.tolist(), strict=True)
-        for (episode, family, prior), seen in zip(hidden, self.observe(state).tolist(), strict=True):
+        parts = (state.episode_B, state.family_B, state.prior_B, state.wanted_B)
+        hidden = zip(*(part.tolist() for part in parts), strict=True)
+        for (episode, family, prior, wanted), seen in zip(hidden, self.observe(state).tolist(), strict=True):
             shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
             laid = {"EPISODE": digits(episode), "FAMILY": [self.families.index(FAMILIES[family])]}
-            found.append({**shown, **laid, "PRIOR": digits(prior)})
+            found.append({**shown, **laid, "PRIOR": digits(prior), "WANTED": [wanted]})
         return found
 
     def _on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -182,8 +196,8 @@ class Bandit:
         return self._tables[device]
 
 
-def _means(state: BanditState) -> torch.Tensor:
-    return state.chance_BA.float() * state.amount_BA
+def _worth(state: BanditState) -> torch.Tensor:
+    return state.chance_BA.float() * state.amount_BA * (1 - 2 * state.wanted_B[:, None])
 
 
 def _pays(config: BanditConfig) -> tuple[float, ...]:
@@ -204,7 +218,7 @@ def _spec(name: str, config: BanditConfig, families: tuple[str, ...], pays: tupl
             Field("REWARD", ("none", *map(figure, pays))),
             Field("TRIAL", tuple(map(str, range(config.steps + 1)))),
         ),
-        tokens=(NONE, *arms),
+        tokens=(NONE, *arms, *WANTED),
         primitives=(Signature("PULL", (Slot("arm", tuple(range(1, 1 + config.arms))),), "Pull an arm"),),
-        hidden=(EPISODE, Field("FAMILY", families), Field("PRIOR", EPISODE.values)),
+        hidden=(EPISODE, Field("FAMILY", families), Field("PRIOR", EPISODE.values), Field("WANTED", WANTED)),
     )

@@ -116,6 +116,7 @@ class Roll:
         signal_KB: the reward that each act brought, or the loss after it, with a graph while it is learned from.
         first_B: the loss before the first act of the stretch; zeros where there is a reward.
         begun: steps of the program before this stretch. ends: whether the program ends with it.
+        progress: the share of training that is over, for what a loss changes on the way; 1 outside of training.
         regret_KB: how much more the best choice was worth than the one made; in worlds that reward, and only where the
             roll is judged.
     """
@@ -128,6 +129,7 @@ class Roll:
     first_B: torch.Tensor
     begun: int
     ends: bool
+    progress: float = 1.0
     regret_KB: torch.Tensor | None = None
 
 

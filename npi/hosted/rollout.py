@@ -5,7 +5,8 @@ Shape legend: ``B`` problems, ``K`` steps, ``H`` hidden numbers, ``D`` parameter
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -36,6 +37,7 @@ def rollout(
     *,
     begun: int = 0,
     ends: bool = True,
+    progress: float = 1.0,
     generator: torch.Generator | None = None,
     judged: bool = False,
 ) -> tuple[Roll, torch.Tensor]:
@@ -43,93 +45,82 @@ def rollout(
 
     Args:
         hidden_BH: zeros at a program's beginning.
-        begun, ends: as in :class:`npi.hosted.learner.Roll`.
+        begun, ends, progress: as in :class:`npi.hosted.learner.Roll`.
         generator: of the luck of exploring; None where nothing is left to it.
-        judged: note regrets, too.
+        judged: note regrets, too, where there is a reward.
     """
-    if learner.signal == "reward":
-        return _rewarded(learner, net, world, state, asked, hidden_BH, steps, begun, ends, generator, judged)
-    return _losing(learner, net, world, state, asked, hidden_BH, steps, begun, ends, generator)
+    walk = _Walk(learner, net, world, state, asked, hidden_BH, generator)
+    first_B = walk.rewarded(steps, judged=judged) if learner.signal == "reward" else walk.losing(steps)
+    roll = Roll(
+        asked=asked,
+        seen=walk.seen,
+        acts=[step.act for step in walk.taken],
+        notes=_stacked(step.notes for step in walk.taken),
+        signal_KB=torch.stack(walk.signals),
+        first_B=first_B,
+        begun=begun,
+        ends=ends,
+        progress=progress,
+        regret_KB=torch.stack(walk.regrets) if walk.regrets else None,
+    )
+    return roll, walk.hidden_BH
 
 
-def _rewarded(
-    learner: Learner,
-    net: nn.Module,
-    world: Any,
-    state: Any,
-    asked: Asked,
-    hidden_BH: torch.Tensor,
-    steps: int,
-    begun: int,
-    ends: bool,
-    generator: torch.Generator | None,
-    judged: bool,
-) -> tuple[Roll, torch.Tensor]:
-    everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
-    seen, taken, rewards, regrets = [], [], [], []
-    for _ in range(steps):
-        seen.append(world.observe(state))
-        step = learner.step(net, asked, seen[-1], hidden_BH, generator=generator)
-        if judged:
-            regrets.append(world.best(state) - world.worth(state, step.act))
-        world.act(state, step.act, everyone_B)
-        rewards.append(world.reward(state))
-        taken.append(step)
-        hidden_BH = step.hidden_BH
-    regret_KB = torch.stack(regrets) if judged else None
-    signal_KB = torch.stack(rewards)
-    return _roll(asked, seen, taken, signal_KB, torch.zeros_like(signal_KB[0]), begun, ends, regret_KB), hidden_BH
+@dataclass
+class _Walk:
+    """A batch on its way; what it saw, did and was told."""
 
+    learner: Learner
+    net: nn.Module
+    world: Any
+    state: Any
+    asked: Asked
+    hidden_BH: torch.Tensor
+    generator: torch.Generator | None
+    seen: list[torch.Tensor] = field(default_factory=list)
+    taken: list[Step] = field(default_factory=list)
+    signals: list[torch.Tensor] = field(default_factory=list)
+    regrets: list[torch.Tensor] = field(default_factory=list)
 
-def _losing(
-    learner: Learner,
-    net: nn.Module,
-    world: Any,
-    state: Any,
-    asked: Asked,
-    hidden_BH: torch.Tensor,
-    steps: int,
-    begun: int,
-    ends: bool,
-    generator: torch.Generator | None,
-) -> tuple[Roll, torch.Tensor]:
-    """The parameters' graph reaches back to the stretch's first step; gradients that are observed have none
-    (Andrychowicz et al. 2016, section 2.1: the dashed edges of figure 2 are dropped)."""
-    learns = torch.is_grad_enabled()
-    world.detach(state)
-    seen, taken, losses = [], [], []
-    with torch.enable_grad():
-        loss_B = world.loss(state)
-        first_B = loss_B.detach()
+    def step(self, seen: torch.Tensor) -> torch.Tensor:
+        """What the learner does."""
+        step = self.learner.step(self.net, self.asked, seen, self.hidden_BH, generator=self.generator)
+        self.seen.append(seen)
+        self.taken.append(step)
+        self.hidden_BH = step.hidden_BH
+        return step.act
+
+    def rewarded(self, steps: int, *, judged: bool) -> torch.Tensor:
+        world, state = self.world, self.state
+        everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
         for _ in range(steps):
-            (gradient_BD,) = torch.autograd.grad(loss_B.sum(), world.parameters(state), retain_graph=learns)
-            seen.append(gradient_BD)
-            with torch.set_grad_enabled(learns):
-                step = learner.step(net, asked, gradient_BD, hidden_BH, generator=generator)
-            world.move(state, step.act)
-            if not learns:
-                world.detach(state)
-            loss_B = world.loss(state)
-            losses.append(loss_B if learns else loss_B.detach())
-            taken.append(step)
-            hidden_BH = step.hidden_BH
-    if not learns:
+            call_B4 = self.step(world.observe(state))
+            if judged:
+                self.regrets.append(world.best(state) - world.worth(state, call_B4))
+            world.act(state, call_B4, everyone_B)
+            self.signals.append(world.reward(state))
+        return torch.zeros_like(self.signals[0])
+
+    def losing(self, steps: int) -> torch.Tensor:
+        """The parameters' graph reaches back to the stretch's first step; gradients that are observed have none
+        (Andrychowicz et al. 2016, section 2.1: the dashed edges of figure 2 are dropped)."""
+        world, state, learns = self.world, self.state, torch.is_grad_enabled()
         world.detach(state)
-    return _roll(asked, seen, taken, torch.stack(losses), first_B, begun, ends, None), hidden_BH
-
-
-def _roll(
-    asked: Asked,
-    seen: Sequence[torch.Tensor],
-    taken: Sequence[Step],
-    signal_KB: torch.Tensor,
-    first_B: torch.Tensor,
-    begun: int,
-    ends: bool,
-    regret_KB: torch.Tensor | None,
-) -> Roll:
-    notes = _stacked(step.notes for step in taken)
-    return Roll(asked, seen, [step.act for step in taken], notes, signal_KB, first_B, begun, ends, regret_KB)
+        with torch.enable_grad():
+            loss_B = world.loss(state)
+            first_B = loss_B.detach()
+            for _ in range(steps):
+                (seen_BD,) = torch.autograd.grad(loss_B.sum(), world.parameters(state), retain_graph=learns)
+                with torch.set_grad_enabled(learns):
+                    step_BD = self.step(seen_BD)
+                world.move(state, step_BD)
+                if not learns:
+                    world.detach(state)
+                loss_B = world.loss(state)
+                self.signals.append(loss_B if learns else loss_B.detach())
+        if not learns:
+            world.detach(state)
+        return first_B
 
 
 def _stacked(notes: Iterable[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

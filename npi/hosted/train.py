@@ -122,7 +122,7 @@ class HostedTrainer:
         for settings, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             settings["lr"] = peak * share
         losses = []
-        for loss in self._losses(group, batch, luck):
+        for loss in self._losses(group, batch, luck, self.update / training.updates):
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_([p for p in self._learned if p.grad is not None], training.clip)
@@ -135,7 +135,9 @@ class HostedTrainer:
                 f"the loss is not a number after {self.update} updates; lower the rate ({training.rate}) or clip"
             )
 
-    def _losses(self, group: Group, batch: Batch, luck: torch.Generator) -> Iterator[torch.Tensor]:
+    def _losses(
+        self, group: Group, batch: Batch, luck: torch.Generator, progress: float
+    ) -> Iterator[torch.Tensor]:
         world, stretch = group.world, self.training.stretch or group.steps
         hidden_BH = torch.zeros(batch.state.batch, self.learner.width(self.net, world), device=self.device)
         for begun in range(0, group.steps, stretch):
@@ -143,7 +145,7 @@ class HostedTrainer:
             asked = Asked(group.index, self.rows_NP[batch.lesson_B], batch.arguments_B3)
             roll, hidden_BH = rollout(
                 self.learner, self.net, world, batch.state, asked, hidden_BH.detach(), steps,
-                begun=begun, ends=begun + steps == group.steps, generator=luck,
+                begun=begun, ends=begun + steps == group.steps, progress=progress, generator=luck,
             )  # fmt: skip
             yield self.learner.loss(self.net, roll)
 
