@@ -73,6 +73,10 @@ PICTURED = "its world shows pictures, and there is no list of all pictures to wa
 """Why such programs have no proof."""
 
 
+SIGNALLED = "it has a signal in place of a body, or calls such a program, and nothing says what that does"
+"""Likewise."""
+
+
 def _unwalked(program: str, trouble: str) -> ProgramProof:
     return ProgramProof(program, 0, 0, 0.0, (), (), torch.empty(0, 0, dtype=torch.int16), None, trouble)
 
@@ -92,6 +96,8 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
         raise LibraryError("some numbers of the library are not finite, so nothing can be proved; train it again")
     if isinstance(library.core, UniversalCore):
         return _prove_rows(library, library.core, programs, names)
+    if programs.signals:
+        return [_unwalked(p.name, SIGNALLED) for p in programs.programs if names is None or p.name in names]
     if programs.world.spec.pictures:
         return [_unwalked(p.name, PICTURED) for p in programs.programs if names is None or p.name in names]
     stepper = library.stepper(programs.table, memo=False)

@@ -19,6 +19,7 @@ from envs.spec import RETURN, ProgramTable
 from envs.stepper import Stepper
 from envs.tables import DecisionTables, TableStepper
 from npi.files import read_tensors, tensors_bytes, write_whole
+from npi.hosted.core import HostedCore
 from npi.library import Library, LibraryError
 from npi.stepper import CoreStepper
 from npi.tabled import TabledCore
@@ -49,6 +50,8 @@ class CompiledLibrary:
         Raises :class:`LibraryError` for a core that is an ``lstm``, or that sees too much to be written out.
         """
         steppers: list[TableStepper] = []
+        if isinstance(library.core, HostedCore) or library.hosts:
+            raise LibraryError("this library cannot be compiled: a learner's core decides by numbers without end")
         for programs in library.sets:
             core = library.stepper(programs.table, memo=False)
             if isinstance(core, UniversalStepper):

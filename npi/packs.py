@@ -273,21 +273,24 @@ def _check(pack: Pack, file: RowFile, path: str) -> None:
         raise LibraryError(f"{path} has two rows of one name, {double}; pack them anew, into a file each")
     if not all(bool(part.isfinite().all()) for part in pack.numbers.values()):
         raise LibraryError(f"{path}: some numbers of {', '.join(pack.names)} are not finite; learn them again")
-    tables = {held.digest: held.programs.table for held in pack.texts}
-    if not set(tables) <= {info.source for info in pack.infos}:
+    texts = {held.digest: held.programs for held in pack.texts}
+    if not set(texts) <= {info.source for info in pack.infos}:
         raise LibraryError(f"{path} holds a program text that none of its rows was learned from; pack it again")
     for number, info in enumerate(pack.infos):
-        if pack.worlds:
+        programs = texts.get(info.source)
+        hosted = programs is not None and info.name in {program.name for program in programs.signals}
+        if pack.worlds and not hosted:
             _check_seal(info, pack.numbers[EMBEDDINGS][number], path)
         if info.world not in file.worlds:
             raise LibraryError(f"{path} does not say in which world {info.name} runs; pack it again")
-        table = tables.get(info.source)
-        if table is None:
+        if programs is None:
             continue
+        table = programs.table
         slots = {signature.name: signature.slots for signature in table.programs}
         if slots.get(info.name) != info.signature.slots or table.world.digest != file.worlds[info.world][0]:
             raise LibraryError(f"{path}: row {info.name} is not the program of that name in its text; pack it again")
-        if not set(row_names(table, info.world, primitives=not pack.worlds)) <= {*pack.names, *(pack.needs or ())}:
+        needed = set() if hosted else set(row_names(table, info.world, primitives=not pack.worlds))
+        if not needed <= {*pack.names, *(pack.needs or ())}:
             raise LibraryError(f"{path} does not name all rows that {info.name} needs; pack it again")
 
 

@@ -8,6 +8,8 @@ import torch
 
 from npi.core import Core, tensors_digest
 from npi.discrete import DiscreteTrunk
+from npi.hosted.core import HostedCore
+from npi.hosted.probe import hosted_outputs
 from npi.memory import ProgramMemory
 from npi.universal.core import UniversalCore
 from npi.universal.rows import row_outputs
@@ -26,6 +28,8 @@ def probe(
     chosen = list(range(looked_at) if isinstance(looked_at, int) else looked_at)
     if isinstance(core, UniversalCore):
         return tensors_digest(row_outputs(core, memory, chosen, situations=situations, seed=seed))
+    if isinstance(core, HostedCore):
+        return tensors_digest(hosted_outputs(core, memory, chosen, seed=seed))
     tables = core.tables(memory)
     found: dict[str, torch.Tensor] = {}
     for world, spec in enumerate(core.worlds):

@@ -19,6 +19,7 @@ from npi.checkpoint import resume, save_checkpoint
 from npi.config import CoreConfig, TrainConfig
 from npi.core import tensors_digest
 from npi.distributed import ALONE, Ranks, pick_device
+from npi.hosted.core import HostedCore
 from npi.learn import LearnConfig, Learned, learn
 from npi.library import Library, LibraryError
 from npi.material import Material, TaskValidator
@@ -225,6 +226,11 @@ def learn_into(
     library of the universal core that comes with the engine.
     """
     library = library_to_learn(folder, device=pick_device(device))
+    if isinstance(library.core, HostedCore):
+        raise LibraryError(
+            f"the core of {folder} is a learner's ({library.core.config.kind!r}), for programs with a signal, and "
+            "these have bodies; name another --library, or a new folder for the universal core"
+        )
     config = config or learn_settings(library)
     materials = gather(paths, traces=traces, seed=config.seed)
     if isinstance(config, SearchConfig):

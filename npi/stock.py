@@ -96,6 +96,8 @@ class Stock:
         Without program files, everything that it may call.
         """
         found: set[str] = set()
+        if isinstance(self.core, HostedCore):
+            return found  # a program with a signal calls what its world does itself
         worlds = {info.source: info.world for info in self.infos[generation]}
         for source, world in worlds.items():
             if source not in self.held:

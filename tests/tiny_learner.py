@@ -72,8 +72,13 @@ class Tiny:
         return Step(call_B4, hidden_BH, {"log": chance_BA.gather(1, chosen_B[:, None])[:, 0]})
 
     def loss(self, net: nn.Module, roll: Roll) -> torch.Tensor:
-        left_KB = roll.signal_KB.flip(0).cumsum(0).flip(0)
-        return -(roll.notes["log"] * (left_KB - left_KB.mean(1, keepdim=True))).mean()
+        left_KB, left_B = [], torch.zeros_like(roll.first_B)
+        for reward_B in roll.signal_KB.flip(0):
+            left_B = reward_B + 0.5 * left_B
+            left_KB.append(left_B)
+        gain_KB = torch.stack(left_KB[::-1])
+        gain_KB = (gain_KB - gain_KB.mean()) / (gain_KB.std() + 1e-6)
+        return -(roll.notes["log"] * gain_KB).mean()
 
     def judge(self, world: World[Any], roll: Roll) -> dict[str, torch.Tensor]:
         found = {"reward": roll.signal_KB.sum(0)}

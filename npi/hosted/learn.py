@@ -10,18 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from dsl.program import ProgramSet
-from npi.core import tensors_digest
 from npi.hosted.core import HostedCore
 from npi.hosted.learner import HostedTraining
-from npi.hosted.lessons import Lesson, groups_of, learner_for, lessons_of
+from npi.hosted.lessons import Lesson, learner_for, lessons_of
 from npi.hosted.session import Reporter, history_entry, row_info
-from npi.hosted.train import HostedTrainer, play_batch
+from npi.hosted.train import HostedTrainer
 from npi.library import Library, check_texts
 from npi.manifest import LibraryError
+from npi.probe import probe
 
 TRIED = 64
 """Old rows that are looked at for beginnings, at most."""
@@ -29,9 +28,6 @@ TRIED = 64
 CHOICE = -1
 """The turn of the problems by which rows are chosen; TOLD: of those by which the choice is told."""
 TOLD = -2
-
-PROBED = 16
-"""Problems and steps of each old program by which it is shown that nothing changed."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class HostedLearned:
         mean, nearest, learned: for each new program, by name, the first score of the mean of the old rows, of the best
             old row, and of its own row; all on fresh problems.
         core_before, core_after, rows_before, rows_after, outputs_before, outputs_after: sha256 of the core, of the old
-            rows, and of what the old programs do.
+            rows, and of what the old programs do in random situations.
     """
 
     rows: tuple[str, ...]
@@ -97,14 +93,14 @@ def learn_hosted(
     lessons = [lesson for programs in sets for lesson in lessons_of(programs) if lesson.name not in known]
     if not lessons:
         raise LibraryError("the library has all of these programs already; rename one to learn it anew")
-    before = core.digest(), library.rows_digest(), outputs_digest(library)
+    before = core.digest(), library.rows_digest(), probe(core, library.memory, len(library.memory))
     count, listed = len(library.memory), core.worlds
     try:
         found = _learn(library, core, lessons, training, report, stop)
     except BaseException:
         core.worlds = listed
         raise
-    after = core.digest(), library.rows_digest(count), outputs_digest(library, count)
+    after = core.digest(), library.rows_digest(count), probe(core, library.memory, count)
     new = [programs for programs in sets if library.file(programs.digest) is None]
     library.sets.extend(new)
     (core_a, rows_a, outputs_a), (core_b, rows_b, outputs_b) = before, after
@@ -183,30 +179,6 @@ def _scores(
 
 def _best_first(core: HostedCore, scores_LM: torch.Tensor) -> torch.Tensor:
     return scores_LM.argsort(stable=True, dim=1, descending=core.learner.signal == "reward")
-
-
-@torch.no_grad()
-def outputs_digest(library: Library, count: int | None = None) -> str:
-    """sha256 of what the first ``count`` rows (all by default) do on a few problems of their tasks, to the bit."""
-    core = library.core
-    assert isinstance(core, HostedCore)
-    found: dict[str, torch.Tensor] = {}
-    for place, info in enumerate(library.memory.infos[:count]):
-        programs = library.file(info.source)
-        if programs is None:
-            continue
-        lesson = next((one for one in lessons_of(programs) if one.name == info.name), None)
-        if lesson is None:
-            continue
-        (group,) = groups_of([lesson], [info.world])
-        device = library.memory.embeddings_NP.device
-        batch = group.draw(PROBED, generator=np.random.default_rng(0), device=device)
-        row_1P = library.memory.embeddings_NP.detach()[place : place + 1]
-        roll = play_batch(core.learner, core.net, group, batch, row_1P, steps=min(PROBED, group.steps))
-        for step, act in enumerate(roll.acts):
-            found[f"{info.name}.{step}"] = act
-        found |= {f"{info.name}.{name}": notes for name, notes in roll.notes.items()}
-    return tensors_digest(found)
 
 
 def learn_files(
