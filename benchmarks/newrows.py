@@ -30,7 +30,7 @@ from meta.priors import program_file
 from npi.hosted.core import HostedCore
 from npi.hosted.learn import HostedLearned, learn_hosted
 from npi.hosted.learner import HostedTraining
-from npi.hosted.lessons import lessons_of
+from npi.hosted.lessons import Lesson, lessons_of
 from npi.hosted.session import train_hosted
 from npi.hosted.train import HostedTrainer
 from npi.library import Library
@@ -97,7 +97,7 @@ def run(seed: int) -> Result:
             "mean": Learned(core, old_NP.mean(0)),
             "random": Learned(core, old_NP[random_N[place]]),
             "learned": Learned(core, row_P),
-            "tuned": tuned(core, old_NP.mean(0), lesson, seed),
+            "tuned": tuned(core, torch.cat([old_NP.mean(0, keepdim=True), old_NP]), lesson, seed),
             "thompson": Thompson(world, generator=generator),
             "told": CaseThompson(world, drawn_cases(world, prior), generator=generator),
         }
@@ -112,10 +112,12 @@ def run(seed: int) -> Result:
     }
 
 
-def tuned(core: HostedCore, row_P: torch.Tensor, lesson: Any, seed: int) -> Learned:
-    """A copy of the core, all of whose numbers are trained on one family, from the mean row."""
-    net = copy.deepcopy(core.net)
-    trainer = HostedTrainer(core.learner, net, row_P[None], [lesson], [0], replace(TUNING, seed=seed))
+def tuned(core: HostedCore, begin_NP: torch.Tensor, lesson: Lesson, seed: int) -> Learned:
+    """A copy of the core, all of whose numbers are trained on one family, from the row that does best as it is."""
+    net, training = copy.deepcopy(core.net), replace(TUNING, seed=seed)
+    judge = HostedTrainer(core.learner, net, begin_NP, [lesson], [0], training, frozen=True, copies=len(begin_NP))
+    best = int(judge.judged(turn=1).argmax())
+    trainer = HostedTrainer(core.learner, net, begin_NP[best : best + 1], [lesson], [0], training)
     trainer.run()
     found = copy.copy(core)
     found._modules = {**core._modules, "net": net}
@@ -149,7 +151,8 @@ def write() -> None:
     lines = [
         f"Mean regret after {STEPS} pulls over {EPISODES:,} episodes, the same for all. The core was trained on",
         f"{len(TRAINED)} priors, and never met these. A row is {seeds[0]['numbers']} numbers; fine-tuning changes all",
-        "of a copy of the core for each prior, from the mean row, with as many updates and plays as a row gets.",
+        "of a copy of the core for each prior, from the mean or old row that does best as it is, with as many updates",
+        "as a row gets.",
         "",
         f"Of what fine-tuning gains over the mean row, the learned rows recover (by seed): **{shares}**.",
         f"CPU seconds for the core, and for the {len(HELD)} rows together: {cost}. Core, old rows and what old",
