@@ -38,10 +38,10 @@ PAIRS = ("independent", "uniform", "easy", "medium", "hard")
 
 TRAINED = (*PAIRS, "restless", "informative")
 
-QUICK = HostedTraining(updates=300, batch=256, twins=8, rate=5e-3, check_every=100)
+QUICK = HostedTraining(updates=400, batch=256, twins=4, rate=5e-3, check_every=100)
 TRAINING = dict.fromkeys(TRAINED, QUICK) | {
-    "independent": HostedTraining(updates=1000, batch=512, twins=8, rate=5e-3, check_every=250),
-    "informative": HostedTraining(updates=600, batch=256, twins=8, rate=5e-3, check_every=100),
+    "independent": HostedTraining(updates=1500, batch=512, twins=4, rate=5e-3, check_every=250),
+    "informative": HostedTraining(updates=600, batch=256, twins=4, rate=5e-3, check_every=100),
 }
 
 EPISODES = 5000

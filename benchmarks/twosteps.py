@@ -33,7 +33,7 @@ from npi.library import Library
 
 NAME = "twosteps"
 
-TRAINING = HostedTraining(updates=500, batch=256, twins=8, rate=5e-3, check_every=100)
+TRAINING = HostedTraining(updates=500, batch=256, twins=4, rate=5e-3, check_every=100)
 
 FILE = ROOT / "programs" / "learning" / "twostep.npi"
 
