@@ -1,0 +1,109 @@
+"""The plan of a program from its frames alone: which states it has, what each looks at, what it can do next."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dsl.grid import Array
+from envs.spec import RETURN, Signature
+from npi.universal.merging import Machine
+from npi.universal.plan import Plan, State, as_met, fold
+from npi.universal.steps import Needed, Steps
+from npi.universal.values import numbers_of
+from traces.frames import FrameSet
+
+FIRST = 3000
+"""Steps of the frames that states are looked for in first; frames that contradict them are added."""
+
+ROUNDS = 8
+
+
+def plan_of_frames(frames: FrameSet, program: int) -> Plan:
+    """The smallest plan found that explains every frame of a program.
+
+    Its states know the situations that occurred (``State.whole`` is false).
+
+    Raises ``ValueError`` where there are no frames of it, or no few states explain them.
+    """
+    signature = frames.table.signatures[program]
+    own = frames.select(frames.program_M == program)
+    if not len(own):
+        raise ValueError("there are no frames of it")
+    steps = Steps(own, signature)
+    machines = [machine_of(steps, label_S) for label_S in (steps.kind_S, steps.number_S)]
+    machine = min(machines, key=lambda m: m.bits)
+    return Plan(program, signature, _states(machine, signature))
+
+
+def machine_of(steps: Steps, label_S: Array) -> Machine:
+    """The machine of some labels: from a few frames, and then from those that contradict it as well."""
+    chosen = _few(steps)
+    for _ in range(ROUNDS):
+        machine = Machine.tree(steps, label_S, sorted(chosen))
+        machine.shrink()
+        fresh = _contradicting(machine) - chosen
+        if not fresh:
+            break
+        chosen |= set(sorted(fresh)[: max(16, len(chosen))])
+    return machine
+
+
+def _few(steps: Steps) -> set[int]:
+    """Frames of all lengths, as many as have few steps together; the shortest always."""
+    order = np.random.default_rng(0).permutation(len(steps.length_M))
+    total = np.cumsum(steps.length_M[order])
+    return set(order[: max(1, int((total <= FIRST).sum()))].tolist())
+
+
+def _contradicting(machine: Machine) -> set[int]:
+    """Frames that lead where the machine does not, or decide otherwise; its states look at what all frames need."""
+    steps = machine.steps
+    node_S = machine.walk()
+    found = set(steps.frame_S[node_S < 0].tolist())
+    for number, node in machine.nodes.items():
+        at_I = np.flatnonzero(node_S == number)
+        assert node.needed is not None
+        settled = steps.settle(at_I, node.needed.inputs)
+        if settled is None:
+            found |= set(steps.frame_S[_odd(steps, at_I, node.needed)].tolist())
+            settled = steps.needed(at_I)
+        node.at_I, node.needed = at_I, settled
+    return found
+
+
+def _odd(steps: Steps, at_I: Array, needed: Needed) -> Array:
+    """Steps that share what a state looks at with a step of another call."""
+    key_I, (outcome_I, _) = steps.key(needed.inputs, at_I), steps.outcome(at_I)
+    _, place_I = np.unique(key_I, return_inverse=True)
+    low, high = np.full(place_I.max() + 1, 2**62), np.full(place_I.max() + 1, -(2**62))
+    np.minimum.at(low, place_I, outcome_I)
+    np.maximum.at(high, place_I, outcome_I)
+    return at_I[(low < high)[place_I]]
+
+
+def _states(machine: Machine, signature: Signature) -> tuple[State, ...]:
+    order = machine.order()
+    place = {node: number for number, node in enumerate(order)}
+    return tuple(_state(machine, node, place, signature) for node in order)
+
+
+def _state(machine: Machine, number: int, place: dict[int, int], signature: Signature) -> State:
+    steps, node = machine.steps, machine.nodes[number]
+    table, at_I = steps.frames.table, node.at_I
+    call_I4 = steps.call_S4[at_I]
+    label_I = machine.label_S[at_I].tolist()
+    next_I = np.array([place[node.next[label]] if label in node.next else 0 for label in label_I])
+    next_I[call_I4[:, 0] == RETURN] = 0
+    outcomes, outcome_I, value_I = fold(call_I4, next_I, steps.reads, steps.index_SX[at_I].T, signature, table)
+    needed = steps.fewest(at_I, outcome_I * 1000 + value_I, steps.present)
+    if not needed.settled:
+        raise ValueError(f"after {len(place)} states")
+    inputs = sorted(needed.inputs, key=lambda i: (-steps.sizes[i], i))
+    reads = tuple(steps.reads[i] for i in inputs)
+    columns = [numbers_of(steps.reads[i], table.world, signature)[steps.index_SX[at_I, i]] for i in inputs]
+    both_I3 = np.column_stack([*columns, outcome_I, value_I])
+    _, first = np.unique(both_I3, axis=0, return_index=True)
+    first.sort()
+    order, outcome_M = as_met(outcome_I[first])
+    seen_MR = both_I3[first][:, : len(inputs)]
+    return State(reads, tuple(outcomes[i] for i in order), seen_MR, outcome_M, value_I[first], whole=False)
