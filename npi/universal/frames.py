@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dsl.grid import Array
 from envs.spec import RETURN, Signature
-from npi.universal.merging import Machine
+from npi.universal.merging import LEFT, Machine
 from npi.universal.plan import Plan, State, as_met, fold
-from npi.universal.steps import Needed, Steps
+from npi.universal.steps import Needed, Steps, maskings
 from npi.universal.values import numbers_of
 from traces.frames import FrameSet
 
@@ -29,20 +31,33 @@ def plan_of_frames(frames: FrameSet, program: int) -> Plan:
     own = frames.select(frames.program_M == program)
     if not len(own):
         raise ValueError("there are no frames of it")
-    steps = Steps(own, signature)
-    machines = [machine_of(steps, label_S) for label_S in (steps.kind_S, steps.number_S)]
-    machine = min(machines, key=lambda m: m.bits)
-    return Plan(program, signature, _states(machine, signature))
+    return Plan(program, signature, _states(_machine(own, signature), signature))
 
 
-def machine_of(steps: Steps, label_S: Array) -> Machine:
-    """The machine of some labels: from a few frames, and then from those that contradict it as well."""
+def _machine(frames: FrameSet, signature: Signature) -> Machine:
+    """The machine with the shortest description, whichever arguments tell calls apart for what comes next."""
+    columns = [Steps(frames, signature, masked) for masked in maskings(frames, signature)]
+    labels = [(steps, steps.kind_S) for steps in columns] + [(columns[-1], columns[-1].number_S)]
+    best: Machine | None = None
+    for steps, label_S in {label_S.tobytes(): (steps, label_S) for steps, label_S in labels}.values():
+        found = machine_of(steps, label_S, at_most=2 * best.bits if best else math.inf)
+        if best is None or found.bits < best.bits:
+            best = found
+    assert best is not None
+    return best
+
+
+def machine_of(steps: Steps, label_S: Array, *, at_most: float = math.inf) -> Machine:
+    """The machine of some labels: from a few frames, and then from those that contradict it as well.
+
+    Frames are added no longer where it is described by more bits than ``at_most``.
+    """
     chosen = _few(steps)
     for _ in range(ROUNDS):
         machine = Machine.tree(steps, label_S, sorted(chosen))
         machine.shrink()
         fresh = _contradicting(machine) - chosen
-        if not fresh:
+        if not fresh or len(machine.nodes) > LEFT or machine.bits > at_most:
             break
         chosen |= set(sorted(fresh)[: max(16, len(chosen))])
     return machine

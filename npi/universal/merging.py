@@ -21,10 +21,13 @@ import numpy as np
 from dsl.grid import Array
 from npi.universal.steps import STATE_BITS, Needed, Steps
 
-MOST = 48
+MOST = 36
 """Nodes that may stand beside each other as states before merging gives up."""
 
-PAIRS = 24
+LEFT = 200
+"""Nodes beyond which they are not tried in pairs: no few states explain the frames."""
+
+PAIRS = 20
 """States that are tried in pairs at the end."""
 
 
@@ -93,7 +96,9 @@ class Machine:
 
     @property
     def bits(self) -> float:
-        return sum(node.bits for node in self.nodes.values())
+        """What states and inputs cost, without the situations that occurred."""
+        inputs = [n.needed.inputs for n in self.nodes.values() if n.needed is not None]
+        return STATE_BITS * len(self.nodes) + sum(map(self.steps.bits, inputs))
 
     # --- merging -----------------------------------------------------------------------------------------------------
 
@@ -114,6 +119,8 @@ class Machine:
             self.merge(best)
             states = [s for s in states if s in self.nodes]
         self.states = set(self.nodes)
+        if len(self.nodes) > LEFT:
+            return
         while (better := self._pair()) is not None:
             self.merge(better)
 
@@ -213,7 +220,7 @@ class Machine:
         known = sorted({i for n in most if n.needed is not None for i in n.needed.inputs})
         needed = self.steps.settle(at_I, known)
         if needed is None:
-            needed = self.steps.needed(at_I)
+            needed = self.steps.needed(at_I, quick=strict)
             if not needed.settled or (strict and first and STATE_BITS + needed.bits > sum(n.bits for n in most)):
                 return None
         return Node(at_I, dict(onward), needed)

@@ -7,7 +7,7 @@ Shape legend: ``S`` steps of all frames, ``X`` inputs (fields, then argument slo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -53,12 +53,12 @@ class Steps:
         reads: the X inputs. index_SX: which of its values each has.
         sizes: how many values each input has; those of the steps before follow (:attr:`lags` times the fields).
         call_S4: callee and arguments. number_S: equal for equal calls.
-        kind_S: equal for calls that differ at most in the symbols that they pass.
+        kind_S: equal for calls that differ at most in masked tokens that they pass.
         varied: kinds of more than one call.
         frame_S, step_S: the frame, and the place in it. start_M, length_M: of the frames.
     """
 
-    def __init__(self, frames: FrameSet, signature: Signature, *, lags: int = 3) -> None:
+    def __init__(self, frames: FrameSet, signature: Signature, masked: Collection[int], *, lags: int = 3) -> None:
         self.frames, self.lags = frames, lags
         spec = frames.table.world
         fields = len(spec.fields)
@@ -76,10 +76,9 @@ class Steps:
         sizes = [f.size for f in spec.fields] + [len(slot.tokens) for slot in signature.slots]
         self.sizes = sizes + sizes[:fields] * lags
         self.number_S = _numbered(self.call_S4)
-        shown = {value for field in spec.fields for value in field.values}
-        masked = np.array([-1 if token in shown else number for number, token in enumerate(spec.tokens)])
-        self.masked_S3 = masked[self.call_S4[:, 1:]]
-        self.kind_S = _numbered(np.column_stack([self.call_S4[:, 0], self.masked_S3]))
+        left_V = np.arange(len(spec.tokens))
+        left_V[list(masked)] = -1
+        self.kind_S = _numbered(np.column_stack([self.call_S4[:, 0], left_V[self.call_S4[:, 1:]]]))
         kinds = np.unique(np.column_stack([self.kind_S, self.number_S]), axis=0)[:, 0]
         self.varied = np.flatnonzero(np.bincount(kinds) > 1).tolist()
         tokens = [tokens_of(r, spec, signature) for r in self.reads]
@@ -135,14 +134,14 @@ class Steps:
     def _copied(self, at_I: Array, passed_I: Array) -> bool:
         return bool((self.token_SX[at_I] == passed_I[:, None]).all(0).any())
 
-    def needed(self, at_I: Array, *, among: Sequence[int] | None = None) -> Needed:
+    def needed(self, at_I: Array, *, quick: bool = False) -> Needed:
         """The cheapest inputs found that settle the calls of some steps."""
         outcome_I, bits = self.outcome(at_I)
-        found = self.fewest(at_I, outcome_I, self.present if among is None else among)
+        found = self.fewest(at_I, outcome_I, self.present, quick=quick)
         return Needed(found.inputs, found.bits + bits)
 
-    def fewest(self, at_I: Array, outcome_I: Array, among: Sequence[int]) -> Needed:
-        """The cheapest inputs found that settle given outcomes: none, one, two, or what is left of all."""
+    def fewest(self, at_I: Array, outcome_I: Array, among: Sequence[int], *, quick: bool = False) -> Needed:
+        """The cheapest inputs found that settle given outcomes: none, one, two (unless quick), or what is left of all."""
         if (outcome_I == outcome_I[0]).all():
             return Needed((), 0.0)
 
@@ -154,7 +153,7 @@ class Steps:
             return Needed(tuple(among), UNSETTLED)
         best = self._costing(left, at_I, outcome_I)
         most = self.bits(left)
-        sizes = (1, 2) if len(among) <= PAIRED else (1,)
+        sizes = (1, 2) if len(among) <= PAIRED and not quick else (1,)
         tried = sorted((self.bits(c), c) for size in sizes if size < len(left) or size == 1 for c in combinations(among, size))
         for bits, inputs in tried:
             if bits >= most:
@@ -183,6 +182,15 @@ class Steps:
     def bits(self, inputs: Sequence[int]) -> float:
         """What inputs cost."""
         return sum(INPUT_BITS + math.log2(self.sizes[number]) for number in inputs)
+
+
+def maskings(frames: FrameSet, signature: Signature) -> list[frozenset[int]]:
+    """Tokens that a call may have from what is seen or given: symbols and the tokens of arguments; symbols alone."""
+    spec = frames.table.world
+    shown = {value for field in spec.fields for value in field.values}
+    symbols = frozenset(number for number, token in enumerate(spec.tokens) if token in shown)
+    given = symbols.union(*(slot.tokens for slot in signature.slots))
+    return list(dict.fromkeys((given, symbols)))
 
 
 def _numbered(rows_SX: Array) -> Array:
