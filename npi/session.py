@@ -183,18 +183,23 @@ def learn_into(
     report: Callable[[int, float, dict[str, int]], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
+    from_traces: bool = False,
 ) -> Learned:
     """Learn the new programs of ``paths`` as rows of the library in ``folder``; write it to ``out`` (same by default).
 
     Nothing is written where the rows do not pass, unless ``keep_unsolved``. A folder that is not there yet becomes a
     library of the universal core that comes with the engine.
+
+    Args:
+        from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
+            other cores always learn from traces.
     """
     library = library_to_learn(folder, device=pick_device(device))
     config = config or learn_settings(library)
     materials = gather(paths, traces=traces, seed=config.seed)
     if isinstance(config, SearchConfig):
         learned = learn_universal(
-            library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved
+            library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
         )
     else:
         learned = learn(library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved)

@@ -46,6 +46,9 @@ def learn(
         int | None, typer.Option("--updates", min=1, metavar="N", help="The most steps of the optimiser.")
     ] = None,
     traces: Annotated[int, typer.Option("--traces", min=1, metavar="N", help="Runs of each training size.")] = 8,
+    from_traces: Annotated[
+        bool, typer.Option("--from-traces", help="Look at traces alone, and keep the program's text for checking.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Write the rows even where they are not right yet.")] = False,
     certify: Annotated[
         bool, typer.Option("--certify/--no-certify", help="Take rows only that are proved for every input.")
@@ -61,7 +64,8 @@ def learn(
 
     A library that is not there yet begins with the universal core that comes with the engine, into which any program
     over symbols can be written. A row of it is right where it decides as the program's text does in every situation
-    that there can be. Libraries of npi train learn rows in the worlds that their cores were trained in.
+    that there can be. Of traces without a text it infers the program's states, and a row is right where it decides as
+    all frames do, a tenth of which it was not learned from. Libraries of npi train learn rows in the worlds that their cores were trained in.
 
     \b
     Example:
@@ -76,8 +80,9 @@ def learn(
         screen.note(f"{library} is new: it begins with the universal core that comes with the engine")
     with stop_on_interrupt() as stop, Meter("learning") as meter:
         found = learn_with(
-            meter, library, files, config=config, traces=traces, out=out, device=device, stop=stop, keep_unsolved=keep
-        )
+            meter, library, files, config=config, traces=traces, out=out, device=device, stop=stop, keep_unsolved=keep,
+            from_traces=from_traces,
+        )  # fmt: skip
         stopped, seconds = stop(), meter.seconds
     people(screen, found, out or library, kept=found.solved or keep, seconds=seconds)
     screen.document(document(found, out or library, kept=found.solved or keep, seconds=seconds))
@@ -116,7 +121,7 @@ def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds:
         screen.line(f"{label:<12}{before[:16]} before, {after[:16]} after: {same}")
     if found.validation is not None:
         checks = f"{found.validation.solved} of {found.validation.problems}"
-        screen.line(f"checks      {checks} passed (random problems, and proofs of the new rows)")
+        screen.line(f"checks      {checks} passed (random problems, frames, and proofs of the new rows)")
     for name, count in found.wrong.items() if not found.notes else ():
         screen.line(f"wrong       {name}: {plural(count, 'frame')}")
     for note in found.notes:

@@ -5,7 +5,8 @@ the return, and the state that comes next), and perhaps computes a symbol to wri
 or copied from something that is seen, or computed. Which outcome, and which symbol, is a function of the inputs, and
 that alone is left for the core to learn.
 
-A plan is made from the decision tables of a program text (:func:`plan_of`), which have every situation.
+A plan is made from the decision tables of a program text (:func:`plan_of`), which have every situation, or from the
+frames of traces (:mod:`npi.universal.frames`), which have those that occurred.
 
 Shape legend: ``M`` situations of a state, ``R`` its inputs.
 """

@@ -62,17 +62,13 @@ class Steps:
         self.frames, self.lags = frames, lags
         spec = frames.table.world
         fields = len(spec.fields)
-        self.reads = [*(Read("field", i) for i in range(fields)), *(Read("slot", i) for i in range(len(signature.slots)))]
+        self.reads = inputs_of(frames, signature)
         self.start_M, self.length_M = frames.start_M.numpy(), frames.length_M.numpy()
         self.frame_S = np.repeat(np.arange(len(frames)), self.length_M)
         self.step_S = np.arange(len(self.frame_S)) - self.start_M[self.frame_S]
         self.call_S4 = frames.call_S4.numpy().astype(np.int64)
-        columns = list(frames.obs_SF.numpy().astype(np.int64).T)
-        for number, slot in enumerate(signature.slots):
-            place = np.zeros(len(spec.tokens), np.int64)
-            place[list(slot.tokens)] = np.arange(len(slot.tokens))
-            columns.append(place[frames.arguments_M3[:, number].numpy()][self.frame_S])
-        self.index_SX = np.stack(columns, 1)
+        self.index_SX = seen_in(frames, signature)
+        columns = list(self.index_SX.T)
         sizes = [f.size for f in spec.fields] + [len(slot.tokens) for slot in signature.slots]
         self.sizes = sizes + sizes[:fields] * lags
         self.number_S = _numbered(self.call_S4)
@@ -182,6 +178,36 @@ class Steps:
     def bits(self, inputs: Sequence[int]) -> float:
         """What inputs cost."""
         return sum(INPUT_BITS + math.log2(self.sizes[number]) for number in inputs)
+
+
+def inputs_of(frames: FrameSet, signature: Signature) -> list[Read]:
+    """The X inputs that a program has."""
+    fields = [Read("field", number) for number in range(len(frames.table.world.fields))]
+    return fields + [Read("slot", number) for number in range(len(signature.slots))]
+
+
+def seen_in(frames: FrameSet, signature: Signature) -> Array:
+    """index_SX: which of its values each input has in each step."""
+    columns = list(frames.obs_SF.numpy().astype(np.int64).T)
+    frame_S = np.repeat(np.arange(len(frames)), frames.length_M.numpy())
+    for number, slot in enumerate(signature.slots):
+        place = np.zeros(len(frames.table.world.tokens), np.int64)
+        place[list(slot.tokens)] = np.arange(len(slot.tokens))
+        columns.append(place[frames.arguments_M3[:, number].numpy()][frame_S])
+    return np.stack(columns, 1)
+
+
+def seen_words(frames: FrameSet, signature: Signature, inputs: Sequence[int], index_X: Array) -> str:
+    """What some inputs are in one step: ``IN1 = 9, d = LEFT``."""
+    spec, words = frames.table.world, []
+    for number in inputs:
+        place, index = number - len(spec.fields), int(index_X[number])
+        if place < 0:
+            words.append(f"{spec.fields[number].name} = {spec.fields[number].values[index]}")
+        else:
+            slot = signature.slots[place]
+            words.append(f"{slot.name} = {spec.tokens[slot.tokens[index]]}")
+    return ", ".join(words) or "nothing seen"
 
 
 def maskings(frames: FrameSet, signature: Signature) -> list[frozenset[int]]:
