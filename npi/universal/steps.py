@@ -6,6 +6,7 @@ Shape legend: ``S`` steps of all frames, ``X`` inputs (fields, then argument slo
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -75,13 +76,20 @@ class Steps:
         left_V = np.arange(len(spec.tokens))
         left_V[list(masked)] = -1
         self.kind_S = _numbered(np.column_stack([self.call_S4[:, 0], left_V[self.call_S4[:, 1:]]]))
-        kinds = np.unique(np.column_stack([self.kind_S, self.number_S]), axis=0)[:, 0]
-        self.varied = np.flatnonzero(np.bincount(kinds) > 1).tolist()
+        self.varied = _varied(self.kind_S, self.number_S)
         tokens = [tokens_of(r, spec, signature) for r in self.reads]
         self.token_SX = np.stack([t[c] for t, c in zip(tokens, columns, strict=True)], 1)
         self.hash_XS = [row_hash([column], 11 + i) for i, column in enumerate(columns)]
         for lag in range(1, lags + 1):
             self.hash_XS += [self._before(column, lag, 11 + i) for i, column in enumerate(columns[:fields])]
+
+    def tagged(self, tag_S: Array) -> Steps:
+        """The same steps, where calls with different tags are different calls."""
+        found = copy.copy(self)
+        found.number_S = _numbered(np.column_stack([self.number_S, tag_S]))
+        found.kind_S = _numbered(np.column_stack([self.kind_S, tag_S]))
+        found.varied = _varied(found.kind_S, found.number_S)
+        return found
 
     def _before(self, column_S: Array, lag: int, salt: int) -> np.ndarray:
         """Hashes of what was seen ``lag`` steps before; of nothing where the frame had not begun."""
@@ -217,6 +225,12 @@ def maskings(frames: FrameSet, signature: Signature) -> list[frozenset[int]]:
     symbols = frozenset(number for number, token in enumerate(spec.tokens) if token in shown)
     given = symbols.union(*(slot.tokens for slot in signature.slots))
     return list(dict.fromkeys((given, symbols)))
+
+
+def _varied(kind_S: Array, number_S: Array) -> list[int]:
+    """Kinds of more than one call."""
+    kinds = np.unique(np.column_stack([kind_S, number_S]), axis=0)[:, 0]
+    return [int(kind) for kind in np.flatnonzero(np.bincount(kinds) > 1)]
 
 
 def _numbered(rows_SX: Array) -> Array:
