@@ -204,7 +204,7 @@ def learn_into(
     else:
         learned = learn(library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved)
     if learned.solved or keep_unsolved:
-        library.history.append(_learned(learned, config, materials, traces))
+        library.history.append(_learned(learned, config, materials, traces, from_traces=from_traces))
         library.save(folder if out is None else out)
     return learned
 
@@ -262,7 +262,12 @@ def history_entry(report: Report, training: TrainConfig, materials: Sequence[Mat
 
 
 def _learned(
-    learned: Learned, config: LearnConfig | SearchConfig, materials: Sequence[Material], traces: int
+    learned: Learned,
+    config: LearnConfig | SearchConfig,
+    materials: Sequence[Material],
+    traces: int,
+    *,
+    from_traces: bool,
 ) -> dict[str, object]:
     return {
         "learned": list(learned.rows),
@@ -270,7 +275,7 @@ def _learned(
         "solved": learned.solved,
         "updates": learned.updates,
         "seed": config.seed,
-        "settings": {**vars(config), "traces": traces},
+        "settings": {**vars(config), "traces": traces, "from_traces": from_traces},
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

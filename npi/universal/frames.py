@@ -11,9 +11,10 @@ from envs.spec import RETURN, Signature
 from npi.universal.merging import LEFT, Machine
 from npi.universal.plan import Plan, State, as_met, fold
 from npi.universal.remembered import tags
-from npi.universal.steps import Needed, Steps, maskings
+from npi.universal.steps import Needed, Steps, maskings, seen_words
 from npi.universal.values import numbers_of
 from traces.frames import FrameSet
+from traces.render import call_text
 
 FIRST = 3000
 """Steps of the frames that states are looked for in first; frames that contradict them are added."""
@@ -31,7 +32,7 @@ def plan_of_frames(frames: FrameSet, program: int) -> Plan:
     signature = frames.table.signatures[program]
     own = frames.select(frames.program_M == program)
     if not len(own):
-        raise ValueError("there are no frames of it")
+        raise ValueError("no trace shows it; give traces of a task that runs it")
     return Plan(program, signature, _states(_machine(own, signature), signature))
 
 
@@ -112,6 +113,23 @@ def _odd(steps: Steps, at_I: Array, needed: Needed) -> Array:
     return at_I[(low < high)[place_I]]
 
 
+def _conflict(steps: Steps, at_I: Array, signature: Signature) -> str:
+    """Two steps that nothing tells apart, in words, and what would help."""
+    table = steps.frames.table
+    odd_I = _odd(steps, at_I, Needed(tuple(steps.present), 0.0))
+    first = odd_I[0]
+    alike_I = odd_I[(steps.index_SX[odd_I] == steps.index_SX[first]).all(1)]
+    other = alike_I[(steps.call_S4[alike_I] != steps.call_S4[first]).any(1)][0]
+    seen = seen_words(steps.frames, signature, steps.present, steps.index_SX[first])
+    calls = " in one frame and ".join(call_text(table, steps.call_S4[step]) for step in (first, other))
+    before = (call_text(table, steps.call_S4[step - 1]) for step in (first, other) if steps.step_S[step])
+    after = " and ".join(dict.fromkeys(before)) or "its beginning"
+    return (
+        f"after {after}, seeing {seen}, it calls {calls} in another, and no few states tell which; hand what it must "
+        "remember to a program that it calls, as an argument"
+    )
+
+
 def _states(machine: Machine, signature: Signature) -> tuple[State, ...]:
     order = machine.order()
     place = {node: number for number, node in enumerate(order)}
@@ -128,7 +146,7 @@ def _state(machine: Machine, number: int, place: dict[int, int], signature: Sign
     outcomes, outcome_I, value_I = fold(call_I4, next_I, steps.reads, steps.index_SX[at_I].T, signature, table)
     needed = steps.fewest(at_I, outcome_I * 1000 + value_I, steps.present)
     if not needed.settled:
-        raise ValueError(f"after {len(place)} states")
+        raise ValueError(_conflict(steps, at_I, signature))
     inputs = sorted(needed.inputs, key=lambda i: (-steps.sizes[i], i))
     reads = tuple(steps.reads[i] for i in inputs)
     columns = [numbers_of(steps.reads[i], table.world, signature)[steps.index_SX[at_I, i]] for i in inputs]

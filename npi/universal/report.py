@@ -45,7 +45,7 @@ def notes(
 
 def in_words(mistake: Mistake) -> str:
     """One wrong decision."""
-    return f"  state {mistake.state} sees {mistake.seen}: it calls {mistake.calls}, and should call {mistake.should}"
+    return f"  state {mistake.state} sees {mistake.seen}: {mistake.calls}, where {mistake.should} is right"
 
 
 def widest(bare: str, plan: Plan) -> str:
