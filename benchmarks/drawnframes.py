@@ -6,22 +6,29 @@ import torch
 
 from dsl import compile_teacher
 from dsl.program import ProgramSet
-from envs.spec import RETURN
+from envs.spec import RETURN, ProgramTable
+from envs.stepper import Stepper
 from traces.frames import FrameSet
 
 LONGEST = 200
 """Steps after which a frame that has not returned is drawn anew."""
 
 
-def drawn_frames(programs: ProgramSet, program: int, count: int, *, generator: torch.Generator) -> FrameSet:
+def drawn_frames(
+    programs: ProgramSet, program: int, count: int, *, generator: torch.Generator, teacher: Stepper | None = None
+) -> FrameSet:
     """So many frames of one program; each argument, and each field at each step, is any of its values alike often.
+
+    Args:
+        teacher: of the programs, where it was compiled before.
 
     Raises ``ValueError`` where most frames do not return within :data:`LONGEST` steps.
     """
+    teacher = compile_teacher(programs) if teacher is None else teacher
     parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     for _ in range(20):
         if len(parts) < count:
-            parts += _batch(programs, program, count, generator)
+            parts += _batch(teacher, programs.table, program, count, generator)
     if len(parts) < count:
         raise ValueError(f"program {program} does not return within {LONGEST} steps, whatever it sees")
     parts = parts[:count]
@@ -41,10 +48,9 @@ def drawn_frames(programs: ProgramSet, program: int, count: int, *, generator: t
 
 
 def _batch(
-    programs: ProgramSet, program: int, count: int, generator: torch.Generator
+    teacher: Stepper, table: ProgramTable, program: int, count: int, generator: torch.Generator
 ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """arguments_3, obs_TF and call_T4 of frames that returned in time."""
-    teacher, table = compile_teacher(programs), programs.table
     arguments_B3 = torch.zeros(count, 3, dtype=torch.int64)
     for place, slot in enumerate(table.signatures[program].slots):
         arguments_B3[:, place] = torch.tensor(slot.tokens)[

@@ -29,7 +29,7 @@ def notes(
         yield f"{name} is wrong in {replay.wrong:,} of {replay.frames:,} frames:"
         yield from map(in_words, replay.mistakes)
     if proof is not None and wrong_proof:
-        yield f"{name} is wrong in {proof.wrong:,} of {proof.decisions:,} situations, first where {proof.where}:"
+        yield f"{name} is wrong in {proof.wrong:,} of {proof.decisions:,} situations:"
         yield from map(in_words, proof.mistakes)
     bare = name.rpartition(".")[2]
     if replay is None:
