@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,9 @@ import torch
 
 from benchmarks.drawnframes import drawn_frames
 from benchmarks.frozen import Row, empty, extended, learn_rows
-from benchmarks.heldout import TOGETHER, Sample
-from benchmarks.recipes import RESULTS, ROOT, Result, each_seed, results, write_table
+from benchmarks.heldout import TOGETHER, Sample, sample
+from benchmarks.recipes import ROOT, Result, each_seed
+from benchmarks.tracespage import share, write
 from benchmarks.universal import core_of, runs_of
 from dsl import compile_teacher, load, loads
 from dsl.generator import size_of, vocabulary_of
@@ -46,9 +47,9 @@ FILES = (
     "addition", "max", "examples/compare", "examples/subtract", "examples/copy", "examples/count", "examples/brackets",
     "examples/insertionsort", "examples/reverse", "examples/vote",
 )  # fmt: skip
-"""Files of ``programs``; max.npi has the programs of bubble sort beside its own."""
+"""Files of ``programs``, all of whose tasks are traced; max.npi has the programs of bubble sort beside its own."""
 
-TRACES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+TRACES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 HELD = 200
 """Held-out generated programs."""
 
@@ -67,9 +68,13 @@ def inferred(program: Sample, frames: FrameSet, core: UniversalCore) -> Sample:
 
 def learned(core: UniversalCore, programs: Sequence[Sample]) -> list[Row | None]:
     """Rows of those that have a plan, learned as one batch."""
-    fitting = [one for one in programs if one.plan is not None and not one.reason]
-    rows = iter(learn_rows(core, fitting))
-    return [next(rows) if one in fitting else None for one in programs]
+    rows = iter(learn_rows(core, [one for one in programs if fits(one)]))
+    return [next(rows) if fits(one) else None for one in programs]
+
+
+def fits(program: Sample) -> bool:
+    """Whether it has a plan within the sizes of the core."""
+    return program.plan is not None and not program.reason
 
 
 def blank(world: str, size: int, name: str, program: Program, programs: ProgramSet) -> Sample:
@@ -77,7 +82,7 @@ def blank(world: str, size: int, name: str, program: Program, programs: ProgramS
     return Sample(world, size, name, program, programs.table, None, "")
 
 
-# --- programs that people wrote ----------------------------------------------------------------------------------------
+# --- programs that people wrote --------------------------------------------------------------------------------------
 
 
 def human(core: UniversalCore, traces: int) -> Result:
@@ -94,7 +99,8 @@ def of_file(core: UniversalCore, programs: ProgramSet, traces: int) -> Result:
     exact = {one.name: row is not None and row.exact for one, row in zip(found, rows, strict=True)}
     reasons = {one.name: one.reason for one in found if one.reason}
     solved = {t.name: _solved(core, programs, found, rows, t.name) for t in training_tasks(programs)}
-    print(f"  {programs.path.rpartition('/')[2]}: {sum(exact.values())}/{len(exact)} exact; solved {solved}", flush=True)
+    name = programs.path.rpartition("/")[2]
+    print(f"  {name}: {sum(exact.values())}/{len(exact)} exact; solved {solved}", flush=True)
     return {"exact": exact, "reasons": reasons, "solved": solved}
 
 
@@ -139,7 +145,7 @@ def reached(programs: ProgramSet, begin: set[int]) -> set[int]:
     return found
 
 
-# --- generated programs ------------------------------------------------------------------------------------------------
+# --- generated programs ----------------------------------------------------------------------------------------------
 
 
 @cache
@@ -148,11 +154,14 @@ def drawn() -> list[tuple[Sample, FrameSet, FrameSet]]:
     every = [(world, vocabulary_of(loads(text))) for world, text in WORLDS.items()]
     held = [(world, words, one) for world, words in every for one in held_programs(words)]
     chosen = [held[i] for i in np.random.default_rng(0).permutation(len(held))[:HELD].tolist()]
+    teachers: dict[str, Teacher] = {}
     found = []
     for world, words in every:
         mine = [one for name, _, one in chosen if name == world]
         for one, program, programs in checked(words, mine):
-            teacher = teachers(programs)
+            if programs.digest not in teachers:
+                teachers[programs.digest] = compile_teacher(programs)
+            teacher = teachers[programs.digest]
             generator = torch.Generator().manual_seed(program.id)
             try:
                 frames = drawn_frames(programs, program.id, max(TRACES) + NEW, generator=generator, teacher=teacher)
@@ -162,11 +171,6 @@ def drawn() -> list[tuple[Sample, FrameSet, FrameSet]]:
             sample = blank(world, one.size, one.hash[:12], program, programs)
             found.append((sample, frames.select(index[:-NEW]), frames.select(index[-NEW:])))
     return found
-
-
-@cache
-def teachers(programs: ProgramSet) -> Teacher:
-    return compile_teacher(programs)
 
 
 def generated(core: UniversalCore, count: int) -> Result:
@@ -180,8 +184,15 @@ def generated(core: UniversalCore, count: int) -> Result:
         right = row is not None and _right(core, one, row, new)
         programs.append({"name": one.name, "size": one.size, "world": one.world, "reason": one.reason,
                          "exact": row is not None and row.exact, "right": right})  # fmt: skip
-    print(f"  {count} frames: {_share(programs, 'exact'):.2f} exact, {_share(programs, 'right'):.2f} right", flush=True)
+    print(f"  {count} frames: {share(programs, 'exact'):.2f} exact, {share(programs, 'right'):.2f} right", flush=True)
     return {"programs": programs, "seconds": seconds}
+
+
+def from_texts(core: UniversalCore) -> Result:
+    """How many of the same programs are exact where the states are read off their texts."""
+    found = [sample(o.world, o.size, o.name, o.program, o.table, core.config) for o, _, _ in drawn()]
+    rows = [row for begin in range(0, len(found), TOGETHER) for row in learned(core, found[begin : begin + TOGETHER])]
+    return {"exact": sum(row is not None and row.exact for row in rows), "programs": len(found)}
 
 
 def _right(core: UniversalCore, one: Sample, row: Row, frames: FrameSet) -> bool:
@@ -190,71 +201,6 @@ def _right(core: UniversalCore, one: Sample, row: Row, frames: FrameSet) -> bool
     row_P = row_of(wiring, row.codes.code_NC, row.codes.gain_NG, core.config)
     plan = wired(wiring, one.program.id, one.table)
     return replay(tabulate(core.net, plan, row_P, wiring, one.table), frames, one.plan.signature).holds
-
-
-# --- the page ----------------------------------------------------------------------------------------------------------
-
-
-def _share(programs: Sequence[Result], what: str) -> float:
-    return sum(one[what] for one in programs) / max(1, len(programs))
-
-
-def write(name: str) -> None:
-    """The table and the picture of what is done."""
-    people, drawn_ones = (results(f"{name}/traces-{what}") for what in ("human", "generated"))
-    rows: list[list[str]] = [["traces", *(f"{r['seed']}" for r in people)], *_lines(people)]
-    counts = [r["seed"] for r in drawn_ones]
-    shares = {what: [_share(r["programs"], what) for r in drawn_ones] for what in ("exact", "right")}
-    picture(people, counts, shares)
-    small = [[r for r in one["programs"] if r["size"] <= 4] for one in drawn_ones]
-    line = "; ".join(
-        f"{count}: {100 * e:.0f} % exact, {100 * r:.0f} % right (sizes up to 4: {100 * _share(few, 'exact'):.0f} % exact)"
-        for count, e, r, few in zip(counts, shares["exact"], shares["right"], small, strict=True)
-    )
-    text = [
-        "The states of a program are inferred from its frames, and its codes learned for what the frames show; the",
-        "text draws the traces and proves the row in the end, and nothing else. *Exact* is proved for any",
-        "observations, more than the traces can promise: in their world some observations never follow some calls.",
-        "",
-        "Programs that people wrote: so many traces of the tasks of the file together, of random training sizes. The",
-        "cells say how many of its programs are exact, and the share of problems of twice the largest training size",
-        f"that the rows solve (the worst task of the file). Core {Path(name).name}.",
-        "",
-        f"{len(drawn_ones[0]['programs']) if drawn_ones else 0} held-out generated programs: frames in which any "
-        "observation follows any call, every value alike often. Right means",
-        f"in each of {NEW} new frames of that kind. Frames: {line}.",
-        "",
-        "![share of programs against traces](universal-traces.png)",
-    ]
-    write_table("universal-traces", "How many traces a row needs", "python -m benchmarks.fewtraces", text, rows)
-
-
-def _lines(people: Sequence[Result]) -> Iterator[list[str]]:
-    for file in FILES:
-        found = [result[file] for result in people]
-        cells = [f"{sum(f['exact'].values())}/{len(f['exact'])}, {100 * min(f['solved'].values()):.0f} %" for f in found]
-        yield [file, *cells]
-    totals = [[e for file in FILES for e in result[file]["exact"].values()] for result in people]
-    yield ["all", *(f"{sum(exact)}/{len(exact)}" for exact in totals)]
-
-
-def picture(people: Sequence[Result], counts: Sequence[int], shares: dict[str, list[float]]) -> None:
-    """Shares of programs against traces or frames."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, panel = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
-    totals = [[e for file in FILES for e in result[file]["exact"].values()] for result in people]
-    panel.plot([r["seed"] for r in people], [sum(t) / len(t) for t in totals], "o-", label="by people: exact (traces)")
-    panel.plot(counts, shares["exact"], "s-", label="generated: exact (frames)")
-    panel.plot(counts, shares["right"], "s--", label="generated: right in new frames")
-    panel.set(xscale="log", xlabel="traces, or frames", ylabel="share of programs", ylim=(0, 1))
-    panel.set_xscale("log", base=2)
-    panel.grid(alpha=0.3)
-    panel.legend()
-    figure.savefig(RESULTS / "universal-traces.png", dpi=110)
 
 
 def main() -> None:
@@ -271,8 +217,10 @@ def main() -> None:
     kinds = [kind for kind in ("human", "generated") if kind in only] or ["human", "generated"]
     for kind in kinds if not options.table else []:
         job = human if kind == "human" else generated
-        each_seed(f"{name}/traces-{kind}", counts, lambda count, job=job: job(core, count))  # type: ignore[misc]
-    write(name)
+        each_seed(f"{name}/traces-{kind}", counts, partial(job, core))
+        if kind == "generated":
+            each_seed(f"{name}/traces-texts", [0], lambda _: from_texts(core))
+    write(name, FILES, NEW)
 
 
 if __name__ == "__main__":

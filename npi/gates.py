@@ -127,7 +127,7 @@ def settles(key_S: np.ndarray, call_S: np.ndarray) -> bool:
 def spared(
     inputs: Sequence[int], sizes: Sequence[float], settled: Callable[[Sequence[int]], bool]
 ) -> list[int] | None:
-    """The inputs that are left when each that can be spared is left out, the widest first; None if all settle nothing."""
+    """The inputs that are left when each that can be spared is left out, the widest first; None if all settle not."""
     needed = list(inputs)
     if not settled(needed):
         return None

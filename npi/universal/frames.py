@@ -1,4 +1,10 @@
-"""The plan of a program from its frames alone: which states it has, what each looks at, what it can do next."""
+"""The plan of a program from its frames alone: which states it has, what each looks at, what it can do next.
+
+Several readings of what tells one call from another are tried (:func:`npi.universal.steps.maskings`), and the machine
+with the shortest description is taken.
+
+Shape legend: ``S`` steps of all frames, ``I`` those of one state, ``R`` its inputs, ``M`` frames.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ from envs.spec import RETURN, Signature
 from npi.universal.merging import LEFT, Machine
 from npi.universal.plan import Plan, State, as_met, fold
 from npi.universal.remembered import tags
-from npi.universal.steps import Needed, Steps, maskings, seen_words
+from npi.universal.steps import Steps, maskings, seen_words
 from npi.universal.values import numbers_of
 from traces.frames import FrameSet
 from traces.render import call_text
@@ -20,12 +26,14 @@ FIRST = 3000
 """Steps of the frames that states are looked for in first; frames that contradict them are added."""
 
 ROUNDS = 8
+"""So often frames are added, and so often calls are told apart by what was seen before them."""
 
 
 def plan_of_frames(frames: FrameSet, program: int) -> Plan:
-    """The smallest plan found that explains every frame of a program.
+    """The plan of the shortest description found that explains the frames of a program.
 
-    Its states know the situations that occurred (``State.whole`` is false).
+    Its states know the situations that occurred (``State.whole`` is false). A search that gave up after :data:`ROUNDS`
+    may leave frames unexplained, so whoever needs to know follows them (:func:`npi.universal.replay.replay`).
 
     Raises ``ValueError`` where there are no frames of it, or no few states explain them.
     """
@@ -97,36 +105,35 @@ def _contradicting(machine: Machine) -> set[int]:
         assert node.needed is not None
         settled = steps.settle(at_I, node.needed.inputs)
         if settled is None:
-            found |= set(steps.frame_S[_odd(steps, at_I, node.needed)].tolist())
+            odd_I = _odd(steps.key(node.needed.inputs, at_I), steps.outcome(at_I)[0])
+            found |= set(steps.frame_S[at_I[odd_I]].tolist())
             settled = steps.needed(at_I)
         node.at_I, node.needed = at_I, settled
     return found
 
 
-def _odd(steps: Steps, at_I: Array, needed: Needed) -> Array:
-    """Steps that share what a state looks at with a step of another call."""
-    key_I, (outcome_I, _) = steps.key(needed.inputs, at_I), steps.outcome(at_I)
+def _odd(key_I: Array, outcome_I: Array) -> Array:
+    """Whether each step shares its key, what a state looks at, with a step of another outcome."""
     _, place_I = np.unique(key_I, return_inverse=True)
     low, high = np.full(place_I.max() + 1, 2**62), np.full(place_I.max() + 1, -(2**62))
     np.minimum.at(low, place_I, outcome_I)
     np.maximum.at(high, place_I, outcome_I)
-    return at_I[(low < high)[place_I]]
+    return (low < high)[place_I]
 
 
-def _conflict(steps: Steps, at_I: Array, signature: Signature) -> str:
+def _conflict(steps: Steps, at_I: Array, outcome_I: Array, signature: Signature) -> str:
     """Two steps that nothing tells apart, in words, and what would help."""
-    table = steps.frames.table
-    odd_I = _odd(steps, at_I, Needed(tuple(steps.present), 0.0))
-    first = odd_I[0]
-    alike_I = odd_I[(steps.index_SX[odd_I] == steps.index_SX[first]).all(1)]
-    other = alike_I[(steps.call_S4[alike_I] != steps.call_S4[first]).any(1)][0]
+    table, key_I = steps.frames.table, steps.key(steps.present, at_I)
+    place = int(np.flatnonzero(_odd(key_I, outcome_I))[0])
+    first, other = at_I[place], at_I[(key_I == key_I[place]) & (outcome_I != outcome_I[place])][0]
     seen = seen_words(steps.frames, signature, steps.present, steps.index_SX[first])
-    calls = " in one frame and ".join(call_text(table, steps.call_S4[step]) for step in (first, other))
+    one, two = (call_text(table, steps.call_S4[step]) for step in (first, other))
+    calls = f"{one} in one frame and {two} in another" if one != two else f"{one}, and frames go on in two ways"
     before = (call_text(table, steps.call_S4[step - 1]) for step in (first, other) if steps.step_S[step])
     after = " and ".join(dict.fromkeys(before)) or "its beginning"
     return (
-        f"after {after}, seeing {seen}, it calls {calls} in another, and no few states tell which; hand what it must "
-        "remember to a program that it calls, as an argument"
+        f"after {after}, seeing {seen}, it calls {calls}, and no few states tell which; hand what it must remember to "
+        "a program that it calls, as an argument"
     )
 
 
@@ -144,9 +151,10 @@ def _state(machine: Machine, number: int, place: dict[int, int], signature: Sign
     next_I = np.array([place[node.next[label]] if label in node.next else 0 for label in label_I])
     next_I[call_I4[:, 0] == RETURN] = 0
     outcomes, outcome_I, value_I = fold(call_I4, next_I, steps.reads, steps.index_SX[at_I].T, signature, table)
-    needed = steps.fewest(at_I, outcome_I * 1000 + value_I, steps.present)
+    both_I = outcome_I * 1000 + value_I
+    needed = steps.fewest(at_I, both_I, steps.present)
     if not needed.settled:
-        raise ValueError(_conflict(steps, at_I, signature))
+        raise ValueError(_conflict(steps, at_I, both_I, signature))
     inputs = sorted(needed.inputs, key=lambda i: (-steps.sizes[i], i))
     reads = tuple(steps.reads[i] for i in inputs)
     columns = [numbers_of(steps.reads[i], table.world, signature)[steps.index_SX[at_I, i]] for i in inputs]

@@ -18,30 +18,26 @@ import torch
 
 from envs.spec import ProgramTable
 from npi.config import TrainConfig
-from npi.learn import Learned, new_rows
+from npi.learn import Inferred, Learned, new_rows
 from npi.library import Library, LibraryError
-from npi.material import Material, TaskValidator
+from npi.material import Material, TaskValidator, merged
 from npi.memory import RowInfo
 from npi.probe import probe
 from npi.texts import held_in
 from npi.train import Validation
 from npi.universal.core import UniversalCore
 from npi.universal.files import by_file
-from npi.universal.functions import Functions, deciding, oversize
 from npi.universal.frames import plan_of_frames
-from npi.universal.plan import Plan, plan_of
+from npi.universal.functions import Functions, deciding, oversize
+from npi.universal.plan import Plan, looks_at, plan_of
 from npi.universal.proof import Proof, prove
-from npi.universal.replay import Replay, replay
+from npi.universal.replay import Evidence, Replay, replay
 from npi.universal.report import notes, too_large
 from npi.universal.rows import Tabulated, learned_numbers, row_of, tabulate, wired, wiring_of
 from npi.universal.search import Found, Search, SearchConfig
-from traces.frames import FrameSet
 
 PROBLEMS = 256
 """Validation problems of each task."""
-
-HELD_BACK = 10
-"""One of so many frames is not learned from."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +46,13 @@ class Project:
 
     Attributes:
         info: of its row, wiring included. plan: its states. material: the file that it is written in.
-        frames: all that are known of it, where its states were inferred; None where they were read off its text.
+        evidence: its frames, where its states were inferred; None where they were read off its text.
     """
 
     info: RowInfo
     plan: Plan
     material: Material
-    frames: FrameSet | None = None
+    evidence: Evidence | None = None
 
     @property
     def states(self) -> int:
@@ -86,7 +82,7 @@ def learn_universal(
         LibraryError: where there is nothing new, or a program does not fit the core.
     """
     config = config or SearchConfig()
-    core = _universal(library)
+    core, materials = _universal(library), merged(materials)
     for material in materials:
         core.learns_in(material.table.world)
     began = time.process_time()
@@ -121,6 +117,7 @@ def learn_universal(
         probes_before=before[2],
         probes_after=probe(core, library.memory, count),
         notes=() if solved else tuple(_notes(projects, proofs, replays)),
+        inferred=tuple(_told(projects, proofs, replays)),
     )
 
 
@@ -132,6 +129,18 @@ def _notes(
         name = project.info.name
         table = project.material.table
         yield from notes(name, project.plan, table, proofs.get(name), replays.get(name))
+
+
+def _told(
+    projects: Sequence[Project], proofs: Mapping[str, Proof], replays: Mapping[str, Replay]
+) -> Iterator[Inferred]:
+    """What was inferred from frames, and how it was checked."""
+    for project in projects:
+        if project.evidence is not None:
+            name, plan, proof = project.info.name, project.plan, proofs.get(project.info.name)
+            looks = tuple(looks_at(state, plan.signature, project.evidence.frames.table) for state in plan.states)
+            counts = len(project.evidence.frames), project.evidence.held, replays[name].wrong
+            yield Inferred(name, looks, *counts, None if proof is None else proof.holds)
 
 
 def _universal(library: Library) -> UniversalCore:
@@ -169,13 +178,12 @@ def _inferred(info: RowInfo, material: Material, seed: int) -> Project:
     table = material.frames.table
     program = table.id(info.name)
     own = material.frames.select(material.frames.program_M == program)
-    held = len(own) // HELD_BACK
-    order = torch.randperm(len(own), generator=torch.Generator().manual_seed(seed))
+    evidence = Evidence.of(own, generator=torch.Generator().manual_seed(seed))
     try:
-        plan = plan_of_frames(own.select(order[held:].sort().values), program)
+        plan = plan_of_frames(evidence.known, program)
     except ValueError as error:
         raise LibraryError(f"{info.name} cannot be learned from its traces: {error}") from error
-    return Project(replace(info, wiring=wiring_of(plan, table)), plan, material, own)
+    return Project(replace(info, wiring=wiring_of(plan, table)), plan, material, evidence)
 
 
 def _searched(
@@ -260,9 +268,9 @@ def replayed(library: Library, projects: Sequence[Project]) -> Mapping[str, Repl
     """For each program whose states were inferred, its row against all its frames."""
     found = {}
     for project in projects:
-        if project.frames is not None:
-            row = _row(library, project, project.frames.table)
-            found[project.info.name] = replay(row, project.frames, project.plan.signature)
+        if project.evidence is not None:
+            frames = project.evidence.frames
+            found[project.info.name] = replay(_row(library, project, frames.table), frames, project.plan.signature)
     return found
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dsl.grid import Array
-from npi.universal.steps import STATE_BITS, Needed, Steps
+from npi.universal.steps import STATE_BITS, UNSETTLED, Needed, Steps
 
 MOST = 36
 """Nodes that may stand beside each other as states before merging gives up."""
@@ -96,9 +96,10 @@ class Machine:
 
     @property
     def bits(self) -> float:
-        """What states and inputs cost, without the situations that occurred."""
-        inputs = [n.needed.inputs for n in self.nodes.values() if n.needed is not None]
-        return STATE_BITS * len(self.nodes) + sum(map(self.steps.bits, inputs))
+        """What states and inputs cost, without the situations that occurred; states that settle nothing cost most."""
+        needed = [n.needed for n in self.nodes.values() if n.needed is not None]
+        unsettled = UNSETTLED * sum(not one.settled for one in needed)
+        return STATE_BITS * len(self.nodes) + sum(self.steps.bits(one.inputs) for one in needed) + unsettled
 
     # --- merging -----------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,6 @@ from npi.universal.rows import Tabulated
 LARGEST = 2**22
 """Combinations of one pair of states beyond which it is not walked."""
 
-
 SHOWN = 3
 """Mistakes of a row that are told in words."""
 

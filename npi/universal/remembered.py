@@ -1,7 +1,9 @@
 """What a program remembers without calling anything else: two branches that begin with the same call.
 
-``if P > Q: A; B else: A; C`` calls A in both cases, and what comes next follows from what was seen before A. Such a call
-is told apart by *tags*, one for each thing that can be remembered, so that its two continuations are two states.
+``if P > Q: A; B else: A; C`` calls A in both cases, and what comes next follows from what was seen before A. Such a
+call is told apart by *tags*, one for each thing that can be remembered, so that its two continuations are two states.
+
+Shape legend: ``S`` steps of all frames, ``I`` those of one state.
 """
 
 from __future__ import annotations

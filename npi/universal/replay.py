@@ -1,6 +1,6 @@
-"""A row against frames: the same calls as in the traces, step by step.
+"""A row against frames, some of which it was not learned from: the same calls as in the traces, step by step.
 
-Shape legend: ``M`` frames, ``B`` those still followed, ``R`` inputs.
+Shape legend: ``M`` frames, ``K`` frames with equal ones, ``B`` those still followed, ``R`` inputs.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from dsl.grid import Array
 from envs.spec import RETURN, Signature
@@ -16,6 +17,42 @@ from npi.universal.rows import Tabulated
 from npi.universal.steps import inputs_of, seen_in, seen_words
 from traces.frames import FrameSet
 from traces.render import call_text
+
+HELD_BACK = 10
+"""One of so many frames is not learned from."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The different frames of one program.
+
+    Attributes:
+        frames: all. learned_M: which of them are learned from; the others only check the row.
+    """
+
+    frames: FrameSet
+    learned_M: torch.Tensor
+
+    @classmethod
+    def of(cls, frames: FrameSet, *, generator: torch.Generator) -> Evidence:
+        """Hold back one of :data:`HELD_BACK` frames of all traces.
+
+        A frame like one that was held back may be left in another trace, and is learned from then: what is common is
+        known, and what is checked is how the row does on frames that the next traces would bring.
+        """
+        frame_K = torch.arange(len(frames)).repeat_interleave(frames.count_M)
+        held_K = frame_K[torch.randperm(len(frame_K), generator=generator)[: len(frame_K) // HELD_BACK]]
+        return cls(frames, torch.bincount(held_K, minlength=len(frames)) < frames.count_M)
+
+    @property
+    def known(self) -> FrameSet:
+        """The frames that are learned from."""
+        return self.frames.select(self.learned_M)
+
+    @property
+    def held(self) -> int:
+        """How many frames are unlike all that are learned from."""
+        return int((~self.learned_M).sum())
 
 
 @dataclass(frozen=True)

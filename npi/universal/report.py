@@ -38,8 +38,8 @@ def notes(
         yield f"{thin(plan, table)}; or raise --updates or --starts"
     else:
         yield (
-            f"{bare} is right in all {replay.frames:,} frames, and no frame shows what it does there: {thin(plan, table)}; or "
-            "learn it from its text, without --from-traces"
+            f"{bare} is right in all {replay.frames:,} frames, and no frame shows what it does there: "
+            f"{thin(plan, table)}; or learn it from its text, without --from-traces"
         )
 
 

@@ -1,7 +1,6 @@
 """The steps of a program's frames as columns: what was seen and called, and what tells one call from another.
 
-Shape legend: ``S`` steps of all frames, ``X`` inputs (fields, then argument slots), ``L`` inputs of steps before,
-``I`` chosen steps.
+Shape legend: ``S`` steps of all frames, ``X`` inputs (fields, then argument slots), ``I`` chosen steps, ``V`` tokens.
 """
 
 from __future__ import annotations
@@ -51,12 +50,13 @@ class Steps:
     """All steps of one program.
 
     Attributes:
-        reads: the X inputs. index_SX: which of its values each has.
+        reads: the X inputs. index_SX: which of its values each has. token_SX: the token of that name (−1: none).
         sizes: how many values each input has; those of the steps before follow (:attr:`lags` times the fields).
         call_S4: callee and arguments. number_S: equal for equal calls.
         kind_S: equal for calls that differ at most in masked tokens that they pass.
         varied: kinds of more than one call.
-        frame_S, step_S: the frame, and the place in it. start_M, length_M: of the frames.
+        hash_XS: of what each input is, then of what each field was one step before, and so on (:meth:`past`).
+        frame_S, step_S: the frame, and the place in it. start_M, length_M: of the M frames.
     """
 
     def __init__(self, frames: FrameSet, signature: Signature, masked: Collection[int], *, lags: int = 3) -> None:
@@ -145,7 +145,7 @@ class Steps:
         return Needed(found.inputs, found.bits + bits)
 
     def fewest(self, at_I: Array, outcome_I: Array, among: Sequence[int], *, quick: bool = False) -> Needed:
-        """The cheapest inputs found that settle given outcomes: none, one, two (unless quick), or what is left of all."""
+        """The cheapest inputs found that settle outcomes: none, one, two (unless quick), or what is left of all."""
         if (outcome_I == outcome_I[0]).all():
             return Needed((), 0.0)
 
@@ -158,7 +158,8 @@ class Steps:
         best = self._costing(left, at_I, outcome_I)
         most = self.bits(left)
         sizes = (1, 2) if len(among) <= PAIRED and not quick else (1,)
-        tried = sorted((self.bits(c), c) for size in sizes if size < len(left) or size == 1 for c in combinations(among, size))
+        sizes = tuple(size for size in sizes if size < len(left) or size == 1)
+        tried = sorted((self.bits(c), c) for size in sizes for c in combinations(among, size))
         for bits, inputs in tried:
             if bits >= most:
                 break
