@@ -196,11 +196,16 @@ def learn_into(
     report: Callable[[int, float, dict[str, int]], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
+    from_traces: bool = False,
 ) -> Learned:
     """Learn the new programs of ``paths`` as rows of the library in ``folder``; write it to ``out`` (same by default).
 
     Nothing is written where the rows do not pass, unless ``keep_unsolved``. A folder that is not there yet becomes a
     library of the universal core that comes with the engine.
+
+    Args:
+        from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
+            other cores always learn from traces.
     """
     library = library_to_learn(folder, device=pick_device(device))
     if isinstance(library.core, HostedCore):
@@ -212,12 +217,12 @@ def learn_into(
     materials = gather(paths, traces=traces, seed=config.seed)
     if isinstance(config, SearchConfig):
         learned = learn_universal(
-            library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved
+            library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
         )
     else:
         learned = learn(library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved)
     if learned.solved or keep_unsolved:
-        library.history.append(_learned(learned, config, materials, traces))
+        library.history.append(_learned(learned, config, materials, traces, from_traces=from_traces))
         library.save(folder if out is None else out)
     return learned
 
@@ -275,7 +280,12 @@ def history_entry(report: Report, training: TrainConfig, materials: Sequence[Mat
 
 
 def _learned(
-    learned: Learned, config: LearnConfig | SearchConfig, materials: Sequence[Material], traces: int
+    learned: Learned,
+    config: LearnConfig | SearchConfig,
+    materials: Sequence[Material],
+    traces: int,
+    *,
+    from_traces: bool,
 ) -> dict[str, object]:
     return {
         "learned": list(learned.rows),
@@ -283,7 +293,7 @@ def _learned(
         "solved": learned.solved,
         "updates": learned.updates,
         "seed": config.seed,
-        "settings": {**vars(config), "traces": traces},
+        "settings": {**vars(config), "traces": traces, "from_traces": from_traces},
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
