@@ -190,6 +190,9 @@ def new_rows(library: Library, materials: Sequence[Material]) -> list[RowInfo]:
             known, material.table, world, generation=generation, source=material.source,
             primitives=library.core.rows_of_primitives,
         )  # fmt: skip
+    if not library.core.rows_of_primitives:  # nor has what learners run
+        signals = {p.name for m in materials if m.programs is not None for p in m.programs.signals}
+        fresh = [info for info in fresh if info.name not in signals]
     if not fresh:
         names = ", ".join(m.name for m in materials)
         raise LibraryError(f"the library already has every program of {names}; there is nothing to learn")

@@ -191,6 +191,7 @@ def learn_into(
     *,
     config: LearnConfig | SearchConfig | None = None,
     traces: int = 8,
+    hosts: Sequence[Library] = (),
     out: Path | str | None = None,
     device: str = "auto",
     report: Callable[[int, float, dict[str, int]], None] | None = None,
@@ -204,6 +205,7 @@ def learn_into(
     library of the universal core that comes with the engine.
 
     Args:
+        hosts: libraries of learners that run programs with a signal; they become part of the library.
         from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
             other cores always learn from traces.
     """
@@ -214,7 +216,9 @@ def learn_into(
             "these have bodies; name another --library, or a new folder for the universal core"
         )
     config = config or learn_settings(library)
-    materials = gather(paths, traces=traces, seed=config.seed)
+    known = {(host.core.digest(), host.rows_digest()) for host in library.hosts}
+    library.hosts += [host for host in hosts if (host.core.digest(), host.rows_digest()) not in known]
+    materials = gather(paths, traces=traces, seed=config.seed, hosts=library.hosts)
     if isinstance(config, SearchConfig):
         learned = learn_universal(
             library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces

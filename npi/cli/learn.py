@@ -14,6 +14,7 @@ from npi.cli.common import (
     INTERRUPTED,
     NOT_REACHED,
     DeviceOption,
+    HostOption,
     JsonOption,
     LibraryOption,
     Meter,
@@ -59,6 +60,7 @@ def learn(
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     settings: SetOption = None,
+    host: HostOption = None,
     json: JsonOption = False,
 ) -> None:
     """Learn programs that a library does not have yet: a row of numbers each, and no other number changes.
@@ -90,6 +92,7 @@ def learn(
         return
     if settings:
         raise ValueError("--set is for programs with a signal, and these have bodies; leave it out")
+    from npi.library import Library
     from npi.session import learn_settings, library_to_learn
 
     screen = Screen(json=json)
@@ -97,10 +100,11 @@ def learn(
     config = learn_settings(library_to_learn(library), seed=seed, starts=starts, updates=updates, certify=certify)
     if new:
         screen.note(f"{library} is new: it begins with the universal core that comes with the engine")
+    hosts = [Library.open(folder) for folder in host or ()]
     with stop_on_interrupt() as stop, Meter("learning") as meter:
         found = learn_with(
-            meter, library, files, config=config, traces=traces, out=out, device=device, stop=stop, keep_unsolved=keep,
-            from_traces=from_traces,
+            meter, library, files, config=config, traces=traces, hosts=hosts, out=out, device=device, stop=stop,
+            keep_unsolved=keep, from_traces=from_traces,
         )  # fmt: skip
         stopped, seconds = stop(), meter.seconds
     people(screen, found, out or library, kept=found.solved or keep, seconds=seconds)

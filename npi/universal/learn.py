@@ -91,7 +91,7 @@ def learn_universal(
     projects = plans(library, materials, from_traces=from_traces, seed=config.seed)
     found = _searched(core, projects, config, report, stop)
     memory = old.extended([p.info for p in projects], _numbers(projects, found, core))
-    trial = Library(core, memory, [])
+    trial = Library(core, memory, [], hosts=library.hosts)
     proofs, replays = proved(trial, projects), replayed(trial, projects)
     validation = _validated(trial, materials, [*proofs.values()], [*replays.values()], config.seed)
     wrong = _wrong(projects, found)
