@@ -33,7 +33,7 @@ FORGET = 1.0
 SMALL = 0.1
 """By how much the last layer begins smaller than the others: the first steps do little harm."""
 
-LEAST = 1e-8
+LEAST = 1e-6
 """A loss that is taken for nothing."""
 
 
@@ -127,8 +127,10 @@ class Optimiser:
     kind = KIND
     signal = "loss"
     config = OptimiserConfig
-    training = HostedTraining(updates=400, batch=64, stretch=20, rate=3e-3)
-    learning = HostedTraining(updates=60, batch=16, stretch=20, row_rate=3e-2, starts=4)
+    training = HostedTraining(updates=1000, batch=64, carried=400_000, stretch=20, rate=3e-3, check_every=200)
+    learning = HostedTraining(
+        updates=60, batch=16, carried=400_000, stretch=20, row_rate=3e-2, check_every=30, problems=64, starts=3
+    )
     anywhere = True
 
     def admit(self, spec: WorldSpec) -> None:
@@ -160,8 +162,11 @@ class Optimiser:
         return Step(moved.step_BD, moved.hidden_BD4U.flatten(1), {})
 
     def loss(self, net: nn.Module, roll: Roll) -> torch.Tensor:
-        """Losses of all steps, each on the scale of what its problem's was when the stretch began."""
-        return (roll.signal_KB / roll.first_B.clamp(min=LEAST)).mean()
+        """The logarithm of the problems' mean loss after a step, in the mean over steps.
+
+        The mean is what is reported; its logarithm lets late steps, and families of all scales, count as much as others.
+        """
+        return (roll.signal_KB.mean(1) + LEAST).log().mean()
 
     def judge(self, world: World[Any], roll: Roll) -> dict[str, torch.Tensor]:
         """The mean over all steps, and the losses at some."""
