@@ -3,8 +3,8 @@
 All coordinates of all problems share its numbers, and each has a state of its own, so it can move any number of
 parameters of anything. The row of a program scales and shifts every gate of both layers and what comes out.
 
-Shape legend: ``B`` problems, ``D`` parameters of each, ``N`` = B · D coordinates, ``P`` numbers of a row, ``U`` units of
-a layer, ``H`` = D · 4U hidden numbers, ``K`` steps.
+Shape legend: ``B`` problems, ``D`` parameters of each, ``P`` numbers of a row, ``U`` units of a layer, ``H`` = D · 4U
+hidden numbers, ``I`` and ``O`` what goes into a layer and comes out, ``K`` steps.
 """
 
 from __future__ import annotations
@@ -127,9 +127,11 @@ class Optimiser:
     kind = KIND
     signal = "loss"
     config = OptimiserConfig
-    training = HostedTraining(updates=1000, batch=64, carried=400_000, stretch=20, rate=3e-3, check_every=200)
+    training = HostedTraining(
+        updates=1200, batch=64, carried=250_000, stretch=20, rate=5e-3, clip=0.05, check_every=100, problems=64
+    )
     learning = HostedTraining(
-        updates=60, batch=16, carried=400_000, stretch=20, row_rate=3e-2, check_every=30, problems=64, starts=3
+        updates=60, batch=16, carried=500_000, stretch=20, row_rate=3e-2, check_every=30, problems=64, starts=3
     )
     anywhere = True
 
@@ -146,7 +148,8 @@ class Optimiser:
         return OptimiserCore(config, generator=generator)
 
     def width(self, net: nn.Module, world: World[Any]) -> int:
-        assert isinstance(net, OptimiserCore) and isinstance(world, Lossy)
+        assert isinstance(net, OptimiserCore)
+        assert isinstance(world, Lossy)
         return world.parameters(world.reset([{}])).shape[1] * 4 * net.config.units
 
     def step(
@@ -164,7 +167,7 @@ class Optimiser:
     def loss(self, net: nn.Module, roll: Roll) -> torch.Tensor:
         """The logarithm of the problems' mean loss after a step, in the mean over steps.
 
-        The mean is what is reported; its logarithm lets late steps, and families of all scales, count as much as others.
+        The mean is what is reported; its logarithm lets late steps, and families of every scale, count as much.
         """
         return (roll.signal_KB.mean(1) + LEAST).log().mean()
 

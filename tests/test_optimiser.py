@@ -1,4 +1,4 @@
-"""Learning to optimise: the core by second ways, what training and new rows change, and the optimiser for any module."""
+"""Learning to optimise: the core by second ways, training, new rows, and the optimiser for any module."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_without_a_row_it_is_torchs_lstm() -> None:
     net = core(seed=3, units=5)
     gradient_1D = torch.tensor([[0.3, -20.0, 1e-7]])
     cells = [torch.nn.LSTMCell(inputs, 5) for inputs in (2, 5)]
-    order = torch.cat([torch.arange(10), torch.arange(15, 20), torch.arange(10, 15)])  # torch's last two are ours swapped
+    order = torch.cat([torch.arange(10), torch.arange(15, 20), torch.arange(10, 15)])  # torch has the last two swapped
     with torch.no_grad():
         for cell, layer in zip(cells, (net.one, net.two), strict=True):
             cell.bias_hh.zero_()
@@ -207,7 +207,8 @@ def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
     library = Library.open(trained)
     programs, task = library.task("quadratic")
     core, world = library.core, programs.world
-    assert isinstance(core, HostedCore) and isinstance(world, Optimisee)
+    assert isinstance(core, HostedCore)
+    assert isinstance(world, Optimisee)
     assert learner_for(programs) is LEARNER
     state, rolled = problems(world, 4), problems(world, 4)
     program_B = torch.full((4,), task.program)
@@ -251,8 +252,10 @@ def task_of_torch() -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
     return model, x, (x[:, :1] * x[:, 1:2]).sin() + x[:, 2:3]
 
 
-def descend(model: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, n: int) -> float:
-    for _ in range(n):
+def descend(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, steps: int
+) -> float:
+    for _ in range(steps):
         optimizer.zero_grad()
         loss = (model(x) - y).square().mean()
         loss.backward()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from envs.later import torch
@@ -58,7 +59,7 @@ class Mlp:
 
     def __init__(self, units: int, layers: int, activation: str) -> None:
         sizes = [SIDE * SIDE, *[units] * layers, CLASSES]
-        self.shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+        self.shapes = list(pairwise(sizes))
         self.activation = ACTIVATIONS[activation]
         self.dimensions = _count(self.shapes)
 
@@ -80,7 +81,7 @@ class Conv:
 
     def __init__(self, channels: int, layers: int, activation: str) -> None:
         depths = [1, *[channels] * layers]
-        self.shapes = [(WINDOW * WINDOW * a, b) for a, b in zip(depths[:-1], depths[1:], strict=True)]
+        self.shapes = [(WINDOW * WINDOW * a, b) for a, b in pairwise(depths)]
         self.shapes.append(((SIDE >> layers) ** 2 * channels, CLASSES))
         self.activation = ACTIVATIONS[activation]
         self.dimensions = _count(self.shapes)

@@ -84,7 +84,8 @@ class HostedTraining(Settings):
                 raise ValueError(f"training setting {name} must be positive, it is {getattr(self, name)}")
         for name, all_of_them in (("stretch", "all steps"), ("carried", "any number")):
             if getattr(self, name) < 0:
-                raise ValueError(f"training setting {name} must be 0 ({all_of_them}) or more, not {getattr(self, name)}")
+                value = getattr(self, name)
+                raise ValueError(f"training setting {name} must be 0 ({all_of_them}) or more, it is {value}")
 
 
 @dataclass(frozen=True)
