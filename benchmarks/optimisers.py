@@ -42,7 +42,7 @@ TRAINED = ("quadratic", "rosenbrock", "digits", "conv")
 BEGIN = 100_000_000
 """The first problem's number: such as no task of programs/learning trains on."""
 
-COUNT, FEWER, TUNED_ON, TOGETHER = 1000, 250, 32, 100
+COUNT, FEWER, TUNED_ON, TOGETHER = 1000, 100, 32, 100
 """Problems of a trial, and of one that is about generalisation; of networks, those on which the rates of opponents are
 compared, and how many run side by side."""
 
@@ -178,12 +178,8 @@ def opponents(trial: Trial) -> Result:
 
 def run(seed: int) -> Result:
     """Train a core, learn the row for rectified units, and play all trials."""
-    folder, files = RUNS / NAME / f"core-{seed}", [ROOT / "programs" / "learning" / f"{f}.npi" for f in TRAINED]
-    found: Result = {"trials": {}}
-    if not (folder / MANIFEST).exists():
-        began = time.process_time()
-        result = train_hosted(files, out=folder, training=replace(LEARNER.training, seed=seed), report=_tell)
-        found["training"] = {"updates": result.report.update, "seconds": round(time.process_time() - began)}
+    folder = RUNS / NAME / f"core-{seed}"
+    found: Result = {"training": train(folder, seed), "trials": {}}
     began = time.process_time()
     relu = ROOT / "programs" / "learning" / "relu.npi"
     library, row = learn_files(folder, [relu], replace(LEARNER.learning, seed=seed), out=Path(f"{folder}-relu"))
@@ -197,6 +193,16 @@ def run(seed: int) -> Result:
     for trial in TRIALS:
         found["trials"][trial.name] = play(library, trial)
     return found
+
+
+def train(folder: Path, seed: int) -> Result:
+    """Train a core unless that was done before; how long it took, in seconds of a processor."""
+    kept = Path(f"{folder}.seconds")
+    if not (folder / MANIFEST).exists():
+        began, files = time.process_time(), [ROOT / "programs" / "learning" / f"{name}.npi" for name in TRAINED]
+        train_hosted(files, out=folder, training=replace(LEARNER.training, seed=seed), report=_tell)
+        write_whole(kept, f"{time.process_time() - began:.0f}\n".encode())
+    return {"updates": LEARNER.training.updates, "seconds": int(kept.read_text())}
 
 
 def play(library: Library, trial: Trial) -> Result:
@@ -245,25 +251,24 @@ def prose(found: Sequence[Result]) -> list[str]:
     """What stands above the table."""
     relus = [seed["relu"] for seed in found]
     unchanged = all(relu["unchanged"] and relu["core before"] == relu["core after"] for relu in relus)
-    seconds = [seed["training"]["seconds"] for seed in found if "training" in seed]
-    took = f"{LEARNER.training.updates} updates took {spread(seconds, 0)} seconds of one core" if seconds else ""
+    took = f"{LEARNER.training.updates} updates took {spread([s['training']['seconds'] for s in found], 0)} seconds"
     kept = "stayed as they were" if unchanged else "CHANGED"
     told = (("mean", "the mean of the old rows"), ("nearest", "the best old row"), ("learned", "a row of their own"))
     scores = ", ".join(f"{spread([relu[key] for relu in relus], 3)} with {what}" for key, what in told)
     paragraphs = [
-        f"Mean loss after 20, 50, 100 and 200 steps, on {COUNT:,} problems of each family that no training drew, and on "
-        f"{FEWER} of those that are about generalisation (*relu*, *40 units* and below); images are such as no "
-        f"training shows. Seeds of the learned optimiser: {len(found)}; {took}.",
+        f"Mean loss after 20, 50, 100 and 200 steps, on {COUNT:,} problems of each family that no training drew, and "
+        f"on {FEWER} of those that are about generalisation (*relu*, *40 units* and below); images are such as no "
+        f"training shows. Seeds of the learned optimiser: {len(found)}; {took} of one processor.",
         f"Opponents are those of torch. Beside each figure stands its rate: of {len(RATES)} from 0.00001 to 10 the one "
-        f"that is best at *this* number of steps, on these problems, and of networks on {TUNED_ON} of them. The learned "
-        "optimiser has one row for all numbers of steps. Above 1 in the last column an opponent is better.",
+        f"that is best at *this* number of steps, on these problems, and of networks on {TUNED_ON} of them. The "
+        "learned optimiser has one row for all numbers of steps. Above 1 in the last column an opponent is better.",
         "Rows were trained with the core on *quadratic*, *rosenbrock*, *digits* (20 sigmoid units) and *conv*. *relu* "
-        "was held out: it stands here with a row of its own, learned beside the frozen core, and with that of *digits*.",
+        "was held out: it stands here with a row of its own, learned beside the frozen core, and with *digits*' row.",
         f"Learning the row took {spread([r['seconds'] for r in relus], 0)} seconds, for {relus[0]['numbers']} numbers; "
         f"the core's hash, and all that old rows do, {kept}. On the images of training the mean loss over 100 steps "
         f"was, for networks of rectified units, {scores}.",
     ]
-    return [*"\n\n".join(fill(paragraph, 120) for paragraph in paragraphs).split("\n"), "", "![Curves](optimisers.png)"]
+    return ["\n\n".join(fill(paragraph, 120) for paragraph in paragraphs), "", "![Curves](optimisers.png)"]
 
 
 def picture(found: Sequence[Result]) -> bytes:
