@@ -42,9 +42,11 @@ TRAINED = ("quadratic", "rosenbrock", "digits", "conv")
 BEGIN = 100_000_000
 """The first problem's number: such as no task of programs/learning trains on."""
 
-COUNT, FEWER, TUNED_ON, TOGETHER = 1000, 100, 32, 100
-"""Problems of a trial, and of one that is about generalisation; of networks, those on which the rates of opponents are
-compared, and how many run side by side."""
+COUNT, FEWER, TUNED_ON = 1000, 100, 32
+"""Problems of a trial, and of one that is about generalisation; networks on which opponents' rates are tried."""
+
+TOGETHER, CARRYING = 100, 8
+"""Networks side by side, and those whose numbers carry hidden ones, so that what is computed stays in the caches."""
 
 HORIZONS = (20, 50, 100, 200)
 
@@ -83,9 +85,9 @@ class Trial:
         assert isinstance(found, Optimisee)
         return Optimisee(found.spec.name, replace(found.config, **self.changed))
 
-    def states(self, world: Optimisee, count: int) -> Iterator[OptimiseeState]:
+    def states(self, world: Optimisee, count: int, most: int = TOGETHER) -> Iterator[OptimiseeState]:
         """So many of its problems, some at a time; networks see images that no training shows."""
-        together = TOGETHER if world.function.images else count
+        together = most if world.function.images else count
         for begin in range(0, count, together):
             episode_B = torch.arange(BEGIN + begin, BEGIN + min(begin + together, count))
             yield world.begin(episode_B, torch.ones_like(episode_B))
@@ -211,7 +213,7 @@ def play(library: Library, trial: Trial) -> Result:
     assert isinstance(core, HostedCore)
     assert isinstance(core.net, OptimiserCore)
     for name, program in trial.rows.items():
-        states = trial.states(world, trial.count)
+        states = trial.states(world, trial.count, CARRYING)
         found[name] = curves(learned(core.net, row_of(library, program), world, states, trial.steps))
         means = [figure(found[name]["mean"][k - 1]) for k in HORIZONS if k <= trial.steps]
         print(f"{trial.name}, {name}: {', '.join(means)}", flush=True)
