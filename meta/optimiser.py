@@ -107,7 +107,7 @@ def _affine(layer: Affine, *inputs: torch.Tensor) -> torch.Tensor:
 
 
 def _eased(gates: Affine) -> Affine:
-    """The last quarter of the gates doubled: since tanh(x) = 2 sigmoid(2x) - 1, one pass over all gates does for all, in
+    """The last quarter of the gates doubled: since tanh(x) = 2 sigmoid(2x) - 1, one pass over all gates will do, in
     a third of the time of a pass for each."""
     ones = gates.bias_B1O.new_ones(gates.bias_B1O.shape[-1] // 4)
     double = torch.cat([ones, ones, ones, 2 * ones])
