@@ -139,7 +139,7 @@ class Optimiser:
         updates=1200, batch=64, carried=250_000, stretch=20, rate=5e-3, clip=0.05, check_every=100, problems=64
     )
     learning = HostedTraining(
-        updates=60, batch=16, carried=500_000, stretch=20, row_rate=3e-2, check_every=30, problems=64, starts=3
+        updates=40, batch=16, carried=750_000, stretch=20, row_rate=5e-3, check_every=40, problems=64, starts=2
     )
     anywhere = True
 
