@@ -194,7 +194,7 @@ def run(seed: int) -> Result:
     """Train a core, learn the row for rectified units, and play all trials."""
     folder, more = RUNS / f"{NAME}-cores", RUNS / f"{NAME}-cores" / f"{seed}-relu"
     training = kept(folder / f"{seed}.json", lambda: train(folder / f"{seed}", seed))
-    row = kept(folder / f"{seed}-relu.json", lambda: learn(folder / f"{seed}", more, seed))
+    row = kept(folder / f"{seed}-row.json", lambda: learn(folder / f"{seed}", more, seed))
     library, trials = Library.open(more), {}
     for trial in TRIALS:
         trials[trial.name] = kept(folder / f"{seed}-{trial.slug}.json", lambda: play(library, trial))  # noqa: B023
@@ -275,7 +275,7 @@ def prose(found: Sequence[Result]) -> list[str]:
     scores = ", ".join(f"{spread([relu[key] for relu in relus], 3)} with {what}" for key, what in told)
     paragraphs = [
         f"Mean loss after 20, 50, 100 and 200 steps, on {COUNT:,} problems of each family that no training drew, and "
-        f"on {FEWER} of those that are about generalisation (*relu*, *40 units* and below); images are such as no "
+        f"on {FEWER} networks each of *relu*, *40 units*, *two layers* and *digits, 200 steps*; images are such as no "
         f"training shows. Seeds of the learned optimiser: {len(found)}; {took} of one processor.",
         f"Opponents are those of torch. Beside each figure stands its rate: of {len(RATES)} from 0.00001 to 10 the one "
         f"that is best at *this* number of steps, on these problems, and of networks on {TUNED_ON} of them. The "
