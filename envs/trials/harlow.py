@@ -6,21 +6,25 @@ comes into the middle is chosen. One of the two objects always pays, and where i
 what can be learned once and for all is that the first trial tells which one pays.
 
 An object is a code of bits. Codes are split into seen and unseen ones, by their numbers, so that a learner can be tried
-on objects that it has never met.
+on objects that it has never met. With ``pixels`` each has a picture, a function of its code, which a core sees in place
+of the bits.
 
-Shape legend: ``B`` instances, ``K`` bits of a code, ``T`` trials.
+Shape legend: ``B`` instances, ``K`` bits of a code, ``T`` trials, ``U`` pictures asked for, of ``Y`` × ``X``
+pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from envs.later import torch
-from envs.spec import NONE, Field, Signature, Slot, SpecError, WorldSpec
+from envs.spec import NONE, Field, Picture, Signature, Slot, SpecError, WorldSpec
 from envs.trials.chance import below
 from envs.trials.episodes import Episodes
+from envs.trials.glyphs import glyphs
 from envs.trials.settings import (
     EPISODE,
     check_parts,
@@ -47,6 +51,9 @@ OBJECTS = ("seen", "unseen")
 CROSS = 0.2
 """What the cross pays (Wang et al. 2016)."""
 
+MOST_PICTURED = 12
+"""Bits of a code where objects have pictures: those of a world are in a table."""
+
 CROSSED, CHOOSING, OVER = 0, 1, 2
 """The phases of a trial, and the end of the episode."""
 
@@ -63,6 +70,7 @@ class HarlowConfig:
         reach: places from the middle of the view to an object, and to the cross.
         fixation: whether a trial begins with the cross (1) or not (0).
         bits: of an object's code. seen: how many of the codes are of seen objects; the others are unseen.
+        pixels: along a side of an object's picture; 0 where bits are seen.
         rule: of an episode whose layout names none; one of :data:`RULES`.
     """
 
@@ -71,12 +79,16 @@ class HarlowConfig:
     fixation: int = 0
     bits: int = 11
     seen: int = 1024
+    pixels: int = 0
     rule: str = "object"
 
     def __post_init__(self) -> None:
         for key, low, high in (("trials", 1, 100), ("reach", 1, 20), ("fixation", 0, 1), ("bits", 3, 20)):
             within("a harlow", key, getattr(self, key), low, high)
         one_of("a harlow", "rule", self.rule, RULES)
+        if self.pixels:
+            within("a harlow", "pixels", self.pixels, 8, 64)
+            within("a harlow with pictures", "bits", self.bits, 3, MOST_PICTURED)
         if not 2 <= self.seen <= 2**self.bits - 2:
             raise SpecError(
                 f"{self.seen} of {2**self.bits} objects are seen; at least 2 must be, and at least 2 must not: "
@@ -123,7 +135,7 @@ class Looked:
 
 
 class Harlow:
-    """The world (implements ``World[HarlowState]``, ``Rewarded``); see the head of this file."""
+    """The world (implements ``World[HarlowState]``, ``Rewarded``, ``Pictured``); see the head of this file."""
 
     pays = (0.0, 1.0, -1.0, CROSS)
 
@@ -227,6 +239,14 @@ class Harlow:
             found.append({**shown, **hidden, "RIGHT": [value - 1 for value in right if value]})
         return found
 
+    def pictures(self, values_UF: torch.Tensor) -> torch.Tensor:
+        """uint8 U×Y×X×3 of objects by the values of their bits; black where no object is seen."""
+        picture_NYXC = _pictures(self.config.bits, self.config.pixels)
+        bits_UK = values_UF.cpu() - 1
+        code_U = (bits_UK.clamp(min=0) << torch.arange(self.config.bits)).sum(1)
+        there_U = (bits_UK >= 0).all(1)
+        return picture_NYXC[code_U] * there_U[:, None, None, None]
+
     def _look(self, state: HarlowState, side_B: torch.Tensor) -> Looked:
         reach = self.config.reach
         at_B = (state.at_B + 2 * side_B - 3).clamp(-reach, reach)
@@ -264,6 +284,12 @@ def _paid(look: Looked) -> torch.Tensor:
     return torch.where(look.chosen_B, torch.where(look.right_B, 1, 2), torch.where(look.crossed_B, 3, 0))
 
 
+@cache
+def _pictures(bits: int, pixels: int) -> torch.Tensor:
+    """uint8 N×Y×X×3: those of all objects, by their codes."""
+    return glyphs(torch.arange(1 << bits), pixels)
+
+
 def scrambled(number: torch.Tensor, bits: int) -> torch.Tensor:
     """A permutation of the numbers of so many bits, so that neighbours look nothing alike."""
     mask = (1 << bits) - 1
@@ -275,7 +301,9 @@ def scrambled(number: torch.Tensor, bits: int) -> torch.Tensor:
 
 def _spec(name: str, config: HarlowConfig) -> WorldSpec:
     pays = [f for i, f in enumerate(Harlow.pays) if config.fixation or i < 3]
-    codes = (Field(f"{side}{bit}", ("none", "0", "1")) for side in SIDES for bit in range(1, 1 + config.bits))
+    codes = tuple(Field(f"{side}{bit}", ("none", "0", "1")) for side in SIDES for bit in range(1, 1 + config.bits))
+    sides = ((side, tuple(f"{side}{bit}" for bit in range(1, 1 + config.bits))) for side in SIDES)
+    shown = (Picture(side, names, config.pixels, config.pixels, 3) for side, names in sides)
     return WorldSpec(
         name=name,
         kind=KIND,
@@ -289,6 +317,7 @@ def _spec(name: str, config: HarlowConfig) -> WorldSpec:
             *codes,
         ),
         tokens=(NONE, *SIDES),
+        pictures=tuple(shown) if config.pixels else (),
         primitives=(Signature("LOOK", (Slot("side", (1, 2)),), "Turn the view to a side"),),
         hidden=(EPISODE, Field("OBJECTS", OBJECTS), Field("RULE", RULES), Field("RIGHT", ("0", "1"))),
     )
