@@ -12,14 +12,14 @@ from pathlib import Path
 
 import torch
 
-from dsl import ProgramSet, load
-from envs.joined import Joined
+from dsl import load
 from npi.certify import PICTURED, Certifier
 from npi.checkpoint import resume, save_checkpoint
 from npi.config import CoreConfig, TrainConfig
 from npi.core import tensors_digest
 from npi.distributed import ALONE, Ranks, pick_device
 from npi.hosted.core import HostedCore
+from npi.hosted.hosting import hosting
 from npi.learn import LearnConfig, Learned, learn
 from npi.library import Library, LibraryError
 from npi.material import Material, TaskValidator
@@ -29,7 +29,6 @@ from npi.universal.core import UniversalCore
 from npi.universal.learn import learn_universal
 from npi.universal.search import SearchConfig
 from npi.universal.session import SHIPPED
-from traces.stepper import Stepper
 from traces.store import TraceSet
 
 Reporter = Callable[[Report], None]
@@ -70,32 +69,10 @@ def gather(
             found = TraceSet.open(path)
             materials.append(Material.from_trace_set(found, shared_frames(found, ranks)))
         elif path.is_file():
-            materials.append(Material.from_programs(hosted(load(path), hosts), traces=traces, seed=seed))
+            materials.append(Material.from_programs(hosting(load(path), hosts), traces=traces, seed=seed))
         else:
             raise FileNotFoundError(f"{path}: there is no such program file or folder of traces")
     return materials
-
-
-def hosted(programs: ProgramSet, hosts: Sequence[Library]) -> ProgramSet:
-    """The file, with the hosts that run its programs with a signal; itself where it has none.
-
-    Raises :class:`LibraryError` for a program with a signal that no host has.
-    """
-    if not programs.signals:
-        return programs
-    table = programs.table
-    ids = [set(host.hosted_ids(table)) for host in hosts]
-    for program in programs.signals:
-        if not any(program.id in mine for mine in ids):
-            raise LibraryError(
-                f"{program.name} has a signal in place of a body, and nothing that was learned runs it here: learn it "
-                "first (npi train FILE --out DIR, on the file that declares it), then give --host DIR"
-            )
-    steppers = [(host.hosted(table, sorted(mine)), mine) for host, mine in zip(hosts, ids, strict=True) if mine]
-    found: Stepper = steppers[0][0]
-    for stepper, mine in steppers[1:]:
-        found = Joined(found, stepper, mine, table)
-    return programs.hosting(found)
 
 
 def train_library(

@@ -137,7 +137,7 @@ def test_a_page_runs(page: Path, folder: Path, capsys: pytest.CaptureFixture[str
     for block, follower in zip(BLOCKS[page], followers, strict=True):
         if block.words == ("python",):
             source = "\n" * (block.line - 1) + block.text
-            exec(compile(source, str(page), "exec"), namespace)
+            exec(compile(source, str(page), "exec", dont_inherit=True), namespace)
         elif block.words == ("sh", "run"):
             capsys.readouterr()
             for words in command_lines(block.text, "npi"):

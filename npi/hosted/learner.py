@@ -51,6 +51,7 @@ class HostedTraining(Settings):
     Attributes:
         seed: of weights, problems and luck.
         updates: batches that are learned from. batch: problems of each, shared out among the programs of a world.
+        twins: how often each problem of a batch is played, side by side, each time with other luck of exploring.
         stretch: steps between two steps of the optimiser; what lies further back is not seen by the gradient. 0: all
             steps of the program.
         rate: peak learning rate of Adam; it falls along a cosine to a twentieth. row_rate: of the rows.
@@ -62,6 +63,7 @@ class HostedTraining(Settings):
     seed: int = 0
     updates: int = 1000
     batch: int = 64
+    twins: int = 1
     stretch: int = 0
     rate: float = 3e-3
     row_rate: float = 1e-2
@@ -71,7 +73,7 @@ class HostedTraining(Settings):
     starts: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("updates", "batch", "check_every", "problems", "starts"):
+        for name in ("updates", "batch", "twins", "check_every", "problems", "starts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"training setting {name} must be at least 1, it is {getattr(self, name)}")
         for name in ("rate", "row_rate", "clip"):
@@ -116,6 +118,7 @@ class Roll:
         signal_KB: the reward that each act brought, or the loss after it, with a graph while it is learned from.
         first_B: the loss before the first act of the stretch; zeros where there is a reward.
         begun: steps of the program before this stretch. ends: whether the program ends with it.
+        twin_B: int64; the same number where a row plays the same problem (:attr:`HostedTraining.twins`).
         progress: the share of training that is over, for what a loss changes on the way; 1 outside of training.
         regret_KB: how much more the best choice was worth than the one made; in worlds that reward, and only where the
             roll is judged.
@@ -129,6 +132,7 @@ class Roll:
     first_B: torch.Tensor
     begun: int
     ends: bool
+    twin_B: torch.Tensor | None = None
     progress: float = 1.0
     regret_KB: torch.Tensor | None = None
 

@@ -47,11 +47,13 @@ class Batch:
 
     Attributes:
         lesson_B: int64, the place of each one's lesson among those that it was drawn from. arguments_B3: tokens.
+        twin_B: int64, the same number where a problem is played several times by one row.
     """
 
     state: Any
     lesson_B: torch.Tensor
     arguments_B3: torch.Tensor
+    twin_B: torch.Tensor
 
 
 def hosted_programs(programs: ProgramSet) -> list[Program]:
@@ -120,9 +122,15 @@ class Group:
     lessons: tuple[Lesson, ...]
 
     def draw(
-        self, count: int, *, generator: np.random.Generator, device: torch.device | str = "cpu", copies: int = 1
+        self,
+        count: int,
+        *,
+        generator: np.random.Generator,
+        device: torch.device | str = "cpu",
+        copies: int = 1,
+        twins: int = 1,
     ) -> Batch:
-        """Random problems, as many of each lesson as of the others; every one ``copies`` times, side by side.
+        """Random problems, as many of each lesson as of the others; each for ``copies`` rows, ``twins`` times.
 
         Lesson and copy are told apart by ``lesson_B``: place × copies + copy.
         """
@@ -133,12 +141,13 @@ class Group:
             drawn = draw_problems(self.lessons[place].tasks, amount, generator=generator)
             problems += drawn
             owners += [self.places[place]] * len(drawn)
-        layouts = [p.layout for p in problems] * copies
+        layouts = [p.layout for p in problems] * copies * twins
         state = self.world.reset(layouts, device=device)
         copy_C1 = torch.arange(copies, device=device)[:, None]
-        lesson_B = (torch.tensor(owners, device=device) * copies + copy_C1).flatten()
-        arguments_B3 = torch.tensor([p.arguments for p in problems], device=device).repeat(copies, 1)
-        return Batch(state, lesson_B, arguments_B3)
+        lesson_B = (torch.tensor(owners, device=device) * copies + copy_C1).flatten().repeat(twins)
+        arguments_B3 = torch.tensor([p.arguments for p in problems], device=device).repeat(copies * twins, 1)
+        twin_B = torch.arange(copies * len(problems), device=device).repeat(twins)
+        return Batch(state, lesson_B, arguments_B3, twin_B)
 
 
 def groups_of(lessons: Sequence[Lesson], worlds: Sequence[int]) -> list[Group]:

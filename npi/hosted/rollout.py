@@ -37,6 +37,7 @@ def rollout(
     *,
     begun: int = 0,
     ends: bool = True,
+    twin_B: torch.Tensor | None = None,
     progress: float = 1.0,
     generator: torch.Generator | None = None,
     judged: bool = False,
@@ -45,7 +46,7 @@ def rollout(
 
     Args:
         hidden_BH: zeros at a program's beginning.
-        begun, ends, progress: as in :class:`npi.hosted.learner.Roll`.
+        begun, ends, twin_B, progress: as in :class:`npi.hosted.learner.Roll`.
         generator: of the luck of exploring; None where nothing is left to it.
         judged: note regrets, too, where there is a reward.
     """
@@ -60,6 +61,7 @@ def rollout(
         first_B=first_B,
         begun=begun,
         ends=ends,
+        twin_B=twin_B,
         progress=progress,
         regret_KB=torch.stack(walk.regrets) if walk.regrets else None,
     )

@@ -112,10 +112,11 @@ class HostedTrainer:
         training = self.training
         group = self.groups[self.update % len(self.groups)]
         batch = group.draw(
-            training.batch,
+            max(1, training.batch // training.twins),
             generator=np.random.default_rng([training.seed, DRAWN, self.update]),
             device=self.device,
             copies=self.copies,
+            twins=training.twins,
         )
         luck = torch.Generator(self.device).manual_seed(_seed(training.seed, LUCK, self.update))
         share = LEAST + (1 - LEAST) * 0.5 * (1 + math.cos(math.pi * self.update / training.updates))
@@ -145,7 +146,7 @@ class HostedTrainer:
             asked = Asked(group.index, self.rows_NP[batch.lesson_B], batch.arguments_B3)
             roll, hidden_BH = rollout(
                 self.learner, self.net, world, batch.state, asked, hidden_BH.detach(), steps,
-                begun=begun, ends=begun + steps == group.steps, progress=progress, generator=luck,
+                begun=begun, ends=begun + steps == group.steps, twin_B=batch.twin_B, progress=progress, generator=luck,
             )  # fmt: skip
             yield self.learner.loss(self.net, roll)
 

@@ -1,0 +1,219 @@
+"""The network of meta-reinforcement learning: what a world shows, a recurrent layer, a policy and a value.
+
+Every layer has a factor and a summand for each of its units, which are a linear function of the row.
+
+Shape legend: ``B`` episodes, ``K`` steps, ``N`` = ``K`` × ``B``, ``F`` observation fields, ``V`` values of all fields
+and arguments, ``L`` numbers by which they are told apart, ``P`` numbers of a row, ``H`` hidden units, ``G`` = 4 ``H``
+gates, ``A`` calls to choose from.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from envs.spec import SLOTS, WorldSpec
+from meta.recurrence import step, unroll
+from npi.hosted.learner import Asked, HostedConfig
+from npi.seeded import seeded_linear
+
+LONG = 24
+"""A field of more values is seen by how far along it a value lies, so that neighbours look alike."""
+
+BUMPS = 8
+"""Places along a long field of which it is told how near a value is."""
+
+HEAD = 0.1
+"""By how much the first weights of heads are smaller than others: all calls begin as likely."""
+
+LONGEST = 3.0
+"""Units begin to forget between a fourth and, by this much on the gate, a fiftieth of what they hold each step."""
+
+
+@dataclass(frozen=True)
+class MetaRLConfig(HostedConfig):
+    """The shape of a core, and what it learns to maximise.
+
+    Attributes:
+        hidden: H units, each of which carries two numbers.
+        discount: of rewards to come, when training begins. later_discount: when it ends.
+        trace: λ of generalised advantage estimation (Schulman et al. 2016).
+        entropy: weight of the policy's entropy, when training begins. later_entropy: when it ends.
+        value: weight of the error of values.
+    """
+
+    kind: str = "meta-rl"
+    row: int = 8
+    hidden: int = 32
+    discount: float = 0.9
+    later_discount: float = 1.0
+    trace: float = 0.95
+    entropy: float = 0.02
+    later_entropy: float = 0.0
+    value: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("row", "hidden"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"core setting {name} must be at least 1, it is {getattr(self, name)}")
+        for name in ("discount", "later_discount", "trace"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"core setting {name} is a share from 0 to 1, it is {getattr(self, name)}")
+
+
+class Layer(NamedTuple):
+    """What a row makes of a layer: ``factor * x + summand``."""
+
+    factor: torch.Tensor
+    summand: torch.Tensor
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.addcmul(self.summand, x, self.factor)
+
+
+class Told(NamedTuple):
+    """What a batch is told once: the look of each value of its world, and its row's factors and summands."""
+
+    look_VH: torch.Tensor
+    seen: Layer
+    gates: Layer
+    heads: Layer
+
+
+class Known(NamedTuple):
+    """:class:`Told`, and for which batch and which numbers of the core."""
+
+    asked: weakref.ref[Asked]
+    versions: tuple[int, ...]
+    told: Told
+
+
+class Adapter(nn.Module):
+    """What one world shows and what can be called in it."""
+
+    offset_F: torch.Tensor
+    shown_VL: torch.Tensor
+    call_A4: torch.Tensor
+
+    def __init__(self, spec: WorldSpec, hidden: int, *, generator: torch.Generator) -> None:
+        super().__init__()
+        sizes = [*(field.size for field in spec.fields), *[len(spec.tokens)] * SLOTS]
+        offset_F = torch.tensor([0, *itertools.accumulate(sizes[:-1])])
+        for name, table in (("offset_F", offset_F), ("shown_VL", shown(sizes)), ("call_A4", calls(spec))):
+            self.register_buffer(name, table, persistent=False)
+        scale = len(sizes) ** -0.5
+        self.look_LH = nn.Parameter(scale * torch.randn(self.shown_VL.shape[1], hidden, generator=generator))
+        self.policy = small_head(hidden, len(self.call_A4), generator=generator)
+
+    def look(self) -> torch.Tensor:
+        """look_VH: of each value of each field."""
+        return self.shown_VL @ self.look_LH
+
+    def see(self, look_VH: torch.Tensor, obs_NF: torch.Tensor, arguments_N3: torch.Tensor) -> torch.Tensor:
+        """seen_NH: the sum of the looks of what is observed and of the program's arguments."""
+        index_NF = torch.cat([obs_NF, arguments_N3], 1) + self.offset_F
+        return nn.functional.embedding_bag(index_NF, look_VH, mode="sum")
+
+
+class ActorCritic(nn.Module):
+    """The core, for some worlds."""
+
+    def __init__(self, config: MetaRLConfig, worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config, H = config, config.hidden
+        self.worlds = nn.ModuleList(Adapter(spec, H, generator=generator) for spec in worlds)
+        self.condition = seeded_linear(config.row, 2 * (H + 4 * H + H), generator=generator)
+        self.enter = seeded_linear(H, 4 * H, generator=generator)
+        self.recur_HG = nn.Parameter((2 * torch.rand(H, 4 * H, generator=generator) - 1) / H**0.5)
+        self.value = small_head(H, 1, generator=generator)
+        with torch.no_grad():
+            self.condition.bias.zero_()
+            self.enter.bias[H : 2 * H] += 1 + LONGEST * torch.rand(H, generator=generator)
+        self._known: Known | None = None
+
+    def told(self, asked: Asked) -> Told:
+        """What the batch is told, with a graph."""
+        H = self.config.hidden
+        parts = self.condition(asked.row_BP).split([H, H, 4 * H, 4 * H, H, H], 1)
+        layers = (Layer(1 + factor, summand) for factor, summand in zip(parts[::2], parts[1::2], strict=True))
+        return Told(self.adapter(asked).look(), *layers)
+
+    def told_once(self, asked: Asked) -> Told:
+        """The same without a graph, kept until the batch or the core's numbers are others."""
+        versions = tuple(p._version for p in (asked.row_BP, *self.parameters()))
+        if self._known is None or self._known.asked() is not asked or self._known.versions != versions:
+            self._known = Known(weakref.ref(asked), versions, self.told(asked))
+        return self._known.told
+
+    def adapter(self, asked: Asked) -> Adapter:
+        found = self.worlds[asked.world]
+        assert isinstance(found, Adapter)
+        return found
+
+    def once(
+        self, asked: Asked, told: Told, obs_BF: torch.Tensor, hidden_BH: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """One step: log-probabilities BA, values B, and both hidden numbers of each unit, side by side."""
+        in_BG = self._enter(asked, told, obs_BF, asked.arguments_B3)
+        h_BH, c_BH = step(in_BG, told.gates.factor, self.recur_HG, *hidden_BH.chunk(2, 1))
+        log_BA, value_B = self._heads(asked, told, h_BH)
+        return log_BA, value_B, torch.cat([h_BH, c_BH], 1)
+
+    def whole(
+        self, asked: Asked, told: Told, obs_KBF: torch.Tensor, hidden_BH: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """A stretch of steps, what is observed in it being known: log-probabilities KBA and values KB."""
+        K, B, F = obs_KBF.shape
+        in_NG = self._enter(asked, told, obs_KBF.view(K * B, F), asked.arguments_B3.repeat(K, 1))
+        h_KBH = unroll(in_NG.view(K, B, -1), told.gates.factor, self.recur_HG, *hidden_BH.chunk(2, 1))
+        return self._heads(asked, told, h_KBH)
+
+    def _enter(
+        self, asked: Asked, told: Told, obs_NF: torch.Tensor, arguments_N3: torch.Tensor
+    ) -> torch.Tensor:
+        """in_NG: what the gates get of what is seen."""
+        seen_NH = self.adapter(asked).see(told.look_VH, obs_NF, arguments_N3)
+        seen_KBH = torch.relu(told.seen(seen_NH.view(-1, len(asked.row_BP), self.config.hidden)))
+        return told.gates(self.enter(seen_KBH)).view(len(obs_NF), -1)
+
+    def _heads(self, asked: Asked, told: Told, h_KBH: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        top_KBH = told.heads(h_KBH)
+        return self.adapter(asked).policy(top_KBH).log_softmax(-1), self.value(top_KBH).squeeze(-1)
+
+
+def shown(sizes: Sequence[int]) -> torch.Tensor:
+    """shown_VL: each value of a short field by a number of its own; of a long one by bumps, and by how far it lies."""
+    blocks = []
+    for size in sizes:
+        if size <= LONG:
+            blocks.append(torch.eye(size))
+            continue
+        along_V1 = torch.linspace(0, 1, size)[:, None]
+        bumps_VL = torch.exp(-(((along_V1 - torch.linspace(0, 1, BUMPS)) * BUMPS) ** 2))
+        blocks.append(torch.cat([along_V1, bumps_VL], 1))
+    return torch.block_diag(*blocks)
+
+
+def calls(spec: WorldSpec) -> torch.Tensor:
+    """call_A4: every primitive with every argument that its signature allows."""
+    found = [
+        [number, *tokens, *[0] * (SLOTS - len(tokens))]
+        for number, primitive in enumerate(spec.primitives)
+        for tokens in itertools.product(*(slot.tokens for slot in primitive.slots))
+    ]
+    return torch.tensor(found, dtype=torch.int64).view(-1, 1 + SLOTS)
+
+
+def small_head(inputs: int, outputs: int, *, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with small weights and no bias at first."""
+    layer = seeded_linear(inputs, outputs, generator=generator)
+    with torch.no_grad():
+        layer.weight.mul_(HEAD)
+        layer.bias.zero_()
+    return layer
