@@ -21,14 +21,16 @@ from torch import nn
 from envs import make
 from envs.spec import Field, Picture, WorldSpec
 from envs.world import Pictured
-from npi.seeded import seeded_linear
-from npi.sight import Eye
+from npi.seeded import seeded_conv, seeded_linear
 
 KEY, VALUE = 24, 8
 """D and V."""
 
 WIDE = 48
 """Units of an eye for fields."""
+
+CHANNELS = (16, 32)
+"""Of the layers of an eye for pictures, each of stride 2."""
 
 MOST_KEPT = 4096
 """Keys of things that are remembered between steps that no one learns from."""
@@ -64,8 +66,64 @@ def _kind(spec: WorldSpec, place: Place) -> tuple[object, ...]:
     return tuple(spec.fields[i].values for i in place.columns), size
 
 
+class FieldEye(nn.Module):
+    """Fields U×W to numbers UD; zeros of things whose fields are all ``none``.
+
+    Eyes are odd: the opposite of what is seen gives the opposite numbers. So different things begin with keys that are
+    about at right angles, where rectified units would give all of them nearly one direction.
+    """
+
+    def __init__(self, fields: tuple[Field, ...], *, generator: torch.Generator) -> None:
+        super().__init__()
+        looks = [_centred(field) for field in fields]
+        self.looks = [f"look{number}_VX" for number in range(len(looks))]
+        for name, look_VX in zip(self.looks, looks, strict=True):
+            self.register_buffer(name, look_VX, persistent=False)
+        self.enter = _unbiased(seeded_linear(sum(look_VX.shape[1] for look_VX in looks), WIDE, generator=generator))
+        self.out = _unbiased(seeded_linear(WIDE, KEY, generator=generator))
+
+    def forward(self, values_UW: torch.Tensor) -> torch.Tensor:
+        looks = map(self.get_buffer, self.looks)
+        seen_UX = torch.cat([look_VX[value_U] for look_VX, value_U in zip(looks, values_UW.unbind(1), strict=True)], 1)
+        found_UD: torch.Tensor = self.out(torch.tanh(self.enter(seen_UX)))
+        return found_UD * (seen_UX != 0).any(1, keepdim=True)
+
+
+class PictureEye(nn.Module):
+    """uint8 pictures U×Y×X×C to numbers UD; zeros of black ones. Odd, as :class:`FieldEye` is, in how pixels differ."""
+
+    def __init__(self, picture: Picture, *, generator: torch.Generator) -> None:
+        super().__init__()
+        sizes = zip((picture.channels, *CHANNELS), CHANNELS, (5, 3), strict=False)
+        self.layers = nn.ModuleList(seeded_conv(i, o, side, generator=generator) for i, o, side in sizes)
+        height, across = -(-picture.height // 4), -(-picture.width // 4)
+        self.out = _unbiased(seeded_linear(CHANNELS[-1] * height * across, KEY, generator=generator))
+
+    def forward(self, pixels_UYXC: torch.Tensor) -> torch.Tensor:
+        x = pixels_UYXC.permute(0, 3, 1, 2).float()
+        x = (x - x.mean((1, 2, 3), keepdim=True)) / (x.std((1, 2, 3), keepdim=True) + 1)
+        for layer in self.layers:
+            x = torch.tanh(layer(x))
+        found_UD: torch.Tensor = self.out(x.flatten(1))
+        return found_UD * pixels_UYXC.flatten(1).any(1, keepdim=True)
+
+
+def _centred(field: Field) -> torch.Tensor:
+    """V×X: a one for each value of a field, less their mean; nothing for ``none``."""
+    if field.values[0] != "none":
+        return torch.eye(field.size) - 1 / field.size
+    return nn.functional.pad(torch.eye(field.size - 1) - 1 / (field.size - 1), (0, 0, 1, 0))
+
+
+def _unbiased(layer: nn.Linear) -> nn.Linear:
+    """The layer with no bias at first."""
+    with torch.no_grad():
+        layer.bias.zero_()
+    return layer
+
+
 class Recall(nn.Module):
-    """Keys of things, and a memory of values for keys.
+    """The eye, and a memory of values for keys.
 
     With each step it writes what came of each thing that was in view before the last act; then it reads what it knows
     of each that is in view now. Its hidden numbers are the matrix and the keys of the step before, M in all.
@@ -83,7 +141,11 @@ class Recall(nn.Module):
         self.spec, self.fields = spec, tuple(spec.fields[i] for i in found[0].columns)
         self.register_buffer("columns_WL", torch.tensor([place.columns for place in found]).T, persistent=False)
         self.picture = found[0].picture
-        self.eye = _eye(self.fields, self.picture, generator=generator)
+        self.eye: nn.Module
+        if self.picture is None:
+            self.eye = FieldEye(self.fields, generator=generator)
+        else:
+            self.eye = PictureEye(self.picture, generator=generator)
         self.place_LH = nn.Parameter(0.5 * torch.randn(len(found), hidden, generator=generator))
         self.condition = seeded_linear(row, 2 * hidden, generator=generator)
         self.write = seeded_linear(hidden, VALUE + 1, generator=generator)
@@ -142,9 +204,7 @@ class Recall(nn.Module):
             values.append(thing_U % field.size)
             thing_U = thing_U.div(field.size, rounding_mode="floor")
         values_UW = torch.stack(values[::-1], 1)
-        seen = _ones(self.fields, values_UW) if self.picture is None else self.pixels(values_UW)
-        there_U1 = seen.flatten(1).any(1, keepdim=True)
-        return nn.functional.normalize(self.eye(seen), dim=1) * there_U1
+        return nn.functional.normalize(self.eye(values_UW if self.picture is None else self.pixels(values_UW)), dim=1)
 
     def pixels(self, values_UW: torch.Tensor) -> torch.Tensor:
         """The pictures of things, as the world that the declaration describes shows them."""
@@ -153,20 +213,3 @@ class Recall(nn.Module):
             assert isinstance(world, Pictured)
             self._pixels = world.pictures
         return self._pixels(values_UW).to(values_UW.device)
-
-
-def _eye(fields: tuple[Field, ...], picture: Picture | None, *, generator: torch.Generator) -> nn.Module:
-    if picture is not None:
-        return Eye(picture, width=KEY, generator=generator)
-    inputs = sum(field.size - (field.values[0] == "none") for field in fields)
-    first = seeded_linear(inputs, WIDE, generator=generator)
-    return nn.Sequential(first, nn.ReLU(), seeded_linear(WIDE, KEY, generator=generator))
-
-
-def _ones(fields: tuple[Field, ...], values_UW: torch.Tensor) -> torch.Tensor:
-    """A one for the value of each field, and nothing for ``none``."""
-    blocks = []
-    for field, value_U in zip(fields, values_UW.unbind(1), strict=True):
-        ones = nn.functional.one_hot(value_U, field.size).float()
-        blocks.append(ones[:, 1:] if field.values[0] == "none" else ones)
-    return torch.cat(blocks, 1)
