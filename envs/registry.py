@@ -11,6 +11,7 @@ from typing import Any
 
 from envs import scratchpad
 from envs.cars import world as cars
+from envs.optimisees import world as optimisees
 from envs.padconfig import closest
 from envs.trials import bandit, harlow, twostep
 from envs.world import World
@@ -24,6 +25,7 @@ KINDS: dict[str, Factory] = {
     bandit.KIND: bandit.Bandit,
     twostep.KIND: twostep.TwoStep,
     harlow.KIND: harlow.Harlow,
+    optimisees.KIND: optimisees.Optimisee,
 }
 """What ``world NAME is KIND`` can name."""
 

@@ -55,8 +55,8 @@ class MetaRLConfig(HostedConfig):
     hidden: int = 32
     discount: float = 0.9
     later_discount: float = 1.0
-    trace: float = 0.95
-    entropy: float = 0.02
+    trace: float = 0.9
+    entropy: float = 0.03
     later_entropy: float = 0.0
     value: float = 0.25
 
@@ -130,7 +130,11 @@ class Adapter(nn.Module):
     def see(self, look_VH: torch.Tensor, obs_NF: torch.Tensor, arguments_N3: torch.Tensor) -> torch.Tensor:
         """seen_NH: the sum of the looks of what is observed, but for things, and of the program's arguments."""
         index_NF = torch.cat([obs_NF[:, self.plain_F], arguments_N3], 1) + self.offset_F
-        return nn.functional.embedding_bag(index_NF, look_VH, mode="sum")
+        if not look_VH.requires_grad:
+            return nn.functional.embedding_bag(index_NF, look_VH, mode="sum")
+        # On a CPU the gradient of a product takes a tenth of that of a bag.
+        ones_NF = look_VH.new_ones(1, 1).expand(index_NF.shape)
+        return look_VH.new_zeros(len(index_NF), len(look_VH)).scatter_(1, index_NF, ones_NF) @ look_VH
 
 
 class ActorCritic(nn.Module):

@@ -31,8 +31,8 @@ class MetaRL:
 
     kind, signal, anywhere = "meta-rl", "reward", False
     config: type[HostedConfig] = MetaRLConfig
-    training = HostedTraining(updates=600, batch=256, twins=8, rate=5e-3, check_every=100)
-    learning = HostedTraining(updates=200, batch=128, twins=8, row_rate=3e-2, check_every=50)
+    training = HostedTraining(updates=600, batch=256, twins=4, rate=5e-3, check_every=100)
+    learning = HostedTraining(updates=200, batch=128, twins=4, row_rate=3e-2, check_every=50)
 
     def admit(self, spec: WorldSpec) -> None:
         """Any world that has at most :data:`MOST_CALLS` different calls; pictures in it must be several of one size."""

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import product
 
 from dsl.program import ProgramSet
 from dsl.teacher import body_nodes
 from envs.effects import Effect, Rule, anything, changed_fields, effect_of
 from envs.padconfig import PadConfig
-from envs.spec import BLANK
+from envs.spec import BLANK, SLOTS
 
 
 def calls_of(programs: ProgramSet) -> dict[int, set[tuple[int, ...]]]:
-    """For each program, every call that its body makes in some situation (returns are none)."""
-    made = {p.id: {c for node in body_nodes(p) for c in map(tuple, node.call_M4.tolist())} for p in programs.programs}
-    return {program: {c for c in calls if c[0] >= 0} for program, calls in made.items()}
+    """For each program, every call that its body makes in some situation (returns are none).
+
+    A program with a signal in place of a body may make any call that its world carries out.
+    """
+    found = {p.id: primitive_calls(programs) for p in programs.signals}
+    for program in programs.programs:
+        if program.signal is None:
+            made = {c for node in body_nodes(program) for c in map(tuple, node.call_M4.tolist())}
+            found[program.id] = {c for c in made if c[0] >= 0}
+    return found
+
+
+def primitive_calls(programs: ProgramSet) -> set[tuple[int, ...]]:
+    """Every call of a primitive with tokens that its signature allows."""
+    return {
+        (number, *tokens, *[0] * (SLOTS - len(tokens)))
+        for number, primitive in enumerate(programs.world.spec.primitives)
+        for tokens in product(*(slot.tokens for slot in primitive.slots))
+    }
 
 
 def with_callees(programs: ProgramSet, names: Collection[str]) -> list[str]:

@@ -13,7 +13,7 @@ them must remember or count, and does not learn to.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -89,9 +89,7 @@ class Evidence:
         key_S = before_S.copy()
         for index in fields:
             key_S += self.field_FS[index]
-        order = np.argsort(key_S, kind="stable")
-        key, call = key_S[order], self.call_S[order]
-        return not bool(((key[1:] == key[:-1]) & (call[1:] != call[:-1])).any())
+        return settles(key_S, self.call_S)
 
     def window(self, back: int) -> np.ndarray:
         """Hashes of program, arguments and the last ``back`` calls (fewer where the frame has just begun)."""
@@ -112,17 +110,32 @@ class Evidence:
 
     def _fewest(self, before_S: np.ndarray) -> list[int] | None:
         """The fields that are left when each that can be spared is left out, the widest first."""
-        needed = list(range(len(self.sizes)))
-        if not self.settled(needed, before_S):
-            return None
-        for index in sorted(needed, key=lambda i: (-self.sizes[i], -i)):
-            fewer = [i for i in needed if i != index]
-            if self.settled(fewer, before_S):
-                needed = fewer
-        return needed
+        every = range(len(self.sizes))
+        return spared(every, self.sizes, lambda fields: self.settled(fields, before_S))
 
     def _width(self, fields: Sequence[int]) -> float:
         return sum(math.log(self.sizes[i]) for i in fields)
+
+
+def settles(key_S: np.ndarray, call_S: np.ndarray) -> bool:
+    """Whether steps of one key always have one call."""
+    order = np.argsort(key_S, kind="stable")
+    key, call = key_S[order], call_S[order]
+    return not bool(((key[1:] == key[:-1]) & (call[1:] != call[:-1])).any())
+
+
+def spared(
+    inputs: Sequence[int], sizes: Sequence[float], settled: Callable[[Sequence[int]], bool]
+) -> list[int] | None:
+    """The inputs that are left when each that can be spared is left out, the widest first; None if all settle not."""
+    needed = list(inputs)
+    if not settled(needed):
+        return None
+    for index in sorted(needed, key=lambda i: (-sizes[i], -i)):
+        fewer = [i for i in needed if i != index]
+        if settled(fewer):
+            needed = fewer
+    return needed
 
 
 def _has(source: WorldFrames, row: int) -> bool:

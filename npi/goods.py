@@ -212,6 +212,7 @@ def _check_parts(stock: Stock, one: Pack, place: str) -> None:
     if isinstance(stock.core, UniversalCore):
         every = [info for name in one.needs or () for info in stock.infos[stock.place[name]]]
         needed = [(info, stock.worlds[info.world]) for info in every if info.name in (one.needs or ())]
+        needed += [(info, host.core.worlds[info.world]) for host in stock.hosts for info in host.memory.infos]
         check_rows(stock.core.config, one, needed, place)
     beside = {stock.place[name] for name in one.needs or ()} | {FIRST}
     sources = {info.source for generation in beside for info in stock.infos.get(generation, ())}

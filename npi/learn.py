@@ -67,6 +67,25 @@ class LearnConfig:
 
 
 @dataclass(frozen=True)
+class Inferred:
+    """A program whose states were inferred from its frames, and how its row was checked.
+
+    Attributes:
+        name: of its row. looks: for each state, the names of the fields and arguments that it looks at.
+        frames: different ones that are known. held: how many of these were held back, so that it was not learned from
+            them. wrong: in how many the row decides otherwise.
+        proved: whether it decides as its text, too; None where there is none.
+    """
+
+    name: str
+    looks: tuple[tuple[str, ...], ...]
+    frames: int
+    held: int
+    wrong: int
+    proved: bool | None
+
+
+@dataclass(frozen=True)
 class Learned:
     """What learning rows came to.
 
@@ -78,6 +97,7 @@ class Learned:
         core_before, core_after: sha256 of the core. rows_before, rows_after: of the old rows.
         probes_before, probes_after: sha256 of the old programs' outputs (every logit) in random situations.
         notes: for people, where what is not right is wrong, and what would help.
+        inferred: the programs that were learned from traces without a look at a text; universal cores only.
     """
 
     rows: tuple[str, ...]
@@ -94,6 +114,7 @@ class Learned:
     probes_before: str
     probes_after: str
     notes: tuple[str, ...] = ()
+    inferred: tuple[Inferred, ...] = ()
 
     @property
     def unchanged(self) -> bool:
@@ -169,6 +190,9 @@ def new_rows(library: Library, materials: Sequence[Material]) -> list[RowInfo]:
             known, material.table, world, generation=generation, source=material.source,
             primitives=library.core.rows_of_primitives,
         )  # fmt: skip
+    if not library.core.rows_of_primitives:  # nor has what learners run
+        signals = {p.name for m in materials if m.programs is not None for p in m.programs.signals}
+        fresh = [info for info in fresh if info.name not in signals]
     if not fresh:
         names = ", ".join(m.name for m in materials)
         raise LibraryError(f"the library already has every program of {names}; there is nothing to learn")

@@ -149,10 +149,12 @@ class Library:
         return stepper
 
     def program_rows(self, table: ProgramTable) -> dict[int, int]:
-        """The row of each program of a table, by id; a :class:`LibraryError` names what is missing."""
+        """The row of each program of a table that no host has, by id; a :class:`LibraryError` names what is missing."""
         world = self.world(table.world)
+        theirs = {number for host in self.hosts for number in host.hosted_ids(table)}
         rows = {info.name: place for place, info in enumerate(self.memory.infos) if info.world == world}
-        programs = {number: table.signatures[number].name for number in range(table.primitives, len(table))}
+        own = [number for number in range(table.primitives, len(table)) if number not in theirs]
+        programs = {number: table.signatures[number].name for number in own}
         missing = [name for name in programs.values() if name not in rows]
         if missing:
             raise LibraryError(f"the library has no row for {missing[0]} in this world; learn it first (npi learn)")

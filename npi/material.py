@@ -17,8 +17,8 @@ from npi.config import TrainConfig
 from npi.evaluate import run_problems, solve_bounded, validation_seed
 from npi.library import Library
 from npi.train import Validation
-from traces.batch import TraceBatch
-from traces.frames import FrameSet, check_rule, unique_frames
+from traces.batch import TraceBatch, same_table
+from traces.frames import FrameSet, check_rule, unique_frames, united
 from traces.generate import load_sources, record_problems, record_traces
 from traces.store import TraceSet
 
@@ -83,6 +83,34 @@ class Material:
             frames = frames.select(~torch.isin(frames.program_M, signals))
         check_rule(frames)
         return cls(frames.table, frames, programs, name, source, traces)
+
+
+def merged(materials: Sequence[Material]) -> list[Material]:
+    """The materials, those of one program file as one: a trace set shows one task, and a file may have several.
+
+    Raises ``ConflictError`` where they contradict each other.
+    """
+    groups: list[list[Material]] = []
+    for material in materials:
+        group = next((group for group in groups if _alike(material, group[0])), None)
+        if group is None:
+            groups.append([material])
+        else:
+            group.append(material)
+    return [_merged(group) for group in groups]
+
+
+def _alike(one: Material, other: Material) -> bool:
+    texts = (one.programs is None) == (other.programs is None)
+    return texts and one.source == other.source and same_table(one.table, other.table)
+
+
+def _merged(group: Sequence[Material]) -> Material:
+    if len(group) == 1:
+        return group[0]
+    first, frames = group[0], united([material.frames for material in group])
+    names, traces = " and ".join(m.name for m in group), sum(m.traces for m in group)
+    return Material.from_frames(frames, first.programs, name=names, source=first.source, traces=traces)
 
 
 TRACED = 128

@@ -289,7 +289,8 @@ def _check(pack: Pack, file: RowFile, path: str) -> None:
         slots = {signature.name: signature.slots for signature in table.programs}
         if slots.get(info.name) != info.signature.slots or table.world.digest != file.worlds[info.world][0]:
             raise LibraryError(f"{path}: row {info.name} is not the program of that name in its text; pack it again")
-        needed = set() if hosted else set(row_names(table, info.world, primitives=not pack.worlds))
+        signals = {program.name for program in programs.signals} if pack.worlds else set()
+        needed = set() if hosted else set(row_names(table, info.world, primitives=not pack.worlds)) - signals
         if not needed <= {*pack.names, *(pack.needs or ())}:
             raise LibraryError(f"{path} does not name all rows that {info.name} needs; pack it again")
 

@@ -191,16 +191,23 @@ def learn_into(
     *,
     config: LearnConfig | SearchConfig | None = None,
     traces: int = 8,
+    hosts: Sequence[Library] = (),
     out: Path | str | None = None,
     device: str = "auto",
     report: Callable[[int, float, dict[str, int]], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
+    from_traces: bool = False,
 ) -> Learned:
     """Learn the new programs of ``paths`` as rows of the library in ``folder``; write it to ``out`` (same by default).
 
     Nothing is written where the rows do not pass, unless ``keep_unsolved``. A folder that is not there yet becomes a
     library of the universal core that comes with the engine.
+
+    Args:
+        hosts: libraries of learners that run programs with a signal; they become part of the library.
+        from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
+            other cores always learn from traces.
     """
     library = library_to_learn(folder, device=pick_device(device))
     if isinstance(library.core, HostedCore):
@@ -209,15 +216,17 @@ def learn_into(
             "these have bodies; name another --library, or a new folder for the universal core"
         )
     config = config or learn_settings(library)
-    materials = gather(paths, traces=traces, seed=config.seed)
+    known = {(host.core.digest(), host.rows_digest()) for host in library.hosts}
+    library.hosts += [host for host in hosts if (host.core.digest(), host.rows_digest()) not in known]
+    materials = gather(paths, traces=traces, seed=config.seed, hosts=library.hosts)
     if isinstance(config, SearchConfig):
         learned = learn_universal(
-            library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved
+            library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
         )
     else:
         learned = learn(library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved)
     if learned.solved or keep_unsolved:
-        library.history.append(_learned(learned, config, materials, traces))
+        library.history.append(_learned(learned, config, materials, traces, from_traces=from_traces))
         library.save(folder if out is None else out)
     return learned
 
@@ -275,7 +284,12 @@ def history_entry(report: Report, training: TrainConfig, materials: Sequence[Mat
 
 
 def _learned(
-    learned: Learned, config: LearnConfig | SearchConfig, materials: Sequence[Material], traces: int
+    learned: Learned,
+    config: LearnConfig | SearchConfig,
+    materials: Sequence[Material],
+    traces: int,
+    *,
+    from_traces: bool,
 ) -> dict[str, object]:
     return {
         "learned": list(learned.rows),
@@ -283,7 +297,7 @@ def _learned(
         "solved": learned.solved,
         "updates": learned.updates,
         "seed": config.seed,
-        "settings": {**vars(config), "traces": traces},
+        "settings": {**vars(config), "traces": traces, "from_traces": from_traces},
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

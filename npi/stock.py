@@ -104,8 +104,10 @@ class Stock:
                 seen = [info for g in self.sees[generation] for info in self.infos[g]]
                 found |= {info.name for info in seen if info.world == world}
             else:
-                table = self.held[source].programs.table
-                found |= set(row_names(table, world, primitives=self.core.rows_of_primitives))
+                programs = self.held[source].programs
+                found |= set(row_names(programs.table, world, primitives=self.core.rows_of_primitives))
+                if not self.core.rows_of_primitives:
+                    found -= {program.name for program in programs.signals}
         return found - {info.name for info in self.infos[generation]}
 
     def needed(self, generation: int) -> list[int]:

@@ -17,6 +17,7 @@ from envs import make
 from envs.spec import WorldSpec
 from npi.checkpoint import CheckpointError
 from npi.cli.main import main
+from npi.evaluate import solve
 from npi.goods import add, pack
 from npi.hosted import learner as registry
 from npi.hosted.conformance import LearnerError, check_learner
@@ -29,6 +30,8 @@ from npi.hosted.session import train_hosted
 from npi.hosted.train import HostedTrainer
 from npi.library import Library
 from npi.manifest import LibraryError
+from npi.packs import RowFile
+from npi.universal.session import SHIPPED
 from traces.machine import run
 
 ARMS = """
@@ -319,8 +322,6 @@ def test_rows_go_from_library_to_library(trained: Path, files: Path) -> None:
     learn_files(trained, [files / "medium.npi"], out=files / "more")
     pack(Library.open(files / "more"), ["medium.MEDIUM"]).save(files / "medium.rows")
     other = Library.open(trained)
-    from npi.packs import RowFile
-
     added = add(other, [RowFile.open(files / "medium.rows")])
     assert "medium.MEDIUM" in {info.name for info in added.library.memory.infos}
     train_hosted([files / "arms.npi"], out=files / "third", training=replace(QUICK, updates=1, seed=3))
@@ -371,10 +372,34 @@ def test_programs_with_bodies_call_what_was_learned(trained: Path, files: Path, 
         Library.open(out)
 
 
+def test_a_universal_core_learns_programs_that_call_what_was_learned(trained: Path, files: Path, capsys: Any) -> None:
+    """Its rows are read off the text and proved, whatever the program that they call does."""
+    visit, out = str(files / "visit.npi"), str(files / "universal")
+    assert main(["learn", visit, "--library", out]) == 2
+    assert "nothing that was learned runs it here" in capsys.readouterr().err
+    assert main(["learn", visit, "--library", out, "--host", str(trained)]) == 0
+    library = Library.open(out)
+    assert [info.name for info in library.memory.infos] == ["visit.VISIT", "visit.AGAIN"]
+    assert main(["certify", "--library", out]) == 0
+    (score,) = spoken(capsys, "eval", "visit", "--library", out, "--count", "100")
+    assert score["right"] == 100  # type: ignore[index]
+    pack(library, ["visit.VISIT"]).save(files / "visit.rows")
+    packed = RowFile.open(files / "visit.rows")
+    with pytest.raises(LibraryError, match=r"names what is not here \(arms\.EASY\)"):
+        add(Library.open(SHIPPED), [packed])
+    shipped = Library.open(SHIPPED)
+    shipped.hosts.append(Library.open(trained))
+    other = add(shipped, [packed]).library
+    programs, task = other.task("visit")
+    problems = task.draw(9, 20, generator=torch.Generator().manual_seed(0), spread=False)
+    assert solve(other.stepper(programs.table), programs, task, problems).count == 20
+
+
 # --- the command line ------------------------------------------------------------------------------------------------
 
 
 def spoken(capsys: Any, *words: str) -> Mapping[str, Any]:
+    capsys.readouterr()
     assert main([*words, "--json"]) == 0
     found: Mapping[str, Any] = json.loads(capsys.readouterr().out)
     return found

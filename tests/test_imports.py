@@ -77,7 +77,7 @@ def test_the_rules_can_fail() -> None:
     assert executing("eval('1')\ntorch.load(path)") == ["eval", "torch.load"]
 
 
-@pytest.mark.parametrize("module", ["gymnasium", "matplotlib", "PIL", "pygls", "tensorboard", "trimesh"])
+@pytest.mark.parametrize("module", ["gymnasium", "matplotlib", "PIL", "pygls", "sklearn", "tensorboard", "trimesh"])
 def test_what_is_optional_is_not_imported(module: str) -> None:
     used = "envs, envs.cars.meshes, envs.cars.views, dsl, traces, traces.animation, npi, npi.meshes, npi.cli.films"
     code = f"import sys, {used}; sys.exit({module!r} in sys.modules)"

@@ -289,7 +289,10 @@ def test_wrong_layouts_are_told(layout: dict[str, list[int]], message: str) -> N
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("path", sorted(LEARNING.glob("*.npi")), ids=lambda path: path.stem)
+REWARDED = [path for path in sorted(LEARNING.glob("*.npi")) if "is optimisee(" not in path.read_text()]
+
+
+@pytest.mark.parametrize("path", REWARDED, ids=lambda path: path.stem)
 def test_program_files_say_what_is_learned(path: Path) -> None:
     programs = dsl.load(path)
     assert not programs.warnings

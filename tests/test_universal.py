@@ -283,9 +283,11 @@ def test_nothing_is_kept_of_a_row_that_is_not_right(tmp_path: Path) -> None:
     )
     assert not found.solved
     assert "addition.ADD1" in found.wrong
-    where, mend = [note for note in found.notes if "ADD1" in note]
-    assert "situations, first where IN1 = " in where
-    assert "looks at 3 things in 242 situations" in mend
+    place = next(i for i, note in enumerate(found.notes) if note.startswith("addition.ADD1 is wrong in "))
+    first = found.notes[place + 1]
+    assert first.startswith("  state 0 sees IN1 = ")
+    assert " is right" in first
+    assert any("looks at 3 things in 242 situations: let a program that ADD1 calls" in note for note in found.notes)
     assert not len(Library.open(tmp_path / "weak").memory)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from envs.later import torch
 from envs.spec import NONE, Field, Signature, Slot, SpecError, WorldSpec
-from envs.trials.chance import BELL, bell, below, uniform
+from envs.trials.chance import BELL, bell, less, mixed, mixed_on, share
 from envs.trials.episodes import Episodes
 from envs.trials.families import ELEVEN, FAMILIES, TARGET_PAYS, draw_arms, families_of
 from envs.trials.settings import (
@@ -78,6 +78,7 @@ class BanditState(Episodes):
         chance_BA, amount_BA: what each arm pays now (float64, float32).
         trial_B: int64, pulls so far. last_B: the arm of the last one, from 1; 0 before it.
         paid_B: float32, what it paid.
+        pulls_B, drifts_B: int64, the episode's number mixed with what is drawn; every pull's luck goes on from there.
     """
 
     family_B: torch.Tensor
@@ -88,6 +89,8 @@ class BanditState(Episodes):
     trial_B: torch.Tensor
     last_B: torch.Tensor
     paid_B: torch.Tensor
+    pulls_B: torch.Tensor
+    drifts_B: torch.Tensor
 
 
 class Bandit:
@@ -128,7 +131,9 @@ class Bandit:
         none_B = torch.zeros_like(episode_B)
         drawn = arms.chance_BA, arms.amount_BA
         wanted_B = none_B.clone() if wanted_B is None else wanted_B
-        return BanditState(episode_B, family_B, prior_B, wanted_B, *drawn, none_B, none_B.clone(), none_B.float())
+        seen = none_B, none_B.clone(), none_B.float()
+        begun = mixed(episode_B, PULLS), mixed(episode_B, DRIFTS)
+        return BanditState(episode_B, family_B, prior_B, wanted_B, *drawn, *seen, *begun)
 
     def observe(self, state: BanditState) -> torch.Tensor:
         pays_R, _ = self._on(state.device)
@@ -139,7 +144,7 @@ class Bandit:
     def act(self, state: BanditState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
         pulled_B = active_B & self.legal(call_B4)
         arm_B = torch.where(pulled_B, call_B4[:, 1], 1) - 1
-        luck_B = uniform(state.episode_B, PULLS, state.trial_B, arm_B)
+        luck_B = share(mixed_on(state.pulls_B, state.trial_B, arm_B))
         chance_B, amount_B = (part.gather(1, arm_B[:, None])[:, 0] for part in (state.chance_BA, state.amount_BA))
         paid_B = torch.where(luck_B < chance_B, amount_B, 0.0)
         self._drift(state, pulled_B)
@@ -152,7 +157,7 @@ class Bandit:
         if self.config.arms != 2:
             return
         _, bell_N = self._on(state.device)
-        step_B = bell_N[below(BELL, state.episode_B, DRIFTS, state.trial_B)] * self.config.drift
+        step_B = bell_N[less(BELL, mixed_on(state.drifts_B, state.trial_B))] * self.config.drift
         first_B = 1 - (1 - (state.chance_BA[:, 0] + step_B).abs()).abs()
         walks_B1 = (pulled_B & (state.family_B == FAMILIES.index("restless")))[:, None]
         state.chance_BA.copy_(torch.where(walks_B1, torch.stack([first_B, 1 - first_B], 1), state.chance_BA))

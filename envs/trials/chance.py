@@ -23,20 +23,34 @@ def mixed(*parts: torch.Tensor | int) -> torch.Tensor:
     """int64: 64 bits for each combination of whole numbers; of the parts at least the first is a tensor."""
     found, *others = parts
     assert isinstance(found, torch.Tensor)
-    found = _mix(found + GOLDEN)
-    for part in others:
+    return mixed_on(_mix(found + GOLDEN), *others)
+
+
+def mixed_on(found: torch.Tensor, *parts: torch.Tensor | int) -> torch.Tensor:
+    """int64: ``mixed(*before, *parts)``, where ``found`` is ``mixed(*before)``."""
+    for part in parts:
         found = _mix((found ^ part) + GOLDEN)
     return found
 
 
 def uniform(*parts: torch.Tensor | int) -> torch.Tensor:
     """float64, at least 0 and below 1."""
-    return _right(mixed(*parts), 11).double() * 2.0**-53
+    return share(mixed(*parts))
+
+
+def share(bits: torch.Tensor) -> torch.Tensor:
+    """float64, at least 0 and below 1, of 64 bits."""
+    return _right(bits, 11).double() * 2.0**-53
 
 
 def below(count: int, *parts: torch.Tensor | int) -> torch.Tensor:
     """int64, 0 to ``count - 1``; counts are small beside 2**63."""
-    return _right(mixed(*parts), 1) % count
+    return less(count, mixed(*parts))
+
+
+def less(count: int, bits: torch.Tensor) -> torch.Tensor:
+    """int64, 0 to ``count - 1``, of 64 bits."""
+    return _right(bits, 1) % count
 
 
 def bell() -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ from npi.cli.common import (
     INTERRUPTED,
     NOT_REACHED,
     DeviceOption,
+    HostOption,
     JsonOption,
     LibraryOption,
     Meter,
@@ -47,6 +50,9 @@ def learn(
         int | None, typer.Option("--updates", min=1, metavar="N", help="The most steps of the optimiser.")
     ] = None,
     traces: Annotated[int, typer.Option("--traces", min=1, metavar="N", help="Runs of each training size.")] = 8,
+    from_traces: Annotated[
+        bool, typer.Option("--from-traces", help="Infer states from traces; a program's text only checks the rows.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Write the rows even where they are not right yet.")] = False,
     certify: Annotated[
         bool, typer.Option("--certify/--no-certify", help="Take rows only that are proved for every input.")
@@ -54,6 +60,7 @@ def learn(
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     settings: SetOption = None,
+    host: HostOption = None,
     json: JsonOption = False,
 ) -> None:
     """Learn programs that a library does not have yet: a row of numbers each, and no other number changes.
@@ -65,11 +72,16 @@ def learn(
     over symbols can be written. A row of it is right where it decides as the program's text does in every situation
     that there can be. Libraries of npi train learn rows in the worlds that their cores were trained in.
 
+    Traces may have no text beside them. A universal core's library then infers the states of their programs, and a row
+    is right where it decides as all frames do, a tenth of which were held back. Nothing is proved of it. A folder of
+    npi trace has its text; --from-traces learns as if it had none, and then proves the rows.
+
     Programs with a signal become rows of a learner's library, found by their signal beside its frozen core.
 
     \b
     Example:
       npi learn programs/max.npi
+      npi learn sets/mark --library mine
       npi learn programs/learning/restless.npi --library bandit
     """
     if only_signals(files):
@@ -80,6 +92,7 @@ def learn(
         return
     if settings:
         raise ValueError("--set is for programs with a signal, and these have bodies; leave it out")
+    from npi.library import Library
     from npi.session import learn_settings, library_to_learn
 
     screen = Screen(json=json)
@@ -87,10 +100,12 @@ def learn(
     config = learn_settings(library_to_learn(library), seed=seed, starts=starts, updates=updates, certify=certify)
     if new:
         screen.note(f"{library} is new: it begins with the universal core that comes with the engine")
+    hosts = [Library.open(folder) for folder in host or ()]
     with stop_on_interrupt() as stop, Meter("learning") as meter:
         found = learn_with(
-            meter, library, files, config=config, traces=traces, out=out, device=device, stop=stop, keep_unsolved=keep
-        )
+            meter, library, files, config=config, traces=traces, hosts=hosts, out=out, device=device, stop=stop,
+            keep_unsolved=keep, from_traces=from_traces,
+        )  # fmt: skip
         stopped, seconds = stop(), meter.seconds
     people(screen, found, out or library, kept=found.solved or keep, seconds=seconds)
     screen.document(document(found, out or library, kept=found.solved or keep, seconds=seconds))
@@ -129,7 +144,9 @@ def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds:
         screen.line(f"{label:<12}{before[:16]} before, {after[:16]} after: {same}")
     if found.validation is not None:
         checks = f"{found.validation.solved} of {found.validation.problems}"
-        screen.line(f"checks      {checks} passed (random problems, and proofs of the new rows)")
+        screen.line(f"checks      {checks} passed ({kinds_of_checks(found)})")
+    for line in inferences(found):
+        screen.line(line)
     for name, count in found.wrong.items() if not found.notes else ():
         screen.line(f"wrong       {name}: {plural(count, 'frame')}")
     for note in found.notes:
@@ -140,6 +157,29 @@ def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds:
         screen.line(f"not solved; written to {folder} all the same, as --keep asks")
     else:
         screen.line("not solved, so the library is as it was: raise --starts, --updates or --traces, or try a --seed")
+
+
+def kinds_of_checks(found: Learned) -> str:
+    """What is among the checks of rows."""
+    if not found.inferred:
+        return "random problems, and proofs of the new rows"
+    unproved = all(one.proved is None for one in found.inferred)
+    alone = unproved and len(found.inferred) == len(found.rows)
+    return "frames of the traces" if alone else "random problems, frames of the traces, and proofs of the new rows"
+
+
+def inferences(found: Learned) -> Iterator[str]:
+    """A line for each program whose states were inferred from traces, and one where nothing was proved."""
+    for one in found.inferred:
+        looks = ", ".join(dict.fromkeys(name for names in one.looks for name in names)) or "nothing"
+        right = f"right in all {one.frames:,} different frames" if not one.wrong else (
+            f"wrong in {one.wrong:,} of {one.frames:,} different frames"
+        )  # fmt: skip
+        held = f"{one.held:,} of them held back" if one.held else "it learned from all of them"
+        states = plural(len(one.looks), "state")
+        yield f"inferred    {one.name.rpartition('.')[2]}: {states}, looking at {looks}; {right}, {held}"
+    if any(one.proved is None for one in found.inferred):
+        yield "not proved  without a text, nothing is known of situations that no frame shows"
 
 
 def document(found: Learned, folder: Path, *, kept: bool, seconds: float) -> dict[str, Any]:
@@ -153,6 +193,7 @@ def document(found: Learned, folder: Path, *, kept: bool, seconds: float) -> dic
         "updates": found.updates,
         "wrong": found.wrong,
         "notes": list(found.notes),
+        "inferred": [asdict(one) for one in found.inferred],
         "problems": None if validation is None else validation.problems,
         "problems_solved": None if validation is None else validation.solved,
         "core_before": found.core_before,

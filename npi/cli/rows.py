@@ -142,7 +142,8 @@ def _about(found: Listing, card: Card) -> dict[str, str]:
         "numbers": _numbers_of(card),
         "world": card.world,
         "file": card.file or "none: it was learned from traces",
-        "calls": ", ".join([*called, *(n for n in card.calls if n in primitives)]) or "nothing",
+        "calls": ", ".join([*called, *(n for n in card.calls if n in primitives)])
+        or ("nothing" if card.file else "unknown"),
         "called by": ", ".join(callers) or "nothing",
         "learned": "with the core itself" if first else _how(found, card),
         "together": "with the core itself" if first else ", ".join(beside) or "alone",

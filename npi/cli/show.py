@@ -171,7 +171,12 @@ def _library(screen: Screen, folder: Path) -> None:
     screen.line(f"core {library.core.digest()}")
     screen.line(f"{inside:,} numbers in the core, {_row_numbers(library)}")
     screen.say(_programs(library, infos))
-    screen.line("to run them:" if tasks else f"it has no programs yet: npi learn FILE.npi --library {folder}")
+    if tasks:
+        screen.line("to run them:")
+    elif infos:
+        screen.line("its programs come from traces, which have no task for npi run; docs/python.md runs such ones")
+    else:
+        screen.line(f"it has no programs yet: npi learn FILE.npi --library {folder}")
     for name, (_, task) in library.tasks().items():
         screen.line(f"  npi run {name} {task.example()} --library {folder}")
     screen.document(

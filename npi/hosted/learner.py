@@ -52,6 +52,8 @@ class HostedTraining(Settings):
         seed: of weights, problems and luck.
         updates: batches that are learned from. batch: problems of each, shared out among the programs of a world.
         twins: how often each problem of a batch is played, side by side, each time with other luck of exploring.
+        carried: hidden numbers that all problems of a batch carry together, at most: worlds whose problems carry many
+            have smaller batches. 0: any number.
         stretch: steps between two steps of the optimiser; what lies further back is not seen by the gradient. 0: all
             steps of the program.
         rate: peak learning rate of Adam; it falls along a cosine to a twentieth. row_rate: of the rows.
@@ -64,6 +66,7 @@ class HostedTraining(Settings):
     updates: int = 1000
     batch: int = 64
     twins: int = 1
+    carried: int = 0
     stretch: int = 0
     rate: float = 3e-3
     row_rate: float = 1e-2
@@ -79,8 +82,10 @@ class HostedTraining(Settings):
         for name in ("rate", "row_rate", "clip"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"training setting {name} must be positive, it is {getattr(self, name)}")
-        if self.stretch < 0:
-            raise ValueError(f"training setting stretch must be 0 (all steps) or more, it is {self.stretch}")
+        for name, all_of_them in (("stretch", "all steps"), ("carried", "any number")):
+            if getattr(self, name) < 0:
+                value = getattr(self, name)
+                raise ValueError(f"training setting {name} must be 0 ({all_of_them}) or more, it is {value}")
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ LEAST = 0.05
 MOST_JUDGED = 2048
 """Problems of a check at most; each lesson has at least eight."""
 
+WITHOUT_GRADIENT = 4
+"""How many times as much a batch may carry where nothing is learned from it."""
+
 DRAWN, LUCK, CHECKED = 1, 2, 3
 """What chance is for, as a part of seeds."""
 
@@ -112,7 +115,7 @@ class HostedTrainer:
         training = self.training
         group = self.groups[self.update % len(self.groups)]
         batch = group.draw(
-            max(1, training.batch // training.twins),
+            max(1, self._room(group, training.batch, training.carried) // training.twins),
             generator=np.random.default_rng([training.seed, DRAWN, self.update]),
             device=self.device,
             copies=self.copies,
@@ -150,6 +153,13 @@ class HostedTrainer:
             )  # fmt: skip
             yield self.learner.loss(self.net, roll)
 
+    def _room(self, group: Group, problems: int, carried: int) -> int:
+        """How many of these problems a batch holds that carries so much; at least one of each lesson."""
+        if not carried:
+            return problems
+        width = self.learner.width(self.net, group.world)
+        return min(problems, max(len(group.lessons), carried // (width * self.copies)))
+
     def check(self) -> None:
         """Judge every row on fresh problems; with copies, the best of each lesson tells."""
         scores_N = self.judged(turn=self.update)
@@ -165,9 +175,8 @@ class HostedTrainer:
         found_N = torch.zeros(len(self.rows_NP), dtype=torch.float64)
         generator = np.random.default_rng([self.training.seed, CHECKED, turn])
         for group in self.groups:
-            batch = group.draw(
-                count * len(group.lessons), generator=generator, device=self.device, copies=self.copies
-            )
+            together = self._room(group, count * len(group.lessons), WITHOUT_GRADIENT * self.training.carried)
+            batch = group.draw(together, generator=generator, device=self.device, copies=self.copies)
             roll = play_batch(self.learner, self.net, group, batch, self.rows_NP)
             score_B = next(iter(self.learner.judge(group.world, roll).values())).double().cpu()
             sums_N = torch.zeros_like(found_N).index_add_(0, batch.lesson_B.cpu(), score_B)

@@ -41,11 +41,12 @@ def by_file(
 def _owners(materials: Sequence[Material]) -> list[Material]:
     """The materials, and before each one those of the files that it uses."""
     found: dict[str, Material] = {}
-    for material in materials:
+    for number, material in enumerate(materials):
         for programs in _used(material.programs) if material.programs is not None else []:
             part = replace(material, programs=programs, table=programs.table, source=programs.digest)
             found.setdefault(programs.digest, part)
-        found.setdefault(material.source, material)
+        traced = f"traces {number}"  # they may say that they come from the same text, or from none
+        found.setdefault(traced if material.programs is None else material.source, material)
     return list(found.values())
 
 

@@ -1,7 +1,9 @@
 """New programs beside a frozen universal core: a row each, learned from what the program does in every state.
 
 All states of all new programs are learned as one batch. A row is taken where every decision is right: against the
-program text in every situation there can be (:mod:`npi.universal.proof`), and on the tasks of its file.
+program text in every situation there can be (:mod:`npi.universal.proof`), and on the tasks of its file. Programs that
+come from traces alone have states that were inferred (:mod:`npi.universal.frames`); their rows are followed through all
+frames, some of which were held back from learning, and proved where a text is there after all.
 """
 
 from __future__ import annotations
@@ -14,20 +16,24 @@ from itertools import groupby
 
 import torch
 
+from envs.spec import ProgramTable
 from npi.config import TrainConfig
-from npi.learn import Learned, new_rows
+from npi.learn import Inferred, Learned, new_rows
 from npi.library import Library, LibraryError
-from npi.material import Material, TaskValidator
+from npi.material import Material, TaskValidator, merged
 from npi.memory import RowInfo
 from npi.probe import probe
 from npi.texts import held_in
 from npi.train import Validation
 from npi.universal.core import UniversalCore
 from npi.universal.files import by_file
+from npi.universal.frames import plan_of_frames
 from npi.universal.functions import Functions, deciding, oversize
-from npi.universal.plan import Plan, plan_of
+from npi.universal.plan import Plan, looks_at, plan_of
 from npi.universal.proof import Proof, prove
-from npi.universal.rows import learned_numbers, row_of, tabulate, wired, wiring_of
+from npi.universal.replay import Evidence, Replay, replay
+from npi.universal.report import notes, too_large
+from npi.universal.rows import Tabulated, learned_numbers, row_of, tabulate, wired, wiring_of
 from npi.universal.search import Found, Search, SearchConfig
 
 PROBLEMS = 256
@@ -40,11 +46,13 @@ class Project:
 
     Attributes:
         info: of its row, wiring included. plan: its states. material: the file that it is written in.
+        evidence: its frames, where its states were inferred; None where they were read off its text.
     """
 
     info: RowInfo
     plan: Plan
     material: Material
+    evidence: Evidence | None = None
 
     @property
     def states(self) -> int:
@@ -60,28 +68,32 @@ def learn_universal(
     report: Callable[[int, float, dict[str, int]], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
+    from_traces: bool = False,
 ) -> Learned:
     """Learn rows for every program of the materials that the library does not have.
 
     The library gains the rows where they are right (or ``keep_unsolved``); otherwise it stays as it was, but for the
     list of its worlds.
 
+    Args:
+        from_traces: infer the states from frames also where there is a text, which then only checks the rows.
+
     Raises:
         LibraryError: where there is nothing new, or a program does not fit the core.
     """
     config = config or SearchConfig()
-    core = _universal(library)
+    core, materials = _universal(library), merged(materials)
     for material in materials:
         core.learns_in(material.table.world)
     began = time.process_time()
     old, count = library.memory, len(library.memory)
     before = core.digest(), library.rows_digest(), probe(core, old, count)
-    projects = plans(library, materials)
+    projects = plans(library, materials, from_traces=from_traces, seed=config.seed)
     found = _searched(core, projects, config, report, stop)
     memory = old.extended([p.info for p in projects], _numbers(projects, found, core))
-    trial = Library(core, memory, [])
-    proofs = proved(trial, projects)
-    validation = _validated(trial, materials, proofs, config.seed)
+    trial = Library(core, memory, [], hosts=library.hosts)
+    proofs, replays = proved(trial, projects), replayed(trial, projects)
+    validation = _validated(trial, materials, [*proofs.values()], [*replays.values()], config.seed)
     wrong = _wrong(projects, found)
     solved = not sum(wrong.values()) and validation.passed
     if solved or keep_unsolved:
@@ -104,23 +116,31 @@ def learn_universal(
         rows_after=library.rows_digest(count),
         probes_before=before[2],
         probes_after=probe(core, library.memory, count),
-        notes=() if solved else tuple(_notes(projects, proofs)),
+        notes=() if solved else tuple(_notes(projects, proofs, replays)),
+        inferred=tuple(_told(projects, proofs, replays)),
     )
 
 
-def _notes(projects: Sequence[Project], proofs: Mapping[str, Proof]) -> Iterator[str]:
+def _notes(
+    projects: Sequence[Project], proofs: Mapping[str, Proof], replays: Mapping[str, Replay]
+) -> Iterator[str]:
     """Where programs that are not right are wrong, and what helps."""
     for project in projects:
         name = project.info.name
-        proof = proofs.get(name)
-        if proof is None or proof.holds:
-            continue
-        yield f"{name} is wrong in {proof.wrong:,} of {proof.decisions:,} situations, first where {proof.where}"
-        widest = max(project.plan.states, key=lambda state: len(state.outcome_M))
-        yield (
-            f"one of its decisions looks at {len(widest.inputs)} things in {len(widest.outcome_M):,} situations: let a "
-            f"program that {name.rpartition('.')[2]} calls look at some of them, or raise --updates or --starts"
-        )
+        table = project.material.table
+        yield from notes(name, project.plan, table, proofs.get(name), replays.get(name))
+
+
+def _told(
+    projects: Sequence[Project], proofs: Mapping[str, Proof], replays: Mapping[str, Replay]
+) -> Iterator[Inferred]:
+    """What was inferred from frames, and how it was checked."""
+    for project in projects:
+        if project.evidence is not None:
+            name, plan, proof = project.info.name, project.plan, proofs.get(project.info.name)
+            looks = tuple(looks_at(state, plan.signature, project.evidence.frames.table) for state in plan.states)
+            counts = len(project.evidence.frames), project.evidence.held, replays[name].wrong
+            yield Inferred(name, looks, *counts, None if proof is None else proof.holds)
 
 
 def _universal(library: Library) -> UniversalCore:
@@ -129,26 +149,41 @@ def _universal(library: Library) -> UniversalCore:
     return library.core
 
 
-def plans(library: Library, materials: Sequence[Material]) -> list[Project]:
+def plans(
+    library: Library, materials: Sequence[Material], *, from_traces: bool = False, seed: int = 0
+) -> list[Project]:
     """What is to be learned; :class:`LibraryError` where there is nothing new, or a program does not fit the core."""
     core = _universal(library)
     found = []
     for info, material in by_file(library.memory.infos, new_rows(library, materials), materials):
-        plan = _plan(info, material)
-        reason = oversize(plan, core.config)
+        inferred = from_traces or material.programs is None
+        project = _inferred(info, material, seed) if inferred else _read_off(info, material)
+        reason = oversize(project.plan, core.config)
         if reason is not None:
-            raise LibraryError(f"{info.name} {reason}; split it into programs that call each other")
-        found.append(Project(replace(info, wiring=wiring_of(plan, material.table)), plan, material))
+            raise LibraryError(f"{info.name} {reason}; {too_large(inferred=inferred)}")
+        found.append(project)
     return found
 
 
-def _plan(info: RowInfo, material: Material) -> Plan:
-    if material.programs is None:
-        raise LibraryError(f"{info.name} comes from traces without a program file; give the file")
+def _read_off(info: RowInfo, material: Material) -> Project:
+    assert material.programs is not None, "only programs with a text have something to read off"
     try:
-        return plan_of(material.programs.program(info.name), material.table)
+        plan = plan_of(material.programs.program(info.name), material.table)
     except ValueError as error:
         raise LibraryError(f"{info.name} cannot be learned as a row: {error}") from error
+    return Project(replace(info, wiring=wiring_of(plan, material.table)), plan, material)
+
+
+def _inferred(info: RowInfo, material: Material, seed: int) -> Project:
+    table = material.frames.table
+    program = table.id(info.name)
+    own = material.frames.select(material.frames.program_M == program)
+    evidence = Evidence.of(own, generator=torch.Generator().manual_seed(seed))
+    try:
+        plan = plan_of_frames(evidence.known, program)
+    except ValueError as error:
+        raise LibraryError(f"{info.name} cannot be learned from its traces: {error}") from error
+    return Project(replace(info, wiring=wiring_of(plan, table)), plan, material, evidence)
 
 
 def _searched(
@@ -209,26 +244,37 @@ def _wrong(projects: Sequence[Project], found: Found) -> dict[str, int]:
 
 
 def _validated(
-    trial: Library, materials: Sequence[Material], proofs: Mapping[str, Proof], seed: int
+    trial: Library, materials: Sequence[Material], proofs: Sequence[Proof], replays: Sequence[Replay], seed: int
 ) -> Validation:
-    """Run the tasks of the files; proofs that the rows decide as their texts count as problems, too."""
+    """Run the tasks of the files; frames, and proofs that the rows decide as their texts, count as problems, too."""
     sets = {m.programs.digest: m.programs for m in materials if m.programs is not None}
     tasks = TaskValidator(trial, list(sets.values()), TrainConfig(seed=seed, problems=PROBLEMS))(0)
-    held = sum(proof.holds for proof in proofs.values())
-    return Validation(tasks.problems + len(proofs), tasks.solved + held, ())
+    frames = sum(one.frames for one in replays)
+    right = sum(proof.holds for proof in proofs) + frames - sum(one.wrong for one in replays)
+    return Validation(tasks.problems + len(proofs) + frames, tasks.solved + right, ())
 
 
 def proved(library: Library, projects: Sequence[Project]) -> Mapping[str, Proof]:
     """For each program with a text, its row's proof."""
-    core = _universal(library)
     found = {}
     for project in projects:
-        programs, table = project.material.programs, project.material.table
-        if programs is None:
-            continue
-        wiring = project.info.wiring or ()
-        row_P = library.memory.embeddings_NP[library.memory.index(project.info.name)].detach()
-        plan = wired(wiring, table.id(project.info.name), table)
-        row = tabulate(core.net, plan, row_P, wiring, table)
-        found[project.info.name] = prove(programs.program(project.info.name), row)
+        programs, name = project.material.programs, project.info.name
+        if programs is not None:
+            found[name] = prove(programs.program(name), _row(library, project, project.material.table))
     return found
+
+
+def replayed(library: Library, projects: Sequence[Project]) -> Mapping[str, Replay]:
+    """For each program whose states were inferred, its row against all its frames."""
+    found = {}
+    for project in projects:
+        if project.evidence is not None:
+            frames = project.evidence.frames
+            found[project.info.name] = replay(_row(library, project, frames.table), frames, project.plan.signature)
+    return found
+
+
+def _row(library: Library, project: Project, table: ProgramTable) -> Tabulated:
+    wiring, name = project.info.wiring or (), project.info.name
+    row_P = library.memory.embeddings_NP[library.memory.index(name)].detach()
+    return tabulate(_universal(library).net, wired(wiring, table.id(name), table), row_P, wiring, table)

@@ -5,7 +5,8 @@ the return, and the state that comes next), and perhaps computes a symbol to wri
 or copied from something that is seen, or computed. Which outcome, and which symbol, is a function of the inputs, and
 that alone is left for the core to learn.
 
-A plan is made from the decision tables of a program text (:func:`plan_of`), which have every situation.
+A plan is made from the decision tables of a program text (:func:`plan_of`), which have every situation, or from the
+frames of traces (:mod:`npi.universal.frames`), which have those that occurred.
 
 Shape legend: ``M`` situations of a state, ``R`` its inputs.
 """
@@ -209,7 +210,7 @@ def describe(plan: Plan, table: ProgramTable) -> str:
     """The plan in words, a line for each outcome."""
     lines = []
     for number, state in enumerate(plan.states):
-        looks = ", ".join(_shown(read, plan.signature, table) for read in state.inputs) or "nothing"
+        looks = ", ".join(looks_at(state, plan.signature, table)) or "nothing"
         lines.append(f"state {number} looks at {looks}")
         for outcome in state.outcomes:
             if outcome.callee == RETURN:
@@ -219,6 +220,11 @@ def describe(plan: Plan, table: ProgramTable) -> str:
             words = [_argument(a, plan.signature, table) for a in outcome.arguments[: len(called.slots)]]
             lines.append(f"    {called.name}({', '.join(words)}), then state {outcome.next}")
     return "\n".join(lines)
+
+
+def looks_at(state: State, signature: Signature, table: ProgramTable) -> tuple[str, ...]:
+    """The names of the fields and arguments that decide in a state."""
+    return tuple(_shown(read, signature, table) for read in state.inputs)
 
 
 def _shown(read: Read, signature: Signature, table: ProgramTable) -> str:

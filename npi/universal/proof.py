@@ -14,13 +14,26 @@ import numpy as np
 
 from dsl.behaviour import flat
 from dsl.code import Read
-from dsl.grid import read_size
+from dsl.grid import Array, read_size
 from dsl.program import Program
-from envs.spec import RETURN
+from envs.spec import NONE, RETURN
 from npi.universal.rows import Tabulated
 
 LARGEST = 2**22
 """Combinations of one pair of states beyond which it is not walked."""
+
+SHOWN = 3
+"""Mistakes of a row that are told in words."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong decision of a row in words: in which state, what it sees, what it calls, and what it should call."""
+
+    state: int
+    seen: str
+    calls: str
+    should: str
 
 
 @dataclass(frozen=True)
@@ -29,16 +42,21 @@ class Proof:
 
     Attributes:
         decisions: combinations that were compared. wrong: those in which the row calls something else.
-        where: the first of them in words; empty where there is none.
+        mistakes: the first of each pair of states, a few of them.
     """
 
     decisions: int
     wrong: int
-    where: str = ""
+    mistakes: tuple[Mistake, ...] = ()
 
     @property
     def holds(self) -> bool:
         return self.wrong == 0
+
+    @property
+    def where(self) -> str:
+        """What is seen in the first wrong decision; empty where there is none."""
+        return self.mistakes[0].seen if self.mistakes else ""
 
 
 def prove(program: Program, row: Tabulated) -> Proof:
@@ -49,7 +67,7 @@ def prove(program: Program, row: Tabulated) -> Proof:
     if program.table is None:
         raise ValueError(f"{program.name} has a signal in place of a body, so there is nothing to compare its row with")
     decisions = wrong = 0
-    where = ""
+    mistakes: list[Mistake] = []
     known = {(0, 0)}
     waiting = [(0, 0)]
     while waiting:
@@ -70,13 +88,14 @@ def prove(program: Program, row: Tabulated) -> Proof:
         same_M = np.where(returns_M, found_M5[:, 0] == RETURN, (call_M4 == found_M5[:, :4]).all(1))
         decisions += count
         wrong += int((~same_M).sum())
-        if not where and not same_M.all():
-            where = _words(program, every, at, int(np.flatnonzero(~same_M)[0]))
+        for place in np.flatnonzero(~same_M)[: len(mistakes) < SHOWN].tolist():
+            calls, should = (call_words(call[place], program) for call in (found_M5[:, :4], call_M4))
+            mistakes.append(Mistake(state, _words(program, every, at, place), calls, should))
         going = same_M & ~returns_M
         for pair in set(zip(next_M[going].tolist(), found_M5[going, 4].tolist(), strict=True)) - known:
             known.add(pair)
             waiting.append(pair)
-    return Proof(decisions, wrong, where)
+    return Proof(decisions, wrong, tuple(mistakes))
 
 
 def _mine(
@@ -88,6 +107,18 @@ def _mine(
     for read in reads:
         index = index * size[read] + at[read]
     return index
+
+
+def call_words(call_4: Array, program: Program) -> str:
+    """A call as it is written, or ``return``."""
+    callee, *tokens = call_4.tolist()
+    if callee == RETURN:
+        return "return"
+    words = [program.scope.face.spec.tokens[token] for token in tokens]
+    while words and words[-1] == NONE:
+        words.pop()
+    name = program.scope.callables[callee].name.rpartition(".")[2]
+    return f"{name}({', '.join(words)})" if words else name
 
 
 def _words(program: Program, reads: tuple[Read, ...], at: dict[Read, np.ndarray], place: int) -> str:

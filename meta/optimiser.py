@@ -1,0 +1,180 @@
+"""Learning to optimise by gradient: an LSTM that looks at one coordinate (Andrychowicz et al. 2016, section 2.1).
+
+All coordinates of all problems share its numbers, and each has a state of its own, so it can move any number of
+parameters of anything. The row of a program scales and shifts every gate of both layers and what comes out.
+
+Shape legend: ``B`` problems, ``D`` parameters of each, ``P`` numbers of a row, ``U`` units of a layer, ``H`` = D · 4U
+hidden numbers, ``I`` and ``O`` what goes into a layer and comes out, ``K`` steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from envs.spec import WorldSpec
+from envs.world import Lossy, World
+from npi.hosted.learner import Asked, HostedConfig, HostedTraining, Roll, Step
+from npi.seeded import seeded_linear
+
+KIND = "optimiser"
+
+HORIZONS = (20, 50, 100)
+"""Steps after which the loss is judged, beside the mean over all."""
+
+FORGET = 1.0
+"""What is added to the gates that keep a state, so that it lasts from the beginning."""
+
+SMALL = 0.1
+"""By how much the last layer begins smaller than the others: the first steps do little harm."""
+
+LEAST = 1e-6
+"""A loss that is taken for nothing."""
+
+
+@dataclass(frozen=True)
+class OptimiserConfig(HostedConfig):
+    """The shape of a core.
+
+    Attributes:
+        units: U. scale: of what comes out. least: p; gradients below exp(-p) are seen in another way.
+    """
+
+    kind: str = KIND
+    row: int = 16
+    units: int = 20
+    scale: float = 0.1
+    least: float = 10.0
+
+
+class OptimiserCore(nn.Module):
+    """Two layers of an LSTM, and a step for each coordinate; a row of zeros leaves everything as it is."""
+
+    def __init__(self, config: OptimiserConfig, *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config, units = config, config.units
+        self.one = seeded_linear(2 + units, 4 * units, generator=generator)
+        self.two = seeded_linear(2 * units, 4 * units, generator=generator)
+        self.out = seeded_linear(units, 1, generator=generator)
+        conditioned = ((4 * units, self.one), (4 * units, self.two), (1, self.out))
+        self.rows = seeded_linear(config.row, sum(2 * size for size, _ in conditioned), generator=generator, bias=False)
+        with torch.no_grad():
+            for layer in (self.one, self.two):
+                layer.bias[units : 2 * units] += FORGET
+            for part in self.out.parameters():
+                part.mul_(SMALL)
+
+    def forward(self, gradient_BD: torch.Tensor, row_BP: torch.Tensor, hidden_BD4U: torch.Tensor) -> Moved:
+        """The next steps; of each coordinate the hidden numbers are output and cell of one layer, then of the other."""
+        h1, c1, h2, c2 = hidden_BD4U.chunk(4, -1)
+        one, two, out = self._conditioned(row_BP)
+        h1, c1 = _cell(_affine(one, seen(gradient_BD, self.config.least), h1), c1)
+        h2, c2 = _cell(_affine(two, h1, h2), c2)
+        step_BD = self.config.scale * _affine(out, h2)[..., 0]
+        return Moved(step_BD, torch.cat([h1, c1, h2, c2], -1))
+
+    def _conditioned(self, row_BP: torch.Tensor) -> list[Affine]:
+        """The layers as the rows make them: every output has a gain, one plus what the row says, and a shift."""
+        layers = (self.one, self.two, self.out)
+        said = self.rows(row_BP)[:, None].split([size for layer in layers for size in [layer.out_features] * 2], -1)
+        return [
+            Affine(layer.weight.T * (1 + gain), layer.bias * (1 + gain) + shift)
+            for layer, gain, shift in zip(layers, said[::2], said[1::2], strict=True)
+        ]
+
+
+class Affine(NamedTuple):
+    """A linear layer for each problem: weight_BIO and bias_B1O."""
+
+    weight_BIO: torch.Tensor
+    bias_B1O: torch.Tensor
+
+
+class Moved(NamedTuple):
+    """What is added to the parameters, and the hidden numbers after it."""
+
+    step_BD: torch.Tensor
+    hidden_BD4U: torch.Tensor
+
+
+def _affine(layer: Affine, *inputs: torch.Tensor) -> torch.Tensor:
+    return torch.baddbmm(layer.bias_B1O, torch.cat(inputs, -1), layer.weight_BIO)
+
+
+def _cell(gates_BD4U: torch.Tensor, cell_BDU: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """An LSTM's output and its new cell."""
+    enters, keeps, shows, new = gates_BD4U.chunk(4, -1)
+    cell_BDU = keeps.sigmoid() * cell_BDU + enters.sigmoid() * new.tanh()
+    return shows.sigmoid() * cell_BDU.tanh(), cell_BDU
+
+
+def seen(gradient_BD: torch.Tensor, least: float) -> torch.Tensor:
+    """B × D × 2: logarithm and sign of a gradient (Andrychowicz et al. 2016, appendix A)."""
+    size_BD = gradient_BD.abs()
+    large_BD = size_BD >= math.exp(-least)
+    log_BD = torch.where(large_BD, size_BD.clamp(min=math.exp(-least)).log() / least, -1.0)
+    return torch.stack([log_BD, torch.where(large_BD, gradient_BD.sign(), math.exp(least) * gradient_BD)], -1)
+
+
+class Optimiser:
+    """The learner (implements ``npi.hosted.learner.Learner``); see the head of this file."""
+
+    kind = KIND
+    signal = "loss"
+    config = OptimiserConfig
+    training = HostedTraining(
+        updates=1200, batch=64, carried=250_000, stretch=20, rate=5e-3, clip=0.05, check_every=100, problems=64
+    )
+    learning = HostedTraining(
+        updates=60, batch=16, carried=500_000, stretch=20, row_rate=3e-2, check_every=30, problems=64, starts=3
+    )
+    anywhere = True
+
+    def admit(self, spec: WorldSpec) -> None:
+        if spec.primitives[0].slots:
+            raise ValueError(
+                f"world {spec.name} ({spec.kind}) has no primitive that takes nothing and adds a step to parameters; "
+                "use an optimisee, or a world that has a loss (Lossy in envs/world.py)"
+            )
+
+    def network(
+        self, config: OptimiserConfig, worlds: Sequence[WorldSpec], *, generator: torch.Generator
+    ) -> OptimiserCore:
+        return OptimiserCore(config, generator=generator)
+
+    def width(self, net: nn.Module, world: World[Any]) -> int:
+        assert isinstance(net, OptimiserCore)
+        assert isinstance(world, Lossy)
+        return world.parameters(world.reset([{}])).shape[1] * 4 * net.config.units
+
+    def step(
+        self,
+        net: nn.Module,
+        asked: Asked,
+        seen: torch.Tensor,
+        hidden_BH: torch.Tensor,
+        *,
+        generator: torch.Generator | None,
+    ) -> Step:
+        moved = net(seen, asked.row_BP, hidden_BH.view(*seen.shape, -1))
+        return Step(moved.step_BD, moved.hidden_BD4U.flatten(1), {})
+
+    def loss(self, net: nn.Module, roll: Roll) -> torch.Tensor:
+        """The logarithm of the problems' mean loss after a step, in the mean over steps.
+
+        The mean is what is reported; its logarithm lets late steps, and families of every scale, count as much.
+        """
+        return (roll.signal_KB.mean(1) + LEAST).log().mean()
+
+    def judge(self, world: World[Any], roll: Roll) -> dict[str, torch.Tensor]:
+        """The mean over all steps, and the losses at some."""
+        found = {"loss": roll.signal_KB.mean(0)}
+        return found | {f"loss at {k}": roll.signal_KB[k - 1] for k in HORIZONS if k <= len(roll.signal_KB)}
+
+
+LEARNER = Optimiser()

@@ -1,0 +1,307 @@
+"""Learning to optimise: the core by second ways, training, new rows, and the optimiser for any module."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dsl import load
+from envs import make
+from envs.optimisees.world import Optimisee, OptimiseeState
+from meta.optim import LearnedOptimizer
+from meta.optimiser import LEARNER, OptimiserConfig, OptimiserCore, seen
+from npi.hosted.conformance import check_learner
+from npi.hosted.core import HostedCore
+from npi.hosted.evaluate import score_task
+from npi.hosted.learn import learn_files
+from npi.hosted.learner import Asked, HostedTraining
+from npi.hosted.lessons import learner_for
+from npi.hosted.rollout import rollout
+from npi.hosted.session import train_hosted
+from npi.library import Library
+from traces.machine import run
+
+LEARNING = Path(__file__).parent.parent / "programs" / "learning"
+
+QUICK = HostedTraining(updates=40, batch=48, stretch=20, rate=1e-2, check_every=40, problems=32)
+
+
+def core(seed: int = 0, **config: Any) -> OptimiserCore:
+    return LEARNER.network(OptimiserConfig(**config), (), generator=torch.Generator().manual_seed(seed))
+
+
+def quadratics(dimensions: int = 10) -> Optimisee:
+    return made({"dimensions": dimensions})
+
+
+def made(config: dict[str, Any]) -> Optimisee:
+    found = make("optimisee", "w", config)
+    assert isinstance(found, Optimisee)
+    return found
+
+
+def problems(world: Optimisee, count: int) -> OptimiseeState:
+    episode_B = torch.arange(10**8, 10**8 + count)
+    return world.begin(episode_B, torch.zeros_like(episode_B))
+
+
+def asked(row_BP: torch.Tensor) -> Asked:
+    return Asked(0, row_BP, torch.zeros(len(row_BP), 3, dtype=torch.int64))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that has quadratic.OPTIMISE."""
+    folder = tmp_path_factory.mktemp("optimiser") / "library"
+    train_hosted([LEARNING / "quadratic.npi"], out=folder, training=QUICK)
+    return folder
+
+
+# --- the core --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"dimensions": 3},
+        {"function": "rosenbrock", "dimensions": 2},
+        {"function": "digits", "units": 2, "minibatch": 5},
+        {"function": "conv", "units": 2, "minibatch": 3},
+    ],
+)
+def test_it_keeps_its_promises(config: dict[str, Any]) -> None:
+    check_learner(LEARNER, made(config), [{"EPISODE": [k]} for k in range(3)])
+
+
+def test_gradients_are_seen_as_logarithm_and_sign() -> None:
+    gradient_BD = torch.tensor([[1.0, -math.e, math.exp(-5), -math.exp(-10), math.exp(-12), 0.0]])
+    expected = [[0, 1], [0.1, -1], [-0.5, 1], [-1, -1], [-1, math.exp(-2)], [-1, 0]]
+    torch.testing.assert_close(seen(gradient_BD, 10.0)[0], torch.tensor(expected))
+
+
+def test_without_a_row_it_is_torchs_lstm() -> None:
+    net = core(seed=3, units=5)
+    gradient_1D = torch.tensor([[0.3, -20.0, 1e-7]])
+    cells = [torch.nn.LSTMCell(inputs, 5) for inputs in (2, 5)]
+    order = torch.cat([torch.arange(10), torch.arange(15, 20), torch.arange(10, 15)])  # torch has the last two swapped
+    with torch.no_grad():
+        for cell, layer in zip(cells, (net.one, net.two), strict=True):
+            cell.bias_hh.zero_()
+            cell.bias_ih.copy_(layer.bias[order])
+            cell.weight_ih.copy_(layer.weight[order, : -5])
+            cell.weight_hh.copy_(layer.weight[order, -5:])
+    hidden_BD4U, states = torch.zeros(1, 3, 20), [None, None]
+    for _ in range(3):
+        step_BD, hidden_BD4U = net(gradient_1D, torch.zeros(1, 16), hidden_BD4U)
+        x = seen(gradient_1D, 10.0)[0]
+        for place, cell in enumerate(cells):
+            states[place] = cell(x, states[place])
+            x = states[place][0]  # type: ignore[index]
+        torch.testing.assert_close(step_BD[0], 0.1 * net.out(x)[:, 0])
+
+
+def test_rows_reach_every_gate_and_what_comes_out() -> None:
+    net, row_1P = core(units=3), torch.randn(1, 16, generator=torch.Generator().manual_seed(1))
+    plain, told = (net._conditioned(row) for row in (torch.zeros(1, 16), row_1P))
+    for one, other in zip(plain, told, strict=True):
+        assert (one.weight_BIO != other.weight_BIO).all()
+        assert (one.bias_B1O != other.bias_B1O).all()
+
+
+def test_its_gradient_is_that_of_finite_differences() -> None:
+    """Of the first step; what follows is seen without a graph, so that it is another one (section 2.1)."""
+    world, net = quadratics(3), core(seed=1, units=4).double()
+    row_P = torch.randn(16, generator=torch.Generator().manual_seed(2)).double().requires_grad_()
+
+    def outer(row_P: torch.Tensor) -> torch.Tensor:
+        state = problems(world, 2)
+        state.theta_BD = state.theta_BD.detach().double().requires_grad_()
+        state.given_BG = state.given_BG.double()
+        hidden_BH = torch.zeros(2, LEARNER.width(net, world)).double()
+        roll, _ = rollout(LEARNER, net, world, state, asked(row_P.expand(2, -1)), hidden_BH, 1)
+        return LEARNER.loss(net, roll)
+
+    (gradient_P,) = torch.autograd.grad(outer(row_P), row_P)
+    for place in range(0, 16, 5):
+        nudge_P = torch.zeros(16).double()
+        nudge_P[place] = 1e-6
+        with torch.enable_grad():
+            slope = (outer(row_P + nudge_P) - outer(row_P - nudge_P)).item() / 2e-6
+        assert gradient_P[place].item() == pytest.approx(slope, rel=1e-4, abs=1e-10)
+        assert slope != 0
+
+
+def test_a_stretch_sees_nothing_of_the_one_before() -> None:
+    world, net = quadratics(3), core()
+    state, hidden_BH = problems(world, 2), torch.zeros(2, LEARNER.width(net, world))
+    early, late = (torch.zeros(2, 16, requires_grad=True) for _ in range(2))
+    _, hidden_BH = rollout(LEARNER, net, world, state, asked(early), hidden_BH, 3, ends=False)
+    roll, _ = rollout(LEARNER, net, world, state, asked(late), hidden_BH.detach(), 3, begun=3)
+    LEARNER.loss(net, roll).backward()
+    assert early.grad is None
+    assert late.grad is not None
+
+
+def test_worlds_without_steps_to_add_are_refused() -> None:
+    with pytest.raises(ValueError, match="has no primitive that takes nothing"):
+        LEARNER.admit(make("bandit", "arms", {}).spec)
+
+
+def test_a_loss_is_judged_in_the_mean_and_at_horizons() -> None:
+    world, net = quadratics(2), core()
+    with torch.no_grad():
+        hidden_BH = torch.zeros(3, LEARNER.width(net, world))
+        roll, _ = rollout(LEARNER, net, world, problems(world, 3), asked(torch.zeros(3, 16)), hidden_BH, 50)
+    scores = LEARNER.judge(world, roll)
+    assert list(scores) == ["loss", "loss at 20", "loss at 50"]
+    torch.testing.assert_close(scores["loss at 20"], roll.signal_KB[19])
+
+
+# --- training and rows -----------------------------------------------------------------------------------------------
+
+
+def test_training_learns_to_optimise(trained: Path) -> None:
+    library = Library.open(trained)
+    programs, task = library.task("quadratic")
+    learned = score_task(library, programs, task, count=300).scores
+    fresh = HostedCore(library.core.config, library.core.worlds, generator=torch.Generator().manual_seed(5))
+    untrained = score_task(Library(fresh, library.memory, library.sets), programs, task, count=300).scores
+    assert learned["loss at 100"].mean < 1  # Adam with its best rate: 0.4
+    assert untrained["loss at 100"].mean > 4
+
+
+def test_a_new_row_changes_only_the_row(trained: Path, tmp_path: Path) -> None:
+    learning = replace(LEARNER.learning, updates=3, batch=8, problems=8, starts=2)
+    library, found = learn_files(trained, [LEARNING / "rosenbrock.npi"], learning, out=tmp_path / "more")
+    assert found.unchanged
+    assert found.rows == ("rosenbrock.OPTIMISE",)
+    assert found.numbers == library.core.config.row
+    before, after = Library.open(trained), Library.open(tmp_path / "more")
+    assert before.core.digest() == after.core.digest()
+    assert torch.equal(before.memory.embeddings_NP, after.memory.embeddings_NP[:1])
+
+
+def test_batches_are_smaller_where_problems_carry_much(trained: Path) -> None:
+    from npi.hosted.lessons import lessons_of
+    from npi.hosted.train import HostedTrainer
+
+    core = Library.open(trained).core
+    assert isinstance(core, HostedCore)
+    sets = [load(LEARNING / f"{name}.npi") for name in ("quadratic", "digits")]
+    lessons = [lesson for programs in sets for lesson in lessons_of(programs)]
+    training = replace(LEARNER.training, batch=64, carried=400_000)
+    trainer = HostedTrainer(LEARNER, core.net, torch.zeros(2, 16), lessons, [0, 1], training)
+    widths = [LEARNER.width(core.net, group.world) for group in trainer.groups]
+    assert widths == [800, 120_800]
+    assert [trainer._room(group, 64, 400_000) for group in trainer.groups] == [64, 3]
+    assert trainer._room(trainer.groups[1], 64, 1) == 1
+    assert trainer._room(trainer.groups[1], 64, 0) == 64
+
+
+def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
+    library = Library.open(trained)
+    programs, task = library.task("quadratic")
+    core, world = library.core, programs.world
+    assert isinstance(core, HostedCore)
+    assert isinstance(world, Optimisee)
+    assert learner_for(programs) is LEARNER
+    state, rolled = problems(world, 4), problems(world, 4)
+    program_B = torch.full((4,), task.program)
+    outcome = run(library.stepper(programs.table), world, state, programs.table, program_B, torch.zeros(4, 3).long())
+    with torch.no_grad():
+        hidden_BH = torch.zeros(4, LEARNER.width(core.net, world))
+        row_BP = library.memory.embeddings_NP[:1].detach().expand(4, -1)
+        roll, _ = rollout(LEARNER, core.net, world, rolled, asked(row_BP), hidden_BH, 100)
+    assert outcome.steps_N.tolist() == [101] * 4
+    torch.testing.assert_close(world.loss(state).detach(), roll.signal_KB[-1], rtol=1e-3, atol=1e-5)
+
+
+# --- for any module --------------------------------------------------------------------------------------------------
+
+
+def test_it_takes_the_steps_that_it_takes_in_the_world(trained: Path) -> None:
+    library, world = Library.open(trained), quadratics()
+    state, core = problems(world, 1), library.core
+    assert isinstance(core, HostedCore)
+    given_1G = state.given_BG
+    theta = [torch.nn.Parameter(part.clone()) for part in state.theta_BD.detach()[0].split([3, 7])]
+    optimizer = LearnedOptimizer.open(theta, library, "quadratic.OPTIMISE")
+    with torch.no_grad():
+        hidden_BH = torch.zeros(1, LEARNER.width(core.net, world))
+        row_BP = library.memory.embeddings_NP[:1].detach()
+        rollout(LEARNER, core.net, world, state, asked(row_BP), hidden_BH, 20)
+    for _ in range(20):
+        optimizer.zero_grad()
+        world.function.loss(torch.cat(theta), given_1G[0]).backward()
+        optimizer.step()
+    torch.testing.assert_close(torch.cat(list(theta)).detach(), state.theta_BD.detach()[0], rtol=0, atol=1e-6)
+
+
+def task_of_torch() -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.5, generator=generator)
+    x = torch.randn(64, 4, generator=generator)
+    return model, x, (x[:, :1] * x[:, 1:2]).sin() + x[:, 2:3]
+
+
+def descend(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, steps: int
+) -> float:
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = (model(x) - y).square().mean()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+def test_it_trains_a_module_of_torch(trained: Path) -> None:
+    model, x, y = task_of_torch()
+    optimizer = LearnedOptimizer.open(model.parameters(), trained, "quadratic.OPTIMISE")
+    first = descend(model, optimizer, x, y, 1)
+    assert descend(model, optimizer, x, y, 100) < 0.3 * first
+
+
+def test_its_state_is_saved_and_loaded(trained: Path) -> None:
+    library = Library.open(trained)
+    (model, x, y), (other, _, _) = task_of_torch(), task_of_torch()
+    optimizer = LearnedOptimizer.open(model.parameters(), library, "quadratic.OPTIMISE")
+    descend(model, optimizer, x, y, 5)
+    other.load_state_dict(model.state_dict())
+    again = LearnedOptimizer.open(other.parameters(), library, "quadratic.OPTIMISE")
+    again.load_state_dict(optimizer.state_dict())
+    assert descend(model, optimizer, x, y, 5) == descend(other, again, x, y, 5)
+    assert any(state["hidden"].abs().sum() > 0 for state in again.state.values())
+
+
+def test_groups_can_have_rows_of_their_own() -> None:
+    net, rows = core(), torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
+    weights = [torch.nn.Parameter(torch.ones(2)) for _ in range(3)]
+    optimizer = LearnedOptimizer(
+        [{"params": weights[:2]}, {"params": weights[2:], "row": rows[1]}], net, rows[0]
+    )
+    for weight in weights:
+        weight.grad = torch.tensor([1.0, -2.0])
+    weights[1].grad = None
+    loss = optimizer.step(lambda: 3.0)
+    assert loss == 3.0
+    assert torch.equal(weights[1], torch.ones(2))
+    for weight, row in ((weights[0], rows[0]), (weights[2], rows[1])):
+        moved = net(torch.tensor([[1.0, -2.0]]), row[None], torch.zeros(1, 2, 80))
+        torch.testing.assert_close(weight.detach(), 1 + moved.step_BD[0].detach())
+
+
+def test_what_is_no_optimiser_is_told(trained: Path) -> None:
+    weight = [torch.nn.Parameter(torch.ones(2))]
+    with pytest.raises(ValueError, match=r"no program 'quadratic.MINIMISE'; it has quadratic.OPTIMISE"):
+        LearnedOptimizer.open(weight, trained, "quadratic.MINIMISE")
+    with pytest.raises(ValueError, match="a row of this core is a tensor of 16 numbers"):
+        LearnedOptimizer(weight, core(), torch.zeros(3))
