@@ -46,6 +46,9 @@ RULES = ("object", "side", "alternate", "avoid")
 """What pays: always the same object; always the same side; the objects in turn; the object that the first trial did not
 reward, in all later ones."""
 
+TURNS = Field("TURNS", ("0", "1"))
+"""The hidden part that says of each trial whether the other side pays than the rule says."""
+
 OBJECTS = ("seen", "unseen")
 
 CROSS = 0.2
@@ -102,6 +105,7 @@ class HarlowState(Episodes):
 
     Attributes:
         episode_B, unseen_B, rule_B: what was laid out: a number, 0 or 1, an index into :data:`RULES`.
+        turned_BT: 1 in trials where the other side pays than the rule says.
         codes_B2: the two objects. trial_B: trials that are over. phase_B: of the present one.
         at_B: by how many places the view has turned, to the right.
         last_B: the side looked to last, from 1; 0 before. paid_B: what it brought, an index into :attr:`Harlow.pays`.
@@ -110,6 +114,7 @@ class HarlowState(Episodes):
 
     unseen_B: torch.Tensor
     rule_B: torch.Tensor
+    turned_BT: torch.Tensor
     codes_B2: torch.Tensor
     trial_B: torch.Tensor
     phase_B: torch.Tensor
@@ -145,22 +150,38 @@ class Harlow:
         self._pays: dict[torch.device, torch.Tensor] = {}
 
     def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> HarlowState:
-        """Episodes by their hidden parts: ``EPISODE`` (digits of a number), ``OBJECTS`` and ``RULE`` (an index each).
+        """Episodes by their hidden parts: ``EPISODE`` (digits of a number), ``OBJECTS`` and ``RULE`` (an index each),
+        ``TURNS`` (0 or 1 for each trial, from the first; 0 for those behind the last).
 
         Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
         """
-        parts = self.spec.hidden[:3]
+        parts = self.spec.hidden[:4]
         rows = []
         for number, layout in enumerate(layouts):
             check_parts(self.spec, number, layout, parts)
             unseen = laid_value(number, layout, parts[1], 0)
             rule = laid_value(number, layout, parts[2], RULES.index(self.config.rule))
-            rows.append((episode_number(number, layout), unseen, rule))
-        laid_B3 = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 3)
-        return self.begin(*(part.contiguous() for part in laid_B3.unbind(1)))
+            rows.append((episode_number(number, layout), unseen, rule, *self._turns(number, layout)))
+        laid_BX = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 3 + self.config.trials)
+        episode_B, unseen_B, rule_B = (part.contiguous() for part in laid_BX[:, :3].unbind(1))
+        return self.begin(episode_B, unseen_B, rule_B, laid_BX[:, 3:].contiguous())
 
-    def begin(self, episode_B: torch.Tensor, unseen_B: torch.Tensor, rule_B: torch.Tensor) -> HarlowState:
-        """Episodes by tensors: their numbers, whether their objects are unseen ones (0 or 1), their rules."""
+    def _turns(self, number: int, layout: Layout) -> list[int]:
+        """Of each trial, as laid out."""
+        laid, trials = list(layout.get(TURNS.name, [])), self.config.trials
+        if len(laid) > trials or not all(value in (0, 1) for value in laid):
+            raise ValueError(f"instance {number}: {TURNS.name} is {laid}; give at most {trials} numbers, 0 or 1 each")
+        return laid + [0] * (trials - len(laid))
+
+    def begin(
+        self,
+        episode_B: torch.Tensor,
+        unseen_B: torch.Tensor,
+        rule_B: torch.Tensor,
+        turned_BT: torch.Tensor | None = None,
+    ) -> HarlowState:
+        """Episodes by tensors: their numbers, whether their objects are unseen ones (0 or 1), their rules, and in which
+        trials the other side pays (0 or 1)."""
         seen, codes = self.config.seen, 2**self.config.bits
         one_B, two_B = (
             torch.where(unseen_B == 1, below(codes - seen, episode_B, what), below(seen, episode_B, what))
@@ -174,8 +195,9 @@ class Harlow:
         phase_B = none_B + (CROSSED if self.config.fixation else CHOOSING)
         right_BT = none_B[:, None].repeat(1, self.config.trials)
         codes_B2 = scrambled(numbers_B2, self.config.bits)
+        turned_BT = torch.zeros_like(right_BT) if turned_BT is None else turned_BT
         return HarlowState(
-            episode_B, unseen_B, rule_B, codes_B2, trial_B, phase_B, at_B, last_B, paid_B, right_BT
+            episode_B, unseen_B, rule_B, turned_BT, codes_B2, trial_B, phase_B, at_B, last_B, paid_B, right_BT
         )  # fmt: skip
 
     def observe(self, state: HarlowState) -> torch.Tensor:
@@ -232,10 +254,10 @@ class Harlow:
     def read(self, state: HarlowState) -> list[dict[str, list[int]]]:
         found = []
         laid = torch.stack([state.episode_B, state.unseen_B, state.rule_B], 1).tolist()
-        outcomes = state.right_BT.tolist()
-        for (episode, unseen, rule), right, seen in zip(laid, outcomes, self.observe(state).tolist(), strict=True):
+        parts = laid, state.turned_BT.tolist(), state.right_BT.tolist(), self.observe(state).tolist()
+        for (episode, unseen, rule), turned, right, seen in zip(*parts, strict=True):
             shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
-            hidden = {EPISODE.name: digits(episode), "OBJECTS": [unseen], "RULE": [rule]}
+            hidden = {EPISODE.name: digits(episode), "OBJECTS": [unseen], "RULE": [rule], TURNS.name: turned}
             found.append({**shown, **hidden, "RIGHT": [value - 1 for value in right if value]})
         return found
 
@@ -271,7 +293,8 @@ class Harlow:
         found_B = torch.where(state.rule_B == RULES.index("side"), side_B, object_B)
         other_B = (state.rule_B == RULES.index("alternate")) & (state.trial_B % 2 == 1)
         other_B = other_B | ((state.rule_B == RULES.index("avoid")) & (state.trial_B > 0))
-        return torch.where(other_B, 1 - found_B, found_B)
+        now_B1 = state.trial_B[:, None].clamp(max=self.config.trials - 1)
+        return torch.where(other_B, 1 - found_B, found_B) ^ state.turned_BT.gather(1, now_B1)[:, 0]
 
     def _amounts(self, device: torch.device) -> torch.Tensor:
         if device not in self._pays:
@@ -319,5 +342,5 @@ def _spec(name: str, config: HarlowConfig) -> WorldSpec:
         tokens=(NONE, *SIDES),
         pictures=tuple(shown) if config.pixels else (),
         primitives=(Signature("LOOK", (Slot("side", (1, 2)),), "Turn the view to a side"),),
-        hidden=(EPISODE, Field("OBJECTS", OBJECTS), Field("RULE", RULES), Field("RIGHT", ("0", "1"))),
+        hidden=(EPISODE, Field("OBJECTS", OBJECTS), Field("RULE", RULES), TURNS, Field("RIGHT", ("0", "1"))),
     )
