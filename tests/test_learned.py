@@ -1,0 +1,111 @@
+"""Learned programs as players, program files with many priors, and what the recipes say of plays."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmarks.bandits import TRAINED, asked_first, player_of, text, world_of
+from benchmarks.newrows import recovered
+from dsl import loads
+from envs.trials.bandit import Bandit
+from envs.trials.families import ELEVEN
+from meta.actor import MetaRLConfig
+from meta.learned import Learned
+from meta.opponents import Oracle, Random
+from meta.play import play
+from meta.priors import program_file
+from npi.hosted.core import HostedCore
+from npi.hosted.evaluate import plays
+from npi.hosted.lessons import lessons_of
+from npi.hosted.session import new_library
+from npi.library import Library
+
+
+def library_of(source: str) -> Library:
+    """An untrained one."""
+    programs = loads(source, path="file.npi")
+    return new_library(MetaRLConfig(hidden=8), lessons_of(programs), [programs], seed=0)
+
+
+def test_a_learned_player_plays_what_its_program_does() -> None:
+    library = library_of(text("easy"))
+    programs, task = library.task("easy")
+    played = next(iter(plays(library, programs, task, count=20)))
+    state = programs.world.reset([problem.layout for problem in played.problems])
+    again = play(programs.world, player_of(library), state, 100)
+    assert torch.equal(again.chosen_SB, torch.stack([act[:, 1] for act in played.roll.acts]))
+    assert torch.equal(again.reward_SB, played.roll.signal_KB)
+
+
+def test_every_family_has_a_file_whose_program_can_be_learned() -> None:
+    for family in TRAINED:
+        (lesson,) = lessons_of(loads(text(family)))
+        world, steps = world_of(family)
+        assert isinstance(lesson.world, Bandit)
+        assert (lesson.steps, lesson.world.config) == (steps, world.config)
+
+
+def test_a_file_of_priors_has_a_program_and_a_task_for_each() -> None:
+    programs = loads(program_file([3, 17], arms=4, steps=9), path="priors.npi")
+    assert [program.name for program in programs.programs] == ["priors.PRIOR3", "priors.PRIOR17"]
+    problems = [task.draw(8, 1, generator=torch.Generator().manual_seed(0), spread=False)[0] for task in programs.tasks]
+    assert [problem.layout["PRIOR"] for problem in problems] == [[3], [1, 7]]
+    chances = [programs.world.reset([problem.layout]).chance_BA for problem in problems]
+    assert not torch.equal(*chances)
+    library = library_of(program_file([3, 17]))
+    assert isinstance(library.core, HostedCore)
+    assert library.memory.embeddings_NP.shape == (2, library.core.config.row)
+
+
+@pytest.mark.parametrize("priors", [[], [0], [5, -1]])
+def test_priors_begin_at_one(priors: list[int]) -> None:
+    with pytest.raises(ValueError, match="begin at 1"):
+        program_file(priors)
+
+
+def test_who_asks_first_is_told_from_who_does_not() -> None:
+    """The oracle pulls the target at once; who asks by hand pulls the last arm, and then the target."""
+    world, steps = world_of("informative")
+    episode_B = torch.arange(50)
+
+    def begun() -> object:
+        none_B = torch.zeros_like(episode_B)
+        return world.begin(episode_B, none_B + 6, none_B)
+
+    class Asks:
+        def __init__(self) -> None:
+            self.oracle = Oracle(world)
+
+        def begin(self, state: object) -> None:
+            self.oracle.begin(state)  # type: ignore[arg-type]
+            self.first = True
+
+        def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
+            found = torch.full((len(obs_BF),), ELEVEN) if self.first else self.oracle.act(obs_BF)
+            self.first = False
+            return found
+
+    assert asked_first(play(world, Asks(), begun(), steps)) == 1.0  # type: ignore[arg-type]
+    assert asked_first(play(world, Oracle(world), begun(), steps)) == 0.0  # type: ignore[arg-type]
+    lucky = Random(world.spec, generator=torch.Generator().manual_seed(0))
+    assert asked_first(play(world, lucky, begun(), steps)) == 0.0  # type: ignore[arg-type]
+
+
+def test_what_rows_recover_is_a_share_of_what_fine_tuning_gains() -> None:
+    families = {"1": {"mean": 5.0, "learned": 3.0, "tuned": 2.5}, "2": {"mean": 4.0, "learned": 3.0, "tuned": 2.5}}
+    assert recovered(families) == pytest.approx(3 / 4)
+
+
+def test_players_of_other_rows_play_otherwise() -> None:
+    library = library_of(program_file(range(1, 9)))
+    assert isinstance(library.core, HostedCore)
+    with torch.no_grad():
+        library.core.net.worlds[0].policy.weight.mul_(30)  # type: ignore[index, union-attr]
+    world = Bandit("arms", {"arms": 6, "family": "drawn", "steps": 20})
+    episode_B = torch.arange(100)
+    chosen = []
+    for row_P in library.memory.embeddings_NP:
+        state = world.begin(episode_B, torch.full_like(episode_B, 7), torch.ones_like(episode_B))
+        chosen.append(play(world, Learned(library.core, row_P), state, 20).chosen_SB)
+    assert len({tuple(one.flatten().tolist()) for one in chosen}) > 1
