@@ -44,6 +44,8 @@ class MetaRLConfig(HostedConfig):
 
     Attributes:
         hidden: H units, each of which carries two numbers.
+        recall: 1: alike things at several places are looked at by one eye, and known again; 0: their fields are seen as
+            all others are.
         discount: of rewards to come, when training begins. later_discount: when it ends.
         trace: λ of generalised advantage estimation (Schulman et al. 2016).
         entropy: weight of the policy's entropy, when training begins. later_entropy: when it ends.
@@ -53,6 +55,7 @@ class MetaRLConfig(HostedConfig):
     kind: str = "meta-rl"
     row: int = 8
     hidden: int = 32
+    recall: int = 1
     discount: float = 0.9
     later_discount: float = 1.0
     trace: float = 0.9
@@ -104,9 +107,12 @@ class Adapter(nn.Module):
     shown_VL: torch.Tensor
     call_A4: torch.Tensor
 
-    def __init__(self, spec: WorldSpec, row: int, hidden: int, *, generator: torch.Generator) -> None:
+    def __init__(self, spec: WorldSpec, config: MetaRLConfig, *, generator: torch.Generator) -> None:
         super().__init__()
-        things = {column for place in places(spec) for column in place.columns}
+        if spec.pictures and not config.recall:
+            raise ValueError(f"world {spec.name} shows pictures, which a core with recall: 0 has no eye for")
+        hidden = config.hidden
+        things = {column for place in places(spec) for column in place.columns} if config.recall else set()
         plain = [column for column in range(len(spec.fields)) if column not in things]
         sizes = [*(spec.fields[column].size for column in plain), *[len(spec.tokens)] * SLOTS]
         tables = {
@@ -120,7 +126,7 @@ class Adapter(nn.Module):
         scale = len(sizes) ** -0.5
         self.look_LH = nn.Parameter(scale * torch.randn(self.shown_VL.shape[1], hidden, generator=generator))
         self.policy = small_head(hidden, len(self.call_A4), generator=generator)
-        self.recall = Recall(spec, row, hidden, generator=generator) if things else None
+        self.recall = Recall(spec, config.row, hidden, generator=generator) if things else None
         self.spec = spec
 
     def look(self) -> torch.Tensor:
@@ -143,7 +149,7 @@ class ActorCritic(nn.Module):
     def __init__(self, config: MetaRLConfig, worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> None:
         super().__init__()
         self.config, H = config, config.hidden
-        self.worlds = nn.ModuleList(Adapter(spec, config.row, H, generator=generator) for spec in worlds)
+        self.worlds = nn.ModuleList(Adapter(spec, config, generator=generator) for spec in worlds)
         self.condition = seeded_linear(config.row, 2 * (H + 4 * H + H), generator=generator)
         self.enter = seeded_linear(H, 4 * H, generator=generator)
         self.recur_HG = nn.Parameter((2 * torch.rand(H, 4 * H, generator=generator) - 1) / H**0.5)
