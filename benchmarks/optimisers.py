@@ -32,7 +32,6 @@ from npi.hosted.learner import Asked
 from npi.hosted.rollout import rollout
 from npi.hosted.session import train_hosted
 from npi.library import Library
-from npi.manifest import NAME as MANIFEST
 
 NAME = "optimisers"
 
@@ -42,9 +41,11 @@ TRAINED = ("quadratic", "rosenbrock", "digits", "conv")
 BEGIN = 100_000_000
 """The first problem's number: such as no task of programs/learning trains on."""
 
-COUNT, FEWER, TUNED_ON, TOGETHER = 1000, 100, 32, 100
-"""Problems of a trial, and of one that is about generalisation; of networks, those on which the rates of opponents are
-compared, and how many run side by side."""
+COUNT, FEWER, TUNED_ON = 1000, 250, 32
+"""Problems of a trial, and of one that is about generalisation; networks on which opponents' rates are tried."""
+
+TOGETHER, CARRYING = 100, 8
+"""Networks side by side, and those whose numbers carry hidden ones, so that what is computed stays in the caches."""
 
 HORIZONS = (20, 50, 100, 200)
 
@@ -78,14 +79,19 @@ class Trial:
     steps: int = 100
     count: int = COUNT
 
+    @property
+    def slug(self) -> str:
+        """As a file's name."""
+        return self.name.replace(",", "").replace(" ", "-")
+
     def world(self) -> Optimisee:
         found = load(ROOT / "programs" / "learning" / f"{self.file}.npi").world
         assert isinstance(found, Optimisee)
         return Optimisee(found.spec.name, replace(found.config, **self.changed))
 
-    def states(self, world: Optimisee, count: int) -> Iterator[OptimiseeState]:
+    def states(self, world: Optimisee, count: int, most: int = TOGETHER) -> Iterator[OptimiseeState]:
         """So many of its problems, some at a time; networks see images that no training shows."""
-        together = TOGETHER if world.function.images else count
+        together = most if world.function.images else count
         for begin in range(0, count, together):
             episode_B = torch.arange(BEGIN + begin, BEGIN + min(begin + together, count))
             yield world.begin(episode_B, torch.ones_like(episode_B))
@@ -150,13 +156,23 @@ def curves(loss_SB: torch.Tensor) -> Result:
     return {"mean": loss_SB.mean(1).tolist(), "error": error_S.tolist(), "low": low, "middle": middle, "high": high}
 
 
+def kept(path: Path, made: Callable[[], Result]) -> Result:
+    """What is in a file, which is made first if it is not there."""
+    if not path.exists():
+        found = made()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(found).encode())
+    return json.loads(path.read_text())  # type: ignore[no-any-return]
+
+
 def opponents(trial: Trial) -> Result:
     """The opponents with their best rates: name → horizon → rate and curves. Made once, for all seeds."""
-    path = RUNS / f"{NAME}-opponents" / f"{trial.name.replace(',', '').replace(' ', '-')}.json"
-    if path.exists():
-        found: Result = json.loads(path.read_text())
-        return found
-    began, world, found = time.perf_counter(), trial.world(), {}
+    return kept(RUNS / f"{NAME}-opponents" / f"{trial.slug}.json", lambda: _opponents(trial))
+
+
+def _opponents(trial: Trial) -> Result:
+    began, world = time.perf_counter(), trial.world()
+    found: Result = {}
     tuned_on = TUNED_ON if world.function.images else trial.count
     for name, make in OPPONENTS.items():
         tried = {r: curves(descend(world, trial.states(world, tuned_on), make, r, trial.steps))["mean"] for r in RATES}
@@ -168,8 +184,6 @@ def opponents(trial: Trial) -> Result:
         found[name] = {str(k): {"rate": rate, **played[rate]} for k, rate in best.items()}
         told = ", ".join(f"{played[r]['mean'][k - 1]:.4f} ({r:.4g})" for k, r in best.items())
         print(f"{trial.name}, {name}: {told}; {time.perf_counter() - began:.0f} s", flush=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(found).encode())
     return found
 
 
@@ -178,31 +192,35 @@ def opponents(trial: Trial) -> Result:
 
 def run(seed: int) -> Result:
     """Train a core, learn the row for rectified units, and play all trials."""
-    folder = RUNS / NAME / f"core-{seed}"
-    found: Result = {"training": train(folder, seed), "trials": {}}
+    folder, more = RUNS / f"{NAME}-cores", RUNS / f"{NAME}-cores" / f"{seed}-relu"
+    training = kept(folder / f"{seed}.json", lambda: train(folder / f"{seed}", seed))
+    row = kept(folder / f"{seed}-relu.json", lambda: learn(folder / f"{seed}", more, seed))
+    library, trials = Library.open(more), {}
+    for trial in TRIALS:
+        trials[trial.name] = kept(folder / f"{seed}-{trial.slug}.json", lambda: play(library, trial))  # noqa: B023
+    return {"training": training, "relu": row, "trials": trials}
+
+
+def train(folder: Path, seed: int) -> Result:
+    """Train a core; how long it took, in seconds of a processor."""
+    began, files = time.process_time(), [ROOT / "programs" / "learning" / f"{name}.npi" for name in TRAINED]
+    train_hosted(files, out=folder, training=replace(LEARNER.training, seed=seed), report=_tell)
+    return {"updates": LEARNER.training.updates, "seconds": round(time.process_time() - began)}
+
+
+def learn(folder: Path, out: Path, seed: int) -> Result:
+    """Learn the row for rectified units beside a core."""
     began = time.process_time()
     relu = ROOT / "programs" / "learning" / "relu.npi"
-    library, row = learn_files(folder, [relu], replace(LEARNER.learning, seed=seed), out=Path(f"{folder}-relu"))
-    found["relu"] = {
+    _, row = learn_files(folder, [relu], replace(LEARNER.learning, seed=seed), out=out)
+    found: Result = {
         "updates": row.updates, "seconds": round(time.process_time() - began), "numbers": row.numbers,
         "unchanged": row.unchanged, "core before": row.core_before, "core after": row.core_after,
         "mean": row.mean["relu.OPTIMISE"], "nearest": row.nearest["relu.OPTIMISE"],
         "learned": row.learned["relu.OPTIMISE"],
     }  # fmt: skip
-    print(found["relu"], flush=True)
-    for trial in TRIALS:
-        found["trials"][trial.name] = play(library, trial)
+    print(found, flush=True)
     return found
-
-
-def train(folder: Path, seed: int) -> Result:
-    """Train a core unless that was done before; how long it took, in seconds of a processor."""
-    kept = Path(f"{folder}.seconds")
-    if not (folder / MANIFEST).exists():
-        began, files = time.process_time(), [ROOT / "programs" / "learning" / f"{name}.npi" for name in TRAINED]
-        train_hosted(files, out=folder, training=replace(LEARNER.training, seed=seed), report=_tell)
-        write_whole(kept, f"{time.process_time() - began:.0f}\n".encode())
-    return {"updates": LEARNER.training.updates, "seconds": int(kept.read_text())}
 
 
 def play(library: Library, trial: Trial) -> Result:
@@ -211,7 +229,7 @@ def play(library: Library, trial: Trial) -> Result:
     assert isinstance(core, HostedCore)
     assert isinstance(core.net, OptimiserCore)
     for name, program in trial.rows.items():
-        states = trial.states(world, trial.count)
+        states = trial.states(world, trial.count, CARRYING)
         found[name] = curves(learned(core.net, row_of(library, program), world, states, trial.steps))
         means = [figure(found[name]["mean"][k - 1]) for k in HORIZONS if k <= trial.steps]
         print(f"{trial.name}, {name}: {', '.join(means)}", flush=True)

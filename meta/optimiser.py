@@ -73,8 +73,8 @@ class OptimiserCore(nn.Module):
         """The next steps; of each coordinate the hidden numbers are output and cell of one layer, then of the other."""
         h1, c1, h2, c2 = hidden_BD4U.chunk(4, -1)
         one, two, out = self._conditioned(row_BP)
-        h1, c1 = _cell(_affine(one, seen(gradient_BD, self.config.least), h1), c1)
-        h2, c2 = _cell(_affine(two, h1, h2), c2)
+        h1, c1 = _cell(_affine(_eased(one), seen(gradient_BD, self.config.least), h1), c1)
+        h2, c2 = _cell(_affine(_eased(two), h1, h2), c2)
         step_BD = self.config.scale * _affine(out, h2)[..., 0]
         return Moved(step_BD, torch.cat([h1, c1, h2, c2], -1))
 
@@ -106,11 +106,19 @@ def _affine(layer: Affine, *inputs: torch.Tensor) -> torch.Tensor:
     return torch.baddbmm(layer.bias_B1O, torch.cat(inputs, -1), layer.weight_BIO)
 
 
-def _cell(gates_BD4U: torch.Tensor, cell_BDU: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _eased(gates: Affine) -> Affine:
+    """The last quarter of the gates doubled: since tanh(x) = 2 sigmoid(2x) - 1, one pass over all gates will do, in
+    a third of the time of a pass for each."""
+    ones = gates.bias_B1O.new_ones(gates.bias_B1O.shape[-1] // 4)
+    double = torch.cat([ones, ones, ones, 2 * ones])
+    return Affine(gates.weight_BIO * double, gates.bias_B1O * double)
+
+
+def _cell(eased_BD4U: torch.Tensor, cell_BDU: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """An LSTM's output and its new cell."""
-    enters, keeps, shows, new = gates_BD4U.chunk(4, -1)
-    cell_BDU = keeps.sigmoid() * cell_BDU + enters.sigmoid() * new.tanh()
-    return shows.sigmoid() * cell_BDU.tanh(), cell_BDU
+    enters, keeps, shows, new = eased_BD4U.sigmoid().chunk(4, -1)
+    cell_BDU = keeps * cell_BDU + enters * (2 * new - 1)
+    return shows * cell_BDU.tanh(), cell_BDU
 
 
 def seen(gradient_BD: torch.Tensor, least: float) -> torch.Tensor:
@@ -131,7 +139,7 @@ class Optimiser:
         updates=1200, batch=64, carried=250_000, stretch=20, rate=5e-3, clip=0.05, check_every=100, problems=64
     )
     learning = HostedTraining(
-        updates=60, batch=16, carried=500_000, stretch=20, row_rate=3e-2, check_every=30, problems=64, starts=3
+        updates=40, batch=16, carried=750_000, stretch=20, row_rate=5e-3, check_every=40, problems=64, starts=2
     )
     anywhere = True
 

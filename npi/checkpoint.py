@@ -99,6 +99,22 @@ def read_checkpoint(path: Path, *, identity: str, device: torch.device) -> Parce
     return Parcel(tensors, about)
 
 
+def read_state(path: Path, identity: str, what: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors and facts of a run's state, whose facts hold its identity.
+
+    Raises :class:`CheckpointError` for a damaged file, and for a run with another identity, of other ``what``.
+    """
+    try:
+        tensors, about = read_tensors(path)
+    except ValueError as error:
+        raise CheckpointError(f"{error}; start anew with --fresh") from error
+    if about.get("identity") != identity:
+        raise CheckpointError(
+            f"{path} is of a run with other {what}; repeat those to go on with it, or start anew with --fresh"
+        )
+    return tensors, about
+
+
 def restore(trainer: Trainer, state: Parcel) -> None:
     """Put a fresh trainer of the same settings and data where a run stood."""
     tensors, about = state.tensors, state.about

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -10,15 +12,18 @@ from benchmarks.newrows import recovered
 from dsl import loads
 from envs.trials.bandit import Bandit
 from envs.trials.families import ELEVEN
+from envs.trials.twostep import TwoStep
 from meta.actor import MetaRLConfig
 from meta.learned import Learned
-from meta.opponents import Oracle, Random
+from meta.opponents import Oracle, Player, Random
 from meta.play import play
 from meta.priors import program_file
+from meta.twostep import ModelFree, stays
 from npi.hosted.core import HostedCore
 from npi.hosted.evaluate import plays
+from npi.hosted.learner import HostedTraining
 from npi.hosted.lessons import lessons_of
-from npi.hosted.session import new_library
+from npi.hosted.session import new_library, train_hosted
 from npi.library import Library
 
 
@@ -109,3 +114,35 @@ def test_players_of_other_rows_play_otherwise() -> None:
         state = world.begin(episode_B, torch.full_like(episode_B, 7), torch.ones_like(episode_B))
         chosen.append(play(world, Learned(library.core, row_P), state, 20).chosen_SB)
     assert len({tuple(one.flatten().tolist()) for one in chosen}) > 1
+
+
+WAYS = """world ways is two_step(common: 0.8, high: 0.9, low: 0.1, switch: 0.025)
+
+program PLAN "Choose by which state pays, and by what leads there":
+    maximise reward over 100 steps
+    core "meta-rl"
+
+task plan(episode: number):
+    EPISODE = digits(episode)
+    run PLAN
+    expect STATE == [1]
+    train episode of 8 digits
+"""
+
+
+def test_what_learns_the_two_step_task_knows_the_ways(tmp_path: Path) -> None:
+    """After a reward behind the rare way it leaves (Daw et al. 2011): without a model the interaction is 0."""
+    path = tmp_path / "ways.npi"
+    path.write_text(WAYS)
+    training = HostedTraining(updates=120, batch=192, twins=4, rate=5e-3, check_every=120)
+    library = train_hosted([path], out=tmp_path / "library", training=training).library
+    world = library.sets[0].world
+    assert isinstance(world, TwoStep)
+
+    def interaction(player: Player) -> float:
+        episode_B = torch.arange(200_000_000, 200_000_500)
+        played = play(world, player, world.begin(episode_B, torch.ones_like(episode_B)), 100)
+        return stays(world.spec, played).interaction
+
+    assert interaction(player_of(library)) > 0.3
+    assert abs(interaction(ModelFree(world.spec, generator=torch.Generator().manual_seed(0)))) < 0.1

@@ -16,8 +16,8 @@ import torch
 from dsl import load
 from dsl.program import ProgramSet
 from envs.spec import WorldSpec
-from npi.checkpoint import CheckpointError
-from npi.files import read_tensors, tensors_bytes, write_whole
+from npi.checkpoint import read_state
+from npi.files import tensors_bytes, write_whole
 from npi.hosted.core import HostedCore
 from npi.hosted.learner import HostedConfig, HostedTraining, Learner
 from npi.hosted.lessons import Lesson, learner_for, lessons_of
@@ -92,7 +92,7 @@ def train_hosted(
         shutil.rmtree(path.parent, ignore_errors=True)
     resumed = path.exists()
     if resumed:
-        trainer.restore(*_read(path, identity))
+        trainer.restore(*read_state(path, identity, "settings or programs"))
 
     def each(found: Report) -> None:
         if found.update % training.check_every == 0:
@@ -172,16 +172,3 @@ def _write(trainer: HostedTrainer, path: Path, identity: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors, about = trainer.state()
     write_whole(path, tensors_bytes(tensors, {**about, "identity": identity}))
-
-
-def _read(path: Path, identity: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    try:
-        tensors, about = read_tensors(path)
-    except ValueError as error:
-        raise CheckpointError(f"{error}; start anew with --fresh") from error
-    if about.get("identity") != identity:
-        raise CheckpointError(
-            f"{path} is of a run with other settings or programs; repeat those to go on with it, or start anew with "
-            "--fresh"
-        )
-    return tensors, about

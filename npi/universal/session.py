@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from dsl.generator import Vocabulary
-from npi.checkpoint import CheckpointError
-from npi.files import read_tensors, tensors_bytes, write_whole
+from npi.checkpoint import read_state
+from npi.files import tensors_bytes, write_whole
 from npi.library import Library
 from npi.memory import ProgramMemory
 from npi.universal.core import UniversalCore
@@ -27,6 +27,9 @@ from npi.universal.train import UniversalTrainConfig, UniversalTrainer
 
 SHIPPED = Path(__file__).parent / "shipped"
 """The library of the core that comes with the engine: no rows, for users to copy."""
+
+WHAT = "settings or worlds"
+"""What tells runs of universal training apart."""
 
 KEEP_EVERY = 1000
 """Updates between states that are kept on disk."""
@@ -89,7 +92,7 @@ def train_universal(
     state = kept / "state.safetensors"
     resumed = state.exists()
     if resumed:
-        trainer.restore(*_read(state, identity))
+        trainer.restore(*read_state(state, identity, WHAT))
 
     def each_report(update: int, loss: float) -> None:
         if report is not None:
@@ -165,7 +168,7 @@ def _pool(
     """The functions to train on: drawn, or those that an interrupted run has drawn."""
     path = kept / "functions.safetensors"
     if path.exists():
-        return _read_pool(*_read(path, identity), config)
+        return _read_pool(*read_state(path, identity, WHAT), config)
     pool = draw_pool(config, worlds, each=each, seed=training.seed, say=say, stop=stop)
     if not pool.states:
         raise ValueError("none of the programs that were drawn decides anything; draw more, or from richer worlds")
@@ -198,16 +201,3 @@ def _keep(trainer: UniversalTrainer, path: Path, identity: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors, about = trainer.state()
     write_whole(path, tensors_bytes(tensors, {**about, "identity": identity}))
-
-
-def _read(path: Path, identity: str) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
-    try:
-        tensors, about = read_tensors(path)
-    except ValueError as error:
-        raise CheckpointError(f"{error}; start anew with --fresh") from error
-    if about.get("identity") != identity:
-        raise CheckpointError(
-            f"{path} is of a run with other settings or worlds; repeat those to go on with it, or start anew with "
-            "--fresh"
-        )
-    return tensors, about
