@@ -11,6 +11,7 @@ of a thing, ``U`` different things, ``D`` numbers of a key, ``V`` of a value, ``
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ WIDE = 48
 CHANNELS = (16, 32)
 """Of the layers of an eye for pictures, each of stride 2."""
 
+MOST_THINGS = 2**62
+"""Different things of a world: each has a whole number of 64 bits."""
+
 MOST_KEPT = 4096
 """Keys of things that are remembered between steps that no one learns from."""
 
@@ -45,7 +49,8 @@ class Place:
 
 
 def places(spec: WorldSpec) -> tuple[Place, ...]:
-    """The places of a world's alike things; none where there are fewer than two, or where they differ in kind.
+    """The places of a world's alike things; none where there are fewer than two, or where they differ in kind, or where
+    there are more than :data:`MOST_THINGS` different ones.
 
     They are its pictures; in a world without, rows of numbered fields, ``LEFT1``, ``LEFT2`` … ``RIGHT1``, ``RIGHT2`` ….
     """
@@ -56,7 +61,10 @@ def places(spec: WorldSpec) -> tuple[Place, ...]:
             if numbered := re.fullmatch(r"(\D+)\d+", field.name):
                 rows.setdefault(numbered[1], []).append(column)
         found = [Place(tuple(columns), None) for columns in rows.values()]
-    return tuple(found) if len(found) > 1 and len({_kind(spec, place) for place in found}) == 1 else ()
+    if len(found) < 2 or len({_kind(spec, place) for place in found}) > 1:
+        return ()
+    things = math.prod(spec.fields[i].size for i in found[0].columns)
+    return tuple(found) if things <= MOST_THINGS else ()
 
 
 def _kind(spec: WorldSpec, place: Place) -> tuple[object, ...]:

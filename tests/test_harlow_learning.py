@@ -12,7 +12,7 @@ import torch
 
 import dsl
 from envs.cars.world import Cars
-from envs.spec import Picture
+from envs.spec import Field, Picture
 from envs.trials.bandit import Bandit
 from envs.trials.harlow import RULES, Harlow
 from meta.actor import ActorCritic, MetaRLConfig
@@ -75,6 +75,8 @@ def test_places_are_alike_things_in_view() -> None:
     left, right = pictured.pictures
     assert places(replace(pictured, pictures=(left, replace(right, width=9)))) == ()
     assert places(Bandit("w", {}).spec) == ()
+    many = tuple(Field(f"{side}{n}", ("none", "0", "1")) for side in ("LEFT", "RIGHT") for n in range(40))
+    assert places(replace(spec, fields=many)) == ()
     assert places(Cars("w", {"seen": 2, "unseen": 1, "novel": 1}).spec) == ()
 
 
