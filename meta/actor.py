@@ -1,10 +1,11 @@
 """The network of meta-reinforcement learning: what a world shows, a recurrent layer, a policy and a value.
 
-Every layer has a factor and a summand for each of its units, which are a linear function of the row.
+Every layer has a factor and a summand for each of its units, which are a linear function of the row. Where a world
+shows alike things at several places, what is known of each is seen, too (:mod:`meta.eye`).
 
 Shape legend: ``B`` episodes, ``K`` steps, ``N`` = ``K`` × ``B``, ``F`` observation fields, ``V`` values of all fields
 and arguments, ``L`` numbers by which they are told apart, ``P`` numbers of a row, ``H`` hidden units, ``G`` = 4 ``H``
-gates, ``A`` calls to choose from.
+gates, ``M`` hidden numbers of a memory of things, ``A`` calls to choose from.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from torch import nn
 
 from envs.spec import SLOTS, WorldSpec
+from meta.eye import Recall, places
 from meta.recurrence import step, unroll
 from npi.hosted.learner import Asked, HostedConfig
 from npi.seeded import seeded_linear
@@ -42,6 +44,8 @@ class MetaRLConfig(HostedConfig):
 
     Attributes:
         hidden: H units, each of which carries two numbers.
+        recall: 1: alike things at several places are looked at by one eye, and known again; 0: their fields are seen as
+            all others are.
         discount: of rewards to come, when training begins. later_discount: when it ends.
         trace: λ of generalised advantage estimation (Schulman et al. 2016).
         entropy: weight of the policy's entropy, when training begins. later_entropy: when it ends.
@@ -51,6 +55,7 @@ class MetaRLConfig(HostedConfig):
     kind: str = "meta-rl"
     row: int = 8
     hidden: int = 32
+    recall: int = 1
     discount: float = 0.9
     later_discount: float = 1.0
     trace: float = 0.9
@@ -97,27 +102,40 @@ class Known(NamedTuple):
 class Adapter(nn.Module):
     """What one world shows and what can be called in it."""
 
+    plain_F: torch.Tensor
     offset_F: torch.Tensor
     shown_VL: torch.Tensor
     call_A4: torch.Tensor
 
-    def __init__(self, spec: WorldSpec, hidden: int, *, generator: torch.Generator) -> None:
+    def __init__(self, spec: WorldSpec, config: MetaRLConfig, *, generator: torch.Generator) -> None:
         super().__init__()
-        sizes = [*(field.size for field in spec.fields), *[len(spec.tokens)] * SLOTS]
-        offset_F = torch.tensor([0, *itertools.accumulate(sizes[:-1])])
-        for name, table in (("offset_F", offset_F), ("shown_VL", shown(sizes)), ("call_A4", calls(spec))):
+        if spec.pictures and not config.recall:
+            raise ValueError(f"world {spec.name} shows pictures, which a core with recall: 0 has no eye for")
+        hidden = config.hidden
+        things = {column for place in places(spec) for column in place.columns} if config.recall else set()
+        plain = [column for column in range(len(spec.fields)) if column not in things]
+        sizes = [*(spec.fields[column].size for column in plain), *[len(spec.tokens)] * SLOTS]
+        tables = {
+            "plain_F": torch.tensor(plain),
+            "offset_F": torch.tensor([0, *itertools.accumulate(sizes[:-1])]),
+            "shown_VL": shown(sizes),
+            "call_A4": calls(spec),
+        }
+        for name, table in tables.items():
             self.register_buffer(name, table, persistent=False)
         scale = len(sizes) ** -0.5
         self.look_LH = nn.Parameter(scale * torch.randn(self.shown_VL.shape[1], hidden, generator=generator))
         self.policy = small_head(hidden, len(self.call_A4), generator=generator)
+        self.recall = Recall(spec, config.row, hidden, generator=generator) if things else None
+        self.spec = spec
 
     def look(self) -> torch.Tensor:
         """look_VH: of each value of each field."""
         return self.shown_VL @ self.look_LH
 
     def see(self, look_VH: torch.Tensor, obs_NF: torch.Tensor, arguments_N3: torch.Tensor) -> torch.Tensor:
-        """seen_NH: the sum of the looks of what is observed and of the program's arguments."""
-        index_NF = torch.cat([obs_NF, arguments_N3], 1) + self.offset_F
+        """seen_NH: the sum of the looks of what is observed, but for things, and of the program's arguments."""
+        index_NF = torch.cat([obs_NF[:, self.plain_F], arguments_N3], 1) + self.offset_F
         if not look_VH.requires_grad:
             return nn.functional.embedding_bag(index_NF, look_VH, mode="sum")
         # On a CPU the gradient of a product takes a tenth of that of a bag.
@@ -131,7 +149,7 @@ class ActorCritic(nn.Module):
     def __init__(self, config: MetaRLConfig, worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> None:
         super().__init__()
         self.config, H = config, config.hidden
-        self.worlds = nn.ModuleList(Adapter(spec, H, generator=generator) for spec in worlds)
+        self.worlds = nn.ModuleList(Adapter(spec, config, generator=generator) for spec in worlds)
         self.condition = seeded_linear(config.row, 2 * (H + 4 * H + H), generator=generator)
         self.enter = seeded_linear(H, 4 * H, generator=generator)
         self.recur_HG = nn.Parameter((2 * torch.rand(H, 4 * H, generator=generator) - 1) / H**0.5)
@@ -156,39 +174,57 @@ class ActorCritic(nn.Module):
         return self._known.told
 
     def adapter(self, asked: Asked) -> Adapter:
-        found = self.worlds[asked.world]
-        assert isinstance(found, Adapter)
-        return found
+        return _adapter(self.worlds[asked.world])
 
     def once(
         self, asked: Asked, told: Told, obs_BF: torch.Tensor, hidden_BH: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One step: log-probabilities BA, values B, and both hidden numbers of each unit, side by side."""
-        in_BG = self._enter(asked, told, obs_BF, asked.arguments_B3)
-        h_BH, c_BH = step(in_BG, told.gates.factor, self.recur_HG, *hidden_BH.chunk(2, 1))
+        """One step: log-probabilities BA, values B, and the hidden numbers: both of each unit, and the memory's."""
+        h_BH, c_BH, carried_BM = self._parts(hidden_BH)
+        in_1BG, carried_BM = self._enter(asked, told, obs_BF[None], carried_BM)
+        h_BH, c_BH = step(in_1BG[0], told.gates.factor, self.recur_HG, h_BH, c_BH)
         log_BA, value_B = self._heads(asked, told, h_BH)
-        return log_BA, value_B, torch.cat([h_BH, c_BH], 1)
+        return log_BA, value_B, torch.cat([h_BH, c_BH, carried_BM], 1)
 
     def whole(
         self, asked: Asked, told: Told, obs_KBF: torch.Tensor, hidden_BH: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """A stretch of steps, what is observed in it being known: log-probabilities KBA and values KB."""
-        K, B, F = obs_KBF.shape
-        in_NG = self._enter(asked, told, obs_KBF.view(K * B, F), asked.arguments_B3.repeat(K, 1))
-        h_KBH = unroll(in_NG.view(K, B, -1), told.gates.factor, self.recur_HG, *hidden_BH.chunk(2, 1))
+        h_BH, c_BH, carried_BM = self._parts(hidden_BH)
+        in_KBG, _ = self._enter(asked, told, obs_KBF, carried_BM)
+        h_KBH = unroll(in_KBG, told.gates.factor, self.recur_HG, h_BH, c_BH)
         return self._heads(asked, told, h_KBH)
 
+    def width(self, spec: WorldSpec) -> int:
+        """Hidden numbers in a world."""
+        recalls = [adapter.recall for adapter in map(_adapter, self.worlds) if adapter.spec.digest == spec.digest]
+        return 2 * self.config.hidden + sum(recall.numbers for recall in recalls[:1] if recall is not None)
+
+    def _parts(self, hidden_BH: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """h_BH, c_BH and carried_BM."""
+        H = self.config.hidden
+        return hidden_BH.tensor_split([H, 2 * H], 1)
+
     def _enter(
-        self, asked: Asked, told: Told, obs_NF: torch.Tensor, arguments_N3: torch.Tensor
-    ) -> torch.Tensor:
-        """in_NG: what the gates get of what is seen."""
-        seen_NH = self.adapter(asked).see(told.look_VH, obs_NF, arguments_N3)
-        seen_KBH = torch.relu(told.seen(seen_NH.view(-1, len(asked.row_BP), self.config.hidden)))
-        return told.gates(self.enter(seen_KBH)).view(len(obs_NF), -1)
+        self, asked: Asked, told: Told, obs_KBF: torch.Tensor, carried_BM: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """in_KBG: what the gates get of what is seen; carried_BM after it."""
+        adapter, (K, B, _) = self.adapter(asked), obs_KBF.shape
+        seen_NH = adapter.see(told.look_VH, obs_KBF.flatten(0, 1), asked.arguments_B3.repeat(K, 1))
+        seen_KBH = seen_NH.view(K, B, -1)
+        if adapter.recall is not None:
+            known_KBH, carried_BM = adapter.recall(obs_KBF, seen_KBH, asked.row_BP, carried_BM)
+            seen_KBH = seen_KBH + known_KBH
+        return told.gates(self.enter(torch.relu(told.seen(seen_KBH)))), carried_BM
 
     def _heads(self, asked: Asked, told: Told, h_KBH: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         top_KBH = told.heads(h_KBH)
         return self.adapter(asked).policy(top_KBH).log_softmax(-1), self.value(top_KBH).squeeze(-1)
+
+
+def _adapter(module: nn.Module) -> Adapter:
+    assert isinstance(module, Adapter)
+    return module
 
 
 def shown(sizes: Sequence[int]) -> torch.Tensor:

@@ -19,6 +19,7 @@ from torch import nn
 from envs.spec import WorldSpec
 from envs.world import World
 from meta.actor import ActorCritic, MetaRLConfig
+from meta.eye import places
 from npi.hosted.learner import Asked, HostedConfig, HostedTraining, Roll, Step
 
 MOST_CALLS = 4096
@@ -34,10 +35,11 @@ class MetaRL:
     learning = HostedTraining(updates=200, batch=128, twins=4, row_rate=3e-2, check_every=50)
 
     def admit(self, spec: WorldSpec) -> None:
-        """Any world that shows numbers and not pictures, and has at most :data:`MOST_CALLS` different calls."""
-        if spec.pictures:
+        """Any world that has at most :data:`MOST_CALLS` different calls; pictures in it must be several of one size."""
+        if spec.pictures and not places(spec):
             raise ValueError(
-                f"world {spec.name} shows pictures, and cores of {self.kind!r} have no eye for them; declare it without"
+                f"world {spec.name} shows pictures, and cores of {self.kind!r} have eyes only for several of one size "
+                "that stand for alike fields; declare it without"
             )
         count = sum(math.prod(len(slot.tokens) for slot in primitive.slots) for primitive in spec.primitives)
         if count > MOST_CALLS:
@@ -50,7 +52,7 @@ class MetaRL:
         return ActorCritic(config, worlds, generator=generator)
 
     def width(self, net: nn.Module, world: World[Any]) -> int:
-        return 2 * _core(net).config.hidden
+        return _core(net).width(world.spec)
 
     @torch.no_grad()
     def step(

@@ -148,12 +148,14 @@ def has_pictures(world: World[Any]) -> bool:
 def views(world: World[Any], obs_1F: torch.Tensor) -> dict[str, Pixels]:
     """What a world that has pictures shows to the one observation, by caption; where it has a goal, also from there."""
     assert isinstance(world, Pictured)
-    picture = world.spec.pictures[0]
-    columns = [world.spec.field(name) for name in picture.fields]
-    found = {picture.name: obs_1F}
+    found = {picture.name: (picture, obs_1F) for picture in world.spec.pictures}
     if isinstance(world, Aimed):
-        found["target"] = world.goal(obs_1F)
-    return {caption: world.pictures(seen_1F[:, columns])[0].numpy() for caption, seen_1F in found.items()}
+        found["target"] = world.spec.pictures[0], world.goal(obs_1F)
+    shown = {}
+    for caption, (picture, seen_1F) in found.items():
+        columns = [world.spec.field(name) for name in picture.fields]
+        shown[caption] = world.pictures(seen_1F[:, columns])[0].numpy()
+    return shown
 
 
 def _camera(world: World[Any], state: Any) -> PadCamera | PictureCamera | TextCamera:

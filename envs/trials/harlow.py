@@ -6,21 +6,25 @@ comes into the middle is chosen. One of the two objects always pays, and where i
 what can be learned once and for all is that the first trial tells which one pays.
 
 An object is a code of bits. Codes are split into seen and unseen ones, by their numbers, so that a learner can be tried
-on objects that it has never met.
+on objects that it has never met. With ``pixels`` each has a picture, a function of its code, which a core sees in place
+of the bits.
 
-Shape legend: ``B`` instances, ``K`` bits of a code, ``T`` trials.
+Shape legend: ``B`` instances, ``K`` bits of a code, ``T`` trials, ``U`` pictures asked for, of ``Y`` × ``X``
+pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from envs.later import torch
-from envs.spec import NONE, Field, Signature, Slot, SpecError, WorldSpec
+from envs.spec import NONE, Field, Picture, Signature, Slot, SpecError, WorldSpec
 from envs.trials.chance import below
 from envs.trials.episodes import Episodes
+from envs.trials.glyphs import glyphs
 from envs.trials.settings import (
     EPISODE,
     check_parts,
@@ -42,10 +46,16 @@ RULES = ("object", "side", "alternate", "avoid")
 """What pays: always the same object; always the same side; the objects in turn; the object that the first trial did not
 reward, in all later ones."""
 
+TURNS = Field("TURNS", ("0", "1"))
+"""The hidden part that says of each trial whether the other side pays than the rule says."""
+
 OBJECTS = ("seen", "unseen")
 
 CROSS = 0.2
 """What the cross pays (Wang et al. 2016)."""
+
+MOST_PICTURED = 12
+"""Bits of a code where objects have pictures: those of a world are in a table."""
 
 CROSSED, CHOOSING, OVER = 0, 1, 2
 """The phases of a trial, and the end of the episode."""
@@ -63,6 +73,7 @@ class HarlowConfig:
         reach: places from the middle of the view to an object, and to the cross.
         fixation: whether a trial begins with the cross (1) or not (0).
         bits: of an object's code. seen: how many of the codes are of seen objects; the others are unseen.
+        pixels: along a side of an object's picture; 0 where bits are seen.
         rule: of an episode whose layout names none; one of :data:`RULES`.
     """
 
@@ -71,12 +82,16 @@ class HarlowConfig:
     fixation: int = 0
     bits: int = 11
     seen: int = 1024
+    pixels: int = 0
     rule: str = "object"
 
     def __post_init__(self) -> None:
         for key, low, high in (("trials", 1, 100), ("reach", 1, 20), ("fixation", 0, 1), ("bits", 3, 20)):
             within("a harlow", key, getattr(self, key), low, high)
         one_of("a harlow", "rule", self.rule, RULES)
+        if self.pixels:
+            within("a harlow", "pixels", self.pixels, 8, 64)
+            within("a harlow with pictures", "bits", self.bits, 3, MOST_PICTURED)
         if not 2 <= self.seen <= 2**self.bits - 2:
             raise SpecError(
                 f"{self.seen} of {2**self.bits} objects are seen; at least 2 must be, and at least 2 must not: "
@@ -90,6 +105,7 @@ class HarlowState(Episodes):
 
     Attributes:
         episode_B, unseen_B, rule_B: what was laid out: a number, 0 or 1, an index into :data:`RULES`.
+        turned_BT: 1 in trials where the other side pays than the rule says.
         codes_B2: the two objects. trial_B: trials that are over. phase_B: of the present one.
         at_B: by how many places the view has turned, to the right.
         last_B: the side looked to last, from 1; 0 before. paid_B: what it brought, an index into :attr:`Harlow.pays`.
@@ -98,6 +114,7 @@ class HarlowState(Episodes):
 
     unseen_B: torch.Tensor
     rule_B: torch.Tensor
+    turned_BT: torch.Tensor
     codes_B2: torch.Tensor
     trial_B: torch.Tensor
     phase_B: torch.Tensor
@@ -123,7 +140,7 @@ class Looked:
 
 
 class Harlow:
-    """The world (implements ``World[HarlowState]``, ``Rewarded``); see the head of this file."""
+    """The world (implements ``World[HarlowState]``, ``Rewarded``, ``Pictured``); see the head of this file."""
 
     pays = (0.0, 1.0, -1.0, CROSS)
 
@@ -133,22 +150,38 @@ class Harlow:
         self._pays: dict[torch.device, torch.Tensor] = {}
 
     def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> HarlowState:
-        """Episodes by their hidden parts: ``EPISODE`` (digits of a number), ``OBJECTS`` and ``RULE`` (an index each).
+        """Episodes by their hidden parts: ``EPISODE`` (digits of a number), ``OBJECTS`` and ``RULE`` (an index each),
+        ``TURNS`` (0 or 1 for each trial, from the first; 0 for those behind the last).
 
         Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
         """
-        parts = self.spec.hidden[:3]
+        parts = self.spec.hidden[:4]
         rows = []
         for number, layout in enumerate(layouts):
             check_parts(self.spec, number, layout, parts)
             unseen = laid_value(number, layout, parts[1], 0)
             rule = laid_value(number, layout, parts[2], RULES.index(self.config.rule))
-            rows.append((episode_number(number, layout), unseen, rule))
-        laid_B3 = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 3)
-        return self.begin(*(part.contiguous() for part in laid_B3.unbind(1)))
+            rows.append((episode_number(number, layout), unseen, rule, *self._turns(number, layout)))
+        laid_BX = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 3 + self.config.trials)
+        episode_B, unseen_B, rule_B = (part.contiguous() for part in laid_BX[:, :3].unbind(1))
+        return self.begin(episode_B, unseen_B, rule_B, laid_BX[:, 3:].contiguous())
 
-    def begin(self, episode_B: torch.Tensor, unseen_B: torch.Tensor, rule_B: torch.Tensor) -> HarlowState:
-        """Episodes by tensors: their numbers, whether their objects are unseen ones (0 or 1), their rules."""
+    def _turns(self, number: int, layout: Layout) -> list[int]:
+        """Of each trial, as laid out."""
+        laid, trials = list(layout.get(TURNS.name, [])), self.config.trials
+        if len(laid) > trials or not all(value in (0, 1) for value in laid):
+            raise ValueError(f"instance {number}: {TURNS.name} is {laid}; give at most {trials} numbers, 0 or 1 each")
+        return laid + [0] * (trials - len(laid))
+
+    def begin(
+        self,
+        episode_B: torch.Tensor,
+        unseen_B: torch.Tensor,
+        rule_B: torch.Tensor,
+        turned_BT: torch.Tensor | None = None,
+    ) -> HarlowState:
+        """Episodes by tensors: their numbers, whether their objects are unseen ones (0 or 1), their rules, and in which
+        trials the other side pays (0 or 1)."""
         seen, codes = self.config.seen, 2**self.config.bits
         one_B, two_B = (
             torch.where(unseen_B == 1, below(codes - seen, episode_B, what), below(seen, episode_B, what))
@@ -162,8 +195,9 @@ class Harlow:
         phase_B = none_B + (CROSSED if self.config.fixation else CHOOSING)
         right_BT = none_B[:, None].repeat(1, self.config.trials)
         codes_B2 = scrambled(numbers_B2, self.config.bits)
+        turned_BT = torch.zeros_like(right_BT) if turned_BT is None else turned_BT
         return HarlowState(
-            episode_B, unseen_B, rule_B, codes_B2, trial_B, phase_B, at_B, last_B, paid_B, right_BT
+            episode_B, unseen_B, rule_B, turned_BT, codes_B2, trial_B, phase_B, at_B, last_B, paid_B, right_BT
         )  # fmt: skip
 
     def observe(self, state: HarlowState) -> torch.Tensor:
@@ -220,12 +254,20 @@ class Harlow:
     def read(self, state: HarlowState) -> list[dict[str, list[int]]]:
         found = []
         laid = torch.stack([state.episode_B, state.unseen_B, state.rule_B], 1).tolist()
-        outcomes = state.right_BT.tolist()
-        for (episode, unseen, rule), right, seen in zip(laid, outcomes, self.observe(state).tolist(), strict=True):
+        parts = laid, state.turned_BT.tolist(), state.right_BT.tolist(), self.observe(state).tolist()
+        for (episode, unseen, rule), turned, right, seen in zip(*parts, strict=True):
             shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
-            hidden = {EPISODE.name: digits(episode), "OBJECTS": [unseen], "RULE": [rule]}
+            hidden = {EPISODE.name: digits(episode), "OBJECTS": [unseen], "RULE": [rule], TURNS.name: turned}
             found.append({**shown, **hidden, "RIGHT": [value - 1 for value in right if value]})
         return found
+
+    def pictures(self, values_UF: torch.Tensor) -> torch.Tensor:
+        """uint8 U×Y×X×3 of objects by the values of their bits; black where no object is seen."""
+        picture_NYXC = _pictures(self.config.bits, self.config.pixels)
+        bits_UK = values_UF.cpu() - 1
+        code_U = (bits_UK.clamp(min=0) << torch.arange(self.config.bits)).sum(1)
+        there_U = (bits_UK >= 0).all(1)
+        return picture_NYXC[code_U] * there_U[:, None, None, None]
 
     def _look(self, state: HarlowState, side_B: torch.Tensor) -> Looked:
         reach = self.config.reach
@@ -251,7 +293,8 @@ class Harlow:
         found_B = torch.where(state.rule_B == RULES.index("side"), side_B, object_B)
         other_B = (state.rule_B == RULES.index("alternate")) & (state.trial_B % 2 == 1)
         other_B = other_B | ((state.rule_B == RULES.index("avoid")) & (state.trial_B > 0))
-        return torch.where(other_B, 1 - found_B, found_B)
+        now_B1 = state.trial_B[:, None].clamp(max=self.config.trials - 1)
+        return torch.where(other_B, 1 - found_B, found_B) ^ state.turned_BT.gather(1, now_B1)[:, 0]
 
     def _amounts(self, device: torch.device) -> torch.Tensor:
         if device not in self._pays:
@@ -262,6 +305,12 @@ class Harlow:
 def _paid(look: Looked) -> torch.Tensor:
     """Index into :attr:`Harlow.pays`."""
     return torch.where(look.chosen_B, torch.where(look.right_B, 1, 2), torch.where(look.crossed_B, 3, 0))
+
+
+@cache
+def _pictures(bits: int, pixels: int) -> torch.Tensor:
+    """uint8 N×Y×X×3: those of all objects, by their codes."""
+    return glyphs(torch.arange(1 << bits), pixels)
 
 
 def scrambled(number: torch.Tensor, bits: int) -> torch.Tensor:
@@ -275,7 +324,9 @@ def scrambled(number: torch.Tensor, bits: int) -> torch.Tensor:
 
 def _spec(name: str, config: HarlowConfig) -> WorldSpec:
     pays = [f for i, f in enumerate(Harlow.pays) if config.fixation or i < 3]
-    codes = (Field(f"{side}{bit}", ("none", "0", "1")) for side in SIDES for bit in range(1, 1 + config.bits))
+    codes = tuple(Field(f"{side}{bit}", ("none", "0", "1")) for side in SIDES for bit in range(1, 1 + config.bits))
+    sides = ((side, tuple(f"{side}{bit}" for bit in range(1, 1 + config.bits))) for side in SIDES)
+    shown = (Picture(side, names, config.pixels, config.pixels, 3) for side, names in sides)
     return WorldSpec(
         name=name,
         kind=KIND,
@@ -289,6 +340,7 @@ def _spec(name: str, config: HarlowConfig) -> WorldSpec:
             *codes,
         ),
         tokens=(NONE, *SIDES),
+        pictures=tuple(shown) if config.pixels else (),
         primitives=(Signature("LOOK", (Slot("side", (1, 2)),), "Turn the view to a side"),),
-        hidden=(EPISODE, Field("OBJECTS", OBJECTS), Field("RULE", RULES), Field("RIGHT", ("0", "1"))),
+        hidden=(EPISODE, Field("OBJECTS", OBJECTS), Field("RULE", RULES), TURNS, Field("RIGHT", ("0", "1"))),
     )
