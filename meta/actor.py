@@ -102,6 +102,14 @@ class Told(NamedTuple):
     heads: Layer
 
 
+class Entered(NamedTuple):
+    """What the gates get of what is seen; sums after each step; the memory's numbers after the last one."""
+
+    in_KBG: torch.Tensor
+    tally_KBT: torch.Tensor
+    carried_BM: torch.Tensor
+
+
 class Known(NamedTuple):
     """:class:`Told`, and for which batch and which numbers of the core."""
 
@@ -138,7 +146,10 @@ class Adapter(nn.Module):
         self.look_LH = nn.Parameter(scale * torch.randn(self.shown_VL.shape[1], hidden, generator=generator))
         self.policy = small_head(hidden, len(self.call_A4), generator=generator)
         self.recall = Recall(spec, config.row, hidden, generator=generator) if things else None
-        self.insight = Insight(spec.name, len(self.call_A4), hidden, generator=generator) if config.insight else None
+        self.insight = None
+        if config.insight:
+            known = (2 if config.tally else 1) * hidden
+            self.insight = Insight(spec.name, len(self.call_A4), known, generator=generator)
         self.spec = spec
 
     def look(self) -> torch.Tensor:
@@ -195,10 +206,10 @@ class ActorCritic(nn.Module):
         """One step: log-probabilities BA, values B, and the hidden numbers: both of each unit, sums, and the
         memory's."""
         h_BH, c_BH, tally_BT, carried_BM = self._parts(hidden_BH)
-        in_1BG, tally_BT, carried_BM = self._enter(asked, told, obs_BF[None], tally_BT, carried_BM)
-        h_BH, c_BH = step(in_1BG[0], told.gates.factor, self.recur_HG, h_BH, c_BH)
+        entered = self._enter(asked, told, obs_BF[None], tally_BT, carried_BM)
+        h_BH, c_BH = step(entered.in_KBG[0], told.gates.factor, self.recur_HG, h_BH, c_BH)
         log_BA, value_B = self._heads(asked, told, h_BH)
-        return log_BA, value_B, torch.cat([h_BH, c_BH, tally_BT, carried_BM], 1)
+        return log_BA, value_B, torch.cat([h_BH, c_BH, entered.tally_KBT[0], entered.carried_BM], 1)
 
     def whole(
         self,
@@ -211,12 +222,13 @@ class ActorCritic(nn.Module):
         """A stretch of steps, what is observed in it being known: log-probabilities KBA and values KB, which are the
         critic's where it is told what calls are worth."""
         h_BH, c_BH, tally_BT, carried_BM = self._parts(hidden_BH)
-        in_KBG, _, _ = self._enter(asked, told, obs_KBF, tally_BT, carried_BM)
-        h_KBH = unroll(in_KBG, told.gates.factor, self.recur_HG, h_BH, c_BH)
+        entered = self._enter(asked, told, obs_KBF, tally_BT, carried_BM)
+        h_KBH = unroll(entered.in_KBG, told.gates.factor, self.recur_HG, h_BH, c_BH)
         log_KBA, value_KB = self._heads(asked, told, h_KBH)
         insight = self.adapter(asked).insight
         if worth_KBA is not None and insight is not None:
-            value_KB = insight(told.heads(h_KBH).detach(), worth_KBA)
+            known_KBX = torch.cat([told.heads(h_KBH), entered.tally_KBT.log1p()], 2)
+            value_KB = insight(known_KBX.detach(), worth_KBA)
         return log_KBA, value_KB
 
     def width(self, spec: WorldSpec) -> int:
@@ -232,8 +244,7 @@ class ActorCritic(nn.Module):
 
     def _enter(
         self, asked: Asked, told: Told, obs_KBF: torch.Tensor, tally_BT: torch.Tensor, carried_BM: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """in_KBG: what the gates get of what is seen; tally_BT and carried_BM after it."""
+    ) -> Entered:
         adapter, (K, B, _) = self.adapter(asked), obs_KBF.shape
         seen_NH = adapter.see(told.look_VH, obs_KBF.flatten(0, 1), asked.arguments_B3.repeat(K, 1))
         seen_KBH = seen_NH.view(K, B, -1)
@@ -241,10 +252,9 @@ class ActorCritic(nn.Module):
             known_KBH, carried_BM = adapter.recall(obs_KBF, seen_KBH, asked.row_BP, carried_BM)
             seen_KBH = seen_KBH + known_KBH
         seen_KBH = torch.relu(told.seen(seen_KBH))
-        if self.tallied:
-            tally_KBT = tally_BT + seen_KBH.cumsum(0)
-            tally_BT, seen_KBH = tally_KBT[-1], torch.cat([seen_KBH, tally_KBT.log1p()], -1)
-        return told.gates(self.enter(seen_KBH)), tally_BT, carried_BM
+        tally_KBT = tally_BT + seen_KBH[:, :, : self.tallied].cumsum(0)
+        in_KBG = told.gates(self.enter(torch.cat([seen_KBH, tally_KBT.log1p()], 2)))
+        return Entered(in_KBG, tally_KBT, carried_BM)
 
     def _heads(self, asked: Asked, told: Told, h_KBH: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         top_KBH = told.heads(h_KBH)

@@ -1,9 +1,9 @@
-"""A critic that knows in training what no player sees: what each call is worth (Pinto et al. 2018, section 3.2).
+"""A critic that knows in training what no player sees: what each call is worth (Pinto et al. 2018).
 
 What is done does not depend on it, so the expected gradient is the same as with any other critic; but whether arms were
 lucky, and which of them are good, is no surprise to it, and far fewer episodes tell what an act changed.
 
-Shape legend: ``K`` steps, ``B`` episodes, ``H`` hidden units, ``A`` calls to choose from.
+Shape legend: ``K`` steps, ``B`` episodes, ``X`` numbers that the core holds, ``A`` calls to choose from.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ SHARP = 5.0
 class Insight(nn.Module):
     """Values of what the core holds and of what it cannot know; ``ValueError`` for a world of too many calls."""
 
-    def __init__(self, world: str, calls: int, hidden: int, *, generator: torch.Generator) -> None:
+    def __init__(self, world: str, calls: int, known: int, *, generator: torch.Generator) -> None:
         super().__init__()
         if calls > MOST:
             raise ValueError(
                 f"with insight: 1 each call is weighed at each step, at most {MOST} of them, and world {world} has "
                 f"{calls}; train with insight: 0"
             )
-        self.one = seeded_linear(hidden + 2 * calls, UNITS, generator=generator)
+        self.one = seeded_linear(known + 2 * calls, UNITS, generator=generator)
         self.two = seeded_linear(UNITS, UNITS, generator=generator)
         self.out = seeded_linear(UNITS, 1, generator=generator)
 
-    def forward(self, top_KBH: torch.Tensor, worth_KBA: torch.Tensor) -> torch.Tensor:
+    def forward(self, known_KBX: torch.Tensor, worth_KBA: torch.Tensor) -> torch.Tensor:
         """value_KB: the sum of what acts bring from here on."""
         gap_KBA = worth_KBA - worth_KBA.amax(2, keepdim=True)
-        told = torch.cat([top_KBH, worth_KBA, SHARP * gap_KBA], 2)
+        told = torch.cat([known_KBX, worth_KBA, SHARP * gap_KBA], 2)
         return self.out(torch.relu(self.two(torch.relu(self.one(told))))).squeeze(2)
 
 
