@@ -5,7 +5,8 @@ shows alike things at several places, what is known of each is seen, too (:mod:`
 
 Shape legend: ``B`` episodes, ``K`` steps, ``N`` = ``K`` × ``B``, ``F`` observation fields, ``V`` values of all fields
 and arguments, ``L`` numbers by which they are told apart, ``P`` numbers of a row, ``H`` hidden units, ``G`` = 4 ``H``
-gates, ``M`` hidden numbers of a memory of things, ``A`` calls to choose from.
+gates, ``T`` = ``H`` sums of what was seen (or none), ``M`` hidden numbers of a memory of things, ``A`` calls to choose
+from.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import nn
 
 from envs.spec import SLOTS, WorldSpec
 from meta.eye import Recall, places
+from meta.insight import Insight
 from meta.recurrence import step, unroll
 from npi.hosted.learner import Asked, HostedConfig
 from npi.seeded import seeded_linear
@@ -46,6 +48,10 @@ class MetaRLConfig(HostedConfig):
         hidden: H units, each of which carries two numbers.
         recall: 1: alike things at several places are looked at by one eye, and known again; 0: their fields are seen as
             all others are.
+        tally: 1: what was seen is also added up over the episode, and the sums' logarithms are seen; 0: it is not.
+        insight: 1: values are those of a critic that in training knows what each call is worth; 0: of the network.
+        regret: 1: with insight, what an act brings is counted from what the best call is worth; the aim is the same
+            where no act changes what calls are worth later, as in bandits, and there is less noise. 0: it is not.
         discount: of rewards to come, when training begins. later_discount: when it ends.
         trace: λ of generalised advantage estimation (Schulman et al. 2016).
         entropy: weight of the policy's entropy, when training begins. later_entropy: when it ends.
@@ -56,6 +62,9 @@ class MetaRLConfig(HostedConfig):
     row: int = 8
     hidden: int = 32
     recall: int = 1
+    tally: int = 0
+    insight: int = 0
+    regret: int = 0
     discount: float = 0.9
     later_discount: float = 1.0
     trace: float = 0.9
@@ -67,6 +76,8 @@ class MetaRLConfig(HostedConfig):
         for name in ("row", "hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"core setting {name} must be at least 1, it is {getattr(self, name)}")
+        if self.regret and not self.insight:
+            raise ValueError("core setting regret needs insight: 1, which knows what the best call is worth")
         for name in ("discount", "later_discount", "trace"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"core setting {name} is a share from 0 to 1, it is {getattr(self, name)}")
@@ -89,6 +100,14 @@ class Told(NamedTuple):
     seen: Layer
     gates: Layer
     heads: Layer
+
+
+class Entered(NamedTuple):
+    """What the gates get of what is seen; sums after each step; the memory's numbers after the last one."""
+
+    in_KBG: torch.Tensor
+    tally_KBT: torch.Tensor
+    carried_BM: torch.Tensor
 
 
 class Known(NamedTuple):
@@ -127,6 +146,10 @@ class Adapter(nn.Module):
         self.look_LH = nn.Parameter(scale * torch.randn(self.shown_VL.shape[1], hidden, generator=generator))
         self.policy = small_head(hidden, len(self.call_A4), generator=generator)
         self.recall = Recall(spec, config.row, hidden, generator=generator) if things else None
+        self.insight = None
+        if config.insight:
+            known = (2 if config.tally else 1) * hidden
+            self.insight = Insight(spec.name, len(self.call_A4), known, generator=generator)
         self.spec = spec
 
     def look(self) -> torch.Tensor:
@@ -151,7 +174,8 @@ class ActorCritic(nn.Module):
         self.config, H = config, config.hidden
         self.worlds = nn.ModuleList(Adapter(spec, config, generator=generator) for spec in worlds)
         self.condition = seeded_linear(config.row, 2 * (H + 4 * H + H), generator=generator)
-        self.enter = seeded_linear(H, 4 * H, generator=generator)
+        self.tallied = H if config.tally else 0
+        self.enter = seeded_linear(H + self.tallied, 4 * H, generator=generator)
         self.recur_HG = nn.Parameter((2 * torch.rand(H, 4 * H, generator=generator) - 1) / H**0.5)
         self.value = small_head(H, 1, generator=generator)
         with torch.no_grad():
@@ -179,43 +203,58 @@ class ActorCritic(nn.Module):
     def once(
         self, asked: Asked, told: Told, obs_BF: torch.Tensor, hidden_BH: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One step: log-probabilities BA, values B, and the hidden numbers: both of each unit, and the memory's."""
-        h_BH, c_BH, carried_BM = self._parts(hidden_BH)
-        in_1BG, carried_BM = self._enter(asked, told, obs_BF[None], carried_BM)
-        h_BH, c_BH = step(in_1BG[0], told.gates.factor, self.recur_HG, h_BH, c_BH)
+        """One step: log-probabilities BA, values B, and the hidden numbers: both of each unit, sums, and the
+        memory's."""
+        h_BH, c_BH, tally_BT, carried_BM = self._parts(hidden_BH)
+        entered = self._enter(asked, told, obs_BF[None], tally_BT, carried_BM)
+        h_BH, c_BH = step(entered.in_KBG[0], told.gates.factor, self.recur_HG, h_BH, c_BH)
         log_BA, value_B = self._heads(asked, told, h_BH)
-        return log_BA, value_B, torch.cat([h_BH, c_BH, carried_BM], 1)
+        return log_BA, value_B, torch.cat([h_BH, c_BH, entered.tally_KBT[0], entered.carried_BM], 1)
 
     def whole(
-        self, asked: Asked, told: Told, obs_KBF: torch.Tensor, hidden_BH: torch.Tensor
+        self,
+        asked: Asked,
+        told: Told,
+        obs_KBF: torch.Tensor,
+        hidden_BH: torch.Tensor,
+        worth_KBA: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """A stretch of steps, what is observed in it being known: log-probabilities KBA and values KB."""
-        h_BH, c_BH, carried_BM = self._parts(hidden_BH)
-        in_KBG, _ = self._enter(asked, told, obs_KBF, carried_BM)
-        h_KBH = unroll(in_KBG, told.gates.factor, self.recur_HG, h_BH, c_BH)
-        return self._heads(asked, told, h_KBH)
+        """A stretch of steps, what is observed in it being known: log-probabilities KBA and values KB, which are the
+        critic's where it is told what calls are worth."""
+        h_BH, c_BH, tally_BT, carried_BM = self._parts(hidden_BH)
+        entered = self._enter(asked, told, obs_KBF, tally_BT, carried_BM)
+        h_KBH = unroll(entered.in_KBG, told.gates.factor, self.recur_HG, h_BH, c_BH)
+        log_KBA, value_KB = self._heads(asked, told, h_KBH)
+        insight = self.adapter(asked).insight
+        if worth_KBA is not None and insight is not None:
+            known_KBX = torch.cat([told.heads(h_KBH), entered.tally_KBT.log1p()], 2)
+            value_KB = insight(known_KBX.detach(), worth_KBA)
+        return log_KBA, value_KB
 
     def width(self, spec: WorldSpec) -> int:
         """Hidden numbers in a world."""
         recalls = [adapter.recall for adapter in map(_adapter, self.worlds) if adapter.spec.digest == spec.digest]
-        return 2 * self.config.hidden + sum(recall.numbers for recall in recalls[:1] if recall is not None)
+        remembered = sum(recall.numbers for recall in recalls[:1] if recall is not None)
+        return 2 * self.config.hidden + self.tallied + remembered
 
     def _parts(self, hidden_BH: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """h_BH, c_BH and carried_BM."""
+        """h_BH, c_BH, tally_BT and carried_BM."""
         H = self.config.hidden
-        return hidden_BH.tensor_split([H, 2 * H], 1)
+        return hidden_BH.tensor_split([H, 2 * H, 2 * H + self.tallied], 1)
 
     def _enter(
-        self, asked: Asked, told: Told, obs_KBF: torch.Tensor, carried_BM: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """in_KBG: what the gates get of what is seen; carried_BM after it."""
+        self, asked: Asked, told: Told, obs_KBF: torch.Tensor, tally_BT: torch.Tensor, carried_BM: torch.Tensor
+    ) -> Entered:
         adapter, (K, B, _) = self.adapter(asked), obs_KBF.shape
         seen_NH = adapter.see(told.look_VH, obs_KBF.flatten(0, 1), asked.arguments_B3.repeat(K, 1))
         seen_KBH = seen_NH.view(K, B, -1)
         if adapter.recall is not None:
             known_KBH, carried_BM = adapter.recall(obs_KBF, seen_KBH, asked.row_BP, carried_BM)
             seen_KBH = seen_KBH + known_KBH
-        return told.gates(self.enter(torch.relu(told.seen(seen_KBH)))), carried_BM
+        seen_KBH = torch.relu(told.seen(seen_KBH))
+        tally_KBT = tally_BT + seen_KBH[:, :, : self.tallied].cumsum(0)
+        in_KBG = told.gates(self.enter(torch.cat([seen_KBH, tally_KBT.log1p()], 2)))
+        return Entered(in_KBG, tally_KBT, carried_BM)
 
     def _heads(self, asked: Asked, told: Told, h_KBH: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         top_KBH = told.heads(h_KBH)

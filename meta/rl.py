@@ -20,6 +20,7 @@ from envs.spec import WorldSpec
 from envs.world import World
 from meta.actor import ActorCritic, MetaRLConfig
 from meta.eye import places
+from meta.insight import brought
 from npi.hosted.learner import Asked, HostedConfig, HostedTraining, Roll, Step
 
 MOST_CALLS = 4096
@@ -65,20 +66,27 @@ class MetaRL:
         chosen_B = log_BA.argmax(1) if generator is None else drawn(log_BA, generator)
         log_B = log_BA.gather(1, chosen_B[:, None])[:, 0]
         notes = {"chosen": chosen_B, "log": log_B, "value": value_B, "hidden": hidden_BH}
-        return Step(core.adapter(asked).call_A4[chosen_B], after_BH, notes)
+        adapter = core.adapter(asked)
+        weighed_A4 = adapter.call_A4 if adapter.insight is not None and generator is not None else None
+        return Step(adapter.call_A4[chosen_B], after_BH, notes, weighed_A4)
 
     def loss(self, net: nn.Module, roll: Roll) -> torch.Tensor:
         """Advantage actor-critic (Mnih et al. 2016, section 4) on the stretch: policy, value, entropy."""
         core, asked = _core(net), roll.asked
         config = core.config
-        log_KBA, value_KB = core.whole(asked, core.told(asked), torch.stack([*roll.seen]), roll.notes["hidden"][0])
+        seen_KBF, chosen_KB = torch.stack([*roll.seen]), roll.notes["chosen"]
+        log_KBA, value_KB = core.whole(asked, core.told(asked), seen_KBF, roll.notes["hidden"][0], roll.worth_KBA)
         discount = between(config.discount, config.later_discount, roll.progress)
-        reward_KB = roll.signal_KB if roll.twin_B is None else beside_twins(roll.signal_KB, roll.twin_B)
+        reward_KB = roll.signal_KB
+        if roll.worth_KBA is not None:
+            reward_KB = brought(roll.worth_KBA, chosen_KB, regret=bool(config.regret))
+        if roll.twin_B is not None:
+            reward_KB = beside_twins(reward_KB, roll.twin_B)
         advantage_KB = advantages(reward_KB, value_KB.detach(), discount, config.trace, ends=roll.ends)
         K = len(advantage_KB)
         error_KB = value_KB[:K] - (advantage_KB + value_KB[:K].detach())
         weight_KB = (advantage_KB - advantage_KB.mean()) / (advantage_KB.std() + 1e-6)
-        log_KB = log_KBA[:K].gather(2, roll.notes["chosen"][:K, :, None])[:, :, 0]
+        log_KB = log_KBA[:K].gather(2, chosen_KB[:K, :, None])[:, :, 0]
         entropy = -(log_KBA.exp() * log_KBA).sum(2).mean()
         explores = between(config.entropy, config.later_entropy, roll.progress)
         return config.value * error_KB.square().mean() - (log_KB * weight_KB).mean() - explores * entropy

@@ -169,6 +169,14 @@ class Outside(Tiny):
         return replace_act(found, torch.full((len(seen),), 3))
 
 
+class Weighs(Tiny):
+    """Asks what calls are worth that there are not."""
+
+    def step(self, net: Any, asked: Asked, seen: torch.Tensor, hidden_BH: torch.Tensor, *, generator: Any) -> Step:
+        found = super().step(net, asked, seen, hidden_BH, generator=generator)
+        return found._replace(weighed_A4=torch.tensor([[0, 1, 0, 0], [0, 3, 0, 0]]))
+
+
 class Lifeless(Tiny):
     """Has a loss that depends on nothing."""
 
@@ -214,6 +222,7 @@ def test_the_tiny_learner_keeps_its_promises() -> None:
         (Remembers, "what is remembered must be in hidden_BH"),
         (LooksRound, "must not look at others"),
         (Outside, "must be a call that the world carries out"),
+        (Weighs, "weighed calls must be such"),
         (Lifeless, "must have a graph"),
         (Careless, "must be 5 finite numbers"),
         (Seedless, "two seeds gave one core"),

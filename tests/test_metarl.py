@@ -13,6 +13,7 @@ from envs.spec import NONE, Field, Picture, Signature, Slot, WorldSpec
 from envs.trials.bandit import Bandit
 from envs.trials.families import FAMILIES
 from meta.actor import ActorCritic, MetaRLConfig, calls, shown
+from meta.insight import brought
 from meta.recurrence import step, unroll
 from meta.rl import LEARNER, advantages, beside_twins
 from npi.hosted.learner import Asked, HostedTraining, Roll, learner_of
@@ -21,6 +22,7 @@ from npi.hosted.session import train_hosted
 
 B, K, ROW, HIDDEN, ARMS = 7, 5, 3, 11, 2
 CONFIG = MetaRLConfig(row=ROW, hidden=HIDDEN)
+MORE = replace(CONFIG, tally=1, insight=1)
 WORLD = Bandit("arms", {"arms": ARMS, "steps": 100})
 
 EASY = """world arms is bandit(arms: 2, family: easy, steps: 20)
@@ -38,9 +40,9 @@ task easy(episode: number):
 """
 
 
-def core(seed: int = 0) -> ActorCritic:
+def core(seed: int = 0, config: MetaRLConfig = CONFIG) -> ActorCritic:
     """Untrained, but with heads that are not small, so that choices differ."""
-    net = LEARNER.network(CONFIG, [WORLD.spec], generator=torch.Generator().manual_seed(seed))
+    net = LEARNER.network(config, [WORLD.spec], generator=torch.Generator().manual_seed(seed))
     assert isinstance(net, ActorCritic)
     with torch.no_grad():
         net.value.weight.mul_(30)
@@ -68,9 +70,7 @@ def rolled(net: ActorCritic, told: Asked, *, luck: int | None = None, begun: Any
 def layer_inputs() -> tuple[torch.Tensor, ...]:
     generator = torch.Generator().manual_seed(0)
     shapes = (K, B, 4 * 3), (B, 4 * 3), (3, 4 * 3), (B, 3), (B, 3)
-    return tuple(
-        torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes
-    )
+    return tuple(torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes)
 
 
 def test_the_gradient_of_the_recurrent_layer_is_that_of_finite_differences() -> None:
@@ -127,9 +127,10 @@ def test_what_a_step_and_a_stretch_give_has_the_shapes_of_the_contract() -> None
     assert LEARNER.loss(net, roll).shape == ()
 
 
-def test_the_loss_sees_what_the_steps_saw() -> None:
+@pytest.mark.parametrize("config", [CONFIG, MORE], ids=["usual", "more"])
+def test_the_loss_sees_what_the_steps_saw(config: MetaRLConfig) -> None:
     """The stretch that is computed at once gives the log-probabilities and values of its steps, in its middle, too."""
-    net, told = core(), asked()
+    net, told = core(config=config), asked()
     roll = rolled(net, told, luck=0)
     log_KBA, value_KB = net.whole(told, net.told(told), torch.stack([*roll.seen]), roll.notes["hidden"][0])
     torch.testing.assert_close(log_KBA.gather(2, roll.notes["chosen"][..., None])[..., 0], roll.notes["log"])
@@ -147,6 +148,22 @@ def test_gradient_reaches_the_row_and_every_number_of_the_core() -> None:
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
         assert float(parameter.grad.abs().sum()) > 0, name
+
+
+def test_sums_hold_how_often_something_was_seen() -> None:
+    """What is seen in five steps adds up to the same in any order of the steps."""
+    net, told = core(config=MORE), asked(1)
+    obs_KBF = torch.stack([*rolled(net, told, luck=0).seen])
+    zeros_BH = torch.zeros(1, LEARNER.width(net, WORLD))
+    ends = []
+    for order in ([0, 1, 2, 3, 4], [3, 1, 4, 0, 2]):
+        hidden_BH = zeros_BH
+        for obs_BF in obs_KBF[order]:
+            _, _, hidden_BH = net.once(told, net.told(told), obs_BF, hidden_BH)
+        ends.append(hidden_BH[:, 2 * HIDDEN :])
+    assert ends[0].shape == (1, HIDDEN)
+    assert bool((ends[0] > 0).any())
+    torch.testing.assert_close(ends[0], ends[1])
 
 
 def test_the_row_changes_what_is_done() -> None:
@@ -262,6 +279,53 @@ def test_twins_leave_the_expected_gradient_as_it_is() -> None:
     assert float((plain - twins).norm()) < 0.2 * float(plain.norm())
 
 
+# --- a critic that knows ---------------------------------------------------------------------------------------------
+
+
+def test_calls_are_weighed_while_something_is_learned_and_only_there() -> None:
+    net, told = core(config=MORE), asked()
+    roll = rolled(net, told, luck=0)
+    assert roll.worth_KBA is not None
+    assert roll.worth_KBA.shape == (K, B, ARMS)
+    state = WORLD.begin(torch.arange(B), torch.zeros(B, dtype=torch.int64), torch.zeros(B, dtype=torch.int64))
+    for arm in range(ARMS):
+        call_B4 = torch.tensor([[0, arm + 1, 0, 0]]).expand(B, 4)
+        assert torch.equal(roll.worth_KBA[0, :, arm], WORLD.worth(state, call_B4))
+    assert rolled(net, told).worth_KBA is None
+    assert rolled(core(), told, luck=0).worth_KBA is None
+
+
+def test_the_critic_that_knows_changes_values_and_nothing_that_is_done() -> None:
+    net, told = core(config=MORE), asked()
+    roll = rolled(net, told, luck=0)
+    assert roll.worth_KBA is not None
+    seen = told, net.told(told), torch.stack([*roll.seen]), roll.notes["hidden"][0]
+    log_KBA, value_KB = net.whole(*seen, roll.worth_KBA)
+    other_KBA, better_KB = net.whole(*seen, roll.worth_KBA.flip(2))
+    assert torch.equal(log_KBA, other_KBA)
+    assert float((value_KB - better_KB).abs().max()) > 1e-3
+    grad = torch.autograd.grad(value_KB.sum(), [net.recur_HG, *net.parameters()], allow_unused=True)
+    assert grad[0] is None, "the critic's error shapes what the core holds"
+
+
+def test_what_acts_were_worth_is_in_the_mean_what_they_brought() -> None:
+    net, B = core(config=MORE), 6000
+    told = Asked(0, asked(1).row_BP.expand(B, -1), torch.zeros(B, 3, dtype=torch.int64))
+    roll = rolled(net, told, luck=2)
+    assert roll.worth_KBA is not None
+    gap_B = (roll.signal_KB - brought(roll.worth_KBA, roll.notes["chosen"], regret=False)).sum(0)
+    assert float(gap_B.std()) > 0.8, "rewards are drawn"
+    assert abs(float(gap_B.mean())) < 4 * float(gap_B.std()) / B**0.5
+    assert roll.regret_KB is not None
+    torch.testing.assert_close(brought(roll.worth_KBA, roll.notes["chosen"], regret=True), -roll.regret_KB)
+
+
+def test_a_world_of_many_calls_has_no_critic_that_knows() -> None:
+    many = Bandit("arms", {"arms": 33, "family": "drawn"})
+    with pytest.raises(ValueError, match="has 33; train with insight: 0"):
+        LEARNER.network(MORE, [many.spec], generator=torch.Generator().manual_seed(0))
+
+
 def test_a_play_is_judged_by_reward_then_regret() -> None:
     roll = rolled(core(), asked())
     judged = LEARNER.judge(WORLD, roll)
@@ -288,7 +352,11 @@ def test_the_engine_finds_it_and_it_says_what_it_cannot_act_in() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "told"),
-    [({"hidden": 0}, "hidden must be at least 1"), ({"trace": 1.5}, "trace is a share from 0 to 1")],
+    [
+        ({"hidden": 0}, "hidden must be at least 1"),
+        ({"trace": 1.5}, "trace is a share from 0 to 1"),
+        ({"regret": 1}, "regret needs insight: 1"),
+    ],
 )
 def test_settings_that_cannot_be(setting: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):

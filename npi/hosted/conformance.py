@@ -140,6 +140,12 @@ def _steps(trial: Trial) -> None:
         demand(step.act.shape == (B, 1 + SLOTS) and step.act.dtype == torch.int64, "act must be call_B4, int64")
         legal = [bool(trial.world.legal(act).all()) for act in roll.acts]
         demand(all(legal), "act must be a call that the world carries out; look at its legal()")
+        luck = torch.Generator().manual_seed(0)
+        weighed_A4 = trial.learner.step(net, asked, roll.seen[0], hidden_BH, generator=luck).weighed_A4
+        if weighed_A4 is not None:
+            shape = weighed_A4.dim() == 2 and weighed_A4.shape[1] == 1 + SLOTS
+            demand(shape and weighed_A4.dtype == torch.int64, "weighed calls must be weighed_A4, int64")
+            demand(bool(trial.world.legal(weighed_A4).all()), "weighed calls must be such as the world carries out")
     else:
         shape = trial.world.parameters(state).shape  # type: ignore[attr-defined]
         demand(step.act.shape == shape and step.act.dtype == torch.float32, f"act must be step_BD, {tuple(shape)}")

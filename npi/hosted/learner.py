@@ -105,11 +105,13 @@ class Step(NamedTuple):
             added to the parameters.
         hidden_BH: float32, carried to the next step.
         notes: what :meth:`Learner.loss` needs of this step later (log-probabilities, values …), B first.
+        weighed_A4: calls whose worth the loss is told (:attr:`Roll.worth_KBA`), the same at each step; None: no calls.
     """
 
     act: torch.Tensor
     hidden_BH: torch.Tensor
     notes: Mapping[str, torch.Tensor]
+    weighed_A4: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class Roll:
         begun: steps of the program before this stretch. ends: whether the program ends with it.
         twin_B: int64; the same number where a row plays the same problem (:attr:`HostedTraining.twins`).
         progress: the share of training that is over, for what a loss changes on the way; 1 outside of training.
+        worth_KBA: what each weighed call was worth before each act (``Rewarded.worth`` in ``envs/world.py``), which no
+            observation tells; None where no calls were weighed.
         regret_KB: how much more the best choice was worth than the one made; in worlds that reward, and only where the
             roll is judged.
     """
@@ -139,6 +143,7 @@ class Roll:
     ends: bool
     twin_B: torch.Tensor | None = None
     progress: float = 1.0
+    worth_KBA: torch.Tensor | None = None
     regret_KB: torch.Tensor | None = None
 
 

@@ -63,6 +63,7 @@ def rollout(
         ends=ends,
         twin_B=twin_B,
         progress=progress,
+        worth_KBA=torch.stack(walk.worths) if walk.worths else None,
         regret_KB=torch.stack(walk.regrets) if walk.regrets else None,
     )
     return roll, walk.hidden_BH
@@ -82,6 +83,7 @@ class _Walk:
     seen: list[torch.Tensor] = field(default_factory=list)
     taken: list[Step] = field(default_factory=list)
     signals: list[torch.Tensor] = field(default_factory=list)
+    worths: list[torch.Tensor] = field(default_factory=list)
     regrets: list[torch.Tensor] = field(default_factory=list)
 
     def step(self, seen: torch.Tensor) -> torch.Tensor:
@@ -97,6 +99,10 @@ class _Walk:
         everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
         for _ in range(steps):
             call_B4 = self.step(world.observe(state))
+            weighed_A4 = self.taken[-1].weighed_A4
+            if weighed_A4 is not None:
+                each = [world.worth(state, weighed_4.expand_as(call_B4)) for weighed_4 in weighed_A4]
+                self.worths.append(torch.stack(each, 1))
             if judged:
                 self.regrets.append(world.best(state) - world.worth(state, call_B4))
             world.act(state, call_B4, everyone_B)
