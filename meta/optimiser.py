@@ -3,8 +3,9 @@
 All coordinates of all problems share its numbers, and each has a state of its own, so it can move any number of
 parameters of anything. The row of a program scales and shifts every gate of both layers and what comes out.
 
-Beside a gradient's logarithm and sign the cells see it, and averages of those before, divided by their usual size, so
-that what they do depends less on a problem's scale (Lv et al. 2017, section 4).
+Beside a gradient's logarithm and sign the cells see it, and averages of all so far, divided by their usual size, so that
+what they do depends less on a problem's scale (Lv et al. 2017). What comes out is a step, and how large another one is
+along the longest average: where the cells say nothing new, that is Adam's (Kingma and Ba 2015).
 
 Shape legend: ``B`` problems, ``D`` parameters of each, ``P`` numbers of a row, ``U`` units of a layer, ``N`` hidden
 numbers of a coordinate, ``H`` = D · N, ``I`` and ``O`` what goes into a layer and comes out, ``K`` steps.
@@ -36,11 +37,14 @@ FORGET = 1.0
 SMALL = 0.1
 """By how much the last layer begins smaller than the others: the first steps do little harm."""
 
+CAREFUL = 2.0
+"""Minus the logarithm of the size, in ``scale``, that steps along the average of gradients begin with."""
+
 LEAST = 1e-6
 """A loss that is taken for nothing."""
 
 AVERAGED = (0.5, 0.9)
-"""What averages of gradients keep of themselves at a step."""
+"""What averages of gradients keep of themselves at a step; along the last one goes a part of the step."""
 
 SIZED = 0.98
 """What the average of squares keeps."""
@@ -75,17 +79,18 @@ class OptimiserCore(nn.Module):
     def __init__(self, config: OptimiserConfig, *, generator: torch.Generator) -> None:
         super().__init__()
         self.config, units = config, config.units
-        looks = 2 + (1 + len(AVERAGED) if config.averages else 0)
+        looks, ways = (2 + 1 + len(AVERAGED), 2) if config.averages else (2, 1)
         self.one = seeded_linear(looks + units, 4 * units, generator=generator)
         self.two = seeded_linear(2 * units, 4 * units, generator=generator)
-        self.out = seeded_linear(units, 1, generator=generator)
-        conditioned = ((4 * units, self.one), (4 * units, self.two), (1, self.out))
+        self.out = seeded_linear(units, ways, generator=generator)
+        conditioned = ((4 * units, self.one), (4 * units, self.two), (ways, self.out))
         self.rows = seeded_linear(config.row, sum(2 * size for size, _ in conditioned), generator=generator, bias=False)
         with torch.no_grad():
             for layer in (self.one, self.two):
                 layer.bias[units : 2 * units] += FORGET
             for part in self.out.parameters():
                 part.mul_(SMALL)
+            self.out.bias[1:] -= CAREFUL
 
     @property
     def numbers(self) -> int:
@@ -103,8 +108,10 @@ class OptimiserCore(nn.Module):
         one, two, out = self._conditioned(row_BP)
         h1, c1 = _cell(_affine(_eased(one), looks_BDI, h1), c1)
         h2, c2 = _cell(_affine(_eased(two), h1, h2), c2)
-        step_BD = self.config.scale * _affine(out, h2)[..., 0]
-        return Moved(step_BD, torch.cat([h1, c1, h2, c2, averages_BDX], -1))
+        step_BD, *sizes = _affine(out, h2).unbind(-1)
+        for size_BD in sizes:
+            step_BD = step_BD - size_BD.exp() * looks_BDI[..., -1]
+        return Moved(self.config.scale * step_BD, torch.cat([h1, c1, h2, c2, averages_BDX], -1))
 
     def _conditioned(self, row_BP: torch.Tensor) -> list[Affine]:
         """The layers as the rows make them: every output has a gain, one plus what the row says, and a shift."""
@@ -180,7 +187,7 @@ class Optimiser:
     signal = "loss"
     config = OptimiserConfig
     training = HostedTraining(
-        updates=1200, batch=64, carried=250_000, stretch=20, rate=5e-3, clip=0.05, check_every=100, problems=64
+        updates=1400, batch=64, carried=250_000, stretch=20, rate=5e-3, clip=0.05, check_every=100, problems=64
     )
     learning = HostedTraining(
         updates=40, batch=16, carried=750_000, stretch=20, row_rate=5e-3, check_every=40, problems=64, starts=2
