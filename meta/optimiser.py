@@ -4,8 +4,8 @@ All coordinates of all problems share its numbers, and each has a state of its o
 parameters of anything. The row of a program scales and shifts every gate of both layers and what comes out.
 
 Beside a gradient's logarithm and sign the cells see it, and averages of all so far, divided by their usual size, so
-that what they do depends less on a problem's scale (Lv et al. 2017). What comes out is a step, and how large another one
-is along the longest average: where the cells say nothing new, that is Adam's (Kingma and Ba 2015).
+that what they do depends less on a problem's scale (Lv et al. 2017). What comes out is a step, and the size of another
+one along the longest average: where the cells say nothing new, that is Adam's (Kingma and Ba 2015).
 
 Shape legend: ``B`` problems, ``D`` parameters of each, ``P`` numbers of a row, ``U`` units of a layer, ``N`` hidden
 numbers of a coordinate, ``H`` = D · N, ``I`` and ``O`` what goes into a layer and comes out, ``K`` steps.
