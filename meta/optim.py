@@ -75,16 +75,16 @@ class LearnedOptimizer(torch.optim.Optimizer):
         return loss
 
     def _move(self, parameter: torch.Tensor, row_P: torch.Tensor) -> None:
-        """The state of a parameter is hidden_N4U: of each of its numbers what the core carries, zeros at first."""
+        """The state of a parameter is what the core carries of each of its numbers, zeros at first."""
         assert parameter.grad is not None
         state = self.state[parameter]
         if not state:
-            state["hidden"] = parameter.new_zeros(parameter.numel(), 4 * self.net.config.units)
+            state["hidden"] = torch.zeros(parameter.numel(), self.net.numbers, device=parameter.device)
         gradient_1N = parameter.grad.reshape(1, -1).float()
         row_1P = row_P.to(gradient_1N.device)[None]
         moved = self.net(gradient_1N, row_1P, state["hidden"][None].float())
         parameter.add_(moved.step_BD.view_as(parameter).to(parameter.dtype))
-        state["hidden"] = moved.hidden_BD4U[0].to(parameter.dtype)
+        state["hidden"] = moved.hidden_BDN[0]
 
 
 def row_of(library: Library, program: str) -> torch.Tensor:

@@ -3,8 +3,12 @@
 All coordinates of all problems share its numbers, and each has a state of its own, so it can move any number of
 parameters of anything. The row of a program scales and shifts every gate of both layers and what comes out.
 
-Shape legend: ``B`` problems, ``D`` parameters of each, ``P`` numbers of a row, ``U`` units of a layer, ``H`` = D · 4U
-hidden numbers, ``I`` and ``O`` what goes into a layer and comes out, ``K`` steps.
+Beside a gradient's logarithm and sign the cells see it, and averages of all so far, divided by their usual size, so
+that what they do depends less on a problem's scale (Lv et al. 2017). What comes out is a step, and the size of another
+one along the longest average: where the cells say nothing new, that is Adam's (Kingma and Ba 2015).
+
+Shape legend: ``B`` problems, ``D`` parameters of each, ``P`` numbers of a row, ``U`` units of a layer, ``N`` hidden
+numbers of a coordinate, ``H`` = D · N, ``I`` and ``O`` what goes into a layer and comes out, ``K`` steps.
 """
 
 from __future__ import annotations
@@ -33,8 +37,23 @@ FORGET = 1.0
 SMALL = 0.1
 """By how much the last layer begins smaller than the others: the first steps do little harm."""
 
+CAREFUL = 2.0
+"""Minus the logarithm of the size, in ``scale``, that steps along the average of gradients begin with."""
+
 LEAST = 1e-6
 """A loss that is taken for nothing."""
+
+AVERAGED = (0.5, 0.9)
+"""What averages of gradients keep of themselves at a step; along the last one goes a part of the step."""
+
+SIZED = 0.98
+"""What the average of squares keeps."""
+
+KEPT = len(AVERAGED) + 2
+"""Numbers of averages: of gradients, of squares, and how many steps are in them."""
+
+TINY = 1e-24
+"""Added to an average of squares, so that nothing is divided by nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,7 @@ class OptimiserConfig(HostedConfig):
 
     Attributes:
         units: U. scale: of what comes out. least: p; gradients below exp(-p) are seen in another way.
+        averages: 1: averages of gradients are seen, too; 0: only the gradient of a step, as in the paper.
     """
 
     kind: str = KIND
@@ -50,6 +70,7 @@ class OptimiserConfig(HostedConfig):
     units: int = 20
     scale: float = 0.1
     least: float = 10.0
+    averages: int = 1
 
 
 class OptimiserCore(nn.Module):
@@ -58,25 +79,39 @@ class OptimiserCore(nn.Module):
     def __init__(self, config: OptimiserConfig, *, generator: torch.Generator) -> None:
         super().__init__()
         self.config, units = config, config.units
-        self.one = seeded_linear(2 + units, 4 * units, generator=generator)
+        looks, ways = (2 + 1 + len(AVERAGED), 2) if config.averages else (2, 1)
+        self.one = seeded_linear(looks + units, 4 * units, generator=generator)
         self.two = seeded_linear(2 * units, 4 * units, generator=generator)
-        self.out = seeded_linear(units, 1, generator=generator)
-        conditioned = ((4 * units, self.one), (4 * units, self.two), (1, self.out))
+        self.out = seeded_linear(units, ways, generator=generator)
+        conditioned = ((4 * units, self.one), (4 * units, self.two), (ways, self.out))
         self.rows = seeded_linear(config.row, sum(2 * size for size, _ in conditioned), generator=generator, bias=False)
         with torch.no_grad():
             for layer in (self.one, self.two):
                 layer.bias[units : 2 * units] += FORGET
             for part in self.out.parameters():
                 part.mul_(SMALL)
+            self.out.bias[1:] -= CAREFUL
 
-    def forward(self, gradient_BD: torch.Tensor, row_BP: torch.Tensor, hidden_BD4U: torch.Tensor) -> Moved:
-        """The next steps; of each coordinate the hidden numbers are output and cell of one layer, then of the other."""
-        h1, c1, h2, c2 = hidden_BD4U.chunk(4, -1)
+    @property
+    def numbers(self) -> int:
+        """N: of each coordinate output and cell of one layer, then of the other, and averages."""
+        return 4 * self.config.units + (KEPT if self.config.averages else 0)
+
+    def forward(self, gradient_BD: torch.Tensor, row_BP: torch.Tensor, hidden_BDN: torch.Tensor) -> Moved:
+        """The next steps, and the hidden numbers after them."""
+        *cells, averages_BDX = hidden_BDN.tensor_split([k * self.config.units for k in range(1, 5)], -1)
+        h1, c1, h2, c2 = cells
+        looks_BDI = seen(gradient_BD, self.config.least)
+        if self.config.averages:
+            averages_BDX = averaged(gradient_BD, averages_BDX)
+            looks_BDI = torch.cat([looks_BDI, sized(gradient_BD, averages_BDX)], -1)
         one, two, out = self._conditioned(row_BP)
-        h1, c1 = _cell(_affine(_eased(one), seen(gradient_BD, self.config.least), h1), c1)
+        h1, c1 = _cell(_affine(_eased(one), looks_BDI, h1), c1)
         h2, c2 = _cell(_affine(_eased(two), h1, h2), c2)
-        step_BD = self.config.scale * _affine(out, h2)[..., 0]
-        return Moved(step_BD, torch.cat([h1, c1, h2, c2], -1))
+        step_BD, *sizes = _affine(out, h2).unbind(-1)
+        for size_BD in sizes:
+            step_BD = step_BD - size_BD.exp() * looks_BDI[..., -1]
+        return Moved(self.config.scale * step_BD, torch.cat([h1, c1, h2, c2, averages_BDX], -1))
 
     def _conditioned(self, row_BP: torch.Tensor) -> list[Affine]:
         """The layers as the rows make them: every output has a gain, one plus what the row says, and a shift."""
@@ -99,7 +134,7 @@ class Moved(NamedTuple):
     """What is added to the parameters, and the hidden numbers after it."""
 
     step_BD: torch.Tensor
-    hidden_BD4U: torch.Tensor
+    hidden_BDN: torch.Tensor
 
 
 def _affine(layer: Affine, *inputs: torch.Tensor) -> torch.Tensor:
@@ -129,6 +164,22 @@ def seen(gradient_BD: torch.Tensor, least: float) -> torch.Tensor:
     return torch.stack([log_BD, torch.where(large_BD, gradient_BD.sign(), math.exp(least) * gradient_BD)], -1)
 
 
+def averaged(gradient_BD: torch.Tensor, averages_BDX: torch.Tensor) -> torch.Tensor:
+    """averages_BDX of one step more: of gradients, of their squares; and the count of steps. The first is all it has:
+    averages are such as Kingma and Ba (2015, section 3) have, without a bias towards zero."""
+    count_BD1 = averages_BDX[..., -1:] + 1
+    keep_X = averages_BDX.new_tensor([*AVERAGED, SIZED])
+    share_BDX = (1 - keep_X) / (1 - keep_X**count_BD1)
+    new_BDX = torch.stack([*[gradient_BD] * len(AVERAGED), gradient_BD.square()], -1)
+    return torch.cat([averages_BDX[..., :-1].lerp(new_BDX, share_BDX), count_BD1], -1)
+
+
+def sized(gradient_BD: torch.Tensor, averages_BDX: torch.Tensor) -> torch.Tensor:
+    """B × D × 3: the gradient and its averages, divided by the root of the average of squares."""
+    *means, square_BD, _ = averages_BDX.unbind(-1)
+    return torch.stack([gradient_BD, *means], -1) / (square_BD + TINY).sqrt()[..., None]
+
+
 class Optimiser:
     """The learner (implements ``npi.hosted.learner.Learner``); see the head of this file."""
 
@@ -136,7 +187,7 @@ class Optimiser:
     signal = "loss"
     config = OptimiserConfig
     training = HostedTraining(
-        updates=1200, batch=64, carried=250_000, stretch=20, rate=5e-3, clip=0.05, check_every=100, problems=64
+        updates=1400, batch=64, carried=250_000, stretch=20, rate=5e-3, clip=0.05, check_every=100, problems=64
     )
     learning = HostedTraining(
         updates=40, batch=16, carried=750_000, stretch=20, row_rate=5e-3, check_every=40, problems=64, starts=2
@@ -158,7 +209,7 @@ class Optimiser:
     def width(self, net: nn.Module, world: World[Any]) -> int:
         assert isinstance(net, OptimiserCore)
         assert isinstance(world, Lossy)
-        return world.parameters(world.reset([{}])).shape[1] * 4 * net.config.units
+        return world.parameters(world.reset([{}])).shape[1] * net.numbers
 
     def step(
         self,
@@ -170,7 +221,7 @@ class Optimiser:
         generator: torch.Generator | None,
     ) -> Step:
         moved = net(seen, asked.row_BP, hidden_BH.view(*seen.shape, -1))
-        return Step(moved.step_BD, moved.hidden_BD4U.flatten(1), {})
+        return Step(moved.step_BD, moved.hidden_BDN.flatten(1), {})
 
     def loss(self, net: nn.Module, roll: Roll) -> torch.Tensor:
         """The logarithm of the problems' mean loss after a step, in the mean over steps.
