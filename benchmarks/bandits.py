@@ -42,12 +42,12 @@ TRAINED = (*PAIRS, "restless", "informative")
 QUICK = HostedTraining(updates=400, batch=256, twins=4, rate=5e-3, check_every=100)
 TRAINING = dict.fromkeys(TRAINED, QUICK) | {
     "independent": HostedTraining(updates=1000, batch=512, twins=1, rate=5e-3, check_every=250),
-    "informative": HostedTraining(updates=2000, batch=512, twins=4, rate=5e-3, check_every=500),
+    "informative": HostedTraining(updates=1000, batch=512, twins=4, rate=5e-3, check_every=250),
 }
 
 SHAPED = {
     "independent": MetaRLConfig(tally=1, insight=1, regret=1, discount=1.0, trace=0.92, value=1.0),
-    "informative": MetaRLConfig(entropy=0.1),
+    "informative": MetaRLConfig(entropy=0.3),
 }
 """Where the usual settings do not do: what there is to gain is little, or an arm that pays little is to be tried long
 enough."""
