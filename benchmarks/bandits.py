@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.opponents import BEGIN
-from benchmarks.recipes import RESULTS, RUNS, Result, arguments, each_seed, results, spread, write_table
+from benchmarks.recipes import RESULTS, RUNS, Result, arguments, each_seed, png, results, spread, write_table
 from envs.trials.bandit import Bandit
 from envs.trials.families import ELEVEN, FAMILIES
 from meta.actor import MetaRLConfig
@@ -214,7 +214,7 @@ def curves(seeds: list[Result], beside: Result) -> bytes:
         panel.legend(fontsize=7, loc="upper left")
     for panel in place[len(TRAINED) :]:
         panel.axis("off")
-    return _png(figure)
+    return png(figure)
 
 
 def episodes(seed: int, family: str = "medium", shown: int = 30) -> bytes:
@@ -236,7 +236,7 @@ def episodes(seed: int, family: str = "medium", shown: int = 30) -> bytes:
         panel.set_title(f"{name}: dark where the better arm is pulled ({family})", fontsize=10)
         panel.set_xlabel("pull")
         panel.set_ylabel("episode")
-    return _png(figure)
+    return png(figure)
 
 
 def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
@@ -244,16 +244,6 @@ def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, li
 
     figure = Figure(figsize=size, dpi=100, layout="constrained")
     return figure, list(figure.subplots(rows, columns).flat)
-
-
-def _png(figure: Any) -> bytes:
-    import io
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content)
-    return content.getvalue()
 
 
 def main() -> None:

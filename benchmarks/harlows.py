@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from benchmarks.opponents import BEGIN
-from benchmarks.recipes import RESULTS, ROOT, RUNS, Result, arguments, each_seed, results, spread, write_table
+from benchmarks.recipes import RESULTS, ROOT, RUNS, Result, arguments, each_seed, png, results, spread, write_table
 from dsl import load, loads
 from dsl.program import ProgramSet
 from envs.trials.glyphs import glyphs
@@ -369,16 +369,6 @@ def sheet(across: int = 24, down: int = 5, pixels: int = 16) -> bytes:
         panel.set_title(f"{title}: the first {across * down}", fontsize=10)
         panel.axis("off")
     return png(figure)
-
-
-def png(figure: Any) -> bytes:
-    import io
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content)
-    return content.getvalue()
 
 
 def main() -> None:

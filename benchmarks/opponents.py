@@ -6,13 +6,12 @@ Writes ``docs/results/bandit-opponents.md`` and the curves beside it. All player
 from __future__ import annotations
 
 import argparse
-import io
 import time
 from datetime import UTC, datetime
 
 import torch
 
-from benchmarks.recipes import RESULTS, machine
+from benchmarks.recipes import RESULTS, machine, png
 from envs.trials.bandit import Bandit
 from envs.trials.families import FAMILIES
 from meta.bayes import plan
@@ -91,7 +90,6 @@ def _figure(curve: Curve) -> str:
 
 def picture(curves: Curves) -> bytes:
     """The curves as a PNG: a panel a family, bands of two standard errors."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 7.5), dpi=100, layout="constrained")
@@ -110,9 +108,7 @@ def picture(curves: Curves) -> bytes:
         place.legend(fontsize=7, loc="upper left")
     for place in places[len(curves) :]:
         place.axis("off")
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content)
-    return content.getvalue()
+    return png(figure)
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ Shape legend: ``B`` problems, ``S`` steps, ``D`` parameters.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import time
@@ -20,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.recipes import RESULTS, ROOT, RUNS, Result, arguments, each_seed, results, spread, write_table
+from benchmarks.recipes import RESULTS, ROOT, RUNS, Result, arguments, each_seed, png, results, spread, write_table
 from dsl import load
 from envs.optimisees.world import Optimisee, OptimiseeState
 from meta.optim import row_of
@@ -290,7 +289,6 @@ def prose(found: Sequence[Result]) -> list[str]:
 
 def picture(found: Sequence[Result]) -> bytes:
     """A panel a trial: medians, and between the quantiles 0.1 and 0.9 a band; opponents have their last rates."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     sheet = Figure(figsize=(15, 11), dpi=100, layout="constrained")
@@ -309,9 +307,7 @@ def picture(found: Sequence[Result]) -> bytes:
         place.set_xlabel("steps")
         place.set_ylabel("loss")
         place.legend(fontsize=7)
-    content = io.BytesIO()
-    FigureCanvasAgg(sheet).print_png(content)
-    return content.getvalue()
+    return png(sheet)
 
 
 def main() -> None:

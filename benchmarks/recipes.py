@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import platform
 import statistics
@@ -72,6 +73,15 @@ def write_table(name: str, title: str, command: str, text: Sequence[str], rows: 
     write_whole(path, "\n".join(lines).encode())
     print("\n".join(lines))
     return path
+
+
+def png(figure: Any) -> bytes:
+    """A figure of matplotlib as a file's bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    content = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(content)
+    return content.getvalue()
 
 
 def markdown(rows: Sequence[Sequence[Any]]) -> list[str]:

@@ -9,7 +9,6 @@ drawn in each trial (task ``stays``), so that what is repeated follows from one 
 
 from __future__ import annotations
 
-import io
 import time
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks.opponents import BEGIN
-from benchmarks.recipes import RESULTS, ROOT, RUNS, Result, arguments, each_seed, results, write_table
+from benchmarks.recipes import RESULTS, ROOT, RUNS, Result, arguments, each_seed, png, results, write_table
 from benchmarks.signatures import PLAYERS
 from dsl import load
 from envs.trials.twostep import TwoStep
@@ -110,7 +109,6 @@ def write() -> None:
 
 def picture(found: dict[str, Result]) -> bytes:
     """Bars as Daw et al. (2011) draw them."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(2.6 * len(found), 3.2), dpi=100, layout="constrained")
@@ -122,9 +120,7 @@ def picture(found: dict[str, Result]) -> bytes:
         panel.set_ylim(0, 1)
         panel.legend(fontsize=7)
     figure.axes[0].set_ylabel("stays with the option")
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content)
-    return content.getvalue()
+    return png(figure)
 
 
 def main() -> None:

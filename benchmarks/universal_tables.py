@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import statistics
 from collections.abc import Callable, Collection, Sequence
 
 from benchmarks.columns import TuneConfig
 from benchmarks.heldout import NEW_WORLDS, TOGETHER
-from benchmarks.recipes import RESULTS, ROOT, Result, markdown, results, write_table
+from benchmarks.recipes import RESULTS, ROOT, Result, markdown, png, results, write_table
 from dsl import load
 from dsl.generator import size_of
 from npi.files import write_whole
@@ -184,7 +183,6 @@ def by_kind(programs: Sequence[Result]) -> Rows:
 
 def picture(programs: Sequence[Result]) -> bytes:
     """The share that is exact in each way, by size."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.2), dpi=110, layout="constrained")
@@ -200,6 +198,4 @@ def picture(programs: Sequence[Result]) -> bytes:
     axes.set(xlabel="size of the program", ylabel="programs exact, %", ylim=(-3, 103), xticks=sizes)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content)
-    return content.getvalue()
+    return png(figure)

@@ -76,6 +76,9 @@ class MetaRLConfig(HostedConfig):
         for name in ("row", "hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"core setting {name} must be at least 1, it is {getattr(self, name)}")
+        for name in ("recall", "tally", "insight", "regret"):
+            if getattr(self, name) not in (0, 1):
+                raise ValueError(f"core setting {name} is 0 or 1, it is {getattr(self, name)}")
         if self.regret and not self.insight:
             raise ValueError("core setting regret needs insight: 1, which knows what the best call is worth")
         for name in ("discount", "later_discount", "trace"):
@@ -245,6 +248,7 @@ class ActorCritic(nn.Module):
     def _enter(
         self, asked: Asked, told: Told, obs_KBF: torch.Tensor, tally_BT: torch.Tensor, carried_BM: torch.Tensor
     ) -> Entered:
+        """What is seen on its way to the gates, for a stretch."""
         adapter, (K, B, _) = self.adapter(asked), obs_KBF.shape
         seen_NH = adapter.see(told.look_VH, obs_KBF.flatten(0, 1), asked.arguments_B3.repeat(K, 1))
         seen_KBH = seen_NH.view(K, B, -1)

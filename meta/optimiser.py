@@ -55,6 +55,9 @@ KEPT = len(AVERAGED) + 2
 TINY = 1e-24
 """Added to an average of squares, so that nothing is divided by nothing."""
 
+HUGE = 1e18
+"""Larger gradients are averaged as this one: their squares would be no numbers of 32 bits."""
+
 
 @dataclass(frozen=True)
 class OptimiserConfig(HostedConfig):
@@ -71,6 +74,13 @@ class OptimiserConfig(HostedConfig):
     scale: float = 0.1
     least: float = 10.0
     averages: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("row", "units"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"core setting {name} must be at least 1, it is {getattr(self, name)}")
+        if self.averages not in (0, 1):
+            raise ValueError(f"core setting averages is 0 or 1, it is {self.averages}")
 
 
 class OptimiserCore(nn.Module):
@@ -103,6 +113,7 @@ class OptimiserCore(nn.Module):
         h1, c1, h2, c2 = cells
         looks_BDI = seen(gradient_BD, self.config.least)
         if self.config.averages:
+            gradient_BD = gradient_BD.clamp(-HUGE, HUGE)
             averages_BDX = averaged(gradient_BD, averages_BDX)
             looks_BDI = torch.cat([looks_BDI, sized(gradient_BD, averages_BDX)], -1)
         one, two, out = self._conditioned(row_BP)

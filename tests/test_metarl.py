@@ -356,6 +356,7 @@ def test_the_engine_finds_it_and_it_says_what_it_cannot_act_in() -> None:
         ({"hidden": 0}, "hidden must be at least 1"),
         ({"trace": 1.5}, "trace is a share from 0 to 1"),
         ({"regret": 1}, "regret needs insight: 1"),
+        ({"tally": 2}, "tally is 0 or 1, it is 2"),
     ],
 )
 def test_settings_that_cannot_be(setting: dict[str, Any], told: str) -> None:
@@ -377,12 +378,19 @@ def regret(net: torch.nn.Module, row_P: torch.Tensor, world: Bandit, steps: int)
     return float(LEARNER.judge(world, roll)["regret"].mean())
 
 
-def test_training_from_nothing_learns_to_explore_in_seconds(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("twins", "config"),
+    [
+        (4, MetaRLConfig(hidden=16)),
+        (1, MetaRLConfig(hidden=16, tally=1, insight=1, regret=1, discount=1.0, trace=0.92, value=1.0)),
+    ],
+    ids=["twins", "insight"],
+)
+def test_training_from_nothing_learns_to_explore_in_seconds(twins: int, config: MetaRLConfig, tmp_path: Path) -> None:
     """Who always pulls one arm has a regret of 8; the least that is possible is 0.6; Thompson sampling has 1.9."""
     path = tmp_path / "easy.npi"
     path.write_text(EASY)
-    training = HostedTraining(updates=200, batch=64, twins=4, rate=1e-2, check_every=200)
-    config = MetaRLConfig(hidden=16)
+    training = HostedTraining(updates=200, batch=64, twins=twins, rate=1e-2, check_every=200)
     world = Bandit("arms", {"arms": 2, "family": "easy", "steps": 20})
     untrained = LEARNER.network(config, [world.spec], generator=torch.Generator().manual_seed(0))
     assert regret(untrained, torch.zeros(config.row), world, 20) > 6

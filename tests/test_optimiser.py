@@ -130,6 +130,22 @@ def test_sized_gradients_are_those_of_any_scale(scale: float) -> None:
     assert looks_BDI[0, 2].tolist() == [0] * 3
 
 
+def test_steps_stay_numbers_where_gradients_are_huge() -> None:
+    net = core(units=3)
+    hidden_BDN = torch.zeros(1, 2, net.numbers)
+    for gradient in (1e30, -1e25, 1.0, 0.0):
+        step_BD, hidden_BDN = net(torch.full((1, 2), gradient), torch.zeros(1, 16), hidden_BDN)
+        assert bool(step_BD.isfinite().all())
+        assert bool(hidden_BDN.isfinite().all())
+
+
+def test_settings_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="units must be at least 1, it is 0"):
+        OptimiserConfig(units=0)
+    with pytest.raises(ValueError, match="averages is 0 or 1, it is 2"):
+        OptimiserConfig(averages=2)
+
+
 def test_rows_reach_every_gate_and_what_comes_out() -> None:
     net, row_1P = core(units=3), torch.randn(1, 16, generator=torch.Generator().manual_seed(1))
     plain, told = (net._conditioned(row) for row in (torch.zeros(1, 16), row_1P))
