@@ -46,7 +46,7 @@ TRAINING = dict.fromkeys(TRAINED, QUICK) | {
 }
 
 SHAPED = {
-    "independent": MetaRLConfig(tally=1, insight=1, regret=1, discount=1.0, trace=0.92, value=1.0),
+    "independent": MetaRLConfig(hidden=64, tally=1, insight=1, regret=1, discount=1.0, trace=0.92, value=1.0),
     "informative": MetaRLConfig(entropy=0.3),
 }
 """Where the usual settings do not do: what there is to gain is little, or an arm that pays little is to be tried long

@@ -48,6 +48,9 @@ TOGETHER, CARRYING = 100, 8
 
 HORIZONS = (20, 50, 100, 200)
 
+LONGER = {"quadratic": 200, "digits": 200}
+"""Families that are played for twice the steps of training."""
+
 RATES = [10 ** (half / 2) for half in range(-10, 3)]
 """From 0.00001 to 10; each opponent has for each horizon the one that is best there."""
 
@@ -81,7 +84,7 @@ class Trial:
     @property
     def slug(self) -> str:
         """As a file's name."""
-        return self.name.replace(",", "").replace(" ", "-")
+        return self.name.replace(" ", "-")
 
     def world(self) -> Optimisee:
         found = load(ROOT / "programs" / "learning" / f"{self.file}.npi").world
@@ -101,12 +104,10 @@ def own(file: str) -> dict[str, str]:
 
 
 TRIALS = (
-    *(Trial(file, file, own(file), {}) for file in TRAINED),
+    *(Trial(file, file, own(file), {}, steps=LONGER.get(file, 100)) for file in TRAINED),
     Trial("relu", "relu", {"learned": "relu.OPTIMISE", "sigmoid's row": "digits.OPTIMISE"}, {}),
     Trial("40 units", "digits", own("digits"), {"units": 40}),
     Trial("two layers", "digits", own("digits"), {"layers": 2}),
-    Trial("digits, 200 steps", "digits", own("digits"), {}, steps=200),
-    Trial("quadratic, 200 steps", "quadratic", own("quadratic"), {}, steps=200),
 )
 
 
@@ -291,8 +292,9 @@ def picture(found: Sequence[Result]) -> bytes:
     """A panel a trial: medians, and between the quantiles 0.1 and 0.9 a band; opponents have their last rates."""
     from matplotlib.figure import Figure
 
-    sheet = Figure(figsize=(15, 11), dpi=100, layout="constrained")
-    for place, trial in zip(sheet.subplots(3, 3).flat, TRIALS, strict=True):
+    sheet = Figure(figsize=(18, 8), dpi=100, layout="constrained")
+    places = iter(sheet.subplots(2, 4).flat)
+    for trial, place in zip(TRIALS, places, strict=False):
         others, seed = opponents(trial), found[0]["trials"][trial.name]
         shown = {name: others[name][max(others[name], key=int)] for name in OPPONENTS} | seed
         for number, (name, one) in enumerate(shown.items()):
@@ -307,6 +309,8 @@ def picture(found: Sequence[Result]) -> bytes:
         place.set_xlabel("steps")
         place.set_ylabel("loss")
         place.legend(fontsize=7)
+    for place in places:
+        place.set_axis_off()
     return png(sheet)
 
 

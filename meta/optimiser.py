@@ -198,7 +198,7 @@ class Optimiser:
     signal = "loss"
     config = OptimiserConfig
     training = HostedTraining(
-        updates=1400, batch=64, carried=250_000, stretch=20, rate=5e-3, clip=0.05, check_every=100, problems=64
+        updates=450, batch=64, carried=250_000, stretch=20, rate=5e-3, clip=0.05, check_every=100, problems=64
     )
     learning = HostedTraining(
         updates=40, batch=16, carried=750_000, stretch=20, row_rate=5e-3, check_every=40, problems=64, starts=2

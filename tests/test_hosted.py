@@ -100,7 +100,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    for name, text in (("arms", ARMS), ("medium", MEDIUM), ("visit", VISIT)):
+    three = ARMS.replace("arms: 2", "arms: 3").replace('    FAMILY = ["easy"]\n', "")
+    for name, text in (("arms", ARMS), ("medium", MEDIUM), ("visit", VISIT), ("three", three)):
         (tmp_path / f"{name}.npi").write_text(text)
     return tmp_path
 
@@ -339,7 +340,6 @@ def test_rows_go_from_library_to_library(trained: Path, files: Path) -> None:
 
 
 def test_worlds_that_a_core_never_saw_are_refused(trained: Path, files: Path) -> None:
-    (files / "three.npi").write_text(ARMS.replace("arms: 2", "arms: 3").replace('    FAMILY = ["easy"]\n', ""))
     with pytest.raises(ValueError, match="has never seen world arms"):
         learn_files(trained, [files / "three.npi"])
 
@@ -459,6 +459,26 @@ def test_what_cannot_be_is_refused(trained: Path, files: Path, capsys: Any) -> N
     ):
         assert main(words) == 2, words
         assert told in capsys.readouterr().err, words
+
+
+def test_a_step_hears_every_world(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two worlds, one of two stretches; each gradient is clipped to a length of 1 by itself."""
+    lessons = [lesson for name in ("arms", "three") for lesson in lessons_of(load(files / f"{name}.npi"))]
+    worlds = [lesson.world.spec for lesson in lessons]
+    net = LEARNER.network(LEARNER.config(), worlds[:1], generator=torch.Generator().manual_seed(0))
+    trainer = HostedTrainer(LEARNER, net, torch.zeros(2, 4), lessons, [0, 1], replace(QUICK, clip=1.0), frozen=True)
+    assert len(trainer.groups) == 2
+    long, short = torch.zeros(2, 4), torch.zeros(2, 4)
+    long[0, 0], short[1, 2] = 100.0, 0.5
+    slopes = [[long, short], [short]]
+    monkeypatch.setattr(
+        trainer, "_losses", lambda group, _: ((trainer.rows_NP * slope).sum() for slope in slopes[group.index])
+    )
+    trainer.optimizer = torch.optim.SGD([trainer.rows_NP], lr=1.0)
+    trainer._peaks = [1.0]
+    trainer.step()
+    torch.testing.assert_close(trainer.rows_NP.detach(), -(long / 100 + 2 * short))
+    assert trainer.update == 1
 
 
 def test_rows_side_by_side_are_judged_apart(files: Path) -> None:

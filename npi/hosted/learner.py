@@ -50,14 +50,15 @@ class HostedTraining(Settings):
 
     Attributes:
         seed: of weights, problems and luck.
-        updates: batches that are learned from. batch: problems of each, shared out among the programs of a world.
+        updates: in each, a batch of every world is learned from. batch: its problems, shared out among the programs
+            of the world.
         twins: how often each problem of a batch is played, side by side, each time with other luck of exploring.
         carried: hidden numbers that all problems of a batch carry together, at most: worlds whose problems carry many
             have smaller batches. 0: any number.
         stretch: steps between two steps of the optimiser; what lies further back is not seen by the gradient. 0: all
             steps of the program.
         rate: peak learning rate of Adam; it falls along a cosine to a twentieth. row_rate: of the rows.
-        clip: the largest norm of a gradient.
+        clip: the largest norm of what a world adds to a gradient.
         check_every: updates between checks, on ``problems`` fresh problems of each program.
         starts: rows that are tried side by side where one is learned.
     """
