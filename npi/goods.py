@@ -17,6 +17,7 @@ from envs.spec import check_signature
 from npi import __version__
 from npi.core import tensors_digest
 from npi.hosted.core import HostedCore
+from npi.hosted.hosting import joined
 from npi.library import Library, check_texts
 from npi.listing import SHORT, named
 from npi.manifest import LibraryError
@@ -276,7 +277,7 @@ def _callers(stock: Stock, users: Iterable[int], names: Sequence[str]) -> str:
 
 
 def merge(first: Library, second: Library, *, prefer: str | None = None) -> Change:
-    """The rows of two libraries of one core in one: the first one, and what only the second has.
+    """The rows of two libraries of one core in one: the first one, and what only the second has, hosts too.
 
     Args:
         prefer: ``"first"`` or ``"second"`` where both have other rows of one name; an error without.
@@ -291,6 +292,7 @@ def merge(first: Library, second: Library, *, prefer: str | None = None) -> Chan
     packs = [other.pack(generation, first=False) for generation in sorted(other.infos) if generation != FIRST]
     if prefer is None:
         _check_conflicts(stock, packs)
+    stock.hosts = joined(stock.hosts, other.hosts)
     there: list[str] = []
     for one in packs:
         clash = "replace" if prefer == "second" else "keep"

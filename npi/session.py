@@ -19,7 +19,7 @@ from npi.config import CoreConfig, TrainConfig
 from npi.core import tensors_digest
 from npi.distributed import ALONE, Ranks, pick_device
 from npi.hosted.core import HostedCore
-from npi.hosted.hosting import hosting
+from npi.hosted.hosting import hosting, joined
 from npi.learn import LearnConfig, Learned, learn
 from npi.library import Library, LibraryError
 from npi.material import Material, TaskValidator
@@ -115,7 +115,7 @@ def train_library(
     out = Path(out)
     materials = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks)
     library = new_library(core, materials, seed=training.seed, device=ranks.device)
-    library.hosts = list(hosts)
+    library.hosts = joined((), hosts)
     validator = validator_for(library, training)
     if validator is not None and not ranks.alone:
         validator = FirstValidator(validator, ranks)
@@ -216,8 +216,7 @@ def learn_into(
             "these have bodies; name another --library, or a new folder for the universal core"
         )
     config = config or learn_settings(library)
-    known = {(host.core.digest(), host.rows_digest()) for host in library.hosts}
-    library.hosts += [host for host in hosts if (host.core.digest(), host.rows_digest()) not in known]
+    library.hosts = joined(library.hosts, hosts)
     materials = gather(paths, traces=traces, seed=config.seed, hosts=library.hosts)
     if isinstance(config, SearchConfig):
         learned = learn_universal(

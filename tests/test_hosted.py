@@ -1,30 +1,29 @@
-"""Learners in the engine: what they promise, training, rows beside a frozen core, and programs that call theirs."""
+"""Learners in the engine: training, rows beside a frozen core, and programs that call theirs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny_learner import LEARNER, Net, Tiny
+from tiny_learner import LEARNER, Tiny
 
 from dsl import load
-from envs import make
 from envs.spec import WorldSpec
 from npi.checkpoint import CheckpointError
 from npi.cli.main import main
 from npi.evaluate import solve
-from npi.goods import add, pack
+from npi.goods import add, merge, pack
 from npi.hosted import learner as registry
-from npi.hosted.conformance import LearnerError, check_learner
 from npi.hosted.core import HostedCore
 from npi.hosted.evaluate import plays, score_task
+from npi.hosted.hosting import joined
 from npi.hosted.learn import learn_files
-from npi.hosted.learner import Asked, HostedTraining, Roll, Step, learner_of, register
+from npi.hosted.learner import HostedTraining, learner_of, register
 from npi.hosted.lessons import learner_for, lessons_of
 from npi.hosted.session import train_hosted
 from npi.hosted.train import HostedTrainer
@@ -116,125 +115,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "library"
 
 
-# --- what a learner promises -----------------------------------------------------------------------------------------
-
-
-def the_world() -> Any:
-    return make("bandit", "arms", {"family": "easy"})
-
-
-LAYOUTS = [{"EPISODE": [k]} for k in range(5)]
-
-
-class Chancy(Tiny):
-    """Takes its chance from nowhere."""
-
-    def step(self, net: Any, asked: Asked, seen: torch.Tensor, hidden_BH: torch.Tensor, *, generator: Any) -> Step:
-        found = super().step(net, asked, seen, hidden_BH, generator=generator)
-        return replace_act(found, 1 + torch.randint(2, (len(seen),)))
-
-
-class Blind(Tiny):
-    """Does not look at rows."""
-
-    def step(self, net: Any, asked: Asked, seen: torch.Tensor, hidden_BH: torch.Tensor, *, generator: Any) -> Step:
-        asked = replace(asked, row_BP=torch.zeros_like(asked.row_BP))
-        return super().step(net, asked, seen, hidden_BH, generator=generator)
-
-
-class Remembers(Tiny):
-    """Keeps what it knows in itself."""
-
-    hidden: torch.Tensor | None = None
-
-    def step(self, net: Any, asked: Asked, seen: torch.Tensor, hidden_BH: torch.Tensor, *, generator: Any) -> Step:
-        kept = self.hidden if self.hidden is not None and len(self.hidden) == len(seen) else hidden_BH
-        found = super().step(net, asked, seen, kept if bool(seen[:, 2].any()) else hidden_BH, generator=generator)
-        self.hidden = found.hidden_BH.detach()
-        return Step(found.act, torch.zeros_like(hidden_BH), found.notes)
-
-
-class LooksRound(Tiny):
-    """Does what the others of the batch do."""
-
-    def step(self, net: Any, asked: Asked, seen: torch.Tensor, hidden_BH: torch.Tensor, *, generator: Any) -> Step:
-        found = super().step(net, asked, seen, hidden_BH, generator=generator)
-        return replace_act(found, torch.full((len(seen),), min(2, len(seen))))
-
-
-class Outside(Tiny):
-    """Calls what there is not."""
-
-    def step(self, net: Any, asked: Asked, seen: torch.Tensor, hidden_BH: torch.Tensor, *, generator: Any) -> Step:
-        found = super().step(net, asked, seen, hidden_BH, generator=generator)
-        return replace_act(found, torch.full((len(seen),), 3))
-
-
-class Weighs(Tiny):
-    """Asks what calls are worth that there are not."""
-
-    def step(self, net: Any, asked: Asked, seen: torch.Tensor, hidden_BH: torch.Tensor, *, generator: Any) -> Step:
-        found = super().step(net, asked, seen, hidden_BH, generator=generator)
-        return found._replace(weighed_A4=torch.tensor([[0, 1, 0, 0], [0, 3, 0, 0]]))
-
-
-class Lifeless(Tiny):
-    """Has a loss that depends on nothing."""
-
-    def loss(self, net: Any, roll: Roll) -> torch.Tensor:
-        return super().loss(net, roll).detach()
-
-
-class Careless(Tiny):
-    """Judges the batch in place of its problems."""
-
-    def judge(self, world: Any, roll: Roll) -> dict[str, torch.Tensor]:
-        return {"reward": roll.signal_KB.sum()}
-
-
-class Seedless(Tiny):
-    """Draws its core by itself."""
-
-    def network(self, config: Any, worlds: Any, *, generator: torch.Generator) -> Net:
-        return super().network(config, worlds, generator=torch.Generator().manual_seed(0))
-
-
-class Loud(Tiny):
-    """Learns from what its world does not have."""
-
-    signal = "loss"
-
-
-def replace_act(step: Step, token_B: torch.Tensor) -> Step:
-    call_B4 = step.act.clone()
-    call_B4[:, 1] = token_B
-    return step._replace(act=call_B4)
-
-
-def test_the_tiny_learner_keeps_its_promises() -> None:
-    check_learner(LEARNER, the_world(), LAYOUTS)
-
-
-@pytest.mark.parametrize(
-    ("broken", "told"),
-    [
-        (Chancy, "without a generator|global chance"),
-        (Blind, "two rows do the same"),
-        (Remembers, "what is remembered must be in hidden_BH"),
-        (LooksRound, "must not look at others"),
-        (Outside, "must be a call that the world carries out"),
-        (Weighs, "weighed calls must be such"),
-        (Lifeless, "must have a graph"),
-        (Careless, "must be 5 finite numbers"),
-        (Seedless, "two seeds gave one core"),
-        (Loud, "has no loss"),
-    ],
-)
-def test_broken_learners_are_told_what_they_break(broken: Callable[[], Tiny], told: str) -> None:
-    with pytest.raises((LearnerError, ValueError), match=told):
-        check_learner(broken(), the_world(), LAYOUTS)
-
-
 # --- program files ---------------------------------------------------------------------------------------------------
 
 
@@ -308,6 +188,38 @@ def test_a_loss_that_is_no_number_is_told(files: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Tiny, "loss", lambda self, net, roll: roll.notes["log"].sum() * float("nan"))
     with pytest.raises(FloatingPointError, match="lower the rate"):
         train_hosted([files / "arms.npi"], out=files / "l", training=QUICK)
+
+
+def test_a_step_hears_every_world(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two worlds, one of two stretches; each gradient is clipped to a length of 1 by itself."""
+    lessons = [lesson for name in ("arms", "three") for lesson in lessons_of(load(files / f"{name}.npi"))]
+    worlds = [lesson.world.spec for lesson in lessons]
+    net = LEARNER.network(LEARNER.config(), worlds[:1], generator=torch.Generator().manual_seed(0))
+    trainer = HostedTrainer(LEARNER, net, torch.zeros(2, 4), lessons, [0, 1], replace(QUICK, clip=1.0), frozen=True)
+    assert len(trainer.groups) == 2
+    long, short = torch.zeros(2, 4), torch.zeros(2, 4)
+    long[0, 0], short[1, 2] = 100.0, 0.5
+    slopes = [[long, short], [short]]
+    monkeypatch.setattr(
+        trainer, "_losses", lambda group, _: ((trainer.rows_NP * slope).sum() for slope in slopes[group.index])
+    )
+    trainer.optimizer = torch.optim.SGD([trainer.rows_NP], lr=1.0)
+    trainer._peaks = [1.0]
+    trainer.step()
+    torch.testing.assert_close(trainer.rows_NP.detach(), -(long / 100 + 2 * short))
+    assert trainer.update == 1
+
+
+def test_rows_side_by_side_are_judged_apart(files: Path) -> None:
+    lessons = lessons_of(load(files / "arms.npi"))
+    world: WorldSpec = lessons[0].world.spec
+    net = LEARNER.network(LEARNER.config(), [world], generator=torch.Generator().manual_seed(0))
+    row_P = torch.randn(4, generator=torch.Generator().manual_seed(1))
+    trainer = HostedTrainer(
+        LEARNER, net, torch.stack([row_P, -row_P, row_P]), lessons, [0], QUICK, frozen=True, copies=3
+    )
+    first, other, again = trainer.judged(turn=5, problems=64).tolist()
+    assert first == again != other
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -398,10 +310,22 @@ def test_a_universal_core_learns_programs_that_call_what_was_learned(trained: Pa
         add(Library.open(SHIPPED), [packed])
     shipped = Library.open(SHIPPED)
     shipped.hosts.append(Library.open(trained))
-    other = add(shipped, [packed]).library
-    programs, task = other.task("visit")
-    problems = task.draw(9, 20, generator=torch.Generator().manual_seed(0), spread=False)
-    assert solve(other.stepper(programs.table), programs, task, problems).count == 20
+    for other in (add(shipped, [packed]), merge(Library.open(SHIPPED), library), merge(library, shipped)):
+        programs, task = other.library.task("visit")
+        problems = task.draw(9, 20, generator=torch.Generator().manual_seed(0), spread=False)
+        assert solve(other.library.stepper(programs.table), programs, task, problems).count == 20
+        assert len(other.library.hosts) == 1
+
+
+def test_hosts_that_would_stand_for_each_other_are_refused(trained: Path, files: Path) -> None:
+    train_hosted([files / "arms.npi"], out=files / "other", training=replace(QUICK, updates=1, seed=3))
+    learn_files(trained, [files / "medium.npi"], replace(QUICK, updates=1), out=files / "more")
+    host, other, more = map(Library.open, (trained, files / "other", files / "more"))
+    assert joined([host], [host]) == [host]
+    assert joined([host], [more]) == [host, more]
+    assert joined([more], [host]) == [more]
+    with pytest.raises(LibraryError, match=r"different rows of arms\.EASY"):
+        joined([host], [other])
 
 
 # --- the command line ------------------------------------------------------------------------------------------------
@@ -459,37 +383,3 @@ def test_what_cannot_be_is_refused(trained: Path, files: Path, capsys: Any) -> N
     ):
         assert main(words) == 2, words
         assert told in capsys.readouterr().err, words
-
-
-def test_a_step_hears_every_world(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two worlds, one of two stretches; each gradient is clipped to a length of 1 by itself."""
-    lessons = [lesson for name in ("arms", "three") for lesson in lessons_of(load(files / f"{name}.npi"))]
-    worlds = [lesson.world.spec for lesson in lessons]
-    net = LEARNER.network(LEARNER.config(), worlds[:1], generator=torch.Generator().manual_seed(0))
-    trainer = HostedTrainer(LEARNER, net, torch.zeros(2, 4), lessons, [0, 1], replace(QUICK, clip=1.0), frozen=True)
-    assert len(trainer.groups) == 2
-    long, short = torch.zeros(2, 4), torch.zeros(2, 4)
-    long[0, 0], short[1, 2] = 100.0, 0.5
-    slopes = [[long, short], [short]]
-    monkeypatch.setattr(
-        trainer, "_losses", lambda group, _: ((trainer.rows_NP * slope).sum() for slope in slopes[group.index])
-    )
-    trainer.optimizer = torch.optim.SGD([trainer.rows_NP], lr=1.0)
-    trainer._peaks = [1.0]
-    trainer.step()
-    torch.testing.assert_close(trainer.rows_NP.detach(), -(long / 100 + 2 * short))
-    assert trainer.update == 1
-
-
-def test_rows_side_by_side_are_judged_apart(files: Path) -> None:
-    lessons = lessons_of(load(files / "arms.npi"))
-    world: WorldSpec = lessons[0].world.spec
-    net = LEARNER.network(LEARNER.config(), [world], generator=torch.Generator().manual_seed(0))
-    row_P = torch.randn(4, generator=torch.Generator().manual_seed(1))
-    trainer = HostedTrainer(
-        LEARNER, net, torch.stack([row_P, -row_P, row_P]), lessons, [0], QUICK, frozen=True, copies=3
-    )
-    first, other, again = trainer.judged(turn=5, problems=64).tolist()
-    assert first == again != other
-
-

@@ -8,6 +8,8 @@ from dsl.program import ProgramSet
 from envs.joined import Joined
 from npi.library import Library
 from npi.manifest import LibraryError
+from npi.packs import row_versions
+from npi.texts import some
 from traces.stepper import Stepper
 
 
@@ -31,3 +33,34 @@ def hosting(programs: ProgramSet, hosts: Sequence[Library]) -> ProgramSet:
     for stepper, mine in steppers[1:]:
         found = Joined(found, stepper, mine, table)
     return programs.hosting(found)
+
+
+def joined(hosts: Sequence[Library], more: Sequence[Library]) -> list[Library]:
+    """Hosts, and those of ``more`` that have what none of them has.
+
+    Raises :class:`LibraryError` where a program has other rows in two of them: callers learned with one of these only.
+    """
+    found = list(hosts)
+    known: dict[tuple[str, str], tuple[str, str]] = {}
+    for host in hosts:
+        known |= _versions(host)
+    for host in more:
+        versions = _versions(host)
+        clashing = [name for name, version in versions.items() if known.get(name, version) != version]
+        if clashing:
+            raise LibraryError(
+                f"two libraries that run programs with a signal have different rows of {some(n for n, _ in clashing)}, "
+                "and callers were learned with one of them; learn the callers anew with one library (--host)"
+            )
+        if versions.keys() - known.keys():
+            found.append(host)
+            known |= versions
+    return found
+
+
+def _versions(host: Library) -> dict[tuple[str, str], tuple[str, str]]:
+    """Of each program, by name and world: its core, and what its row holds."""
+    versions = row_versions(dict(host.memory.named_parameters()))
+    core, worlds = host.core.digest(), host.core.worlds
+    rows = zip(host.memory.infos, versions, strict=True)
+    return {(i.name, worlds[i.world].digest): (core, version) for i, version in rows if not i.primitive}
