@@ -132,8 +132,7 @@ class HostedTrainer:
         """One step of the optimiser, along the sum of the gradients of the worlds' next stretches; their losses.
 
         Each gradient is clipped by itself, so that a world with a large one does not drown the others. Worlds that
-        took turns would undo what others have learned: a core of four families of optimisees ends 1.1 to 1.3 times
-        as high on quadratics.
+        took turns would undo what others have learned, and move the rows of others by what Adam remembers of them.
         """
         losses: list[float] = []
         sums: dict[nn.Parameter, torch.Tensor] = {}
