@@ -22,6 +22,7 @@ from benchmarks.recipes import RESULTS, RUNS, Result, arguments, each_seed, png,
 from envs.trials.bandit import Bandit
 from envs.trials.families import ELEVEN, FAMILIES
 from meta.actor import MetaRLConfig
+from meta.bayes import plan
 from meta.learned import Learned
 from meta.lineup import lineup
 from meta.opponents import Player
@@ -127,10 +128,17 @@ def run(seed: int) -> Result:
             found["matrix"][f"{family} {test}"] = float(regret.mean_S[-1])
             if test == family:
                 found["curves"][family] = regret.mean_S.tolist()
+        if family == "independent":
+            found["lost"] = lost(played(player, family))
         if family == "informative":
             found["asked"] = asked_first(played(player, family))
         print(f"  {family}: regret {found['matrix'][f'{family} {family}']:.2f}", flush=True)
     return found
+
+
+def lost(plays: Played) -> float:
+    """What choices among two independent arms lose, by the plan of the Bayes optimum."""
+    return float(plan(len(plays.chosen_SB)).lost(plays.chosen_SB - 1, plays.reward_SB).sum(0).mean())
 
 
 def asked_first(plays: Played) -> float:
@@ -164,6 +172,7 @@ def write() -> None:
         cells = [f"{beside[f'{family} {n}'][-1]:.2f}" if f"{family} {n}" in beside else "" for n in BESIDE]
         rows.append([family, spread(final, 2), *cells, spread([r["seconds"][family] for r in seeds], 0)])
     asked = [100 * result["asked"] for result in seeds]
+    more = [100 * result["lost"] / plan(100).regret for result in seeds]
     lines = [
         f"Mean regret after 100 pulls (after 5 where one of eleven arms is informative) over {EPISODES:,} episodes",
         "that no training drew, the same for all players; median and range of the seeds",
@@ -172,6 +181,9 @@ def write() -> None:
         "described in [learning.md](../learning.md).",
         "",
         f"Eleven arms: {spread(asked)} % of the episodes pull the arm that tells first, and the target ever after.",
+        "",
+        f"Two independent arms: the optimum's regret is {plan(100).regret:.3f}; by its plan, which has no luck of",
+        f"episodes in it, what is learned loses {spread(more)} % more.",
         "",
         "![regret](bandits.png)",
         "",

@@ -3,7 +3,7 @@
 After t pulls it is known how often the first arm was pulled (N), how often it won (V), and how often the second one won
 (W); the second was pulled t - N times. No player has a smaller mean regret where chances are uniform beforehand.
 
-Shape legend: ``N``, ``V``, ``W`` as above, each 0 to t.
+Shape legend: ``N``, ``V``, ``W`` as above, each 0 to t; ``S`` pulls, ``B`` episodes.
 """
 
 from __future__ import annotations
@@ -36,6 +36,23 @@ class Plan:
     def regret(self) -> float:
         """The mean regret of the best player: the better of two uniform chances is 2/3 on average."""
         return 2 / 3 * len(self.ahead) - self.reward
+
+    def lost(self, arm_SB: torch.Tensor, reward_SB: torch.Tensor) -> torch.Tensor:
+        """float32 S×B: by how much less a choice was worth than the best one, given what had been seen (arm 0 or 1).
+
+        All that a player loses is the sum of this in the mean, so :attr:`regret` and the mean sum are its mean regret.
+        The luck of single episodes is in neither.
+        """
+        won_SB = (reward_SB > 0).long()
+        before_KSB = torch.stack([arm_SB == 0, (arm_SB == 0) * won_SB, (arm_SB == 1) * won_SB]).long()
+        before_KSB = before_KSB.cumsum(1) - before_KSB
+        found = []
+        for ahead_NVW, arm_B, (pulls_B, first_B, second_B) in zip(
+            self.ahead, arm_SB, before_KSB.unbind(1), strict=True
+        ):
+            ahead_B = ahead_NVW.to(arm_B.device)[pulls_B, first_B, second_B]
+            found.append(torch.where(arm_B == 0, ahead_B, -ahead_B).clamp(min=0))
+        return torch.stack(found)
 
 
 @lru_cache(maxsize=2)

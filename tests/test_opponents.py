@@ -21,7 +21,7 @@ from meta.harlow import ObjectStayer, SideStayer
 from meta.indices import discounted, finite
 from meta.lineup import lineup
 from meta.opponents import Oracle, Player, Random, calls
-from meta.play import Played, play
+from meta.play import Played, curve, play
 from meta.restless import Filtered, walk
 from meta.twostep import ModelBased, ModelFree, stays
 
@@ -111,6 +111,22 @@ def test_the_best_player_reaches_what_the_plan_promises() -> None:
     margin = 2 * float(regret.error_S[-1])
     assert all(value > plan(30).regret - margin for name, value in others.items() if name != "oracle")
     assert others["Gittins, finite"] < others["Thompson"] < others["UCB1"] < others["random"]
+
+
+def test_a_mean_regret_is_the_least_one_and_what_choices_lose() -> None:
+    """The players who know no more than they see; pulls at random are 1/2 worth, the better arm 2/3."""
+    world, best = bandit("independent", steps=30), plan(30)
+    players = lineup(world, "independent")
+    lost, error = {}, {}
+    for name in ("best", "random", "Thompson", "UCB1"):
+        plays = played(world, players[name](generator()), 6_000)
+        sums = curve(best.lost(plays.chosen_SB - 1, plays.reward_SB).double().cumsum(0))
+        regret = plays.regret()
+        lost[name], error[name] = float(sums.mean_S[-1]), float(sums.error_S[-1])
+        assert best.regret + lost[name] == pytest.approx(float(regret.mean_S[-1]), abs=3 * float(regret.error_S[-1]))
+        assert error[name] < float(regret.error_S[-1])
+    assert lost["best"] == pytest.approx(0, abs=1e-5)
+    assert best.regret + lost["random"] == pytest.approx(30 * (2 / 3 - 1 / 2), abs=3 * error["random"])
 
 
 def test_the_least_regret_at_a_hundred_pulls() -> None:
