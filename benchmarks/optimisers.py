@@ -272,6 +272,7 @@ def prose(found: Sequence[Result]) -> list[str]:
     took = f"{LEARNER.training.updates} updates took {spread([s['training']['seconds'] for s in found], 0)} seconds"
     kept = "stayed as they were" if unchanged else "CHANGED"
     told = (("mean", "the mean of the old rows"), ("nearest", "the best old row"), ("learned", "a row of their own"))
+    as_is = sum(relu["learned"] == relu["nearest"] for relu in relus)
     scores = ", ".join(f"{spread([relu[key] for relu in relus], 3)} with {what}" for key, what in told)
     paragraphs = [
         f"Mean loss after 20, 50, 100 and 200 steps, on {COUNT:,} problems of each family that no training drew; "
@@ -283,7 +284,8 @@ def prose(found: Sequence[Result]) -> list[str]:
         "was held out: it stands here with a row of its own, learned beside the frozen core, and with *digits*' row.",
         f"Learning the row took {spread([r['seconds'] for r in relus], 0)} seconds, for {relus[0]['numbers']} numbers; "
         f"the core's hash, and all that old rows do, {kept}. On the images of training the mean loss over 100 steps "
-        f"was, for networks of rectified units, {scores}.",
+        f"was, for networks of rectified units, {scores}. Beside {as_is} of {len(found)} cores no row that was learned did "
+        "better than that old row, and it was kept as it is.",
     ]
     return ["\n\n".join(fill(paragraph, 120) for paragraph in paragraphs), "", "![Curves](optimisers.png)"]
 
