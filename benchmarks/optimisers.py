@@ -284,8 +284,8 @@ def prose(found: Sequence[Result]) -> list[str]:
         "was held out: it stands here with a row of its own, learned beside the frozen core, and with *digits*' row.",
         f"Learning the row took {spread([r['seconds'] for r in relus], 0)} seconds, for {relus[0]['numbers']} numbers; "
         f"the core's hash, and all that old rows do, {kept}. On the images of training the mean loss over 100 steps "
-        f"was, for networks of rectified units, {scores}. Beside {as_is} of {len(found)} cores no row that was learned did "
-        "better than that old row, and it was kept as it is.",
+        f"was, for networks of rectified units, {scores}. Beside {as_is} of {len(found)} cores no row that was learned "
+        "did better than that old row, and it was kept as it is.",
     ]
     return ["\n\n".join(fill(paragraph, 120) for paragraph in paragraphs), "", "![Curves](optimisers.png)"]
 
