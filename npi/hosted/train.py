@@ -193,7 +193,7 @@ class HostedTrainer:
 
     @torch.no_grad()
     def judged(self, *, turn: int, problems: int | None = None) -> torch.Tensor:
-        """float64 N: the mean first score of each row, on problems that no other turn has (any number names one)."""
+        """float64 N: the mean first score of each row, on problems that no other turn has (a number from 0)."""
         count = problems or max(8, min(self.training.problems, MOST_JUDGED // len(self.lessons)))
         found_N = torch.zeros(len(self.rows_NP), dtype=torch.float64)
         generator = np.random.default_rng([self.training.seed, CHECKED, turn])
