@@ -131,8 +131,8 @@ class HostedTrainer:
     def _descend(self, stretches: Sequence[Iterator[torch.Tensor]]) -> list[float]:
         """One step of the optimiser, along the sum of the gradients of the worlds' next stretches; their losses.
 
-        Each gradient is clipped by itself, so that a world with a large one does not drown the others. Worlds that
-        took turns would undo what others have learned, and move the rows of others by what Adam remembers of them.
+        Each gradient is clipped by itself, so that a world with a large one does not drown the others. If worlds took
+        turns, several steps in a row would be one world's, and move the rows of others by what Adam remembers of them.
         """
         losses: list[float] = []
         sums: dict[nn.Parameter, torch.Tensor] = {}
