@@ -79,12 +79,12 @@ class LearnedOptimizer(torch.optim.Optimizer):
         assert parameter.grad is not None
         state = self.state[parameter]
         if not state:
-            state["hidden"] = torch.zeros(parameter.numel(), self.net.numbers, device=parameter.device)
+            state["hidden"] = torch.zeros(self.net.numbers, parameter.numel(), device=parameter.device)
         gradient_1N = parameter.grad.reshape(1, -1).float()
         row_1P = row_P.to(gradient_1N.device)[None]
         moved = self.net(gradient_1N, row_1P, state["hidden"][None].float())
         parameter.add_(moved.step_BD.view_as(parameter).to(parameter.dtype))
-        state["hidden"] = moved.hidden_BDN[0]
+        state["hidden"] = moved.hidden_BND[0]
 
 
 def row_of(library: Library, program: str) -> torch.Tensor:

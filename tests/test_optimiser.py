@@ -81,7 +81,7 @@ def test_it_keeps_its_promises(config: dict[str, Any]) -> None:
 def test_gradients_are_seen_as_logarithm_and_sign() -> None:
     gradient_BD = torch.tensor([[1.0, -math.e, math.exp(-5), -math.exp(-10), math.exp(-12), 0.0]])
     expected = [[0, 1], [0.1, -1], [-0.5, 1], [-1, -1], [-1, math.exp(-2)], [-1, 0]]
-    torch.testing.assert_close(seen(gradient_BD, 10.0)[0], torch.tensor(expected))
+    torch.testing.assert_close(seen(gradient_BD, 10.0)[0].T, torch.tensor(expected))
 
 
 def test_without_a_row_it_is_torchs_lstm() -> None:
@@ -95,10 +95,10 @@ def test_without_a_row_it_is_torchs_lstm() -> None:
             cell.bias_ih.copy_(layer.bias[order])
             cell.weight_ih.copy_(layer.weight[order, : -5])
             cell.weight_hh.copy_(layer.weight[order, -5:])
-    hidden_BDN, states = torch.zeros(1, 3, 20), [None, None]
+    hidden_BND, states = torch.zeros(1, 20, 3), [None, None]
     for _ in range(3):
-        step_BD, hidden_BDN = net(gradient_1D, torch.zeros(1, 16), hidden_BDN)
-        x = seen(gradient_1D, 10.0)[0]
+        step_BD, hidden_BND = net(gradient_1D, torch.zeros(1, 16), hidden_BND)
+        x = seen(gradient_1D, 10.0)[0].T
         for place, cell in enumerate(cells):
             states[place] = cell(x, states[place])
             x = states[place][0]  # type: ignore[index]
@@ -107,36 +107,36 @@ def test_without_a_row_it_is_torchs_lstm() -> None:
 
 def test_averages_are_weighted_means_of_all_gradients_so_far() -> None:
     gradient_KD = torch.randn(7, 4, generator=torch.Generator().manual_seed(0)).double()
-    averages_BDX = torch.zeros(1, 4, KEPT).double()
+    averages_BXD = torch.zeros(1, KEPT, 4).double()
     for gradient_D in gradient_KD:
-        averages_BDX = averaged(gradient_D[None], averages_BDX)
+        averages_BXD = averaged(gradient_D[None], averages_BXD)
     for place, (kept, parts_KD) in enumerate([*((k, gradient_KD) for k in AVERAGED), (SIZED, gradient_KD**2)]):
         weight_K1 = torch.tensor([[kept**ago] for ago in reversed(range(7))]).double()
         expected_D = (weight_K1 * parts_KD).sum(0) / weight_K1.sum()
-        torch.testing.assert_close(averages_BDX[0, :, place], expected_D)
-    assert averages_BDX[0, :, -1].tolist() == [7] * 4
+        torch.testing.assert_close(averages_BXD[0, place], expected_D)
+    assert averages_BXD[0, -1].tolist() == [7] * 4
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_sized_gradients_are_those_of_any_scale(scale: float) -> None:
     gradient_KD = torch.tensor([[1.0, -2.0, 0.0], [3.0, 0.5, 0.0]])
-    averages_BDX = torch.zeros(1, 3, KEPT)
+    averages_BXD = torch.zeros(1, KEPT, 3)
     for gradient_D in scale * gradient_KD:
-        averages_BDX = averaged(gradient_D[None], averages_BDX)
-    looks_BDI = sized(scale * gradient_KD[1:], averages_BDX)
+        averages_BXD = averaged(gradient_D[None], averages_BXD)
+    looks_BID = sized(scale * gradient_KD[1:], averages_BXD)
     size = ((SIZED * 1 + 9) / (SIZED + 1)) ** 0.5
     expected = [3 / size, *((kept * 1 + 3) / (kept + 1) / size for kept in AVERAGED)]
-    torch.testing.assert_close(looks_BDI[0, 0], torch.tensor(expected))
-    assert looks_BDI[0, 2].tolist() == [0] * 3
+    torch.testing.assert_close(looks_BID[0, :, 0], torch.tensor(expected))
+    assert looks_BID[0, :, 2].tolist() == [0] * 3
 
 
 def test_steps_stay_numbers_where_gradients_are_huge() -> None:
     net = core(units=3)
-    hidden_BDN = torch.zeros(1, 2, net.numbers)
+    hidden_BND = torch.zeros(1, net.numbers, 2)
     for gradient in (1e30, -1e25, 1.0, 0.0):
-        step_BD, hidden_BDN = net(torch.full((1, 2), gradient), torch.zeros(1, 16), hidden_BDN)
+        step_BD, hidden_BND = net(torch.full((1, 2), gradient), torch.zeros(1, 16), hidden_BND)
         assert bool(step_BD.isfinite().all())
-        assert bool(hidden_BDN.isfinite().all())
+        assert bool(hidden_BND.isfinite().all())
 
 
 def test_settings_that_cannot_be() -> None:
@@ -150,8 +150,8 @@ def test_rows_reach_every_gate_and_what_comes_out() -> None:
     net, row_1P = core(units=3), torch.randn(1, 16, generator=torch.Generator().manual_seed(1))
     plain, told = (net._conditioned(row) for row in (torch.zeros(1, 16), row_1P))
     for one, other in zip(plain, told, strict=True):
-        assert (one.weight_BIO != other.weight_BIO).all()
-        assert (one.bias_B1O != other.bias_B1O).all()
+        assert (one.weight_BOI != other.weight_BOI).all()
+        assert (one.bias_BO1 != other.bias_BO1).all()
 
 
 def test_its_gradient_is_that_of_finite_differences() -> None:
@@ -335,7 +335,7 @@ def test_groups_can_have_rows_of_their_own() -> None:
     assert loss == 3.0
     assert torch.equal(weights[1], torch.ones(2))
     for weight, row in ((weights[0], rows[0]), (weights[2], rows[1])):
-        moved = net(torch.tensor([[1.0, -2.0]]), row[None], torch.zeros(1, 2, net.numbers))
+        moved = net(torch.tensor([[1.0, -2.0]]), row[None], torch.zeros(1, net.numbers, 2))
         torch.testing.assert_close(weight.detach(), 1 + moved.step_BD[0].detach())
 
 
