@@ -105,6 +105,20 @@ def test_without_a_row_it_is_torchs_lstm() -> None:
         torch.testing.assert_close(step_BD[0], 0.1 * net.out(x)[:, 0])
 
 
+@pytest.mark.parametrize("averages", [0, 1])
+def test_each_coordinate_of_each_problem_is_moved_by_itself(averages: int) -> None:
+    net, luck = core(seed=4, units=5, averages=averages), torch.Generator().manual_seed(1)
+    row_BP, gradient_KBD = torch.randn(2, 16, generator=luck), torch.randn(4, 2, 3, generator=luck)
+    together_BND = torch.zeros(2, net.numbers, 3)
+    alone = {(b, d): torch.zeros(1, net.numbers, 1) for b in range(2) for d in range(3)}
+    for gradient_BD in gradient_KBD:
+        step_BD, together_BND = net(gradient_BD, row_BP, together_BND)
+        for (b, d), hidden_1N1 in alone.items():
+            step_11, alone[b, d] = net(gradient_BD[b, d].view(1, 1), row_BP[b : b + 1], hidden_1N1)
+            torch.testing.assert_close(step_BD[b, d], step_11[0, 0])
+            torch.testing.assert_close(together_BND[b, :, d], alone[b, d][0, :, 0])
+
+
 def test_averages_are_weighted_means_of_all_gradients_so_far() -> None:
     gradient_KD = torch.randn(7, 4, generator=torch.Generator().manual_seed(0)).double()
     averages_BXD = torch.zeros(1, KEPT, 4).double()
