@@ -4,8 +4,9 @@ All coordinates of all problems share its numbers, and each has a state of its o
 parameters of anything. The row of a program scales and shifts every gate of both layers and what comes out.
 
 Beside a gradient's logarithm and sign the cells see it, and averages of all so far, divided by their usual size, so
-that what they do depends less on a problem's scale (Lv et al. 2017). What comes out is a step, and the size of another
-one along the longest average: where the cells say nothing new, that is Adam's (Kingma and Ba 2015).
+that what they do depends less on a problem's scale (Lv et al. 2017). What comes out is a step, and the sizes of two
+others along the longest average. Where the cells say nothing new, one is Adam's (Kingma and Ba 2015), the average being
+divided by its usual size; the other takes it as it is, and is momentum's.
 
 Shape legend: ``B`` problems, ``D`` parameters of each, ``P`` numbers of a row, ``U`` units of a layer, ``N`` hidden
 numbers of a coordinate, ``H`` = N · D, ``I`` and ``O`` what goes into a layer and comes out, ``X`` averages, ``K``
@@ -38,14 +39,17 @@ FORGET = 1.0
 SMALL = 0.1
 """By how much the last layer begins smaller than the others: the first steps do little harm."""
 
-CAREFUL = 1.0
-"""Minus the logarithm of the size, in ``scale``, that steps along the average of gradients begin with."""
+CAREFUL = (1.0, 3.0)
+"""Minus the logarithms of the sizes, in ``scale``, that Adam's and momentum's steps begin with."""
+
+LARGEST = 20.0
+"""The largest logarithm of a size."""
 
 LEAST = 1e-6
 """A loss that is taken for nothing."""
 
 AVERAGED = (0.5, 0.9)
-"""What averages of gradients keep of themselves at a step; along the last one goes a part of the step."""
+"""What averages of gradients keep of themselves at a step; along the last one go parts of the step."""
 
 SIZED = 0.999
 """What the average of squares keeps."""
@@ -90,7 +94,7 @@ class OptimiserCore(nn.Module):
     def __init__(self, config: OptimiserConfig, *, generator: torch.Generator) -> None:
         super().__init__()
         self.config, units = config, config.units
-        looks, ways = (2 + 1 + len(AVERAGED), 2) if config.averages else (2, 1)
+        looks, ways = (2 + 1 + len(AVERAGED), 1 + len(CAREFUL)) if config.averages else (2, 1)
         self.one = seeded_linear(looks + units, 4 * units, generator=generator)
         self.two = seeded_linear(2 * units, 4 * units, generator=generator)
         self.out = seeded_linear(units, ways, generator=generator)
@@ -101,7 +105,7 @@ class OptimiserCore(nn.Module):
                 layer.bias[units : 2 * units] += FORGET
             for part in self.out.parameters():
                 part.mul_(SMALL)
-            self.out.bias[1:] -= CAREFUL
+            self.out.bias[1:] -= torch.tensor(CAREFUL[: ways - 1])
 
     @property
     def numbers(self) -> int:
@@ -112,17 +116,18 @@ class OptimiserCore(nn.Module):
         """The next steps, and the hidden numbers after them."""
         *cells, averages_BXD = hidden_BND.tensor_split([k * self.config.units for k in range(1, 5)], 1)
         h1, c1, h2, c2 = cells
-        looks_BID = seen(gradient_BD, self.config.least)
+        looks_BID, along = seen(gradient_BD, self.config.least), []
         if self.config.averages:
             gradient_BD = gradient_BD.clamp(-HUGE, HUGE)
             averages_BXD = averaged(gradient_BD, averages_BXD)
             looks_BID = torch.cat([looks_BID, sized(gradient_BD, averages_BXD)], 1)
+            along = [looks_BID[:, -1], averages_BXD[:, len(AVERAGED) - 1]]
         one, two, out = self._conditioned(row_BP)
         h1, c1 = _cell(_affine(one, looks_BID, h1), c1)
         h2, c2 = _cell(_affine(two, h1, h2), c2)
         step_BD, *sizes = _affine(out, h2).unbind(1)
-        for size_BD in sizes:
-            step_BD = step_BD - size_BD.exp() * looks_BID[:, -1]
+        for size_BD, along_BD in zip(sizes, along, strict=True):
+            step_BD = step_BD - size_BD.clamp(max=LARGEST).exp() * along_BD
         return Moved(self.config.scale * step_BD, torch.cat([h1, c1, h2, c2, averages_BXD], 1))
 
     def _conditioned(self, row_BP: torch.Tensor) -> list[Affine]:
@@ -197,7 +202,7 @@ class Optimiser:
     signal = "loss"
     config = OptimiserConfig
     training = HostedTraining(
-        updates=450, batch=64, carried=450_000, stretch=20, rate=5e-3, row_rate=3e-3, clip=0.05, check_every=50,
+        updates=400, batch=64, carried=400_000, stretch=20, rate=2e-3, row_rate=3e-3, clip=0.05, check_every=50,
         problems=32,
     )
     learning = HostedTraining(
