@@ -256,8 +256,7 @@ def table(found: Sequence[Result]) -> list[list[str]]:
                 beside = [(others[o][str(k)]["mean"][k - 1], others[o][str(k)]["rate"]) for o in OPPONENTS]
                 told = [f"{figure(mean)} ({rate:.2g})" for mean, rate in beside]
                 share = sorted(means)[len(means) // 2] / min(mean for mean, _ in beside)
-                mine = spread(means, 3) if max(means) < 100 else figure(max(means))
-                rows.append([trial.name, str(k), program.partition(".")[0], mine, *told, f"{share:.2f}"])
+                rows.append([trial.name, str(k), program.partition(".")[0], spread(means, 3), *told, f"{share:.2f}"])
     return rows
 
 
