@@ -10,7 +10,7 @@ divided by its usual size; the other takes it as it is, and is momentum's.
 
 Shape legend: ``B`` problems, ``D`` parameters of each, ``P`` numbers of a row, ``U`` units of a layer, ``N`` hidden
 numbers of a coordinate, ``H`` = N · D, ``I`` and ``O`` what goes into a layer and comes out, ``X`` averages, ``K``
-steps. Coordinates come last: so gates lie together in memory, which is 2.5 times as fast as units last.
+steps. Coordinates come last: so gates lie together in memory; for networks that is 2.5 times as fast as units last.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from traces.machine import run
 
 LEARNING = Path(__file__).parent.parent / "programs" / "learning"
 
-QUICK = HostedTraining(updates=30, batch=32, stretch=20, rate=5e-3, check_every=30, problems=32)
+QUICK = HostedTraining(updates=60, batch=32, stretch=20, rate=5e-3, check_every=60, problems=32)
 
 
 def core(seed: int = 0, **config: Any) -> OptimiserCore:
@@ -252,12 +252,12 @@ def losses(library: Library, seed: int | None = None) -> dict[str, float]:
 
 def test_training_learns_to_optimise(trained: Path) -> None:
     library = Library.open(trained)
-    assert losses(library)["loss at 100"] < 0.5  # Adam with its best rate: 0.34
+    assert losses(library)["loss at 100"] < 0.4  # Adam with its best rate: 0.34
     assert losses(library, seed=5)["loss at 100"] > 0.6  # a core that has averages begins as Adam and momentum
 
 
 def test_training_learns_to_optimise_from_nothing(tmp_path: Path) -> None:
-    config, training = OptimiserConfig(averages=0), replace(QUICK, rate=1e-2)
+    config, training = OptimiserConfig(averages=0), replace(QUICK, updates=30, rate=1e-2)
     library = train_hosted([LEARNING / "quadratic.npi"], out=tmp_path, config=config, training=training).library
     assert losses(library)["loss at 100"] < 0.6
     assert losses(library, seed=5)["loss at 100"] > 100
