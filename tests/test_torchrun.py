@@ -150,6 +150,24 @@ def test_the_end_by_a_signal_is_told_inside_a_call_that_does_not_end(tmp_path):
     assert err == "ended, because another process of this run did, or torchrun was told to end; nothing is kept"
 
 
+def test_a_signal_does_not_cut_off_what_is_being_told(tmp_path):
+    """The main thread has found the other process gone, and is not done telling it when torchrun's signal comes."""
+    code = (
+        "import time, npi.cli.ranks as r\n"
+        "def told():\n"
+        "    print('here', flush=True); time.sleep(1); return 'told'\n"
+        "tell = r._once(told)\n"
+        "with r._told_of_the_end(tell):\n"
+        "    tell(); time.sleep(60)\n"
+    )
+    process = start([sys.executable, "-c", code], tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "here\n"
+    process.terminate()
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (128 + signal.SIGTERM, "told")
+
+
 def until(done, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not done():

@@ -74,12 +74,18 @@ def _what_is_left(state: Path) -> str:
 
 
 def _once(text: Callable[[], str]) -> Callable[..., None]:
-    """A function that writes the text to stderr the first time that it is called, from any thread; or never does."""
-    first = threading.Lock()
+    """A function that writes the text to stderr the first time that it is called, from any thread; or never does.
+
+    It returns when the text is written, whoever does it: a thread that ends the process next would cut it off.
+    """
+    one_at_a_time, told = threading.Lock(), False
 
     def tell(*, silently: bool = False) -> None:
-        if first.acquire(blocking=False) and not silently:
-            os.write(2, text().encode())
+        nonlocal told
+        with one_at_a_time:
+            if not (told or silently):
+                os.write(2, text().encode())
+            told = True
 
     return tell
 
