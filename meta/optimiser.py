@@ -45,6 +45,12 @@ CAREFUL = (1.0, 3.0)
 LARGEST = 20.0
 """The largest logarithm of a size."""
 
+FAR = 100.0
+"""Longer averages of gradients count as this one in momentum's step: walls of a valley throw nothing away."""
+
+FEW = 100
+"""Coordinates from which on each problem has a product of matrices of its own; below, one for all is faster."""
+
 LEAST = 1e-6
 """A loss that is taken for nothing."""
 
@@ -121,7 +127,7 @@ class OptimiserCore(nn.Module):
             gradient_BD = gradient_BD.clamp(-HUGE, HUGE)
             averages_BXD = averaged(gradient_BD, averages_BXD)
             looks_BID = torch.cat([looks_BID, sized(gradient_BD, averages_BXD)], 1)
-            along = [looks_BID[:, -1], averages_BXD[:, len(AVERAGED) - 1]]
+            along = [looks_BID[:, -1], averages_BXD[:, len(AVERAGED) - 1].clamp(-FAR, FAR)]
         one, two, out = self._conditioned(row_BP)
         h1, c1 = _cell(_affine(one, looks_BID, h1), c1)
         h2, c2 = _cell(_affine(two, h1, h2), c2)
@@ -135,15 +141,16 @@ class OptimiserCore(nn.Module):
         layers = (self.one, self.two, self.out)
         said = self.rows(row_BP)[..., None].split([size for layer in layers for size in [layer.out_features] * 2], 1)
         return [
-            Affine(layer.weight * (1 + gain), layer.bias[:, None] * (1 + gain) + shift)
+            Affine(layer.weight, 1 + gain, layer.bias[:, None] * (1 + gain) + shift)
             for layer, gain, shift in zip(layers, said[::2], said[1::2], strict=True)
         ]
 
 
 class Affine(NamedTuple):
-    """A linear layer for each problem: weight_BOI and bias_BO1."""
+    """A linear layer whose outputs each problem scales and shifts: weight_OI, gain_BO1 and bias_BO1."""
 
-    weight_BOI: torch.Tensor
+    weight_OI: torch.Tensor
+    gain_BO1: torch.Tensor
     bias_BO1: torch.Tensor
 
 
@@ -155,7 +162,10 @@ class Moved(NamedTuple):
 
 
 def _affine(layer: Affine, *inputs: torch.Tensor) -> torch.Tensor:
-    return torch.baddbmm(layer.bias_BO1, layer.weight_BOI, torch.cat(inputs, 1))
+    x_BID = torch.cat(inputs, 1)
+    count, _, coordinates = x_BID.shape
+    weight = layer.weight_OI if coordinates < FEW else layer.weight_OI.expand(count, -1, -1)
+    return torch.addcmul(layer.bias_BO1, weight @ x_BID, layer.gain_BO1)
 
 
 def _cell(gates_B4UD: torch.Tensor, cell_BUD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -202,7 +212,7 @@ class Optimiser:
     signal = "loss"
     config = OptimiserConfig
     training = HostedTraining(
-        updates=400, batch=64, carried=400_000, stretch=20, rate=2e-3, row_rate=3e-3, clip=0.05, check_every=50,
+        updates=500, batch=192, carried=400_000, stretch=20, rate=2e-3, row_rate=3e-3, clip=0.05, check_every=50,
         problems=32,
     )
     learning = HostedTraining(

@@ -14,7 +14,19 @@ from dsl import load
 from envs import make
 from envs.optimisees.world import Optimisee, OptimiseeState
 from meta.optim import LearnedOptimizer
-from meta.optimiser import AVERAGED, KEPT, LEARNER, SIZED, OptimiserConfig, OptimiserCore, averaged, seen, sized
+from meta.optimiser import (
+    AVERAGED,
+    FAR,
+    FEW,
+    KEPT,
+    LEARNER,
+    SIZED,
+    OptimiserConfig,
+    OptimiserCore,
+    averaged,
+    seen,
+    sized,
+)
 from npi.hosted.conformance import check_learner
 from npi.hosted.core import HostedCore
 from npi.hosted.evaluate import score_task
@@ -119,6 +131,18 @@ def test_each_coordinate_of_each_problem_is_moved_by_itself(averages: int) -> No
             torch.testing.assert_close(together_BND[b, :, d], alone[b, d][0, :, 0])
 
 
+def test_many_coordinates_are_moved_as_few_are() -> None:
+    """Another way to multiply, and the same numbers."""
+    net, luck = core(seed=4, units=5), torch.Generator().manual_seed(1)
+    row_BP, gradient_BD = torch.randn(2, 16, generator=luck), torch.randn(2, FEW + 7, generator=luck)
+    hidden_BND = torch.randn(2, net.numbers, FEW + 7, generator=luck).abs()
+    hidden_BND[:, -1] = 3.0  # steps so far
+    whole = net(gradient_BD, row_BP, hidden_BND)
+    parts = [net(g, row_BP, h) for g, h in zip(gradient_BD.split(40, 1), hidden_BND.split(40, 2), strict=True)]
+    for one, cut in zip(whole, zip(*parts, strict=True), strict=True):
+        torch.testing.assert_close(one, torch.cat(cut, -1))
+
+
 def test_averages_are_weighted_means_of_all_gradients_so_far() -> None:
     gradient_KD = torch.randn(7, 4, generator=torch.Generator().manual_seed(0)).double()
     averages_BXD = torch.zeros(1, KEPT, 4).double()
@@ -150,6 +174,17 @@ def test_where_the_cells_say_nothing_it_is_adam_or_momentum(way: str) -> None:
             step_BD, hidden_BND = net(gradient_D[None], torch.zeros(1, 16), hidden_BND)
         moved_D = moved_D + step_BD[0]
         torch.testing.assert_close(moved_D, weight.detach() if way == "adam" else own_D)
+
+
+def test_a_wall_moves_momentum_no_farther_than_a_slope() -> None:
+    net = core(units=3)
+    with torch.no_grad():
+        net.out.weight.zero_()
+        net.out.bias.copy_(torch.tensor([0.0, -100.0, 0.5]))
+        gradient_1D, hidden_BND = torch.tensor([[FAR, -FAR, 5e4, -5e4, 0.5 * FAR]]), torch.zeros(1, net.numbers, 5)
+        step_BD, _ = net(gradient_1D, torch.zeros(1, 16), hidden_BND)
+    longest = net.config.scale * math.exp(0.5) * FAR
+    torch.testing.assert_close(step_BD[0], longest * torch.tensor([-1, 1, -1, 1, -0.5]))
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
@@ -185,7 +220,7 @@ def test_rows_reach_every_gate_and_what_comes_out() -> None:
     net, row_1P = core(units=3), torch.randn(1, 16, generator=torch.Generator().manual_seed(1))
     plain, told = (net._conditioned(row) for row in (torch.zeros(1, 16), row_1P))
     for one, other in zip(plain, told, strict=True):
-        assert (one.weight_BOI != other.weight_BOI).all()
+        assert (one.gain_BO1 != other.gain_BO1).all()
         assert (one.bias_BO1 != other.bias_BO1).all()
 
 
