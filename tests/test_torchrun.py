@@ -141,13 +141,7 @@ def test_the_end_by_a_signal_is_told_inside_a_call_that_does_not_end(tmp_path):
         "with r._told_of_the_end(r._once(lambda: r._what_is_left(pathlib.Path('c')))):\n"
         "    print('here', flush=True); held.acquire()\n"
     )
-    process = start([sys.executable, "-c", code], tmp_path)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "here\n"
-    process.terminate()
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert err == "ended, because another process of this run did, or torchrun was told to end; nothing is kept"
+    assert told_when_ended(code, tmp_path) == "ended, because another process of this run did, or torchrun was told to end; nothing is kept"
 
 
 def test_a_signal_does_not_cut_off_what_is_being_told(tmp_path):
@@ -160,12 +154,18 @@ def test_a_signal_does_not_cut_off_what_is_being_told(tmp_path):
         "with r._told_of_the_end(tell):\n"
         "    tell(); time.sleep(60)\n"
     )
-    process = start([sys.executable, "-c", code], tmp_path)
+    assert told_when_ended(code, tmp_path) == "told"
+
+
+def told_when_ended(code: str, folder: Path) -> str:
+    """What a process writes to stderr that is sent SIGTERM when it has printed "here"; it must end by that signal."""
+    process = start([sys.executable, "-c", code], folder)
     assert process.stdout is not None
     assert process.stdout.readline() == "here\n"
     process.terminate()
     _, err = process.communicate(timeout=20)
-    assert (process.returncode, err) == (128 + signal.SIGTERM, "told")
+    assert process.returncode == 128 + signal.SIGTERM
+    return err
 
 
 def until(done, seconds: float = 60.0) -> None:
