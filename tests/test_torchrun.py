@@ -141,7 +141,8 @@ def test_the_end_by_a_signal_is_told_inside_a_call_that_does_not_end(tmp_path):
         "with r._told_of_the_end(r._once(lambda: r._what_is_left(pathlib.Path('c')))):\n"
         "    print('here', flush=True); held.acquire()\n"
     )
-    assert told_when_ended(code, tmp_path) == "ended, because another process of this run did, or torchrun was told to end; nothing is kept"
+    expected = "ended, because another process of this run did, or torchrun was told to end; nothing is kept"
+    assert told_when_ended(code, tmp_path) == expected
 
 
 def test_a_signal_does_not_cut_off_what_is_being_told(tmp_path):
