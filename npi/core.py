@@ -84,12 +84,10 @@ class Core(nn.Module):
 
     def tables(self, memory: ProgramMemory) -> RowTables:
         """Everything that depends on rows alone, each generation computed by itself (so it never changes later)."""
-        sizes = memory.chunks
-        chunks = memory.embeddings_NP.split(sizes)
         return RowTables(
-            cond_NC=self._conditions(memory, chunks),
+            cond_NC=self._conditions(memory, apart(memory.embeddings_NP, memory.chunks)),
             gate_NI=tuple(self.adapter(w).input_weights(memory.gates_NF) for w in range(len(self.worlds))),
-            keys=memory.keys_NK.split(sizes),
+            keys=apart(memory.keys_NK, memory.chunks),
         )
 
     def _conditions(self, memory: ProgramMemory, chunks: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -110,6 +108,15 @@ class Core(nn.Module):
     def digest(self) -> str:
         """sha256 of every number of the core, by name, shape and bytes; rows are not part of it."""
         return tensors_digest(self.state_dict())
+
+
+def apart(rows_NX: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, ...]:
+    """The rows of each generation in memory of their own.
+
+    A product's last bits may depend on where in memory its factors begin (so does that of MKL on some processors), and
+    a view into all rows begins where the rows before it end: it would change when an older generation is removed.
+    """
+    return tuple(part_MX.clone(memory_format=torch.contiguous_format) for part_MX in rows_NX.split(sizes))
 
 
 def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:

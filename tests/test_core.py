@@ -259,6 +259,24 @@ def test_key_logits_are_dot_products_in_row_order_whatever_the_generations() -> 
     np.testing.assert_allclose(found, key @ memory.keys_NK.numpy().T, atol=1e-5)
 
 
+@KINDS
+@torch.no_grad()
+def test_a_generation_puts_out_the_same_to_the_bit_whichever_rows_lie_before_it(kind: str) -> None:
+    """The numbers of the last two rows begin at another address for each count; products must not tell."""
+    library, generator = two_worlds(kind), torch.Generator().manual_seed(7)
+    last = {name: torch.randn(2, p.shape[1], generator=generator) for name, p in library.memory.named_parameters()}
+    hidden, found = torch.randn(9, library.core.config.hidden, generator=generator), []
+    for count in range(1, 18):
+        info = replace(library.memory.infos[1], generation=0)
+        numbers = {name: values.new_zeros(count, values.shape[1]) for name, values in last.items()}
+        old = ProgramMemory.holding([info] * count, numbers)
+        memory = old.extended([replace(info, generation=1)] * 2, last)
+        tables = library.core.tables(memory)
+        found.append(torch.cat([tables.cond_NC[count:], library.core.key_logits(hidden, tables)[:, count:].T], 1))
+        assert all(part.storage_offset() == 0 for part in tables.keys)
+    assert all(torch.equal(found[0], other) for other in found[1:])
+
+
 def test_rows_appended_leave_the_others_to_the_bit() -> None:
     memory = untrained(SMALL).memory
     info = replace(memory.infos[2], name="new.ONE", generation=1)
