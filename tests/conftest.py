@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from tape_programs import training, write_files
+
+from npi.cli.main import main
 
 torch.set_num_threads(1)
 
@@ -32,3 +35,33 @@ def compare_golden(path: Path, text: str, *, accept: bool) -> None:
         path.write_text(text, encoding="utf-8")
     assert path.exists(), f"{path} does not exist; run with --accept, and read what is written"
     assert text == path.read_text(encoding="utf-8"), f"{path.name} differs; if that is meant, run with --accept"
+
+
+@pytest.fixture(scope="session")
+def tape_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program files of :mod:`tape_programs`."""
+    return write_files(tmp_path_factory.mktemp("programs"))
+
+
+@pytest.fixture(scope="session")
+def tape_library(tape_files: Path) -> Path:
+    """A library that clears the tape, and comes back."""
+    out = tape_files.parent / "library"
+    assert main(["train", *training(tape_files), "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def raw_library(tape_files: Path) -> Path:
+    """A library that was hardly trained."""
+    out = tape_files.parent / "raw"
+    assert main(["train", str(tape_files / "tape.npi"), "--out", str(out), "--updates", "1"]) == 1
+    return out
+
+
+@pytest.fixture(scope="session")
+def tape_traces(tape_files: Path) -> Path:
+    """A trace set of the tape."""
+    out = tape_files.parent / "sets"
+    assert main(["trace", str(tape_files / "tape.npi"), "--out", str(out), "--traces", "3", "--sizes", "1..4"]) == 0
+    return out
