@@ -45,23 +45,14 @@ CAREFUL = (1.0, 3.0)
 LARGEST = 20.0
 """The largest logarithm of a size."""
 
-FAR = 100.0
-"""Longer averages of gradients count as this one in momentum's step: walls of a valley throw nothing away."""
-
 FEW = 100
 """Coordinates from which on each problem has a product of matrices of its own; below, one for all is faster."""
 
 LEAST = 1e-6
 """A loss that is taken for nothing."""
 
-AVERAGED = (0.5, 0.9)
-"""What averages of gradients keep of themselves at a step; along the last one go parts of the step."""
-
-SIZED = 0.999
-"""What the average of squares keeps."""
-
-KEPT = len(AVERAGED) + 2
-"""Numbers of averages: of gradients, of squares, and how many steps are in them."""
+KEPT = 4
+"""Numbers of averages: two of gradients, of squares, and how many steps are in them."""
 
 TINY = 1e-24
 """Added to an average of squares, so that nothing is divided by nothing."""
@@ -77,6 +68,9 @@ class OptimiserConfig(HostedConfig):
     Attributes:
         units: U. scale: of what comes out. least: p; gradients below exp(-p) are seen in another way.
         averages: 1: averages of gradients are seen, too; 0: only the gradient of a step, as in the paper.
+        short, long: what two averages of gradients keep of themselves at a step; along the long one go parts of the
+            step. squares: what the average of squares keeps.
+        far: longer averages of gradients count as this one in momentum's step: walls of a valley throw nothing away.
     """
 
     kind: str = KIND
@@ -85,6 +79,10 @@ class OptimiserConfig(HostedConfig):
     scale: float = 0.1
     least: float = 10.0
     averages: int = 1
+    short: float = 0.5
+    long: float = 0.9
+    squares: float = 0.999
+    far: float = 100.0
 
     def __post_init__(self) -> None:
         for name in ("row", "units"):
@@ -92,6 +90,16 @@ class OptimiserConfig(HostedConfig):
                 raise ValueError(f"core setting {name} must be at least 1, it is {getattr(self, name)}")
         if self.averages not in (0, 1):
             raise ValueError(f"core setting averages is 0 or 1, it is {self.averages}")
+        for name, share in zip(("short", "long", "squares"), self.keeps, strict=True):
+            if not 0 <= share < 1:
+                raise ValueError(f"core setting {name} is a share from 0 to below 1, it is {share}")
+        if not self.far > 0:
+            raise ValueError(f"core setting far must be above 0, it is {self.far}")
+
+    @property
+    def keeps(self) -> tuple[float, float, float]:
+        """What each average keeps of itself at a step."""
+        return self.short, self.long, self.squares
 
 
 class OptimiserCore(nn.Module):
@@ -100,7 +108,7 @@ class OptimiserCore(nn.Module):
     def __init__(self, config: OptimiserConfig, *, generator: torch.Generator) -> None:
         super().__init__()
         self.config, units = config, config.units
-        looks, ways = (2 + 1 + len(AVERAGED), 1 + len(CAREFUL)) if config.averages else (2, 1)
+        looks, ways = (2 + 1 + 2, 1 + len(CAREFUL)) if config.averages else (2, 1)
         self.one = seeded_linear(looks + units, 4 * units, generator=generator)
         self.two = seeded_linear(2 * units, 4 * units, generator=generator)
         self.out = seeded_linear(units, ways, generator=generator)
@@ -125,9 +133,9 @@ class OptimiserCore(nn.Module):
         looks_BID, along = seen(gradient_BD, self.config.least), []
         if self.config.averages:
             gradient_BD = gradient_BD.clamp(-HUGE, HUGE)
-            averages_BXD = averaged(gradient_BD, averages_BXD)
+            averages_BXD = averaged(gradient_BD, averages_BXD, self.config.keeps)
             looks_BID = torch.cat([looks_BID, sized(gradient_BD, averages_BXD)], 1)
-            along = [looks_BID[:, -1], averages_BXD[:, len(AVERAGED) - 1].clamp(-FAR, FAR)]
+            along = [looks_BID[:, -1], averages_BXD[:, 1].clamp(-self.config.far, self.config.far)]
         one, two, out = self._conditioned(row_BP)
         h1, c1 = _cell(_affine(one, looks_BID, h1), c1)
         h2, c2 = _cell(_affine(two, h1, h2), c2)
@@ -185,13 +193,12 @@ def seen(gradient_BD: torch.Tensor, least: float) -> torch.Tensor:
     return torch.stack([log_BD, torch.where(large_BD, gradient_BD.sign(), math.exp(least) * gradient_BD)], 1)
 
 
-def averaged(gradient_BD: torch.Tensor, averages_BXD: torch.Tensor) -> torch.Tensor:
+def averaged(gradient_BD: torch.Tensor, averages_BXD: torch.Tensor, keeps: Sequence[float]) -> torch.Tensor:
     """averages_BXD of one step more: of gradients, of their squares; and the count of steps. The first is all it has:
     averages are such as Kingma and Ba (2015, section 3) have, without a bias towards zero."""
     *means, square_BD, count_BD = averages_BXD.unbind(1)
     count_B1 = count_BD[:, :1] + 1
-    keeps = (*AVERAGED, SIZED)
-    news = (*[gradient_BD] * len(AVERAGED), gradient_BD.square())
+    news = (*[gradient_BD] * len(means), gradient_BD.square())
     moved = [
         old.lerp(new, (1 - keep) / (1 - keep**count_B1))
         for old, new, keep in zip((*means, square_BD), news, keeps, strict=True)

@@ -15,12 +15,9 @@ from envs import make
 from envs.optimisees.world import Optimisee, OptimiseeState
 from meta.optim import LearnedOptimizer
 from meta.optimiser import (
-    AVERAGED,
-    FAR,
     FEW,
     KEPT,
     LEARNER,
-    SIZED,
     OptimiserConfig,
     OptimiserCore,
     averaged,
@@ -145,10 +142,10 @@ def test_many_coordinates_are_moved_as_few_are() -> None:
 
 def test_averages_are_weighted_means_of_all_gradients_so_far() -> None:
     gradient_KD = torch.randn(7, 4, generator=torch.Generator().manual_seed(0)).double()
-    averages_BXD = torch.zeros(1, KEPT, 4).double()
+    averages_BXD, keeps = torch.zeros(1, KEPT, 4).double(), (0.3, 0.8, 0.99)
     for gradient_D in gradient_KD:
-        averages_BXD = averaged(gradient_D[None], averages_BXD)
-    for place, (kept, parts_KD) in enumerate([*((k, gradient_KD) for k in AVERAGED), (SIZED, gradient_KD**2)]):
+        averages_BXD = averaged(gradient_D[None], averages_BXD, keeps)
+    for place, (kept, parts_KD) in enumerate(zip(keeps, (gradient_KD, gradient_KD, gradient_KD**2), strict=True)):
         weight_K1 = torch.tensor([[kept**ago] for ago in reversed(range(7))]).double()
         expected_D = (weight_K1 * parts_KD).sum(0) / weight_K1.sum()
         torch.testing.assert_close(averages_BXD[0, place], expected_D)
@@ -156,46 +153,49 @@ def test_averages_are_weighted_means_of_all_gradients_so_far() -> None:
 
 
 @pytest.mark.parametrize("way", ["adam", "momentum"])
-def test_where_the_cells_say_nothing_it_is_adam_or_momentum(way: str) -> None:
-    net, nowhere = core(units=3), -100.0
+@pytest.mark.parametrize("keeps", [{}, {"long": 0.7, "squares": 0.95}], ids=["usual", "others"])
+def test_where_the_cells_say_nothing_it_is_adam_or_momentum(way: str, keeps: dict[str, float]) -> None:
+    net, nowhere = core(units=3, **keeps), -100.0
+    long = net.config.long
     with torch.no_grad():
         net.out.weight.zero_()
         net.out.bias.copy_(torch.tensor([0.0, *((0.5, nowhere) if way == "adam" else (nowhere, 0.5))]))
     rate = net.config.scale * math.exp(0.5)
     weight = torch.nn.Parameter(torch.zeros(4))
-    adam = torch.optim.Adam([weight], rate, betas=(AVERAGED[-1], SIZED), eps=1e-10)
+    adam = torch.optim.Adam([weight], rate, betas=(long, net.config.squares), eps=1e-10)
     (mean_D, own_D, moved_D), hidden_BND = torch.zeros(3, 4), torch.zeros(1, net.numbers, 4)
     for step, gradient_D in enumerate(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), 1):
         weight.grad = gradient_D
         adam.step()
-        mean_D = AVERAGED[-1] * mean_D + (1 - AVERAGED[-1]) * gradient_D
-        own_D = own_D - rate * mean_D / (1 - AVERAGED[-1] ** step)
+        mean_D = long * mean_D + (1 - long) * gradient_D
+        own_D = own_D - rate * mean_D / (1 - long**step)
         with torch.no_grad():
             step_BD, hidden_BND = net(gradient_D[None], torch.zeros(1, 16), hidden_BND)
         moved_D = moved_D + step_BD[0]
         torch.testing.assert_close(moved_D, weight.detach() if way == "adam" else own_D)
 
 
-def test_a_wall_moves_momentum_no_farther_than_a_slope() -> None:
-    net = core(units=3)
+@pytest.mark.parametrize("far", [100.0, 7.0])
+def test_a_wall_moves_momentum_no_farther_than_a_slope(far: float) -> None:
+    net = core(units=3, far=far)
     with torch.no_grad():
         net.out.weight.zero_()
         net.out.bias.copy_(torch.tensor([0.0, -100.0, 0.5]))
-        gradient_1D, hidden_BND = torch.tensor([[FAR, -FAR, 5e4, -5e4, 0.5 * FAR]]), torch.zeros(1, net.numbers, 5)
+        gradient_1D, hidden_BND = torch.tensor([[far, -far, 5e4, -5e4, 0.5 * far]]), torch.zeros(1, net.numbers, 5)
         step_BD, _ = net(gradient_1D, torch.zeros(1, 16), hidden_BND)
-    longest = net.config.scale * math.exp(0.5) * FAR
+    longest = net.config.scale * math.exp(0.5) * far
     torch.testing.assert_close(step_BD[0], longest * torch.tensor([-1, 1, -1, 1, -0.5]))
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_sized_gradients_are_those_of_any_scale(scale: float) -> None:
     gradient_KD = torch.tensor([[1.0, -2.0, 0.0], [3.0, 0.5, 0.0]])
-    averages_BXD = torch.zeros(1, KEPT, 3)
+    averages_BXD, config = torch.zeros(1, KEPT, 3), OptimiserConfig()
     for gradient_D in scale * gradient_KD:
-        averages_BXD = averaged(gradient_D[None], averages_BXD)
+        averages_BXD = averaged(gradient_D[None], averages_BXD, config.keeps)
     looks_BID = sized(scale * gradient_KD[1:], averages_BXD)
-    size = ((SIZED * 1 + 9) / (SIZED + 1)) ** 0.5
-    expected = [3 / size, *((kept * 1 + 3) / (kept + 1) / size for kept in AVERAGED)]
+    size = ((config.squares * 1 + 9) / (config.squares + 1)) ** 0.5
+    expected = [3 / size, *((kept * 1 + 3) / (kept + 1) / size for kept in (config.short, config.long))]
     torch.testing.assert_close(looks_BID[0, :, 0], torch.tensor(expected))
     assert looks_BID[0, :, 2].tolist() == [0] * 3
 
@@ -214,6 +214,11 @@ def test_settings_that_cannot_be() -> None:
         OptimiserConfig(units=0)
     with pytest.raises(ValueError, match="averages is 0 or 1, it is 2"):
         OptimiserConfig(averages=2)
+    for name, wrong in (("short", -0.1), ("long", 1.0), ("squares", math.nan)):
+        with pytest.raises(ValueError, match=f"{name} is a share from 0 to below 1, it is {wrong}"):
+            OptimiserConfig(**{name: wrong})
+    with pytest.raises(ValueError, match="far must be above 0, it is 0"):
+        OptimiserConfig(far=0)
 
 
 def test_rows_reach_every_gate_and_what_comes_out() -> None:
