@@ -42,7 +42,7 @@ TRAINED = (*PAIRS, "restless", "informative")
 
 QUICK = HostedTraining(updates=400, batch=256, twins=4, rate=5e-3, check_every=100)
 TRAINING = dict.fromkeys(TRAINED, QUICK) | {
-    "independent": HostedTraining(updates=1000, batch=512, twins=1, rate=3e-3, check_every=250),
+    "independent": HostedTraining(updates=1000, batch=512, twins=1, rate=5e-3, check_every=250),
     "informative": HostedTraining(updates=1000, batch=512, twins=4, rate=5e-3, check_every=250),
 }
 
