@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npi.cli.common import duration, elide, parse_sizes, plural, short_names, show_sizes
-from npi.cli.evaluate import percent
+from npi.cli.common import duration, elide, parse_sizes, percent, plural, short_names, show_sizes
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, unique=True))

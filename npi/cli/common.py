@@ -313,6 +313,13 @@ def file_size(size: int) -> str:
     return f"{value:.1f} GB"
 
 
+def percent(right: int, count: int) -> str:
+    """``100 %`` only where all are right; otherwise with as many digits as it takes to see that it is less."""
+    if right == count:
+        return "100 %"
+    return f"{min(99.99, 100 * right / count):.2f} %"
+
+
 def elide(heights: Sequence[int], limit: int) -> tuple[int, int]:
     """How many blocks to print from the beginning and from the end, so that they take about ``limit`` lines.
 

@@ -22,11 +22,13 @@ from npi.cli.common import (
     finish,
     grid,
     open_library,
+    percent,
     plural,
     show_sizes,
     stop_on_interrupt,
 )
-from npi.cli.evaluate import percent, score_document
+from npi.cli.evaluate import score_document
+from npi.cli.training import check_folder, program_rows, train_with
 
 if TYPE_CHECKING:
     from npi.certify import ProgramProof
@@ -84,8 +86,6 @@ def demo(
     Example:
       npi demo
     """
-    from npi.cli.train import check_folder
-
     screen = Screen(json=json)
     files = [programs / name for name in (*TRAINED, LEARNED)]
     missing = [str(path) for path in files if not path.is_file()]
@@ -130,7 +130,6 @@ def _gave_up(job: Job, why: str) -> int:
 
 def _train(job: Job, files: list[Path]) -> bool:
     """Train a library; tells whether it is solved."""
-    from npi.cli.train import program_rows, train_with
     from npi.config import CoreConfig, TrainConfig
 
     screen, core = job.screen, CoreConfig()

@@ -23,6 +23,7 @@ from npi.cli.common import (
     grid,
     open_to_run,
     parse_sizes,
+    percent,
     show_sizes,
 )
 from npi.cli.signals import evaluate_signals, is_learners
@@ -166,13 +167,6 @@ def score_table(scores: Iterable[SizeScore], *, title: str | None = None) -> Tab
         )
         before = score.task
     return table
-
-
-def percent(right: int, count: int) -> str:
-    """``100 %`` only where all are right; otherwise with as many digits as it takes to see that it is less."""
-    if right == count:
-        return "100 %"
-    return f"{min(99.99, 100 * right / count):.2f} %"
 
 
 def score_document(score: SizeScore) -> dict[str, Any]:

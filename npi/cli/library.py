@@ -10,6 +10,7 @@ import typer
 
 from npi.cli.common import JsonOption, Screen, file_size, open_library, plural
 from npi.cli.rows import LibraryArgument, diff, info, list_rows
+from npi.cli.training import check_folder
 
 if TYPE_CHECKING:
     from npi.goods import Change
@@ -125,7 +126,6 @@ def merge(
       npi library merge mine yours --out ours
       npi library merge mine yours --out ours --prefer first
     """
-    from npi.cli.train import check_folder
     from npi.goods import merge as merged
 
     check_folder(out)

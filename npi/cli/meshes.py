@@ -7,8 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from npi.cli.common import DONE, NOT_REACHED, Meter, Screen, duration, finish, grid, open_library, plural
-from npi.cli.evaluate import percent
+from npi.cli.common import DONE, NOT_REACHED, Meter, Screen, duration, finish, grid, open_library, percent, plural
 
 if TYPE_CHECKING:
     from rich.table import Table

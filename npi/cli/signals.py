@@ -21,6 +21,7 @@ from npi.cli.common import (
     short_names,
     stop_on_interrupt,
 )
+from npi.cli.training import check_folder
 
 if TYPE_CHECKING:
     from npi.config import Settings
@@ -121,7 +122,6 @@ def train_signals(
     """Train a learner's core on program files with signals."""
     import torch
 
-    from npi.cli.train import check_folder
     from npi.distributed import pick_device
     from npi.hosted.session import files_of, train_hosted
 

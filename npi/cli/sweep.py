@@ -19,7 +19,7 @@ from npi.cli.common import (
     plural,
     stop_on_interrupt,
 )
-from npi.cli.train import check_folder, document, pace_of
+from npi.cli.training import check_folder, document, pace_of
 
 if TYPE_CHECKING:
     from npi.config import TrainConfig

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from npi.cli.common import DONE, INTERRUPTED, Meter, Screen, duration, finish, plural, stop_on_interrupt
+from npi.cli.training import check_folder
 
 if TYPE_CHECKING:
     from npi.universal.session import UniversalResult
@@ -29,7 +30,6 @@ def train_universal_core(
 
     from dsl import load
     from dsl.generator import vocabulary_of
-    from npi.cli.train import check_folder
     from npi.universal.interpreter import InterpreterConfig
     from npi.universal.session import train_universal
     from npi.universal.train import UniversalTrainConfig
