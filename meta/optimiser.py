@@ -108,7 +108,8 @@ class OptimiserCore(nn.Module):
     def __init__(self, config: OptimiserConfig, *, generator: torch.Generator) -> None:
         super().__init__()
         self.config, units = config, config.units
-        looks, ways = (2 + 1 + 2, 1 + len(CAREFUL)) if config.averages else (2, 1)
+        # A gradient as the paper sees it; and, by its usual size, it and its two averages.
+        looks, ways = (2 + 3, 1 + len(CAREFUL)) if config.averages else (2, 1)
         self.one = seeded_linear(looks + units, 4 * units, generator=generator)
         self.two = seeded_linear(2 * units, 4 * units, generator=generator)
         self.out = seeded_linear(units, ways, generator=generator)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from interrupted import interrupted
 from tape_programs import contents, document, npi, training
 
 from npi.cli import demo
@@ -52,14 +51,8 @@ def test_interrupted_training_goes_on_to_the_same_core(tmp_path, tape_files):
     assert main(["train", *slowly, "--out", str(tmp_path / "whole")]) == 0
     out = tmp_path / "library"
     words = [sys.executable, "-m", "npi.cli.main", "train", *slowly, "--out", str(out)]
-    running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     state = tmp_path / "library.training" / "checkpoint.safetensors"
-    deadline = time.monotonic() + 120
-    while not state.exists() and running.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=120)
-    assert running.returncode == 130, err
+    _, err = interrupted(words, state)
     assert f"the state is kept in {out}.training" in err
     assert state.exists()
     assert not out.exists()

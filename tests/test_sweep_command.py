@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from interrupted import interrupted
 from tiny import STRIP
 
 from npi.cli.main import main
@@ -89,14 +88,8 @@ def test_an_interrupted_sweep_goes_on(source: Path) -> None:
     out = source.parent / "out"
     words = [sys.executable, "-m", "npi.cli.main", "train", str(source), "--seeds", "0..1", "--out", str(out)]
     words += ["--rate", "0.0003", "--updates", "140", *QUICK]
-    running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     state = out / "seed-1.training" / "checkpoint.safetensors"
-    deadline = time.monotonic() + 120
-    while not state.exists() and running.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    running.send_signal(signal.SIGINT)
-    text, err = running.communicate(timeout=120)
-    assert running.returncode == 130, err
+    text, err = interrupted(words, state)
     assert "the states of 2 seeds are kept in" in err
     assert text.count("interrupted") == 2
 
