@@ -26,7 +26,7 @@ lint: $(STAMP)
 	$(PY) -m mypy
 
 bench: $(STAMP)
-	$(PY) -m benchmarks.speed
+	$(PY) -m benchmarks.speed.parts
 
 SECONDS ?= 600
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsl.diagnose import Diagnosis, diagnose, read
-from dsl.errors import LanguageError, Remark, joined
-from dsl.files import read_text
+from dsl.analysis.diagnose import Diagnosis, diagnose, read
+from dsl.check.modules import read_text
+from dsl.errors.error import LanguageError, Remark, joined
 from dsl.program import Program, ProgramSet
-from dsl.tasks import Problem, Task
+from dsl.tasks.task import Problem, Task
 
 if TYPE_CHECKING:
     from dsl.teacher import Teacher, compile_teacher, shown_by

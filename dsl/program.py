@@ -8,18 +8,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dsl import syntax as s
-from dsl.code import Body
-from dsl.errors import Remark
-from dsl.lower import Graph
-from dsl.scope import Scope
-from dsl.tabulate import DecisionTable
+from dsl.errors.error import Remark
+from dsl.lowering.control_flow import Graph
+from dsl.lowering.decision_tables import DecisionTable
+from dsl.lowering.ir import Body
+from dsl.names.scope import Scope
+from dsl.text import syntax as s
 from envs.spec import ProgramTable, Signature
 from envs.stepper import Stepper
 from envs.world import World
 
 if TYPE_CHECKING:
-    from dsl.tasks import Task
+    from dsl.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class ProgramSet:
 
     def task(self, name: str) -> Task:
         """The task of that name; raises ``ValueError`` that names the closest one."""
-        from dsl.errors import suggest
+        from dsl.errors.error import suggest
 
         for task in self.tasks:
             if task.name == name:

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from dsl import syntax as s
 from dsl.program import ProgramSet
+from dsl.text import syntax as s
 from envs.spec import RETURN
 
 Call = tuple[int, int, int, int]

@@ -1,4 +1,4 @@
-"""The decision tables of each program of a set → one stepper (shapes as in :mod:`envs.tables`)."""
+"""The decision tables of each program of a set → one stepper (shapes as in :mod:`envs.steppers.decision_tables`)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from dsl.lowering.decision_tables import NodeTable
 from dsl.program import Program, ProgramSet
-from dsl.tabulate import NodeTable
-from envs.joined import Joined
 from envs.spec import SLOTS
 from envs.stepper import Stepper
-from envs.tables import DecisionTables, TableStepper, positions
+from envs.steppers.decision_tables import DecisionTables, TableStepper, positions
+from envs.steppers.routed import Joined
 
 
 class Teacher(TableStepper):

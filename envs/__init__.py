@@ -1,19 +1,8 @@
 """Worlds: what a program acts in, declared as small integers."""
 
 from envs.registry import KINDS, make, register
-from envs.scratchpad import PadConfig, PadState, PointerConfig, RowConfig, Scratchpad
-from envs.spec import (
-    BLANK,
-    NONE,
-    RETURN,
-    SLOTS,
-    Field,
-    ProgramTable,
-    Signature,
-    Slot,
-    SpecError,
-    WorldSpec,
-)
+from envs.scratchpad.world import PadConfig, PadState, PointerConfig, RowConfig, Scratchpad
+from envs.spec import BLANK, NONE, RETURN, SLOTS, Field, ProgramTable, Signature, Slot, SpecError, WorldSpec
 from envs.world import Layout, State, World
 
 __all__ = [

@@ -16,7 +16,7 @@ import torch
 
 from envs.registry import make
 from envs.spec import RETURN, SLOTS, WorldSpec
-from envs.tape import HostError, tape
+from envs.support.capture_check import HostError, tape
 from envs.world import Layout, Rewarded, State, World
 
 STEPS = 24

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from envs import scratchpad
 from envs.cars import world as cars
-from envs.optimisees import world as optimisees
-from envs.padconfig import closest
-from envs.trials import bandit, harlow, twostep
+from envs.episodic import bandit, harlow, two_step
+from envs.objectives import world as objectives
+from envs.scratchpad import world as scratchpad
+from envs.scratchpad.config import closest
 from envs.world import World
 
 Factory = Callable[[str, Mapping[str, Any]], World[Any]]
@@ -23,9 +23,9 @@ KINDS: dict[str, Factory] = {
     scratchpad.KIND: scratchpad.Scratchpad,
     cars.KIND: cars.Cars,
     bandit.KIND: bandit.Bandit,
-    twostep.KIND: twostep.TwoStep,
+    two_step.KIND: two_step.TwoStep,
     harlow.KIND: harlow.Harlow,
-    optimisees.KIND: optimisees.Optimisee,
+    objectives.KIND: objectives.Optimisee,
 }
 """What ``world NAME is KIND`` can name."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from envs.later import torch
+from envs.support.lazy_torch import torch
 
 
 class Decision(NamedTuple):

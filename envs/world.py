@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from envs.later import torch
 from envs.spec import WorldSpec
+from envs.support.lazy_torch import torch
 
 Layout = Mapping[str, Sequence[int]]
 """How one instance begins: for each named part of the world (a row), the indices of the symbols laid into it."""

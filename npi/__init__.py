@@ -13,20 +13,20 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "CoreConfig": "npi.config",
-    "TrainConfig": "npi.config",
-    "score_sizes": "npi.evaluate",
-    "solve": "npi.evaluate",
-    "LearnConfig": "npi.learn",
-    "Learned": "npi.learn",
-    "learn": "npi.learn",
-    "Library": "npi.library",
-    "LibraryError": "npi.library",
-    "TrainResult": "npi.session",
-    "learn_into": "npi.session",
-    "train_library": "npi.session",
-    "SweepResult": "npi.sweep",
-    "train_sweep": "npi.sweep",
+    "CoreConfig": "npi.core.config",
+    "TrainConfig": "npi.core.config",
+    "score_sizes": "npi.running.evaluate",
+    "solve": "npi.running.evaluate",
+    "LearnConfig": "npi.training.learn_rows",
+    "Learned": "npi.training.learn_rows",
+    "learn": "npi.training.learn_rows",
+    "Library": "npi.library.library",
+    "LibraryError": "npi.library.library",
+    "TrainResult": "npi.jobs.train",
+    "learn_into": "npi.jobs.train",
+    "train_library": "npi.jobs.train",
+    "SweepResult": "npi.jobs.sweep",
+    "train_sweep": "npi.jobs.sweep",
 }
 
 __all__ = [*_HOMES, "__version__"]

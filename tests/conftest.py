@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
-from tape_programs import training, write_files
 
 from npi.cli.main import main
+from tests.support.tape_programs import training, write_files
 
 torch.set_num_threads(1)
 

@@ -25,20 +25,20 @@ import pytest
 import typer.main
 
 import dsl
-from dsl.expect import FUNCTIONS, ON_WORLD
-from dsl.hints import KEYWORDS, RESERVED
-from dsl.worlds import SYMBOL_SETS
+from dsl.errors.examples import KEYWORDS, RESERVED
+from dsl.names.worlds import SYMBOL_SETS
+from dsl.tasks.expressions import FUNCTIONS, ON_WORLD
 from envs import registry
-from envs.padconfig import ACTIONS, JUMPS, ORDER, PLACING
+from envs.scratchpad.config import ACTIONS, JUMPS, ORDER, PLACING
 from npi import CoreConfig, LearnConfig, TrainConfig
 from npi.cli.main import app, main
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 LINKED = [*PAGES, ROOT / "CHANGELOG.md"]
 ERRORS = ROOT / "docs" / "errors.md"
-"""A page of wrong programs, whose program blocks ``tests/test_errors.py`` runs in its own way."""
+"""A page of wrong programs, whose program blocks ``tests/dsl/errors/test_errors.py`` runs in its own way."""
 MOST_NOT_RUN = 3
 """Python blocks of all pages together that may be left out of the run."""
 
@@ -289,7 +289,7 @@ def test_the_language_reference_is_complete() -> None:
 
 def test_the_grammar_is_shown_as_it_is() -> None:
     shown = [block.text for block in ALL if block.language == "lark"]
-    assert shown == [(ROOT / "dsl" / "grammar.lark").read_text(encoding="utf-8")]
+    assert shown == [(ROOT / "dsl" / "text" / "grammar.lark").read_text(encoding="utf-8")]
 
 
 def test_file_names_are_given_once() -> None:

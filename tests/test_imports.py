@@ -7,16 +7,19 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 LAYERS = ["envs", "dsl", "traces", "npi", "meta", "benchmarks"]
 """A layer imports itself and those before it."""
 
 FILES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
+ROOMS: dict[str, Any] = tomllib.loads((ROOT / "tests" / "import_order.toml").read_text(encoding="utf-8"))
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 
@@ -39,6 +42,31 @@ def upward(source: str, layer: str) -> list[str]:
 
 def of_the_command_line(source: str) -> list[str]:
     return [name for name in imported(ast.parse(source)) if name == "npi.cli" or name.startswith("npi.cli.")]
+
+
+def arrows(source: str, package: str) -> set[str]:
+    """The rooms of its own package that a file imports."""
+    names = [name.split(".") for name in imported(ast.parse(source))]
+    return {parts[1] for parts in names if parts[0] == package and len(parts) > 1}
+
+
+def backward(files: Mapping[str, str], package: str, order: Sequence[Sequence[str]]) -> list[str]:
+    """Arrows between rooms of a package that run against its order, as ``"room -> room (file)"``.
+
+    Args:
+        files: sources by path, such as ``"npi/core/lstm.py"``.
+        order: rooms, bottom to top; those of one line do not import each other.
+    """
+    floor = {room: number for number, rooms in enumerate(order) for room in rooms}
+    found = []
+    for path, source in sorted(files.items()):
+        room = path.split("/")[1].removesuffix(".py")
+        if room == "__init__":
+            continue
+        for other in sorted(arrows(source, package) & floor.keys() - {room}):
+            if floor[other] >= floor[room]:
+                found.append(f"{room} -> {other} ({path})")
+    return found
 
 
 def executing(source: str) -> list[str]:
@@ -66,8 +94,28 @@ def test_rules_of_a_file(path: Path) -> None:
         assert of_the_command_line(source) == []
 
 
+@pytest.mark.parametrize(
+    "package",
+    [pytest.param(name, marks=pytest.mark.xfail(strict=True)) if name == "npi" else name for name in ROOMS],
+)
+def test_rooms(package: str) -> None:
+    """No arrow runs back up, every room has its place in the order, and there are not too many (printed with -s)."""
+    rules = ROOMS[package]
+    files = {str(p.relative_to(ROOT)): p.read_text(encoding="utf-8") for p in FILES if p.is_relative_to(ROOT / package)}
+    rooms = {path.split("/")[1].removesuffix(".py") for path in files} - {"__init__"}
+    found = backward(files, package, rules["order"])
+    print(f"{package}: {len(rooms)} rooms (at most {rules['at_most']}), {len(found)} arrows back up")
+    assert rooms == {room for line in rules["order"] for room in line}
+    assert len(rooms - set(rules["worlds"])) <= rules["at_most"]
+    assert found == []
+
+
 def test_the_rules_can_fail() -> None:
-    assert upward("from npi.core import Core", "dsl") == ["npi.core", "npi.core.Core"]
+    files = {"p/a.py": "from p.b import x", "p/b/c.py": "import p.d", "p/d.py": "import p.a"}
+    assert backward(files, "p", [["a"], ["b"], ["d"]]) == ["a -> b (p/a.py)", "b -> d (p/b/c.py)"]
+    assert backward(files, "p", [["b", "d"], ["a"]]) == ["b -> d (p/b/c.py)", "d -> a (p/d.py)"]
+    assert backward({"p/a.py": "import p.b\nimport p.a"}, "p", [["b"], ["a"]]) == []
+    assert upward("from npi.core.recurrent import Core", "dsl") == ["npi.core.recurrent", "npi.core.recurrent.Core"]
     assert upward("def f():\n    import traces", "envs") == ["traces"]
     assert upward("import envs.spec", "dsl") == []
     assert of_the_command_line("from npi import cli") == ["npi.cli"]
@@ -79,7 +127,8 @@ def test_the_rules_can_fail() -> None:
 
 @pytest.mark.parametrize("module", ["gymnasium", "matplotlib", "PIL", "pygls", "sklearn", "tensorboard", "trimesh"])
 def test_what_is_optional_is_not_imported(module: str) -> None:
-    used = "envs, envs.cars.meshes, envs.cars.views, dsl, traces, traces.animation, npi, npi.meshes, npi.cli.films"
+    used = "envs, envs.cars.mesh_files, envs.cars.image_cache, dsl, traces, traces.viewing.animation, npi, "
+    used += "npi.running.mesh_accuracy, npi.cli.animation"
     code = f"import sys, {used}; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 

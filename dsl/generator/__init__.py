@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dsl.generator.author import size_of
-from dsl.generator.draw import draw_file, draw_program
+from dsl.generator.programs import size_of
+from dsl.generator.sampling import draw_file, draw_program
 from dsl.generator.stream import GeneratedProgram, Tally, enumerate_programs, held_out, stream
 from dsl.generator.vocabulary import Vocabulary, vocabulary_of
 

@@ -8,22 +8,22 @@ from itertools import count
 
 import numpy as np
 
-from dsl import syntax as s
-from dsl.behaviour import behaviour
-from dsl.check import Declared, check_program
-from dsl.errors import Source
-from dsl.files import Module
-from dsl.format import format_tree
-from dsl.generator.author import Stuck, size_of
-from dsl.generator.chooser import Script
-from dsl.generator.draw import attempt, draw_program
+from dsl.analysis.equivalence import behaviour
+from dsl.check.modules import Module
+from dsl.check.programs import Declared, check_program
+from dsl.errors.error import Source
+from dsl.formatting.printer import format_tree
+from dsl.generator.programs import Stuck, size_of
+from dsl.generator.sampling import attempt, draw_program
 from dsl.generator.trees import renamed
 from dsl.generator.vocabulary import Vocabulary
+from dsl.generator.weighted_choice import Script
+from dsl.lowering.decision_tables import DecisionTable, Legality
+from dsl.names.scope import Scope, param_slot
 from dsl.program import Program
-from dsl.scope import Scope, param_slot
-from dsl.tabulate import DecisionTable, Legality
-from envs.later import torch
+from dsl.text import syntax as s
 from envs.spec import RETURN, Signature
+from envs.support.lazy_torch import torch
 
 PATIENCE = 300
 """Draws of one size that may one after the other bring nothing new, before the size counts as exhausted."""
@@ -40,7 +40,7 @@ class GeneratedProgram:
         tree: its text as a tree; its name comes from its hash.
         text: its text alone, without the file that it belongs in (:meth:`Vocabulary.file`).
         size: :func:`~dsl.generator.size_of`.
-        hash: of its behaviour (:func:`dsl.behaviour.behaviour`).
+        hash: of its behaviour (:func:`dsl.analysis.equivalence.behaviour`).
         signature: its name and arguments.
         nodes: of its decision table.
     """

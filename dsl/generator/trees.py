@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from dsl import syntax as s
+from dsl.text import syntax as s
 
 
 def nodes(item: Any) -> Iterator[s.Node]:

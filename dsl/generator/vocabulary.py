@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from dsl import syntax as s
-from dsl.behaviour import behaviours
-from dsl.errors import Source
-from dsl.generator.ranking import Effects, Standing, find_effects
-from dsl.hints import RESERVED
-from dsl.parse import parse
+from dsl.analysis.equivalence import behaviours
+from dsl.errors.error import Source
+from dsl.errors.examples import RESERVED
+from dsl.generator.termination import Effects, Standing, find_effects
+from dsl.names.scope import POINTER, SYMBOL, param_slot
+from dsl.names.worlds import PAD, Face, make_face, number_of
 from dsl.program import Program, ProgramSet
-from dsl.scope import POINTER, SYMBOL, param_slot
-from dsl.worlds import PAD, Face, make_face, number_of
-from envs.padconfig import PLACE
+from dsl.text import syntax as s
+from dsl.text.parse import parse
+from envs.scratchpad.config import PLACE
 from envs.spec import BLANK
 
 WIDEST = 2_000
@@ -87,7 +87,7 @@ class Callee:
 
     Attributes:
         name: as a text writes it. number: its id.
-        params: its parameters' names. kinds: of each, what it is (:mod:`dsl.scope`). values: what each can be.
+        params: its parameters' names. kinds: of each, what it is (:mod:`dsl.names.scope`). values: what each can be.
         effects: what it does with pointers.
     """
 
@@ -134,7 +134,7 @@ class Vocabulary:
 
     @cached_property
     def keys(self) -> dict[int, str]:
-        """How programs that can be called behave, by id (:func:`dsl.behaviour.behaviour`)."""
+        """How programs that can be called behave, by id (:func:`dsl.analysis.equivalence.behaviour`)."""
         return {
             **{number: primitive.name for number, primitive in enumerate(self.face.spec.primitives)},
             **behaviours(self.programs),

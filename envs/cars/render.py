@@ -83,7 +83,7 @@ def render(
     Raises:
         ValueError: for arrays that do not fit, poses or sizes out of range.
     """
-    from envs.cars import kernel
+    from envs.cars import rasterizer
 
     azimuth_V, elevation_V = np.asarray(azimuth_V, np.float64), np.asarray(elevation_V, np.float64)
     if not 1 <= size <= LARGEST or not 1 <= fine <= 8:
@@ -97,7 +97,7 @@ def render(
     camera = look_at(mesh, azimuth_V, elevation_V)
     scenes = plain_scenes(len(azimuth_V)) if seed_V is None else draw_scenes(seed_V)
     pictures_V = np.empty((len(azimuth_V), size, size, 3), np.uint8)
-    kernel.pictures(
+    rasterizer.pictures(
         mesh.vertices_V3.astype(np.float64),
         mesh.faces_F3,
         mesh.colours_F3.astype(np.float64),

@@ -1,7 +1,7 @@
 """Body styles as ranges of measures, and drawing a car from them.
 
 A style is a row of :data:`RANGES`; what a car looks like beyond its measures (windows, lights, rails) is drawn here
-too, so that a :class:`Car` is all that :mod:`envs.cars.shape` needs.
+too, so that a :class:`Car` is all that :mod:`envs.cars.shapes` needs.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Measures:
 
 @dataclass(frozen=True)
 class Car:
-    """A car: :func:`envs.cars.shape.mesh` makes its surface.
+    """A car: :func:`envs.cars.shapes.mesh` makes its surface.
 
     Attributes:
         style: one of :data:`STYLES`.

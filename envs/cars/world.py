@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from envs.cars.collection import Collection
+from envs.cars.catalogue import Collection
+from envs.cars.image_cache import PoseGrid, Views
 from envs.cars.mesh import Mesh
-from envs.cars.views import PoseGrid, Views
-from envs.later import torch
-from envs.padconfig import closest
+from envs.scratchpad.config import closest
 from envs.spec import NONE, Field, Picture, Signature, Slot, SpecError, WorldSpec
+from envs.support.lazy_torch import torch
 from envs.world import Layout
 
 KIND = "cars"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import (
+from npi.cli.console import (
     DONE,
     NOT_REACHED,
     JsonOption,
@@ -23,10 +23,10 @@ from npi.cli.common import (
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
-    from npi.certify import ProgramProof
-    from npi.checker import Finding
-    from npi.counterexample import Counterexample
-    from npi.library import Library
+    from npi.library.library import Library
+    from npi.proof.check_certificate import Finding
+    from npi.proof.counterexample import Counterexample
+    from npi.proof.prove import ProgramProof
 
     Proofs = list[tuple[ProgramSet, list[ProgramProof]]]
 
@@ -71,8 +71,8 @@ def certify(
       npi certify ADD --library library --out add.certificate
       npi certify --check add.certificate --library library
     """
-    from npi.certificate import TOLERANCE
-    from npi.certify import check_certifiable
+    from npi.proof.certificate import TOLERANCE
+    from npi.proof.prove import check_certifiable
     from npi.universal.core import UniversalCore
 
     screen = Screen(json=json)
@@ -115,7 +115,7 @@ def certify(
     screen.document([_document(shown[name], found.get(name)) for name in names])
     proved = all(proof.proved for proof in every)
     if proved and out is not None:
-        from npi.certify import certificate_of
+        from npi.proof.prove import certificate_of
 
         certificate = certificate_of(opened, proofs)
         certificate.save(out)
@@ -142,8 +142,8 @@ def _check(screen: Screen, library: Library, path: Path, files: list[str]) -> No
     """Check a certificate; ends the command."""
     import npi
     from dsl import load
-    from npi.certificate import Certificate
-    from npi.checker import check
+    from npi.proof.certificate import Certificate
+    from npi.proof.check_certificate import check
 
     if not path.is_file():
         raise ValueError(f"there is no file {path}: write a certificate with npi certify --out {path}")
@@ -174,7 +174,7 @@ def _finding(one: Finding) -> dict[str, Any]:
 
 def _chosen(library: Library, words: list[str]) -> list[str]:
     """Qualified names of the programs asked for, in the library's order; raises ``ValueError`` for an unknown one."""
-    from dsl.errors import suggest
+    from dsl.errors.error import suggest
 
     names = [info.name for info in library.memory.infos if not info.primitive]
     if not words:
@@ -191,8 +191,8 @@ def _chosen(library: Library, words: list[str]) -> list[str]:
 
 def _prove(library: Library, names: list[str]) -> Proofs:
     """Proofs of these programs and of all that they call, by program file, once the worlds have been audited."""
-    from npi.audit import audit
-    from npi.certify import prove
+    from npi.proof.prove import prove
+    from npi.proof.world_audit import audit
     from npi.universal.core import UniversalCore
 
     sets = library.texts_of(names)
@@ -212,7 +212,7 @@ def _prove(library: Library, names: list[str]) -> Proofs:
 
 def _counterexamples(library: Library, proofs: Proofs, folder: Path | None) -> dict[str, Counterexample]:
     """The smallest inputs found on which the programs that are not proved go wrong; kept in the folder, if any."""
-    from npi.counterexample import smallest
+    from npi.proof.counterexample import smallest
 
     found: dict[str, Counterexample] = {}
     for programs, mine in proofs:
@@ -240,12 +240,16 @@ def _document(proof: ProgramProof, counterexample: Counterexample | None) -> dic
         found["where"] = proof.where
     if not proof.proved:
         one = counterexample
-        found["counterexample"] = None if one is None else {
-            "task": one.task.name,
-            "inputs": one.inputs,
-            "seen": one.seen,
-            "wanted": one.wanted,
-            "made": one.made,
-            "ended": one.ended,
-        }
+        found["counterexample"] = (
+            None
+            if one is None
+            else {
+                "task": one.task.name,
+                "inputs": one.inputs,
+                "seen": one.seen,
+                "wanted": one.wanted,
+                "made": one.made,
+                "ended": one.ended,
+            }
+        )
     return found

@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import (
-    BAD_INPUT,
-    DONE,
-    JsonOption,
-    Screen,
-    SeedOption,
-    finish,
-    plural,
-    show_sizes,
-)
+from npi.cli.console import BAD_INPUT, DONE, JsonOption, Screen, SeedOption, finish, plural, show_sizes
 
 if TYPE_CHECKING:
     from dsl import Diagnosis, LanguageError, Problem, ProgramSet, Remark, Task
-    from dsl.learnable import Outlook
+    from dsl.analysis.learnability import Outlook
     from envs.spec import Signature, Slot
-    from traces.explain import Explanation
+    from traces.conflicts.explain import Explanation
 
 SIZES = 5
 """The smallest training sizes, on which the teachers run."""
@@ -87,7 +78,7 @@ def check(
     Example:
       npi check programs/addition.npi
     """
-    from dsl.diagnose import uncollected
+    from dsl.analysis.diagnose import uncollected
 
     screen, problems = Screen(json=json), Problems(count, seed, steps)
     with uncollected():
@@ -101,8 +92,8 @@ def check(
 
 def _look(screen: Screen, path: Path, *, run: bool, problems: Problems) -> dict[str, Any]:
     from dsl import diagnose
-    from dsl.errors import joined
-    from dsl.files import read_text
+    from dsl.check.modules import read_text
+    from dsl.errors.error import joined
 
     try:
         found = diagnose(read_text(path), path=str(path), folder=path.parent)
@@ -120,8 +111,8 @@ def _look(screen: Screen, path: Path, *, run: bool, problems: Problems) -> dict[
 
 
 def _look_at_traces(screen: Screen, folder: Path) -> dict[str, Any]:
-    from traces.learnable import look_at_set
-    from traces.store import TraceSet
+    from traces.conflicts.search import look_at_set
+    from traces.storage.trace_set import TraceSet
 
     try:
         found = TraceSet.open(folder)
@@ -214,7 +205,7 @@ def signature_text(programs: ProgramSet, signature: Signature) -> str:
 
 
 def _allowed(programs: ProgramSet, slot: Slot) -> str:
-    from dsl.worlds import describe_symbols
+    from dsl.names.worlds import describe_symbols
 
     return describe_symbols(tuple(programs.table.world.tokens[token] for token in slot.tokens))
 
@@ -242,8 +233,8 @@ def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     """Run a task's teacher; trouble is a run that does not end as expected, or frames that contradict each other."""
     from numpy.random import default_rng
 
-    from envs.scratchpad import KIND
-    from traces.single import Trouble, try_task
+    from envs.scratchpad.world import KIND
+    from traces.conflicts.scalar_teacher import Trouble, try_task
 
     sizes = tuple(sorted(task.sizes)[:SIZES])
     trial = Trial(task.name, problems.count, sizes)
@@ -266,8 +257,8 @@ def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
 
 def _batch_trial(programs: ProgramSet, task: Task, trial: Trial, drawn: list[Problem], steps: int) -> Trial:
     """The same on the machine, in worlds that are no scratch pads."""
-    from traces.learnable import search
-    from traces.machine import Budget
+    from traces.conflicts.search import search
+    from traces.machine.lockstep import Budget
 
     found = search(programs, task, most=MOST, budget=Budget(steps=steps), also=drawn)
     if found.conflict is not None:
@@ -277,9 +268,9 @@ def _batch_trial(programs: ProgramSet, task: Task, trial: Trial, drawn: list[Pro
 
 def _told(programs: ProgramSet, task: Task, problem: Problem, drawn: list[Problem], steps: int) -> str:
     """What went wrong, in the words of the machine, which runs the problem again."""
-    from traces.generate import record_problems
-    from traces.learnable import search
-    from traces.machine import Budget
+    from traces.conflicts.search import search
+    from traces.generation.generate import record_problems
+    from traces.machine.lockstep import Budget
 
     budget = Budget(steps=steps)
     try:

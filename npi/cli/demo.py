@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import (
+from npi.cli.console import (
     DONE,
     INTERRUPTED,
     NOT_REACHED,
@@ -28,12 +28,12 @@ from npi.cli.common import (
     stop_on_interrupt,
 )
 from npi.cli.evaluate import score_document
-from npi.cli.training import check_folder, program_rows, train_with
+from npi.cli.train_report import check_folder, program_rows, train_with
 
 if TYPE_CHECKING:
-    from npi.certify import ProgramProof
-    from npi.evaluate import SizeScore
-    from npi.learn import Learned
+    from npi.proof.prove import ProgramProof
+    from npi.running.evaluate import SizeScore
+    from npi.training.learn_rows import Learned
 
 TRAINED = ("addition.npi", "bubblesort.npi")
 LEARNED = "max.npi"
@@ -130,7 +130,7 @@ def _gave_up(job: Job, why: str) -> int:
 
 def _train(job: Job, files: list[Path]) -> bool:
     """Train a library; tells whether it is solved."""
-    from npi.config import CoreConfig, TrainConfig
+    from npi.core.config import CoreConfig, TrainConfig
 
     screen, core = job.screen, CoreConfig()
     training = TrainConfig.for_core(core, seed=job.seed, **TRAINING)
@@ -155,7 +155,7 @@ def _train(job: Job, files: list[Path]) -> bool:
 
 def _show_run(job: Job) -> None:
     from npi.cli.run import find, print_calls, print_verdict
-    from npi.cli.runs import Replay, run_once
+    from npi.cli.run_view import Replay, run_once
 
     name, *inputs = SHOWN
     job.screen.line(f"2  Run it: npi run {' '.join(SHOWN)}")
@@ -172,7 +172,7 @@ def _show_run(job: Job) -> None:
 
 def _learn(job: Job, file: Path) -> Learned:
     from npi.cli.learn import learn_with, people
-    from npi.learn import LearnConfig
+    from npi.training.learn_rows import LearnConfig
 
     job.screen.line(f"3  Learn {file.name} as new rows; the core no longer changes")
     config = LearnConfig(seed=job.seed)
@@ -186,7 +186,7 @@ def _learn(job: Job, file: Path) -> Learned:
 
 def _prove(job: Job) -> list[ProgramProof]:
     """Walk every situation of every program, the new ones included."""
-    from npi.certify import prove
+    from npi.proof.prove import prove
 
     job.screen.line("4  Prove that the core runs each program as its text says, for inputs of every size")
     began = time.perf_counter()
@@ -201,7 +201,7 @@ def _prove(job: Job) -> list[ProgramProof]:
 
 
 def _test(job: Job) -> list[SizeScore]:
-    from npi.evaluate import score_sizes
+    from npi.running.evaluate import score_sizes
 
     job.screen.line("5  Test on random problems that training never saw")
     library = open_library(job.out)
@@ -249,9 +249,7 @@ def _summary(job: Job, scores: list[SizeScore], learned: Learned, proofs: list[P
     screen.line(f"time: {stages}; {duration(sum(job.seconds.values()))} in all")
 
 
-def _document(
-    job: Job, scores: list[SizeScore], learned: Learned, proofs: list[ProgramProof]
-) -> dict[str, Any]:
+def _document(job: Job, scores: list[SizeScore], learned: Learned, proofs: list[ProgramProof]) -> dict[str, Any]:
     return {
         "scores": [score_document(score) for score in scores],
         "paper": {test.task: {"size": test.paper_size, "percent": test.paper} for test in TESTS},

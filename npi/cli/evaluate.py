@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import (
+from npi.cli.console import (
     DONE,
     NOT_REACHED,
     DeviceOption,
@@ -26,13 +26,13 @@ from npi.cli.common import (
     percent,
     show_sizes,
 )
-from npi.cli.signals import evaluate_signals, is_learners
+from npi.cli.learners import evaluate_signals, is_learners
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from dsl import ProgramSet, Task
-    from npi.evaluate import SizeScore
+    from npi.running.evaluate import SizeScore
     from traces.stepper import Stepper
 
 
@@ -87,8 +87,8 @@ def evaluate(
       npi eval sort --teacher programs/bubblesort.npi
       npi eval canonicalise --library cars --meshes models --up z --forward -y
     """
-    from npi.evaluate import problem_counts, score_sizes
-    from npi.session import pick_device
+    from npi.jobs.train import pick_device
+    from npi.running.evaluate import problem_counts, score_sizes
 
     screen = Screen(json=json)
     place = pick_device(device)
@@ -102,7 +102,7 @@ def evaluate(
         return
     _refuse(bool(up or forward), "--up and --forward", "they say how --meshes lie; add --meshes FOLDER")
     if teacher is None and is_learners(library):
-        from npi.library import Library
+        from npi.library.library import Library
 
         _refuse(bool(sizes), "--sizes", "a learner's tasks are judged at their test sizes; leave it out")
         evaluate_signals(screen, Library.open(library, device=place), tasks or [], count=count, seed=seed)

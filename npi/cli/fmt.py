@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from npi.cli.common import BAD_INPUT, DONE, NOT_REACHED, Screen, finish, plural
+from npi.cli.console import BAD_INPUT, DONE, NOT_REACHED, Screen, finish, plural
 
 
 def fmt(
@@ -54,8 +54,8 @@ def program_files(given: Path) -> Iterator[Path]:
 
 def _lay_out(screen: Screen, path: Path, *, check: bool, diff: bool) -> bool:
     """Lay one file out; returns whether it changed, or would."""
-    from dsl.files import read_text
-    from dsl.tidy import format_text
+    from dsl.check.modules import read_text
+    from dsl.formatting.formatter import format_text
 
     before = read_text(path)
     after = format_text(before, path=str(path))
@@ -80,7 +80,7 @@ def _difference(before: str, after: str, path: Path) -> Iterator[str]:
 
 def _replace(path: Path, text: str) -> None:
     """Write the file whole or not at all; who may read and write it stays."""
-    from envs.files import write_whole
+    from envs.support.atomic_files import write_whole
 
     mode = path.stat().st_mode & 0o7777
     write_whole(path, text.encode())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import JsonOption, Screen, file_size
+from npi.cli.console import JsonOption, Screen, file_size
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -37,8 +37,8 @@ def graph(
       npi graph programs/max.npi --out max.svg
       npi graph programs/max.npi --dot | dot -Tsvg > max.svg
     """
-    from dsl import graph as calls
     from dsl import load
+    from dsl.callgraph import graph as calls
 
     if mermaid + dot + json > 1:
         raise ValueError("--mermaid, --dot and --json each print the whole output; give one of them")
@@ -51,7 +51,7 @@ def graph(
         found = found.subgraph({roots[0], *_below(found, roots[0])})
     world = f"world {programs.world_name} is {programs.world.spec.kind}"
     if out is not None:
-        from dsl.picture import write
+        from dsl.callgraph.svg import write
 
         size = write(found, out, title=f"Calls of {program or file.name}", world=world)
         screen.note(f"wrote {out}, {file_size(size)}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import (
+from npi.cli.console import (
     DONE,
     INTERRUPTED,
     NOT_REACHED,
@@ -25,11 +25,11 @@ from npi.cli.common import (
     plural,
     stop_on_interrupt,
 )
-from npi.cli.signals import SetOption, learn_signals, only_signals
+from npi.cli.learners import SetOption, learn_signals, only_signals
 
 if TYPE_CHECKING:
-    from npi.learn import LearnConfig, Learned
-    from npi.universal.search import SearchConfig
+    from npi.training.learn_rows import LearnConfig, Learned
+    from npi.universal.code_search import SearchConfig
 
 FilesArgument = Annotated[
     list[Path],
@@ -92,8 +92,8 @@ def learn(
         return
     if settings:
         raise ValueError("--set is for programs with a signal, and these have bodies; leave it out")
-    from npi.library import Library
-    from npi.session import learn_settings, library_to_learn
+    from npi.jobs.train import learn_settings, library_to_learn
+    from npi.library.library import Library
 
     screen = Screen(json=json)
     new = not library.exists()
@@ -118,9 +118,9 @@ def learn(
 def learn_with(
     meter: Meter, library: Path, files: list[Path], *, config: LearnConfig | SearchConfig, **settings: Any
 ) -> Learned:
-    """:func:`npi.session.learn_into`, reporting to the meter."""
-    from npi.learn import LearnConfig
-    from npi.session import learn_into
+    """:func:`npi.jobs.train.learn_into`, reporting to the meter."""
+    from npi.jobs.train import learn_into
+    from npi.training.learn_rows import LearnConfig
 
     most = config.updates if isinstance(config, LearnConfig) else config.most
 

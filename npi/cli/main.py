@@ -18,13 +18,11 @@ import typer
 from npi.cli import (
     certify,
     check,
-    compiling,
     demo,
     evaluate,
     fmt,
     graph,
     learn,
-    library,
     lsp,
     reproduce,
     run,
@@ -32,7 +30,13 @@ from npi.cli import (
     trace,
     train,
 )
-from npi.cli.common import BAD_INPUT, DONE, INTERRUPTED, NOT_REACHED
+from npi.cli import (
+    compile as compiling,
+)
+from npi.cli import (
+    library_commands as library,
+)
+from npi.cli.console import BAD_INPUT, DONE, INTERRUPTED, NOT_REACHED
 
 TRACEBACK = "NPI_TRACEBACK"
 """Where this variable of the environment is set, errors show where in the code they arose."""

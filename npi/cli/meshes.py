@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from npi.cli.common import DONE, NOT_REACHED, Meter, Screen, duration, finish, grid, open_library, percent, plural
+from npi.cli.console import DONE, NOT_REACHED, Meter, Screen, duration, finish, grid, open_library, percent, plural
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from envs.cars.mesh import Mesh
-    from npi.meshes import MeshScore
+    from npi.running.mesh_accuracy import MeshScore
 
 
 def evaluate_meshes(
@@ -29,7 +29,7 @@ def evaluate_meshes(
     device: str,
 ) -> None:
     """Load the meshes, run the task on each, print a table by mesh."""
-    from npi.meshes import score_meshes, starts
+    from npi.running.mesh_accuracy import score_meshes, starts
 
     if len(tasks) != 1:
         raise ValueError("--meshes takes the name of one task, such as canonicalise")
@@ -62,7 +62,7 @@ def load_meshes(
 
     Raises ``ValueError`` with the reasons where none can be used.
     """
-    from envs.cars.meshes import load_folder
+    from envs.cars.mesh_files import load_folder
 
     good, broken = load_folder(folder, up=up, forward=forward)
     reasons = [f"{name}: {reason}" for name, reason in broken]

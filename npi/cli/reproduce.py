@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import (
+from npi.cli.console import (
     DONE,
     INTERRUPTED,
     NOT_REACHED,
@@ -27,7 +27,7 @@ from npi.cli.common import (
 if TYPE_CHECKING:
     from npi.reproduce.ledger import Result, Stage
     from npi.reproduce.report import Report
-    from npi.reproduce.work import Work
+    from npi.reproduce.workspace import Work
 
 
 class Paper(StrEnum):
@@ -84,13 +84,13 @@ def reproduce(
       npi reproduce npi-paper --quick
       npi reproduce npi-paper --only samples --only lengths --seeds 0..2
     """
+    from npi.jobs.train import pick_device
     from npi.reproduce.outputs import write_outputs
     from npi.reproduce.plots import check_matplotlib
     from npi.reproduce.recipe import choose, skipped
     from npi.reproduce.report import collect
     from npi.reproduce.stages import PARTS, plan
-    from npi.reproduce.work import begin
-    from npi.session import pick_device
+    from npi.reproduce.workspace import begin
 
     check_matplotlib()
     screen, recipe = Screen(json=json), choose(quick=quick)

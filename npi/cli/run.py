@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import (
+from npi.cli.console import (
     DONE,
     NOT_REACHED,
     FilmOption,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from dsl import ProgramSet, Task
-    from npi.cli.runs import Event, OneRun, Replay
+    from npi.cli.run_view import Event, OneRun, Replay
     from traces.stepper import Stepper
 
 
@@ -69,13 +69,13 @@ def run(
       npi run add a=96 b=125 --teacher programs/addition.npi
       npi run canonicalise car=7 azimuth=-60 elevation=45 --film run.gif
     """
-    from npi.cli.runs import Replay, right_budget, run_once, teacher_steps
-    from traces.machine import Budget
+    from npi.cli.run_view import Replay, right_budget, run_once, teacher_steps
+    from traces.machine.lockstep import Budget
 
     screen = Screen(json=json)
     programs, chosen, stepper, text = find(task, library, teacher)
     if film is not None:
-        from npi.cli.films import check_film
+        from npi.cli.animation import check_film
 
         check_film(film, programs)
     problem = chosen.parse(inputs or [])
@@ -100,7 +100,7 @@ def run(
     if html is not None:
         _page(screen, html, programs, found, None if teacher else text)
     if film is not None:
-        from npi.cli.films import write_film
+        from npi.cli.animation import write_film
 
         write_film(screen, film, programs, found)
     screen.document(_document(found, replay, seconds))
@@ -123,8 +123,8 @@ def find(name: str, library: Path, teacher: Path | None) -> tuple[ProgramSet, Ta
 
 def _page(screen: Screen, file: Path, programs: ProgramSet, found: OneRun, text: Stepper | None) -> None:
     """The run as a page; beside a core's run that goes another way, the run of the program text."""
-    from npi.cli.pages import take_of, write_page
-    from npi.cli.runs import run_once
+    from npi.cli.html_page import take_of, write_page
+    from npi.cli.run_view import run_once
 
     by = "program text" if text is None else "core"
     take, notes = take_of(
@@ -142,7 +142,7 @@ def _page(screen: Screen, file: Path, programs: ProgramSet, found: OneRun, text:
 
 def verdict(found: OneRun) -> str:
     """The result beside the expected one, and why a run has none, in a line."""
-    from traces.machine import Status
+    from traces.machine.lockstep import Status
 
     if found.status == Status.DONE:
         expected = found.task.expected(found.problem)
@@ -157,7 +157,7 @@ def verdict(found: OneRun) -> str:
 
 def inputs_text(found: OneRun) -> str:
     """``add(a = 96, b = 125)``."""
-    from dsl.values import show
+    from dsl.tasks.values import show
 
     given = ", ".join(f"{name} = {show(value)}" for name, value in found.problem.values.items())
     return f"{found.task.name}({given})"
@@ -172,7 +172,7 @@ def print_calls(
     screen: Screen, programs: ProgramSet, found: OneRun, replay: Replay, *, every: bool, limit: int
 ) -> None:
     """The world as it begins, the calls with the middle left out, the world at the end."""
-    from npi.cli.runs import is_primitive, is_return
+    from npi.cli.run_view import is_primitive, is_return
 
     drawing = replay.draw()
     _draw(screen, drawing)
@@ -198,7 +198,7 @@ def print_calls(
 
 def _steps(screen: Screen, programs: ProgramSet, found: OneRun, replay: Replay) -> None:
     """One call at a time: the screen is cleared, the world drawn, and the way down to the call below it."""
-    from npi.cli.runs import is_return
+    from npi.cli.run_view import is_return
 
     way = [_styled(found.head, primitive=False)]
     shown = [event for event in found.events if not is_return(event)]
@@ -220,7 +220,7 @@ def _steps(screen: Screen, programs: ProgramSet, found: OneRun, replay: Replay) 
 
 
 def _event(programs: ProgramSet, event: Event) -> Text:
-    from npi.cli.runs import event_text, is_primitive
+    from npi.cli.run_view import event_text, is_primitive
 
     return _styled(event_text(programs.table, event), primitive=is_primitive(event, programs.table.primitives))
 
@@ -251,7 +251,7 @@ def print_verdict(screen: Screen, found: OneRun, needed: int | None, seconds: fl
 
 def trouble(found: OneRun, needed: int | None) -> str:
     """Why a run is not right, in a sentence."""
-    from traces.machine import Status
+    from traces.machine.lockstep import Status
 
     why = {
         Status.DONE: "it returned with another result than the task expects",
@@ -264,7 +264,7 @@ def trouble(found: OneRun, needed: int | None) -> str:
 
 
 def _document(found: OneRun, replay: Replay, seconds: float) -> dict[str, Any]:
-    from dsl.values import show
+    from dsl.tasks.values import show
 
     return {
         "task": found.task.name,

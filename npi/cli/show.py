@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import HtmlOption, JsonOption, Screen, SeedOption, elide, grid, plural
+from npi.cli.console import HtmlOption, JsonOption, Screen, SeedOption, elide, grid, plural
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from dsl import ProgramSet
-    from dsl.tasks import Problem
-    from npi.library import Library
-    from npi.memory import RowInfo
-    from traces.batch import TraceBatch
+    from dsl.tasks.task import Problem
+    from npi.library.library import Library
+    from npi.program_memory import RowInfo
+    from traces.recording.batch import TraceBatch
 
 
 def show(
@@ -72,8 +72,8 @@ def show(
 
 
 def _page(screen: Screen, file: Path, title: str, run: TraceBatch, source: tuple[ProgramSet, Problem] | None) -> None:
-    from npi.cli.pages import take_of, write_page
-    from traces.html import Take
+    from npi.cli.html_page import take_of, write_page
+    from traces.viewing.page import Take
 
     if source is None:
         takes, notes = [Take("teacher", run)], ["The set does not say how its problems were drawn."]
@@ -90,8 +90,8 @@ def _refuse(inputs: list[str] | None, why: str) -> None:
 
 def _of_set(folder: Path, index: int, *, drawn: bool) -> tuple[str, TraceBatch, tuple[ProgramSet, Problem] | None]:
     """A title, the trace and, where ``drawn`` asks for it and the set tells, the problem that it is of."""
-    from npi.cli.pages import drawn_again
-    from traces.store import TraceSet
+    from npi.cli.html_page import drawn_again
+    from traces.storage.trace_set import TraceSet
 
     found = TraceSet.open(folder)
     if index >= len(found):
@@ -109,9 +109,9 @@ def _of_file(
     import torch
 
     from dsl import load
-    from dsl.values import show as text
+    from dsl.tasks.values import show as text
     from npi.cli.trace import only_task
-    from traces.generate import record_problems
+    from traces.generation.generate import record_problems
 
     programs = load(path)
     task = programs.task(name or only_task(programs))
@@ -126,7 +126,7 @@ def _of_file(
 
 
 def _print(screen: Screen, title: str, run: TraceBatch, *, observations: bool, returns: bool, limit: int) -> None:
-    from traces.render import lines
+    from traces.recording.text import lines
 
     found = list(lines(run, observations=observations, returns=returns))
     screen.line(f"# {title}")
@@ -144,8 +144,8 @@ def _print(screen: Screen, title: str, run: TraceBatch, *, observations: bool, r
 
 def _calls(run: TraceBatch) -> list[dict[str, Any]]:
     """The steps as data, returns too: depth, call, and what was observed."""
-    from npi.cli.runs import walk
-    from traces.render import call_text
+    from npi.cli.run_view import walk
+    from traces.recording.text import call_text
 
     fields, calls = run.table.world.fields, []
     for event in walk(run):
@@ -160,7 +160,7 @@ def _is_library(folder: Path) -> bool:
 
 
 def _library(screen: Screen, folder: Path) -> None:
-    from npi.library import Library
+    from npi.library.library import Library
 
     library = Library.open(folder)
     infos = [info for info in library.memory.infos if not info.primitive]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from npi.cli.common import (
+from npi.cli.console import (
     DONE,
     INTERRUPTED,
     NOT_REACHED,
@@ -19,13 +19,13 @@ from npi.cli.common import (
     plural,
     stop_on_interrupt,
 )
-from npi.cli.training import check_folder, document, pace_of
+from npi.cli.train_report import check_folder, document, pace_of
 
 if TYPE_CHECKING:
-    from npi.config import TrainConfig
-    from npi.session import TrainResult
-    from npi.sweep import Spread, SweepResult
-    from npi.train import Report
+    from npi.core.config import TrainConfig
+    from npi.jobs.sweep import Spread, SweepResult
+    from npi.jobs.train import TrainResult
+    from npi.training.trainer import Report
 
 
 def sweep(
@@ -57,7 +57,7 @@ def parse_seeds(text: str, seed: int) -> tuple[int, ...]:
 
 def check_folders(out: Path, seeds: Sequence[int]) -> None:
     """Refuse to write the seeds' libraries into another library, or where a single one is refused."""
-    from npi.sweep import seed_folder
+    from npi.jobs.sweep import seed_folder
 
     if out.is_file():
         raise ValueError(f"--out {out} is a file; name a folder")
@@ -68,8 +68,8 @@ def check_folders(out: Path, seeds: Sequence[int]) -> None:
 
 
 def sweep_with(meter: Meter, paths: Sequence[Path], *, seeds: Sequence[int], **settings: Any) -> SweepResult:
-    """:func:`npi.sweep.train_sweep`, reporting to the meter."""
-    from npi.sweep import train_sweep
+    """:func:`npi.jobs.sweep.train_sweep`, reporting to the meter."""
+    from npi.jobs.sweep import train_sweep
 
     updates = settings["training"].updates
     last: dict[int, Report] = {}
@@ -125,7 +125,7 @@ def show_spread(spread: Spread) -> str:
 
 def sweep_document(result: SweepResult, out: Path, training: TrainConfig, seconds: float) -> dict[str, Any]:
     """What the sweep came to, for programs: that of a single training for each seed, and the spread."""
-    from npi.sweep import seed_folder
+    from npi.jobs.sweep import seed_folder
 
     seeds = [
         {"seed": seed}

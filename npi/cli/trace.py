@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.common import (
+from npi.cli.console import (
     INTERRUPTED,
     JsonOption,
     Meter,
@@ -26,8 +26,8 @@ from npi.cli.common import (
 
 if TYPE_CHECKING:
     from dsl import ProgramSet
-    from traces.frames import FrameSet
-    from traces.store import ShardRange, TraceSet
+    from traces.recording.unique_frames import FrameSet
+    from traces.storage.trace_set import ShardRange, TraceSet
 
 
 def trace(
@@ -66,9 +66,9 @@ def trace(
       npi trace programs/addition.npi --task add --traces 100 --sizes 1..20 --out sets/add
     """
     from dsl import load
-    from traces.frames import check_rule, unique_frames
-    from traces.generate import generate
-    from traces.parts import generate_part
+    from traces.generation.generate import generate
+    from traces.generation.shards import generate_part
+    from traces.recording.unique_frames import check_rule, unique_frames
 
     screen = Screen(json=json)
     programs = load(file)
@@ -120,8 +120,8 @@ def merge(
     Example:
       npi merge part-1 part-2 --out sets/add
     """
-    from traces.frames import check_rule, unique_frames
-    from traces.parts import merge_parts
+    from traces.generation.shards import merge_parts
+    from traces.recording.unique_frames import check_rule, unique_frames
 
     screen = Screen(json=json)
     with Meter("merging") as meter:

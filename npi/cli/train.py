@@ -9,18 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from npi.cli.common import (
-    DeviceOption,
-    HostOption,
-    JsonOption,
-    Meter,
-    Screen,
-    SeedOption,
-    stop_on_interrupt,
-)
-from npi.cli.ranks import ranks_of, refuse_torchrun
-from npi.cli.signals import SetOption, only_signals, train_signals
-from npi.cli.training import check_folder, tell, train_with
+from npi.cli.console import DeviceOption, HostOption, JsonOption, Meter, Screen, SeedOption, stop_on_interrupt
+from npi.cli.learners import SetOption, only_signals, train_signals
+from npi.cli.torchrun import ranks_of, refuse_torchrun
+from npi.cli.train_report import check_folder, tell, train_with
 
 if TYPE_CHECKING:
     pass
@@ -129,9 +121,9 @@ def train(
         return
     if settings:
         raise ValueError("--set is for programs with a signal, and these have bodies; leave it out")
-    from npi.config import CoreConfig, TrainConfig
-    from npi.library import Library
-    from npi.session import checkpoint_path
+    from npi.core.config import CoreConfig, TrainConfig
+    from npi.jobs.train import checkpoint_path
+    from npi.library.library import Library
 
     hosts = [Library.open(folder) for folder in host or ()]
     config = CoreConfig.published() if core is CoreKind.lstm else CoreConfig()

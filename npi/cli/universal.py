@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from npi.cli.common import DONE, INTERRUPTED, Meter, Screen, duration, finish, plural, stop_on_interrupt
-from npi.cli.training import check_folder
+from npi.cli.console import DONE, INTERRUPTED, Meter, Screen, duration, finish, plural, stop_on_interrupt
+from npi.cli.train_report import check_folder
 
 if TYPE_CHECKING:
-    from npi.universal.session import UniversalResult
+    from npi.universal.jobs import UniversalResult
 
 
 def train_universal_core(
@@ -30,9 +30,9 @@ def train_universal_core(
 
     from dsl import load
     from dsl.generator import vocabulary_of
-    from npi.universal.interpreter import InterpreterConfig
-    from npi.universal.session import train_universal
-    from npi.universal.train import UniversalTrainConfig
+    from npi.universal.jobs import train_universal
+    from npi.universal.network import InterpreterConfig
+    from npi.universal.trainer import UniversalTrainConfig
 
     training = UniversalTrainConfig(seed=seed)
     training = replace(training, updates=updates or training.updates, rate=rate or training.rate)

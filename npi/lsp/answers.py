@@ -9,15 +9,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from dsl import loads
-from dsl.errors import LanguageError, Source
-from dsl.hints import KEYWORDS, RESERVED
-from dsl.parse import parse
-from dsl.worlds import build_world, describe_symbols
+from dsl.errors.error import LanguageError, Source
+from dsl.errors.examples import KEYWORDS, RESERVED
+from dsl.names.worlds import build_world, describe_symbols
+from dsl.text.parse import parse
 from envs.spec import WorldSpec
 from npi.lsp import names as n
-from npi.lsp import words
-from npi.lsp.mirror import mirrored
+from npi.lsp import vocabulary
 from npi.lsp.names import Declared, Span, Used
+from npi.lsp.overlay import mirrored
 from npi.lsp.project import Project, Target, used_path
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -95,12 +95,12 @@ def about_word(project: Project, path: Path, found: Used | Declared) -> str:
         if primitive.name == found.name:
             slots = ", ".join(slot.name for slot in primitive.slots)
             return f"```npi\n{found.name}({slots})\n```\n\n{primitive.doc}\n\n*of world {spec.name if spec else ''}*"
-    if isinstance(found, Used) and found.role == n.FUNCTION and found.name in words.FUNCTIONS:
-        form, what = words.FUNCTIONS[found.name]
+    if isinstance(found, Used) and found.role == n.FUNCTION and found.name in vocabulary.FUNCTIONS:
+        form, what = vocabulary.FUNCTIONS[found.name]
         return f"```npi\n{form}\n```\n\n{what}"
     if isinstance(found, Used) and found.role == n.FILE:
         return f"`{used_path(path, found.name)}`"
-    return words.ACTIONS.get(found.name) or words.DOMAINS.get(found.name) or ""
+    return vocabulary.ACTIONS.get(found.name) or vocabulary.DOMAINS.get(found.name) or ""
 
 
 def keyword(text: str, line: int, column: int) -> tuple[str, Span] | None:
@@ -109,8 +109,12 @@ def keyword(text: str, line: int, column: int) -> tuple[str, Span] | None:
     row = lines[line] if line < len(lines) else ""
     code = len(row) - len(row.lstrip()) + len(n.strip_comment(row))
     for found in NAME.finditer(row):
-        if found.start() <= column <= found.end() <= code and found[0] in words.KEYWORDS and not in_quotes(row, column):
-            return words.KEYWORDS[found[0]], Span(line, found.start(), found.end())
+        if (
+            found.start() <= column <= found.end() <= code
+            and found[0] in vocabulary.KEYWORDS
+            and not in_quotes(row, column)
+        ):
+            return vocabulary.KEYWORDS[found[0]], Span(line, found.start(), found.end())
     return None
 
 
@@ -206,7 +210,7 @@ def check_name(target: Target, name: str) -> None:
     """Refuse a name that nothing can have."""
     if not NAME.fullmatch(name) or name in RESERVED or name == "_":
         raise ValueError(f"{name!r} cannot be a name: letters, digits and _, and no word of the language")
-    if target.declared.kind in VALUES and (name in words.ACTIONS or name in KEYWORDS.values()):
+    if target.declared.kind in VALUES and (name in vocabulary.ACTIONS or name in KEYWORDS.values()):
         raise ValueError(f"{name} means something already; choose another name")
     if name == target.declared.name:
         raise ValueError(f"it is called {name} already")

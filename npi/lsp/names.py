@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from lark import Token, Tree
 
-from dsl.tree import unquote
-from npi.lsp.recover import parse_tree
+from dsl.text.build import unquote
+from npi.lsp.recovery import parse_tree
 
 WORLD, ROW, POINTER, COUNTER = "world", "row", "pointer", "counter"
 PROGRAM, PARAMETER, VARIABLE, TASK, INPUT = "program", "parameter", "variable", "task", "input"

@@ -16,12 +16,12 @@ from pygls.lsp.server import LanguageServer
 from pygls.uris import from_fs_path, to_fs_path
 
 import npi
-from dsl.errors import LanguageError
-from dsl.tidy import format_text
+from dsl.errors.error import LanguageError
+from dsl.formatting.formatter import format_text
 from npi.lsp import answers
 from npi.lsp import names as n
-from npi.lsp.check import Mistake, mistakes_of
-from npi.lsp.complete import Offer, complete
+from npi.lsp.completion import Offer, complete
+from npi.lsp.diagnostics import Mistake, mistakes_of
 from npi.lsp.names import Span
 from npi.lsp.project import Project
 

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from npi.files import write_whole
+from npi.library.tensor_files import write_whole
 
 Result = dict[str, Any]
 """What a stage found, as JSON."""

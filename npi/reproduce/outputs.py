@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from npi.files import write_whole
+from npi.library.tensor_files import write_whole
 from npi.reproduce.plots import picture, pictures
 from npi.reproduce.report import Report
 from npi.reproduce.tables import curves_csv, page, table_csv

@@ -1,7 +1,7 @@
 """Every setting of the reproduction, and what the paper reports: one place to tune, one place to read.
 
-Cores are trained by :meth:`npi.config.TrainConfig.for_core`, rows learned by :class:`npi.learn.LearnConfig`; a recipe
-says what it changes of their defaults.
+Cores are trained by :meth:`npi.core.config.TrainConfig.for_core`, rows learned by
+:class:`npi.training.learn_rows.LearnConfig`; a recipe says what it changes of their defaults.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from npi.config import CoreConfig, TrainConfig
+from npi.core.config import CoreConfig, TrainConfig
 
 COLUMNS = {"single": "Single", "multi": "Multi", "max": "+ Max"}
 """Of the paper's table: a core for each task, one core for all, the same after MAX was learned beside it."""

@@ -13,12 +13,12 @@ import torch
 
 from dsl import compile_teacher
 from dsl.program import ProgramSet
-from dsl.tasks import Problem, Task
-from dsl.values import symbol_value
-from npi.evaluate import MAX_BATCH, bounded_budget, run_problems, test_seed
-from npi.library import Library
-from npi.probe import probe
-from traces.machine import Status
+from dsl.tasks.task import Problem, Task
+from dsl.tasks.values import symbol_value
+from npi.library.fingerprint import probe
+from npi.library.library import Library
+from npi.running.evaluate import MAX_BATCH, bounded_budget, run_problems, test_seed
+from traces.machine.lockstep import Status
 
 SEED = 1_000_000
 """Added to the seed of a core, for that of its test problems; their label keeps them apart from training besides."""
@@ -53,9 +53,7 @@ def score(library: Library, programs: ProgramSet, task: Task, problems: Sequence
         budget = bounded_budget(run_problems(teacher, programs, chunk).steps_N.tolist())
         outcome = run_problems(stepper, programs, chunk, budget=budget)
         status, readings = outcome.status_N.tolist(), outcome.read(programs.world)
-        right += sum(
-            s == Status.DONE and task.judge(p, r) for p, r, s in zip(chunk, readings, status, strict=True)
-        )
+        right += sum(s == Status.DONE and task.judge(p, r) for p, r, s in zip(chunk, readings, status, strict=True))
         digest.update(json.dumps([status, outcome.steps_N.tolist(), readings], sort_keys=True).encode())
     return Score(right, len(problems), time.process_time() - began, digest.hexdigest())
 

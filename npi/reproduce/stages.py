@@ -9,18 +9,18 @@ from typing import Any
 
 from dsl import load
 from dsl.program import ProgramSet
-from npi.checkpoint import CheckpointError
-from npi.config import TrainConfig
-from npi.learn import LearnConfig
-from npi.library import Library
+from npi.core.config import TrainConfig
+from npi.jobs.train import checkpoint_path, learn_into, train_library
+from npi.library.library import Library
 from npi.reproduce.ledger import Result, Say, Stage, Stopped
 from npi.reproduce.recipe import FILES, LEARNED, LENGTHS, SAMPLES, Curve, rows
 from npi.reproduce.score import every_problem, hashes, random_problems, score
-from npi.reproduce.work import Work
-from npi.session import checkpoint_path, learn_into, train_library
-from npi.train import Report
-from traces.generate import generate, record_traces
-from traces.store import TraceInfo, TraceSet, TraceSetWriter
+from npi.reproduce.workspace import Work
+from npi.training.checkpoint import CheckpointError
+from npi.training.learn_rows import LearnConfig
+from npi.training.trainer import Report
+from traces.generation.generate import generate, record_traces
+from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
 
 PARTS = ("table", "samples", "lengths")
 """What can be reproduced by itself."""

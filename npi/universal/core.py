@@ -10,15 +10,15 @@ import torch
 from torch import nn
 
 from envs.spec import WorldSpec
-from npi.core import Core
-from npi.universal.interpreter import Interpreter, InterpreterConfig, Proposer
-from npi.universal.values import numbering
+from npi.core.recurrent import Core
+from npi.universal.network import Interpreter, InterpreterConfig, Proposer
+from npi.universal.symbols import numbering
 
 
 class UniversalCore(Core):
     """One network for programs over any world of symbols; a program is written into it as a row.
 
-    It has no adapters: what a world shows is translated by name (:mod:`npi.universal.values`). So worlds are listed
+    It has no adapters: what a world shows is translated by name (:mod:`npi.universal.symbols`). So worlds are listed
     beside its numbers, and adding one changes none of them.
 
     Args:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dsl.program import ProgramSet
-from npi.material import Material
-from npi.memory import RowInfo
-from traces.generate import load_sources
+from npi.program_memory import RowInfo
+from npi.training.dataset import Material
+from traces.generation.generate import load_sources
 
 
 def by_file(

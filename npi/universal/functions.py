@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from npi.universal.interpreter import Interpreter, InterpreterConfig
+from npi.universal.network import Interpreter, InterpreterConfig
 from npi.universal.plan import Plan, State
 
 CHUNK = 2**15

@@ -6,7 +6,7 @@ or copied from something that is seen, or computed. Which outcome, and which sym
 that alone is left for the core to learn.
 
 A plan is made from the decision tables of a program text (:func:`plan_of`), which have every situation, or from the
-frames of traces (:mod:`npi.universal.frames`), which have those that occurred.
+frames of traces (:mod:`npi.universal.induction.plan_from_traces`), which have those that occurred.
 
 Shape legend: ``M`` situations of a state, ``R`` its inputs.
 """
@@ -19,12 +19,12 @@ from itertools import combinations
 
 import numpy as np
 
-from dsl.behaviour import Choice, choice, essential, smallest
-from dsl.code import Read
-from dsl.grid import Array
+from dsl.analysis.equivalence import Choice, choice, essential, smallest
+from dsl.lowering.ir import Read
+from dsl.lowering.value_grid import Array
 from dsl.program import Program
 from envs.spec import RETURN, SLOTS, ProgramTable, Signature
-from npi.universal.values import computable_tokens, names_of, numbers_of, tokens_of
+from npi.universal.symbols import computable_tokens, names_of, numbers_of, tokens_of
 
 CONSTANT, COPIED, COMPUTED = "constant", "copied", "computed"
 
@@ -72,7 +72,7 @@ class State:
     Attributes:
         inputs: fields and argument slots that decide.
         outcomes: in the order in which situations first lead to them.
-        seen_MR: the values of the inputs in the situations that are known, as numbers of :mod:`npi.universal.values`.
+        seen_MR: the values of the inputs in the situations that are known, as numbers of :mod:`npi.universal.symbols`.
         outcome_M: which outcome each leads to. value_M: what is computed in it; −1 for nothing.
         whole: whether these are all situations that there are.
     """

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dsl.behaviour import flat
-from dsl.code import Read
-from dsl.grid import Array, read_size
+from dsl.analysis.equivalence import flat
+from dsl.lowering.ir import Read
+from dsl.lowering.value_grid import Array, read_size
 from dsl.program import Program
 from envs.spec import NONE, RETURN
 from npi.universal.rows import Tabulated

@@ -8,15 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from envs.spec import ProgramTable
+from npi.universal.induction.replay import Replay
 from npi.universal.plan import Plan
 from npi.universal.proof import Mistake, Proof
-from npi.universal.replay import Replay
-from npi.universal.values import names_of
+from npi.universal.symbols import names_of
 
 
-def notes(
-    name: str, plan: Plan, table: ProgramTable, proof: Proof | None, replay: Replay | None
-) -> Iterator[str]:
+def notes(name: str, plan: Plan, table: ProgramTable, proof: Proof | None, replay: Replay | None) -> Iterator[str]:
     """Lines on one program; none where its row is right.
 
     Args:

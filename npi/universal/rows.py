@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from dsl.code import Read
+from dsl.lowering.ir import Read
 from envs.spec import RETURN, SLOTS, ProgramTable
-from envs.tables import DecisionTables, positions
-from npi.memory import ProgramMemory
+from envs.steppers.decision_tables import DecisionTables, positions
+from npi.program_memory import ProgramMemory
 from npi.universal.core import UniversalCore
 from npi.universal.functions import decide, deciding, oversize
-from npi.universal.interpreter import Interpreter, InterpreterConfig
+from npi.universal.network import Interpreter, InterpreterConfig
 from npi.universal.plan import COMPUTED, CONSTANT, COPIED, Argument, Outcome, Plan, State
-from npi.universal.values import VALUES, computable_tokens, names_of, numbers_of, tokens_of
+from npi.universal.symbols import VALUES, computable_tokens, names_of, numbers_of, tokens_of
 from npi.universal.wiring import Wiring
 
 SEAL = 8
@@ -136,9 +136,7 @@ def width(config: InterpreterConfig) -> int:
     return SEAL + config.states * (config.code + config.features)
 
 
-def row_of(
-    wiring: Wiring, code_DC: torch.Tensor, gain_DG: torch.Tensor, config: InterpreterConfig
-) -> torch.Tensor:
+def row_of(wiring: Wiring, code_DC: torch.Tensor, gain_DG: torch.Tensor, config: InterpreterConfig) -> torch.Tensor:
     """numbers_P of a program whose deciding states, in their order, have these codes and gains."""
     row_P = torch.zeros(width(config))
     row_P[:SEAL] = seal(wiring)
@@ -147,9 +145,7 @@ def row_of(
     return row_P
 
 
-def unpacked(
-    row_P: torch.Tensor, wiring: Wiring, config: InterpreterConfig
-) -> tuple[torch.Tensor, torch.Tensor]:
+def unpacked(row_P: torch.Tensor, wiring: Wiring, config: InterpreterConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """code_DC and gain_DG of all D = ``config.states`` places of a row, on the CPU, where the core decides.
 
     Raises :class:`RowError` where the seal is broken.
@@ -261,7 +257,7 @@ def situations(net: Interpreter, state: State, plan: Plan, table: ProgramTable) 
 
 
 def decision_tables(parts: Mapping[int, Tabulated], table: ProgramTable) -> DecisionTables:
-    """The tables of some programs, by id, as :class:`~envs.tables.TableStepper` takes them."""
+    """The tables of some programs, by id, as :class:`~envs.steppers.decision_tables.TableStepper` takes them."""
     fields = len(table.world.fields)
     first = [0] * len(table)
     strides: list[np.ndarray] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from envs.spec import ProgramTable
-from envs.tables import TableStepper
-from npi.memory import ProgramMemory
+from envs.steppers.decision_tables import TableStepper
+from npi.program_memory import ProgramMemory
 from npi.universal.core import UniversalCore
 from npi.universal.rows import decision_tables, tabulate, wired
 

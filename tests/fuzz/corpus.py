@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 BLOCK = re.compile(r"^```npi[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

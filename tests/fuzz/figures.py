@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.recipes import machine, markdown
+from benchmarks.common import machine, markdown
 
 
 def sums(lines: list[dict[str, Any]]) -> list[list[str]]:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-from dsl.expect import FUNCTIONS, ON_WORLD
-from dsl.hints import KEYWORDS
-from dsl.worlds import SYMBOL_SETS
-from envs.padconfig import ACTIONS, JUMPS, ORDER, PLACING
+from dsl.errors.examples import KEYWORDS
+from dsl.names.worlds import SYMBOL_SETS
+from dsl.tasks.expressions import FUNCTIONS, ON_WORLD
+from envs.scratchpad.config import ACTIONS, JUMPS, ORDER, PLACING
 
 from .corpus import seeds
 

@@ -16,17 +16,18 @@ from pathlib import Path
 import torch
 
 import dsl
-from dsl.catalogue import KINDS
-from dsl.errors import LanguageError, Source
-from dsl.format import format_tree
-from dsl.parse import parse, parse_all
+from dsl.errors.catalogue import KINDS
+from dsl.errors.error import LanguageError, Source
+from dsl.formatting.formatter import format_text
+from dsl.formatting.printer import format_tree
+from dsl.names.worlds import PAD
 from dsl.program import Program, ProgramSet
 from dsl.reference import Event, OutOfSteps, interpret
 from dsl.teacher import Teacher
-from dsl.tidy import format_text
-from dsl.worlds import PAD
-from envs.padconfig import NOWHERE
+from dsl.text.parse import parse, parse_all
+from envs.scratchpad.config import NOWHERE
 from envs.spec import RETURN
+from tests.support.paths import PROGRAMS
 
 Call = tuple[int, int, int]
 
@@ -162,7 +163,7 @@ def random_arguments(program: Program, chooser: random.Random) -> Call:
 def folder() -> Path:
     """A folder with a file to ``use``, one that uses itself, and one that is no text."""
     made = Path(tempfile.mkdtemp(prefix="npi-fuzz-"))
-    sorting = Path(__file__).parents[2] / "programs" / "bubblesort.npi"
+    sorting = PROGRAMS / "bubblesort.npi"
     (made / "bubblesort.npi").write_text(sorting.read_text(encoding="utf-8"), encoding="utf-8")
     (made / "circle.npi").write_text('use "circle.npi"\n', encoding="utf-8")
     (made / "bytes.npi").write_bytes(b"\xff\xfe")

@@ -1,0 +1,1 @@
+"""Recipes about programs and their teachers."""

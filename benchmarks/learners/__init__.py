@@ -1,0 +1,1 @@
+"""Recipes about programs with a learning signal."""

@@ -1,0 +1,332 @@
+"""Learned optimisers beside tuned ones: ``python -m benchmarks.learners.optimisers``.
+
+For each seed one core is trained on four families, a row each; then a row for networks with rectified units is learned
+beside it. Writes ``docs/results/optimisers.md`` and the curves beside it. What is done is kept in ``runs/optimisers``.
+
+Shape legend: ``B`` problems, ``S`` steps, ``D`` parameters.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+import torch
+
+from benchmarks.common import RESULTS, ROOT, RUNS, Result, arguments, each_seed, png, results, spread, write_table
+from dsl import load
+from envs.objectives.world import Optimisee, OptimiseeState
+from meta.optimisation.learner import LEARNER, OptimiserCore
+from meta.optimisation.torch_optimizer import row_of
+from npi.learners.core import HostedCore
+from npi.learners.interface import Asked
+from npi.learners.jobs import train_hosted
+from npi.learners.learn_rows import learn_files
+from npi.learners.rollout import rollout
+from npi.library.library import Library
+from npi.library.tensor_files import write_whole
+
+NAME = "optimisers"
+
+TRAINED = ("quadratic", "rosenbrock", "digits", "conv")
+"""The program files whose rows are trained with the core; ``relu`` is not among them."""
+
+BEGIN = 100_000_000
+"""The first problem's number: such as no task of programs/learning trains on."""
+
+COUNT, TUNED_ON = 1000, 32
+"""Problems of a trial; networks on which opponents' rates are tried."""
+
+TOGETHER, CARRYING = 100, 8
+"""Networks side by side, and those whose numbers carry hidden ones, so that what is computed stays in the caches."""
+
+HORIZONS = (20, 50, 100, 200)
+
+LONGER = {"quadratic": 200, "digits": 200}
+"""Families that are played for twice the steps of training."""
+
+RATES = [10 ** (half / 2) for half in range(-10, 3)]
+"""From 0.00001 to 10; each opponent has for each horizon the one that is best there."""
+
+Made = Callable[[list[torch.Tensor], float], torch.optim.Optimizer]
+
+OPPONENTS: dict[str, Made] = {
+    "SGD": lambda parameters, rate: torch.optim.SGD(parameters, rate),
+    "momentum": lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9),
+    "RMSprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate),
+    "Adam": lambda parameters, rate: torch.optim.Adam(parameters, rate),
+}
+"""All of them look at each number by itself, so the stacked parameters of a batch are one big parameter to them."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Problems that optimisers are compared on.
+
+    Attributes:
+        file: the program file whose world it is, with some settings changed. rows: the programs whose rows are tried,
+            by the names that tables give them.
+    """
+
+    name: str
+    file: str
+    rows: dict[str, str]
+    changed: dict[str, Any]
+    steps: int = 100
+    count: int = COUNT
+
+    @property
+    def slug(self) -> str:
+        """As a file's name."""
+        return self.name.replace(" ", "-")
+
+    def world(self) -> Optimisee:
+        found = load(ROOT / "programs" / "learning" / f"{self.file}.npi").world
+        assert isinstance(found, Optimisee)
+        return Optimisee(found.spec.name, replace(found.config, **self.changed))
+
+    def states(self, world: Optimisee, count: int, most: int = TOGETHER) -> Iterator[OptimiseeState]:
+        """So many of its problems, some at a time; networks see images that no training shows."""
+        together = most if world.function.images else count
+        for begin in range(0, count, together):
+            episode_B = torch.arange(BEGIN + begin, BEGIN + min(begin + together, count))
+            yield world.begin(episode_B, torch.ones_like(episode_B))
+
+
+def own(file: str) -> dict[str, str]:
+    return {"learned": f"{file}.OPTIMISE"}
+
+
+TRIALS = (
+    *(Trial(file, file, own(file), {}, steps=LONGER.get(file, 100)) for file in TRAINED),
+    Trial("relu", "relu", {"learned": "relu.OPTIMISE", "sigmoid's row": "digits.OPTIMISE"}, {}),
+    Trial("40 units", "digits", own("digits"), {"units": 40}),
+    Trial("two layers", "digits", own("digits"), {"layers": 2}),
+)
+
+
+# --- playing ---------------------------------------------------------------------------------------------------------
+
+
+def descend(world: Optimisee, states: Iterable[OptimiseeState], make: Made, rate: float, steps: int) -> torch.Tensor:
+    """loss_SB after each step of an opponent."""
+    return torch.cat([_descend(world, state, make, rate, steps) for state in states], 1)
+
+
+def _descend(world: Optimisee, state: OptimiseeState, make: Made, rate: float, steps: int) -> torch.Tensor:
+    own_BD = world.parameters(state).detach().clone().requires_grad_()
+    optimizer, losses = make([own_BD], rate), []
+    loss_B = world.loss(state)
+    for _ in range(steps):
+        (own_BD.grad,) = torch.autograd.grad(loss_B.sum(), world.parameters(state))
+        before_BD = own_BD.detach().clone()
+        optimizer.step()
+        world.move(state, own_BD.detach() - before_BD)
+        world.detach(state)
+        loss_B = world.loss(state)
+        losses.append(loss_B.detach())
+    return torch.stack(losses)
+
+
+@torch.no_grad()
+def learned(
+    net: OptimiserCore, row_P: torch.Tensor, world: Optimisee, states: Iterable[OptimiseeState], steps: int
+) -> torch.Tensor:
+    """loss_SB after each step of a row."""
+    found = []
+    for state in states:
+        asked = Asked(0, row_P.expand(state.batch, -1), torch.zeros(state.batch, 3, dtype=torch.int64))
+        hidden_BH = torch.zeros(state.batch, LEARNER.width(net, world))
+        roll, _ = rollout(LEARNER, net, world, state, asked, hidden_BH, steps)
+        found.append(roll.signal_KB)
+    return torch.cat(found, 1)
+
+
+def curves(loss_SB: torch.Tensor) -> Result:
+    """Means, standard errors and quantiles of each step; what is no number counts as infinite."""
+    loss_SB = loss_SB.double().nan_to_num(math.inf, math.inf)
+    low, middle, high = loss_SB.quantile(torch.tensor([0.1, 0.5, 0.9]).double(), 1).tolist()
+    error_S = loss_SB.std(1) / loss_SB.shape[1] ** 0.5
+    return {"mean": loss_SB.mean(1).tolist(), "error": error_S.tolist(), "low": low, "middle": middle, "high": high}
+
+
+def kept(path: Path, made: Callable[[], Result]) -> Result:
+    """What is in a file, which is made first if it is not there."""
+    if not path.exists():
+        found = made()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(found).encode())
+    return json.loads(path.read_text())  # type: ignore[no-any-return]
+
+
+def opponents(trial: Trial) -> Result:
+    """The opponents with their best rates: name → horizon → rate and curves. Made once, for all seeds."""
+    return kept(RUNS / f"{NAME}-opponents" / f"{trial.slug}.json", lambda: _opponents(trial))
+
+
+def _opponents(trial: Trial) -> Result:
+    began, world = time.perf_counter(), trial.world()
+    found: Result = {}
+    tuned_on = TUNED_ON if world.function.images else trial.count
+    for name, make in OPPONENTS.items():
+        tried = {r: curves(descend(world, trial.states(world, tuned_on), make, r, trial.steps))["mean"] for r in RATES}
+        best = {k: min(RATES, key=lambda rate: tried[rate][k - 1]) for k in HORIZONS if k <= trial.steps}
+        played = {r: curves(descend(world, trial.states(world, trial.count), make, r, trial.steps))
+                  for r in set(best.values())}  # fmt: skip
+        found[name] = {str(k): {"rate": rate, **played[rate]} for k, rate in best.items()}
+        told = ", ".join(f"{played[r]['mean'][k - 1]:.4f} ({r:.4g})" for k, r in best.items())
+        print(f"{trial.name}, {name}: {told}; {time.perf_counter() - began:.0f} s", flush=True)
+    return found
+
+
+# --- a seed ----------------------------------------------------------------------------------------------------------
+
+
+def run(seed: int) -> Result:
+    """Train a core, learn the row for rectified units, and play all trials."""
+    folder, more = RUNS / f"{NAME}-cores", RUNS / f"{NAME}-cores" / f"{seed}-relu"
+    training = kept(folder / f"{seed}.json", lambda: train(folder / f"{seed}", seed))
+    row = kept(folder / f"{seed}-row.json", lambda: learn(folder / f"{seed}", more, seed))
+    library, trials = Library.open(more), {}
+    for trial in TRIALS:
+        trials[trial.name] = kept(folder / f"{seed}-{trial.slug}.json", lambda: play(library, trial))  # noqa: B023
+    return {"training": training, "relu": row, "trials": trials}
+
+
+def train(folder: Path, seed: int) -> Result:
+    """Train a core; how long it took, in seconds of a processor."""
+    began, files = time.process_time(), [ROOT / "programs" / "learning" / f"{name}.npi" for name in TRAINED]
+    train_hosted(files, out=folder, training=replace(LEARNER.training, seed=seed), report=_tell)
+    return {"updates": LEARNER.training.updates, "seconds": round(time.process_time() - began)}
+
+
+def learn(folder: Path, out: Path, seed: int) -> Result:
+    """Learn the row for rectified units beside a core."""
+    began = time.process_time()
+    relu = ROOT / "programs" / "learning" / "relu.npi"
+    _, row = learn_files(folder, [relu], replace(LEARNER.learning, seed=seed), out=out)
+    found: Result = {
+        "updates": row.updates, "seconds": round(time.process_time() - began), "numbers": row.numbers,
+        "unchanged": row.unchanged, "core before": row.core_before, "core after": row.core_after,
+        "mean": row.mean["relu.OPTIMISE"], "nearest": row.nearest["relu.OPTIMISE"],
+        "learned": row.learned["relu.OPTIMISE"],
+    }  # fmt: skip
+    print(found, flush=True)
+    return found
+
+
+def play(library: Library, trial: Trial) -> Result:
+    """Curves of each row of a trial."""
+    core, world, found = library.core, trial.world(), {}
+    assert isinstance(core, HostedCore)
+    assert isinstance(core.net, OptimiserCore)
+    for name, program in trial.rows.items():
+        states = trial.states(world, trial.count, CARRYING)
+        found[name] = curves(learned(core.net, row_of(library, program), world, states, trial.steps))
+        means = [figure(found[name]["mean"][k - 1]) for k in HORIZONS if k <= trial.steps]
+        print(f"{trial.name}, {name}: {', '.join(means)}", flush=True)
+    return found
+
+
+def _tell(report: Any) -> None:
+    if report.update % 100 == 0:
+        scores = ", ".join(f"{name} {score:.3f}" for name, score in report.scores.items())
+        print(f"{report.update} updates: {scores}", flush=True)
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def table(found: Sequence[Result]) -> list[list[str]]:
+    """A row for each trial, horizon and program."""
+    rows = [["problems", "steps", "row", "learned", *OPPONENTS, "learned ÷ best"]]
+    for trial in TRIALS:
+        others = opponents(trial)
+        for program, name in ((p, n) for n, p in trial.rows.items()):
+            for k in (k for k in HORIZONS if k <= trial.steps):
+                means = [seed["trials"][trial.name][name]["mean"][k - 1] for seed in found]
+                beside = [(others[o][str(k)]["mean"][k - 1], others[o][str(k)]["rate"]) for o in OPPONENTS]
+                told = [f"{figure(mean)} ({rate:.2g})" for mean, rate in beside]
+                share = sorted(means)[len(means) // 2] / min(mean for mean, _ in beside)
+                rows.append([trial.name, str(k), program.partition(".")[0], spread(means, 3), *told, f"{share:.2f}"])
+    return rows
+
+
+def figure(value: float) -> str:
+    return f"{value:.3f}" if value < 100 else f"{value:.3g}"
+
+
+def prose(found: Sequence[Result]) -> list[str]:
+    """What stands above the table."""
+    relus = [seed["relu"] for seed in found]
+    unchanged = all(relu["unchanged"] and relu["core before"] == relu["core after"] for relu in relus)
+    took = f"{LEARNER.training.updates} updates took {spread([s['training']['seconds'] for s in found], 0)} seconds"
+    kept = "stayed as they were" if unchanged else "CHANGED"
+    told = (("mean", "the mean of the old rows"), ("nearest", "the best old row"), ("learned", "a row of their own"))
+    as_is = sum(relu["learned"] == relu["nearest"] for relu in relus)
+    scores = ", ".join(f"{spread([relu[key] for relu in relus], 3)} with {what}" for key, what in told)
+    paragraphs = [
+        f"Mean loss after 20, 50, 100 and 200 steps, on {COUNT:,} problems of each family that no training drew; "
+        f"images are such as no training shows. Seeds of the learned optimiser: {len(found)}; {took} of one processor.",
+        f"Opponents are those of torch. Beside each figure stands its rate: of {len(RATES)} from 0.00001 to 10 the one "
+        f"that is best at *this* number of steps, on these problems, and of networks on {TUNED_ON} of them. The "
+        "learned optimiser has one row for all numbers of steps. Above 1 in the last column an opponent is better.",
+        "Rows were trained with the core on *quadratic*, *rosenbrock*, *digits* (20 sigmoid units) and *conv*. *relu* "
+        "was held out: it stands here with a row of its own, learned beside the frozen core, and with *digits*' row.",
+        f"Learning the row took {spread([r['seconds'] for r in relus], 0)} seconds, for {relus[0]['numbers']} numbers; "
+        f"the core's hash, and all that old rows do, {kept}. On the images of training the mean loss over 100 steps "
+        f"was, for networks of rectified units, {scores}. Beside {as_is} of {len(found)} cores no row that was learned "
+        "did better than that old row, and it was kept as it is.",
+    ]
+    return ["\n\n".join(fill(paragraph, 120) for paragraph in paragraphs), "", "![Curves](optimisers.png)"]
+
+
+def picture(found: Sequence[Result]) -> bytes:
+    """A panel a trial: medians, and between the quantiles 0.1 and 0.9 a band; opponents have their last rates."""
+    from matplotlib.figure import Figure
+
+    sheet = Figure(figsize=(18, 8), dpi=100, layout="constrained")
+    places = iter(sheet.subplots(2, 4).flat)
+    for trial, place in zip(TRIALS, places, strict=False):
+        others, seed = opponents(trial), found[0]["trials"][trial.name]
+        shown = {name: others[name][max(others[name], key=int)] for name in OPPONENTS} | seed
+        for number, (name, one) in enumerate(shown.items()):
+            steps = range(1, 1 + trial.steps)
+            style = {"color": f"C{number}", "linewidth": 2 if name in seed else 1}
+            place.plot(steps, one["middle"], label=name, **style)
+            place.fill_between(steps, one["low"], one["high"], color=f"C{number}", alpha=0.12, linewidth=0)
+        middles = [value for one in shown.values() for value in one["middle"] if 0 < value < 1e3]
+        place.set_yscale("log")
+        place.set_ylim(max(1e-4, min(middles) / 2), max(middles) * 2)
+        place.set_title(trial.name, fontsize=10)
+        place.set_xlabel("steps")
+        place.set_ylabel("loss")
+        place.legend(fontsize=7)
+    for place in places:
+        place.set_axis_off()
+    return png(sheet)
+
+
+def main() -> None:
+    """Train, play, and write the page and the picture."""
+    parser = arguments(__doc__ or "")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    if not given.table:
+        for trial in TRIALS:
+            opponents(trial)
+        each_seed(NAME, given.seeds, run)
+    found = results(NAME)
+    write_whole(RESULTS / "optimisers.png", picture(found))
+    command = "python -m benchmarks.learners.optimisers"
+    write_table(NAME, "Learned optimisers beside tuned ones", command, prose(found), table(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Recipes that measure the results of the NPI paper."""

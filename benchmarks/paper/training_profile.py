@@ -1,0 +1,222 @@
+"""Where the training of the core for all tasks spends its time: ``python -m benchmarks.paper.training_profile``.
+
+Trains one core on addition, sorting and cars as ``npi reproduce npi-paper`` does for its column Multi, and counts the
+processor's time by what it was spent on, each moment once:
+
+- render: making the shapes of cars and their pictures, and copying pictures that are kept in memory;
+- encode: the convolutional network that looks at them, forward and backward;
+- core: everything else, the optimiser's step for all parameters among it.
+
+The time backward is that of the nodes of the network's graph, one by one, whatever else the engine runs between them.
+All pictures are rendered when they are first looked at, so the first updates are measured apart from the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+import envs.cars.image_cache
+from benchmarks.common import ROOT, write_table
+from dsl import load
+from envs.cars.world import Cars
+from npi.core.pictures import Sight
+from npi.jobs.train import new_library, validator_for
+from npi.reproduce.recipe import FILES, FULL
+from npi.training.dataset import Material
+from npi.training.trainer import Trainer, place
+
+RENDER, COPY, FORWARD, BACKWARD, STEP, REST = PARTS = (
+    "render: pictures that were not there",
+    "render: pictures copied from memory",
+    "encode: forward",
+    "encode: backward",
+    "core: the optimiser's step",
+    "core: everything else",
+)
+
+KINDS = ("render", "encode", "core")
+
+LATER, CHECKS = "later updates", "checks"
+
+
+class Clock:
+    """The processor's seconds by phase and part. A part that begins within another one stops that one's time.
+
+    Attributes:
+        phase: where time is counted now. seconds: by phase and part. counts: of pictures, by phase and part.
+    """
+
+    def __init__(self) -> None:
+        self.phase = ""
+        self.seconds: dict[tuple[str, str], float] = defaultdict(float)
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._open = [REST]
+        self._at = time.process_time()
+
+    def begin(self, part: str) -> None:
+        self._count()
+        self._open.append(part)
+
+    def end(self, *_: object) -> None:
+        self._count()
+        self._open.pop()
+
+    def enter(self, phase: str) -> None:
+        """Count for this phase from now on."""
+        self._count()
+        self.phase = phase
+
+    def _count(self) -> None:
+        now = time.process_time()
+        self.seconds[self.phase, self._open[-1]] += now - self._at
+        self._at = now
+
+    def timed(self, part: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, on the clock; arrays that it returns count as so many pictures."""
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.begin(part)
+            found = work(*arguments, **named)
+            if isinstance(found, torch.Tensor | np.ndarray):
+                self.counts[self.phase, part] += len(found)
+            self.end()
+            return found
+
+        return call
+
+
+class Shown:
+    """A world's pictures, on the clock (implements ``Pictured``)."""
+
+    def __init__(self, world: Cars, clock: Clock) -> None:
+        world.views.mesh_of = clock.timed(RENDER, world.views.mesh_of)
+        self._pictures = clock.timed(COPY, world.pictures)
+
+    def pictures(self, values_UF: torch.Tensor) -> torch.Tensor:
+        return self._pictures(values_UF)  # type: ignore[no-any-return]
+
+
+def watch(trainer: Trainer, clock: Clock) -> None:
+    """Put pictures, eyes and optimiser of a trainer on the clock."""
+
+    def backward(_: object, __: object, features_UX: torch.Tensor) -> None:
+        clock.end()
+        for node in nodes(features_UX):
+            node.register_prehook(lambda _: clock.begin(BACKWARD))
+            node.register_hook(clock.end)
+
+    for sight in trainer.core.modules():
+        if isinstance(sight, Sight):
+            assert isinstance(sight.world, Cars)
+            sight.show(Shown(sight.world, clock))
+            sight.eye.register_forward_pre_hook(lambda *_: clock.begin(FORWARD))
+            sight.eye.register_forward_hook(backward)
+    trainer.optimizer.register_step_pre_hook(lambda *_: clock.begin(STEP))
+    trainer.optimizer.register_step_post_hook(clock.end)
+
+
+def nodes(tensor: torch.Tensor) -> list[torch.autograd.graph.Node]:
+    """All nodes of the graph that made a tensor; none where it has no gradient."""
+    found, waiting = [], [tensor.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in found:
+            found.append(node)
+            waiting += [before for before, _ in node.next_functions]
+    return found
+
+
+def train(seed: int, updates: int, first: int) -> tuple[Clock, Trainer, float]:
+    """Train from nothing; the clock, the trainer, and the seconds that making the traces took."""
+    began = time.process_time()
+    materials = [
+        Material.from_programs(load(ROOT / "programs" / f"{name}.npi"), traces=FULL.traces[name], seed=seed)
+        for name in FILES
+    ]
+    traced = time.process_time() - began
+    config = replace(FULL.trained("multi", seed), updates=updates)
+    library = new_library(FULL.core, materials, seed=seed)
+    sources = [place(library, material.frames) for material in materials]
+    trainer = Trainer(library, sources, config, validate=validator_for(library, config))
+    clock = Clock()
+    watch(trainer, clock)
+    with patch.object(envs.cars.image_cache, "render", clock.timed(RENDER, envs.cars.image_cache.render)):
+        while not trainer.progress.solved and trainer.progress.update < updates:
+            clock.enter(f"updates 1–{first}" if trainer.progress.update < first else LATER)
+            trainer.update()
+            clock.enter(CHECKS)
+            trainer.check_when_due()
+            clock.enter("")
+            if trainer.progress.update % 100 == 0:
+                print(f"  {trainer.progress.update} updates: {_spent(clock):.0f} s, {trainer.wrong}", flush=True)
+    return clock, trainer, traced
+
+
+def _spent(clock: Clock, phase: str | None = None, kind: str = "") -> float:
+    """Seconds of a phase (all by default) on the parts of a kind (all by default)."""
+    return sum(s for (at, part), s in clock.seconds.items() if phase in (None, at) and part.startswith(kind))
+
+
+def table(clock: Clock) -> list[list[str]]:
+    """A row for each part and each kind, a column for each phase and one for all: seconds, and their share."""
+    phases = sorted({at for at, _ in clock.seconds if at}, key=lambda at: (at == CHECKS, at == LATER))
+
+    def cells(kind: str) -> list[str]:
+        spent = [(_spent(clock, phase, kind), _spent(clock, phase)) for phase in [*phases, None]]
+        return [f"{part:,.1f} ({100 * part / whole:.0f} %)" for part, whole in spent]
+
+    rows = [["CPU seconds", *phases, "all"]]
+    for kind in KINDS:
+        rows.append([f"**{kind}**", *[f"**{cell}**" for cell in cells(kind)]])
+        rows += [[part.partition(": ")[2], *cells(part)] for part in PARTS if part.startswith(kind)]
+    return [*rows, ["together", *[f"{_spent(clock, phase):,.1f}" for phase in [*phases, None]]]]
+
+
+def each(clock: Clock, *parts: str, of: str) -> str:
+    """Milliseconds of some parts for each picture that went through ``of``."""
+    seconds = sum(_spent(clock, None, part) for part in parts)
+    return f"{1e3 * seconds / max(1, sum(n for (_, part), n in clock.counts.items() if part == of)):.2f} ms"
+
+
+def write(clock: Clock, trainer: Trainer, traced: float, seed: int, command: str) -> None:
+    """Write ``docs/results/cars-split.md``."""
+    rendered, looked = (sum(n for (_, at), n in clock.counts.items() if at == part) for part in (RENDER, COPY))
+    text = [
+        "One core trained on `addition.npi`, `bubblesort.npi` and `goto.npi` with the settings of the column Multi of",
+        f"[the paper's table](npi-paper.md), seed {seed}, from nothing: {trainer.progress.update:,} updates, "
+        f"{'all' if trainer.progress.solved else 'not all'} right at the end.",
+        "Checks look at the frames and run the tasks every 100 updates, without a backward pass. Making the traces",
+        f"took {traced:.1f} CPU seconds before that.",
+        "",
+        f"{rendered:,} pictures of {trainer.core.worlds[-1].pictures[0].width} pixels a side were rendered, "
+        f"{each(clock, RENDER, of=RENDER)} each with the shapes of the cars; {looked:,} were looked at,",
+        f"each {each(clock, COPY, of=COPY)} to copy from memory. Pictures are kept in memory alone, so every training "
+        "begins with none.",
+    ]
+    write_table("cars-split", "Render, encode, core: where training spends its time", command, text, table(clock))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Where the training of the core for all tasks spends its time.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--updates", type=int, help="at most so many; the recipe's by default")
+    parser.add_argument("--first", type=int, default=50, help="updates that are counted apart")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    updates = options.updates or FULL.trained("multi", options.seed).updates
+    command = "python -m benchmarks.paper.training_profile" + (f" --updates {updates}" if options.updates else "")
+    clock, trainer, traced = train(options.seed, updates, options.first)
+    write(clock, trainer, traced, options.seed, command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Recipes about certificates and compiled cores."""

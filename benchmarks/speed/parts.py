@@ -1,0 +1,284 @@
+"""How fast the parts are, beside what the machine can do: ``make bench``, or ``python -m benchmarks.speed.parts``.
+
+Every figure is the best of several runs in one process, and one thread. Ceilings (a large matrix product, a large copy)
+are measured in the same run; a floor is the time that the operations of a step cost at that ceiling, and beside it is
+how many times the floor the measured time is. The table is compared with the last one by ratios.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.common import RESULTS, ROOT, write_table
+from dsl import Problem, ProgramSet, Task, compile_teacher, load
+from dsl.reference import interpret
+from envs.spec import SLOTS
+from npi.core.config import CoreConfig, TrainConfig
+from npi.jobs.train import new_library, train_library
+from npi.library.library import Library
+from npi.running.compiled_library import CompiledLibrary
+from npi.running.evaluate import run_problems
+from npi.training.dataset import Material
+from npi.training.sweep.stacked_trainers import StackedTrainers
+from npi.training.trainer import Trainer, place
+from traces.generation.generate import record_traces
+from traces.machine.lockstep import Budget
+from traces.machine.lockstep import run as run_machine
+from traces.recording.recorder import Recorder
+from traces.recording.unique_frames import unique_frames
+from traces.stepper import Decision, Stepper
+from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
+
+FILES = {"add": "addition.npi", "sort": "bubblesort.npi"}
+
+Figure = dict[str, Any]
+
+
+def best(work: Callable[[], Any], *, seconds: float = 1.5) -> float:
+    """The shortest time of a call, in seconds, over as many as fit (three at least, after one to warm up)."""
+    work()
+    shortest, began, calls = float("inf"), time.perf_counter(), 0
+    while calls < 3 or time.perf_counter() - began < seconds:
+        start = time.perf_counter()
+        work()
+        shortest = min(shortest, time.perf_counter() - start)
+        calls += 1
+    return shortest
+
+
+def ceilings() -> tuple[float, float]:
+    """Floating-point operations a second of a product of 1,024 × 1,024 matrices, and bytes a second of a copy."""
+    a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
+    source, target = torch.zeros(2**26, dtype=torch.uint8), torch.empty(2**26, dtype=torch.uint8)
+    return 2 * 1024**3 / best(lambda: a @ b), 2 * 2**26 / best(lambda: target.copy_(source))
+
+
+def problems(name: str, size: int, count: int) -> tuple[ProgramSet, Task, list[Problem]]:
+    programs = load(ROOT / "programs" / FILES[name])
+    task = programs.task(name)
+    return programs, task, task.draw(size, count, generator=torch.Generator().manual_seed(1), spread=False)
+
+
+def rate(what: str, steps: int, seconds: float, floor: float | None = None, note: str = "") -> Figure:
+    """A figure of so many steps in so many seconds; ``floor`` in seconds a step."""
+    each = seconds / steps
+    return {"what": what, "rate": steps / seconds, "unit": "steps/s", "times": each / floor if floor else None,
+            "note": note}  # fmt: skip
+
+
+def traces(name: str, size: int, count: int, copy: float) -> list[Figure]:
+    """Teacher, machine, recorder, frames and store on one task."""
+    programs, task, drawn = problems(name, size, count)
+    teacher, world = compile_teacher(programs), programs.world
+    row = 2 * len(world.spec.fields) + 4 * (1 + SLOTS) + 4  # bytes of a recorded step: fields, call, instance
+    program = torch.tensor([p.program for p in drawn])
+    arguments = torch.tensor([list(p.arguments) for p in drawn])
+
+    def machine(recorder: Recorder | None) -> int:
+        state = world.reset([p.layout for p in drawn])
+        outcome = run_machine(teacher, world, state, programs.table, program, arguments, recorder=recorder)
+        if recorder is not None:
+            recorder.batch()
+        return int(outcome.steps_N.sum())
+
+    steps, one = machine(None), drawn[0]
+    alone = len(interpret(programs, one.layout, one.program)[0])
+    sizes = dict.fromkeys(task.train_sizes, 100 if name == "add" else 20)
+    batch = record_traces(programs, task=name, traces=sizes, seed=0)
+    made = best(lambda: record_traces(programs, task=name, traces=sizes, seed=0))
+    found = [
+        rate(f"teacher runs, {name} {size}", steps, best(lambda: machine(None))),
+        rate(f"reference, {name} {size}", alone, best(lambda: interpret(programs, one.layout, one.program))),
+        rate(
+            f"teacher runs and is recorded, {name} {size}", steps, best(lambda: machine(Recorder(programs.table))),
+            4 * row / copy, f"{row} bytes a step, written and put in order",
+        ),
+        rate(
+            f"traces made, {name}, training sizes", batch.steps, made, 4 * row / copy,
+            "drawing, laying out and judging the problems too",
+        ),
+        rate(f"different frames found, {name}", batch.steps, best(lambda: unique_frames([batch])), 2 * row / copy),
+    ]  # fmt: skip
+    info = TraceInfo(Path(programs.path).name, programs.digest, programs.sources, name, 0, {})
+    with tempfile.TemporaryDirectory() as folder:
+        number = iter(range(10**6))
+
+        def write() -> Path:
+            out = Path(folder) / str(next(number))
+            writer = TraceSetWriter(out, programs.table, info)
+            writer.finish([writer.write(0, batch)])
+            return out
+
+        out = write()
+
+        def read() -> int:
+            return sum(int(part.calls[:, 0].sum()) for part in TraceSet.open(out).batches())
+
+        found.append(rate(f"traces written, {name}", batch.steps, best(write), 2 * row / copy))
+        found.append(rate(f"traces read, {name}", batch.steps, best(read), row / copy))
+    return found
+
+
+def training(flops: float) -> list[Figure]:
+    """One update of each core; the floor counts the products of the trunk, forward and twice that backward."""
+    found = []
+    for kind in ("discrete", "lstm"):
+        config = CoreConfig() if kind == "discrete" else CoreConfig.published()
+        trainer = fresh_trainer(config)
+        steps = steps_of(trainer)
+        hidden = config.hidden
+        products = hidden * (hidden + 2 * config.bits) if kind == "discrete" else 16 * hidden * hidden
+        seconds = best(trainer.update, seconds=4)
+        floor = 3 * 2 * products / flops
+        found.append(rate(f"training update, {kind}", steps, seconds, floor, f"{seconds * 1e3:.0f} ms an update"))
+    return found
+
+
+def fresh_trainer(config: CoreConfig, *, seed: int = 0, **changes: Any) -> Trainer:
+    """An untrained trainer of addition and sorting."""
+    materials = [Material.from_programs(load(ROOT / "programs" / f), traces=8, seed=0) for f in FILES.values()]
+    library = new_library(config, materials, seed=seed)
+    training = TrainConfig.for_core(config, seed=seed, **changes)
+    return Trainer(library, [place(library, m.frames) for m in materials], training)
+
+
+def steps_of(trainer: Trainer, draws: int = 10) -> int:
+    """Steps that an update unrolls, padding included: the mean of some draws."""
+    drawn = [trainer.curriculum.draw(generator=trainer.generator) for _ in range(draws)]
+    return sum(b.mask_BT.numel() for groups in drawn for group in groups for b in group) // draws
+
+
+SMALL = CoreConfig(hidden=64, bits=5, row=32, key=8)
+
+
+def sweeps() -> list[Figure]:
+    """Updates of several seeds as one batch, against as many trainers one after the other."""
+    found = []
+    for label, config, frames in (("discrete", CoreConfig(), 384), ("discrete of 64 units, 48 frames", SMALL, 48)):
+        for seeds in (2, 4, 8):
+            alone, together = ([fresh_trainer(config, seed=s, frames=frames) for s in range(seeds)] for _ in range(2))
+            one, batch = turn_about(lambda group=alone: [t.update() for t in group], StackedTrainers(together).update)
+            what = f"training update, {label}, {seeds} seeds as one batch"
+            note = f"{one / batch:.2f} times as fast as one after the other"
+            found.append(rate(what, sum(map(steps_of, alone)), batch, note=note))
+    return found
+
+
+def turn_about(one: Callable[[], Any], other: Callable[[], Any], *, turns: int = 9) -> tuple[float, float]:
+    """The shortest CPU times of two calls, in seconds, taken in turn: what slows the machine slows both."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for _ in range(turns):
+        for work, times in zip((one, other), found, strict=True):
+            start = time.process_time()
+            work()
+            times.append(time.process_time() - start)
+    return min(found[0]), min(found[1])
+
+
+def execution(flops: float) -> list[Figure]:
+    """Running trained programs by the core, an untrained published core, and whole commands."""
+    found: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "library"
+        files = [ROOT / "programs" / f for f in FILES.values()]
+        train_library(files, out=place, training=TrainConfig(seed=0), device="cpu")
+        library = Library.open(place)
+        CompiledLibrary.of(library).save(Path(folder) / "library.npic")
+        compiled = CompiledLibrary.open(Path(folder) / "library.npic")
+        tried = (("add", 100, 1000), ("add", 100, 1), ("add", 10, 1), ("sort", 60, 100), ("sort", 60, 1))
+        for name, size, count in tried:
+            found += runs(library, compiled, name, size, count, flops)
+        found.append(command(["--help"], place))
+        found.append(command(["run", "add", "96", "125", "--quiet"], place))
+    for count in (1, 20, 1000):
+        found.append(published(count, flops))
+    return found
+
+
+class Led:
+    """A core that is asked for every call, while a teacher makes them: what an untrained core costs, on right runs."""
+
+    dtype = torch.float32
+
+    def __init__(self, core: Stepper, teacher: Stepper) -> None:
+        self.core, self.teacher, self.width = core, teacher, core.width + 1
+
+    def step(
+        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+    ) -> Decision:
+        _, after = self.core.step(obs_BF, program_B, arguments_B3, hidden_BH[:, 1:].contiguous())
+        call_B4, node_B1 = self.teacher.step(obs_BF, program_B, arguments_B3, hidden_BH[:, :1].long())
+        return Decision(call_B4, torch.cat([node_B1.float(), after], 1))
+
+
+def published(count: int, flops: float) -> Figure:
+    """The published core on sorts of 10 items."""
+    programs, _, drawn = problems("sort", 10, count)
+    material = Material.from_programs(programs, traces=1, seed=0)
+    core = new_library(CoreConfig.published(), [material], seed=0).stepper(material.table)
+    led = Led(core, compile_teacher(programs))
+    steps = int(run_problems(led, programs, drawn).steps_N.sum())
+    seconds = best(lambda: run_problems(led, programs, drawn), seconds=3)
+    label = f"{count:,} at once" if count > 1 else "one problem"
+    return rate(f"lstm computed, sort 10, {label}", steps, seconds, 2 * 16 * 256**2 / flops)
+
+
+def runs(library: Library, compiled: CompiledLibrary, name: str, size: int, count: int, flops: float) -> list[Figure]:
+    """One task by the core: computed, looked up in tables, compiled."""
+    programs, task = library.task(name)
+    held = compiled.task(name)[0]
+    drawn = task.draw(size, count, generator=torch.Generator().manual_seed(1), spread=False)
+    label = f"{name} {size}, {count:,} at once" if count > 1 else f"{name} {size}, one problem"
+    plain, tables = library.stepper(programs.table, memo=False), library.stepper(programs.table)
+    stepper, hidden, cut = compiled.stepper(held.table), library.core.config.hidden, Budget(steps=2000)
+    short = int(run_problems(plain, programs, drawn, budget=cut).steps_N.sum())
+    whole = int(run_problems(tables, programs, drawn).steps_N.sum())
+    computed = best(lambda: run_problems(plain, programs, drawn, budget=cut), seconds=3)
+    return [
+        rate(f"core computed, {label}", short, computed, 2 * hidden * (hidden + 12) / flops),
+        rate(f"core in tables, {label}", whole, best(lambda: run_problems(tables, programs, drawn))),
+        rate(f"compiled, {label}", whole, best(lambda: run_problems(stepper, held, drawn))),
+    ]
+
+
+def command(words: list[str], library: Path) -> Figure:
+    """A whole process of the command line."""
+    line = [sys.executable, "-m", "npi.cli.main", *words, *(["--library", str(library)] if len(words) > 1 else [])]
+    seconds = best(lambda: subprocess.run(line, cwd=ROOT, check=True, capture_output=True), seconds=3)
+    return {"what": f"npi {' '.join(words)}, whole process", "rate": seconds, "unit": "s", "times": None, "note": ""}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    flops, copy = ceilings()
+    figures = [*traces("add", 100, 500, copy), *traces("sort", 60, 50, copy)]
+    figures += [*training(flops), *sweeps(), *execution(flops)]
+    last_path = RESULTS / "speed.json"
+    last = json.loads(last_path.read_text()) if last_path.exists() else {}
+    rows = [["", "measured", "unit", "times the floor", "against the last table", ""]]
+    for figure in figures:
+        value = f"{figure['rate']:,.0f}" if figure["unit"] == "steps/s" else f"{figure['rate']:.2f}"
+        times = f"{figure['times']:.1f}" if figure["times"] else ""
+        before = last.get(figure["what"])
+        rows.append([figure["what"], value, figure["unit"], times, f"{figure['rate'] / before:.2f}" if before else "",
+                     figure["note"]])  # fmt: skip
+    text = [
+        f"One thread. Ceilings in this run: {flops / 1e9:.0f} GFLOP/s (product of 1,024 × 1,024 matrices, float32),",
+        f"{copy / 1e9:.1f} GB/s (copy of 64 MiB, bytes read and written). Best of several runs each; a step is one",
+        "decision (a call or a return). What the floors count: docs/performance.md.",
+    ]
+    write_table("speed", "Speed of the parts", "make bench", text, rows)
+    last_path.write_text(json.dumps({f["what"]: f["rate"] for f in figures}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+"""Ways to condition a universal core on a row, at equal numbers of learned values: trained alike, tested alike.
+
+    python -m benchmarks.universal.ablation                       # every variant, 1,500 updates each
+    python -m benchmarks.universal.ablation --only film concat --updates 300
+    python -m benchmarks.universal.ablation --table               # only write the table
+
+*Slots*: each state of a program has a code of its own, and the state that a program is in selects it. *One code*: a
+program has a single code, as long as its slots would be together, and the number of the state is an input.
+
+Shape legend: ``N`` codes, ``M`` situations, ``C`` numbers of a code, ``G`` gains.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.common import RUNS, Result, arguments, each_seed, results, spread, write_table
+from benchmarks.universal import alternatives
+from benchmarks.universal.alternatives import Codes
+from benchmarks.universal.heldout_programs import Sample, drawn_batches, old_programs
+from npi.universal.functions import Examples, Functions, Spans, loss
+from npi.universal.network import Interpreter, InterpreterConfig, Proposer
+from npi.universal.plan import State
+from npi.universal.symbols import VALUES
+from npi.universal.training_stream import LARGEST
+
+TOGETHER = 2
+"""Slots whose numbers one code has: as many as programs have states that decide something, in the mean."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to condition a core.
+
+    Attributes:
+        conditioning: of the interpreter. code: numbers of a code. gains: whether there are gains beside it.
+        whole: whether a program has one code, and the number of the state is an input.
+        says: what it is, for the table.
+    """
+
+    says: str
+    conditioning: str = "film"
+    code: int = 32
+    gains: bool = True
+    whole: bool = False
+
+    def shape(self) -> InterpreterConfig:
+        base = InterpreterConfig(conditioning=self.conditioning, code=self.code)
+        return replace(base, inputs=base.inputs + self.whole)
+
+
+VARIANTS = {
+    "film": Variant("slots, modulated features, gains"),
+    "concat": Variant("slots, code as an input, gains", "concat"),
+    "lowrank": Variant("slots, low-rank weights, gains", "lowrank"),
+    "long": Variant("slots, modulated features, no gains, a longer code", code=160, gains=False),
+    "long-whole": Variant("one code, modulated features", code=TOGETHER * 160, gains=False, whole=True),
+    "short": Variant("slots, modulated features, no gains", gains=False),
+    "short-whole": Variant("one code, modulated features", code=TOGETHER * 32, gains=False, whole=True),
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is spent on each variant.
+
+    Attributes:
+        updates: of the core. each: programs of every size and world that it is trained on.
+        codes, situations: drawn in an update. held: held-out programs whose rows are learned. row_updates: for those.
+    """
+
+    updates: int = 1500
+    each: int = 20
+    codes: int = 128
+    situations: int = 64
+    held: int = 300
+    row_updates: int = 400
+    check_every: int = 40
+
+
+class Lessons:
+    """The functions of programs, and which code each belongs to.
+
+    Args:
+        programs: those that have a state that decides something.
+        whole: whether all states of a program share a code.
+        inputs: of the core.
+    """
+
+    def __init__(self, programs: Sequence[Sequence[State]], inputs: int, *, whole: bool) -> None:
+        self.states = [numbered(s, place, inputs) if whole else s
+                       for states in programs for place, s in enumerate(states)]  # fmt: skip
+        sizes = [len(states) for states in programs]
+        self.spans = Spans.of(torch.tensor(sizes if whole else [1] * sum(sizes)))
+        self.owner = torch.arange(len(self)).repeat_interleave(self.spans.count)
+        self.functions = Functions(self.states, inputs)
+
+    def __len__(self) -> int:
+        """How many codes there are."""
+        return len(self.spans.count)
+
+    def draw(self, which_N: torch.Tensor, size: int, *, generator: torch.Generator) -> Examples:
+        """Situations of the states of some codes, all their states as often."""
+        state = self.spans.draw(which_N[:, None].expand(-1, size // 2), generator)
+        found = self.functions.draw(state.flatten(), 2, generator=generator)
+        parts = (part.unflatten(0, state.shape).flatten(1, 2) for part in (found.seen, found.outcome, found.value))
+        return Examples(*parts)
+
+
+def numbered(state: State, place: int, inputs: int) -> State:
+    """A state that sees its own number as the last input."""
+    seen_MR = np.full((len(state.seen_MR), inputs), -1)
+    seen_MR[:, : state.seen_MR.shape[1]] = state.seen_MR
+    seen_MR[:, -1] = VALUES - 1 - place
+    return replace(state, seen_MR=seen_MR)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A core of a variant: the network, its proposer, and the mean loss of the last tenth of its training (nats)."""
+
+    net: Interpreter
+    proposer: Proposer
+    loss: float
+
+
+def train(variant: Variant, lessons: Lessons, budget: Budget, *, seed: int) -> Trained:
+    """As :class:`npi.universal.trainer.UniversalTrainer`, for any variant, all codes drawn as often."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = variant.shape()
+    net, proposer = Interpreter(shape, generator=generator), Proposer(shape, generator=generator)
+    own = [nn.Embedding.from_pretrained(torch.zeros(len(lessons), width), freeze=False, sparse=True)
+           for width in ((shape.code, shape.features) if variant.gains else (shape.code,))]  # fmt: skip
+    parameters = [*net.parameters(), *proposer.parameters()]
+    optimizers = (
+        (torch.optim.AdamW(parameters, weight_decay=1e-3), 2e-3),
+        (torch.optim.SparseAdam([part.weight for part in own]), 1e-2),
+    )
+    losses = []
+    for update in range(budget.updates):
+        share = min(1.0, (update + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * update / budget.updates)))
+        for optimizer, rate in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+            optimizer.param_groups[0]["lr"] = rate * share
+        which_N = torch.randint(len(lessons), (budget.codes,), generator=generator)
+        examples = lessons.draw(which_N, budget.situations, generator=generator)
+        parts = [part(which_N) for part in own]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            start_NC = proposer(examples.seen, examples.outcome, examples.value)
+        found = loss(net, examples, start_NC.float() + parts[0], parts[1] if variant.gains else None).mean()
+        (found + 1e-3 * sum(part.square().mean() for part in parts)).backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        for optimizer, _ in optimizers:
+            optimizer.step()
+        losses.append(found.item())
+    return Trained(net, proposer, statistics.mean(losses[-max(1, budget.updates // 10) :]))
+
+
+def learn(variant: Variant, core: Trained, lessons: Lessons, budget: Budget, *, seed: int) -> list[int]:
+    """Learn codes for lessons with the core frozen; of each state the situations that its best code has wrong."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    net = core.net.requires_grad_(False)
+    every_N = torch.arange(len(lessons))
+    shown = lessons.draw(every_N, 4 * budget.situations, generator=generator)
+    with torch.no_grad():
+        code = core.proposer(shown.seen, shown.outcome, shown.value).requires_grad_()
+    gain = torch.zeros(len(lessons), net.config.features, requires_grad=variant.gains)
+    optimizer = torch.optim.Adam([code, gain] if variant.gains else [code], lr=0.03)
+    best = wrong_of(net, lessons, code, gain)
+    for update in range(1, budget.row_updates + 1):
+        optimizer.param_groups[0]["lr"] = 0.03 * (1 - 0.9 * update / budget.row_updates)
+        examples = lessons.draw(every_N, budget.situations, generator=generator)
+        optimizer.zero_grad(set_to_none=True)
+        loss(net, examples, code, gain if variant.gains else None).sum().backward()
+        optimizer.step()
+        if update % budget.check_every == 0 or update == budget.row_updates:
+            now = wrong_of(net, lessons, code, gain)
+            total, least = (torch.zeros(len(lessons)).index_add(0, lessons.owner, torch.tensor(w).float())
+                            for w in (now, best))  # fmt: skip
+            better = (total < least)[lessons.owner].tolist()
+            best = [n if b else w for n, w, b in zip(now, best, better, strict=True)]
+    return best
+
+
+def wrong_of(net: Interpreter, lessons: Lessons, code: torch.Tensor, gain: torch.Tensor) -> list[int]:
+    owner = lessons.owner
+    return alternatives.errors(net, lessons.states, Codes(code.detach()[owner], gain.detach()[owner]))
+
+
+# --- the recipe ------------------------------------------------------------------------------------------------------
+
+
+@cache
+def material(each: int, held: int) -> tuple[list[list[State]], list[list[State]]]:
+    """The states of the programs that are trained on, and of the held-out ones."""
+    config = InterpreterConfig()
+
+    def kept(programs: Sequence[Sample]) -> list[list[State]]:
+        fitting = [one.states for one in programs if one.states]
+        return [list(states) for states in fitting if all(len(s.outcome_M) <= LARGEST for s in states)]
+
+    return kept(old_programs(config, each=each)), kept([one for b in drawn_batches(config)[:-2] for one in b][:held])
+
+
+def run(name: str, budget: Budget, seed: int) -> Result:
+    """Train a variant, and learn rows for the held-out programs."""
+    variant = VARIANTS[name]
+    known, held = material(budget.each, budget.held)
+    inputs = variant.shape().inputs
+    began = time.process_time()
+    core = train(variant, Lessons(known, inputs, whole=variant.whole), budget, seed=seed)
+    trained = time.process_time() - began
+    began = time.process_time()
+    wrong = learn(variant, core, Lessons(held, inputs, whole=variant.whole), budget, seed=seed)
+    learned = time.process_time() - began
+    ends = np.cumsum([0, *map(len, held)])
+    exact = [not any(wrong[a:b]) for a, b in pairwise(ends)]
+    own = variant.code + (core.net.config.features if variant.gains else 0)
+    found = {
+        "exact": exact,
+        "states": [len(states) for states in held],
+        "functions": statistics.mean(count == 0 for count in wrong),
+        "numbers": own if variant.whole else own * statistics.mean(map(len, held)),
+        "size": sum(p.numel() for p in core.net.parameters()),
+        "loss": core.loss,
+        "programs": len(known),
+        "train_seconds": trained,
+        "row_seconds": learned / len(held),
+    }
+    print(f"  {name}: {100 * statistics.mean(exact):.1f} % exact, loss {core.loss:.4f}, {trained:.0f} s", flush=True)
+    return found
+
+
+def table(folder: str, budget: Budget) -> None:
+    """Write the page of the variants that are done."""
+    rows = [["variant", "numbers a program", "numbers of the core", "training loss", "programs exact, %",
+             "of several states, %", "functions exact, %", "CPU s of training", "CPU s a row", "seeds"]]  # fmt: skip
+    programs = held = 0
+    for name, variant in VARIANTS.items():
+        done = results(f"{folder}/{name}")
+        if not done:
+            continue
+        programs, held = done[0]["programs"], len(done[0]["exact"])
+        several = [[e for e, count in zip(r["exact"], r["states"], strict=True) if count > 1] for r in done]
+        rows.append(
+            [
+                f"{name}: {variant.says}", f"{done[0]['numbers']:.0f}", f"{done[0]['size']:,}",
+                spread([r["loss"] for r in done], 4),
+                spread([100 * statistics.mean(r["exact"]) for r in done]),
+                spread([100 * statistics.mean(s) for s in several]),
+                spread([100 * r["functions"] for r in done]),
+                spread([r["train_seconds"] for r in done], 0), spread([r["row_seconds"] for r in done], 2),
+                str(len(done)),
+            ]
+        )  # fmt: skip
+    text = [
+        f"Each variant is trained anew for {budget.updates:,} updates on the same {programs:,} random programs, then",
+        f"rows are learned with the core frozen for the same {held} held-out programs: all as one batch, one start",
+        f"each, {budget.row_updates} updates. Exact: every decision right, on a complete enumeration. Numbers a",
+        "program: what its row learns, in the mean. These are small budgets, to compare; the shipped core is trained",
+        "for longer.",
+        "",
+        f"One code is as long as {TOGETHER} slots, the mean of the programs; compare long with long-whole, and short",
+        "with short-whole. An update has the same number of situations, there of a whole program in place of a state.",
+    ]
+    write_table(
+        "universal-ablation", "How a row conditions the core", "python -m benchmarks.universal.ablation", text, rows
+    )
+
+
+def main() -> None:
+    parser = arguments("Train and test ways to condition a universal core.")
+    parser.set_defaults(seeds=[0])
+    parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--updates", type=int, default=Budget.updates)
+    parser.add_argument("--each", type=int, default=Budget.each, help="programs of every size and world")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    budget = Budget(updates=options.updates, each=options.each)
+    folder = f"ablation/{budget.updates}-{budget.each}"
+    if not options.table:
+        for name in options.only:
+            each_seed(f"{folder}/{name}", options.seeds, partial(run, name, budget))
+    if (RUNS / folder).exists():
+        table(folder, budget)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Everything that can be said about a program text at once, for editors and the command line."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsl.analysis.learnability import Outlook, look
+from dsl.check.modules import Loaded, load_modules
+from dsl.check.programs import Checked, check
+from dsl.errors.error import LanguageError, Remark
+from dsl.program import ProgramSet
+from dsl.text.syntax import File
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a program text is worth.
+
+    Attributes:
+        errors: every mistake of the text and of the files that it uses, used files first, then by place.
+        warnings: what is suspicious but not wrong.
+        program_set: None where there are errors.
+        tree: the text's own parts, as far as they can be read.
+        outlook: what can be said of the programs before they run; None where there are errors.
+    """
+
+    errors: tuple[LanguageError, ...]
+    warnings: tuple[Remark, ...]
+    program_set: ProgramSet | None
+    tree: File
+    outlook: Outlook | None
+
+
+def diagnose(text: str, *, path: str = "<text>", folder: Path | str | None = None) -> Diagnosis:
+    """Read and check a text; raises nothing about the text.
+
+    Args:
+        path: the name that errors give it; its stem qualifies the programs.
+        folder: where ``use`` looks for files; without one, ``use`` is an error.
+    """
+    loaded, checked = read(text, path, folder)
+    tree = loaded.modules[-1].tree
+    if checked.program_set is None:
+        return Diagnosis(checked.errors, checked.warnings, None, tree, None)
+    outlook = look(checked.program_set, tree)
+    warnings = sorted((*checked.warnings, *outlook.remarks), key=lambda remark: (remark.line, remark.column))
+    return Diagnosis((), tuple(warnings), checked.program_set, tree, outlook)
+
+
+def read(text: str, path: str, folder: Path | str | None) -> tuple[Loaded, Checked]:
+    """A text and the files that it uses, read and checked."""
+    with uncollected():
+        loaded = load_modules(text, path, None if folder is None else Path(folder))
+        return loaded, check(loaded, path)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the search for circular garbage: trees are large and hold none, and it takes a quarter of the time."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()

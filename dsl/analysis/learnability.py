@@ -1,0 +1,256 @@
+"""What can be said about a program's frames before anything runs or is trained.
+
+Whether a core can learn a program at all is settled by the language. A frame begins at node 0 of its program's table;
+at every step the observation and the arguments, and nothing else, choose an entry, which holds the call and the next
+node. So by induction over the steps the node, and with it the call, is a function of the program, its arguments and
+the observations so far: two frames that look the same so far cannot call differently, in whatever world, whatever the
+callees do, and whatever is not observed. :func:`check_tables` checks what this rests on; ``traces/conflicts/search.py``
+looks for a counterexample by running, and explains one in traces that no program file made.
+
+What is left to say is how long frames get, and what in a text can never matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from dsl.analysis.field_effects import Effects
+from dsl.analysis.unreachable_symbols import symbols_never_there
+from dsl.errors.error import Remark
+from dsl.lowering.control_flow import Fork
+from dsl.lowering.decision_tables import DecisionTable, NodeTable
+from dsl.lowering.ir import Body, Leave, Loop, Step, Test, reads
+from dsl.lowering.value_grid import read_size
+from dsl.program import Program, ProgramSet
+from dsl.text import syntax as s
+from envs.spec import GO_ON, RETURN
+
+
+@dataclass(frozen=True)
+class FrameShape:
+    """How long a program's frames can get.
+
+    Attributes:
+        longest: decisions of the longest frame, the return among them; None where a loop makes it grow with the input.
+        recursive: whether the program can be on the stack twice, so that the stack may grow with the input.
+        nodes: places of the body between which its teacher tells apart.
+    """
+
+    longest: int | None
+    recursive: bool
+    nodes: int
+
+    def __str__(self) -> str:
+        length = "grows with the input" if self.longest is None else f"at most {self.longest}"
+        return f"{length}, recursive" if self.recursive else length
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is known of a program set before it runs: the frames of each program by id, and remarks on its text."""
+
+    frames: Mapping[int, FrameShape]
+    remarks: tuple[Remark, ...]
+
+
+def look(programs: ProgramSet, tree: s.File) -> Outlook:
+    """The outlook of a program set; remarks are on the file itself (``tree``), not on those that it uses."""
+    effects = Effects(programs.programs)
+    frames: dict[int, FrameShape] = {}
+    remarks: list[Remark] = []
+    recursive = in_circles(programs.programs)
+    for program in programs.programs:
+        if program.table is None:
+            continue
+        frames[program.id] = FrameShape(longest_frame(program.table), program.id in recursive, len(program.table.nodes))
+        if program.scope.source.name == programs.path:
+            remarks += [*idle_conditions(program), *endless_loops(program, effects)]
+    remarks += [*unreached(programs), *symbols_never_there(programs, tree)]
+    return Outlook(frames, tuple(sorted(remarks, key=lambda remark: (remark.line, remark.column))))
+
+
+def check_tables(programs: ProgramSet) -> None:
+    """Check what the argument above rests on: each table is a total function of declared reads.
+
+    Raises:
+        ValueError: for a table with an entry that is missing, leads nowhere, or is chosen by anything but observation
+            fields and argument slots. No program text can bring this about.
+    """
+    for program in programs.programs:
+        for number, node in enumerate(program.table.nodes if program.table is not None else ()):
+            if not is_function(node, program):
+                raise ValueError(f"{program.name}: the table of node {number} is not a function of what it reads")
+
+
+def is_function(node: NodeTable, program: Program) -> bool:
+    """Whether each combination of what a node reads has one entry, which leads to a node of the program."""
+    assert program.table is not None, "the node is of the program's table"
+    sizes = [read_size(read, program.scope) for read in node.reads]
+    strides = tuple(prod(sizes[i + 1 :]) for i in range(len(sizes)))
+    if len(node.next_M) != prod(sizes) or len(node.call_M4) != prod(sizes) or node.strides != strides:
+        return False
+    onward = node.next_M[node.call_M4[:, 0] != RETURN]
+    return bool(((onward >= 0) & (onward < len(program.table.nodes))).all())
+
+
+def in_circles(programs: Sequence[Program]) -> set[int]:
+    """The programs that can call themselves, directly or through others."""
+    known = {program.id for program in programs}
+    calls = {program.id: set(program.calls) & known for program in programs}
+    callers: dict[int, list[int]] = {}
+    for number, callees in calls.items():
+        for callee in callees:
+            callers.setdefault(callee, []).append(number)
+    idle = [number for number, callees in calls.items() if not callees]
+    while idle:  # what calls nothing, or nothing that is left, is in no circle
+        number = idle.pop()
+        del calls[number]
+        for caller in callers.get(number, ()):
+            calls[caller].discard(number)
+            if not calls[caller]:
+                idle.append(caller)
+    found: set[int] = set()
+    for number in calls:
+        reached: set[int] = set()
+        waiting = [number]
+        while waiting:
+            new = calls[waiting.pop()] - reached
+            reached |= new
+            waiting += new
+        if number in reached:
+            found.add(number)
+    return found
+
+
+def longest_frame(table: DecisionTable) -> int | None:
+    """Decisions on the longest way through a table; None where a way leads back to where it was."""
+    onward: list[list[tuple[int, int]]] = []
+    for node in table.nodes:
+        calls = node.call_M4[:, 0]
+        ways = []
+        kinds = ((calls >= 0, 1), (calls == GO_ON, 0)) if table.hops > 1 else ((calls >= 0, 1),)
+        for chosen, cost in kinds:
+            reached = np.zeros(len(table.nodes), dtype=np.bool_)
+            reached[node.next_M[chosen]] = True
+            ways += [(int(target), cost) for target in np.flatnonzero(reached)]
+        onward.append(ways)
+    longest: dict[int, int] = {}
+    path, on_path = [0], {0}
+    while path:
+        top = path[-1]
+        waiting = [target for target, _ in onward[top] if target not in longest]
+        if any(target in on_path for target in waiting):
+            return None
+        if waiting:
+            path.append(waiting[0])
+            on_path.add(waiting[0])
+        else:
+            longest[top] = max((longest[target] + cost for target, cost in onward[top]), default=1)
+            on_path.discard(path.pop())
+    return longest[0]
+
+
+def idle_conditions(program: Program) -> Iterator[Remark]:
+    """Conditions that no observation satisfies, or every one, where they are asked."""
+    if program.graph is None or program.table is None or program.body is None:
+        return
+    loops = {(loop.line, loop.column): loop for loop in loops_of(program.body)}
+    forks: dict[tuple[int, int], list[Fork]] = {}
+    for fork in program.graph.forks:
+        if fork.yes != fork.no:
+            forks.setdefault((fork.line, fork.column), []).append(fork)
+    reached = {node for node, _ in program.table.taken}
+    for place, copies in forks.items():
+        if not any(fork.branches & reached for fork in copies):
+            continue  # what stands around it is told
+        yes = any((branch, fork.yes) in program.table.taken for fork in copies for branch in fork.branches)
+        no = any((branch, fork.no) in program.table.taken for fork in copies for branch in fork.branches)
+        loop = loops.get(place)
+        if not yes:
+            message = "no observation satisfies this condition: its block is never run"
+            yield remark(program, place, message, "remove the block, or correct the condition", "NPI201")
+        elif not no and loop is None:
+            message = "every observation satisfies this condition: it decides nothing"
+            yield remark(program, place, message, "remove it with what stands under else, or correct it", "NPI201")
+        elif not no and loop is not None and not leaves(loop.body):
+            message = "this loop never ends: every observation satisfies its condition"
+            yield remark(program, place, message, "correct the condition, or return in the loop", "NPI202")
+
+
+def endless_loops(program: Program, effects: Effects) -> Iterator[Remark]:
+    """Loops that go on for ever once they are entered: what they call cannot change what their condition reads."""
+    told: set[tuple[int, int]] = set()
+    fields = program.scope.face.spec.fields
+    for variant, loop in variant_loops(program.body):
+        asked = {read.index for read in reads(loop.condition) if read.kind == "field"}
+        place = (loop.line, loop.column)
+        if place in told or leaves(loop.body) or effects.of_steps(loop.body, program) & asked or not asked:
+            continue
+        told.add(place)
+        names = ", ".join(fields[index].name for index in sorted(asked))
+        when = ""
+        if program.body is not None and program.body.slots:
+            tokens = program.scope.face.spec.tokens
+            slots = [program.signature.slots[slot].name for slot in program.body.slots]
+            when = " when " + ", ".join(f"{n} = {tokens[t]}" for n, t in zip(slots, variant, strict=True))
+        message = f"this loop may not end{when}: nothing that it calls changes {names}, which its condition asks for"
+        yield remark(program, place, message, "move that pointer or write under it in the loop, or return", "NPI202")
+
+
+def variant_loops(body: Body | None) -> Iterator[tuple[tuple[int, ...], Loop]]:
+    """Every loop of a body with the tokens of its variant."""
+    for variant in body.variants if body is not None else ():
+        yield from ((variant.tokens, step) for step in every_step(variant.steps) if isinstance(step, Loop))
+
+
+def loops_of(body: Body) -> Iterator[Loop]:
+    return (loop for _, loop in variant_loops(body))
+
+
+def every_step(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps and those inside them."""
+    for step in steps:
+        yield step
+        if isinstance(step, Test):
+            yield from every_step(step.yes)
+            yield from every_step(step.no)
+        elif isinstance(step, Loop):
+            yield from every_step(step.body)
+
+
+def leaves(steps: Sequence[Step]) -> bool:
+    return any(isinstance(step, Leave) for step in every_step(steps))
+
+
+def unreached(programs: ProgramSet) -> Iterator[Remark]:
+    """Programs of the file that are called, but only by programs that no task runs."""
+    if not programs.tasks:
+        return
+    calls = {program.id: program.calls for program in programs.programs}
+    reached: set[int] = set()
+    waiting = [task.program for task in programs.tasks]
+    while waiting:
+        number = waiting.pop()
+        if number not in reached:
+            reached.add(number)
+            waiting += calls.get(number, ())
+    called = {callee for number, callees in calls.items() for callee in callees if callee != number}
+    for program in programs.programs:
+        own = program.scope.source.name == programs.path
+        if own and program.id in called - reached and program.signal is None:
+            bare = program.name.rpartition(".")[2]
+            message = f"program {bare} is called only by programs that no task runs: it will have no traces"
+            yield remark(
+                program, (program.tree.line, program.tree.column), message, "add a task that runs it", "NPI203"
+            )
+
+
+def remark(program: Program, place: tuple[int, int], message: str, mend: str, code: str) -> Remark:
+    return Remark(program.scope.source, *place, message, mend, code)
+
+
+__all__ = ["FrameShape", "Outlook", "check_tables", "look"]

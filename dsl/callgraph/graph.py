@@ -1,0 +1,91 @@
+"""The call graph of a program set: as a graph, as indented text, as a Mermaid drawing."""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from dsl.program import ProgramSet
+from dsl.text.syntax import Signal
+from envs.spec import Signature
+
+
+def call_graph(program_set: ProgramSet) -> nx.DiGraph[str]:
+    """Qualified names of all callables, an edge for each that the text of one calls of another.
+
+    Nodes carry ``kind`` ("primitive", "program" or "signal"), ``doc`` and ``slots`` (the names of what they take);
+    successors stand in the order of the text.
+    """
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    table = program_set.table
+    for primitive in table.world.primitives:
+        graph.add_node(primitive.name, kind="primitive", doc=primitive.doc, slots=_slots(primitive))
+    for program in program_set.programs:
+        kind = "signal" if isinstance(program.tree.body, Signal) else "program"
+        graph.add_node(program.name, kind=kind, doc=program.doc, slots=_slots(program.signature))
+    for program in program_set.programs:
+        for callee in program.calls:
+            graph.add_edge(program.name, table.signatures[callee].name)
+    return graph
+
+
+def roots(graph: nx.DiGraph[str]) -> list[str]:
+    """Programs that no other program calls; where all are called in circles, all of them."""
+    programs = [name for name, kind in graph.nodes(data="kind") if kind != "primitive"]
+    found = [name for name in programs if not set(graph.predecessors(name)) - {name}]
+    return found or programs
+
+
+def tree_text(program_set: ProgramSet, name: str | None = None) -> str:
+    """The calls below a program (below all roots without a name), indented; what was shown above ends in ``…``."""
+    graph = call_graph(program_set)
+    names = roots(graph) if name is None else [program_set.program(name).name]
+    lines: list[str] = []
+    shown: set[str] = set()
+
+    def add(node: str, depth: int) -> None:
+        below = list(graph.successors(node))
+        again = node in shown and bool(below)
+        doc = f"  {graph.nodes[node]['doc']}" if graph.nodes[node]["doc"] and node not in shown else ""
+        lines.append("  " * depth + node + (" …" if again else doc))
+        if node in shown:
+            return
+        shown.add(node)
+        for child in below:
+            add(child, depth + 1)
+
+    for root in names:
+        add(root, 0)
+    return "\n".join(lines)
+
+
+def mermaid(graph: nx.DiGraph[str], *, world: str) -> str:
+    """A call graph as a Mermaid flowchart: primitives rounded in a frame of their world, recursions in red.
+
+    Args:
+        graph: as made by :func:`call_graph`, or a part of it.
+        world: the label of the frame.
+    """
+    number = {name: f"n{index}" for index, name in enumerate(graph.nodes)}
+    kinds = {name: graph.nodes[name]["kind"] for name in graph}
+    lines = ["flowchart TD"]
+    lines += [f'    {number[name]}["{_entities(name)}"]' for name in graph if kinds[name] != "primitive"]
+    primitives = [name for name in graph if kinds[name] == "primitive"]
+    if primitives:
+        lines.append(f'    subgraph world["{_entities(world)}"]')
+        lines += [f'        {number[name]}(["{_entities(name)}"])' for name in primitives]
+        lines.append("    end")
+    lines += [f"    {number[caller]} --> {number[callee]}" for caller, callee in graph.edges]
+    group = {name: place for place, part in enumerate(nx.strongly_connected_components(graph)) for name in part}
+    circles = [str(place) for place, (a, b) in enumerate(graph.edges) if group[a] == group[b]]
+    if circles:
+        lines.append(f"    linkStyle {','.join(circles)} stroke:#d9541e,stroke-width:2px")
+    return "\n".join(lines)
+
+
+def _slots(signature: Signature) -> tuple[str, ...]:
+    return tuple(slot.name for slot in signature.slots)
+
+
+def _entities(text: str) -> str:
+    """What Mermaid would take for its own signs, as numbered entities."""
+    return "".join(f"#{ord(sign)};" if sign in '"#<>&;' else sign for sign in text)

@@ -1,0 +1,1 @@
+"""Syntax tree to a checked program set: modules, names, bodies, tasks."""

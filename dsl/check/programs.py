@@ -1,0 +1,298 @@
+"""Modules → a checked program set: one world, a table of callables, every body resolved and tabulated.
+
+A check goes on after a mistake, with as little as the mistake leaves, and tells all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dsl.check.bodies import check_fresh, resolve_body
+from dsl.check.modules import Loaded, Module
+from dsl.check.tasks import check_task
+from dsl.errors.catalogue import RESTS_ON_WORLD
+from dsl.errors.error import Gather, LanguageError, Remark, Source
+from dsl.lowering.control_flow import lower
+from dsl.lowering.decision_tables import Legality, tabulate
+from dsl.names.scope import Bound, Scope, check_name, param_slot
+from dsl.names.worlds import Face, build_world, make_face
+from dsl.program import Program, ProgramSet
+from dsl.tasks.task import Task
+from dsl.text import syntax as s
+from dsl.text.recovery import LOST, Rest
+from envs.spec import SLOTS, ProgramTable, Signature
+from envs.world import World
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A program whose signature is known and whose body is not looked at yet."""
+
+    module: Module
+    tree: s.Program
+    signature: Signature
+    types: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The outcome of a check: a program set, or the mistakes for which there is none."""
+
+    program_set: ProgramSet | None
+    errors: tuple[LanguageError, ...]
+    warnings: tuple[Remark, ...]
+
+
+def check(loaded: Loaded, path: str) -> Checked:
+    """The checked program set of a file (the last module), with every mistake of it and the files that it uses.
+
+    A mistake that only follows from another one (a name whose declaration could not be read) is not told.
+    """
+    modules, direct, found, lost = loaded.modules, Gather(), Gather(), _Lost(loaded.rest)
+    for error in loaded.errors:
+        direct.add(error)
+    found_world = find_world(modules, direct, lost)
+    if found_world is None:
+        return Checked(None, in_order(direct.errors, modules), ())
+    world_name, world = found_world
+    face = make_face(world)
+    declared = [d for module in modules for d in declare(module, face, found, lost)]
+    signatures = (*world.spec.primitives, *(d.signature for d in declared))
+    scopes = module_scopes(modules, face, signatures)
+    legality = Legality(world)
+    programs: list[Program] = []
+    for number, item in enumerate(declared, start=len(world.spec.primitives)):
+        with found:
+            whole = item.tree.name not in loaded.rest.programs
+            programs.append(check_program(number, item, scopes[item.module.name], legality, whole=whole))
+    top = modules[-1]
+    tasks: list[Task] = []
+    refuse_doubles(top.tree.tasks, "task", top.source, found)
+    for task in top.tree.tasks:
+        mistakes = Gather()
+        with mistakes:
+            tasks.append(check_task(task, scopes[top.name]))
+        for error in mistakes.errors:
+            if error.code not in MISSING or task.name not in loaded.rest.programs:
+                found.add(error)
+    errors = [*direct.errors, *(error for error in found.errors if not lost.follows(error))] or found.errors
+    if errors:
+        return Checked(None, in_order(errors, modules), ())
+    table = ProgramTable(world.spec, tuple(d.signature for d in declared), tuple(p.calls for p in programs))
+    sources = tuple((module.name, module.source.text) for module in modules)
+    warnings = unused(programs, tasks, top)
+    whole_set = ProgramSet(path, sources, world_name, world, table, tuple(programs), tuple(tasks), warnings)
+    return Checked(whole_set, (), warnings)
+
+
+UNKNOWN = frozenset(f"NPI{n:03}" for n in (48, 66, 68, 69, 102, 105, 108, 110, 118, 121))
+"""Kinds that say of a name that nothing has it."""
+
+MISSING = frozenset(("NPI100", "NPI101", "NPI112"))
+"""Kinds that say of a task that it lacks a line."""
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass
+class _Lost:
+    """What is missing because of mistakes that are told already."""
+
+    rest: Rest
+
+    def program(self, name: str) -> None:
+        self.rest = self.rest.union(Rest(frozenset((name,))))
+
+    def row(self, item: s.Node) -> None:
+        """An item of the world that cannot be made."""
+        self.rest = self.rest.union(Rest(frozenset(getattr(item, "names", ())), whole=frozenset(("world",))))
+
+    def follows(self, error: LanguageError) -> bool:
+        """Whether an error only says that something is missing whose own mistake is told."""
+        if error.code in UNKNOWN:
+            mentioned = set(NAME.findall(error.message)) & self.rest.names
+            if LOST in mentioned or mentioned & set(NAME.findall(error.source_line)):
+                return True
+            if "use" in self.rest.whole and error.code in ("NPI066", "NPI068", "NPI105"):
+                return True
+            if "program" in self.rest.whole and error.code == "NPI066":
+                return True
+        return "world" in self.rest.whole and error.code in RESTS_ON_WORLD
+
+
+def in_order(errors: Iterable[LanguageError], modules: Sequence[Module]) -> tuple[LanguageError, ...]:
+    """By file, used ones first, and by place."""
+    files = [module.source.name for module in modules]
+    return tuple(sorted(errors, key=lambda error: (files.index(error.file), error.line, error.column)))
+
+
+def find_world(modules: Sequence[Module], found: Gather, lost: _Lost) -> tuple[str, World[Any]] | None:
+    """The one world of a set: declared once, or several times alike."""
+    first: tuple[s.World, Module, World[Any]] | None = None
+    for module in modules:
+        for tree in module.tree.worlds:
+            with found:
+                check_name(tree.name, tree, "world", module.source)
+            world = make_world(tree, module.source, found, lost)
+            if world is None:
+                continue
+            if first is not None and (first[1] is module or first[2].spec.digest != world.spec.digest):
+                message = f"a second world {tree.name}; {first[1].name} declares {first[0].name}, and files share one"
+                mend = "remove it, or move its programs into a file of their own"
+                found.add(LanguageError(module.source, tree.line, tree.column, message, mend, code="NPI041"))
+            first = first or (tree, module, world)
+    if first is not None:
+        return first[0].name, first[2]
+    if not lost.rest.whole and not any(module.tree.worlds for module in modules):
+        mend = "begin with: world NAME is scratchpad:, or use a file that has one"
+        found.add(LanguageError(modules[-1].source, 1, 1, "no world is declared", mend, code="NPI040"))
+    return None
+
+
+def make_world(tree: s.World, source: Source, found: Gather, lost: _Lost) -> World[Any] | None:
+    """The world of a declaration, without the items in which there is a mistake; None where that leaves nothing."""
+    while True:
+        try:
+            return build_world(tree, source)
+        except LanguageError as error:
+            wrong = next((item for item in tree.items if item.line == error.line), None)
+            if wrong is not None or "world" not in lost.rest.whole:
+                found.add(error)
+            if wrong is None:
+                lost.row(tree)
+                return None
+            lost.row(wrong)
+            tree = replace(tree, items=tuple(item for item in tree.items if item is not wrong))
+
+
+def declare(module: Module, face: Face, found: Gather, lost: _Lost) -> list[Declared]:
+    """The signatures of a module's programs."""
+    refuse_doubles(module.tree.programs, "program", module.source, found)
+    made: dict[str, Declared] = {}
+    for tree in module.tree.programs:
+        if tree.name in made:
+            continue
+        lost_before = len(found)
+        with found:
+            made[tree.name] = declare_one(tree, module, face)
+        if len(found) > lost_before:
+            lost.program(tree.name)
+    return list(made.values())
+
+
+def declare_one(tree: s.Program, module: Module, face: Face) -> Declared:
+    found = Gather()
+    with found:
+        check_name(tree.name, tree, "program", module.source)
+    if tree.name in {primitive.name for primitive in face.spec.primitives}:
+        message = f"{tree.name} is the name of a primitive, and of a program"
+        found.add(LanguageError(module.source, tree.line, tree.column, message, "rename the program", code="NPI060"))
+    if len(tree.params) > SLOTS:
+        extra = tree.params[SLOTS]
+        message = f"{tree.name} takes {len(tree.params)} arguments; a call carries at most {SLOTS}"
+        mend = "pass less, or write it to the pad"
+        found.add(LanguageError(module.source, extra.line, extra.column, message, mend, code="NPI061"))
+    refuse_doubles(tree.params, "parameter", module.source, found)
+    typed = []
+    for param in tree.params:
+        with found:
+            typed.append(param_slot(param, face, module.source))
+    found.close()
+    signature = Signature(f"{module.stem}.{tree.name}", tuple(slot for _, slot in typed), tree.doc)
+    return Declared(module, tree, signature, tuple(type_ for type_, _ in typed))
+
+
+def refuse_doubles(nodes: Iterable[s.Program | s.Task | s.Param], what: str, source: Source, found: Gather) -> None:
+    seen: dict[str, s.Node] = {}
+    for node in nodes:
+        if node.name in seen:
+            message = f"{what} {node.name} is declared twice, first in line {seen[node.name].line}"
+            found.add(LanguageError(source, node.line, node.column, message, "rename one of them", code="NPI053"))
+        seen.setdefault(node.name, node)
+
+
+def module_scopes(modules: Sequence[Module], face: Face, signatures: tuple[Signature, ...]) -> dict[str, Scope]:
+    """What names mean in each module: its own programs first, then those of the files that it uses, near or far."""
+    ids = {signature.name: number for number, signature in enumerate(signatures)}
+    primitives = {signature.name: (number,) for number, signature in enumerate(face.spec.primitives)}
+    by_name = {module.name: module for module in modules}
+    scopes: dict[str, Scope] = {}
+    for module in modules:
+        stems = {by_name[name].stem for name in reachable(module, by_name)}
+        visible: dict[str, tuple[int, ...]] = {}
+        own: dict[str, tuple[int, ...]] = {}
+        for name, number in ids.items():
+            stem, _, bare = name.rpartition(".")
+            if stem in stems:
+                visible[name] = (number,)
+                visible[bare] = (*visible.get(bare, ()), number)
+            if stem == module.stem:
+                own[bare] = (number,)
+        scopes[module.name] = Scope(module.source, face, signatures, {**visible, **own, **primitives}, {}, ())
+    return scopes
+
+
+def reachable(module: Module, by_name: Mapping[str, Module]) -> set[str]:
+    found = {module.name}
+    waiting = deque(module.uses)
+    while waiting:
+        name = waiting.popleft()
+        if name not in found:
+            found.add(name)
+            waiting.extend(by_name[name].uses)
+    return found
+
+
+def check_program(number: int, item: Declared, outer: Scope, legality: Legality, *, whole: bool) -> Program:
+    """A program with its body resolved and, where no line of it was lost (``whole``), tabulated."""
+    found = Gather()
+    scope = Scope(outer.source, outer.face, outer.callables, outer.visible, {}, item.signature.slots)
+    for slot, (param, type_) in enumerate(zip(item.tree.params, item.types, strict=True)):
+        with found:
+            check_fresh(param.name, param, scope)
+        scope = scope.bind(param.name, Bound(type_, None, slot))
+    signature, body = item.signature, item.tree.body
+    if isinstance(body, s.Signal):
+        found.close()
+        every = tuple(range(len(scope.face.spec.primitives)))
+        return Program(number, signature.name, signature, item.tree, scope, None, every)
+    resolved = table = graph = None
+    with found:
+        resolved = resolve_body(item.tree, scope)
+        graph = lower(resolved)
+        table = tabulate(graph, scope, legality) if whole else None
+    found.close()
+    calls = tuple(dict.fromkeys(scope.callee(call) for call in calls_of(body)))
+    return Program(number, signature.name, signature, item.tree, scope, table, calls, resolved, graph)
+
+
+def calls_of(statements: Sequence[s.Statement]) -> list[s.Call]:
+    """Every call in a body, in the order of the text."""
+    found: list[s.Call] = []
+    for item in statements:
+        if isinstance(item, s.Call):
+            found.append(item)
+        elif isinstance(item, s.While | s.For):
+            found += calls_of(item.body)
+        elif isinstance(item, s.If):
+            for body in (*(arm.body for arm in item.arms), item.otherwise):
+                found += calls_of(body)
+    return found
+
+
+def unused(programs: Sequence[Program], tasks: Sequence[Task], top: Module) -> tuple[Remark, ...]:
+    """Warnings for programs of the top file that nothing calls and no task runs."""
+    called = {number for program in programs for number in program.calls if number != program.id}
+    called |= {task.program for task in tasks}
+    found = []
+    for program in programs:
+        if program.id not in called and program.scope.source is top.source and program.signal is None:
+            bare = program.name.rpartition(".")[2]
+            message = f"program {bare} is never called and no task runs it: it will have no traces"
+            mend = "call it, add a task that runs it, or remove it"
+            found.append(Remark(top.source, program.tree.line, program.tree.column, message, mend, "NPI200"))
+    return tuple(found)

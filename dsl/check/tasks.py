@@ -1,0 +1,308 @@
+"""Task trees → checked tasks: rows, inputs, programs and functions exist, and kinds of values fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dsl.check.bodies import check_arity
+from dsl.errors.error import Gather, joined, suggest
+from dsl.names.scope import Scope, check_name
+from dsl.names.worlds import domain_symbols, number_of
+from dsl.tasks.expressions import FUNCTIONS, ON_WORLD
+from dsl.tasks.inputs import GRAPH, LIST, NUMBER, SCALAR, Input
+from dsl.tasks.task import Laid, Task
+from dsl.text import syntax as s
+from envs.spec import BLANK
+
+LARGEST_SIZE, MOST_SIZES = 1_000_000, 10_000
+"""The largest size of an input, and how many sizes one line may have: each is drawn and run."""
+
+Kinds = Mapping[str, str]
+"""Input → "number", "list" or "any"."""
+
+
+def check_task(task: s.Task, scope: Scope) -> Task:
+    """The checked task; raises :class:`LanguageError` with every mistake, one for each of its lines."""
+    found = Gather()
+    with found:
+        check_name(task.name, task, "task", scope.source)
+    inputs: list[Input] = []
+    for item in task.inputs:
+        with found:
+            inputs.append(check_input(item, task, scope))
+    broken = {item.name for item in task.inputs} - {item.name for item in inputs}
+    kinds = {item.name: input_kind(item) for item in inputs} | dict.fromkeys(broken, "any")
+    if task.where is not None:
+        with found:
+            want(task.where, "truth", kinds, scope, after=False)
+    laid: list[Laid] = []
+    expectations: list[s.Expression] = []
+    for part in task.items:
+        with found:
+            if isinstance(part, s.Layout):
+                laid.append(check_layout(part, task, kinds, scope))
+            elif isinstance(part, s.Expect):
+                expectations.append(part.condition)
+                want(part.condition, "truth", kinds, scope, after=True)
+    with found:
+        if not expectations:
+            message, mend = f"task {task.name} expects nothing", "add a line: expect number(OUT) == a + b"
+            raise scope.error(task, message, mend, code="NPI101")
+    sizes: dict[str, tuple[int, ...]] = {}
+    for purpose in ("train", "test"):
+        with found:
+            sizes[purpose] = () if broken else check_sizes(purpose, task, tuple(inputs), scope)
+    with found:
+        run = check_run(task, kinds, scope)
+        found.close()
+        return Task(
+            name=task.name,
+            inputs=tuple(inputs),
+            where=task.where,
+            laid=tuple(laid),
+            program=scope.callee(run),
+            arguments=run.arguments,
+            slots=scope.callables[scope.callee(run)].slots,
+            expectations=tuple(expectations),
+            train_sizes=sizes["train"],
+            test_sizes=sizes["test"],
+            traces=sum(item.traces for item in task.items if isinstance(item, s.Sizes)),
+            rows=scope.face.rows,
+            pointers=scope.face.pointers,
+            tokens=scope.face.spec.tokens,
+        )
+    raise joined(found.errors)
+
+
+def check_input(item: s.Input, task: s.Task, scope: Scope) -> Input:
+    check_name(item.name, item, "input", scope.source)
+    if any(other.name == item.name for other in task.inputs[: position(item, task.inputs)]):
+        raise scope.error(item, f"input {item.name} is declared twice", "rename one of them", code="NPI053")
+    if item.name in scope.face.rows or item.name in scope.face.pointers:
+        raise scope.error(
+            item, f"{item.name} is the name of a row or pointer, and of an input", "rename the input", code="NPI104"
+        )
+    if isinstance(item.kind, s.NumberKind):
+        if not 2 <= item.kind.base <= 36:
+            raise scope.error(
+                item.kind, f"base {item.kind.base} is not between 2 and 36", "write for example base 2", code="NPI103"
+            )
+        return Input(item.name, NUMBER, (), item.kind.base)
+    if isinstance(item.kind, s.GraphKind):
+        return Input(item.name, GRAPH, (), 10, item.kind.acyclic)
+    domain = item.kind.domain if isinstance(item.kind, s.ListKind) else item.kind
+    found = domain_symbols(domain, scope.source, scope.face.rows)
+    symbols = tuple(symbol for symbol in found if symbol != BLANK)
+    return Input(item.name, LIST if isinstance(item.kind, s.ListKind) else SCALAR, symbols, 10)
+
+
+def position(item: object, items: Sequence[object]) -> int:
+    """Where this very object stands; equal ones elsewhere do not count."""
+    return next(i for i, other in enumerate(items) if other is item)
+
+
+def input_kind(item: Input) -> str:
+    if item.kind == SCALAR:
+        return "any" if any(number_of(symbol) is None for symbol in item.symbols) else "number"
+    return item.kind
+
+
+def check_layout(item: s.Layout, task: s.Task, kinds: Kinds, scope: Scope) -> Laid:
+    """A row that exists and is laid out once; a number's digits end in the last column."""
+    rows = scope.face.rows
+    if item.row not in rows:
+        raise scope.error(
+            item, f"there is no row {item.row} in world {scope.face.spec.name}", suggest(item.row, rows), code="NPI105"
+        )
+    before = task.items[: position(item, task.items)]
+    if any(isinstance(other, s.Layout) and other.row == item.row for other in before):
+        raise scope.error(item, f"row {item.row} is laid out twice", "keep one of the lines", code="NPI106")
+    kind = kind_of(item.value, kinds, scope, after=False)
+    if kind == "number" and not isinstance(item.value, s.Number):
+        raise scope.error(item.value, "a number is not a row's content", f"write {item.row} = digits(…)", code="NPI107")
+    if kind == "truth":
+        raise scope.error(
+            item.value, "a truth value is not a row's content", "lay out a list or digits(…)", code="NPI107"
+        )
+    aligned = isinstance(item.value, s.Apply) and item.value.name == "digits"
+    return Laid(item.row, item.value, aligned)
+
+
+def check_run(task: s.Task, kinds: Kinds, scope: Scope) -> s.Run:
+    runs = [item for item in task.items if isinstance(item, s.Run)]
+    if len(runs) != 1:
+        message = f"task {task.name} runs {len(runs)} programs; it must run one"
+        mend = "call both from one program" if runs else "add a line: run PROGRAM"
+        raise scope.error(runs[1] if runs else task, message, mend, code="NPI100")
+    run = runs[0]
+    if scope.callee(run) < len(scope.face.spec.primitives):
+        raise scope.error(run, f"{run.name} is a primitive", "run a program; a program may call it", code="NPI102")
+    slots = scope.callables[scope.callee(run)].slots
+    check_arity(s.Call(run.name, run.arguments, line=run.line, column=run.column), slots, scope)
+    for node, slot in zip(run.arguments, slots, strict=True):
+        if isinstance(node, s.Name) and node.text not in kinds:
+            token = scope.face.tokens.get(node.text)
+            if token is None or token not in slot.tokens:
+                allowed = [scope.face.spec.tokens[t] for t in slot.tokens]
+                message = f"argument {slot.name} of {run.name} cannot be {node.text}"
+                raise scope.error(node, message, suggest(node.text, [*allowed, *kinds]), code="NPI108")
+        else:
+            kind_of(node, kinds, scope, after=False)
+    return run
+
+
+def check_sizes(purpose: str, task: s.Task, inputs: tuple[Input, ...], scope: Scope) -> tuple[int, ...]:
+    """The sizes of a ``train`` or ``test`` line, ascending in the order written; () where there is none."""
+    lines = [item for item in task.items if isinstance(item, s.Sizes) and item.purpose == purpose]
+    sized = {item.name: item for item in inputs if item.sized}
+    if len(lines) > 1:
+        raise scope.error(lines[1], f"a second {purpose} line", "join them: 1..20, 100", code="NPI109")
+    if not lines:
+        alone = any(isinstance(item, s.Sizes) for item in task.items)
+        return () if sized or alone else (1,)
+    line = lines[0]
+    if not line.inputs:
+        return check_alone(line, sized, scope)
+    for name in line.inputs:
+        if name not in sized:
+            known = any(item.name == name for item in inputs)
+            message = f"{name} has no size" if known else f"task {task.name} has no input {name}"
+            raise scope.error(line, message, "leave it out" if known else suggest(name, sized), code="NPI110")
+        if line.unit == "digits" and sized[name].kind == LIST:
+            raise scope.error(
+                line, f"{name} is a list, and lists are counted in items", "write items, or no unit", code="NPI111"
+            )
+    if line.unit and any((line.unit == "vertices") != (sized[name].kind == GRAPH) for name in line.inputs):
+        mend = "write vertices for graphs, items for lists and digits for numbers, or no unit"
+        raise scope.error(line, f"{', '.join(line.inputs)} {line.unit} of sizes of another kind", mend, code="NPI112")
+    missing = [name for name in sized if name not in line.inputs]
+    if missing:
+        raise scope.error(
+            line, f"the sizes of {missing[0]} are not said", f"write {purpose} {', '.join(sized)} of …", code="NPI112"
+        )
+    for first, last in line.ranges:
+        if first < 1 or last < first:
+            raise scope.error(line, f"the sizes {first}..{last} are none", "sizes begin at 1 and ascend", code="NPI113")
+    largest, count = max(last for _, last in line.ranges), sum(last - first + 1 for first, last in line.ranges)
+    if largest > LARGEST_SIZE or count > MOST_SIZES:
+        message = f"{count:,} sizes up to {largest:,}"
+        mend = f"sizes go up to {LARGEST_SIZE:,}, and a line has at most {MOST_SIZES:,}; list a few, as in 1, 10, 100"
+        raise scope.error(line, message, mend, code="NPI122")
+    return tuple(dict.fromkeys(n for first, last in line.ranges for n in range(first, last + 1)))
+
+
+def check_alone(line: s.Sizes, sized: Mapping[str, Input], scope: Scope) -> tuple[int, ...]:
+    """The size 1 of a ``train`` or ``test`` line of a task whose inputs have no sizes."""
+    if sized:
+        names = ", ".join(sized)
+        raise scope.error(
+            line, f"the sizes of {names} are not said", f"write {line.purpose} {names} of …", code="NPI112"
+        )
+    if line.traces and line.purpose == "test":
+        raise scope.error(line, "traces are what is learned from", "write test alone", code="NPI112")
+    return (1,)
+
+
+def want(node: s.Expression, kind: str, kinds: Kinds, scope: Scope, *, after: bool) -> None:
+    """Refuse an expression of another kind."""
+    found = kind_of(node, kinds, scope, after=after)
+    if found not in (kind, "any") or (kind == "truth" and found == "any"):
+        names = {"truth": "a condition", "number": "a number", "list": "a list", "graph": "a graph", "any": "a symbol"}
+        mend = "compare it, for example with ==" if kind == "truth" else f"put {names[kind]} here"
+        raise scope.error(node, f"{names[found]} stands where {names[kind]} is needed", mend, code="NPI114")
+
+
+def kind_of(node: s.Expression, kinds: Kinds, scope: Scope, *, after: bool) -> str:
+    """The kind of an expression, its parts checked; ``after`` a run it may read the world."""
+    if isinstance(node, s.Name):
+        return name_kind(node, kinds, scope, after=after)
+    if isinstance(node, s.Number):
+        return "number"
+    if isinstance(node, s.Text):
+        return "any" if number_of(node.value) is None else "number"
+    if isinstance(node, s.Blank):
+        return "any"
+    if isinstance(node, s.Items):
+        for item in node.items:
+            kind_of(item, kinds, scope, after=after)
+        return "list"
+    if isinstance(node, s.Apply):
+        return apply_kind(node, kinds, scope, after=after)
+    if isinstance(node, s.Choice):
+        want(node.condition, "truth", kinds, scope, after=after)
+        one, two = (kind_of(part, kinds, scope, after=after) for part in (node.value, node.other))
+        return one if one == two else "any"
+    operands = (node.operand,) if isinstance(node, s.Unary) else (node.left, node.right)
+    if node.operator in ("and", "or", "not"):
+        for operand in operands:
+            want(operand, "truth", kinds, scope, after=after)
+        return "truth"
+    if node.operator in ("==", "!=", "<", "<=", ">", ">="):
+        one, two = (kind_of(operand, kinds, scope, after=after) for operand in operands)
+        if "any" not in (one, two) and one != two:
+            raise scope.error(node, f"a {one} is compared with a {two}", "compare two of a kind", code="NPI115")
+        return "truth"
+    for operand in operands:
+        want(operand, "number", kinds, scope, after=after)
+    return "number"
+
+
+def name_kind(node: s.Name, kinds: Kinds, scope: Scope, *, after: bool) -> str:
+    if node.text in kinds:
+        return kinds[node.text]
+    if node.text in scope.face.rows:
+        if after:
+            return "list"
+        message = f"row {node.text} is known only after the run"
+        raise scope.error(node, message, f"use the inputs: {', '.join(kinds) or 'there are none'}", code="NPI116")
+    if node.text in scope.face.pointers:
+        raise scope.error(
+            node, f"{node.text} is a pointer", f"write under({node.text}) or at({node.text})", code="NPI117"
+        )
+    raise scope.error(
+        node, f"there is no input or row {node.text}", suggest(node.text, [*kinds, *scope.face.rows]), code="NPI118"
+    )
+
+
+def apply_kind(node: s.Apply, kinds: Kinds, scope: Scope, *, after: bool) -> str:
+    if node.name in ON_WORLD:
+        return world_kind(node, kinds, scope, after=after)
+    function = FUNCTIONS.get(node.name)
+    if function is None:
+        mend = suggest(node.name, [*FUNCTIONS, *ON_WORLD])
+        raise scope.error(node, f"there is no function {node.name}", mend, code="NPI119")
+    if not function.least <= len(node.arguments) <= function.most:
+        takes = str(function.least) if function.least == function.most else f"{function.least} or {function.most}"
+        if function.most > 9:
+            takes = f"at least {function.least}"
+        message = f"{node.name} takes {takes} arguments and is given {len(node.arguments)}"
+        raise scope.error(node, message, "write as many", code="NPI120")
+    for i, argument in enumerate(node.arguments):
+        kind = function.takes[min(i, len(function.takes) - 1)]
+        if node.name in ("max", "min") and len(node.arguments) == 1:
+            kind = "list"
+        if kind == "any":
+            kind_of(argument, kinds, scope, after=after)
+        else:
+            want(argument, kind, kinds, scope, after=after)
+    return function.gives
+
+
+def world_kind(node: s.Apply, kinds: Kinds, scope: Scope, *, after: bool) -> str:
+    """``number(ROW)``, ``number(ROW, base)``, ``under(P)``, ``at(P)``."""
+    what = scope.face.rows if node.name == "number" else scope.face.pointers
+    noun = "row" if node.name == "number" else "pointer"
+    most = 2 if node.name == "number" else 1
+    first = node.arguments[0] if 1 <= len(node.arguments) <= most else None
+    if not isinstance(first, s.Name):
+        mend = f"write {node.name}({next(iter(what), 'P')})"
+        raise scope.error(node, f"{node.name} takes the name of a {noun}", mend, code="NPI121")
+    if first.text not in what:
+        raise scope.error(first, f"there is no {noun} {first.text}", suggest(first.text, what), code="NPI121")
+    if not after:
+        raise scope.error(
+            node, f"{node.name}({first.text}) is known only after the run", "use the inputs here", code="NPI116"
+        )
+    for argument in node.arguments[1:]:
+        want(argument, "number", kinds, scope, after=after)
+    return ON_WORLD[node.name]

@@ -1,0 +1,1 @@
+"""Mistakes of program files: their codes, wording, examples and fixes."""

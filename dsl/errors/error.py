@@ -1,0 +1,173 @@
+"""Errors of the program language: where, what was seen, what was expected, how to mend it.
+
+Every kind of mistake has a code that stays the same (:mod:`dsl.errors.catalogue`); ``docs/errors.md`` has a section for
+each.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import TracebackType
+
+OTHER = "NPI000"
+"""The code of a mistake whose kind is not in the catalogue."""
+
+MOST_ERRORS = 50
+"""Errors that one file is told of; behind the last one stands how many more there are."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A program text with the name that errors give it."""
+
+    name: str
+    text: str
+
+    def line(self, number: int) -> str:
+        """The line of that number (from 1), empty past the end."""
+        return self.lines[number - 1] if 1 <= number <= len(self.lines) else ""
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The lines as the grammar counts them: only a line feed ends one."""
+        return tuple(line.removesuffix("\r") for line in self.text.split("\n"))
+
+
+class LanguageError(ValueError):
+    """A program file that cannot be used.
+
+    Attributes:
+        file, line, column: the place, line and column from 1.
+        source_line: the text of that line.
+        code: the kind of mistake, as in :data:`dsl.errors.catalogue.KINDS`.
+        message: what was seen and what was expected.
+        mend: what to do.
+        errors: all mistakes that were found together, this one first; ``str()`` tells all of them.
+    """
+
+    def __init__(self, source: Source, line: int, column: int, message: str, mend: str, *, code: str = OTHER) -> None:
+        self.source = source
+        self.file = source.name
+        self.line = line
+        self.column = column
+        self.source_line = source.line(line)
+        self.message = message
+        self.mend = mend
+        self.code = code
+        self._all: tuple[LanguageError, ...] = ()
+        super().__init__(self.text())
+
+    @property
+    def errors(self) -> tuple[LanguageError, ...]:
+        return self._all or (self,)
+
+    def text(self) -> str:
+        """``file:line:col: CODE: message``, the line, a caret, and the mend."""
+        return place_text(self)
+
+    def __str__(self) -> str:
+        shown = [error.text() for error in self.errors[:MOST_ERRORS]]
+        left = len(self.errors) - len(shown)
+        return "\n".join([*shown, f"and {left} more"] if left else shown)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A warning: what is suspicious but not wrong. Its attributes are those of :class:`LanguageError`."""
+
+    source: Source
+    line: int
+    column: int
+    message: str
+    mend: str
+    code: str
+
+    @property
+    def file(self) -> str:
+        return self.source.name
+
+    @property
+    def source_line(self) -> str:
+        return self.source.line(self.line)
+
+    def text(self) -> str:
+        """As :meth:`LanguageError.text`."""
+        return place_text(self)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.code}: {self.message}"
+
+
+def place_text(found: LanguageError | Remark) -> str:
+    """``file:line:col: CODE: message``, the line, a caret, and the mend."""
+    shown = found.source_line.expandtabs(1).rstrip()
+    lines = [f"{found.file}:{found.line}:{found.column}: {found.code}: {found.message}"]
+    if shown:
+        lines += [f"  {shown}", "  " + " " * (found.column - 1) + "^"]
+    return "\n".join([*lines, f"  mend: {found.mend}"])
+
+
+def joined(errors: Sequence[LanguageError]) -> LanguageError:
+    """One error that carries them all, with the attributes of the first."""
+    flat = [one for error in errors for one in error.errors]
+    first = flat[0]
+    found = LanguageError(first.source, first.line, first.column, first.message, first.mend, code=first.code)
+    found._all = tuple(flat)
+    return found
+
+
+class Gather:
+    """Mistakes found so far. ``with gather: …`` keeps the mistake that ends the block and goes on after it.
+
+    The same mistake at the same place is kept once: a body is looked at several times where it is unrolled.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, int, int, str], LanguageError] = {}
+
+    def __enter__(self) -> Gather:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        if isinstance(error, LanguageError):
+            self.add(error)
+            return True
+        return False
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, error: LanguageError) -> None:
+        for one in error.errors:
+            self._found.setdefault((one.file, one.line, one.column, one.code), one)
+
+    @property
+    def errors(self) -> tuple[LanguageError, ...]:
+        return tuple(self._found.values())
+
+    def close(self) -> None:
+        """Raise what was found, if anything was."""
+        if self._found:
+            raise joined(self.errors)
+
+
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The known name closest to a mistyped one; None where none is close (0 to 1). Case does not count."""
+    names = list(dict.fromkeys(known))
+    folded = {known_name.casefold(): known_name for known_name in names}
+    found = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=cutoff)
+    return folded[found[0]] if found else None
+
+
+def suggest(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
+    """A mend for an unknown name: ``did you mean …?``, else the names that exist."""
+    names = list(dict.fromkeys(known))
+    close = nearest(name, names)
+    if close is not None:
+        return f"did you mean {close}?"
+    if otherwise:
+        return otherwise
+    return f"use one of {', '.join(names[:12])}" if names else "declare it first"

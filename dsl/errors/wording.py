@@ -1,0 +1,215 @@
+"""Why a text is not of the language: Lark's complaint in our words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.resources import files
+
+from lark import Lark, Token
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.indenter import DedentError, Indenter
+
+from dsl.errors.error import LanguageError, Source, nearest
+from dsl.errors.examples import COLON, EQUAL, EXAMPLES, KEYWORDS, TERMINALS, Hint
+
+SPACE = " \t\r"
+"""What the grammar passes over in a line; other characters that look empty mean nothing."""
+
+
+class Blocks(Indenter):
+    """Indentation as in Python: four spaces a level is usual, any consistent depth is accepted."""
+
+    @property
+    def NL_type(self) -> str:
+        return "_NL"
+
+    @property
+    def OPEN_PAREN_types(self) -> list[str]:
+        return ["LPAR", "LSQB"]
+
+    @property
+    def CLOSE_PAREN_types(self) -> list[str]:
+        return ["RPAR", "RSQB"]
+
+    @property
+    def INDENT_type(self) -> str:
+        return "_INDENT"
+
+    @property
+    def DEDENT_type(self) -> str:
+        return "_DEDENT"
+
+    @property
+    def tab_len(self) -> int:
+        return 8
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        """Each text has its own state, so that texts can be read in several threads."""
+        return super(Blocks, Blocks()).process(stream)
+
+
+@lru_cache(maxsize=1)
+def grammar() -> Lark:
+    """The parser, built once a process."""
+    text = files("dsl.text").joinpath("grammar.lark").read_text(encoding="utf-8")
+    return Lark(text, parser="lalr", postlex=Blocks(), propagate_positions=True)
+
+
+def complaint(source: Source) -> LanguageError:
+    """The first mistake of a text that the grammar does not accept."""
+    text = source.text
+    try:
+        grammar().parse(text if text.endswith("\n") else text + "\n")
+    except UnexpectedInput as error:
+        return from_lark(error, source)
+    except DedentError:
+        return bad_dedent(source)
+    return glued(source)
+
+
+def bad_dedent(source: Source) -> LanguageError:
+    """The first line that goes back to where no block begins."""
+    depths, open_brackets = [0], 0
+    for number, line in enumerate(source.lines, start=1):
+        code = strip_comment(line)
+        if code.strip(SPACE) and open_brackets == 0:
+            indent = code[: len(code) - len(code.lstrip(SPACE))]
+            depth = indent.count(" ") + 8 * indent.count("\t")  # as Lark counts
+            if depth < depths[-1] and depth not in depths:
+                message = f"this line is indented by {depth} spaces, and no open block is"
+                mend = f"indent it by {' or '.join(map(str, depths))} spaces"
+                return LanguageError(source, number, len(indent) + 1, message, mend, code="NPI003")
+            depths = [*(d for d in depths if d < depth), depth]
+        open_brackets = max(0, open_brackets + bracket_change(code))
+    raise AssertionError("Lark found a line that goes back to where no block begins")
+
+
+def bracket_change(code: str) -> int:
+    """How many more brackets are open behind a line than before it."""
+    return sum(code.count(c) for c in "([") - sum(code.count(c) for c in ")]")
+
+
+def glued(source: Source) -> LanguageError:
+    """A word of the language with a name right behind it (``rowA``): Lark reads two words where no name can stand."""
+    text = source.text if source.text.endswith("\n") else source.text + "\n"
+    before: Token | None = None
+    for token in grammar().parse_interactive(text).iter_parse():
+        if before is not None and before.type in KEYWORDS and before.end_pos == token.start_pos and token[:1].isalnum():
+            place = token_place(before, source)
+            message, mend = f"unexpected {before + token!r}", f"did you mean {before} {token}?"
+            return LanguageError(source, *place, message, mend, code="NPI008")
+        before = token
+    raise AssertionError("Lark reads what its own tables refuse")
+
+
+def first_word(line: str) -> str:
+    found = re.match(r"\s*([A-Za-z_]\w*)", line)
+    return found[1] if found else ""
+
+
+QUOTED_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*(?:"|\\?$)|#.*')
+
+
+def strip_comment(line: str) -> str:
+    """The line without its comment and without quoted symbols, which may hold brackets or a #."""
+    if '"' not in line and "#" not in line:
+        return line
+    return QUOTED_OR_COMMENT.sub(lambda found: "" if found[0][0] == "#" else "_" * len(found[0]), line)
+
+
+def from_lark(error: UnexpectedInput, source: Source) -> LanguageError:
+    """Lark's complaint as ours: by the table of examples where one matches, else what stood and what could."""
+    if isinstance(error, UnexpectedCharacters):
+        return bad_character(error, source)
+    assert isinstance(error, UnexpectedToken), f"Lark raised {error!r}"
+    line, column = token_place(error.token, source)
+    seen = describe(error.token)
+    bracket = open_bracket(source, line, column)
+    if bracket is not None and (bracket[0] < line or error.token.type in ("$END", "_DEDENT")):
+        return LanguageError(source, *bracket, "a bracket that is not closed", "close it with ) or ]", code="NPI004")
+    word = first_word(source.line(line))
+    meant = nearest(word, KEYWORDS.values(), cutoff=0.75) if word.islower() else None
+    if meant is not None and meant != word:
+        place = source.line(line).index(word) + 1
+        return LanguageError(
+            source, line, place, f"a line that begins with {word}", f"did you mean {meant}?", code="NPI007"
+        )
+    hint = example_hint(error)
+    if hint is not None:
+        return LanguageError(source, line, column, hint.message, hint.mend, code=hint.code)
+    expected = sorted(error.accepts or error.expected)
+    if error.token.type == "_NL" and "COLON" in expected:
+        return LanguageError(source, line, column, COLON.message, COLON.mend, code=COLON.code)
+    if error.token.type == "EQUAL" and "COMPARE" in expected:
+        return LanguageError(source, line, column, EQUAL.message, EQUAL.mend, code=EQUAL.code)
+    close = nearest(str(error.token), (KEYWORDS[name] for name in expected if name in KEYWORDS))
+    wanted = ", ".join(dict.fromkeys(TERMINALS.get(name, KEYWORDS.get(name, name)) for name in expected))
+    mend = f"did you mean {close}?" if close else f"what can stand here: {wanted}"
+    return LanguageError(source, line, column, f"unexpected {seen}", mend, code="NPI008")
+
+
+def bad_character(error: UnexpectedCharacters, source: Source) -> LanguageError:
+    character = source.line(error.line)[error.column - 1 : error.column]
+    if character == '"':
+        return LanguageError(
+            source, error.line, error.column, "a quoted symbol that does not end", 'close it with "', code="NPI005"
+        )
+    mend = "use == to compare" if character == "=" else "remove it, or quote it where a symbol is meant"
+    return LanguageError(
+        source, error.line, error.column, f"the character {character!r} means nothing here", mend, code="NPI006"
+    )
+
+
+def example_hint(error: UnexpectedToken) -> Hint | None:
+    """The hint one of whose wrong examples stops the parser in the same state: at the same token, else the same kind
+    of token, else any. (What Lark's ``match_examples`` does, which also asks for stacks of the same depth.)"""
+    state, token = error.state.position, error.token
+    found: dict[int, Hint] = {}
+    for hint, stop in stops():
+        if isinstance(stop, UnexpectedToken) and stop.state.position == state:
+            rank = 0 if stop.token == token else 1 if stop.token.type == token.type else 2
+            found.setdefault(rank, hint)
+    return found[min(found)] if found else None
+
+
+@lru_cache(maxsize=1)
+def stops() -> tuple[tuple[Hint, UnexpectedInput], ...]:
+    """Where each wrong example stops the parser."""
+    found: list[tuple[Hint, UnexpectedInput]] = []
+    for hint, example in ((hint, text) for hint, wrong in EXAMPLES.items() for text in wrong):
+        try:
+            grammar().parse(example)
+        except UnexpectedInput as error:
+            found.append((hint, error))
+    return tuple(found)
+
+
+def open_bracket(source: Source, line: int, column: int) -> tuple[int, int] | None:
+    """The place of the last bracket that is open before a place."""
+    found: list[tuple[int, int]] = []
+    for number, text in enumerate(source.lines[:line], start=1):
+        for position, character in enumerate(strip_comment(text), start=1):
+            if (number, position) >= (line, column):
+                break
+            if character in "([":
+                found.append((number, position))
+            elif character in ")]" and found:
+                found.pop()
+    return found[-1] if found else None
+
+
+def token_place(token: Token, source: Source) -> tuple[int, int]:
+    """Where to put the caret: an end of line belongs to the line that it ends."""
+    if token.type in ("$END", "_DEDENT") or token.line is None:
+        last = max((n for n, text in enumerate(source.lines, start=1) if text.strip()), default=1)
+        return last, len(source.line(last)) + 1
+    return token.line, token.column or 1
+
+
+def describe(token: Token) -> str:
+    """What stood there, for people."""
+    if token.type in TERMINALS and token.type not in ("NAME", "INT", "STRING", "FLOAT"):
+        return TERMINALS[token.type]
+    return "end of the file" if token.type == "$END" else repr(str(token))

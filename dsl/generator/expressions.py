@@ -1,0 +1,271 @@
+"""Expressions of drawn programs: conditions on what is observed, and values to write or to pass on.
+
+Every phrase is right by its type: cells are compared with what they can hold, arithmetic stays with numbers, and what
+is written is a symbol of the row for every observation, so that the checker accepts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from dsl.generator.vocabulary import Cursor, Given
+from dsl.generator.weighted_choice import Chooser, pick
+from dsl.names.worlds import number_of
+from dsl.text import syntax as s
+from envs.scratchpad.config import ORDER
+from envs.spec import BLANK
+
+Number = Cursor | Given
+
+NEGATED = {"==": "!=", "<": ">=", ">": "<="}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What expressions can speak of.
+
+    Attributes:
+        cursors: pointers, and names that stand for them.
+        given: symbol parameters. directions: direction parameters.
+        orders: pairs of pointers of which the world shows which is before the other.
+    """
+
+    cursors: tuple[Cursor, ...]
+    given: tuple[Given, ...] = ()
+    directions: tuple[str, ...] = ()
+    orders: tuple[tuple[Cursor, Cursor], ...] = ()
+
+    @cached_property
+    def cells(self) -> tuple[Cursor, ...]:
+        """Those whose symbols are seen."""
+        return tuple(c for c in self.cursors if c.symbols)
+
+    @cached_property
+    def held(self) -> tuple[Number, ...]:
+        """What holds a symbol: cells that are seen, then parameters."""
+        return (*self.cells, *self.given)
+
+    @cached_property
+    def fillable(self) -> tuple[Cursor, ...]:
+        return tuple(c for c in self.cursors if c.fillable)
+
+    @cached_property
+    def listed(self) -> tuple[Cursor, ...]:
+        return tuple(c for c in self.cursors if c.listed)
+
+    @cached_property
+    def numbers(self) -> tuple[Number, ...]:
+        """What counts as a number, and as more than one."""
+        return tuple(n for n in self.held if len(n.numbers) > 1)
+
+    @cached_property
+    def alike(self) -> tuple[tuple[Number, Number], ...]:
+        """Pairs that can hold the same symbol, cells first."""
+        pairs = ((a, b) for i, a in enumerate(self.cells) for b in self.held[i + 1 :])
+        return tuple((a, b) for a, b in pairs if set(a.values) & set(b.values))
+
+    @cached_property
+    def combinations(self) -> int:
+        """What one decision reads at most: combinations of all that is seen and given."""
+        seen = {(pointer, len(c.values) or 1, c.listed) for c in self.cursors for pointer in c.pointers}
+        passed = [len(c.pointers) for c in self.cursors] + [len(each.values) for each in self.given]
+        shown = prod(size * (4 if listed else 1) for _, size, listed in seen)
+        return shown * prod(passed) * 2 ** len(self.directions) * len(ORDER) ** len(self.orders)
+
+    @cached_property
+    def kinds(self) -> tuple[tuple[int, Callable[[Names, Chooser], s.Expression]], ...]:
+        """The kinds of conditions that there are, with their weights."""
+        every: list[tuple[int, object, Callable[[Names, Chooser], s.Expression]]] = [
+            (4, self.fillable, _filled),
+            (4, self.held, _is_symbol),
+            (3, self.alike, _are_equal),
+            (2, self.numbers, _compare_number),
+            (3, self.numbers[1:], _compare_numbers),
+            (1, self.numbers, _sum),
+            (5, self.listed, _edge),
+            (3, self.orders, _order),
+            (3, self.directions, _direction),
+        ]
+        return tuple((weight, kind) for weight, needed, kind in every if needed)
+
+
+def literal(symbol: str) -> s.Expression:
+    """A symbol as a text writes it."""
+    if symbol == BLANK:
+        return s.Blank()
+    number = number_of(symbol)
+    return s.Text(symbol) if number is None or number < 0 else s.Number(number)
+
+
+def integer(value: int) -> s.Expression:
+    return s.Number(value) if value >= 0 else s.Unary("-", s.Number(-value))
+
+
+def name(of: Number) -> s.Name:
+    return s.Name(of.name)
+
+
+def atoms(node: s.Expression) -> int:
+    """Questions in a condition: what ``and`` and ``or`` join counts one each, and so does what a choice asks."""
+    if isinstance(node, s.Unary) and node.operator == "not":
+        return atoms(node.operand)
+    if isinstance(node, s.Binary) and node.operator in ("and", "or"):
+        return atoms(node.left) + atoms(node.right)
+    return 1 + choices(node)
+
+
+def choices(node: s.Expression) -> int:
+    """Questions of the choices in an expression."""
+    if isinstance(node, s.Choice):
+        return atoms(node.condition) + choices(node.value) + choices(node.other)
+    if isinstance(node, s.Unary):
+        return choices(node.operand)
+    if isinstance(node, s.Binary):
+        return choices(node.left) + choices(node.right)
+    return 0
+
+
+def can_ask(names: Names) -> bool:
+    return bool(names.kinds)
+
+
+def condition(names: Names, questions: int, chooser: Chooser) -> s.Expression:
+    """A condition of so many questions; there must be something to ask."""
+    if questions == 1:
+        kind = names.kinds[chooser.index([weight for weight, _ in names.kinds])][1]
+        return kind(names, chooser)
+    left = 1 + chooser.below(questions - 1)
+    joined = s.Binary(
+        pick(chooser, ("and", "or")), condition(names, left, chooser), condition(names, questions - left, chooser)
+    )
+    return s.Unary("not", joined) if chooser.index((7, 1)) else joined
+
+
+def negated(node: s.Expression, chooser: Chooser) -> s.Expression:
+    """The condition, or as often its negation."""
+    return s.Unary("not", node) if chooser.below(2) else node
+
+
+def _filled(names: Names, chooser: Chooser) -> s.Expression:
+    return negated(name(pick(chooser, names.fillable)), chooser)
+
+
+def _is_symbol(names: Names, chooser: Chooser) -> s.Expression:
+    asked = pick(chooser, names.held)
+    return s.Binary(pick(chooser, ("==", "!=")), name(asked), literal(pick(chooser, asked.values)))
+
+
+def _are_equal(names: Names, chooser: Chooser) -> s.Expression:
+    one, two = pick(chooser, names.alike)
+    return s.Binary(pick(chooser, ("==", "!=")), name(one), name(two))
+
+
+def _compare_number(names: Names, chooser: Chooser) -> s.Expression:
+    asked = pick(chooser, names.numbers)
+    operator = pick(chooser, ("<", ">"))
+    bounds = asked.numbers[1:] if operator == "<" else asked.numbers[:-1]
+    return s.Binary(operator, name(asked), integer(pick(chooser, bounds)))
+
+
+def _compare_numbers(names: Names, chooser: Chooser) -> s.Expression:
+    one = chooser.below(len(names.numbers))
+    two = (one + 1 + chooser.below(len(names.numbers) - 1)) % len(names.numbers)
+    return s.Binary(pick(chooser, ("<", "<=")), name(names.numbers[one]), name(names.numbers[two]))
+
+
+def _sum(names: Names, chooser: Chooser) -> s.Expression:
+    one, two = pick(chooser, names.numbers), pick(chooser, names.numbers)
+    if one is two:
+        return s.Binary("==", s.Binary("mod", name(one), s.Number(2)), s.Number(chooser.below(2)))
+    least, most = one.numbers[0] + two.numbers[0], one.numbers[-1] + two.numbers[-1]
+    total = s.Binary("+", name(one), name(two))
+    three = pick(chooser, names.numbers)
+    if three is not one and three is not two and chooser.below(2):
+        if chooser.below(2):
+            return s.Binary("<", name(three), total)
+        least, most = least + three.numbers[0], most + three.numbers[-1]
+        total = s.Binary("+", total, name(three))
+    return s.Binary(">=", total, integer(least + 1 + chooser.below(most - least)))
+
+
+def _edge(names: Names, chooser: Chooser) -> s.Expression:
+    asked = s.Apply(pick(chooser, ("first", "last")), (name(pick(chooser, names.listed)),))
+    return negated(asked, chooser)
+
+
+def _order(names: Names, chooser: Chooser) -> s.Expression:
+    one, two = pick(chooser, names.orders)
+    return negated(s.Apply(pick(chooser, ORDER), (name(one), name(two))), chooser)
+
+
+def _direction(names: Names, chooser: Chooser) -> s.Expression:
+    return s.Binary("==", s.Name(pick(chooser, names.directions)), s.Name("LEFT"))
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+def value(names: Names, allowed: Sequence[str], room: int, chooser: Chooser, *, but: str = "") -> s.Expression:
+    """An expression that is one of the allowed symbols whatever is seen.
+
+    Args:
+        room: at most this many questions (``x if C else y``).
+        but: a name whose cell is not copied, since it is the one that is written.
+    """
+    fits = [n for n in names.held if n.name != but and set(n.values) <= set(allowed)]
+    base = modulus(allowed)
+    kinds: list[tuple[int, Callable[[], s.Expression]]] = [(4, lambda: literal(pick(chooser, allowed)))]
+    if fits:
+        kinds.append((4, lambda: name(pick(chooser, fits))))
+    if base > 1 and names.numbers:
+        kinds.append((3, lambda: arithmetic(names.numbers, base, chooser)))
+    if room > 0 and len(allowed) > 1 and can_ask(names):
+        kinds.append((1, lambda: _choice(names, allowed, chooser)))
+        if len(fits) > 1:
+            kinds.append((1, lambda: _choice_of(names, fits, chooser)))
+    return kinds[chooser.index([weight for weight, _ in kinds])][1]()
+
+
+def modulus(allowed: Sequence[str]) -> int:
+    """The largest m so that 0 … m-1 are all allowed."""
+    found = 0
+    while str(found) in allowed:
+        found += 1
+    return found
+
+
+def arithmetic(numbers: Sequence[Number], base: int, chooser: Chooser) -> s.Expression:
+    """A calculation with a result from 0 to ``base`` - 1."""
+    one, two, by = pick(chooser, numbers), pick(chooser, numbers), s.Number(base)
+    form = chooser.below(7)
+    if form == 0 and one.numbers[0] >= 0 and one.numbers[-1] < base:
+        return s.Binary("-", s.Number(base - 1), name(one))
+    if form == 1:
+        return s.Binary("mod", s.Binary(pick(chooser, ("+", "-")), name(one), s.Number(1)), by)
+    total = s.Binary(pick(chooser, ("+", "+", "-", "*")), name(one), name(two))
+    if form == 2 and one.numbers[0] + two.numbers[0] >= 0 and one.numbers[-1] + two.numbers[-1] < base * base:
+        return s.Binary("div", s.Binary("+", name(one), name(two)), by)
+    if form > 4:
+        total = s.Binary(pick(chooser, ("+", "+", "-")), total, name(pick(chooser, numbers)))
+    return s.Binary("mod", total, by)
+
+
+def _choice(names: Names, allowed: Sequence[str], chooser: Chooser) -> s.Expression:
+    first = chooser.below(len(allowed))
+    second = (first + 1 + chooser.below(len(allowed) - 1)) % len(allowed)
+    one, two = (quoted(allowed[number]) for number in (first, second))
+    return s.Choice(one, condition(names, 1, chooser), two)
+
+
+def _choice_of(names: Names, fits: Sequence[Number], chooser: Chooser) -> s.Expression:
+    first = chooser.below(len(fits))
+    second = (first + 1 + chooser.below(len(fits) - 1)) % len(fits)
+    return s.Choice(name(fits[first]), condition(names, 1, chooser), name(fits[second]))
+
+
+def quoted(symbol: str) -> s.Expression:
+    """A symbol that is not taken for a number, so that it can stand beside any other."""
+    return s.Blank() if symbol == BLANK else s.Text(symbol)

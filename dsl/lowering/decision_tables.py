@@ -1,0 +1,376 @@
+"""Control-flow graph → decision tables: for each node, every combination of what it reads gives a call and a next node.
+
+A program of the language is a finite Mealy machine over (node, arguments, observation): bodies read nothing else. A
+table's node is the place after a call (or the entry, node 0), and what follows up to the next call is one look-up,
+unless it reads so much that it is cut into several.
+
+Shape legend: ``M`` combinations of a node's reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dsl.errors.error import Gather, LanguageError, joined
+from dsl.lowering.control_flow import Act, Branch, Graph, GraphNode, Switch
+from dsl.lowering.ir import Code, Invoke, Leave, Parameter, Read, Symbol, SymbolOf, reads
+from dsl.lowering.value_grid import Array, Grid, Uncomputable, ordered, read_size
+from dsl.names.scope import Scope
+from dsl.names.worlds import RowFace, describe_symbols
+from envs.scratchpad.scalar import acts_of
+from envs.scratchpad.world import Scratchpad
+from envs.spec import GO_ON, NONE, RETURN, SLOTS
+from envs.support.lazy_torch import torch
+from envs.world import World
+
+MERGED = 2**16
+"""A chain of branches becomes one table up to this many combinations."""
+
+LARGEST = 2**22
+"""A single condition or argument may not read more combinations than this."""
+
+
+@dataclass(frozen=True)
+class NodeTable:
+    """One node's decisions.
+
+    Attributes:
+        reads, strides: combination = sum of (value index of a read) × (its stride).
+        call_M4: callee, :data:`RETURN` or :data:`~envs.spec.GO_ON`, and three tokens.
+        next_M: the local number of the node that decides next.
+    """
+
+    reads: tuple[Read, ...]
+    strides: tuple[int, ...]
+    call_M4: Array
+    next_M: Array
+
+
+@dataclass(frozen=True)
+class DecisionTable:
+    """A program as tables.
+
+    Attributes:
+        nodes: the first one is the entry.
+        hops: how many look-ups decide in the worst case.
+        taken: (node, next node) of the graph for every way that some observation takes from a branch.
+        acts: the calls of primitives that some observation leads to.
+    """
+
+    nodes: tuple[NodeTable, ...]
+    hops: int
+    taken: frozenset[tuple[int, int]] = frozenset()
+    acts: frozenset[tuple[int, ...]] = frozenset()
+
+
+class _Tabulator:
+    def __init__(self, graph: Graph, scope: Scope) -> None:
+        self.graph, self.scope = graph, scope
+        self.local: dict[int, int] = {}
+        self.queue: list[int] = []
+        self.calls: dict[tuple[int, ...], tuple[Invoke, Grid, int]] = {}
+        self.found = Gather()
+        self.taken: set[tuple[int, int]] = set()
+        self.cut = False  # whether some chain of branches takes several tables
+        self.reads = [node_reads(node) for node in graph.nodes]
+        self.slots: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
+
+    def number(self, node: int) -> int:
+        """The local number of a graph node that begins a table."""
+        if node not in self.local:
+            self.local[node] = len(self.local)
+            self.queue.append(node)
+        return self.local[node]
+
+    def run(self) -> DecisionTable:
+        self.number(self.graph.entry)
+        tables: list[NodeTable] = []
+        while len(tables) < len(self.queue):
+            tables.append(self.table(self.queue[len(tables)]))
+        return DecisionTable(tuple(tables), self.hops(tables), frozenset(self.taken), frozenset(self.calls))
+
+    def chain(self, start: int) -> tuple[set[int], set[Read]]:
+        """The nodes between ``start`` and the next calls, and all that they read."""
+        seen: set[int] = set()
+        found: set[Read] = set()
+        waiting = [start]
+        while waiting:
+            index = waiting.pop()
+            if index in seen:
+                continue
+            seen.add(index)
+            node = self.graph.nodes[index]
+            found |= self.reads[index]
+            waiting += successors(node)
+        return seen, found
+
+    def table(self, start: int) -> NodeTable:
+        _, found = self.chain(start)
+        grid = Grid(self.scope, ordered(found))
+        merged = grid.size <= MERGED
+        if not merged:
+            grid = Grid(self.scope, ordered(self.reads[start]))
+            self.check_size(grid, self.graph.nodes[start])
+        call_M4 = np.zeros((grid.size, 4), dtype=np.int64)
+        next_M = np.zeros(grid.size, dtype=np.int64)
+        waiting: list[tuple[int, Array, tuple[int, ...]]] = [(start, np.arange(grid.size), ())]
+        while waiting:
+            index, chosen, path = waiting.pop()
+            if index in path:
+                self.found.add(self.silent_loop(index, grid, int(chosen[0])))
+                continue
+            if not merged and index != start:
+                self.cut = True
+                call_M4[chosen, 0] = GO_ON
+                next_M[chosen] = self.number(index)
+                continue
+            node = self.graph.nodes[index]
+            if isinstance(node, Leave):
+                call_M4[chosen, 0] = RETURN
+            elif isinstance(node, Act):
+                with self.found:
+                    call_M4[chosen] = self.call(node.call, grid, chosen)
+                next_M[chosen] = self.number(node.then)
+            else:
+                with self.found:
+                    parts = self.split(node, grid, chosen)
+                    waiting += [(target, part, (*path, index)) for target, part in parts if part.size]
+                    self.taken.update((index, target) for target, part in parts if part.size)
+        return NodeTable(grid.reads, grid.strides, call_M4, next_M)
+
+    def split(self, node: Branch | Switch, grid: Grid, chosen: Array) -> list[tuple[int, Array]]:
+        """The combinations that go to each target."""
+        if isinstance(node, Branch):
+            holds = self.evaluate(node.condition, grid, chosen, node) != 0
+            return [(node.yes, chosen[holds]), (node.no, chosen[~holds])]
+        found = []
+        for tokens, target in zip(node.tokens, node.targets, strict=True):
+            fits = np.ones(chosen.shape, dtype=bool)
+            for slot, token in zip(node.slots, tokens, strict=True):
+                position = self.scope.slots[slot].tokens.index(token)
+                fits &= grid.values(Read("slot", slot), chosen) == position
+            found.append((target, chosen[fits]))
+        return found
+
+    def evaluate(self, code: Code, grid: Grid, chosen: Array, place: Branch | Invoke) -> Array:
+        try:
+            return grid.evaluate(code, chosen)
+        except Uncomputable as error:
+            line, column = error.operation.line or place.line, error.operation.column or place.column
+            when = f" when {grid.describe(error.combination)}" if grid.reads else ""
+            raise LanguageError(
+                self.scope.source, line, column, f"{error.message}{when}", error.mend, code=error.code
+            ) from None
+
+    def call(self, call: Invoke, grid: Grid, chosen: Array) -> Array:
+        """The call in each combination, checked against the callee's signature."""
+        call_C4 = np.zeros((chosen.size, 1 + SLOTS), dtype=np.int64)
+        call_C4[:, 0] = call.callee
+        varying = []
+        for i, code in enumerate(call.arguments):
+            if isinstance(code, Symbol):
+                call_C4[:, i + 1] = code.id
+                if not self.allowed(call.callee, i)[code.id]:
+                    raise self.outside(call, i, grid, int(chosen[0]))
+                continue
+            varying.append(i + 1)
+            call_C4[:, i + 1] = self.evaluate(code, grid, chosen, call)
+            fits = self.allowed(call.callee, i)[call_C4[:, i + 1]]
+            if not fits.all():
+                raise self.outside(call, i, grid, int(chosen[fits.argmin()]))
+        if call.callee < len(self.scope.face.spec.primitives):
+            for position in first_of_each(call_C4[:, varying], len(self.scope.ids)):
+                self.calls.setdefault(tuple(call_C4[position].tolist()), (call, grid, int(chosen[position])))
+        return call_C4
+
+    def allowed(self, callee: int, slot: int) -> npt.NDArray[np.bool_]:
+        """Whether a callee's slot takes each interned symbol; the last one stands for :data:`NO_SYMBOL`."""
+        if (callee, slot) not in self.slots:
+            fits = np.zeros(len(self.scope.ids) + 1, dtype=np.bool_)
+            slots = self.scope.callables[callee].slots
+            fits[list(slots[slot].tokens) if slot < len(slots) else [0]] = True
+            self.slots[callee, slot] = fits
+        return self.slots[callee, slot]
+
+    def outside(self, call: Invoke, argument: int, grid: Grid, combination: int) -> LanguageError:
+        """An argument that becomes something which its slot does not allow."""
+        signature = self.scope.callables[call.callee]
+        slot, names = signature.slots[argument], self.scope.face.spec.tokens
+        seen = self.shown(call.arguments[argument], grid, combination)
+        when = f" when {grid.describe(combination)}" if grid.reads else ""
+        message = f"argument {slot.name} of {signature.name} becomes {seen}{when}"
+        allowed = describe_symbols(tuple(names[token] for token in slot.tokens if names[token] != NONE))
+        rows = self.rows_under(call) if argument == 2 else ()
+        held = "; ".join(f"row {row.name} holds {row.describe()}" for row in rows)
+        can_be = held or f"it can be {allowed}"
+        mend = f"{can_be}; keep a number inside with mod, or ask with if first"
+        return LanguageError(self.scope.source, call.line, call.column, message, mend, code="NPI074")
+
+    def rows_under(self, call: Invoke) -> tuple[RowFace, ...]:
+        """The rows on which an act of a pad may write: that of its pointer, or of each that a parameter can be."""
+        face, code = self.scope.face, call.arguments[0]
+        if call.callee >= len(face.spec.primitives) or not isinstance(code, Symbol | Parameter):
+            return ()
+        tokens = (code.id,) if isinstance(code, Symbol) else self.scope.slots[code.slot].tokens
+        names = [face.pointers.get(face.spec.tokens[token], "") for token in tokens]
+        return tuple(face.rows[name] for name in dict.fromkeys(names) if name in face.rows)
+
+    def shown(self, code: Code, grid: Grid, combination: int) -> str:
+        """An argument in one combination, for people."""
+        chosen = np.array([combination])
+        if isinstance(code, SymbolOf):
+            return str(grid.evaluate(code.number, chosen)[0])
+        return list(self.scope.ids)[int(grid.evaluate(code, chosen)[0])]
+
+    def silent_loop(self, index: int, grid: Grid, combination: int) -> LanguageError:
+        node = self.graph.nodes[index]
+        assert isinstance(node, Branch), "only branches can repeat without a call"
+        when = f" when {grid.describe(combination)}" if grid.reads else ""
+        message = f"this loop calls nothing and never ends{when}"
+        mend = "make sure that each round calls something, or returns"
+        return LanguageError(self.scope.source, node.line, node.column, message, mend, code="NPI092")
+
+    def check_size(self, grid: Grid, node: GraphNode) -> None:
+        if grid.size > LARGEST:
+            assert isinstance(node, Branch | Act), "returns read nothing"
+            place = node if isinstance(node, Branch) else node.call
+            sizes = " × ".join(str(read_size(read, self.scope)) for read in grid.reads)
+            message = f"this reads {sizes} combinations of cells at once, more than {LARGEST}"
+            raise LanguageError(
+                self.scope.source, place.line, place.column, message, "split it with if, cell by cell", code="NPI096"
+            )
+
+    def hops(self, tables: list[NodeTable]) -> int:
+        """The longest way through undecided combinations; a way that never ends is a silent loop."""
+        if not self.cut:
+            return 1
+        undecided = [t.call_M4[:, 0] == GO_ON for t in tables]
+        onward = [np.unique(t.next_M[open_M]).tolist() for t, open_M in zip(tables, undecided, strict=True)]
+        depth: dict[int, int] = {}
+        for start in range(len(tables)):
+            stack = [start]
+            while stack:
+                top = stack[-1]
+                open_ones = [n for n in onward[top] if n not in depth]
+                if any(n in stack for n in open_ones):
+                    raise self.silent_loop(self.queue[top], Grid(self.scope, ()), 0)
+                if open_ones:
+                    stack.append(open_ones[0])
+                else:
+                    depth[stack.pop()] = 1 + max((depth[n] for n in onward[top]), default=0)
+        return max(depth.values())
+
+
+def first_of_each(row_CV: Array, symbols: int) -> list[int]:
+    """Where each different row stands first; rows hold interned symbols."""
+    count, width = row_CV.shape
+    if width == 0:
+        return [0] if count else []
+    key_C = row_CV[:, 0]
+    for column in range(1, width):
+        key_C = key_C * symbols + row_CV[:, column]
+    if symbols**width > MERGED:
+        return np.unique(key_C, return_index=True)[1].tolist()
+    first = np.full(symbols**width, -1)
+    first[key_C[::-1]] = np.arange(count)[::-1]  # of equal keys the last one written stays: the first of them
+    return first[first >= 0].tolist()
+
+
+def node_reads(node: GraphNode) -> frozenset[Read]:
+    if isinstance(node, Branch):
+        return reads(node.condition)
+    if isinstance(node, Act):
+        return frozenset[Read]().union(*map(reads, node.call.arguments))
+    if isinstance(node, Switch):
+        return frozenset(Read("slot", slot) for slot in node.slots)
+    return frozenset()
+
+
+def successors(node: GraphNode) -> tuple[int, ...]:
+    """Where control can go from a node without a call."""
+    if isinstance(node, Branch):
+        return (node.yes, node.no)
+    return node.targets if isinstance(node, Switch) else ()
+
+
+class Legality:
+    """What a world says of primitive calls; it is asked once about each."""
+
+    def __init__(self, world: World[Any]) -> None:
+        self.world = world
+        self.acts = acts_of(world.config) if isinstance(world, Scratchpad) else None
+        self.known: dict[tuple[int, ...], bool] = {}
+
+    def ask(self, rows: Iterable[tuple[int, ...]]) -> None:
+        """Make sure that these calls are known."""
+        new = [row for row in rows if row not in self.known]
+        if self.acts is not None:
+            self.known.update((row, row[0] == 0 and row[1:] in self.acts) for row in new)
+        elif new:
+            legal = self.world.legal(torch.tensor(new, dtype=torch.int64))
+            self.known.update(zip(new, legal.tolist(), strict=True))
+
+
+def tabulate(graph: Graph, scope: Scope, legality: Legality) -> DecisionTable:
+    """The decision tables of a body.
+
+    Raises:
+        LanguageError: for a call that can leave its callee's signature or that the world cannot carry out, a division
+            by zero, a loop that can go round without a call; each with an observation for which it happens.
+    """
+    tabulator = _Tabulator(graph, scope)
+    with tabulator.found:
+        table = tabulator.run()
+        check_legal(tabulator.calls, scope, legality)
+        tabulator.found.close()
+        return table
+    raise joined(tabulator.found.errors)
+
+
+def check_legal(
+    calls: dict[tuple[int, ...], tuple[Invoke, Grid, int]],
+    scope: Scope,
+    legality: Legality,
+) -> None:
+    """Ask the world about every primitive call that the tables hold."""
+    legality.ask(calls)
+    found = Gather()
+    for row in calls:
+        if legality.known[row]:
+            continue
+        call, grid, combination = calls[row]
+        words = [scope.face.spec.tokens[token] for token in row[1:]]
+        while words and words[-1] == NONE:
+            words.pop()
+        text = f"{scope.callables[row[0]].name}({', '.join(words)})"
+        when = f" when {grid.describe(combination)}" if grid.reads else ""
+        message = f"world {scope.face.spec.name} cannot carry out {text}{when}"
+        found.add(LanguageError(scope.source, call.line, call.column, message, mend_for(row, scope), code="NPI075"))
+    found.close()
+
+
+def mend_for(row: tuple[int, ...], scope: Scope) -> str:
+    """What a refused call of a pad should look like."""
+    names = scope.face.spec.tokens
+    pointer, action = names[row[1]], names[row[2]]
+    face_row = scope.face.rows.get(scope.face.pointers.get(pointer, ""))
+    if face_row is None:
+        return f"look up what {scope.callables[row[0]].name} takes: {scope.callables[row[0]].doc}"
+    if action == "WRITE" and names[row[3]] == NONE:
+        return f"say what to write: ACT({pointer}, WRITE, symbol); row {face_row.name} holds {face_row.describe()}"
+    if action == "WRITE":
+        return f"write {face_row.describe()}, which is what row {face_row.name} holds; keep a number inside with mod"
+    if action == "SAVE":
+        return f"{pointer} stands on row {face_row.name}, which holds no places: declare one with of place"
+    if action in ("TO", "HALFWAY", "FOLLOW"):
+        where = " on a row of places" if action == "FOLLOW" else ""
+        return f"write ACT({pointer}, {action}, Q) for a pointer Q{where}"
+    if action == "SWAP":
+        others = [p for p, r in scope.face.pointers.items() if r == face_row.name and p != pointer]
+        return f"swap with a pointer on the same row: {', '.join(others) or 'declare one'}"
+    return f"write ACT({pointer}, {action}), without a third argument"

@@ -1,0 +1,185 @@
+"""Codes evaluated for every combination of what they read, as numpy arrays.
+
+Shape legend: ``M`` combinations of a grid, ``C`` the chosen ones among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from dsl.lowering.ir import Cell, Code, Constant, Flag, NumberOf, Operation, Parameter, Read, Symbol, SymbolOf
+from dsl.names.scope import Scope
+
+Array = npt.NDArray[np.int64]
+
+NO_SYMBOL = -1
+"""The token of a number that no symbol stands for."""
+
+COMPARISONS: Mapping[str, Callable[[Array, Array], npt.NDArray[np.bool_]]] = {
+    "==": np.equal,
+    "same": np.equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
+
+ARITHMETIC: Mapping[str, Callable[[Array, Array], Array]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "div": np.floor_divide,
+    "mod": np.mod,
+}
+
+
+LARGEST_NUMBER = 2**31
+"""Numbers in bodies stay below this, so that a product of two fits 64 bits."""
+
+
+KEPT = 2**16
+"""Grids of at most this many combinations keep what each read is in each of them."""
+
+
+class Uncomputable(Exception):
+    """An operation without a result; carries the operation and the first combination for which it has none."""
+
+    def __init__(self, operation: Operation, combination: int, message: str, mend: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.operation, self.combination = operation, combination
+        self.message, self.mend = message, mend
+
+
+def read_size(read: Read, scope: Scope) -> int:
+    """How many values a field or an argument slot has."""
+    if read.kind == "field":
+        return scope.face.spec.fields[read.index].size
+    return len(scope.slots[read.index].tokens)
+
+
+def ordered(found: Iterable[Read]) -> tuple[Read, ...]:
+    return tuple(sorted(found, key=lambda read: (read.kind, read.index)))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All combinations of the values of some reads; the last read varies fastest."""
+
+    scope: Scope
+    reads: tuple[Read, ...]
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(read_size(read, self.scope) for read in self.reads)
+
+    @cached_property
+    def size(self) -> int:
+        return prod(self.sizes)
+
+    @cached_property
+    def strides(self) -> tuple[int, ...]:
+        return tuple(prod(self.sizes[i + 1 :]) for i in range(len(self.reads)))
+
+    @cached_property
+    def columns(self) -> dict[Read, Array]:
+        """The index of each read's value in every combination, as far as it was asked for."""
+        return {}
+
+    def values(self, read: Read, chosen_C: Array) -> Array:
+        """The index of a read's value in each chosen combination."""
+        position = self.reads.index(read)
+        if self.size <= KEPT:
+            if read not in self.columns:
+                self.columns[read] = np.arange(self.size) // self.strides[position] % self.sizes[position]
+            column_M = self.columns[read]
+            return column_M if len(chosen_C) == self.size else column_M[chosen_C]  # then all, in their order
+        return (chosen_C // self.strides[position]) % self.sizes[position]
+
+    def describe(self, combination: int) -> str:
+        """One combination in words: ``IN1 = 9, IN2 = 3``."""
+        words = []
+        for read in self.reads:
+            index = int(self.values(read, np.array([combination]))[0])
+            if read.kind == "field":
+                field = self.scope.face.spec.fields[read.index]
+                words.append(f"{field.name} = {field.values[index]}")
+            else:
+                slot = self.scope.slots[read.index]
+                words.append(f"{slot.name} = {self.scope.face.spec.tokens[slot.tokens[index]]}")
+        return ", ".join(words)
+
+    def evaluate(self, code: Code, chosen_C: Array) -> Array:
+        """The code's value in each chosen combination: a number, an interned symbol, or 0 and 1."""
+        scope = self.scope
+        if isinstance(code, Constant):
+            return np.broadcast_to(np.int64(code.value), chosen_C.shape)
+        if isinstance(code, Symbol):
+            return np.broadcast_to(np.int64(code.id), chosen_C.shape)
+        if isinstance(code, Cell | Flag):
+            index_C = self.values(Read("field", code.field), chosen_C)
+            return index_C if isinstance(code, Flag) else field_ids(code.field, scope)[index_C]
+        if isinstance(code, Parameter):
+            tokens = np.array(scope.slots[code.slot].tokens, dtype=np.int64)
+            return tokens[self.values(Read("slot", code.slot), chosen_C)]
+        if isinstance(code, NumberOf):
+            return symbol_numbers(scope)[self.evaluate(code.symbol, chosen_C)]
+        if isinstance(code, SymbolOf):
+            return tokens_of_numbers(self.evaluate(code.number, chosen_C), scope)
+        return self.operate(code, chosen_C)
+
+    def operate(self, code: Operation, chosen_C: Array) -> Array:
+        if code.operator in ("and", "or", "choice"):
+            return self.decide(code, chosen_C)
+        values = [self.evaluate(operand, chosen_C) for operand in code.operands]
+        if code.operator == "not":
+            return (values[0] == 0).astype(np.int64)
+        if code.operator == "negative":
+            return -values[0]
+        left_C, right_C = values
+        if code.operator in COMPARISONS:
+            return COMPARISONS[code.operator](left_C, right_C).astype(np.int64)
+        zero = np.flatnonzero(right_C == 0)
+        if code.operator in ("div", "mod") and zero.size:
+            raise Uncomputable(
+                code, int(chosen_C[zero[0]]), "this divides by zero", "ask for it with if first", "NPI090"
+            )
+        result_C = ARITHMETIC[code.operator](left_C, right_C)
+        large = np.flatnonzero(np.abs(result_C) >= LARGEST_NUMBER)
+        if large.size:
+            message = f"this becomes {result_C[large[0]]}, more than a body can hold"
+            raise Uncomputable(code, int(chosen_C[large[0]]), message, f"stay below {LARGEST_NUMBER}", "NPI089")
+        return result_C
+
+    def decide(self, code: Operation, chosen_C: Array) -> Array:
+        """``and``, ``or`` and ``choice`` look at a side only where they need it."""
+        first_C = self.evaluate(code.operands[0], chosen_C) != 0
+        result_C = first_C.astype(np.int64)
+        if code.operator != "or":
+            result_C[first_C] = self.evaluate(code.operands[1], chosen_C[first_C])
+        if code.operator != "and":
+            result_C[~first_C] = self.evaluate(code.operands[-1], chosen_C[~first_C])
+        return result_C
+
+
+def field_ids(field: int, scope: Scope) -> Array:
+    """The interned symbol of each value of a field."""
+    return scope.face.field_ids[field]
+
+
+def symbol_numbers(scope: Scope) -> Array:
+    """The number of each interned symbol; 0 for those that are none."""
+    return scope.face.symbol_numbers
+
+
+def tokens_of_numbers(number_C: Array, scope: Scope) -> Array:
+    """The token of the symbol that stands for each number, :data:`NO_SYMBOL` where there is none."""
+    unique, inverse = np.unique(number_C, return_inverse=True)
+    found = [scope.face.tokens.get(str(int(number)), NO_SYMBOL) for number in unique]
+    return np.array(found, dtype=np.int64)[inverse]

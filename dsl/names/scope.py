@@ -1,0 +1,122 @@
+"""Names inside a program: parameters, loop variables, pointers, callables, and what each stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dsl.errors.error import OTHER, LanguageError, Source, suggest
+from dsl.errors.examples import RESERVED
+from dsl.names.worlds import DIRECTIONS, Face, domain_symbols
+from dsl.text import syntax as s
+from envs.spec import NONE, Signature, Slot
+
+POINTER, SYMBOL, TOKEN = "pointer", "symbol", "token"
+"""The types of parameters and loop variables: a place, what a cell holds, any other word (``LEFT``)."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a name stands for: a token that is known, or the argument in a slot."""
+
+    type: str
+    token: int | None
+    slot: int | None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Everything that a body's names can mean.
+
+    Attributes:
+        source: for errors.
+        face: the world's names.
+        callables: signatures by id, primitives first.
+        visible: name (bare or qualified) → ids of the callables that it can mean.
+        bound: parameters and loop variables.
+        slots: the program's own signature.
+    """
+
+    source: Source
+    face: Face
+    callables: tuple[Signature, ...]
+    visible: Mapping[str, tuple[int, ...]]
+    bound: Mapping[str, Bound]
+    slots: tuple[Slot, ...]
+
+    def error(self, node: s.Node, message: str, mend: str, *, code: str = OTHER) -> LanguageError:
+        return LanguageError(self.source, node.line, node.column, message, mend, code=code)
+
+    def bind(self, name: str, bound: Bound) -> Scope:
+        known = {**self.bound, name: bound}
+        return Scope(self.source, self.face, self.callables, self.visible, known, self.slots)
+
+    @property
+    def ids(self) -> Mapping[str, int]:
+        """Interned symbols: tokens first, then values of fields that are no tokens."""
+        return self.face.ids
+
+    @property
+    def words(self) -> Mapping[str, int]:
+        """Tokens that a text can name as a word and that are neither pointers nor symbols: ``LEFT``, ``WRITE``."""
+        return self.face.words
+
+    def callee(self, node: s.Call | s.Run) -> int:
+        """The id of the callable that a call names."""
+        found = self.visible.get(node.name, ())
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = " or ".join(self.callables[i].name for i in found)
+            raise self.error(
+                node, f"{node.name} can mean {names}", f"write which: {self.callables[found[0]].name}", code="NPI067"
+            )
+        raise self.error(
+            node, f"there is no program or primitive {node.name}", suggest(node.name, self.visible), code="NPI066"
+        )
+
+
+def param_slot(param: s.Param, face: Face, source: Source) -> tuple[str, Slot]:
+    """A parameter's type and the tokens that it may hold."""
+    parts = param.domain.parts
+    names = [part.name for part in parts if isinstance(part, s.DomainName)]
+    pointers = set(face.pointers)
+    others = set(face.tokens) - pointers - set(face.symbols) - {NONE}
+    if len(names) == len(parts) and set(names) <= pointers | {POINTER}:
+        found = list(face.pointers) if POINTER in names else names
+        if not found:
+            message = f"world {face.spec.name} has no pointers"
+            raise LanguageError(
+                source, param.line, param.column, message, "give the parameter another domain", code="NPI064"
+            )
+        return POINTER, Slot(param.name, tuple(face.tokens[name] for name in found))
+    if len(names) == len(parts) and set(names) <= others | {"direction"}:
+        found = [n for name in names for n in (DIRECTIONS if name == "direction" else (name,)) if n in face.tokens]
+        if found:
+            return TOKEN, Slot(param.name, tuple(dict.fromkeys(face.tokens[name] for name in found)))
+    return SYMBOL, symbol_slot(param, face, source)
+
+
+def symbol_slot(param: s.Param, face: Face, source: Source) -> Slot:
+    """A parameter that holds symbols: all of them must be symbols of the world."""
+    for part in param.domain.parts:
+        if isinstance(part, s.DomainName) and part.name in {*face.pointers, POINTER, "direction", *DIRECTIONS}:
+            message = f"{param.name} can be {part.name} or something of another kind"
+            mend = "a parameter is a pointer, a direction or a symbol: make two programs"
+            raise LanguageError(source, part.line, part.column, message, mend, code="NPI063")
+    symbols = domain_symbols(param.domain, source)
+    for symbol in symbols:
+        if symbol not in face.tokens:
+            message = f"{param.name} can be {symbol}, which no row of world {face.spec.name} can hold"
+            mend = f"choose from {', '.join(face.symbols[:12])}"
+            raise LanguageError(source, param.domain.line, param.domain.column, message, mend, code="NPI064")
+    return Slot(param.name, tuple(face.tokens[symbol] for symbol in symbols))
+
+
+def check_name(name: str, node: s.Node, what: str, source: Source) -> None:
+    """Refuse a word of the language as a name."""
+    if name in RESERVED:
+        message = f"{name} is a word of the language and cannot name a {what}"
+        raise LanguageError(
+            source, node.line, node.column, message, f"choose another name, for example {name}_", code="NPI057"
+        )

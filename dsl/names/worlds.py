@@ -1,0 +1,335 @@
+"""A world's declaration → a world object, and the names that program texts can use in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from string import ascii_lowercase
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dsl.errors.error import LanguageError, Source, suggest
+from dsl.text import syntax as s
+from envs import registry
+from envs.scratchpad.config import ACTIONS, JUMPS, MOST_SYMBOLS, PLACE, PLACING
+from envs.spec import BLANK, NONE, WorldSpec
+from envs.world import World
+
+PAD = "scratchpad"
+
+DIRECTIONS = ("LEFT", "RIGHT")
+
+SYMBOL_SETS: Mapping[str, tuple[str, ...]] = {
+    "digit": (*map(str, range(10)), BLANK),
+    "bit": ("0", "1", BLANK),
+    "letter": (*ascii_lowercase, BLANK),
+}
+"""Named domains of symbols, their blank last."""
+
+
+def number_of(symbol: str) -> int | None:
+    """The number that a symbol stands for; None for a symbol that is none, such as ``"("`` or ``"01"``."""
+    digits = symbol[1:] if symbol[:1] == "-" else symbol
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        return None
+    return int(symbol) if str(int(symbol)) == symbol else None
+
+
+@dataclass(frozen=True)
+class RowFace:
+    """A row as texts see it: its symbols, and whether a cell may be blank (index ``len(symbols)``).
+
+    A row of ``places`` holds columns: a text sees of them whether one is there.
+    """
+
+    name: str
+    symbols: tuple[str, ...]
+    blank: bool
+    places: bool = False
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return (*self.symbols, BLANK) if self.blank else self.symbols
+
+    @cached_property
+    def index_of(self) -> Mapping[str, int]:
+        """Symbol → its index in a layout."""
+        return {symbol: index for index, symbol in enumerate(self.values)}
+
+    @cached_property
+    def index_of_number(self) -> Mapping[Any, int]:
+        """The same for symbols that are numbers."""
+        numbers = ((number_of(symbol), index) for symbol, index in self.index_of.items())
+        return {number: index for number, index in numbers if number is not None}
+
+    @cached_property
+    def cells(self) -> tuple[int | str, ...]:
+        """What each index that a cell can show means in a task: a number, or the symbol itself."""
+        numbers = map(number_of, self.values)
+        return tuple(v if n is None else n for n, v in zip(numbers, self.values, strict=True))
+
+    def describe(self) -> str:
+        return "places or blank" if self.places else describe_symbols(self.values)
+
+
+@dataclass(frozen=True)
+class Face:
+    """The names of one world.
+
+    Attributes:
+        spec: the world's declaration.
+        rows: a pad's rows by name; in other worlds each field, as a row of one cell, and each hidden part.
+        pointers: a pad's pointers → the row each stands on.
+        counters: pointers whose cell is not observed.
+    """
+
+    spec: WorldSpec
+    rows: Mapping[str, RowFace]
+    pointers: Mapping[str, str]
+    counters: frozenset[str]
+
+    @cached_property
+    def tokens(self) -> Mapping[str, int]:
+        return {name: index for index, name in enumerate(self.spec.tokens)}
+
+    @cached_property
+    def fields(self) -> Mapping[str, int]:
+        return {field.name: index for index, field in enumerate(self.spec.fields)}
+
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        """Every symbol that some row or observed field can hold, without the edges' yes and no."""
+        found = [value for row in self.rows.values() for value in row.values]
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def ids(self) -> Mapping[str, int]:
+        """Interned symbols: tokens first, then values of fields that are no tokens."""
+        seen, hidden = ([v for part in parts for v in part.values] for parts in (self.spec.fields, self.spec.hidden))
+        return {name: index for index, name in enumerate(dict.fromkeys([*self.spec.tokens, *seen, BLANK, *hidden]))}
+
+    @cached_property
+    def words(self) -> Mapping[str, int]:
+        """Tokens that a text can name as a word and that are neither pointers nor symbols: ``LEFT``, ``WRITE``."""
+        taken = {NONE, BLANK, *self.pointers, *self.symbols}
+        return {name: token for name, token in self.tokens.items() if name not in taken}
+
+    @cached_property
+    def field_ids(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """For each field, the interned symbol of each of its values."""
+        return tuple(np.array([self.ids[v] for v in field.values], dtype=np.int64) for field in self.spec.fields)
+
+    @cached_property
+    def symbol_numbers(self) -> npt.NDArray[np.int64]:
+        """The number of each interned symbol; 0 for those that are none."""
+        return np.array([number_of(name) or 0 for name in self.ids], dtype=np.int64)
+
+
+def make_face(world: World[Any]) -> Face:
+    """The names of a world, read from its declaration."""
+    spec = world.spec
+    if spec.kind != PAD:
+        cells = {part.name: RowFace(part.name, part.values, False) for part in (*spec.fields, *spec.hidden)}
+        return Face(spec, cells, {}, frozenset())
+    rows = {
+        row["name"]: RowFace(row["name"], tuple(row["symbols"]), row["blank"], row.get("places", False))
+        for row in spec.config["rows"]
+    }
+    pointers = {pointer["name"]: pointer["row"] for pointer in spec.config["pointers"]}
+    return Face(spec, rows, pointers, frozenset(p["name"] for p in spec.config["pointers"] if not p["sees"]))
+
+
+def build_world(world: s.World, source: Source) -> World[Any]:
+    """The world that a declaration describes; raises :class:`LanguageError` for one that contradicts itself."""
+    if world.kind not in registry.KINDS:
+        message = f"there is no kind of world named {world.kind}"
+        raise LanguageError(
+            source, world.line, world.column, message, suggest(world.kind, registry.KINDS), code="NPI042"
+        )
+    config = pad_config(world, source) if world.kind == PAD else {item.name: item.value for item in world.settings}
+    if world.kind != PAD and world.items:
+        first = world.items[0]
+        message = f"a {world.kind} has no rows or pointers"
+        raise LanguageError(
+            source, first.line, first.column, message, "remove it, or make the world a scratchpad", code="NPI044"
+        )
+    try:
+        return registry.make(world.kind, world.name, config)
+    except ValueError as error:
+        message = f"world {world.name} cannot be made: {error}"
+        raise LanguageError(
+            source, world.line, world.column, message, "change the declaration", code="NPI044"
+        ) from error
+
+
+def pad_config(world: s.World, source: Source) -> dict[str, Any]:
+    """The scratch pad's settings: rows, and pointers (a row without one gets one of its own name)."""
+    if world.settings:
+        setting = world.settings[0]
+        message = f"a scratchpad has no setting {setting.name}"
+        raise LanguageError(
+            source, setting.line, setting.column, message, "declare its rows, one a line", code="NPI045"
+        )
+    rows: dict[str, RowFace] = {}
+    for item in world.items:
+        if isinstance(item, s.Row):
+            for name in item.names:
+                check_new(name, rows, item, source, "row")
+                rows[name] = make_row(name, item, source)
+    if not rows:
+        message = f"the scratchpad {world.name} has no rows"
+        raise LanguageError(
+            source, world.line, world.column, message, "put a : at the end and declare rows below it", code="NPI046"
+        )
+    listed: list[dict[str, Any]] = []
+    for row in rows.values():
+        places = {"places": True} if row.places else {}
+        listed.append({"name": row.name, "symbols": list(row.symbols), "blank": row.blank, **places})
+    pointers = pad_pointers(world, rows, source)
+    return {"rows": listed, "pointers": pointers, **pad_extras(world, [p["name"] for p in pointers], source)}
+
+
+def pad_extras(world: s.World, pointers: Sequence[str], source: Source) -> dict[str, Any]:
+    """Orders of pointers and jumps, where the world declares some."""
+    orders: list[list[str]] = []
+    jumps: list[str] = []
+    for item in world.items:
+        if not isinstance(item, s.Order | s.Jump):
+            continue
+        known = pointers if isinstance(item, s.Order) else JUMPS
+        for name in item.names:
+            if name not in known:
+                what = "pointer" if isinstance(item, s.Order) else "jump"
+                message = f"there is no {what} {name} in world {world.name}"
+                raise LanguageError(source, item.line, item.column, message, suggest(name, known), code="NPI048")
+        if isinstance(item, s.Jump):
+            jumps += item.names
+        elif len(item.names) < 2:
+            message = f"the order of {item.names[0]} alone"
+            raise LanguageError(source, item.line, item.column, message, "name two pointers: order P, Q", code="NPI048")
+        else:
+            orders += map(list, combinations(item.names, 2))
+    return {key: value for key, value in (("orders", orders), ("jumps", jumps)) if value}
+
+
+def make_row(name: str, item: s.Row, source: Source) -> RowFace:
+    if [part.name for part in item.domain.parts if isinstance(part, s.DomainName)] == [PLACE]:
+        if len(item.domain.parts) > 1:
+            message = f"row {name} holds places and something else"
+            raise LanguageError(source, item.line, item.column, message, f"write: row {name} of place", code="NPI047")
+        return RowFace(name, (PLACE,), True, places=True)
+    values = domain_symbols(item.domain, source)
+    symbols = tuple(value for value in values if value != BLANK)
+    if not symbols:
+        message = f"row {name} can hold nothing but blanks"
+        raise LanguageError(
+            source, item.line, item.column, message, "add symbols, for example: of digit", code="NPI047"
+        )
+    return RowFace(name, symbols, BLANK in values)
+
+
+def pad_pointers(world: s.World, rows: Mapping[str, RowFace], source: Source) -> list[dict[str, Any]]:
+    """Declared pointers in the order of the text, each row's own pointer at its row's place."""
+    actions = pad_actions(world, rows)
+    declared = [item for item in world.items if isinstance(item, s.Pointer)]
+    taken = {item.row for item in declared}
+    pointers: dict[str, dict[str, Any]] = {}
+    for item in (item for item in world.items if isinstance(item, s.Row | s.Pointer)):
+        if isinstance(item, s.Pointer) and item.row not in rows:
+            message = f"there is no row {item.row} in world {world.name}"
+            raise LanguageError(source, item.line, item.column, message, suggest(item.row, rows), code="NPI048")
+        if isinstance(item, s.Row) and item.start and taken & set(item.names):
+            message = "this row has pointers of its own, and a start"
+            raise LanguageError(
+                source, item.line, item.column, message, "write the start behind each pointer", code="NPI049"
+            )
+        counter = isinstance(item, s.Pointer) and item.counter
+        default = "right" if isinstance(item, s.Row) else "left"
+        start = item.start or default
+        if start not in ("left", "right"):
+            message = f"a pointer cannot start at {start}"
+            raise LanguageError(
+                source, item.line, item.column, message, suggest(start, ("left", "right")), code="NPI050"
+            )
+        for name in item.names:
+            if isinstance(item, s.Row) and name in taken:
+                continue
+            row = name if isinstance(item, s.Row) else item.row
+            check_new(name, pointers, item, source, "pointer")
+            check_pointer(name, rows[row], counter, actions, item, source)
+            pointers[name] = {"name": name, "row": row, "start": start, "sees": not counter}
+    return list(pointers.values())
+
+
+def pad_actions(world: s.World, rows: Mapping[str, RowFace]) -> tuple[str, ...]:
+    """The names of what pointers of the pad can do."""
+    jumps = [name for item in world.items if isinstance(item, s.Jump) for name in item.names]
+    return (*ACTIONS, *jumps, *(PLACING if any(row.places for row in rows.values()) else ()))
+
+
+def check_pointer(name: str, row: RowFace, counter: bool, actions: Sequence[str], item: s.Node, source: Source) -> None:
+    if counter and row.blank:
+        message = f"counter {name} on row {row.name}, which has blanks, so no ends for it to show"
+        mend = "make it a pointer, or give the row a domain without blank"
+        raise LanguageError(source, item.line, item.column, message, mend, code="NPI051")
+    if name in row.values or name in actions:
+        message = f"{name} is the name of a symbol or an action, and of a pointer"
+        raise LanguageError(source, item.line, item.column, message, "rename the pointer", code="NPI052")
+
+
+def check_new(name: str, known: Mapping[str, Any], item: s.Node, source: Source, what: str) -> None:
+    """Refuse a name that is declared twice."""
+    if name in known:
+        raise LanguageError(
+            source, item.line, item.column, f"{what} {name} is declared twice", "rename one of them", code="NPI053"
+        )
+
+
+def domain_symbols(
+    domain: s.Domain, source: Source, rows: Mapping[str, RowFace] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """The symbols of a domain as in the text, its blank (if any) last; a row's name stands for its symbols."""
+    found: list[str] = []
+    for part in domain.parts:
+        if isinstance(part, s.DomainName):
+            if part.name in rows:
+                found += rows[part.name].values
+                continue
+            if part.name not in SYMBOL_SETS:
+                message = f"there is no domain named {part.name}"
+                known = [*SYMBOL_SETS, *rows]
+                mend = suggest(part.name, known, otherwise='use digit, bit, letter, 0..9, or quote a symbol: "x"')
+                raise LanguageError(source, part.line, part.column, message, mend, code="NPI054")
+            found += SYMBOL_SETS[part.name]
+        elif isinstance(part, s.DomainRange):
+            if part.last < part.first:
+                message = f"the range {part.first}..{part.last} is empty"
+                raise LanguageError(
+                    source, part.line, part.column, message, f"write {part.last}..{part.first}", code="NPI055"
+                )
+            if part.last - part.first >= MOST_SYMBOLS:
+                message = f"the range {part.first}..{part.last} has more than {MOST_SYMBOLS} symbols"
+                raise LanguageError(
+                    source, part.line, part.column, message, "keep large numbers as rows of digits", code="NPI056"
+                )
+            found += map(str, range(part.first, part.last + 1))
+        else:
+            found.append(BLANK if isinstance(part, s.DomainBlank) else part.value)
+    unique = dict.fromkeys(symbol for symbol in found if symbol != BLANK)
+    return (*unique, BLANK) if BLANK in found else tuple(unique)
+
+
+def describe_symbols(values: tuple[str, ...]) -> str:
+    """``0..9 or blank``, ``( or )``: a domain in words."""
+    symbols = [value for value in values if value != BLANK]
+    numbers = [number_of(symbol) for symbol in symbols]
+    if len(symbols) > 2 and None not in numbers and numbers == list(range(numbers[0] or 0, (numbers[-1] or 0) + 1)):
+        symbols = [f"{symbols[0]}..{symbols[-1]}"]
+    elif len(symbols) > 8:
+        symbols = [*symbols[:3], "…", symbols[-1]]
+    return " or ".join([*symbols, BLANK] if BLANK in values else symbols)

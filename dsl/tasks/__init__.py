@@ -1,0 +1,1 @@
+"""Tasks: how problems are drawn, laid into a world, and judged."""

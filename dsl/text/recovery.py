@@ -1,0 +1,205 @@
+"""Reading on after a mistake: a text is cut into its parts, and in a part the line that does not fit is replaced.
+
+A mistake in a program's statement costs that statement, in its first line the program, in a world's line that row. What
+the lost lines name is kept, so that nobody is told that it does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dsl.errors.error import LanguageError, Source
+from dsl.errors.examples import KEYWORDS
+from dsl.errors.wording import SPACE, complaint, first_word, strip_comment
+from dsl.text.lalr_loop import Automaton, Stuck
+from dsl.text.syntax import File, Program, Task, Use, World
+
+LOST = "_"
+"""The statement in place of one that cannot be read: a call of a program that is as good as declared."""
+
+EMPTY, UNFITTING = "NPI011", "NPI003"
+
+LINES = 100_000
+"""Lines of a file that are read again behind mistakes, in about two seconds; then one mistake a part is told."""
+
+HEADS = ("world", "program", "task")
+BRANCHES = ("if", "elif", "while", "for")
+NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NAMED = re.compile(r"^\w+ +([A-Za-z_][A-Za-z0-9_]*)")
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What a text means to say and does not.
+
+    Attributes:
+        names: that stand in lines which could not be read, and so may be declared there.
+        programs: and tasks whose lines could not all be read.
+        whole: kinds of parts ("world", "use") that are not complete.
+    """
+
+    names: frozenset[str] = frozenset()
+    programs: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
+
+    def union(self, *others: Rest) -> Rest:
+        return Rest(
+            self.names.union(*(other.names for other in others)),
+            self.programs.union(*(other.programs for other in others)),
+            self.whole.union(*(other.whole for other in others)),
+        )
+
+
+@dataclass
+class Effort:
+    """How many lines may still be read again."""
+
+    lines: int = LINES
+
+
+@dataclass(frozen=True)
+class Part:
+    """What could be read of one chunk."""
+
+    items: tuple[Use | World | Program | Task, ...]
+    rest: Rest
+
+
+@dataclass
+class Chunk:
+    """One part of a file: its lines, the number of each, and what had to be done to them."""
+
+    lines: list[str]
+    numbers: list[int]
+    tries: dict[int, int] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    headless: bool = False
+
+    @property
+    def kind(self) -> str:
+        return first_word(self.lines[0]) if self.lines else ""
+
+    def replace(self, index: int, line: str, *, forget: bool = True) -> None:
+        """Put another line in place of one, whose names are ``forget`` lost."""
+        if forget:
+            self.names.update(NAMES.findall(strip_comment(self.lines[index])))
+        self.lines[index] = line
+
+    def insert(self, index: int, line: str) -> None:
+        self.lines.insert(index, line)
+        self.numbers.insert(index, self.numbers[index - 1])
+
+
+def split(lines: Sequence[str]) -> list[Chunk]:
+    """The parts of a file; each begins at the margin."""
+    chunks: list[Chunk] = []
+    for number, line in enumerate(lines, start=1):
+        if strip_comment(line[:1]).strip() or not chunks:
+            chunks.append(Chunk([], []))
+        chunks[-1].lines.append(line)
+        chunks[-1].numbers.append(number)
+    return chunks
+
+
+def recover(chunk: Chunk, source: Source, told: dict[int, LanguageError], automaton: Automaton, effort: Effort) -> Part:
+    """Read a chunk; its mistakes are entered in ``told`` under their lines, the first of each line."""
+    began = chunk.kind
+    names = frozenset(NAMED.findall(chunk.lines[0])[:1])
+    wrong = any(number in told for number in chunk.numbers)
+    while any(strip_comment(line).strip(SPACE) for line in chunk.lines):
+        text = "\n".join(chunk.lines) + "\n"
+        try:
+            tree: File = automaton.parse(text, [*chunk.numbers, chunk.numbers[-1] + 1])
+        except Stuck:
+            wrong = True
+            error = complaint(Source(source.name, text))
+            index = min(error.line, len(chunk.lines)) - 1
+            number = chunk.numbers[index]
+            if not (chunk.tries and error.code in (EMPTY, UNFITTING)):  # that comes of what was taken out
+                found = LanguageError(source, number, error.column, error.message, error.mend, code=error.code)
+                told.setdefault(number, found)
+            effort.lines -= len(chunk.lines)
+            if effort.lines < 0 or not patch(chunk, index, error):
+                break
+        else:
+            items = () if chunk.headless and chunk.kind in ("program", "task") else tree.items
+            return Part(items, rest_of(chunk, began, names, wrong))
+    if wrong:
+        chunk.names.update(name for line in chunk.lines for name in NAMES.findall(strip_comment(line)))
+    return Part((), rest_of(chunk, began, names, wrong))
+
+
+def rest_of(chunk: Chunk, began: str, names: frozenset[str], wrong: bool) -> Rest:
+    """What is missing of a chunk that began with this word and these names behind it."""
+    if not wrong:
+        return Rest()
+    lost = names if chunk.headless else ()
+    whole = {kind for kind in (began, chunk.kind) if kind in ("world", "use") or (kind == "program" and not names)}
+    return Rest(frozenset({*chunk.names, *lost, LOST} - set(KEYWORDS.values())), names, frozenset(whole))
+
+
+def patch(chunk: Chunk, index: int, error: LanguageError) -> bool:
+    """Change a line so that what stands around it can be read; False where nothing is left to try."""
+    tries = chunk.tries[index] = chunk.tries.get(index, 0) + 1
+    line = chunk.lines[index]
+    code = strip_comment(line).rstrip()
+    if tries == 1 and correct(chunk, index, error, code):
+        return True
+    indent, word = " " * (len(line) - len(line.lstrip(" "))), first_word(line)
+    if tries > 3:
+        return False
+    if index == 0:
+        return behead(chunk, code)
+    if tries <= 2 and word in BRANCHES and chunk.kind == "program":
+        chunk.replace(index, f"{indent}{'elif' if word == 'elif' else 'if'} 0 == 0:", forget=word == "for")
+    elif tries <= 2 and word == "else":
+        chunk.replace(index, f"{indent}else:", forget=False)
+    elif chunk.kind == "program" and tries <= 2:
+        chunk.replace(index, indent + LOST)
+    else:
+        chunk.replace(index, "")
+    return True
+
+
+def correct(chunk: Chunk, index: int, error: LanguageError, code: str) -> bool:
+    """Mend what can only be meant in one way, so that nothing of the line is lost."""
+    line = chunk.lines[index]
+    if error.code == "NPI007":
+        meant = error.mend.removeprefix("did you mean ").removesuffix("?")
+        chunk.replace(index, line.replace(first_word(line), meant, 1), forget=False)
+    elif error.code == "NPI010":
+        chunk.replace(index, code + ":" if code else line, forget=False)
+        return bool(code)
+    elif error.code == "NPI012":
+        chunk.replace(index, line[: error.column - 1] + "==" + line[error.column :], forget=False)
+    elif error.code == EMPTY and chunk.kind == "program":
+        opener = index if opens(chunk, index) else before(chunk, index)
+        if not opens(chunk, opener):
+            return False
+        depth = len(chunk.lines[opener]) - len(chunk.lines[opener].lstrip(" "))
+        chunk.insert(opener + 1, " " * (depth + 4) + LOST)
+    else:
+        return False
+    return True
+
+
+def opens(chunk: Chunk, index: int) -> bool:
+    return strip_comment(chunk.lines[index]).rstrip().endswith(":")
+
+
+def before(chunk: Chunk, index: int) -> int:
+    """The last line with code before one."""
+    return max((i for i in range(index) if strip_comment(chunk.lines[i]).strip()), default=0)
+
+
+def behead(chunk: Chunk, code: str) -> bool:
+    """Give a part the plainest first line of its kind; what it was called and took is lost."""
+    names = NAMES.findall(code)
+    if chunk.headless or chunk.kind not in HEADS:
+        return False
+    chunk.headless = True
+    name = names[1] if len(names) > 1 else LOST
+    chunk.replace(0, f"world {name} is scratchpad:" if chunk.kind == "world" else f"{chunk.kind} {name}:")
+    return True

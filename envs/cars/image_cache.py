@@ -1,0 +1,235 @@
+"""Pictures of many cars from many sides, rendered when they are first asked for.
+
+Shape legend: ``U`` pictures asked for, ``P`` poses of the grid, in rows of equal elevation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from envs.cars.mesh import Mesh
+from envs.cars.render import LARGEST, mix, render
+from envs.support.atomic_files import write_whole
+
+FINEST = 5
+"""Degrees of the smallest step."""
+
+HIGHEST = 60
+"""Degrees of the greatest elevation."""
+
+MOST_BYTES = 2 * 2**30
+"""Of the pictures that are kept in memory, if nothing else is said."""
+
+
+@dataclass(frozen=True)
+class PoseGrid:
+    """Camera poses in equal steps: azimuth −180 up to 180 − step, elevation 0 up to 60.
+
+    Attributes:
+        azimuth_step: degrees; divides 180, at least 5.
+        elevation_step: degrees; divides 60, at least 5.
+
+    Raises:
+        ValueError: for steps that do not.
+    """
+
+    azimuth_step: int = 15
+    elevation_step: int = 15
+
+    def __post_init__(self) -> None:
+        for name, step, whole in (("azimuth", self.azimuth_step, 180), ("elevation", self.elevation_step, HIGHEST)):
+            if step < FINEST or whole % step:
+                raise ValueError(f"the {name} step is {step} degrees; it has to divide {whole} and be {FINEST} or more")
+
+    @property
+    def azimuths(self) -> int:
+        """How many azimuths there are."""
+        return 360 // self.azimuth_step
+
+    @property
+    def elevations(self) -> int:
+        """How many elevations there are."""
+        return HIGHEST // self.elevation_step + 1
+
+    @property
+    def front(self) -> int:
+        """The index of azimuth 0, which looks at the front of the car; elevation 0 has index 0."""
+        return 180 // self.azimuth_step
+
+    def azimuth(self, index: np.ndarray) -> np.ndarray:
+        """Degrees of an azimuth's index."""
+        return index * self.azimuth_step - 180
+
+    def elevation(self, index: np.ndarray) -> np.ndarray:
+        """Degrees of an elevation's index."""
+        return index * self.elevation_step
+
+
+@dataclass(eq=False)
+class Shots:
+    """One car: its mesh, and those of its pictures that are rendered.
+
+    Attributes:
+        pictures_N: uint8 N×size×size×3, the first ``count`` of them in use. It grows as poses are asked for: memory for
+            all of them that is set aside beforehand may be taken from the system in large pieces, most of it for none.
+        place_P: which of them shows each pose; −1 where it is not there.
+    """
+
+    mesh: Mesh
+    pictures_N: np.ndarray
+    place_P: np.ndarray
+    count: int = 0
+
+    def add(self, poses: np.ndarray, found: np.ndarray) -> None:
+        """Keep the pictures of poses that are not there."""
+        end = self.count + len(found)
+        if end > len(self.pictures_N):
+            room = min(max(end, 2 * len(self.pictures_N)), len(self.place_P))
+            grown_N = np.empty((room, *found.shape[1:]), np.uint8)
+            grown_N[: self.count] = self.pictures_N[: self.count]
+            self.pictures_N = grown_N
+        self.pictures_N[self.count : end] = found
+        self.place_P[poses] = np.arange(self.count, end)
+        self.count = end
+
+
+class Views:
+    """Pictures of cars over a grid of poses; each has its own light and background.
+
+    They depend on the mesh, the seed, the car's number and the pose in degrees, not on the grid or the order of asking.
+
+    Args:
+        mesh_of: the mesh of a car's number, such as ``partial(collection.mesh, "seen")``.
+        grid: the poses.
+        size: pixels along a side.
+        seed: chooses lights and backgrounds.
+        folder: where pictures are kept between runs, a file for each car with all its poses; ``None`` keeps none.
+        most_bytes: of pictures in memory; the car that was not asked for longest is dropped first.
+    """
+
+    def __init__(
+        self,
+        mesh_of: Callable[[int], Mesh],
+        grid: PoseGrid,
+        *,
+        size: int = 64,
+        seed: int = 0,
+        folder: Path | None = None,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        if not 1 <= size <= LARGEST:
+            raise ValueError(f"size is {size}; it has to be 1 to {LARGEST}")
+        self.mesh_of, self.grid, self.size, self.seed, self.folder = mesh_of, grid, size, seed, folder
+        self.most_bytes = most_bytes
+        self._shots: OrderedDict[int, Shots] = OrderedDict()
+        self._bytes = 0
+
+    def pictures(self, car_U: np.ndarray, azimuth_U: np.ndarray, elevation_U: np.ndarray) -> np.ndarray:
+        """The pictures of cars at indices of the grid, uint8 U×size×size×3.
+
+        Raises:
+            ValueError: for arrays that are not integers of one length, negative cars or poses outside of the grid.
+        """
+        car_U, pose_U = self._checked(car_U, azimuth_U, elevation_U)
+        found_U = np.empty((len(car_U), self.size, self.size, 3), np.uint8)
+        order_U = np.argsort(car_U, kind="stable")
+        cars, counts = np.unique(car_U, return_counts=True)
+        for car, end, count in zip(cars.tolist(), counts.cumsum(), counts, strict=True):
+            rows = order_U[end - count : end]
+            found_U[rows] = self._shown(car, pose_U[rows])
+        return found_U
+
+    def _checked(self, *asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cars and numbers of poses."""
+        car_U, azimuth_U, elevation_U = (np.asarray(x) for x in asked)
+        for x in (car_U, azimuth_U, elevation_U):
+            if x.ndim != 1 or x.shape != car_U.shape or (x.size and x.dtype.kind not in "iu"):
+                raise ValueError(f"cars and poses have to be integers of one length, and one is {x.dtype} {x.shape}")
+        turns, rises = self.grid.azimuths, self.grid.elevations
+        named = ("car", car_U, 2**31), ("azimuth", azimuth_U, turns), ("elevation", elevation_U, rises)
+        for name, x, limit in named:
+            if x.size and not 0 <= x.min() <= x.max() < limit:
+                raise ValueError(f"{name} indices are {x.min()} to {x.max()}; they have to be 0 to {limit - 1}")
+        pose_U = elevation_U.astype(np.int64) * turns + azimuth_U.astype(np.int64)
+        return car_U.astype(np.int64), pose_U
+
+    def _shown(self, car: int, pose_U: np.ndarray) -> np.ndarray:
+        """Pictures of one car; those not yet there are rendered."""
+        shots = self._shots.get(car)
+        before = 0 if shots is None else shots.pictures_N.nbytes
+        if shots is None:
+            shots = self._shots[car] = self._opened(car)
+        self._shots.move_to_end(car)
+        missing = np.unique(pose_U[shots.place_P[pose_U] < 0])
+        if len(missing):
+            shots.add(missing, self._rendered(shots.mesh, car, missing))
+        self._bytes += shots.pictures_N.nbytes - before
+        found_U = shots.pictures_N[shots.place_P[pose_U]]
+        while self._bytes > self.most_bytes:
+            _, dropped = self._shots.popitem(last=False)
+            self._bytes -= dropped.pictures_N.nbytes
+        return found_U
+
+    def _opened(self, car: int) -> Shots:
+        """What there is of a car at first: no picture, or with a folder all, from its file or rendered for it."""
+        poses = np.arange(self.grid.azimuths * self.grid.elevations)
+        shape = self.size, self.size, 3
+        # Making a mesh takes longer than a dozen pictures of it, so it is kept with them.
+        shots = Shots(self.mesh_of(car), np.empty((0, *shape), np.uint8), np.full(len(poses), -1))
+        if self.folder is not None:
+            path = self.folder / f"{self._name(shots.mesh, car)}.pictures"
+            kept = _read(path, len(poses) * math.prod(shape))
+            if kept is None:
+                kept = self._rendered(shots.mesh, car, poses).tobytes()
+                _write(path, kept)
+            shots.add(poses, np.frombuffer(kept, np.uint8).reshape(-1, *shape))
+        return shots
+
+    def _rendered(self, mesh: Mesh, car: int, poses: np.ndarray) -> np.ndarray:
+        azimuth = self.grid.azimuth(poses % self.grid.azimuths)
+        elevation = self.grid.elevation(poses // self.grid.azimuths)
+        seeds = scene_seeds(self.seed, car, azimuth, elevation)
+        return render(mesh, azimuth, elevation, size=self.size, seed_V=seeds)
+
+    def _name(self, mesh: Mesh, car: int) -> str:
+        """A hash of everything on which the pictures of a car depend."""
+        about = f"{_code()} {mesh.digest} {car} {self.seed} {self.size} {self.grid}"
+        return hashlib.sha256(about.encode()).hexdigest()
+
+
+def scene_seeds(seed: int, car: int, azimuth_V: np.ndarray, elevation_V: np.ndarray) -> np.ndarray:
+    """The number that chooses light and background of a car at poses in whole degrees, uint64."""
+    mixed = mix(np.array([seed, car], np.int64).astype(np.uint64))
+    pose_V = (np.asarray(azimuth_V, np.int64) + 180) * 360 + np.asarray(elevation_V, np.int64) + 180
+    return mix(mix(mixed[:1] + np.uint64(1)) ^ mix(mixed[1:] + np.uint64(2)) ^ mix(pose_V.astype(np.uint64)))
+
+
+@cache
+def _code() -> str:
+    """A hash of the files that render; the shape of cars is in the meshes."""
+    found = hashlib.sha256()
+    for name in ("render.py", "rasterizer.py", "image_cache.py"):
+        found.update(Path(__file__).with_name(name).read_bytes())
+    return found.hexdigest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, hashlib.sha256(data).digest() + data)
+
+
+def _read(path: Path, size: int) -> bytes | None:
+    """What :func:`_write` wrote; ``None`` where there is no such file, or it is damaged."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return data[32:] if len(data) == 32 + size and data[:32] == hashlib.sha256(data[32:]).digest() else None

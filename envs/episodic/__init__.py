@@ -1,0 +1,1 @@
+"""Worlds of episodes that reward: bandits, the two-step task, Harlow's task."""

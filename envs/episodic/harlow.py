@@ -1,0 +1,346 @@
+"""Harlow's task (Harlow 1949; Wang et al. 2016, section 3.2.2) on a line, in place of a room that is looked at.
+
+Two objects lie left and right of the middle of the view. Looking to a side turns the view by one place; the object that
+comes into the middle is chosen. One of the two objects always pays, and where it lies is drawn anew in each trial. With
+``fixation`` a trial begins with a cross that must be brought into the middle first. The objects of an episode are new:
+what can be learned once and for all is that the first trial tells which one pays.
+
+An object is a code of bits. Codes are split into seen and unseen ones, by their numbers, so that a learner can be tried
+on objects that it has never met. With ``pixels`` each has a picture, a function of its code, which a core sees in place
+of the bits.
+
+Shape legend: ``B`` instances, ``K`` bits of a code, ``T`` trials, ``U`` pictures asked for, of ``Y`` × ``X``
+pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from envs.episodic.counter_rng import below
+from envs.episodic.glyphs import glyphs
+from envs.episodic.settings import (
+    EPISODE,
+    check_parts,
+    digits,
+    episode_number,
+    figure,
+    laid_value,
+    one_of,
+    read_settings,
+    within,
+)
+from envs.episodic.state import Episodes
+from envs.spec import NONE, Field, Picture, Signature, Slot, SpecError, WorldSpec
+from envs.support.lazy_torch import torch
+from envs.world import Layout
+
+KIND = "harlow"
+
+SIDES = ("LEFT", "RIGHT")
+
+RULES = ("object", "side", "alternate", "avoid")
+"""What pays: always the same object; always the same side; the objects in turn; the object that the first trial did not
+reward, in all later ones."""
+
+TURNS = Field("TURNS", ("0", "1"))
+"""The hidden part that says of each trial whether the other side pays than the rule says."""
+
+OBJECTS = ("seen", "unseen")
+
+CROSS = 0.2
+"""What the cross pays (Wang et al. 2016)."""
+
+MOST_PICTURED = 12
+"""Bits of a code where objects have pictures: those of a world are in a table."""
+
+CROSSED, CHOOSING, OVER = 0, 1, 2
+"""The phases of a trial, and the end of the episode."""
+
+FIRST, SECOND, PLACES, CROSSES = 31, 32, 33, 34
+"""What is drawn, as a part of the numbers that are mixed."""
+
+
+@dataclass(frozen=True)
+class HarlowConfig:
+    """The settings of ``harlow(…)`` in a program file.
+
+    Attributes:
+        trials: of an episode.
+        reach: places from the middle of the view to an object, and to the cross.
+        fixation: whether a trial begins with the cross (1) or not (0).
+        bits: of an object's code. seen: how many of the codes are of seen objects; the others are unseen.
+        pixels: along a side of an object's picture; 0 where bits are seen.
+        rule: of an episode whose layout names none; one of :data:`RULES`.
+    """
+
+    trials: int = 6
+    reach: int = 1
+    fixation: int = 0
+    bits: int = 11
+    seen: int = 1024
+    pixels: int = 0
+    rule: str = "object"
+
+    def __post_init__(self) -> None:
+        for key, low, high in (("trials", 1, 100), ("reach", 1, 20), ("fixation", 0, 1), ("bits", 3, 20)):
+            within("a harlow", key, getattr(self, key), low, high)
+        one_of("a harlow", "rule", self.rule, RULES)
+        if self.pixels:
+            within("a harlow", "pixels", self.pixels, 8, 64)
+            within("a harlow with pictures", "bits", self.bits, 3, MOST_PICTURED)
+        if not 2 <= self.seen <= 2**self.bits - 2:
+            raise SpecError(
+                f"{self.seen} of {2**self.bits} objects are seen; at least 2 must be, and at least 2 must not: "
+                "change seen or bits"
+            )
+
+
+@dataclass
+class HarlowState(Episodes):
+    """A batch of episodes, int64.
+
+    Attributes:
+        episode_B, unseen_B, rule_B: what was laid out: a number, 0 or 1, an index into :data:`RULES`.
+        turned_BT: 1 in trials where the other side pays than the rule says.
+        codes_B2: the two objects. trial_B: trials that are over. phase_B: of the present one.
+        at_B: by how many places the view has turned, to the right.
+        last_B: the side looked to last, from 1; 0 before. paid_B: what it brought, an index into :attr:`Harlow.pays`.
+        right_BT: of each trial 0 while it is not over, 1 where the choice was wrong, 2 where it was right.
+    """
+
+    unseen_B: torch.Tensor
+    rule_B: torch.Tensor
+    turned_BT: torch.Tensor
+    codes_B2: torch.Tensor
+    trial_B: torch.Tensor
+    phase_B: torch.Tensor
+    at_B: torch.Tensor
+    last_B: torch.Tensor
+    paid_B: torch.Tensor
+    right_BT: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What looking to sides leads to.
+
+    Attributes:
+        at_B: where the view is then. crossed_B: whether the cross comes into the middle. chosen_B: whether an object
+            does. right_B: whether it is the one that pays.
+    """
+
+    at_B: torch.Tensor
+    crossed_B: torch.Tensor
+    chosen_B: torch.Tensor
+    right_B: torch.Tensor
+
+
+class Harlow:
+    """The world (implements ``World[HarlowState]``, ``Rewarded``, ``Pictured``); see the head of this file."""
+
+    pays = (0.0, 1.0, -1.0, CROSS)
+
+    def __init__(self, name: str, config: HarlowConfig | Mapping[str, Any]) -> None:
+        self.config = config if isinstance(config, HarlowConfig) else read_settings(HarlowConfig, config, f"a {KIND}")
+        self.spec = _spec(name, self.config)
+        self._pays: dict[torch.device, torch.Tensor] = {}
+
+    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> HarlowState:
+        """Episodes by their hidden parts: ``EPISODE`` (digits of a number), ``OBJECTS`` and ``RULE`` (an index each),
+        ``TURNS`` (0 or 1 for each trial, from the first; 0 for those behind the last).
+
+        Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
+        """
+        parts = self.spec.hidden[:4]
+        rows = []
+        for number, layout in enumerate(layouts):
+            check_parts(self.spec, number, layout, parts)
+            unseen = laid_value(number, layout, parts[1], 0)
+            rule = laid_value(number, layout, parts[2], RULES.index(self.config.rule))
+            rows.append((episode_number(number, layout), unseen, rule, *self._turns(number, layout)))
+        laid_BX = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 3 + self.config.trials)
+        episode_B, unseen_B, rule_B = (part.contiguous() for part in laid_BX[:, :3].unbind(1))
+        return self.begin(episode_B, unseen_B, rule_B, laid_BX[:, 3:].contiguous())
+
+    def _turns(self, number: int, layout: Layout) -> list[int]:
+        """Of each trial, as laid out."""
+        laid, trials = list(layout.get(TURNS.name, [])), self.config.trials
+        if len(laid) > trials or not all(value in (0, 1) for value in laid):
+            raise ValueError(f"instance {number}: {TURNS.name} is {laid}; give at most {trials} numbers, 0 or 1 each")
+        return laid + [0] * (trials - len(laid))
+
+    def begin(
+        self,
+        episode_B: torch.Tensor,
+        unseen_B: torch.Tensor,
+        rule_B: torch.Tensor,
+        turned_BT: torch.Tensor | None = None,
+    ) -> HarlowState:
+        """Episodes by tensors: their numbers, whether their objects are unseen ones (0 or 1), their rules, and in which
+        trials the other side pays (0 or 1)."""
+        seen, codes = self.config.seen, 2**self.config.bits
+        one_B, two_B = (
+            torch.where(unseen_B == 1, below(codes - seen, episode_B, what), below(seen, episode_B, what))
+            for what in (FIRST, SECOND)
+        )
+        count_B = torch.where(unseen_B == 1, codes - seen, seen)
+        two_B = (one_B + 1 + two_B % (count_B - 1)) % count_B
+        numbers_B2 = torch.stack([one_B, two_B], 1) + (unseen_B * seen)[:, None]
+        none_B = torch.zeros_like(episode_B)
+        trial_B, at_B, last_B, paid_B = (none_B.clone() for _ in range(4))
+        phase_B = none_B + (CROSSED if self.config.fixation else CHOOSING)
+        right_BT = none_B[:, None].repeat(1, self.config.trials)
+        codes_B2 = scrambled(numbers_B2, self.config.bits)
+        turned_BT = torch.zeros_like(right_BT) if turned_BT is None else turned_BT
+        return HarlowState(
+            episode_B, unseen_B, rule_B, turned_BT, codes_B2, trial_B, phase_B, at_B, last_B, paid_B, right_BT
+        )  # fmt: skip
+
+    def observe(self, state: HarlowState) -> torch.Tensor:
+        cross_B = torch.where(state.phase_B == CROSSED, 1 + self._cross(state), 0)
+        paid_B = torch.where(state.last_B > 0, 1 + state.paid_B, 0)
+        shown_B11 = (state.phase_B == CHOOSING)[:, None, None]
+        swapped_B1 = self._swapped(state)[:, None]
+        codes_B2 = torch.where(swapped_B1 == 1, state.codes_B2.flip(1), state.codes_B2)
+        place_K = torch.arange(self.config.bits, device=state.device)
+        bits_B2K = torch.where(shown_B11, 1 + ((codes_B2[:, :, None] >> place_K) & 1), 0)
+        at_B = state.at_B + self.config.reach
+        front_B5 = torch.stack([at_B, cross_B, state.last_B, paid_B, state.trial_B], 1)
+        return torch.cat([front_B5, bits_B2K.flatten(1)], 1)
+
+    def act(self, state: HarlowState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+        looks_B = active_B & self.legal(call_B4)
+        side_B = torch.where(looks_B, call_B4[:, 1], 1)
+        look = self._look(state, side_B)
+        ended_B = looks_B & look.chosen_B
+        moved_B = torch.where(look.crossed_B | look.chosen_B, 0, look.at_B)
+        trial_T = torch.arange(self.config.trials, device=state.device)
+        here_BT = ended_B[:, None] & (trial_T == state.trial_B[:, None])
+        state.right_BT.copy_(torch.where(here_BT, 1 + look.right_B.long()[:, None], state.right_BT))
+        state.paid_B.copy_(torch.where(looks_B, _paid(look), state.paid_B))
+        state.at_B.copy_(torch.where(looks_B, moved_B, state.at_B))
+        state.last_B.copy_(torch.where(looks_B, side_B, state.last_B))
+        state.trial_B.add_(ended_B.long())
+        begun_B = torch.where(state.trial_B == self.config.trials, OVER, CROSSED if self.config.fixation else CHOOSING)
+        after_B = torch.where(look.chosen_B, begun_B, torch.where(look.crossed_B, CHOOSING, state.phase_B))
+        state.phase_B.copy_(torch.where(looks_B, after_B, state.phase_B))
+
+    def prepare(self, state: HarlowState, acts: int) -> bool:
+        """Acts change the state in place, however many there are."""
+        return False
+
+    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
+        side_B = call_B4[:, 1]
+        return (call_B4[:, 0] == 0) & (side_B >= 1) & (side_B <= 2) & (call_B4[:, 2:] == 0).all(1)
+
+    def reward(self, state: HarlowState) -> torch.Tensor:
+        return self._amounts(state.device)[state.paid_B]
+
+    def worth(self, state: HarlowState, call_B4: torch.Tensor) -> torch.Tensor:
+        """What the look itself brings."""
+        legal_B = self.legal(call_B4)
+        paid_B = _paid(self._look(state, torch.where(legal_B, call_B4[:, 1], 1)))
+        return self._amounts(state.device)[torch.where(legal_B, paid_B, 0)]
+
+    def best(self, state: HarlowState) -> torch.Tensor:
+        sides = (torch.full_like(state.at_B, side) for side in (1, 2))
+        left_B, right_B = (self._amounts(state.device)[_paid(self._look(state, side_B))] for side_B in sides)
+        return torch.maximum(left_B, right_B)
+
+    def read(self, state: HarlowState) -> list[dict[str, list[int]]]:
+        found = []
+        laid = torch.stack([state.episode_B, state.unseen_B, state.rule_B], 1).tolist()
+        parts = laid, state.turned_BT.tolist(), state.right_BT.tolist(), self.observe(state).tolist()
+        for (episode, unseen, rule), turned, right, seen in zip(*parts, strict=True):
+            shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
+            hidden = {EPISODE.name: digits(episode), "OBJECTS": [unseen], "RULE": [rule], TURNS.name: turned}
+            found.append({**shown, **hidden, "RIGHT": [value - 1 for value in right if value]})
+        return found
+
+    def pictures(self, values_UF: torch.Tensor) -> torch.Tensor:
+        """uint8 U×Y×X×3 of objects by the values of their bits; black where no object is seen."""
+        picture_NYXC = _pictures(self.config.bits, self.config.pixels)
+        bits_UK = values_UF.cpu() - 1
+        code_U = (bits_UK.clamp(min=0) << torch.arange(self.config.bits)).sum(1)
+        there_U = (bits_UK >= 0).all(1)
+        return picture_NYXC[code_U] * there_U[:, None, None, None]
+
+    def _look(self, state: HarlowState, side_B: torch.Tensor) -> Looked:
+        reach = self.config.reach
+        at_B = (state.at_B + 2 * side_B - 3).clamp(-reach, reach)
+        arrived_B = at_B == reach * (2 * side_B - 3)
+        crossed_B = arrived_B & (state.phase_B == CROSSED) & (side_B == 1 + self._cross(state))
+        chosen_B = arrived_B & (state.phase_B == CHOOSING)
+        at_B = torch.where(state.phase_B == OVER, state.at_B, at_B)
+        return Looked(at_B, crossed_B, chosen_B, side_B == 1 + self._paying(state))
+
+    def _cross(self, state: HarlowState) -> torch.Tensor:
+        """The side of the cross, 0 or 1."""
+        return below(2, state.episode_B, CROSSES, state.trial_B)
+
+    def _swapped(self, state: HarlowState) -> torch.Tensor:
+        """1 where the first object lies at the right."""
+        return below(2, state.episode_B, PLACES, state.trial_B)
+
+    def _paying(self, state: HarlowState) -> torch.Tensor:
+        """The side that pays, 0 or 1, in the present trial. By ``object`` it is that of the first one."""
+        object_B = self._swapped(state)
+        side_B = below(2, state.episode_B, PLACES)
+        found_B = torch.where(state.rule_B == RULES.index("side"), side_B, object_B)
+        other_B = (state.rule_B == RULES.index("alternate")) & (state.trial_B % 2 == 1)
+        other_B = other_B | ((state.rule_B == RULES.index("avoid")) & (state.trial_B > 0))
+        now_B1 = state.trial_B[:, None].clamp(max=self.config.trials - 1)
+        return torch.where(other_B, 1 - found_B, found_B) ^ state.turned_BT.gather(1, now_B1)[:, 0]
+
+    def _amounts(self, device: torch.device) -> torch.Tensor:
+        if device not in self._pays:
+            self._pays[device] = torch.tensor(self.pays, device=device)
+        return self._pays[device]
+
+
+def _paid(look: Looked) -> torch.Tensor:
+    """Index into :attr:`Harlow.pays`."""
+    return torch.where(look.chosen_B, torch.where(look.right_B, 1, 2), torch.where(look.crossed_B, 3, 0))
+
+
+@cache
+def _pictures(bits: int, pixels: int) -> torch.Tensor:
+    """uint8 N×Y×X×3: those of all objects, by their codes."""
+    return glyphs(torch.arange(1 << bits), pixels)
+
+
+def scrambled(number: torch.Tensor, bits: int) -> torch.Tensor:
+    """A permutation of the numbers of so many bits, so that neighbours look nothing alike."""
+    mask = (1 << bits) - 1
+    for odd in (0x2545F491, 0x9E3779B1, 0x85EBCA77):
+        number = (number * odd + 0x1B873593) & mask
+        number = number ^ (number >> (bits + 1) // 2)
+    return number
+
+
+def _spec(name: str, config: HarlowConfig) -> WorldSpec:
+    pays = [f for i, f in enumerate(Harlow.pays) if config.fixation or i < 3]
+    codes = tuple(Field(f"{side}{bit}", ("none", "0", "1")) for side in SIDES for bit in range(1, 1 + config.bits))
+    sides = ((side, tuple(f"{side}{bit}" for bit in range(1, 1 + config.bits))) for side in SIDES)
+    shown = (Picture(side, names, config.pixels, config.pixels, 3) for side, names in sides)
+    return WorldSpec(
+        name=name,
+        kind=KIND,
+        config=asdict(config),
+        fields=(
+            Field("AT", tuple(map(str, range(-config.reach, config.reach + 1)))),
+            Field("CROSS", ("none", *SIDES)),
+            Field("LAST", ("none", *SIDES)),
+            Field("REWARD", ("none", *map(figure, pays))),
+            Field("TRIAL", tuple(map(str, range(config.trials + 1)))),
+            *codes,
+        ),
+        tokens=(NONE, *SIDES),
+        pictures=tuple(shown) if config.pixels else (),
+        primitives=(Signature("LOOK", (Slot("side", (1, 2)),), "Turn the view to a side"),),
+        hidden=(EPISODE, Field("OBJECTS", OBJECTS), Field("RULE", RULES), TURNS, Field("RIGHT", ("0", "1"))),
+    )

@@ -1,0 +1,81 @@
+"""Settings and layouts of worlds of trials, read with errors that name what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from envs.scratchpad.config import closest
+from envs.spec import Field, SpecError, WorldSpec
+from envs.world import Layout
+
+C = TypeVar("C")
+
+EPISODE = Field("EPISODE", tuple(map(str, range(10))))
+"""The hidden part that holds an episode's number: decimal digits, the most significant first."""
+
+MOST_DIGITS = 18
+"""Of an episode's number, which is held in 64 bits."""
+
+KINDS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+
+
+def read_settings(cls: type[C], data: Mapping[str, Any], world: str) -> C:
+    """The dataclass of a world's settings; :class:`SpecError` names one that does not exist or is of another type."""
+    known = {f.name: str(f.type) for f in fields(cls)}  # type: ignore[arg-type]
+    for key, value in data.items():
+        if key not in known:
+            raise SpecError(f"{world} has no setting {key}{closest(key, list(known))}")
+        if not isinstance(value, KINDS[known[key]]) or isinstance(value, bool):
+            wanted = {"int": "a whole number", "float": "a number", "str": "a name"}[known[key]]
+            raise SpecError(f"the setting {key} of {world} is {value!r}; give {wanted}")
+    return cls(**{key: float(value) if known[key] == "float" else value for key, value in data.items()})
+
+
+def within(world: str, key: str, value: float, low: float, high: float) -> None:
+    """Refuse a setting outside its range."""
+    if not low <= value <= high:
+        raise SpecError(f"the setting {key} of {world} is {value}; it can be {low} to {high}")
+
+
+def one_of(world: str, key: str, value: str, known: Sequence[str]) -> None:
+    """Refuse a name that is not known."""
+    if value not in known:
+        raise SpecError(f"the setting {key} of {world} is {value!r}{closest(value, known)}")
+
+
+def episode_number(number: int, layout: Layout, part: str = EPISODE.name) -> int:
+    """The number whose digits a layout gives a hidden part; 0 without. ``number`` is the instance's, for errors."""
+    laid = list(layout.get(part, [0]))
+    if not 1 <= len(laid) <= MOST_DIGITS or not all(0 <= digit < 10 for digit in laid):
+        raise ValueError(f"instance {number}: {part} is {laid}; give 1 to {MOST_DIGITS} decimal digits")
+    return int("".join(map(str, laid)))
+
+
+def laid_value(number: int, layout: Layout, part: Field, default: int) -> int:
+    """The one index that a layout gives a hidden part."""
+    laid = list(layout.get(part.name, [default]))
+    if len(laid) != 1 or not 0 <= laid[0] < part.size:
+        raise ValueError(f"instance {number}: {part.name} is {laid}; give one index below {part.size}")
+    return int(laid[0])
+
+
+def check_parts(spec: WorldSpec, number: int, layout: Layout, parts: Sequence[Field]) -> None:
+    """Refuse a layout that names anything but these parts."""
+    names = [part.name for part in parts]
+    for name in layout:
+        if name not in names:
+            shown = any(field.name == name for field in (*spec.fields, *spec.hidden))
+            what = "is what comes out, and cannot be laid out" if shown else f"is no part of it{closest(name, names)}"
+            raise ValueError(f"instance {number} of world {spec.name}: {name!r} {what}")
+
+
+def digits(number: int) -> list[int]:
+    """A number as the part :data:`EPISODE` of a layout."""
+    return list(map(int, str(number)))
+
+
+def figure(value: float) -> str:
+    """A number as the name of a field's value: ``0``, ``0.2``, ``5``."""
+    return f"{value:g}"

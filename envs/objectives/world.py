@@ -1,0 +1,247 @@
+"""Functions whose parameters are to be moved so that their loss falls (Andrychowicz et al. 2016, section 3).
+
+A learner sees gradients and proposes steps (:class:`envs.world.Lossy`). A program, and a person, see how far the loss
+has come, and call ``UPDATE``: what was proposed is added, or else a step of gradient descent.
+
+Shape legend: ``B`` problems, ``D`` parameters of each, ``G`` given numbers of each, ``M`` images of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Self
+
+from envs.episodic.counter_rng import below
+from envs.episodic.settings import (
+    EPISODE,
+    check_parts,
+    digits,
+    episode_number,
+    laid_value,
+    one_of,
+    read_settings,
+    within,
+)
+from envs.episodic.state import Episodes
+from envs.objectives.functions import Function, Quadratic, Rosenbrock
+from envs.objectives.networks import ACTIVATIONS, SIDE, UNSEEN, Conv, Images, Mlp, images
+from envs.spec import NONE, Field, Signature, SpecError, WorldSpec
+from envs.support.lazy_torch import torch
+from envs.world import Layout
+
+KIND = "optimisee"
+
+FUNCTIONS = ("quadratic", "rosenbrock", "digits", "conv")
+
+IMAGES = Field("IMAGES", ("seen", "unseen"))
+"""The hidden part that says which images a network is trained on: those of all training, or those kept for tests."""
+
+WORST, BEST = -4, 24
+"""The least and the most that ``LEVEL`` shows: halvings of the loss since the beginning."""
+
+TRENDS = ("none", "fell", "rose")
+
+MINIBATCH = 46
+"""What is drawn in each step, as a part of the numbers that are mixed."""
+
+
+@dataclass(frozen=True)
+class OptimiseeConfig:
+    """The settings of ``optimisee(…)`` in a program file.
+
+    Attributes:
+        function: one of :data:`FUNCTIONS`. dimensions: of those in closed form (quadratic, rosenbrock).
+        units, layers, activation: of networks: units of a layer (channels of a convolution), layers, what follows each.
+        minibatch: images of a step.
+        rate: how far ``UPDATE`` goes down the gradient where nothing was proposed.
+        steps: the largest number of a step that is shown.
+    """
+
+    function: str = "quadratic"
+    dimensions: int = 10
+    units: int = 20
+    layers: int = 1
+    activation: str = "sigmoid"
+    minibatch: int = 128
+    rate: float = 0.01
+    steps: int = 100
+
+    def __post_init__(self) -> None:
+        one_of("an optimisee", "function", self.function, FUNCTIONS)
+        one_of("an optimisee", "activation", self.activation, tuple(ACTIVATIONS))
+        deepest = SIDE.bit_length() - 1 if self.function == "conv" else 10
+        for key, low, high in (
+            ("dimensions", 2 if self.function == "rosenbrock" else 1, 1000), ("units", 1, 1000), ("layers", 1, deepest),
+            ("minibatch", 1, 1000), ("steps", 1, 10_000),
+        ):  # fmt: skip
+            within("an optimisee", key, getattr(self, key), low, high)
+        if not 0 < self.rate < float("inf"):
+            raise SpecError(f"the setting rate of an optimisee is {self.rate}; give a positive number")
+
+
+@dataclass
+class OptimiseeState(Episodes):
+    """A batch of problems.
+
+    Attributes:
+        episode_B, unseen_B: int64, what was laid out: a number, and an index of :data:`IMAGES`.
+        step_B: int64, steps so far.
+        theta_BD, before_BD: float32, the parameters, which need a gradient, and what they were before the last step.
+        given_BG: float32, what makes a function in closed form what it is.
+        proposed_BD, proposes_B: what ``UPDATE`` will add, and where (bool).
+        first_B: float32, the loss at the beginning.
+    """
+
+    unseen_B: torch.Tensor
+    step_B: torch.Tensor
+    theta_BD: torch.Tensor
+    before_BD: torch.Tensor
+    given_BG: torch.Tensor
+    proposed_BD: torch.Tensor
+    proposes_B: torch.Tensor
+    first_B: torch.Tensor
+
+    def select(self, index_B: torch.Tensor) -> Self:
+        """Copies of the instances named, in that order, without a graph."""
+        with torch.no_grad():
+            found = super().select(index_B)
+        found.theta_BD.requires_grad_()
+        return found
+
+
+class Optimisee:
+    """The world (implements ``World[OptimiseeState]``, ``Lossy``); see the head of this file."""
+
+    def __init__(self, name: str, config: OptimiseeConfig | Mapping[str, Any]) -> None:
+        read = config if isinstance(config, OptimiseeConfig) else read_settings(OptimiseeConfig, config, f"an {KIND}")
+        self.config, self.function = read, _function(read)
+        self.spec = _spec(name, read, self.function.images)
+        self._images: dict[torch.device, Images] = {}
+
+    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> OptimiseeState:
+        """Problems by their hidden parts: ``EPISODE`` (digits of a number) and, for networks, ``IMAGES`` (an index).
+
+        Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
+        """
+        rows = []
+        for number, layout in enumerate(layouts):
+            check_parts(self.spec, number, layout, self.spec.hidden)
+            rows.append((episode_number(number, layout), laid_value(number, layout, IMAGES, 0)))
+        laid_B2 = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 2)
+        return self.begin(*(part.contiguous() for part in laid_B2.unbind(1)))
+
+    def begin(self, episode_B: torch.Tensor, unseen_B: torch.Tensor) -> OptimiseeState:
+        """Problems by tensors: their numbers, and whether their images are unseen ones (0 or 1)."""
+        theta_BD, given_BG = self.function.draw(episode_B)
+        step_B, none_B = torch.zeros_like(episode_B), torch.zeros_like(episode_B, dtype=torch.bool)
+        first_B = theta_BD.new_zeros(len(episode_B))
+        parts = theta_BD.clone(), given_BG, torch.zeros_like(theta_BD), none_B, first_B
+        state = OptimiseeState(episode_B, unseen_B, step_B, theta_BD.requires_grad_(), *parts)
+        state.first_B.copy_(self.loss(state).detach())
+        return state
+
+    def parameters(self, state: OptimiseeState) -> torch.Tensor:
+        return state.theta_BD
+
+    def loss(self, state: OptimiseeState) -> torch.Tensor:
+        return self._losses(state.theta_BD, *self._data(state, state.step_B))
+
+    def move(self, state: OptimiseeState, step_BD: torch.Tensor) -> None:
+        state.before_BD = state.theta_BD.detach()
+        state.theta_BD = state.theta_BD + step_BD
+        state.step_B = state.step_B + 1
+
+    def detach(self, state: OptimiseeState) -> None:
+        state.theta_BD = state.theta_BD.detach().requires_grad_()
+
+    def propose(self, state: OptimiseeState, step_BD: torch.Tensor, chosen_B: torch.Tensor) -> None:
+        state.proposed_BD.copy_(torch.where(chosen_B[:, None], step_BD.detach(), state.proposed_BD))
+        state.proposes_B.copy_(state.proposes_B | chosen_B)
+
+    def observe(self, state: OptimiseeState) -> torch.Tensor:
+        with torch.no_grad():
+            now_B = self.loss(state)
+            before_B = self._losses(state.before_BD, *self._data(state, (state.step_B - 1).clamp(min=0)))
+        halvings_B = torch.log2(state.first_B / now_B).nan_to_num(WORST, BEST, WORST).floor()
+        level_B = halvings_B.clamp(WORST, BEST).long() - WORST
+        trend_B = torch.where(state.step_B == 0, 0, torch.where(now_B < before_B, 1, 2))
+        return torch.stack([state.step_B.clamp(max=self.config.steps), level_B, trend_B], 1)
+
+    def act(self, state: OptimiseeState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+        acts_B = active_B & self.legal(call_B4)
+        theta_BD = state.theta_BD.detach()
+        down_BD = -self.config.rate * self._gradients(theta_BD, *self._data(state, state.step_B))
+        step_BD = torch.where(state.proposes_B[:, None], state.proposed_BD, down_BD)
+        state.before_BD.copy_(torch.where(acts_B[:, None], theta_BD, state.before_BD))
+        theta_BD.copy_(torch.where(acts_B[:, None], theta_BD + step_BD, theta_BD))
+        state.proposes_B.copy_(state.proposes_B & ~acts_B)
+        state.step_B.add_(acts_B.long())
+
+    def prepare(self, state: OptimiseeState, acts: int) -> bool:
+        """Acts change the state in place, however many there are."""
+        return False
+
+    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
+        return (call_B4 == 0).all(1)
+
+    def read(self, state: OptimiseeState) -> list[dict[str, list[int]]]:
+        found = []
+        laid = zip(state.episode_B.tolist(), state.unseen_B.tolist(), strict=True)
+        for (episode, unseen), seen in zip(laid, self.observe(state).tolist(), strict=True):
+            shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
+            hidden = {EPISODE.name: digits(episode), IMAGES.name: [unseen]}
+            found.append(shown | {part.name: hidden[part.name] for part in self.spec.hidden})
+        return found
+
+    def _data(self, state: OptimiseeState, step_B: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What the losses of a step are of, beside the parameters."""
+        if not self.function.images:
+            return (state.given_BG,)
+        pixels_NI, label_N = self._on(state.device)
+        seen, place_M = len(label_N) - UNSEEN, torch.arange(self.config.minibatch, device=state.device)
+        parts = state.episode_B[:, None], MINIBATCH, step_B[:, None], place_M
+        kept_BM = seen + below(UNSEEN, *parts)
+        index_BM = torch.where(state.unseen_B[:, None] == 1, kept_BM, below(seen, *parts))
+        return pixels_NI[index_BM], label_N[index_BM]
+
+    @cached_property
+    def _losses(self) -> Callable[..., torch.Tensor]:
+        """theta_BD and what is given → loss_B."""
+        return torch.func.vmap(self.function.loss)
+
+    @cached_property
+    def _gradients(self) -> Callable[..., torch.Tensor]:
+        """The same → gradient_BD."""
+        return torch.func.vmap(torch.func.grad(self.function.loss))
+
+    def _on(self, device: torch.device) -> Images:
+        if device not in self._images:
+            self._images[device] = Images(*(part.to(device) for part in images()))
+        return self._images[device]
+
+
+def _function(config: OptimiseeConfig) -> Function:
+    if config.function == "quadratic":
+        return Quadratic(config.dimensions)
+    if config.function == "rosenbrock":
+        return Rosenbrock(config.dimensions)
+    kind = Mlp if config.function == "digits" else Conv
+    return kind(config.units, config.layers, config.activation)
+
+
+def _spec(name: str, config: OptimiseeConfig, images: bool) -> WorldSpec:
+    return WorldSpec(
+        name=name,
+        kind=KIND,
+        config=asdict(config),
+        fields=(
+            Field("STEP", tuple(map(str, range(config.steps + 1)))),
+            Field("LEVEL", tuple(map(str, range(WORST, BEST + 1)))),
+            Field("TREND", TRENDS),
+        ),
+        tokens=(NONE,),
+        primitives=(Signature("UPDATE", (), "Add the step that was proposed, or go down the gradient"),),
+        hidden=(EPISODE, IMAGES) if images else (EPISODE,),
+    )

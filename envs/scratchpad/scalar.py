@@ -1,0 +1,189 @@
+"""One scratch pad in plain Python, for small inputs: there an operation on tensors costs more than the work itself.
+
+It does what :class:`envs.scratchpad.world.Scratchpad` does for a batch of one, and the tests hold the two against each
+other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from envs.scratchpad.config import NOWHERE, PadConfig
+from envs.spec import BLANK
+from envs.world import Layout
+
+MOVE, WRITE, SWAP, TO, HALFWAY, SAVE, FOLLOW = range(7)
+"""Kinds of acts."""
+
+Act = tuple[int, int, int]
+"""Its kind, the pointer that acts, and what it is given: a step, a cell's index, or another pointer."""
+
+KINDS = {"TO": TO, "HALFWAY": HALFWAY, "SAVE": SAVE, "FOLLOW": FOLLOW, "SWAP": SWAP}
+
+
+def acts_of(config: PadConfig) -> dict[tuple[int, ...], Act]:
+    """What each legal ``ACT`` does, by the tokens of its arguments; a call that is not here is refused."""
+    found: dict[tuple[int, ...], Act] = {}
+    first = config.first_pointer
+    rows = [config.row_of(pointer) for pointer in config.pointers]
+    shown = dict.fromkeys(symbol for row in config.rows if not row.places for symbol in row.symbols)
+    names = [*shown, *([BLANK] if any(row.blank for row in config.rows) else [])]
+    token = {name: first + len(rows) + number for number, name in enumerate(names)}
+    for p, row in enumerate(rows):
+        for action, name in enumerate(config.actions, start=1):
+            if name in ("LEFT", "RIGHT"):
+                found[first + p, action, 0] = (MOVE, p, 1 if name == "RIGHT" else -1)
+            elif name == "WRITE":
+                values = {BLANK: row.empty} if row.places else {value: i for i, value in enumerate(row.values)}
+                for value, index in values.items():
+                    found[first + p, action, token[value]] = (WRITE, p, index)
+            else:
+                for q, other in enumerate(rows):
+                    fits = {"SWAP": other.name == row.name, "SAVE": row.places, "FOLLOW": other.places}
+                    if fits.get(name, True):
+                        found[first + p, action, first + q] = (KINDS[name], p, q)
+    return found
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What of an observation depends on one pointer.
+
+    Attributes:
+        field: where its symbol is shown; None for a counter. place: whether only that there is a place is shown.
+        first: where it is shown that it stands on the first cell, behind that, on the last; None off lists.
+        orders: where it is compared, and with whom, the one that is named first in front.
+    """
+
+    field: int | None
+    place: bool
+    first: int | None
+    orders: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all pads of one declaration share.
+
+    Attributes:
+        acts: see :func:`acts_of`.
+        rows: the row of each pointer. empty: what an untouched cell of that row holds.
+        listed: whether a pointer stands on a list. beside: all pointers on its row.
+        sights, width: where pointers are seen, and how many fields there are.
+    """
+
+    config: PadConfig
+    acts: Mapping[tuple[int, ...], Act]
+    rows: tuple[str, ...]
+    empty: tuple[int, ...]
+    listed: tuple[bool, ...]
+    beside: tuple[tuple[int, ...], ...]
+    sights: tuple[Sight, ...]
+    width: int
+
+
+def plan_of(config: PadConfig) -> Plan:
+    names = [pointer.name for pointer in config.pointers]
+    rows = [config.row_of(pointer) for pointer in config.pointers]
+    edges = len(config.seen)
+    compared = edges + 2 * len(config.listed)
+    orders = [(compared + k, names.index(one), names.index(two)) for k, (one, two) in enumerate(config.orders)]
+    sights = tuple(
+        Sight(
+            config.seen.index(p) if p in config.seen else None,
+            row.places,
+            edges + 2 * config.listed.index(p) if p in config.listed else None,
+            tuple(order for order in orders if p in order[1:]),
+        )
+        for p, row in enumerate(rows)
+    )
+    return Plan(
+        config,
+        acts_of(config),
+        rows=tuple(row.name for row in rows),
+        empty=tuple(row.empty for row in rows),
+        listed=tuple(not row.blank for row in rows),
+        beside=tuple(tuple(q for q, other in enumerate(rows) if other.name == row.name) for row in rows),
+        sights=sights,
+        width=compared + len(orders),
+    )
+
+
+class SinglePad:
+    """One pad: cells by column, a row a dictionary; and the column of each pointer.
+
+    Args:
+        layout: as a world's ``reset`` takes it, and right.
+
+    Attributes:
+        seen: the observation: the symbol under each pointer that sees, first and last of those on a list, comparisons.
+    """
+
+    def __init__(self, plan: Plan, layout: Layout) -> None:
+        self.plan = plan
+        self.rows = {row.name: dict(enumerate(layout.get(row.name, ()))) for row in plan.config.rows}
+        self.cells = [self.rows[name] for name in plan.rows]
+        extent = max([1, *(len(self.rows[row.name]) for row in plan.config.rows if row.blank)])
+        self.last = [len(self.rows[name]) - 1 for name in plan.rows]
+        self.at = []
+        for p, pointer in enumerate(plan.config.pointers):
+            right = self.last[p] if plan.listed[p] else extent - 1
+            self.at.append(right if pointer.start == "right" else 0)
+        self._seen = [0] * plan.width
+        for p in range(len(self.at)):
+            self._look(p)
+        self.seen = tuple(self._seen)
+
+    def act(self, act: Act) -> None:
+        """Carry out a legal call."""
+        kind, p, given = act
+        at, cells = self.at, self.cells
+        if kind == MOVE:
+            self._go(p, at[p] + given)
+        elif kind == TO:
+            self._go(p, at[given])
+        elif kind == HALFWAY:
+            self._go(p, (at[p] + at[given]) // 2)
+        elif kind == FOLLOW:
+            target = cells[given].get(at[given], NOWHERE)
+            self._go(p, at[p] if target == NOWHERE else target)
+        else:
+            if kind == SWAP:
+                empty = self.plan.empty[p]
+                mine, other = cells[p].get(at[p], empty), cells[given].get(at[given], empty)
+                cells[p][at[p]], cells[given][at[given]] = other, mine
+            else:
+                cells[p][at[p]] = given if kind == WRITE else at[given]
+            for q in self.plan.beside[p]:
+                self._look(q)
+        self.seen = tuple(self._seen)
+
+    def _go(self, p: int, column: int) -> None:
+        self.at[p] = min(max(column, 0), self.last[p]) if self.plan.listed[p] else column
+        self._look(p)
+
+    def _look(self, p: int) -> None:
+        """Bring what is seen of a pointer up to date."""
+        sight, column, seen = self.plan.sights[p], self.at[p], self._seen
+        if sight.field is not None:
+            index = self.cells[p].get(column, self.plan.empty[p])
+            seen[sight.field] = int(index == NOWHERE) if sight.place else index
+        if sight.first is not None:
+            seen[sight.first], seen[sight.first + 1] = int(column == 0), int(column == self.last[p])
+        for field, one, two in sight.orders:
+            left, right = self.at[one], self.at[two]
+            seen[field] = 0 if left < right else 1 if left == right else 2
+
+    def read(self) -> dict[str, list[int]]:
+        """Each row from its first to its last symbol (lists whole), then ``under(P)`` and ``at(P)`` of each pointer."""
+        found: dict[str, list[int]] = {}
+        for row in self.plan.config.rows:
+            cells = self.rows[row.name]
+            filled = [column for column, index in cells.items() if index != row.empty] if row.blank else list(cells)
+            columns = range(min(filled), max(filled) + 1) if filled else ()
+            found[row.name] = [cells.get(column, row.empty) for column in columns]
+        for p, pointer in enumerate(self.plan.config.pointers):
+            found[f"under({pointer.name})"] = [self.cells[p].get(self.at[p], self.plan.empty[p])]
+            found[f"at({pointer.name})"] = [self.at[p]]
+        return found

@@ -1,0 +1,56 @@
+"""Two steppers that share the programs of one table: each decides for its own, and either's programs can call the
+other's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from envs.spec import ProgramTable
+from envs.stepper import Decision, Stepper
+from envs.support.lazy_torch import torch
+
+
+class Joined:
+    """The programs of ``ids`` go to one stepper, all others to another (implements ``Stepper``).
+
+    Args:
+        others: decides for all programs but those. theirs: for those.
+        ids: of the table.
+    """
+
+    def __init__(self, others: Stepper, theirs: Stepper, ids: Collection[int], table: ProgramTable) -> None:
+        self.others, self.theirs = others, theirs
+        self.width = max(others.width, theirs.width)
+        exact = torch.promote_types(torch.promote_types(others.dtype, theirs.dtype), torch.float64)
+        self.dtype = others.dtype if others.dtype == theirs.dtype else exact  # a node's number stays what it is
+        self.mine_N = torch.tensor([number in ids for number in range(len(table))])
+        rest = [number for number in range(table.primitives, len(table)) if number not in ids]
+        self.stand_ins = rest[0] if rest else min(ids), min(ids)
+
+    def attend(self, world: Any, state: Any) -> None:
+        """Show the world to those that look past what is observed (:class:`envs.stepper.Attentive`)."""
+        for stepper in (self.others, self.theirs):
+            if hasattr(stepper, "attend"):
+                stepper.attend(world, state)
+
+    def step(
+        self,
+        obs_BF: torch.Tensor,
+        program_B: torch.Tensor,
+        arguments_B3: torch.Tensor,
+        hidden_BH: torch.Tensor,
+    ) -> Decision:
+        """Ask both, each about programs of its own; what they say of others' is not heard."""
+        mine_B1 = self.mine_N.to(program_B.device)[program_B][:, None]
+        calls, hiddens = [], []
+        for stepper, is_mine, stand_in in zip((self.others, self.theirs), (False, True), self.stand_ins, strict=True):
+            asked_B1 = mine_B1 == is_mine
+            hidden = torch.where(asked_B1, hidden_BH[:, : stepper.width], 0).to(stepper.dtype)
+            program = torch.where(asked_B1[:, 0], program_B, stand_in)
+            decision = stepper.step(obs_BF, program, torch.where(asked_B1, arguments_B3, 0), hidden)
+            calls.append(decision.call_B4)
+            wide = torch.zeros_like(hidden_BH)
+            wide[:, : stepper.width] = decision.hidden_BH.to(self.dtype)
+            hiddens.append(wide)
+        return Decision(torch.where(mine_B1, calls[1], calls[0]), torch.where(mine_B1, hiddens[1], hiddens[0]))

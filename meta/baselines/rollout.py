@@ -1,0 +1,73 @@
+"""A player in a world for some steps: what it chose, what that was worth, and how far from the best.
+
+Shape legend: ``S`` steps, ``B`` episodes, ``F`` observation fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from envs.world import Rewarded, State, World
+from meta.baselines.player import Player, calls
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Means over episodes and their standard errors, one a step."""
+
+    mean_S: torch.Tensor
+    error_S: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Played:
+    """What happened.
+
+    Attributes:
+        obs_SBF: what was seen before each choice, int16. chosen_SB: the choices, tokens.
+        reward_SB: what they brought. regret_SB: how much more the best choice was worth than the one made.
+    """
+
+    obs_SBF: torch.Tensor
+    chosen_SB: torch.Tensor
+    reward_SB: torch.Tensor
+    regret_SB: torch.Tensor
+
+    def regret(self) -> Curve:
+        """Of the regret so far."""
+        return curve(self.regret_SB.double().cumsum(0))
+
+    def reward(self) -> Curve:
+        """Of the reward of each step."""
+        return curve(self.reward_SB.double())
+
+
+def curve(value_SB: torch.Tensor) -> Curve:
+    """Means and standard errors of each step; the error of one episode is not a number."""
+    return Curve(value_SB.mean(1), value_SB.std(1) / value_SB.shape[1] ** 0.5)
+
+
+@torch.no_grad()
+def play(world: World[Any], player: Player, state: State, steps: int) -> Played:
+    """Play the episodes of a state for so many steps; the state is changed.
+
+    Raises ``ValueError`` for a world that does not reward.
+    """
+    if not isinstance(world, Rewarded):
+        raise ValueError(f"world {world.spec.name} does not reward; play a bandit, two_step or harlow")
+    player.begin(state)
+    everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
+    seen, chosen, rewards, regrets = [], [], [], []
+    for _ in range(steps):
+        obs_BF = world.observe(state)
+        token_B = player.act(obs_BF)
+        call_B4 = calls(token_B)
+        regrets.append(world.best(state) - world.worth(state, call_B4))
+        world.act(state, call_B4, everyone_B)
+        seen.append(obs_BF.short())
+        chosen.append(token_B)
+        rewards.append(world.reward(state))
+    return Played(torch.stack(seen), torch.stack(chosen), torch.stack(rewards), torch.stack(regrets))

@@ -1,0 +1,1 @@
+"""Program files of many priors and many rules."""

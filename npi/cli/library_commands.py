@@ -1,0 +1,165 @@
+"""``npi library``: learned programs as goods: list them, pack them into files, add, remove and combine them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from npi.cli.console import JsonOption, Screen, file_size, open_library, plural
+from npi.cli.library_queries import LibraryArgument, diff, info, list_rows
+from npi.cli.train_report import check_folder
+
+if TYPE_CHECKING:
+    from npi.library.operations import Change
+
+ProgramsArgument = Annotated[
+    list[str], typer.Argument(metavar="PROGRAM...", help="Such as MAX, or max.MAX.", show_default=False)
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Write there instead of into the library itself.")
+]
+
+
+def pack(
+    library: LibraryArgument,
+    programs: ProgramsArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.npirow", help="The file to write.", show_default=False)],
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Leave out learned programs that these call; they must be there.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Write learned programs into a row file: a kilobyte or a few, for any library of the same core.
+
+    A program comes with what was learned together with it, with the learned programs that it calls, and with its text,
+    so that tasks, proofs and the teacher go on working. What was trained with the core is in every such library.
+
+    \b
+    Example:
+      npi library pack library MAX --out max.npirow
+    """
+    from npi.library.operations import pack as packed
+
+    screen = Screen(json=json)
+    found = packed(open_library(library), programs, alone=alone)
+    size = found.save(out)
+    numbers = found.numbers
+    screen.line(f"wrote {out}, {file_size(size)}: {', '.join(found.names)} ({file_size(4 * numbers)} of numbers)")
+    screen.document({"file": str(out), "bytes": size, "rows": list(found.names), "numbers": numbers})
+
+
+def add(
+    library: LibraryArgument,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Of npi library pack.", show_default=False)],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Let them take the place of other rows of their names.")
+    ] = False,
+    out: OutOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Add the rows of files to a library. Core and old rows stay as they are, which is checked and printed.
+
+    Rows for another core are refused, and rows that call others which are not there with the same numbers. What is
+    there already is left alone.
+
+    \b
+    Example:
+      npi library add library max.npirow
+      npi library add library max.npirow --replace --out other
+    """
+    from npi.library.operations import RowFile
+    from npi.library.operations import add as added
+
+    found = added(open_library(library), [RowFile.open(path) for path in files], replace=replace)
+    _finish(Screen(json=json), found, library, out)
+
+
+def remove(
+    library: LibraryArgument,
+    programs: ProgramsArgument,
+    callers: Annotated[bool, typer.Option("--with-callers", help="Remove the programs that call them, too.")] = False,
+    out: OutOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Remove learned programs from a library, with what was learned only for them. What the core came with stays.
+
+    \b
+    Example:
+      npi library remove library MAX
+      npi library remove library SWAP --with-callers
+    """
+    from npi.library.operations import remove as removed
+
+    found = removed(open_library(library), programs, with_callers=callers)
+    _finish(Screen(json=json), found, library, out)
+
+
+class Preferred(StrEnum):
+    """Whose rows are taken where both libraries have some of one name."""
+
+    first = "first"
+    second = "second"
+
+
+def merge(
+    first: LibraryArgument,
+    second: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Another one.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the new library.", show_default=False)],
+    prefer: Annotated[
+        Preferred | None, typer.Option("--prefer", help="Whose rows to take where both have other ones of a name.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Combine what two people learned for one core into one library; rows that both have are there once.
+
+    No program can call what it could not call before, so each goes on deciding as it did.
+
+    \b
+    Example:
+      npi library merge mine yours --out ours
+      npi library merge mine yours --out ours --prefer first
+    """
+    from npi.library.operations import merge as merged
+
+    check_folder(out)
+    found = merged(open_library(first), open_library(second), prefer=None if prefer is None else prefer.value)
+    _finish(Screen(json=json), found, first, out)
+
+
+def _finish(screen: Screen, found: Change, library: Path, out: Path | None) -> None:
+    """Write the library where it changed, and say what did and what did not."""
+    changed = bool(found.added or found.removed)
+    if changed or out is not None:
+        found.library.save(out or library)
+    for label in ("removed", "added", "there"):
+        names = getattr(found, label)
+        if names:
+            said = f" ({plural(len(names), 'row')} that {'is' if len(names) == 1 else 'are'} the same)"
+            screen.line(f"{label:<12}{_some(names)}{said if label == 'there' else ''}")
+    for label in ("core", "rows", "outputs"):
+        what = label if label == "core" else f"old {label}"
+        screen.line(f"{what:<12}{getattr(found, label)[:16]}: the same to the bit")
+    place = out or library
+    screen.line(f"written to {place}" if changed or out is not None else f"{place} is as it was")
+    names = {label: list(getattr(found, label)) for label in ("added", "removed", "there")}
+    screen.document({"library": str(place), **names, "core": found.core, "rows": found.library.rows_digest()})
+
+
+def _some(names: tuple[str, ...]) -> str:
+    from npi.library.program_files import some
+
+    return some(names)
+
+
+COMMANDS = (
+    ("list", list_rows, "List the rows of a library."),
+    ("info", info, "Tell all about a row, or a row file."),
+    ("pack", pack, "Write learned programs into a file."),
+    ("add", add, "Add the rows of files."),
+    ("remove", remove, "Remove learned programs."),
+    ("diff", diff, "Compare two libraries."),
+    ("merge", merge, "Combine two libraries of one core."),
+)

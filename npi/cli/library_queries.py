@@ -1,0 +1,245 @@
+"""``npi library list``, ``info`` and ``diff``: what rows libraries and row files hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from npi.cli.console import DONE, NOT_REACHED, JsonOption, Screen, file_size, finish, plural
+
+if TYPE_CHECKING:
+    from npi.library.index import Card, Listing
+
+LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="A library's folder.", show_default=False)]
+
+
+def list_rows(
+    library: LibraryArgument,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="TEXT", help="Only rows with this in name or arguments.")
+    ] = None,
+    calls: Annotated[
+        str | None, typer.Option("--calls", metavar="PROGRAM", help="Only rows whose text calls this.")
+    ] = None,
+    world: Annotated[str | None, typer.Option("--world", metavar="NAME", help="Only rows of this world.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the rows of a library: name and arguments, what each calls, the version of its numbers, its file.
+
+    Two rows are the same, number by number, where their versions are.
+
+    \b
+    Example:
+      npi library list library
+      npi library list library --calls SWAP --world list
+      npi library list library --name max. --json
+    """
+    from npi.library.index import SHORT, listing
+
+    screen, found = Screen(json=json), listing(library)
+    shown = [card for card in found.programs if _wanted(card, name, calls, world)]
+    universal = found.kind == "universal"
+    rows = [
+        (card.call, card.version[:SHORT], *([f"{card.learned_numbers:,}"] if universal else []), card.file or "traces",
+         _short(card.calls, card), card.doc)
+        for card in shown
+    ]  # fmt: skip
+    learned = ["learned"] if universal else []
+    screen.columns(("program", "version", *learned, "from", "calls", "what it does"), rows)
+    of = f" of {len(found.programs):,}" if len(shown) < len(found.programs) else ""
+    screen.line(f"{plural(len(shown), 'program')}{of}, {_numbers(found)}")
+    screen.line(f"core {found.core}")
+    screen.document({"library": str(library), "core": found.core, "rows": [_document(card) for card in shown]})
+
+
+def _numbers(found: Listing) -> str:
+    """How many numbers rows have."""
+    if found.kind == "universal":
+        return f"{found.config['code'] + found.config['features']} learned numbers for each state that decides"
+    each = found.cards[0].numbers if found.cards else 0
+    return f"{each} numbers ({file_size(4 * each)}) each"
+
+
+def _wanted(card: Card, name: str | None, calls: str | None, world: str | None) -> bool:
+    called = {word for one in card.calls for word in (one, one.rpartition(".")[2])}
+    return (
+        (name is None or name.lower() in card.call.lower())
+        and (calls is None or calls in called)
+        and (world is None or world == card.world)
+    )
+
+
+def _short(names: tuple[str, ...], card: Card) -> str:
+    """Names as the program's own text gives them."""
+    return ", ".join(name.rpartition(".")[2] for name in names) or ("" if card.file else "unknown")
+
+
+def _document(card: Card) -> dict[str, Any]:
+    told = {name: value for name, value in vars(card).items() if name != "wiring" or value is not None}
+    return {**told, "arguments": list(card.arguments), "calls": list(card.calls), "bytes": 4 * card.numbers}
+
+
+def info(
+    place: Annotated[
+        Path, typer.Argument(metavar="PLACE", help="A library's folder, or a row file.", show_default=False)
+    ],
+    row: Annotated[
+        str | None, typer.Argument(metavar="PROGRAM", help="Such as MAX; needed for a library.", show_default=False)
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print the program file that it was learned from.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Tell all about one row of a library, or about what a row file holds.
+
+    Of a row: what it calls and who calls it, in which versions, what it was learned together with, and how.
+
+    \b
+    Example:
+      npi library info library MAX
+      npi library info library MAX --text
+      npi library info max.npirow
+    """
+    from npi.library.index import listing
+    from npi.universal.wiring import in_words
+
+    screen = Screen(json=json)
+    if place.is_file():
+        _file_info(screen, place)
+        return
+    found = listing(place)
+    if row is None:
+        raise ValueError(f"{place} is a library: name a program of it too, or see all with npi library list {place}")
+    card = found.one(row)
+    if text:
+        held = [one for one in found.held if one.digest == card.source]
+        if not held:
+            raise ValueError(f"{card.name} was learned from traces alone; the library has no text of it")
+        screen.line(held[0].sources[-1][1].rstrip("\n"))
+        return
+    about = _about(found, card)
+    screen.line(f"{card.call}  {card.doc}")
+    for label, value in about.items():
+        screen.line(f"  {label:<10}{value}")
+    for line in in_words(card.wiring or (), card.arguments):
+        screen.line(f"  {line}")
+    screen.document(_document(card) | about)
+
+
+def _about(found: Listing, card: Card) -> dict[str, str]:
+    """Lines about a row, by their labels."""
+    from npi.library.index import SHORT
+
+    versions = {one.name: one.version for one in found.cards}
+    primitives = {one.name.rpartition(".")[2] for one in found.cards if one.primitive}
+    called = [f"{n} {versions[n][:SHORT]}" if n in versions else n for n in card.calls if n not in primitives]
+    callers = [one.name for one in found.programs if card.name in one.calls and one.name != card.name]
+    beside = [one.name for one in found.programs if one.generation == card.generation and one.name != card.name]
+    first = card.generation == 0
+    return {
+        "version": card.version,
+        "numbers": _numbers_of(card),
+        "world": card.world,
+        "file": card.file or "none: it was learned from traces",
+        "calls": ", ".join([*called, *(n for n in card.calls if n in primitives)])
+        or ("nothing" if card.file else "unknown"),
+        "called by": ", ".join(callers) or "nothing",
+        "learned": "with the core itself" if first else _how(found, card),
+        "together": "with the core itself" if first else ", ".join(beside) or "alone",
+    }
+
+
+def _numbers_of(card: Card) -> str:
+    from npi.universal.wiring import deciding_states
+
+    if card.wiring is None:
+        return f"{card.numbers} ({file_size(4 * card.numbers)})"
+    states = f"{plural(len(card.wiring), 'state')}, {deciding_states(card.wiring)} deciding"
+    return f"{card.learned_numbers} learned, of {card.numbers:,} that a row has room for; {states}"
+
+
+def _how(found: Listing, card: Card) -> str:
+    """When and how a row was learned, as the history tells it."""
+    for entry in reversed(found.history):
+        learned = entry if card.name in entry.get("learned", ()) else None
+        if card.name in entry.get("added", ()):
+            learned = entry["entry"]
+        if learned:
+            keys = [key for key in ("when", "from", "updates", "seed", "solved") if key in learned]
+            return ", ".join(f"{key} {_plain(learned[key])}" for key in keys)
+    return "not told"
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _file_info(screen: Screen, path: Path) -> None:
+    from npi.library.index import SHORT
+    from npi.library.row_file import RowFile
+
+    found = RowFile.open(path)
+    screen.line(f"{path}: {plural(len(found.names), 'row')}, {plural(found.numbers, 'number')}, "
+                f"{file_size(path.stat().st_size)} in all")  # fmt: skip
+    screen.line(f"for core {found.core}")
+    rows = []
+    for pack in found.packs:
+        needs = ", ".join(name for name in pack.needs or () if not name.startswith("world")) or "nothing else"
+        for card in pack.infos:
+            files = [held.file for held in pack.texts if held.digest == card.source]
+            rows.append((card.name, pack.versions[card.name][:SHORT], *(files or ["traces"]), needs))
+    screen.columns(("program", "version", "from", "needs"), rows)
+    screen.document(
+        {
+            "file": str(path),
+            "bytes": path.stat().st_size,
+            "numbers": found.numbers,
+            "core": found.core,
+            "engine": found.engine,
+            "packs": [
+                {"digest": p.digest, "rows": p.versions, "needs": dict(p.needs or {}), "learned": p.entry}
+                for p in found.packs
+            ],
+        }
+    )
+
+
+def diff(
+    first: LibraryArgument,
+    second: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Another one.", show_default=False)],
+    json: JsonOption = False,
+) -> None:
+    """Say what two libraries have of each other: the core, rows that only one has, rows that differ.
+
+    Ends with 0 where they have the same core and the same rows, and with 1 where not.
+
+    \b
+    Example:
+      npi library diff mine yours
+    """
+    from npi.library.index import SHORT, difference, listing
+
+    screen = Screen(json=json)
+    one, two = listing(first), listing(second)
+    found = difference(one, two)
+    screen.line(f"core: the same, {one.core}" if found.core else f"core: {one.core} and {two.core}")
+    if found.core and not found.first:
+        screen.line("the rows that were trained with it are not the same")
+    lines = [(card.name, card.version[:SHORT], "") for card in found.only_first]
+    lines += [(card.name, "", card.version[:SHORT]) for card in found.only_second]
+    lines += [(a.name, a.version[:SHORT], b.version[:SHORT]) for a, b in found.other]
+    if lines:
+        screen.columns(("row", str(first), str(second)), lines)
+    same = sum(card.name in {other.name for other in two.cards} for card in one.cards) - len(found.other)
+    screen.line(f"{plural(same, 'row')} the same, {len(lines)} not")
+    screen.document(
+        {
+            "same": found.same,
+            "core": [one.core, two.core],
+            "only_first": {card.name: card.version for card in found.only_first},
+            "only_second": {card.name: card.version for card in found.only_second},
+            "other": {a.name: [a.version, b.version] for a, b in found.other},
+        }
+    )
+    finish(DONE if found.same else NOT_REACHED)

@@ -1,0 +1,1 @@
+"""The networks: encoders, the discrete core and the LSTM core, and their settings."""

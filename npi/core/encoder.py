@@ -1,0 +1,105 @@
+"""One world's adapter: observation and arguments in, argument logits out (NPI section 3.1, f_enc and f_arg).
+
+Each observation field and argument slot has an embedding per value; their sum is the world's part of the core's input.
+A row opens or closes each field with a hard gate: a closed field cannot influence its program at all, so what a
+program does not need to see it has not to learn to ignore.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from envs.spec import SLOTS, WorldSpec
+from npi.core.initialisation import seeded_linear
+from npi.core.pictures import Sight
+
+
+class HardGate(torch.autograd.Function):
+    """1 where the logit is positive, else 0; the gradient is that of a steep sigmoid. ``vmap`` may go over it."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(logit):  # type: ignore[no-untyped-def]
+        return (logit > 0).to(logit.dtype)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        (logit,) = ctx.saved_tensors
+        soft = torch.sigmoid(logit)
+        return grad * 4 * soft * (1 - soft)
+
+
+class WorldAdapter(nn.Module):
+    """Embeds obs_…F and arguments_…3 of one world into X numbers and reads argument logits from hidden_…H.
+
+    Args:
+        spec: the world.
+        width: X, numbers that the core takes in.
+        hidden: H, numbers that the core's heads read.
+        generator: of the initial weights.
+    """
+
+    def __init__(self, spec: WorldSpec, *, width: int, hidden: int, generator: torch.Generator) -> None:
+        super().__init__()
+        sizes = [spec.fields[i].size for i in spec.seen] + [len(spec.tokens)] * SLOTS
+        self.fields = len(spec.fields)
+        self.seen = list(spec.seen)
+        self.tokens = len(spec.tokens)
+        self.register_buffer("offsets", torch.tensor([sum(sizes[:i]) for i in range(len(sizes))]), persistent=False)
+        scale = 1 / math.sqrt(max(1, self.fields))
+        self.table = nn.Parameter(torch.randn(sum(sizes), width, generator=generator) * scale)
+        self.arguments = seeded_linear(hidden, SLOTS * self.tokens, generator=generator)
+        self.sights = nn.ModuleList(Sight(spec, p, width=width, generator=generator) for p in spec.pictures)
+
+    offsets: torch.Tensor
+
+    def input_weights(self, gates_NF: torch.Tensor) -> torch.Tensor:
+        """weight_NI of the I = fields + 3 inputs of each row: its gates, 0 or 1, then 1 for the arguments.
+
+        Rows without gates (F = 0) see every field.
+        """
+        ones = gates_NF.new_ones(len(gates_NF), SLOTS + (0 if gates_NF.shape[1] else self.fields))
+        return torch.cat([HardGate.apply(gates_NF[:, : self.fields]), ones], 1)
+
+    def encode(self, obs_BF: torch.Tensor, arguments_B3: torch.Tensor, weight_BI: torch.Tensor) -> torch.Tensor:
+        """x_BX: the weighted sum of the embeddings of all fields and arguments (int64 in, float out).
+
+        Fields that a picture stands for have none: the picture is looked at where one of their gates is open.
+        """
+        if not self.sights:
+            return self._bag(torch.cat([obs_BF, arguments_B3], 1), weight_BI)
+        shown_BI = torch.cat([weight_BI[:, self.seen], weight_BI[:, self.fields :]], 1)
+        x_BX = self._bag(torch.cat([obs_BF[:, self.seen], arguments_B3], 1), shown_BI)
+        for sight in self.sights:
+            assert isinstance(sight, Sight)
+            looking = weight_BI[:, sight.columns].ne(0).any(1).nonzero()[:, 0]
+            if len(looking):
+                x_BX = x_BX.index_add(0, looking, sight(obs_BF[looking]))
+        return x_BX
+
+    def _bag(self, index_BI: torch.Tensor, weight_BI: torch.Tensor) -> torch.Tensor:
+        return functional.embedding_bag(index_BI + self.offsets, self.table, mode="sum", per_sample_weights=weight_BI)
+
+    def argument_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """logits_…3V over the world's tokens, one distribution an argument slot."""
+        return self.arguments(hidden).unflatten(-1, (SLOTS, self.tokens))
+
+
+def stack_slots(signatures: Sequence[Sequence[Sequence[int]]], tokens: int) -> torch.Tensor:
+    """bool allowed_N3V: the tokens that each argument slot of each callable may hold (unused slots: token 0)."""
+    allowed = torch.zeros(len(signatures), SLOTS, tokens, dtype=torch.bool)
+    for row, slots in enumerate(signatures):
+        for slot in range(SLOTS):
+            choice = list(slots[slot]) if slot < len(slots) else [0]
+            allowed[row, slot, choice] = True
+    return allowed

@@ -1,0 +1,149 @@
+"""The network: world adapters, a trunk, and the heads for end, program key and arguments (NPI section 3, eqs. 1–4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from envs.spec import WorldSpec
+from npi.core.config import CoreConfig
+from npi.core.discrete import DiscreteTrunk
+from npi.core.encoder import HardGate, WorldAdapter
+from npi.core.initialisation import seeded_linear
+from npi.core.lstm import LstmTrunk
+from npi.program_memory import ProgramMemory
+
+
+@dataclass(frozen=True)
+class RowTables:
+    """What the core computes from rows alone, once for all steps.
+
+    Attributes:
+        cond_NC: conditioning of the trunk.
+        gate_NI: for each world, the weight of its inputs (fields, then arguments).
+        keys: the keys, one tensor a generation: old rows' logits come from the same product whatever is added later.
+    """
+
+    cond_NC: torch.Tensor
+    gate_NI: tuple[torch.Tensor, ...]
+    keys: tuple[torch.Tensor, ...]
+
+
+class Core(nn.Module):
+    """One network for all programs and worlds; what differs between programs are rows of a :class:`ProgramMemory`.
+
+    Args:
+        config: kind and sizes.
+        worlds: the worlds that it has adapters for, in order.
+        generator: of the initial weights.
+    """
+
+    rows_of_primitives = True
+    """Whether what the worlds do themselves has rows, as programs have."""
+
+    @property
+    def lists_worlds(self) -> bool:
+        """Whether worlds are listed beside the core's numbers, so that rows of worlds that it never saw can come."""
+        return False
+
+    def __init__(self, config: CoreConfig, worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config = config
+        self.worlds = tuple(worlds)
+        self.trunk: DiscreteTrunk | LstmTrunk
+        if config.kind == "discrete":
+            self.trunk = DiscreteTrunk(hidden=config.hidden, bits=config.bits, row=config.row, generator=generator)
+        else:
+            self.trunk = LstmTrunk(hidden=config.hidden, row=config.row, generator=generator)
+        self.adapters = nn.ModuleList(
+            WorldAdapter(
+                spec,
+                width=self.trunk.inputs,
+                hidden=config.hidden,
+                generator=generator,
+            )
+            for spec in worlds
+        )
+        self.end = seeded_linear(config.hidden, 1, generator=generator)
+        self.find = seeded_linear(config.hidden, config.key, generator=generator)
+
+    def adapter(self, world: int) -> WorldAdapter:
+        """The adapter of a world, by its index."""
+        adapter = self.adapters[world]
+        assert isinstance(adapter, WorldAdapter)
+        return adapter
+
+    @property
+    def gate_fields(self) -> int:
+        """F, how many gates a row of this core has: one for each field of the widest world, the last for the state."""
+        return 1 + max((len(w.fields) for w in self.worlds), default=0) if self.config.gates else 0
+
+    def tables(self, memory: ProgramMemory) -> RowTables:
+        """Everything that depends on rows alone, each generation computed by itself (so it never changes later)."""
+        return RowTables(
+            cond_NC=self._conditions(memory, apart(memory.embeddings_NP, memory.chunks)),
+            gate_NI=tuple(self.adapter(w).input_weights(memory.gates_NF) for w in range(len(self.worlds))),
+            keys=apart(memory.keys_NK, memory.chunks),
+        )
+
+    def _conditions(self, memory: ProgramMemory, chunks: Sequence[torch.Tensor]) -> torch.Tensor:
+        cond_NC = torch.cat([self.trunk.condition(chunk) for chunk in chunks])
+        if isinstance(self.trunk, DiscreteTrunk) and self.config.gates:
+            return torch.cat([cond_NC, HardGate.apply(memory.gates_NF[:, -1:])], 1)
+        return cond_NC
+
+    def end_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """logits_…: the frame returns where positive (f_end, NPI eq. 2)."""
+        return self.end(hidden)[..., 0]
+
+    def key_logits(self, hidden: torch.Tensor, tables: RowTables) -> torch.Tensor:
+        """logits_…N: similarity of the key output to the key of each row (f_prog, NPI eqs. 2–3)."""
+        key = self.find(hidden)
+        return torch.cat([key @ keys.T for keys in tables.keys], -1)
+
+    def digest(self) -> str:
+        """sha256 of every number of the core, by name, shape and bytes; rows are not part of it."""
+        return tensors_digest(self.state_dict())
+
+
+def apart(rows_NX: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, ...]:
+    """The rows of each generation in memory of their own.
+
+    A product's last bits may depend on where in memory its factors begin (so does that of MKL on some processors), and
+    a view into all rows begins where the rows before it end: it would change when an older generation is removed.
+    """
+    return tuple(part_MX.clone(memory_format=torch.contiguous_format) for part_MX in rows_NX.split(sizes))
+
+
+def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """sha256 over names, dtypes, shapes and bytes, in order of name."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def may_call(memory: ProgramMemory, rows_M: torch.Tensor | None = None) -> torch.Tensor:
+    """bool_MM: row p (first index) may call row q: one world, and q of p's generation or an earlier one that p sees.
+
+    Args:
+        rows_M: the rows asked about; all by default.
+    """
+    infos = memory.infos if rows_M is None else [memory.infos[row] for row in rows_M.tolist()]
+    world = torch.tensor([info.world for info in infos])
+    generation = torch.tensor([info.generation for info in infos])
+    allowed = (world[:, None] == world) & (generation[:, None] >= generation)
+    seen: dict[tuple[int, ...], torch.Tensor] = {}
+    for p, info in enumerate(infos):
+        if info.sees is not None:
+            reach = (*info.sees, info.generation)
+            if reach not in seen:
+                seen[reach] = torch.isin(generation, torch.tensor(reach))
+            allowed[p] &= seen[reach]
+    return allowed

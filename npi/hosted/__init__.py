@@ -1,1 +1,0 @@
-"""Programs with a learning signal in place of a body, and the learners that the engine hosts for them."""

@@ -1,0 +1,1 @@
+"""Whole jobs on files: from program files or trace sets to a library."""

@@ -1,0 +1,329 @@
+"""Whole jobs on files: train a library from program files or trace sets, learn new programs into one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from dsl import load
+from npi.core.config import CoreConfig, TrainConfig
+from npi.core.recurrent import tensors_digest
+from npi.learners.core import HostedCore
+from npi.learners.hosting import hosting, joined
+from npi.library.library import Library, LibraryError
+from npi.proof.prove import PICTURED, Certifier
+from npi.training.checkpoint import resume, save_checkpoint
+from npi.training.dataset import Material, TaskValidator
+from npi.training.learn_rows import LearnConfig, Learned, learn
+from npi.training.rank_exchange import FirstValidator, shared_frames
+from npi.training.ranks import ALONE, Ranks, pick_device
+from npi.training.trainer import Report, Trainer, Validator, place
+from npi.universal.code_search import SearchConfig
+from npi.universal.core import UniversalCore
+from npi.universal.jobs import SHIPPED
+from npi.universal.learn_rows import learn_universal
+from traces.storage.trace_set import TraceSet
+
+Reporter = Callable[[Report], None]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training came to: the library, where it stood at the end, and whether it went on from a checkpoint."""
+
+    library: Library
+    report: Report
+    materials: tuple[Material, ...]
+    resumed: bool
+
+    @property
+    def solved(self) -> bool:
+        return self.report.solved
+
+
+def gather(
+    paths: Sequence[Path | str],
+    *,
+    traces: int,
+    seed: int,
+    hosts: Sequence[Library] = (),
+    ranks: Ranks = ALONE,
+) -> list[Material]:
+    """Material from program files (traced here, ``traces`` runs of each training size) and trace set folders.
+
+    Each rank traces program files by itself, and reads its share of the shards of a folder. Programs with a signal
+    that a file's programs call are run by ``hosts``.
+    """
+    if not paths:
+        raise ValueError("nothing to learn from: give program files (*.npi) or folders of traces")
+    materials = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            found = TraceSet.open(path)
+            materials.append(Material.from_trace_set(found, shared_frames(found, ranks)))
+        elif path.is_file():
+            materials.append(Material.from_programs(hosting(load(path), hosts), traces=traces, seed=seed))
+        else:
+            raise FileNotFoundError(f"{path}: there is no such program file or folder of traces")
+    return materials
+
+
+def train_library(
+    paths: Sequence[Path | str],
+    *,
+    out: Path | str,
+    hosts: Sequence[Library] = (),
+    core: CoreConfig | None = None,
+    training: TrainConfig | None = None,
+    traces: int = 32,
+    device: str = "auto",
+    ranks: Ranks | None = None,
+    log: Path | None = None,
+    report: Reporter | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    fresh: bool = False,
+) -> TrainResult:
+    """Train one core on everything in ``paths`` and write the library to ``out``.
+
+    The run's state is kept in ``<out>.training`` at every check; the same call goes on from there after a kill, to the
+    same numbers. It is removed when the library is written (solved, or the updates spent).
+
+    Args:
+        traces: runs of each training size that are traced of each task of a program file.
+        hosts: libraries of learners that run programs with a signal; they become part of the library.
+        device: where there is one process; ``ranks`` bring theirs.
+        ranks: the processes that train together (:func:`npi.training.ranks.join`); each makes this call. The first one
+            alone writes files and reports.
+        log: folder for TensorBoard.
+        stop: asked after every update; true, on any rank, keeps the state and returns.
+        fresh: begin anew even where there is a state to go on from.
+
+    Raises:
+        ValueError: for material that cannot be read or learned, or a state of another run in the way.
+        LostRankError: where another process ends; the state of the last check is kept.
+    """
+    ranks = Ranks(device=pick_device(device)) if ranks is None else ranks
+    core = core or CoreConfig()
+    training = training or TrainConfig.for_core(core)
+    out = Path(out)
+    materials = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks)
+    library = new_library(core, materials, seed=training.seed, device=ranks.device)
+    library.hosts = joined((), hosts)
+    validator = validator_for(library, training)
+    if validator is not None and not ranks.alone:
+        validator = FirstValidator(validator, ranks)
+    identity = run_identity(core, training, materials)
+    if other := ranks.differing(identity):
+        raise ValueError(f"process {other[0]} has other settings, programs or traces than process 0; give all the same")
+    sources = [place(library, m.frames) for m in materials]
+    trainer = Trainer(library, sources, training, validate=validator, ranks=ranks)
+    state = checkpoint_path(out)
+    resumed = resume(trainer, state, identity=identity, fresh=fresh, ranks=ranks)
+    with ScalarLog(log if ranks.first else None) as writer:
+
+        def each(found: Report) -> None:
+            writer.add(found)
+            if found.update % training.check_every == 0:
+                save_checkpoint(trainer, state, identity=identity)
+            if report is not None:
+                report(found)
+
+        trainer.run(stop=stop, report=each if ranks.first else None)
+    final = trainer.report()
+    ended = final.solved or final.update >= training.updates
+    if ended:
+        library.history.append(history_entry(final, training, materials))
+    if ended and ranks.first:
+        library.save(out)
+        shutil.rmtree(state.parent, ignore_errors=True)
+    elif ranks.first:
+        save_checkpoint(trainer, state, identity=identity)
+    ranks.wait()
+    trainer.shared = None
+    return TrainResult(library, final, tuple(materials), resumed)
+
+
+def new_library(
+    core: CoreConfig, materials: Sequence[Material], *, seed: int, device: torch.device | str = "cpu"
+) -> Library:
+    """An untrained library for the programs of the materials."""
+    sets = {m.programs.digest: m.programs for m in materials if m.programs is not None}
+    library = Library.create(
+        core,
+        [m.table for m in materials],
+        sets=list(sets.values()),
+        sources=[m.source for m in materials],
+        seed=seed,
+    )
+    library.core.to(device)
+    library.memory.to(device)
+    return library
+
+
+def validator_for(library: Library, training: TrainConfig) -> Validator | None:
+    """What runs the library's tasks at checks, and asks for proofs where ``training`` does; ``None`` without tasks."""
+    validator: Validator | None = TaskValidator(library, library.sets, training) if library.sets else None
+    if not training.certify:
+        return validator
+    if validator is None:
+        raise ValueError("a proof needs the program files: train on *.npi files, or on traces that carry theirs")
+    pictured = [s.path for s in library.sets if s.world.spec.pictures]
+    if pictured:
+        raise ValueError(f"{pictured[0]} cannot be proved: {PICTURED}; train without --certify")
+    return Certifier(validator, library, library.sets)
+
+
+def checkpoint_path(out: Path) -> Path:
+    """Where the state of a training run for this library is kept."""
+    return out.with_name(out.name + ".training") / "checkpoint.safetensors"
+
+
+def learn_into(
+    folder: Path | str,
+    paths: Sequence[Path | str],
+    *,
+    config: LearnConfig | SearchConfig | None = None,
+    traces: int = 8,
+    hosts: Sequence[Library] = (),
+    out: Path | str | None = None,
+    device: str = "auto",
+    report: Callable[[int, float, dict[str, int]], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    keep_unsolved: bool = False,
+    from_traces: bool = False,
+) -> Learned:
+    """Learn the new programs of ``paths`` as rows of the library in ``folder``; write it to ``out`` (same by default).
+
+    Nothing is written where the rows do not pass, unless ``keep_unsolved``. A folder that is not there yet becomes a
+    library of the universal core that comes with the engine.
+
+    Args:
+        hosts: libraries of learners that run programs with a signal; they become part of the library.
+        from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
+            other cores always learn from traces.
+    """
+    library = library_to_learn(folder, device=pick_device(device))
+    if isinstance(library.core, HostedCore):
+        raise LibraryError(
+            f"the core of {folder} is a learner's ({library.core.config.kind!r}), for programs with a signal, and "
+            "these have bodies; name another --library, or a new folder for the universal core"
+        )
+    config = config or learn_settings(library)
+    library.hosts = joined(library.hosts, hosts)
+    materials = gather(paths, traces=traces, seed=config.seed, hosts=library.hosts)
+    if isinstance(config, SearchConfig):
+        learned = learn_universal(
+            library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
+        )
+    else:
+        learned = learn(library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved)
+    if learned.solved or keep_unsolved:
+        library.history.append(_learned(learned, config, materials, traces, from_traces=from_traces))
+        library.save(folder if out is None else out)
+    return learned
+
+
+def library_to_learn(folder: Path | str, *, device: torch.device | str = "cpu") -> Library:
+    """The library in a folder; where there is none yet, the universal core that comes with the engine.
+
+    A universal core stays on the CPU, whatever the device: its rows take a second there, and are the same everywhere.
+    """
+    library = Library.open(folder if Path(folder).exists() else SHIPPED)
+    if not isinstance(library.core, UniversalCore):
+        library.core.to(device)
+        library.memory.to(device)
+    return library
+
+
+def learn_settings(
+    library: Library,
+    *,
+    seed: int = 0,
+    starts: int | None = None,
+    updates: int | None = None,
+    certify: bool = True,
+) -> LearnConfig | SearchConfig:
+    """How rows of a library are learned: what is not given is as usual for its kind of core.
+
+    ``certify`` is for the cores of ``npi train``; rows of a universal one are always compared with their texts.
+    """
+    usual: LearnConfig | SearchConfig = LearnConfig(seed=seed, certify=certify)
+    if isinstance(library.core, UniversalCore):
+        usual = SearchConfig(seed=seed)
+    return replace(usual, starts=starts or usual.starts, updates=updates or usual.updates)
+
+
+def run_identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Material]) -> str:
+    """sha256 of what a run's numbers depend on: settings and frames."""
+    digest = hashlib.sha256(json.dumps([core.to_json(), training.to_json()], sort_keys=True).encode())
+    for material in materials:
+        columns = {k: v for k, v in vars(material.frames).items() if isinstance(v, torch.Tensor)}
+        digest.update(tensors_digest(columns).encode())
+        digest.update(json.dumps(material.table.to_json(), sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def history_entry(report: Report, training: TrainConfig, materials: Sequence[Material]) -> dict[str, object]:
+    """What a library's history says of the run that trained it."""
+    return {
+        "trained": [m.name for m in materials],
+        "traces": [m.traces for m in materials],
+        "settings": training.to_json(),
+        "updates": report.update,
+        "solved": report.solved,
+        "wrong": report.wrong,
+    }
+
+
+def _learned(
+    learned: Learned,
+    config: LearnConfig | SearchConfig,
+    materials: Sequence[Material],
+    traces: int,
+    *,
+    from_traces: bool,
+) -> dict[str, object]:
+    return {
+        "learned": list(learned.rows),
+        "from": [m.name for m in materials],
+        "solved": learned.solved,
+        "updates": learned.updates,
+        "seed": config.seed,
+        "settings": {**vars(config), "traces": traces, "from_traces": from_traces},
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+class ScalarLog:
+    """TensorBoard scalars, where a folder is given."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.writer = None
+        if folder is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(folder))
+
+    def __enter__(self) -> ScalarLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+    def add(self, report: Report) -> None:
+        if self.writer is None:
+            return
+        self.writer.add_scalar("loss", report.loss, report.update)
+        for name, error in report.errors.items():
+            self.writer.add_scalar(f"error/{name}", error, report.update)
+        if report.validation is not None and report.validation.problems:
+            share = report.validation.solved / report.validation.problems
+            self.writer.add_scalar("validation/solved", share, report.update)

@@ -1,0 +1,200 @@
+"""New programs with a signal as rows beside a learner's frozen core.
+
+Shape legend: ``N`` rows, ``P`` numbers of each, ``S`` rows that are tried for one program, ``B`` problems.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dsl.program import ProgramSet
+from npi.learners.core import HostedCore
+from npi.learners.interface import HostedTraining
+from npi.learners.jobs import Reporter, history_entry, row_info
+from npi.learners.programs import Lesson, learner_for, lessons_of
+from npi.learners.trainer import HostedTrainer
+from npi.library.fingerprint import probe
+from npi.library.library import Library, check_texts
+from npi.library.manifest import LibraryError
+
+TRIED = 64
+"""Old rows that are looked at for beginnings, at most."""
+
+CHOICE = -1
+"""The turn of the problems by which rows are chosen; TOLD: of those by which the choice is told."""
+TOLD = -2
+
+
+@dataclass(frozen=True)
+class HostedLearned:
+    """What learning rows came to.
+
+    Attributes:
+        rows: names of the new rows. numbers: that each has. updates: taken.
+        mean, nearest, learned: for each new program, by name, the first score of the mean of the old rows, of the best
+            old row, and of its own row; all on fresh problems.
+        core_before, core_after, rows_before, rows_after, outputs_before, outputs_after: sha256 of the core, of the old
+            rows, and of what the old programs do in random situations.
+    """
+
+    rows: tuple[str, ...]
+    numbers: int
+    updates: int
+    mean: dict[str, float]
+    nearest: dict[str, float]
+    learned: dict[str, float]
+    core_before: str
+    core_after: str
+    rows_before: str
+    rows_after: str
+    outputs_before: str
+    outputs_after: str
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether core, old rows and what old programs do are as they were, to the bit."""
+        pairs = (self.core_before, self.core_after), (self.rows_before, self.rows_after)
+        return all(a == b for a, b in (*pairs, (self.outputs_before, self.outputs_after)))
+
+
+def learn_hosted(
+    library: Library,
+    sets: Sequence[ProgramSet],
+    training: HostedTraining | None = None,
+    *,
+    report: Reporter | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> HostedLearned:
+    """Learn the programs of some files that a library does not have; they become rows of it, in memory.
+
+    Of each program several rows are tried side by side: they begin at the mean of the old rows and at those that do
+    best as they are. What does best on problems that none of them was learned from is kept, a beginning as it was
+    among them.
+
+    Raises ``ValueError`` for files of another learner, worlds that the core cannot act in, and where nothing is new.
+    """
+    core = library.core
+    if not isinstance(core, HostedCore):
+        raise LibraryError(f"the library's core learns from texts and traces, and {sets[0].path} has a signal")
+    for programs in sets:
+        if learner_for(programs).kind != core.config.kind:
+            raise LibraryError(
+                f"{programs.path} is for {learner_for(programs).kind!r}, and the library has a core of "
+                f"{core.config.kind!r}; choose another --library, or train one (npi train)"
+            )
+    check_texts([*library.sets, *sets])
+    training = training or core.learner.learning
+    known = {info.name for info in library.memory.infos}
+    lessons = [lesson for programs in sets for lesson in lessons_of(programs) if lesson.name not in known]
+    if not lessons:
+        raise LibraryError("the library has all of these programs already; rename one to learn it anew")
+    before = core.digest(), library.rows_digest(), probe(core, library.memory, len(library.memory))
+    count, listed = len(library.memory), core.worlds
+    try:
+        found = _learn(library, core, lessons, training, report, stop)
+    except BaseException:
+        core.worlds = listed
+        raise
+    after = core.digest(), library.rows_digest(count), probe(core, library.memory, count)
+    new = [programs for programs in sets if library.file(programs.digest) is None]
+    library.sets.extend(new)
+    (core_a, rows_a, outputs_a), (core_b, rows_b, outputs_b) = before, after
+    return HostedLearned(
+        tuple(lesson.name for lesson in lessons), library.memory.numbers, *found,
+        core_a, core_b, rows_a, rows_b, outputs_a, outputs_b,
+    )  # fmt: skip
+
+
+def _learn(
+    library: Library,
+    core: HostedCore,
+    lessons: Sequence[Lesson],
+    training: HostedTraining,
+    report: Reporter | None,
+    stop: Callable[[], bool],
+) -> tuple[int, dict[str, float], dict[str, float], dict[str, float]]:
+    worlds = [core.learns_in(lesson.world.spec) for lesson in lessons]
+    asked = lessons, worlds, training
+    begin_MP = _beginnings(library, worlds)
+    order_LM = _best_first(core, _scores(core, begin_MP[1:].repeat(len(lessons), 1), *asked, turn=CHOICE)) + 1
+    starts = min(training.starts, len(begin_MP))
+    chosen_LS = torch.cat([torch.zeros_like(order_LM[:, :1]), order_LM[:, : starts - 1]], 1)
+    begin_LSP = begin_MP[chosen_LS]
+    net = copy.deepcopy(core.net).requires_grad_(False)
+    trainer = HostedTrainer(
+        core.learner, net, begin_LSP.flatten(0, 1), lessons, worlds, training, frozen=True, copies=starts
+    )
+    final = trainer.run(report=report, stop=stop)
+    both_LMP = torch.cat([begin_LSP, trainer.rows_NP.detach().view_as(begin_LSP)], 1)
+    best_LM = _best_first(core, _scores(core, both_LMP.flatten(0, 1), *asked, turn=CHOICE))
+    row_LP = both_LMP[torch.arange(len(lessons)), best_LM[:, 0]]
+    told_L3P = torch.stack([begin_MP[0].expand_as(row_LP), begin_MP[order_LM[:, 0]], row_LP], 1)
+    told_L3 = _scores(core, told_L3P.flatten(0, 1), *asked, turn=TOLD)
+    _append(library, lessons, worlds, row_LP)
+    library.history.append(history_entry("learned", lessons, training, final))
+    names = [lesson.name for lesson in lessons]
+    mean, nearest, learned = (dict(zip(names, part, strict=True)) for part in told_L3.T.tolist())
+    return final.update, mean, nearest, learned
+
+
+def _beginnings(library: Library, worlds: Sequence[int]) -> torch.Tensor:
+    """M × P: the mean of the old rows, then some of them; those of the same worlds where there are any."""
+    infos = library.memory.infos
+    near = [place for place, info in enumerate(infos) if info.world in worlds] or list(range(len(infos)))
+    if not near:
+        raise LibraryError("the library has no row to begin from; train its core on some programs")
+    old_MP = library.memory.embeddings_NP.detach()[near]
+    looked_M = torch.linspace(0, len(near) - 1, min(TRIED, len(near))).long()
+    return torch.cat([old_MP.mean(0, keepdim=True), old_MP[looked_M]])
+
+
+def _append(library: Library, lessons: Sequence[Lesson], worlds: Sequence[int], row_LP: torch.Tensor) -> None:
+    """The rows of a new generation."""
+    generation = library.memory.generations
+    infos = [row_info(lesson, world, generation) for lesson, world in zip(lessons, worlds, strict=True)]
+    numbers = {name: part.new_zeros(len(infos), part.shape[1]) for name, part in library.memory.named_parameters()}
+    library.memory = library.memory.extended(infos, {**numbers, "embeddings_NP": row_LP})
+
+
+def _scores(
+    core: HostedCore,
+    rows_NP: torch.Tensor,
+    lessons: Sequence[Lesson],
+    worlds: Sequence[int],
+    training: HostedTraining,
+    *,
+    turn: int,
+) -> torch.Tensor:
+    """float64: for each lesson the first score of each of its rows, which lie side by side."""
+    copies = len(rows_NP) // len(lessons)
+    judge = HostedTrainer(core.learner, core.net, rows_NP, lessons, worlds, training, frozen=True, copies=copies)
+    problems = training.problems * (4 if turn == TOLD else 1)
+    return judge.judged(turn=2**31 + turn, problems=problems).view(len(lessons), copies)
+
+
+def _best_first(core: HostedCore, scores_LM: torch.Tensor) -> torch.Tensor:
+    return scores_LM.argsort(stable=True, dim=1, descending=core.learner.signal == "reward")
+
+
+def learn_files(
+    folder: Path | str,
+    paths: Sequence[Path | str],
+    training: HostedTraining | None = None,
+    *,
+    out: Path | str | None = None,
+    report: Reporter | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[Library, HostedLearned]:
+    """:func:`learn_hosted` on files; the library is written to ``out`` (its own folder by default) unless stopped."""
+    from dsl import load
+
+    library = Library.open(folder)
+    found = learn_hosted(library, [load(path) for path in paths], training, report=report, stop=stop)
+    if not stop():
+        library.save(folder if out is None else out)
+    return library, found

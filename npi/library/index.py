@@ -1,0 +1,206 @@
+"""What rows a library has, read from its folder without torch and without parsing a program text: quick for thousands.
+
+A row's *version* is the sha256 of its numbers, so two rows are the same where their versions are.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from npi.library.manifest import LibraryError, checked, read_manifest
+from npi.library.program_files import Held, held_texts
+from npi.universal.wiring import Wiring, deciding_states
+
+SHORT = 12
+"""Digits of a version that are shown."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known about a row.
+
+    Attributes:
+        name: qualified by file. arguments: names of its slots. doc: what it does in a line.
+        calls: names of what its text calls; empty where it was learned from traces alone.
+        version: sha256 of its numbers. numbers: how many they are.
+        learned_numbers: how many of them were learned.
+        file: the program file that it was learned from, if there is one. source: its sha256.
+        world: name of its world.
+        generation: rows of one number were learned together; 0 with the core itself.
+        primitive: carried out by the world.
+        wiring: beside a universal core, how its states are wired.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    doc: str
+    calls: tuple[str, ...]
+    version: str
+    numbers: int
+    learned_numbers: int
+    file: str
+    source: str
+    world: str
+    generation: int
+    primitive: bool
+    wiring: Wiring | None = None
+
+    @property
+    def call(self) -> str:
+        """``strip.MOVE(d)``."""
+        return f"{self.name}({', '.join(self.arguments)})" if self.arguments else self.name
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a library holds.
+
+    Attributes:
+        core: sha256 of its core. config: its kind and sizes.
+        cards: its rows, in order of their generations.
+        held: its program files. history: what was done to it.
+    """
+
+    core: str
+    config: Mapping[str, Any]
+    cards: tuple[Card, ...]
+    held: tuple[Held, ...]
+    history: tuple[Mapping[str, Any], ...]
+
+    @property
+    def kind(self) -> str:
+        """Of the core."""
+        return str(self.config["kind"])
+
+    @property
+    def programs(self) -> list[Card]:
+        """Without the primitives."""
+        return [card for card in self.cards if not card.primitive]
+
+    def one(self, name: str) -> Card:
+        """A program's row by its qualified name, or by its bare name where one file only has it."""
+        found = named(name, [card.name for card in self.programs])
+        return next(card for card in self.cards if card.name == found)
+
+
+def listing(folder: Path | str) -> Listing:
+    """Read a library's folder; :class:`LibraryError` where it is none, or is damaged."""
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
+    try:
+        (numbers,) = [part for name, part in data.items() if name.startswith("rows-")]
+        versions, count = _versions(numbers)
+        held = tuple(held_texts(manifest, data, folder))
+        files = {one.digest: one.file for one in held}
+        calls = {name: called for one in reversed(held) for name, called in one.calls.items()}
+        cards = tuple(
+            _card(row, version, count, files, calls, manifest)
+            for row, version in zip(manifest["rows"], versions, strict=True)
+        )
+        return Listing(manifest["core"], manifest["config"], cards, held, tuple(manifest["history"]))
+    except (KeyError, TypeError, IndexError) as error:
+        raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
+
+
+def _card(
+    row: Mapping[str, Any],
+    version: str,
+    numbers: int,
+    files: Mapping[str, str],
+    calls: Mapping[str, Sequence[str]],
+    manifest: Mapping[str, Any],
+) -> Card:
+    config, wiring = manifest["config"], row.get("wiring")
+    slots = tuple(slot["name"] for slot in row["signature"]["slots"])
+    return Card(
+        name=row["name"],
+        arguments=slots,
+        doc=row["signature"]["doc"],
+        calls=tuple(calls.get(row["name"], ())),
+        version=version,
+        numbers=numbers,
+        learned_numbers=numbers if wiring is None else deciding_states(wiring) * (config["code"] + config["features"]),
+        file=files.get(row["source"], ""),
+        source=row["source"],
+        world=manifest["worlds"][row["world"]]["name"],
+        generation=row["generation"],
+        primitive=row["primitive"],
+        wiring=wiring,
+    )
+
+
+def _versions(data: bytes) -> tuple[list[str], int]:
+    from safetensors.numpy import load
+
+    parts = load(data)
+    found = versions(parts["keys_NK"], parts["embeddings_NP"], parts["gates_NF"])
+    return found, sum(part.shape[1] for part in parts.values())
+
+
+def versions(
+    keys_NK: npt.NDArray[np.float32], embeddings_NP: npt.NDArray[np.float32], gates_NF: npt.NDArray[np.float32]
+) -> list[str]:
+    """For each row, sha256 over how many numbers each part has and their bytes (float32, the lowest byte first)."""
+    parts = [np.ascontiguousarray(part, dtype="<f4") for part in (keys_NK, embeddings_NP, gates_NF)]
+    head = ",".join(str(part.shape[1]) for part in parts).encode()
+    rows = np.concatenate(parts, axis=1)
+    return [hashlib.sha256(head + row.tobytes()).hexdigest() for row in rows]
+
+
+def named(word: str, names: Iterable[str]) -> str:
+    """The one of some qualified names that is called so, as a whole or by its bare part.
+
+    Raises :class:`LibraryError` that names the closest, or all that have the bare name.
+    """
+    every = list(names)
+    found = [name for name in every if name == word] or [n for n in every if n.rpartition(".")[2] == word]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise LibraryError(f"several programs are called {word}: {', '.join(found)}; give one with its file")
+    close = difflib.get_close_matches(word, [*every, *(name.rpartition(".")[2] for name in every)], n=1)
+    hint = f"did you mean {close[0]}?" if close else "npi library list shows what there is"
+    raise LibraryError(f"the library has no program {word}; {hint}")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How the rows of two libraries differ; all empty and both true where they do not.
+
+    Attributes:
+        core: whether the core is the same. first: whether the rows that were trained with it are.
+        only_first, only_second: rows that one of them has. other: rows of one name and different versions, in pairs.
+    """
+
+    core: bool
+    first: bool
+    only_first: tuple[Card, ...]
+    only_second: tuple[Card, ...]
+    other: tuple[tuple[Card, Card], ...]
+
+    @property
+    def same(self) -> bool:
+        return self.core and not (self.only_first or self.only_second or self.other)
+
+
+def difference(first: Listing, second: Listing) -> Difference:
+    """Compare two libraries, row by row."""
+    ours, theirs = ({card.name: card for card in one.cards} for one in (first, second))
+    both = [(ours[name], theirs[name]) for name in ours if name in theirs]
+    trained = [[(c.name, c.version) for c in one.cards if c.generation == 0] for one in (first, second)]
+    return Difference(
+        core=first.core == second.core,
+        first=trained[0] == trained[1],
+        only_first=tuple(card for name, card in ours.items() if name not in theirs),
+        only_second=tuple(card for name, card in theirs.items() if name not in ours),
+        other=tuple((a, b) for a, b in both if (a.version, a.arguments) != (b.version, b.arguments)),
+    )

@@ -1,0 +1,384 @@
+"""A library: a folder with one core, the rows of all its programs, the program files, and a manifest with hashes.
+
+Data files are named by their content and the manifest is replaced last in one step, so a library on disk is always
+whole: the old one or the new one. Nothing in it is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shutil
+from collections.abc import Collection, Mapping, MutableSequence, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dsl.program import ProgramSet
+from dsl.tasks.task import Task
+from envs.spec import ProgramTable, WorldSpec
+from envs.steppers.routed import Joined
+from npi.core.config import KINDS, CoreConfig
+from npi.core.recurrent import Core, tensors_digest
+from npi.learners.core import HostedCore
+from npi.learners.interface import learner_of, steps_of
+from npi.learners.stepper import HostedStepper, hosted_stepper
+from npi.library.manifest import FORMAT, NAME, LibraryError, checked, read_manifest, sealed, sha256
+from npi.library.program_files import Shelf, find_task, held_in, held_texts, named_tasks
+from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
+from npi.program_memory import ProgramMemory, RowInfo
+from npi.running.core_stepper import CoreStepper
+from npi.running.memoised import MemoStepper
+from npi.running.tabulated_core import TabledCore
+from npi.universal.core import UniversalCore
+from npi.universal.network import KIND, InterpreterConfig
+from npi.universal.rows import width
+from npi.universal.stepper import UniversalStepper
+from traces.stepper import Stepper
+
+__all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name", "row_names", "sealed"]
+
+_STORED = re.compile(r"(core|rows)-[0-9a-f]{16}\.safetensors|texts-[0-9a-f]{16}\.json")
+_HOST = re.compile(r"host-[0-9a-f]{16}")
+_PROGRAMS = re.compile(r"\d+-[0-9a-f]{12}")  # folders of format 1
+
+
+@dataclass
+class Library:
+    """One core, many rows.
+
+    Attributes:
+        core, memory: the network and its rows.
+        sets: the program files whose programs and tasks it holds, in the order in which they came.
+        history: what was done to it, one JSON-able entry a training or learning.
+        hosts: libraries of learners, for programs with a signal that its own programs call.
+    """
+
+    core: Core
+    memory: ProgramMemory
+    sets: MutableSequence[ProgramSet]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    hosts: list[Library] = field(default_factory=list)
+
+    @classmethod
+    def create(
+        cls,
+        config: CoreConfig,
+        tables: Sequence[ProgramTable],
+        *,
+        sets: Sequence[ProgramSet] = (),
+        sources: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Library:
+        """An untrained library with a row for everything that the tables name.
+
+        Args:
+            tables: of program sets and of trace sets.
+            sources: for each table, the sha256 of what its programs come from.
+        """
+        check_texts(sets)
+        generator = torch.Generator().manual_seed(seed)
+        worlds: list[WorldSpec] = []
+        infos: list[RowInfo] = []
+        for table, source in zip(tables, sources or [""] * len(tables), strict=True):
+            if all(w.digest != table.world.digest for w in worlds):
+                worlds.append(table.world)
+            infos += missing_rows(infos, table, _world_index(worlds, table.world), generation=0, source=source)
+        core = Core(config, worlds, generator=generator)
+        memory = ProgramMemory(infos, row=config.row, key=config.key, fields=core.gate_fields, generator=generator)
+        return cls(core, memory, list(sets))
+
+    def world(self, spec: WorldSpec) -> int:
+        """Index of a world; a :class:`LibraryError` where the core has no adapter for it."""
+        try:
+            return _world_index(self.core.worlds, spec)
+        except KeyError:
+            known = ", ".join(w.name for w in self.core.worlds)
+            if isinstance(self.core, UniversalCore):
+                raise LibraryError(
+                    f"the library has no program over world {spec.name!r} as it is declared; learn one (npi learn)"
+                ) from None
+            raise LibraryError(
+                f"the core has never seen world {spec.name!r} as it is declared; it knows {known}. A frozen core "
+                "learns programs over its own worlds: `use` a file that declares one, or train a core on this one"
+            ) from None
+
+    def rows(self, table: ProgramTable) -> torch.Tensor:
+        """int64 N: for each id of the table, its row; a :class:`LibraryError` names what is missing."""
+        world = self.world(table.world)
+        places = {info.name: place for place, info in enumerate(self.memory.infos)}
+        names = [row_name(table, i, world) for i in range(len(table))]
+        missing = [n for n in names if n not in places]
+        if missing:
+            close = difflib.get_close_matches(missing[0], places, n=1)
+            hint = f"; the closest it has is {close[0]}" if close else ""
+            raise LibraryError(f"the library has no row for {missing[0]}{hint}; learn it first (npi learn)")
+        return torch.tensor([places[n] for n in names])
+
+    def stepper(self, table: ProgramTable, *, memo: bool = True) -> Stepper:
+        """The core as a stepper for the programs of a table; decisions of a discrete core are kept (``memo``).
+
+        Programs that a host has are the host's.
+        """
+        own = self._stepper(table, memo=memo)
+        for host in self.hosts:
+            if ids := host.hosted_ids(table):
+                own = Joined(own, host.hosted(table, ids), ids, table)
+        return own
+
+    def _stepper(self, table: ProgramTable, *, memo: bool) -> Stepper:
+        self.core.eval()
+        if isinstance(self.core, HostedCore):
+            return self.hosted(table, list(self.program_rows(table)))
+        if isinstance(self.core, UniversalCore):
+            return UniversalStepper(self.core, self.memory, self.program_rows(table), table)
+        stepper = CoreStepper(self.core, self.memory, self.rows(table), world=self.world(table.world), table=table)
+        if not memo or self.core.config.kind != "discrete" or self.memory.keys_NK.device.type != "cpu":
+            return stepper
+        if TabledCore.fits(stepper):
+            return TabledCore(stepper)
+        codes = 2**self.core.config.bits + 1
+        sizes = [len(table), *[len(table.world.tokens)] * 3, codes, *[f.size for f in table.world.fields]]
+        if MemoStepper.fits(sizes):
+            return MemoStepper(stepper, table, codes=codes)
+        return stepper
+
+    def program_rows(self, table: ProgramTable) -> dict[int, int]:
+        """The row of each program of a table that no host has, by id; a :class:`LibraryError` names what is missing."""
+        world = self.world(table.world)
+        theirs = {number for host in self.hosts for number in host.hosted_ids(table)}
+        rows = {info.name: place for place, info in enumerate(self.memory.infos) if info.world == world}
+        own = [number for number in range(table.primitives, len(table)) if number not in theirs]
+        programs = {number: table.signatures[number].name for number in own}
+        missing = [name for name in programs.values() if name not in rows]
+        if missing:
+            raise LibraryError(f"the library has no row for {missing[0]} in this world; learn it first (npi learn)")
+        return {number: rows[name] for number, name in programs.items()}
+
+    def hosted_ids(self, table: ProgramTable) -> list[int]:
+        """The programs of a table that this library of a learner has, by id; none in another world."""
+        world = next((i for i, known in enumerate(self.core.worlds) if known.digest == table.world.digest), None)
+        names = {info.name for info in self.memory.infos if info.world == world}
+        return [n for n in range(table.primitives, len(table)) if table.signatures[n].name in names]
+
+    def hosted(self, table: ProgramTable, ids: Sequence[int]) -> HostedStepper:
+        """What runs these programs of a table on a learner's core."""
+        assert isinstance(self.core, HostedCore)
+        names = {number: table.signatures[number].name for number in ids}
+        texts = {program.name: program for held in self.texts_of(names.values()) for program in held.signals}
+        rows = {number: self.memory.embeddings_NP[self.memory.index(name)] for number, name in names.items()}
+        steps = {number: steps_of(texts[name]) for number, name in names.items()}
+        return hosted_stepper(self.core, table, rows, steps, world=self.world(table.world))
+
+    def tasks(self) -> dict[str, tuple[ProgramSet, Task]]:
+        """Every task, by name qualified with its file (``"addition.add"``)."""
+        return named_tasks(self.sets)
+
+    def task(self, name: str) -> tuple[ProgramSet, Task]:
+        """A task by its qualified name, or by its bare name where one file only has it."""
+        return find_task(self.sets, name)
+
+    def near(self, generations: Collection[int]) -> Library:
+        """The same core beside the rows of these generations alone, without program files."""
+        return Library(self.core, self.memory.of(generations)[1], [])
+
+    def file(self, digest: str) -> ProgramSet | None:
+        """The program file of a digest, if it holds that."""
+        return next((one.programs for one in held_in(self.sets) if one.digest == digest), None)
+
+    def texts_of(self, names: Collection[str]) -> list[ProgramSet]:
+        """Program files that have the texts of these rows: those that they were learned from.
+
+        Where one was learned from traces alone, any file whose programs are named like it.
+        """
+        held = held_in(self.sets)
+        digests = {one.digest for one in held}
+        sources = {info.name: info.source for info in self.memory.infos if info.name in names}
+        stems = {name.partition(".")[0] for name, source in sources.items() if source not in digests}
+        wanted = set(sources.values())
+        return [one.programs for one in held if one.digest in wanted or stems & one.stems]
+
+    def rows_digest(self, count: int | None = None) -> str:
+        """sha256 of the first ``count`` rows (all by default)."""
+        count = len(self.memory) if count is None else count
+        return tensors_digest({k: v[:count] for k, v in self.memory.state_dict().items()})
+
+    def save(self, folder: Path | str) -> None:
+        """Write the library to a folder, whole or not at all."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        files: dict[str, str] = {}
+        for part, tensors in (("core", self.core.state_dict()), ("rows", self.memory.state_dict())):
+            files |= _store(folder, part, ".safetensors", tensors_bytes(tensors))
+        held = held_in(self.sets)
+        digests = {text: sha256(text.encode()) for one in held for _, text in one.sources}
+        texts = json.dumps({digest: text for text, digest in digests.items()}, indent=0).encode()
+        files |= _store(folder, "texts", ".json", texts)
+        mine: dict[str, list[str]] = {}
+        for info in self.memory.infos:
+            mine.setdefault(info.source, []).append(info.name)
+        manifest: dict[str, Any] = {
+            "format": FORMAT,
+            "config": self.core.config.to_json(),
+            "core": self.core.digest(),
+            "worlds": [w.to_json() for w in self.core.worlds],
+            "rows": [info.to_json() for info in self.memory.infos],
+            "programs": [one.to_json(digests, mine.get(one.digest, ())) for one in held],
+            "history": self.history,
+            "files": files,
+        }
+        if self.hosts:
+            manifest["hosts"] = [_save_host(folder, host) for host in self.hosts]
+        write_whole(folder / NAME, sealed(manifest))
+        _clear(folder, files, [host["folder"] for host in manifest.get("hosts", ())])
+
+    @classmethod
+    def open(cls, folder: Path | str, *, device: torch.device | str = "cpu") -> Library:
+        """Read a library; every file is checked against the manifest's hash before it is used."""
+        folder = Path(folder)
+        manifest = read_manifest(folder)
+        data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
+        try:
+            core, memory = _network(manifest, folder)
+            held = held_texts(manifest, data, folder)
+            if not isinstance(core, UniversalCore):  # which makes its tables on the CPU, alike for every device
+                core.to(device)
+            hosts = [_open_host(folder, host, device) for host in manifest.get("hosts", ())]
+            return cls(core, memory.to(device), Shelf(held), manifest["history"], hosts)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
+
+
+def row_name(table: ProgramTable, callee: int, world: int) -> str:
+    """The row of a callable: a program's qualified name, or ``world<index>.<name>`` for a primitive."""
+    name = table.signatures[callee].name
+    return f"world{world}.{name}" if callee < table.primitives else name
+
+
+def row_names(table: ProgramTable, world: int, *, primitives: bool = True) -> list[str]:
+    """The rows of everything that a table names; without ``primitives`` of its programs alone."""
+    return [row_name(table, callee, world) for callee in range(0 if primitives else table.primitives, len(table))]
+
+
+def missing_rows(
+    infos: Sequence[RowInfo],
+    table: ProgramTable,
+    world: int,
+    *,
+    generation: int,
+    source: str,
+    primitives: bool = True,
+) -> list[RowInfo]:
+    """Infos for everything in the table that has no row yet; without ``primitives`` for its programs alone.
+
+    Raises :class:`LibraryError` where a row of that name has another signature or lives in another world.
+    """
+    known = {info.name: info for info in infos}
+    fresh = []
+    for callee, signature in enumerate(table.signatures):
+        name = row_name(table, callee, world)
+        old = known.get(name)
+        if callee < table.primitives and not primitives:
+            continue
+        if old is None:
+            fresh.append(RowInfo(name, world, generation, signature, callee < table.primitives, source))
+        elif old.world != world or old.signature.slots != signature.slots:
+            raise LibraryError(
+                f"the library already has a program {name} with another world or other arguments; rename the file or "
+                "the program"
+            )
+    return fresh
+
+
+def check_texts(sets: Sequence[ProgramSet]) -> None:
+    """Raise :class:`LibraryError` where two files give one program, by its qualified name, different texts."""
+    known: dict[str, tuple[ProgramSet, Any]] = {}
+    for programs in sets:
+        for program in programs.programs:
+            first, body = known.setdefault(program.name, (programs, program.tree.body))
+            if body != program.tree.body:
+                raise LibraryError(
+                    f"{program.name} has another text in {programs.path} than in {first.path}; one row runs one "
+                    "program: rename the file or the program, or give back the text that was learned"
+                )
+
+
+def _world_index(worlds: Sequence[WorldSpec], spec: WorldSpec) -> int:
+    for index, known in enumerate(worlds):
+        if known.digest == spec.digest:
+            return index
+    raise KeyError(spec.name)
+
+
+def _store(folder: Path, part: str, suffix: str, data: bytes) -> dict[str, str]:
+    digest = sha256(data)
+    name = f"{part}-{digest[:16]}{suffix}"
+    if not (folder / name).exists() or sha256((folder / name).read_bytes()) != digest:
+        write_whole(folder / name, data)
+    return {name: digest}
+
+
+def _save_host(folder: Path, host: Library) -> dict[str, str]:
+    """Write a learner's library into the folder of another one; its entry in the manifest."""
+    core, rows = host.core.digest(), host.rows_digest()
+    name = f"host-{sha256(f'{core} {rows}'.encode())[:16]}"
+    host.save(folder / name)
+    return {"folder": name, "core": core, "rows": rows}
+
+
+def _open_host(folder: Path, entry: Mapping[str, str], device: torch.device | str) -> Library:
+    if not _HOST.fullmatch(entry["folder"]):
+        raise LibraryError(f"{folder}: the manifest names a host outside the library: {entry['folder']}")
+    host = Library.open(folder / entry["folder"], device=device)
+    if (host.core.digest(), host.rows_digest()) != (entry["core"], entry["rows"]):
+        raise LibraryError(f"{folder / entry['folder']} is not the library that {NAME} names; restore it from a copy")
+    return host
+
+
+def _clear(folder: Path, files: Mapping[str, str], hosts: Collection[str]) -> None:
+    """Remove what earlier libraries left in the folder: named as ``save`` names things, and not in what it wrote."""
+    for path in folder.iterdir():
+        if _HOST.fullmatch(path.name) and path.name not in hosts:
+            shutil.rmtree(path)
+    for path in folder.iterdir():
+        if _STORED.fullmatch(path.name) and path.name not in files:
+            path.unlink()
+    for path in folder.glob("programs/*"):
+        if _PROGRAMS.fullmatch(path.name):
+            shutil.rmtree(path)
+    if (folder / "programs").is_dir() and not any((folder / "programs").iterdir()):
+        (folder / "programs").rmdir()
+
+
+def _network(manifest: Mapping[str, Any], folder: Path) -> tuple[Core, ProgramMemory]:
+    worlds = [WorldSpec.from_json(w) for w in manifest["worlds"]]
+    core: Core
+    if manifest["config"]["kind"] == KIND:
+        core = UniversalCore(InterpreterConfig.from_json(manifest["config"]), worlds, generator=torch.Generator())
+        sizes = {"row": width(core.config), "key": 0}
+    elif manifest["config"]["kind"] not in KINDS:
+        learner = learner_of(manifest["config"]["kind"])
+        core = HostedCore(learner.config.from_json(manifest["config"]), worlds, generator=torch.Generator())
+        sizes = {"row": core.config.row, "key": 0}
+    else:
+        config = CoreConfig.from_json(manifest["config"])
+        core = Core(config, worlds, generator=torch.Generator())
+        sizes = {"row": config.row, "key": config.key}
+    core.load_state_dict(_tensors(manifest, folder, "core"))
+    if core.digest() != manifest["core"]:
+        raise LibraryError("the core is not the one that the manifest names; restore the folder from a copy")
+    infos = [RowInfo.from_json(row) for row in manifest["rows"]]
+    memory = ProgramMemory(infos, **sizes, fields=core.gate_fields, generator=torch.Generator())
+    memory.load_state_dict(_tensors(manifest, folder, "rows"))
+    return core, memory
+
+
+def _tensors(manifest: Mapping[str, Any], folder: Path, part: str) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = {}
+    for name in manifest["files"]:
+        if name.startswith(f"{part}-"):
+            found |= read_tensors(folder / name)[0]
+    return found

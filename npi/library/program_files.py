@@ -1,0 +1,197 @@
+"""The program files of a library, parsed when they are first asked for: thousands of them are opened in an instant."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from dsl.program import sources_digest
+from npi.library.manifest import LibraryError
+
+if TYPE_CHECKING:
+    from dsl.program import ProgramSet
+    from dsl.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Held:
+    """A program file and those that it uses.
+
+    Attributes:
+        sources: (name, text), used files first, the file itself last. digest: sha256 of them.
+        place: the folder that errors say it lies in.
+        told_tasks, told_calls: names of its tasks, and what its programs call by their text; None: parse it to know.
+    """
+
+    sources: tuple[tuple[str, str], ...]
+    digest: str
+    place: str = ""
+    told_tasks: tuple[str, ...] | None = None
+    told_calls: Mapping[str, tuple[str, ...]] | None = None
+
+    @classmethod
+    def of(cls, programs: ProgramSet) -> Held:
+        """One that was parsed before."""
+        held = cls(programs.sources, programs.digest)
+        held.__dict__["programs"] = programs
+        return held
+
+    @property
+    def file(self) -> str:
+        return self.sources[-1][0]
+
+    @property
+    def stem(self) -> str:
+        """What qualifies the names of its programs and tasks."""
+        return Path(self.file).stem
+
+    @property
+    def stems(self) -> set[str]:
+        """Of the files that it uses, too."""
+        return {Path(name).stem for name, _ in self.sources}
+
+    @cached_property
+    def programs(self) -> ProgramSet:
+        """Parsed and checked; :class:`LibraryError` where the parts are not those of the digest."""
+        from traces.generation.generate import load_sources
+
+        found = load_sources(self.sources)
+        if found.digest != self.digest:
+            raise LibraryError(f"{self.file} and the files that it uses are not those of the manifest")
+        return dataclasses.replace(found, path=str(Path(self.place) / self.file))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of its tasks, bare."""
+        return self.told_tasks if self.told_tasks is not None else tuple(task.name for task in self.programs.tasks)
+
+    @property
+    def calls(self) -> Mapping[str, tuple[str, ...]]:
+        """For each program that it brings, by qualified name, the names of what its text calls."""
+        return self.told_calls if self.told_calls is not None else calls_of(self.programs)
+
+    def to_json(self, digests: Mapping[str, str], names: Iterable[str]) -> dict[str, Any]:
+        """What the manifest says of it; calls of the programs of these names only.
+
+        Args:
+            digests: of each text.
+        """
+        return {
+            "file": self.file,
+            "digest": self.digest,
+            "sources": [[name, digests[text]] for name, text in self.sources],
+            "tasks": list(self.tasks),
+            "calls": {name: list(self.calls[name]) for name in names if name in self.calls},
+        }
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any], texts: Mapping[str, str], place: str) -> Held:
+        """The inverse; :class:`LibraryError` where the texts are not those that the entry is about."""
+        sources = tuple((name, texts[digest]) for name, digest in entry["sources"])
+        calls = {name: tuple(called) for name, called in entry["calls"].items()}
+        return cls(sources, entry["digest"], place, tuple(entry["tasks"]), calls).checked()
+
+    def checked(self) -> Held:
+        """Itself; :class:`LibraryError` where the texts do not have the digest."""
+        if not self.sources or sources_digest(self.sources) != self.digest:
+            name = self.sources[-1][0] if self.sources else "a program file"
+            raise LibraryError(
+                f"{Path(self.place) / name} and the files that it uses are not those of the manifest; restore them "
+                "from a copy"
+            )
+        return self
+
+
+class Shelf(MutableSequence["ProgramSet"]):
+    """A list of program sets, each parsed when it is first asked for."""
+
+    def __init__(self, held: Iterable[Held]) -> None:
+        self.held = list(held)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return [held.digest for held in self.held] == [
+            getattr(one, "digest", None) for one in (other.held if isinstance(other, Shelf) else other)
+        ]
+
+    @overload
+    def __getitem__(self, index: int) -> ProgramSet: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> MutableSequence[ProgramSet]: ...
+
+    def __getitem__(self, index: int | slice) -> ProgramSet | MutableSequence[ProgramSet]:
+        return Shelf(self.held[index]) if isinstance(index, slice) else self.held[index].programs
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.held[index] = [Held.of(one) for one in value] if isinstance(index, slice) else Held.of(value)
+
+    def __delitem__(self, index: int | slice) -> None:
+        del self.held[index]
+
+    def insert(self, index: int, value: ProgramSet) -> None:
+        self.held.insert(index, Held.of(value))
+
+
+def held_texts(manifest: Mapping[str, Any], data: Mapping[str, bytes], folder: Path) -> list[Held]:
+    """The program files of a library, from its files by name; :class:`LibraryError` where they do not fit."""
+    if manifest["format"] == 1:
+        return [_beside(entry, data, folder) for entry in manifest["programs"]]
+    (texts,) = [json.loads(part) for name, part in data.items() if name.startswith("texts-")] or [{}]
+    return [Held.from_json(entry, texts, str(folder)) for entry in manifest["programs"]]
+
+
+def _beside(entry: Mapping[str, Any], data: Mapping[str, bytes], folder: Path) -> Held:
+    """A program file of format 1: its parts lie in a folder, those that it uses first."""
+    place = f"{entry['folder']}/"
+    sources = [(name.removeprefix(place), part.decode()) for name, part in data.items() if name.startswith(place)]
+    if not sources or sources[-1][0] != entry["file"]:
+        raise KeyError(f"{place}{entry['file']}")
+    return Held(tuple(sources), entry["digest"], str(folder / entry["folder"])).checked()
+
+
+def held_in(sets: Sequence[ProgramSet]) -> list[Held]:
+    """The program files of a list, none of them parsed for it."""
+    return list(sets.held) if isinstance(sets, Shelf) else [Held.of(programs) for programs in sets]
+
+
+def calls_of(programs: ProgramSet) -> dict[str, tuple[str, ...]]:
+    """For each program of a file, by qualified name, the names of what its text calls."""
+    names = [signature.name for signature in programs.table.signatures]
+    return {p.name: tuple(dict.fromkeys(names[callee] for callee in p.calls)) for p in programs.programs}
+
+
+def named_tasks(sets: Sequence[ProgramSet]) -> dict[str, tuple[ProgramSet, Task]]:
+    """Every task of some program files, by name qualified with its file."""
+    return {f"{Path(s.path).stem}.{t.name}": (s, t) for s in sets for t in s.tasks}
+
+
+def find_task(sets: Sequence[ProgramSet], name: str) -> tuple[ProgramSet, Task]:
+    """A task by its qualified or bare name; a :class:`LibraryError` says what there is. Only its file is parsed."""
+    known = {f"{held.stem}.{task}": held for held in held_in(sets) for task in held.tasks}
+    found = [q for q in known if q == name or q.rpartition(".")[2] == name]
+    if len(found) == 1:
+        programs = known[found[0]].programs
+        return programs, programs.task(found[0].rpartition(".")[2])
+    if found:
+        raise LibraryError(f"several tasks are called {name!r}: {', '.join(found)}; give one with its file")
+    close = difflib.get_close_matches(name, [*known, *(q.rpartition(".")[2] for q in known)], n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"it has {some(known)}"
+    raise LibraryError(f"the library has no task {name!r}; {hint}")
+
+
+def some(names: Iterable[str], most: int = 12) -> str:
+    """``a, b, c``, or the first of them and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - most:,} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more if every else "none"

@@ -1,0 +1,147 @@
+"""The program memory: one row of numbers a program (NPI section 3.1, M_key and M_prog).
+
+A row is a key (how a program is found: the core's key output is compared with it by dot product, equation 3), an
+embedding (how it runs), and what is known about it. Adding a row changes no other number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import nn
+
+from envs.spec import Signature, signature_from_json
+
+OPEN = 2.0
+"""The number of an open gate; that of a closed one is its negative."""
+
+
+@dataclass(frozen=True)
+class RowInfo:
+    """What is known about a row.
+
+    Attributes:
+        name: qualified by file (``"addition.ADD"``), or ``"world<index>.<name>"`` for a primitive.
+        world: index of its world in the library.
+        generation: rows that were learned together. A row may call rows of its own generation, and of earlier ones.
+        signature: bare name, argument slots and doc string.
+        primitive: carried out by the world; its embedding is not used.
+        source: sha256 of the program file (or the table) that it was learned from.
+        sees: the earlier generations that it may call; None for every one.
+        wiring: beside a universal core, how its states are wired (:mod:`npi.universal.rows`).
+    """
+
+    name: str
+    world: int
+    generation: int
+    signature: Signature
+    primitive: bool
+    source: str
+    sees: tuple[int, ...] | None = None
+    wiring: Sequence[Mapping[str, Any]] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        slots = [{"name": slot.name, "tokens": list(slot.tokens)} for slot in self.signature.slots]
+        signature = {"name": self.signature.name, "slots": slots, "doc": self.signature.doc}
+        data = {**vars(self), "signature": signature, "sees": self.sees}
+        return {name: value for name, value in data.items() if name not in ("sees", "wiring") or value is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RowInfo:
+        sees = tuple(data["sees"]) if "sees" in data else None
+        return cls(**{**data, "signature": signature_from_json(data["signature"]), "sees": sees})
+
+
+class ProgramMemory(nn.Module):
+    """Rows: keys_NK, embeddings_NP and gates_NF, with their infos. Rows are kept in order of generation.
+
+    A gate decides whether the row's program sees a field of its world's observation, and the last one whether it uses
+    its state (it does where the gate is positive). F is 1 + the largest number of fields of a world of the core, and 0
+    for a core without gates.
+    """
+
+    keys_NK: nn.Parameter
+    embeddings_NP: nn.Parameter
+    gates_NF: nn.Parameter
+
+    def __init__(
+        self, infos: Sequence[RowInfo], *, row: int, key: int, fields: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.infos = tuple(infos)
+        self.gates_NF = nn.Parameter(torch.full((len(infos), fields), OPEN))
+        self.keys_NK = nn.Parameter(_draw(len(infos), key, 1 / math.sqrt(max(1, key)), generator))
+        self.embeddings_NP = nn.Parameter(_draw(len(infos), row, 1.0, generator))
+
+    @classmethod
+    def holding(cls, infos: Sequence[RowInfo], numbers: Mapping[str, torch.Tensor]) -> ProgramMemory:
+        """A memory of these rows with these numbers, by the name of each parameter."""
+        row, key, fields = (numbers[name].shape[1] for name in ("embeddings_NP", "keys_NK", "gates_NF"))
+        memory = cls((), row=row, key=key, fields=fields, generator=torch.Generator())
+        memory.infos = tuple(infos)
+        for name, _ in list(memory.named_parameters()):
+            setattr(memory, name, nn.Parameter(numbers[name].detach().clone()))
+        return memory
+
+    def __len__(self) -> int:
+        return len(self.infos)
+
+    @property
+    def chunks(self) -> list[int]:
+        """How many rows each generation has, of those that have any."""
+        return [len(list(group)) for _, group in groupby(info.generation for info in self.infos)]
+
+    @property
+    def generations(self) -> int:
+        """How many generations of rows there are."""
+        return 1 + max((info.generation for info in self.infos), default=-1)
+
+    def of(self, generations: Collection[int]) -> tuple[torch.Tensor, ProgramMemory]:
+        """Positions of the rows of these generations, and a memory of them alone.
+
+        A generation is kept whole or not at all: the core computes each by itself
+        (:meth:`npi.core.recurrent.Core.tables`), so what it computes for one does not depend, to the bit, on which
+        others are there.
+        """
+        wanted = frozenset(generations)
+        rows_M = torch.tensor([i for i, info in enumerate(self.infos) if info.generation in wanted], dtype=torch.int64)
+        if len(rows_M) == len(self):
+            return rows_M, self
+        infos = [self.infos[row] for row in rows_M.tolist()]
+        return rows_M, self.holding(infos, {name: part.detach()[rows_M] for name, part in self.named_parameters()})
+
+    def index(self, name: str) -> int:
+        """Position of the row of a qualified name; ``KeyError`` where there is none."""
+        for position, info in enumerate(self.infos):
+            if info.name == name:
+                return position
+        raise KeyError(f"no row {name!r} in this program memory")
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers a row has."""
+        return sum(parameter.shape[1] for parameter in self.parameters())
+
+    def extended(self, infos: Sequence[RowInfo], numbers: Mapping[str, torch.Tensor]) -> ProgramMemory:
+        """A memory with rows appended; the rows that were there keep their numbers to the bit.
+
+        Args:
+            numbers: for each parameter, by name, the values of the new rows.
+        """
+        joined = {name: torch.cat([p.detach(), numbers[name].to(p.device)]) for name, p in self.named_parameters()}
+        return self.holding(self.infos + tuple(infos), joined)
+
+    def drawn(self, infos: Sequence[RowInfo], *, generator: torch.Generator) -> ProgramMemory:
+        """A memory with rows of random numbers appended, as unlearned rows begin."""
+        row, key, fields = self.embeddings_NP.shape[1], self.keys_NK.shape[1], self.gates_NF.shape[1]
+        fresh = ProgramMemory(infos, row=row, key=key, fields=fields, generator=generator)
+        return self.extended(infos, {name: p.detach() for name, p in fresh.named_parameters()})
+
+
+def _draw(rows: int, width: int, scale: float, generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(rows, width, generator=generator) * scale

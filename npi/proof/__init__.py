@@ -1,0 +1,1 @@
+"""Proofs for every input, their certificates, and the independent checker."""

@@ -1,0 +1,299 @@
+"""Checks a certificate by itself: it shares no code with the walk that made it, only the world and the teacher.
+
+For each program the list of situations must hold whatever a frame can begin with, must be closed under steps, and the
+core must decide in each as the teacher does. Then no run can leave it (docs/certificates.md). What a call of another
+program changes must include what that program's own calls change, and all of those programs must be certified too.
+
+A situation is a row of integers: three argument tokens, the teacher's node, the state code, the fields that matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dsl import compile_teacher
+from dsl.program import Program, ProgramSet
+from dsl.teacher import Teacher, body_nodes
+from envs.scratchpad import transitions as e
+from envs.scratchpad.config import PLACE, PadConfig
+from envs.spec import BLANK, RETURN, SLOTS
+from npi.core.discrete import DiscreteTrunk
+from npi.core.recurrent import may_call
+from npi.library.library import Library, LibraryError
+from npi.proof.certificate import TOLERANCE, Certificate, CertifiedFile, CertifiedProgram, table_rows
+from npi.running.core_stepper import CoreStepper
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Reals = npt.NDArray[np.float32]
+
+HEAD = SLOTS + 2  # columns before the fields: argument tokens, node, code
+CHUNK = 1 << 16  # situations that are looked at side by side
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the check of one program came to: ``fault`` is empty where its certificate holds."""
+
+    file: str
+    program: str
+    situations: int
+    margin: float
+    fault: str = ""
+
+
+class _Fault(Exception):
+    """Why a certificate does not hold."""
+
+
+def check(certificate: Certificate, library: Library, *, hashes: bool = True) -> list[Finding]:
+    """Check a certificate against a library: one finding a program.
+
+    Without ``hashes`` core and rows may have changed since, and only decisions count (to try changed cores).
+    """
+    if library.core.config.kind != "discrete":
+        raise LibraryError("a certificate is for a discrete core, and this library has another kind")
+    findings = []
+    for file in certificate.files:
+        programs = library.file(file.digest)
+        fault = _void(certificate, file, library, programs) if hashes or programs is None else ""
+        for program in file.programs:
+            margin, found = math.nan, fault
+            if not found and programs is not None:
+                try:
+                    margin = _FileCheck(library, programs, file, max(certificate.tolerance, TOLERANCE)).program(program)
+                except _Fault as error:
+                    found = str(error)
+            findings.append(Finding(file.file, program.name, len(program.situations), margin, found))
+    return findings
+
+
+def _void(certificate: Certificate, file: CertifiedFile, library: Library, programs: ProgramSet | None) -> str:
+    """Why a certificate is not for this library; empty where it is."""
+    if programs is None:
+        return f"void: the library does not hold {file.file} as it was certified"
+    if certificate.core != library.core.digest():
+        return "void: the core is not the one that was certified"
+    return "" if table_rows(library, programs) == file.rows else f"void: rows of {file.file} were changed"
+
+
+class _FileCheck:
+    def __init__(self, library: Library, programs: ProgramSet, file: CertifiedFile, tolerance: float) -> None:
+        self.programs, self.file, self.tolerance = programs, file, tolerance
+        self.spec = programs.world.spec
+        self.names, self.sizes = [f.name for f in self.spec.fields], [f.size for f in self.spec.fields]
+        self.teacher: Teacher = compile_teacher(programs)
+        self.core = _CoreNumbers(library, programs)
+        self.certified = {programs.table.id(p.name): p for p in file.programs}
+        self.rules = [*e.rules_of(self.spec), *self._domain_rules()]
+
+    def _domain_rules(self) -> list[e.Rule]:
+        """That pointers show what their rows are said to hold: also blank, which no one has written."""
+        found, self.held = [], dict[str, Sequence[str]]()
+        if not self.file.domains:
+            return []
+        config = PadConfig.from_json(self.spec.config)
+        for pointer in config.pointers:
+            row = config.row_of(pointer)
+            held = self.held[pointer.name] = self.file.domains.get(row.name, ())
+            if not set(held) <= set(row.values) or (row.blank and BLANK not in held):
+                raise _Fault(f"row {row.name} is said to hold {', '.join(held) or 'nothing'}; it has blanks too")
+            values = frozenset((row.values.index(value),) for value in held)
+            found += [e.Rule((self.names.index(pointer.name),), values)] if pointer.sees else []
+        return found
+
+    def program(self, certified: CertifiedProgram) -> float:
+        """Check one program; its least margin. Raises :class:`_Fault`."""
+        program = self.programs.program(certified.name)
+        fields = [self.names.index(name) for name in certified.fields]
+        read = {r.index for node in body_nodes(program) for r in node.reads if r.kind == "field"}
+        if not read | self.core.seen(program.id) <= set(fields):
+            raise _Fault("a field that matters is left out")
+        rows = certified.situations.numpy().astype(np.int64)
+        space = _Space(program, fields, self.sizes, 2**self.core.bits + 1, rows)
+        known = np.unique(space.keys(rows))
+        if not np.isin(space.keys(self._beginnings(space)), known).all():
+            raise _Fault("a frame can begin in a situation that is not listed")
+        least = math.inf
+        for begin in range(0, len(rows), CHUNK):
+            chunk = rows[begin : begin + CHUNK]
+            calls, margin, after = self._step(program, fields, chunk)
+            least = min(least, float(margin.min()))
+            if not (margin >= self.tolerance).all():
+                raise _Fault(f"in {int((~(margin >= self.tolerance)).sum())} situations the core decides otherwise")
+            for call in np.unique(calls[calls[:, 0] != RETURN], axis=0).tolist():
+                mine = after[(calls == call).all(1)[after[:, -1]], :-1]
+                for alternative in self._effect(certified, call):
+                    if not np.isin(space.keys(self._reached(mine, alternative, space)), known).all():
+                        raise _Fault("a step leads to a situation that is not listed")
+        return least
+
+    def _beginnings(self, space: _Space) -> Ints:
+        """Every situation in which a frame can begin: any arguments, any observation that obeys the rules."""
+        every = np.indices([1, *(self.sizes[i] for i in space.fields)]).reshape(1 + len(space.fields), -1).T[:, 1:]
+        every = every[self._possible(every, space.fields)]
+        heads = np.array([[*tokens, 0, 0] for tokens in product(*space.tokens)])
+        return np.concatenate([heads.repeat(len(every), axis=0), np.tile(every, (len(heads), 1))], axis=1)
+
+    def _possible(self, observations: Ints, fields: Sequence[int]) -> Bools:
+        """Which observations the world's rules allow; a rule over a field that is left out says nothing."""
+        good = np.ones(len(observations), dtype=bool)
+        for rule in self.rules:
+            if set(rule.fields) <= set(fields):
+                table = np.zeros([self.sizes[i] for i in rule.fields], dtype=bool)
+                table[tuple(np.array(sorted(rule.allowed)).T)] = True
+                good &= table[tuple(observations[:, fields.index(i)] for i in rule.fields)]
+        return good
+
+    def _step(self, program: Program, fields: Sequence[int], rows: Ints) -> tuple[Ints, Reals, Ints]:
+        """The teacher's calls, by how much the core favours them, and the rows with the node and code that follow.
+
+        Several codes follow where a number of the state is near 0. These rows hold the old fields; their last column
+        says where each comes from.
+        """
+        observed = np.zeros((len(rows), len(self.sizes)), dtype=np.int64)
+        observed[:, list(fields)] = rows[:, HEAD:]
+        parts = (observed, np.full(len(rows), program.id), rows[:, :SLOTS], rows[:, SLOTS : SLOTS + 1])
+        taught = self.teacher.step(*(torch.from_numpy(np.ascontiguousarray(part)) for part in parts))
+        calls = taught.call_B4.numpy()
+        margin, value = self.core.margins(program.id, observed, rows, calls)
+        origin, bits = np.arange(len(rows)), value >= 0
+        for bit in range(bits.shape[1]):
+            doubtful = ~(np.abs(value[origin, bit]) >= self.tolerance)
+            turned = bits[doubtful]
+            turned[:, bit] = ~turned[:, bit]
+            origin, bits = np.concatenate([origin, origin[doubtful]]), np.concatenate([bits, turned])
+        after = np.concatenate([rows[origin], origin[:, None]], axis=1)
+        after[:, SLOTS] = taught.hidden_BH.numpy()[origin, 0]
+        after[:, SLOTS + 1] = (1 + bits @ (1 << np.arange(bits.shape[1]))) * self.core.remembers(program.id)
+        return calls, margin, after
+
+    def _effect(self, certified: CertifiedProgram, call: Sequence[int]) -> e.Effect:
+        """What a call does: the world's word for a primitive, for a program what its own certificate owns up to."""
+        if call[0] < self.programs.table.primitives:
+            effect, changes = e.effect_of(self.spec, call), e.changed_fields([e.effect_of(self.spec, call)])
+            pointer, action, symbol = (self.spec.tokens[token] for token in call[1:])
+            held = self.held.get(pointer, ()) if action in ("WRITE", "SAVE") else (symbol,)
+            if self.held and (PLACE if action == "SAVE" else symbol) not in held:
+                raise _Fault(f"it writes {symbol} under {pointer}, whose row is said never to hold it")
+        elif call[0] not in self.certified:
+            raise _Fault(f"it calls {self.programs.table.signatures[call[0]].name}, which is not certified")
+        else:
+            changes = {self.names.index(name) for name in self.certified[call[0]].changes}
+            effect = (e.Alternative(changes=dict.fromkeys(changes, (e.Anything(),))),)
+        if not {self.names[index] for index in changes} <= set(certified.changes):
+            raise _Fault("it can change a field and does not say so")
+        return effect
+
+    def _reached(self, rows: Ints, alternative: e.Alternative, space: _Space) -> Ints:
+        """Every situation after a call that goes this way; ``rows`` hold the next node and code, and the old fields."""
+        for index, value in alternative.guard:
+            if index in space.fields:
+                rows = rows[rows[:, HEAD + space.fields.index(index)] == value]
+        ways = [(i, alternative.changes.get(i, (e.Keep(),))) for i in space.fields]
+        choices = [np.any([self._offers(s, i, rows, space.fields) for s in sources], axis=0) for i, sources in ways]
+        # Rows that lead to the same, once: the head and what each field may become tell all.
+        packed = np.concatenate([rows[:, :HEAD], *choices], axis=1) if choices else rows[:, :HEAD]
+        packed = np.unique(packed, axis=0)
+        found, origin, at = packed[:, :HEAD], np.arange(len(packed)), HEAD
+        for index in space.fields:
+            source, new = np.nonzero(packed[origin, at : at + self.sizes[index]])
+            found = np.concatenate([found[source], new[:, None]], axis=1)
+            origin, at = origin[source], at + self.sizes[index]
+        return found[self._possible(found[:, HEAD:], space.fields)]
+
+    def _offers(self, source: e.Source, index: int, rows: Ints, fields: Sequence[int]) -> Bools:
+        """bool rows × values: what a source lets a field hold afterwards."""
+        everything = np.ones((len(rows), self.sizes[index]), dtype=bool)
+        match source:
+            case e.Keep():
+                return self._offers(e.Copy(index), index, rows, fields)
+            case e.Set(value):
+                return everything & (np.arange(self.sizes[index]) == value)
+            case e.Copy(other) if other in fields:
+                return np.equal.outer(rows[:, HEAD + fields.index(other)], np.arange(self.sizes[index]))
+            case e.When(other, values, inner):
+                offered = self._offers(inner, index, rows, fields)
+                if other not in fields:
+                    return offered
+                return offered & np.isin(rows[:, HEAD + fields.index(other)], values)[:, None]
+        return everything
+
+
+class _Space:
+    """The situations that a program could be in, as numbers of mixed radix."""
+
+    def __init__(self, program: Program, fields: list[int], sizes: Sequence[int], codes: int, rows: Ints) -> None:
+        slots = [slot.tokens for slot in program.signature.slots]
+        self.fields = fields
+        self.tokens = [*slots, *[(0,)] * (SLOTS - len(slots))]
+        self.radix = [*(max(t) + 1 for t in self.tokens), len(body_nodes(program)), codes, *(sizes[i] for i in fields)]
+        if len(self.radix) != rows.shape[1] or len(set(fields)) != len(fields) or math.prod(self.radix) >= 2**62:
+            raise _Fault("its situations do not have the columns that they should")
+        inside = (rows >= 0).all() and (rows < np.array(self.radix)).all()
+        if not inside or not all(np.isin(rows[:, i], t).all() for i, t in enumerate(self.tokens)):
+            raise _Fault("a situation is listed that there cannot be")
+
+    def keys(self, rows: Ints) -> Ints:
+        return rows @ np.array([math.prod(self.radix[i + 1 :]) for i in range(len(self.radix))], dtype=np.int64)
+
+
+class _CoreNumbers:
+    """The numbers from which a discrete core decides, for the programs of one file."""
+
+    def __init__(self, library: Library, programs: ProgramSet) -> None:
+        stepper = library.stepper(programs.table, memo=False)
+        assert isinstance(stepper, CoreStepper)
+        self.core, self.memory, self.stepper, self.table = library.core, library.memory, stepper, programs.table
+        self.rows = library.rows(programs.table)
+        self.may_call = may_call(library.memory, self.rows).numpy()
+        numbers = [*library.core.parameters(), *(part[self.rows] for part in library.memory.parameters())]
+        if not all(bool(part.isfinite().all()) for part in numbers):
+            raise _Fault("there are numbers that are not finite")  # 0 times one of them would not be 0
+        self.bits = library.core.config.bits
+
+    def seen(self, callee: int) -> set[int]:
+        """The fields that are not multiplied by 0 before a program sees them."""
+        gates_1F = self.memory.gates_NF[int(self.rows[callee])][None]
+        weights = self.core.adapter(self.stepper.world).input_weights(gates_1F)[0].tolist()
+        return {i for i in range(len(self.table.world.fields)) if weights[i] != 0}
+
+    def remembers(self, callee: int) -> bool:
+        """Whether a program uses its state."""
+        return bool((self.memory.gates_NF[int(self.rows[callee])][-1:] > 0).all())  # without gates, all do
+
+    @torch.no_grad()
+    def margins(self, program: int, observed: Ints, rows: Ints, calls: Ints) -> tuple[Reals, Reals]:
+        """By how much the core favours these calls (below 0: it makes another), and the next state's numbers."""
+        trunk, adapter = self.core.trunk, self.core.adapter(self.stepper.world)
+        assert isinstance(trunk, DiscreteTrunk)
+        columns = observed, rows[:, :SLOTS], rows[:, SLOTS + 1 : HEAD]
+        obs, arguments, code = (torch.from_numpy(np.ascontiguousarray(x)) for x in columns)
+        which = torch.full((len(rows),), program)
+        x_MX = adapter.encode(obs, arguments, self.stepper.gate_NI[which])
+        hidden, value = trunk.advance(x_MX, self.stepper.cond_NC[which], code)
+        end = self.core.end_logits(hidden).numpy()
+        key = self.core.key_logits(hidden, self.stepper.rows)[:, self.stepper.columns].numpy()
+        token = adapter.argument_logits(hidden).numpy()
+        margin = np.where(calls[:, 0] == RETURN, end, -end)
+        for callee in np.unique(calls[calls[:, 0] != RETURN, 0]).tolist():
+            mine = np.flatnonzero(calls[:, 0] == callee)
+            rivals = [key[mine, q] for q in np.flatnonzero(self.may_call[program]) if q != callee]
+            leads = [key[mine, callee] - rival for rival in rivals]
+            for slot, one in enumerate(self.table.signatures[callee].slots):
+                wanted, logits = calls[mine, 1 + slot], token[mine, slot]
+                favoured = logits[np.arange(len(mine)), wanted]
+                leads += [np.where(wanted == t, np.inf, favoured - logits[:, t]) for t in one.tokens]
+            margin[mine] = np.min([margin[mine], *leads], axis=0)
+            if not self.may_call[program, callee]:
+                margin[mine] = -np.inf
+        decided = self.stepper.step(obs, which, arguments, code).call_B4.numpy()  # as the machine runs it
+        same = (decided == calls).all(1) | ((decided[:, 0] == RETURN) & (calls[:, 0] == RETURN))
+        return np.where(same, margin, -np.inf), value.numpy()

@@ -1,0 +1,1 @@
+"""Running a core: computed, tabulated, memoised or compiled; accuracy by size."""

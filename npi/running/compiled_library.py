@@ -1,0 +1,149 @@
+"""A library compiled to tables: every decision that its core can make, made once, in one portable file.
+
+The entries are the core's own decisions, not the program text's. The file holds, for each program file of the library,
+its text (for its tasks) and the tables of its programs; nothing of the network is needed to run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dsl.program import ProgramSet
+from dsl.tasks.task import Task
+from envs.spec import RETURN, ProgramTable
+from envs.stepper import Stepper
+from envs.steppers.decision_tables import DecisionTables, TableStepper
+from npi.learners.core import HostedCore
+from npi.library.library import Library, LibraryError
+from npi.library.program_files import find_task, named_tasks
+from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
+from npi.running.core_stepper import CoreStepper
+from npi.running.tabulated_core import TabledCore
+from npi.universal.stepper import UniversalStepper
+from traces.generation.generate import load_sources
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class CompiledLibrary:
+    """Program files, the tables of each, and what they were compiled from.
+
+    Attributes:
+        sets: the program files. steppers: the tables of each, in the same order.
+        about: digests of core and rows.
+    """
+
+    sets: tuple[ProgramSet, ...]
+    steppers: tuple[TableStepper, ...]
+    about: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, library: Library) -> CompiledLibrary:
+        """Compile a library.
+
+        Raises :class:`LibraryError` for a core that is an ``lstm``, or that sees too much to be written out.
+        """
+        steppers: list[TableStepper] = []
+        if isinstance(library.core, HostedCore) or library.hosts:
+            raise LibraryError("this library cannot be compiled: a learner's core decides by numbers without end")
+        for programs in library.sets:
+            core = library.stepper(programs.table, memo=False)
+            if isinstance(core, UniversalStepper):
+                core.to("cpu")
+                steppers.append(TableStepper(programs.table, core.tables))
+                continue
+            assert isinstance(core, CoreStepper)
+            if not TabledCore.fits(core):
+                raise LibraryError(
+                    "this library cannot be compiled: only a universal core, or a discrete core on the CPU whose rows "
+                    "see few fields each and no pictures, is a table of a bearable size"
+                )
+            steppers.append(compile_core(core))
+        about = {"core": library.core.digest(), "rows": library.rows_digest()}
+        return cls(tuple(library.sets), tuple(steppers), about)
+
+    def tasks(self) -> dict[str, tuple[ProgramSet, Task]]:
+        """Every task, by name qualified with its file."""
+        return named_tasks(self.sets)
+
+    def task(self, name: str) -> tuple[ProgramSet, Task]:
+        """A task by its qualified name, or by its bare name where one file only has it."""
+        return find_task(self.sets, name)
+
+    def stepper(self, table: ProgramTable) -> Stepper:
+        """The tables of these programs; :class:`LibraryError` where they were not compiled."""
+        for programs, stepper in zip(self.sets, self.steppers, strict=True):
+            if programs.table == table:
+                return stepper
+        raise LibraryError("these programs are not among those that were compiled")
+
+    @property
+    def entries(self) -> int:
+        """Entries of all tables."""
+        return sum(len(stepper.tables.entry_M5) for stepper in self.steppers)
+
+    def save(self, path: Path | str) -> None:
+        """Write one file, whole or not at all."""
+        tensors = {
+            f"{number}.{name}": tensor
+            for number, stepper in enumerate(self.steppers)
+            for name, tensor in vars(stepper.tables).items()
+        }
+        sources = [[list(pair) for pair in programs.sources] for programs in self.sets]
+        about = {"format": FORMAT, "programs": sources, **self.about}
+        write_whole(Path(path), tensors_bytes(tensors, about))
+
+    @classmethod
+    def open(cls, path: Path | str) -> CompiledLibrary:
+        """Read a file of :meth:`save`; raises ``ValueError`` for one that is damaged or of another format."""
+        tensors, about = read_tensors(Path(path))
+        if about.get("format") != FORMAT:
+            raise LibraryError(f"{path} has format {about.get('format')}, this engine reads {FORMAT}; compile it anew")
+        sets = tuple(load_sources([(name, text) for name, text in sources]) for sources in about["programs"])
+        steppers = []
+        for number, programs in enumerate(sets):
+            own = {n.split(".", 1)[1]: t for n, t in tensors.items() if n.split(".", 1)[0] == str(number)}
+            steppers.append(TableStepper(programs.table, DecisionTables(**own)))
+        return cls(sets, tuple(steppers), {"core": about["core"], "rows": about["rows"]})
+
+
+def compile_core(core: CoreStepper) -> TableStepper:
+    """The core's decisions in all situations that any observations can lead to, its state codes renumbered from 0."""
+    full = TabledCore(core)
+    full.fill_all()
+    tables, codes, table = full.tables, full.codes, core.table
+    nodes = (tables.base_N >= 0).nonzero()[:, 0]
+    number_N = torch.full_like(tables.base_N, -1)  # of each node within its program
+    first_C = torch.zeros(len(table), dtype=torch.int64)
+    bases: list[int] = []
+    pieces: list[torch.Tensor] = []
+    count = 0
+    for program in range(table.primitives, len(table)):
+        own = nodes[nodes.div(codes, rounding_mode="floor") == program - table.primitives]
+        first_C[program] = count
+        number_N[own] = torch.arange(len(own))
+        count += len(own)
+    for node in nodes.tolist():
+        program = node // codes
+        base = int(tables.base_N[node])
+        entries = tables.entry_M5[base : base + int(full.blocks[program])].clone()
+        goes_on = entries[:, 0] != RETURN
+        entries[goes_on, 4] = number_N[program * codes + entries[goes_on, 4]]
+        entries[~goes_on, 4] = 0
+        bases.append(sum(len(piece) for piece in pieces))
+        pieces.append(entries)
+    compact = DecisionTables(
+        first_C=first_C,
+        base_N=torch.tensor(bases),
+        stride_NF=tables.stride_NF[nodes],
+        stride_N3=tables.stride_N3[nodes],
+        position_C3V=tables.position_C3V,
+        entry_M5=torch.cat(pieces),
+    )
+    return TableStepper(table, compact)

@@ -1,0 +1,60 @@
+"""A trained core as a stepper: what the machine runs instead of the teacher."""
+
+from __future__ import annotations
+
+import torch
+
+from envs.spec import RETURN, ProgramTable
+from npi.core.encoder import stack_slots
+from npi.core.recurrent import Core, may_call
+from npi.program_memory import ProgramMemory
+from traces.stepper import Decision
+
+
+class CoreStepper:
+    """Runs the rows of a memory on their core, for the programs of one table.
+
+    Args:
+        core, memory: the network and its rows.
+        rows_N: for each id of the table, its row.
+        world: index of the table's world in the core.
+        table: whose ids the machine uses.
+    """
+
+    def __init__(self, core: Core, memory: ProgramMemory, rows_N: torch.Tensor, *, world: int, table: ProgramTable):
+        self.core, self.table, self.world = core, table, world
+        self.width, self.dtype = core.trunk.width, core.trunk.dtype
+        device = memory.keys_NK.device
+        near_M, memory = memory.of({memory.infos[row].generation for row in rows_N.tolist()})
+        rows_N = torch.searchsorted(near_M, rows_N.cpu()).to(device)  # thousands of other rows are left out
+        with torch.no_grad():
+            self.rows = core.tables(memory)
+            self.cond_NC = self.rows.cond_NC[rows_N]
+            self.gate_NI = self.rows.gate_NI[world][rows_N]
+        self.columns = rows_N
+        reach = may_call(memory, rows_N).to(device)
+        self.reach_NN = torch.where(reach, 0.0, -torch.inf)
+        slots = stack_slots([[s.tokens for s in p.slots] for p in table.signatures], len(table.world.tokens))
+        self.slots_N3V = torch.where(slots, 0.0, -torch.inf).to(device)
+        self.return_4 = torch.tensor([RETURN, 0, 0, 0], device=device)
+
+    @torch.no_grad()
+    def step(
+        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+    ) -> Decision:
+        """Decide by the heads: return where f_end is positive, else the best key and, for each slot, the best token."""
+        hidden, after = self.core.trunk.step(
+            self._encode(obs_BF, program_B, arguments_B3), self.cond_NC[program_B], hidden_BH
+        )
+        return Decision(self._heads(hidden, program_B), after)
+
+    def _encode(self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor) -> torch.Tensor:
+        return self.core.adapter(self.world).encode(obs_BF, arguments_B3, self.gate_NI[program_B])
+
+    def _heads(self, hidden: torch.Tensor, program_B: torch.Tensor) -> torch.Tensor:
+        """call_B4 that the heads decide."""
+        key_BN = self.core.key_logits(hidden, self.rows)[:, self.columns] + self.reach_NN[program_B]
+        callee = key_BN.argmax(1)
+        token_B3V = self.core.adapter(self.world).argument_logits(hidden) + self.slots_N3V[callee]
+        call = torch.cat([callee[:, None], token_B3V.argmax(2)], 1)
+        return torch.where((self.core.end_logits(hidden) > 0)[:, None], self.return_4, call)

@@ -1,0 +1,185 @@
+"""Running tasks on the machine and judging the results: validation in training, and accuracy by size after it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from dsl import shown_by
+from dsl.program import ProgramSet
+from dsl.tasks.task import Problem, Task
+from traces.machine.lockstep import Budget, Outcome, Status, run
+from traces.stepper import Stepper
+
+MAX_BATCH = 1024
+"""Problems that run side by side."""
+
+FREE_STEPS = 50_000
+"""Steps that a problem may take before the teacher is asked how many it needs."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """How problems went: right_N, and why the others did not (a status of the machine, or a wrong result).
+
+    Attributes:
+        right: for each problem, whether it returned with the expected result.
+        status: for each problem, how its run ended.
+        steps: for each problem, the calls and returns that it took.
+    """
+
+    right: tuple[bool, ...]
+    status: tuple[Status, ...]
+    steps: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        return sum(self.right)
+
+
+def run_problems(
+    stepper: Stepper,
+    programs: ProgramSet,
+    problems: Sequence[Problem],
+    *,
+    budget: Budget | None = None,
+    device: torch.device | str = "cpu",
+    compiled: bool = True,
+) -> Outcome[Any]:
+    """Lay the problems out and run them as one batch; ``compiled`` as in :func:`traces.machine.lockstep.run`."""
+    world = programs.world
+    state = world.reset([p.layout for p in problems], device=device)
+    program = torch.tensor([p.program for p in problems], device=device)
+    arguments = torch.tensor([list(p.arguments) for p in problems], device=device)
+    return run(stepper, world, state, programs.table, program, arguments, budget=budget, compiled=compiled)
+
+
+def solve(
+    stepper: Stepper,
+    programs: ProgramSet,
+    task: Task,
+    problems: Sequence[Problem],
+    *,
+    budget: Budget | None = None,
+    device: torch.device | str = "cpu",
+) -> Solved:
+    """Run the problems and judge each by the task, in batches of at most :data:`MAX_BATCH`."""
+    right: list[bool] = []
+    status: list[Status] = []
+    steps: list[int] = []
+    for begin in range(0, len(problems), MAX_BATCH):
+        chunk = problems[begin : begin + MAX_BATCH]
+        outcome = run_problems(stepper, programs, chunk, budget=budget, device=device)
+        readings = outcome.read(programs.world)
+        ended = [Status(s) for s in outcome.status_N.tolist()]
+        right += [s == Status.DONE and task.judge(p, r) for p, r, s in zip(chunk, readings, ended, strict=True)]
+        status += ended
+        steps += outcome.steps_N.tolist()
+    return Solved(tuple(right), tuple(status), tuple(steps))
+
+
+def solve_bounded(
+    stepper: Stepper,
+    programs: ProgramSet,
+    task: Task,
+    problems: Sequence[Problem],
+    *,
+    device: torch.device | str = "cpu",
+    free: int,
+) -> Solved:
+    """Like :func:`solve`; a run that goes on for more steps than ``free`` and than the teacher needs is wrong.
+
+    Where no teacher shows how the programs run, ``free`` steps are all that there are.
+    """
+    solved = solve(stepper, programs, task, problems, budget=Budget(steps=free), device=device)
+    late = [i for i, status in enumerate(solved.status) if status == Status.STEPS]
+    if not late or (programs.signals and programs.hosts is None):
+        return solved
+    again = [problems[i] for i in late]
+    budget = bounded_budget(run_problems(shown_by(programs), programs, again).steps_N.tolist())
+    if budget.steps <= free:
+        return solved
+    found = solve(stepper, programs, task, again, budget=budget, device=device)
+    right, status, steps = list(solved.right), list(solved.status), list(solved.steps)
+    for place, i in enumerate(late):
+        right[i], status[i], steps[i] = found.right[place], found.status[place], found.steps[place]
+    return Solved(tuple(right), tuple(status), tuple(steps))
+
+
+def bounded_budget(teacher_steps: Sequence[int]) -> Budget:
+    """A budget that a right run cannot exceed: the most steps that the teacher took, and a few more."""
+    return Budget(steps=max(teacher_steps) + 16)
+
+
+@dataclass(frozen=True)
+class SizeScore:
+    """Accuracy of one task at one size.
+
+    Attributes:
+        task: qualified by file. size: of every input. trained: whether training used that size.
+        right, count: problems solved and run. steps: mean machine steps a problem. seconds: wall clock of the batch.
+    """
+
+    task: str
+    size: int
+    trained: bool
+    right: int
+    count: int
+    steps: float
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / self.count
+
+
+def problem_counts(size: int) -> int:
+    """How many problems of a size are worth running: fewer of long ones."""
+    return 1000 if size <= 20 else 100 if size <= 100 else 20 if size <= 200 else 10 if size <= 1000 else 3
+
+
+def score_sizes(
+    stepper: Stepper,
+    programs: ProgramSet,
+    task: Task,
+    *,
+    name: str,
+    sizes: Sequence[int],
+    seed: int,
+    count: Callable[[int], int] = problem_counts,
+    device: torch.device | str = "cpu",
+) -> Iterator[SizeScore]:
+    """Accuracy at each size on problems drawn from a seed of their own (never those of training)."""
+    for size in sizes:
+        generator = torch.Generator().manual_seed(test_seed(seed, name, size))
+        problems = task.draw(size, count(size), generator=generator, spread=False)
+        began = time.perf_counter()
+        solved = solve_bounded(stepper, programs, task, problems, device=device, free=FREE_STEPS)
+        yield SizeScore(
+            task=name,
+            size=size,
+            trained=size in task.train_sizes,
+            right=solved.count,
+            count=len(problems),
+            steps=sum(solved.steps) / len(problems),
+            seconds=time.perf_counter() - began,
+        )
+
+
+def test_seed(seed: int, task: str, size: int) -> int:
+    """Seed of test problems; its label keeps it apart from those of traces and of validation."""
+    return _seed("test", seed, task, size)
+
+
+def validation_seed(seed: int, digest: str, task: int, turn: int) -> int:
+    """Seed of one turn's validation problems; its label keeps it apart from those of traces and of tests."""
+    return _seed("validation", seed, digest, task, turn)
+
+
+def _seed(*parts: object) -> int:
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1

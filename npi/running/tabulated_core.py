@@ -1,0 +1,160 @@
+"""A discrete core as tables that fill as situations are met: the decisions are the core's, each made once.
+
+A node is a program and a state code; it reads the fields whose gates the program's row has open, and the arguments.
+What a closed gate hides cannot change a decision, so a node's entries are few, and looking one up is all that a step
+costs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from envs.spec import SLOTS, UNKNOWN
+from envs.stepper import Decision
+from envs.steppers.decision_tables import DecisionTables, TableStepper, positions
+from npi.core.discrete import DiscreteTrunk
+from npi.running.core_stepper import CoreStepper
+
+LARGEST = 2**18
+"""Entries of one node; a core with a larger one is not tabulated."""
+
+WHOLE = 2**13
+"""A node of at most this many entries is filled at once, a larger one entry by entry as they are met."""
+
+
+class TabledCore(TableStepper):
+    """A :class:`CoreStepper` of a discrete core on the CPU, as tables; same decisions.
+
+    Raises ``ValueError`` where a program sees so much that its nodes would have more than :data:`LARGEST` entries.
+    """
+
+    def __init__(self, stepper: CoreStepper) -> None:
+        if not self.fits(stepper):
+            raise ValueError("the core's decisions are not tabulated: a program of it sees too much, or it is no table")
+        table = stepper.table
+        self.stepper = stepper
+        trunk = stepper.core.trunk
+        assert isinstance(trunk, DiscreteTrunk)
+        self.codes = 2**trunk.bits + 1
+        programs = range(table.primitives, len(table))
+        strides = np.zeros((len(programs), len(table.world.fields) + SLOTS), np.int64)
+        self.sizes = np.ones_like(strides)
+        for number, program in enumerate(programs):
+            for place, size in _reads(stepper, program):
+                strides[number, place] = self.sizes[number].prod()
+                self.sizes[number, place] = size
+        self.blocks = self.sizes.prod(1)
+        self.tokens = [[s.tokens for s in table.signatures[program].slots] for program in programs]
+        strides = strides.repeat(self.codes, 0)
+        first = [0] * table.primitives + [self.codes * number for number in range(len(programs))]
+        tables = DecisionTables(
+            first_C=torch.tensor(first),
+            base_N=torch.full((len(strides),), -1),
+            stride_NF=torch.from_numpy(strides[:, :-SLOTS].copy()),
+            stride_N3=torch.from_numpy(strides[:, -SLOTS:].copy()),
+            position_C3V=torch.from_numpy(positions(table)),
+            entry_M5=torch.empty(0, 5, dtype=torch.int64),
+        )
+        super().__init__(table, tables)
+
+    @staticmethod
+    def fits(stepper: CoreStepper) -> bool:
+        """Whether the core can be tabulated: discrete, on the CPU, no pictures, and no program sees too much."""
+        if not isinstance(stepper.core.trunk, DiscreteTrunk) or stepper.gate_NI.device.type != "cpu":
+            return False
+        if stepper.table.world.pictures:
+            return False
+        programs = range(stepper.table.primitives, len(stepper.table))
+        return all(math.prod(size for _, size in _reads(stepper, p)) <= LARGEST for p in programs)
+
+    def step(
+        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+    ) -> Decision:
+        """Look the situations up; what is missing is asked of the core first."""
+        node_B = self.tables.first_C[program_B] + hidden_BH[:, 0]
+        position_B3 = self._positions(program_B, arguments_B3)
+        while True:
+            begun_B = self.tables.base_N[node_B] >= 0
+            entry_B = torch.where(begun_B, self._entries(node_B, obs_BF, position_B3), -1)
+            missing_B = ~begun_B
+            missing_B[begun_B] = self.tables.entry_M5[entry_B[begun_B], 0] == UNKNOWN
+            if not bool(missing_B.any()):
+                break
+            met = torch.stack([node_B[missing_B], entry_B[missing_B]], 1).unique(dim=0).numpy()
+            self.fill(met[:, 0], met[:, 1])
+        found_B5 = self.tables.entry_M5[entry_B]
+        return Decision(found_B5[:, :4], found_B5[:, 4:])
+
+    def fill(self, node_B: np.ndarray, entry_B: np.ndarray) -> None:
+        """Ask the core: all of a node's entries where they are few, else those that are named."""
+        base_N = self.tables.base_N.numpy()
+        wanted: list[tuple[int, np.ndarray]] = []
+        for node in np.unique(node_B[entry_B < 0]).tolist():
+            size = int(self.blocks[node // self.codes])
+            base_N[node] = len(self.tables.entry_M5)
+            self.tables.entry_M5 = torch.cat([self.tables.entry_M5, torch.full((size, 5), UNKNOWN)])
+            if size <= WHOLE:
+                wanted.append((node, np.arange(size)))
+        known = entry_B >= 0
+        for node in np.unique(node_B[known]).tolist():
+            wanted.append((node, entry_B[known & (node_B == node)] - base_N[node]))
+        for node, offsets in wanted:
+            self.tables.entry_M5[torch.from_numpy(base_N[node] + offsets)] = self.decide(node, offsets)
+        self.version += 1
+
+    @torch.no_grad()
+    def decide(self, node: int, offsets: np.ndarray) -> torch.Tensor:
+        """Entries M5 of a node's situations, by the core."""
+        number, code = divmod(node, self.codes)
+        values = _digits(offsets, self.sizes[number])
+        obs_MF = torch.from_numpy(values[:, :-SLOTS].copy())
+        arguments_M3 = torch.zeros(len(offsets), SLOTS, dtype=torch.int64)
+        for slot, tokens in enumerate(self.tokens[number]):
+            arguments_M3[:, slot] = torch.tensor(tokens)[torch.from_numpy(values[:, -SLOTS + slot].copy())]
+        program_M = torch.full((len(offsets),), self.table.primitives + number)
+        decision = self.stepper.step(obs_MF, program_M, arguments_M3, torch.full((len(offsets), 1), code))
+        return torch.cat([decision.call_B4, decision.hidden_BH], 1)
+
+    def fill_all(self, limit: int = 2**24) -> None:
+        """Fill every node that any observations can lead to; ``ValueError`` beyond ``limit`` entries."""
+        frontier = self.tables.first_C[self.table.primitives :].tolist()
+        while frontier:
+            base_N = self.tables.base_N.numpy()
+            new = np.array([node for node in frontier if base_N[node] < 0], np.int64)
+            if len(self.tables.entry_M5) + int(self.blocks[new // self.codes].sum()) > limit:
+                raise ValueError(f"the tables of this core have more than {limit} entries; it cannot be compiled")
+            self.fill(new, np.full(len(new), -1))
+            reached: set[int] = set()
+            for node in frontier:
+                number, base = node // self.codes, int(self.tables.base_N[node])
+                entries = self.tables.entry_M5[base : base + int(self.blocks[number])]
+                unknown = (entries[:, 0] == UNKNOWN).nonzero()[:, 0].numpy()
+                if len(unknown):
+                    self.fill(np.full(len(unknown), node), base + unknown)
+                    entries = self.tables.entry_M5[base : base + int(self.blocks[number])]
+                going = entries[entries[:, 0] >= 0, 4].unique().tolist()
+                reached |= {number * self.codes + code for code in going}
+            frontier = sorted(node for node in reached if self.tables.base_N[node] < 0)
+
+
+def _reads(stepper: CoreStepper, program: int) -> list[tuple[int, int]]:
+    """What a program's decisions can depend on: (place among fields and slots, number of values)."""
+    spec = stepper.table.world
+    seen = stepper.gate_NI[program, : len(spec.fields)].tolist()
+    found = [(i, field.size) for i, field in enumerate(spec.fields) if seen[i]]
+    slots = stepper.table.signatures[program].slots
+    return found + [(len(spec.fields) + i, len(slot.tokens)) for i, slot in enumerate(slots)]
+
+
+def _digits(numbers: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """The mixed-radix digits of numbers, the first size the lowest."""
+    found = np.empty((len(numbers), len(sizes)), np.int64)
+    rest = numbers.astype(np.int64)
+    for place, size in enumerate(sizes):
+        found[:, place] = rest % size
+        rest = rest // size
+    return found

@@ -1,0 +1,202 @@
+"""What a core learns from: the different frames of program files or of trace sets, and problems to validate on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dsl import shown_by
+from dsl.program import ProgramSet
+from dsl.tasks.task import Problem, Task
+from envs.spec import ProgramTable
+from npi.core.config import TrainConfig
+from npi.library.library import Library
+from npi.running.evaluate import run_problems, solve_bounded, validation_seed
+from npi.training.trainer import Validation
+from traces.generation.generate import load_sources, record_problems, record_traces
+from traces.recording.batch import TraceBatch, same_table
+from traces.recording.unique_frames import FrameSet, check_rule, unique_frames, united
+from traces.storage.trace_set import TraceSet
+
+
+@dataclass(frozen=True)
+class Material:
+    """Training material of one table.
+
+    Attributes:
+        table: of the programs. frames: each different frame once, with counts.
+        programs: the program file, where there is one (its tasks validate).
+        name: what a person calls it. source: sha256 that the rows carry. traces: how many were read.
+    """
+
+    table: ProgramTable
+    frames: FrameSet
+    programs: ProgramSet | None
+    name: str
+    source: str
+    traces: int
+
+    @classmethod
+    def from_programs(cls, programs: ProgramSet, *, traces: int, seed: int) -> Material:
+        """Trace every task of a program file, ``traces`` runs of each training size.
+
+        Raises :class:`ValueError` where there is none to train on, and ``ConflictError`` where it cannot be learned.
+        """
+        batches = [
+            record_traces(programs, task=t.name, traces=dict.fromkeys(t.train_sizes, t.traces or traces), seed=seed)
+            for t in training_tasks(programs)
+        ]
+        return cls.from_batches(batches, programs, name=Path(programs.path).name, source=programs.digest)
+
+    @classmethod
+    def from_trace_set(cls, traces: TraceSet, frames: FrameSet | None = None) -> Material:
+        """The frames of a trace set; its program file too, where the set carries one.
+
+        Args:
+            frames: the set's different frames, where they are known; read from its shards by default.
+        """
+        programs = load_sources(traces.info.sources) if traces.info.sources else None
+        frames = unique_frames(traces.batches()) if frames is None else frames
+        return cls.from_frames(
+            frames, programs, name=traces.folder.name, source=traces.info.program_digest, traces=len(traces)
+        )
+
+    @classmethod
+    def from_batches(
+        cls, batches: Sequence[TraceBatch], programs: ProgramSet | None, *, name: str, source: str
+    ) -> Material:
+        """The different frames of batches of one table, checked for contradictions."""
+        traces = sum(len(b) for b in batches)
+        return cls.from_frames(unique_frames(batches), programs, name=name, source=source, traces=traces)
+
+    @classmethod
+    def from_frames(
+        cls, frames: FrameSet, programs: ProgramSet | None, *, name: str, source: str, traces: int
+    ) -> Material:
+        """Different frames of one table, checked for contradictions; without those of programs with a signal."""
+        if programs is not None and programs.signals:
+            signals = torch.tensor([program.id for program in programs.signals])
+            frames = frames.select(~torch.isin(frames.program_M, signals))
+        check_rule(frames)
+        return cls(frames.table, frames, programs, name, source, traces)
+
+
+def merged(materials: Sequence[Material]) -> list[Material]:
+    """The materials, those of one program file as one: a trace set shows one task, and a file may have several.
+
+    Raises ``ConflictError`` where they contradict each other.
+    """
+    groups: list[list[Material]] = []
+    for material in materials:
+        group = next((group for group in groups if _alike(material, group[0])), None)
+        if group is None:
+            groups.append([material])
+        else:
+            group.append(material)
+    return [_merged(group) for group in groups]
+
+
+def _alike(one: Material, other: Material) -> bool:
+    texts = (one.programs is None) == (other.programs is None)
+    return texts and one.source == other.source and same_table(one.table, other.table)
+
+
+def _merged(group: Sequence[Material]) -> Material:
+    if len(group) == 1:
+        return group[0]
+    first, frames = group[0], united([material.frames for material in group])
+    names, traces = " and ".join(m.name for m in group), sum(m.traces for m in group)
+    return Material.from_frames(frames, first.programs, name=names, source=first.source, traces=traces)
+
+
+TRACED = 128
+"""Problems of a task that are traced at most when the core fails them."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    programs: ProgramSet
+    number: int
+    steps: int
+
+    @property
+    def task(self) -> Task:
+        return self.programs.tasks[self.number]
+
+
+class TaskValidator:
+    """Runs every task of some program files by the core, and traces problems that it fails.
+
+    The problems are drawn afresh at each call: those that failed once are learned from, and tell nothing after that.
+    Half of them have the largest size, half any training size. A task without training sizes is left out.
+
+    Args:
+        library: whose core and rows are validated, as they are at the time of each call.
+        sets: the program files.
+        config: how many problems, how far beyond the training sizes, and the seed.
+        tasks: names of those to run; all by default.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        sets: Sequence[ProgramSet],
+        config: TrainConfig,
+        *,
+        tasks: Sequence[str] | None = None,
+    ) -> None:
+        self.library, self.config = library, config
+        self.trials: list[_Trial] = []
+        for programs in sets:
+            teacher = shown_by(programs)
+            for number, task in enumerate(programs.tasks):
+                if not task.train_sizes or (tasks is not None and task.name not in tasks):
+                    continue
+                outcome = run_problems(teacher, programs, self.problems(programs, number, 0))
+                self.trials.append(_Trial(programs, number, int(outcome.steps_N.max())))
+
+    def problems(self, programs: ProgramSet, number: int, turn: int) -> list[Problem]:
+        """The problems of one turn for the file's task of this number."""
+        task = programs.tasks[number]
+        seed = validation_seed(self.config.seed, programs.digest, number, turn)
+        generator = torch.Generator().manual_seed(seed)
+        largest, count = max(task.train_sizes), self.config.problems
+        sizes = torch.tensor(task.train_sizes)[torch.randint(len(task.train_sizes), (count // 2,), generator=generator)]
+        drawn = Counter([round(largest * self.config.stretch)] * (count - count // 2) + sizes.tolist())
+        return [p for size in sorted(drawn) for p in task.draw(size, drawn[size], generator=generator, spread=True)]
+
+    def __call__(self, turn: int) -> Validation:
+        """Run all problems of a turn (any number names one); frames of failed ones come back to be learned."""
+        count = solved = spared = 0
+        found: list[FrameSet] = []
+        for trial in self.trials:
+            stepper = self.library.stepper(trial.programs.table)
+            device = self.library.memory.keys_NK.device
+            problems = self.problems(trial.programs, trial.number, turn)
+            result = solve_bounded(stepper, trial.programs, trial.task, problems, free=trial.steps + 16, device=device)
+            count += len(problems)
+            solved += result.count
+            failed = [p for p, right in zip(problems, result.right, strict=True) if not right]
+            slack = self.config.slack if trial.programs.world.spec.pictures else 0.0
+            if len(failed) <= 5 * slack * len(problems):
+                spared += len(failed)
+            else:
+                found.append(unique_frames([record_problems(trial.programs, trial.task, failed[:TRACED])]))
+        return Validation(count, solved, tuple(found), spared)
+
+
+def training_tasks(programs: ProgramSet) -> list[Task]:
+    """The tasks that say sizes to train on; ``ValueError`` where there is none."""
+    found = [task for task in programs.tasks if task.train_sizes]
+    if not programs.tasks:
+        raise ValueError(f"{programs.path} has no task, so there is nothing to trace; add one (task NAME(…): …)")
+    if not found:
+        raise ValueError(
+            f"{programs.path} says no sizes to train on, so nothing can be drawn to learn from; add a line to task "
+            f"{programs.tasks[0].name}, such as: train {', '.join(i.name for i in programs.tasks[0].inputs)} of 1..8"
+        )
+    return found

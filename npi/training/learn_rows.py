@@ -1,0 +1,360 @@
+"""New programs on a frozen core: only their rows are learned (NPI section 4.4).
+
+Several random starts are descended as one batch; each start is a copy of the new rows that may call the old rows and
+its own copies. Old rows cannot call new ones, and no number of the core or of an old row changes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from envs.spec import ProgramTable
+from npi.core.config import TrainConfig
+from npi.core.recurrent import may_call
+from npi.library.fingerprint import probe
+from npi.library.library import Library, LibraryError, check_texts, missing_rows, row_name, row_names
+from npi.library.program_files import held_in
+from npi.program_memory import ProgramMemory, RowInfo
+from npi.proof.prove import Certifier
+from npi.training.curriculum import Curriculum, WorldFrames
+from npi.training.dataset import Material, TaskValidator
+from npi.training.input_gates import set_gates
+from npi.training.loss import Rules
+from npi.training.trainer import Validation, Validator, frame_loss, learning_rate, to_device, wrong_frames
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """How rows are learned.
+
+    Attributes:
+        starts: random starts descended side by side; the first one that is right is kept.
+        updates: the most steps of Adam. rate: its peak learning rate.
+        frames: frames a start and update.
+        seed: of starts and sampling.
+        problems: validation problems of each task.
+        certify: whether a start must also be proved for every input; only a discrete core's programs can be.
+    """
+
+    starts: int = 4
+    updates: int = 1200
+    rate: float = 0.05
+    frames: int = 64
+    seed: int = 0
+    problems: int = 256
+    check_every: int = 50
+    certify: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("starts", "updates", "frames", "check_every", "problems"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"learning setting {name} must be at least 1, it is {getattr(self, name)}")
+
+    def training(self) -> TrainConfig:
+        """The same as settings of the loss and the schedule."""
+        return TrainConfig(
+            seed=self.seed,
+            updates=self.updates,
+            rate=self.rate,
+            decay=300,
+            warmup=10,
+            problems=self.problems,
+        )
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """A program whose states were inferred from its frames, and how its row was checked.
+
+    Attributes:
+        name: of its row. looks: for each state, the names of the fields and arguments that it looks at.
+        frames: different ones that are known. held: how many of these were held back, so that it was not learned from
+            them. wrong: in how many the row decides otherwise.
+        proved: whether it decides as its text, too; None where there is none.
+    """
+
+    name: str
+    looks: tuple[tuple[str, ...], ...]
+    frames: int
+    held: int
+    wrong: int
+    proved: bool | None
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What learning rows came to.
+
+    Attributes:
+        rows: names of the new rows. numbers: how many numbers were learned for each.
+        solved: whether a start has every frame right and solves every validation problem.
+        wrong: frames that the best start still has wrong, by program. validation: of the start that was tried last.
+        updates, seconds: steps of Adam and CPU seconds.
+        core_before, core_after: sha256 of the core. rows_before, rows_after: of the old rows.
+        probes_before, probes_after: sha256 of the old programs' outputs (every logit) in random situations.
+        notes: for people, where what is not right is wrong, and what would help.
+        inferred: the programs that were learned from traces without a look at a text; universal cores only.
+    """
+
+    rows: tuple[str, ...]
+    numbers: int
+    solved: bool
+    wrong: dict[str, int]
+    validation: Validation | None
+    updates: int
+    seconds: float
+    core_before: str
+    core_after: str
+    rows_before: str
+    rows_after: str
+    probes_before: str
+    probes_after: str
+    notes: tuple[str, ...] = ()
+    inferred: tuple[Inferred, ...] = ()
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether core, old rows and old outputs are the same to the bit."""
+        return (self.core_before, self.rows_before, self.probes_before) == (
+            self.core_after,
+            self.rows_after,
+            self.probes_after,
+        )
+
+
+def learn(
+    library: Library,
+    materials: Sequence[Material],
+    config: LearnConfig | None = None,
+    *,
+    report: Callable[[int, float, dict[str, int]], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    keep_unsolved: bool = False,
+) -> Learned:
+    """Learn rows for every program of the materials that the library does not have.
+
+    The library gains the rows where they are right (or ``keep_unsolved``); otherwise it stays as it was.
+
+    Raises:
+        LibraryError: where there is nothing new, or the core does not know the world.
+    """
+    config = config or LearnConfig()
+    old = library.memory
+    fresh = new_rows(library, materials)
+    near = library.near(fresh[0].sees or ())
+    before = library.core.digest(), library.rows_digest(), probe(library.core, old, len(old))
+    began = time.process_time()
+    search = RowSearch(near, materials, fresh, config)
+    solved = search.run(report=report, stop=stop)
+    if solved or keep_unsolved:
+        library.memory = old.extended(fresh, search.numbers(search.best))
+        held = {one.digest for one in held_in(library.sets)}
+        given = {m.programs.digest: m.programs for m in materials if m.programs is not None}
+        library.sets += [programs for digest, programs in given.items() if digest not in held]
+    count = len(old)
+    return Learned(
+        rows=tuple(info.name for info in fresh),
+        numbers=old.numbers,
+        solved=solved,
+        wrong=search.wrong[search.best],
+        validation=search.validation,
+        updates=search.update,
+        seconds=time.process_time() - began,
+        core_before=before[0],
+        core_after=library.core.digest(),
+        rows_before=before[1],
+        rows_after=library.rows_digest(count),
+        probes_before=before[2],
+        probes_after=probe(library.core, library.memory, count),
+    )
+
+
+def new_rows(library: Library, materials: Sequence[Material]) -> list[RowInfo]:
+    """Infos of the rows that the library lacks; :class:`LibraryError` where it lacks none, or a text changed.
+
+    They see the generations that the materials' tables name rows of, and no other: rows that they were not learned
+    with cannot come between them and what they call.
+    """
+    named = _named(library, materials)
+    check_texts([*library.texts_of(named), *(m.programs for m in materials if m.programs is not None)])
+    fresh: list[RowInfo] = []
+    generation = max(1, library.memory.generations)  # 0 came with the core, also where nothing did
+    for material in materials:
+        world = library.world(material.table.world)
+        known = [*library.memory.infos, *fresh]
+        fresh += missing_rows(
+            known, material.table, world, generation=generation, source=material.source,
+            primitives=library.core.rows_of_primitives,
+        )  # fmt: skip
+    if not library.core.rows_of_primitives:  # nor has what learners run
+        signals = {p.name for m in materials if m.programs is not None for p in m.programs.signals}
+        fresh = [info for info in fresh if info.name not in signals]
+    if not fresh:
+        names = ", ".join(m.name for m in materials)
+        raise LibraryError(f"the library already has every program of {names}; there is nothing to learn")
+    sees = tuple(sorted({info.generation for info in library.memory.infos if info.name in named}))
+    return [replace(info, sees=sees) for info in fresh]
+
+
+def _named(library: Library, materials: Sequence[Material]) -> set[str]:
+    """The rows that the materials' tables name."""
+    tables = [(m.table, library.world(m.table.world)) for m in materials]
+    primitives = library.core.rows_of_primitives
+    return {name for table, world in tables for name in row_names(table, world, primitives=primitives)}
+
+
+class RowSearch:
+    """Descends several starts of the new rows at once, the core and the old rows fixed."""
+
+    def __init__(
+        self, library: Library, materials: Sequence[Material], fresh: list[RowInfo], config: LearnConfig
+    ) -> None:
+        self.library, self.config, self.fresh = library, config, fresh
+        self.train = config.training()
+        self.old = len(library.memory)
+        self.materials = materials
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.noise = torch.Generator(library.memory.keys_NK.device).manual_seed(config.seed + 1)
+        self.memory = self._starts()
+        self.rules = Rules.of(library.core, self.memory, self._reach())
+        self.frames = [m.frames for m in materials]
+        self._curriculum()
+        self.update = 0
+        self.best = 0
+        self.wrong: list[dict[str, int]] = [{} for _ in range(config.starts)]
+        self.validation: Validation | None = None
+
+    def _starts(self) -> ProgramMemory:
+        copies = [replace(i, name=f"{i.name} (start {s})") for s in range(self.config.starts) for i in self.fresh]
+        return self.library.memory.drawn(copies, generator=self.generator)
+
+    def _reach(self) -> torch.Tensor:
+        """What may be called, with the copies of different starts apart."""
+        allowed = may_call(self.memory)
+        start = (torch.arange(len(self.memory)) - self.old).div(len(self.fresh), rounding_mode="floor")
+        start[: self.old] = -1
+        return allowed & ((start == start[:, None]) | (start == -1))
+
+    def _rows(self, table: ProgramTable, start: int) -> torch.Tensor:
+        """For each id of the table: its old row, or its copy of this start."""
+        places = {info.name: place for place, info in enumerate(self.library.memory.infos)}
+        first = self.old + start * len(self.fresh)
+        places |= {info.name: first + place for place, info in enumerate(self.fresh)}
+        world = self.library.world(table.world)
+        return torch.tensor([places[row_name(table, i, world)] for i in range(len(table))])
+
+    def _sources(self, start: int) -> list[WorldFrames]:
+        """The frames of new programs, as frames of one start's copies."""
+        sources = []
+        for frames in self.frames:
+            world = self.library.world(frames.table.world)
+            placed = WorldFrames.of(world, frames, self._rows(frames.table, start))
+            new = placed.frames.program_M >= self.old
+            if bool(new.any()):
+                sources.append(WorldFrames(world, placed.frames.select(new)))
+        return sources
+
+    def _curriculum(self) -> None:
+        self.sources = [self._sources(start) for start in range(self.config.starts)]
+        set_gates(self.memory, [source for sources in self.sources for source in sources])
+        flat = [source for sources in self.sources for source in sources]
+        programs = len({int(r) for source in flat for r in source.frames.program_M.unique()})
+        self.curriculum = Curriculum(flat, frames=self.config.frames * programs, cut=self.train.cut)
+
+    def run(self, *, report: Callable[[int, float, dict[str, int]], None] | None, stop: Callable[[], bool]) -> bool:
+        """Descend until a start is right and solves the tasks; False when the updates are spent."""
+        core = self.library.core
+        frozen = [p.requires_grad for p in core.parameters()]
+        core.requires_grad_(False)
+        optimizer = torch.optim.Adam([self.memory.keys_NK, self.memory.embeddings_NP], lr=self.config.rate)
+        try:
+            while self.update < self.config.updates and not stop():
+                loss = self._step(optimizer)
+                if self.update % self.config.check_every == 0 or self.update == self.config.updates:
+                    solved = self._check()
+                    if report is not None:
+                        report(self.update, loss, self.wrong[self.best])
+                    if solved:
+                        return True
+            return False
+        finally:
+            for parameter, needed in zip(core.parameters(), frozen, strict=True):
+                parameter.requires_grad_(needed)
+
+    def _step(self, optimizer: torch.optim.Optimizer) -> float:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(self.train, self.update)
+        device = self.memory.keys_NK.device
+        drawn = [[to_device(b, device) for b in g] for g in self.curriculum.draw(generator=self.generator)]
+        optimizer.zero_grad(set_to_none=True)
+        loss, rows, wrong = frame_loss(
+            self.library.core,
+            self.memory,
+            self.rules,
+            drawn,
+            self.train,
+            generator=self.noise,
+        )
+        loss.backward()
+        for parameter in (self.memory.keys_NK, self.memory.embeddings_NP):
+            assert parameter.grad is not None
+            parameter.grad[: self.old] = 0  # Adam leaves what never had a gradient as it is, to the bit
+        optimizer.step()
+        self.curriculum.note(rows.cpu(), wrong.cpu())
+        self.update += 1
+        return loss.item() / self.config.starts
+
+    def _check(self) -> bool:
+        """Count each start's wrong frames; let those without any run the tasks."""
+        hard = []
+        for start, sources in enumerate(self.sources):
+            counts: dict[str, int] = {}
+            for source in sources:
+                every = torch.arange(len(source.frames))
+                wrong = wrong_frames(self.library.core, self.memory, self.rules, source, every)
+                hard.append(wrong)
+                for row in source.frames.program_M[wrong].tolist():
+                    name = self.fresh[(row - self.old) % len(self.fresh)].name
+                    counts[name] = counts.get(name, 0) + 1
+            self.wrong[start] = counts
+        self.curriculum.hard = hard
+        totals = [sum(counts.values()) for counts in self.wrong]
+        self.best = totals.index(min(totals))
+        return any(total == 0 and self._validated(start) for start, total in enumerate(totals))
+
+    def _validated(self, start: int) -> bool:
+        sets = [m.programs for m in self.materials if m.programs is not None and m.programs.tasks]
+        if not sets:
+            self.best = start
+            return True
+        trial = Library(self.library.core, self.memory_with(start), [])
+        validate: Validator = TaskValidator(trial, sets, self.train)
+        if self.config.certify and self._can_be_proved():
+            validate = Certifier(validate, trial, sets, names={info.name for info in self.fresh})
+        self.validation = validate(self.update)
+        if self.validation.passed:
+            self.best = start
+        elif self.validation.frames:
+            errors = self.curriculum.errors
+            self.frames += self.validation.frames
+            self._curriculum()
+            for lesson in self.curriculum.lessons:
+                lesson.error = errors.get(lesson.row, 1.0)
+        return self.validation.passed
+
+    def _can_be_proved(self) -> bool:
+        core = self.library.core
+        return core.config.kind == "discrete" and self.library.memory.keys_NK.device.type == "cpu"
+
+    def memory_with(self, start: int) -> ProgramMemory:
+        """The library's memory with one start's rows appended."""
+        return self.library.memory.extended(self.fresh, self.numbers(start))
+
+    def numbers(self, start: int) -> dict[str, torch.Tensor]:
+        """The rows of one start, by the name of each parameter."""
+        first = self.old + start * len(self.fresh)
+        return {name: p.detach()[first : first + len(self.fresh)] for name, p in self.memory.named_parameters()}

@@ -1,0 +1,167 @@
+"""The plan of a program from its frames alone: which states it has, what each looks at, what it can do next.
+
+Several readings of what tells one call from another are tried (:func:`npi.universal.induction.steps.maskings`), and the
+machine with the shortest description is taken.
+
+Shape legend: ``S`` steps of all frames, ``I`` those of one state, ``R`` its inputs, ``M`` frames.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from dsl.lowering.value_grid import Array
+from envs.spec import RETURN, Signature
+from npi.universal.induction.lookback import tags
+from npi.universal.induction.state_merging import LEFT, Machine
+from npi.universal.induction.steps import Steps, maskings, seen_words
+from npi.universal.plan import Plan, State, as_met, fold
+from npi.universal.symbols import numbers_of
+from traces.recording.text import call_text
+from traces.recording.unique_frames import FrameSet
+
+FIRST = 3000
+"""Steps of the frames that states are looked for in first; frames that contradict them are added."""
+
+ROUNDS = 8
+"""So often frames are added, and so often calls are told apart by what was seen before them."""
+
+
+def plan_of_frames(frames: FrameSet, program: int) -> Plan:
+    """The plan of the shortest description found that explains the frames of a program.
+
+    Its states know the situations that occurred (``State.whole`` is false). A search that gave up after :data:`ROUNDS`
+    may leave frames unexplained, so whoever needs to know follows them (:func:`npi.universal.induction.replay.replay`).
+
+    Raises ``ValueError`` where there are no frames of it, or no few states explain them.
+    """
+    signature = frames.table.signatures[program]
+    own = frames.select(frames.program_M == program)
+    if not len(own):
+        raise ValueError("no trace shows it; give traces of a task that runs it")
+    return Plan(program, signature, _states(_machine(own, signature), signature))
+
+
+def _machine(frames: FrameSet, signature: Signature) -> Machine:
+    """The machine with the shortest description, whichever arguments tell calls apart for what comes next."""
+    columns = [Steps(frames, signature, masked) for masked in maskings(frames, signature)]
+    labels = [(steps, steps.kind_S) for steps in columns] + [(columns[-1], columns[-1].number_S)]
+    best: Machine | None = None
+    for steps, label_S in {label_S.tobytes(): (steps, label_S) for steps, label_S in labels}.values():
+        found = machine_of(steps, label_S, at_most=2 * best.bits if best else math.inf)
+        if best is None or found.bits < best.bits:
+            best = found
+    assert best is not None
+    return _remembering(best)
+
+
+def _remembering(best: Machine) -> Machine:
+    """The machine, or a shorter one that tells equal calls apart by what was seen before them."""
+    for _ in range(ROUNDS):
+        tag_S = tags(best)
+        if tag_S is None:
+            break
+        steps = best.steps.tagged(tag_S)
+        numbers = len(np.unique(best.label_S)) == len(np.unique(best.steps.number_S))
+        found = machine_of(steps, steps.number_S if numbers else steps.kind_S, at_most=2 * best.bits)
+        if found.bits >= best.bits:
+            break
+        best = found
+    return best
+
+
+def machine_of(steps: Steps, label_S: Array, *, at_most: float = math.inf) -> Machine:
+    """The machine of some labels: from a few frames, and then from those that contradict it as well.
+
+    Frames are added no longer where it is described by more bits than ``at_most``.
+    """
+    chosen = _few(steps)
+    for _ in range(ROUNDS):
+        machine = Machine.tree(steps, label_S, sorted(chosen))
+        machine.shrink()
+        fresh = _contradicting(machine) - chosen
+        if not fresh or len(machine.nodes) > LEFT or machine.bits > at_most:
+            break
+        chosen |= set(sorted(fresh)[: max(16, len(chosen))])
+    return machine
+
+
+def _few(steps: Steps) -> set[int]:
+    """Frames of all lengths, as many as have few steps together; the shortest always."""
+    order = np.random.default_rng(0).permutation(len(steps.length_M))
+    total = np.cumsum(steps.length_M[order])
+    return set(order[: max(1, int((total <= FIRST).sum()))].tolist())
+
+
+def _contradicting(machine: Machine) -> set[int]:
+    """Frames that lead where the machine does not, or decide otherwise; its states look at what all frames need."""
+    steps = machine.steps
+    node_S = machine.walk()
+    found = set(steps.frame_S[node_S < 0].tolist())
+    for number, node in machine.nodes.items():
+        at_I = np.flatnonzero(node_S == number)
+        assert node.needed is not None
+        settled = steps.settle(at_I, node.needed.inputs)
+        if settled is None:
+            odd_I = _odd(steps.key(node.needed.inputs, at_I), steps.outcome(at_I)[0])
+            found |= set(steps.frame_S[at_I[odd_I]].tolist())
+            settled = steps.needed(at_I)
+        node.at_I, node.needed = at_I, settled
+    return found
+
+
+def _odd(key_I: Array, outcome_I: Array) -> npt.NDArray[np.bool_]:
+    """Whether each step shares its key, what a state looks at, with a step of another outcome."""
+    _, place_I = np.unique(key_I, return_inverse=True)
+    low, high = np.full(place_I.max() + 1, 2**62), np.full(place_I.max() + 1, -(2**62))
+    np.minimum.at(low, place_I, outcome_I)
+    np.maximum.at(high, place_I, outcome_I)
+    return (low < high)[place_I]
+
+
+def _conflict(steps: Steps, at_I: Array, outcome_I: Array, signature: Signature) -> str:
+    """Two steps that nothing tells apart, in words, and what would help."""
+    table, key_I = steps.frames.table, steps.key(steps.present, at_I)
+    place = int(np.flatnonzero(_odd(key_I, outcome_I))[0])
+    first, other = at_I[place], at_I[(key_I == key_I[place]) & (outcome_I != outcome_I[place])][0]
+    seen = seen_words(steps.frames, signature, steps.present, steps.index_SX[first])
+    one, two = (call_text(table, steps.call_S4[step]) for step in (first, other))
+    calls = f"{one} in one frame and {two} in another" if one != two else f"{one}, and frames go on in two ways"
+    before = (call_text(table, steps.call_S4[step - 1]) for step in (first, other) if steps.step_S[step])
+    after = " and ".join(dict.fromkeys(before)) or "its beginning"
+    return (
+        f"after {after}, seeing {seen}, it calls {calls}, and no few states tell which; hand what it must remember to "
+        "a program that it calls, as an argument"
+    )
+
+
+def _states(machine: Machine, signature: Signature) -> tuple[State, ...]:
+    order = machine.order()
+    place = {node: number for number, node in enumerate(order)}
+    return tuple(_state(machine, node, place, signature) for node in order)
+
+
+def _state(machine: Machine, number: int, place: dict[int, int], signature: Signature) -> State:
+    steps, node = machine.steps, machine.nodes[number]
+    table, at_I = steps.frames.table, node.at_I
+    call_I4 = steps.call_S4[at_I]
+    label_I = machine.label_S[at_I].tolist()
+    next_I = np.array([place[node.next[label]] if label in node.next else 0 for label in label_I])
+    next_I[call_I4[:, 0] == RETURN] = 0
+    outcomes, outcome_I, value_I = fold(call_I4, next_I, steps.reads, steps.index_SX[at_I].T, signature, table)
+    both_I = outcome_I * 1000 + value_I
+    needed = steps.fewest(at_I, both_I, steps.present)
+    if not needed.settled:
+        raise ValueError(_conflict(steps, at_I, both_I, signature))
+    inputs = sorted(needed.inputs, key=lambda i: (-steps.sizes[i], i))
+    reads = tuple(steps.reads[i] for i in inputs)
+    columns = [numbers_of(steps.reads[i], table.world, signature)[steps.index_SX[at_I, i]] for i in inputs]
+    both_I3 = np.column_stack([*columns, outcome_I, value_I])
+    _, first = np.unique(both_I3, axis=0, return_index=True)
+    first.sort()
+    order, outcome_M = as_met(outcome_I[first])
+    seen_MR = both_I3[first][:, : len(inputs)]
+    return State(reads, tuple(outcomes[i] for i in order), seen_MR, outcome_M, value_I[first], whole=False)

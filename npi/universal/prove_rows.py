@@ -1,0 +1,63 @@
+"""Proofs of a universal library's rows against the program texts that they were learned from, with their margins."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from dsl.program import Program
+from envs.spec import ProgramTable
+from npi.program_memory import ProgramMemory
+from npi.proof.certificate import TOLERANCE
+from npi.universal.core import UniversalCore
+from npi.universal.functions import deciding, leads
+from npi.universal.plan import Plan
+from npi.universal.proof import Proof, prove
+from npi.universal.rows import situations, tabulate, unpacked, wired
+
+
+@dataclass(frozen=True)
+class RowProof:
+    """What is known of one row.
+
+    Attributes:
+        proof: against the program text.
+        close: situations of its states in which what is decided leads by no more than the tolerance, so that another
+            device may decide otherwise.
+        margin: by how much what is decided leads at least (logits); infinite where no state decides.
+        fields: names of the observation fields that the row reads.
+    """
+
+    proof: Proof
+    close: int
+    margin: float
+    fields: tuple[str, ...]
+
+
+def prove_row(core: UniversalCore, memory: ProgramMemory, row: int, program: Program, table: ProgramTable) -> RowProof:
+    """Compare a row with its program's text.
+
+    Raises ``ValueError`` for a program without a text, a row that does not fit, and one that reads too much at once.
+    """
+    wiring = memory.infos[row].wiring or ()
+    plan = wired(wiring, program.id, table)
+    tables = tabulate(core.net, plan, memory.embeddings_NP[row], wiring, table)
+    read = {read.index for reads, _, _ in tables for read in reads if read.kind == "field"}
+    fields = tuple(field.name for index, field in enumerate(table.world.fields) if index in read)
+    lead_M = _leads(core, memory, row, plan, table)
+    close = int((lead_M <= TOLERANCE).sum())
+    return RowProof(prove(program, tables), close, float(lead_M.min()) if len(lead_M) else math.inf, fields)
+
+
+def _leads(core: UniversalCore, memory: ProgramMemory, row: int, plan: Plan, table: ProgramTable) -> torch.Tensor:
+    """lead_M: of what is decided in each situation of each state that decides."""
+    wiring = memory.infos[row].wiring or ()
+    code_DC, gain_DG = unpacked(memory.embeddings_NP[row], wiring, core.config)
+    found = [torch.zeros(0)]
+    for place, state in enumerate(filter(deciding, plan.states)):
+        seen_MR = situations(core.net, state, plan, table)
+        computes = [outcome.computes for outcome in state.outcomes]
+        found.append(leads(core.net, seen_MR, code_DC[place, None], gain_DG[place, None], computes))
+    return torch.cat(found)

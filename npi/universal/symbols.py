@@ -1,0 +1,76 @@
+"""One vocabulary of values for the observations and arguments of every world of symbols.
+
+The universal core has no adapter of its own for a world: a digit is the same input wherever it stands. What a world
+shows is translated by name into :data:`VALUES` numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dsl.lowering.ir import Read
+from dsl.lowering.value_grid import Array
+from envs.spec import BLANK, NONE, ProgramTable, Signature, WorldSpec
+
+VALUES = 64
+"""How many values there are: digits, blank, no and yes, before, same and after, and others by their order."""
+
+FIXED = {
+    **{str(digit): digit for digit in range(10)},
+    BLANK: 10,
+    "no": 11,
+    "yes": 12,
+    "before": 13,
+    "same": 14,
+    "after": 15,
+    NONE: 16,
+}
+OTHERS = 17
+"""The first number of all that has no fixed one."""
+
+COMPUTABLE = 11
+"""Values below this one, digits and blank, can be computed by the core; others are copied, or chosen."""
+
+
+def numbering(spec: WorldSpec) -> dict[str, int]:
+    """The number of every value that a world shows and of every token; ``ValueError`` where it has too many.
+
+    Symbols come before pointers and actions, in the order of the vocabulary.
+    """
+    shown = [value for field in spec.fields for value in field.values if value not in FIXED]
+    names = dict.fromkeys([*(t for t in spec.tokens if t in set(shown)), *shown, *spec.tokens])
+    others = [name for name in names if name not in FIXED]
+    if len(others) > VALUES - OTHERS:
+        raise ValueError(
+            f"world {spec.name} has {len(others)} symbols, pointers and actions beside digits; the universal core "
+            f"tells {VALUES - OTHERS} apart, so use fewer symbols"
+        )
+    return {**FIXED, **{name: OTHERS + rank for rank, name in enumerate(others)}}
+
+
+def names_of(read: Read, spec: WorldSpec, signature: Signature) -> tuple[str, ...]:
+    """The name of each value that a field or an argument slot can have."""
+    if read.kind == "field":
+        return spec.fields[read.index].values
+    return tuple(spec.tokens[token] for token in signature.slots[read.index].tokens)
+
+
+def numbers_of(read: Read, spec: WorldSpec, signature: Signature) -> Array:
+    """The number of each value that a field or an argument slot can have."""
+    known = numbering(spec)
+    return np.array([known[name] for name in names_of(read, spec, signature)], np.int64)
+
+
+def tokens_of(read: Read, spec: WorldSpec, signature: Signature) -> Array:
+    """The token of the same name as each value that a field or an argument slot can have; −1 where there is none."""
+    known = {name: token for token, name in enumerate(spec.tokens)}
+    return np.array([known.get(name, -1) for name in names_of(read, spec, signature)], np.int64)
+
+
+def computable_tokens(table: ProgramTable) -> tuple[Array, Array]:
+    """Of every token, the value that it stands for (−1 for none that can be computed), and back."""
+    spec = table.world
+    value_V = np.array([FIXED.get(t, VALUES) if FIXED.get(t, VALUES) < COMPUTABLE else -1 for t in spec.tokens])
+    token_C = np.full(COMPUTABLE, -1, np.int64)
+    token_C[value_V[value_V >= 0]] = np.flatnonzero(value_V >= 0)
+    return value_V.astype(np.int64), token_C

@@ -1,0 +1,313 @@
+"""Wrong program → message: the checker names the place, what was seen, and how to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import dsl
+from dsl.errors.error import LanguageError
+
+PAD = """world pad is scratchpad:
+    row IN, OUT of digit
+    row A of 0..9
+    pointer P, Q on A
+    counter K on A
+    row S of "(" or ")"
+"""
+"""Pointers: IN, OUT (on endless rows), P, Q, K (on list A), S (on list S)."""
+
+
+def body(*lines: str, params: str = "") -> str:
+    """A file whose program X has these lines, beside a program Y(p: P or Q, v: 0..5)."""
+    inner = "".join(f"    {line}\n" for line in lines)
+    return f"{PAD}program X{params}:\n{inner}program Y(p: P or Q, v: 0..5):\n    ACT(p, RIGHT)\n"
+
+
+def task(*lines: str, inputs: str = "a: number, items: list of 0..9") -> str:
+    inner = "".join(f"    {line}\n" for line in lines)
+    return f"{PAD}program X:\n    ACT(P, RIGHT)\ntask t({inputs}):\n{inner}"
+
+
+RUN = "run X"
+FINE = "expect A == items"
+
+WRONG = [
+    # names
+    (body("Z"), "there is no program or primitive Z", "use one of"),
+    (body("ATC(P, LEFT)"), "there is no program or primitive ATC", "did you mean ACT?"),
+    (body("ACT(R, LEFT)"), "there is no pointer or parameter R", "use one of"),
+    (body("ACT(A, LEFT)"), "A is a row, not a pointer", "name a pointer on it: P, Q, K"),
+    (body("ACT(P, LEFTT)"), "there is no pointer or parameter LEFTT", "did you mean LEFT?"),
+    (body("if X:", "    pass"), "X is a program, not a value", "call it as a statement"),
+    (body("if middle(P):", "    pass"), "there is no function middle in a body", "bodies have first(P), last(P)"),
+    (body("if frist(P):", "    pass"), "there is no function frist in a body", "did you mean first?"),
+    # arguments
+    (body("ACT(P)"), "ACT takes 2 to 3 arguments and is given 1", "write ACT(pointer, action, operand)"),
+    (body("Y(P)"), "Y takes 2 arguments and is given 1", "write Y(p, v)"),
+    (body("Y(IN, 1)"), "argument p of Y cannot be IN", "it can be P or Q"),
+    (body("Y(P, 7)"), "argument v of text.Y becomes 7", "it can be 0..5; keep a number inside with mod"),
+    (body("Y(P, P + 1)"), "argument v of text.Y becomes 6 when P = 5", "it can be 0..5"),
+    (body("Y(P, IN)"), "argument v of text.Y becomes 6 when IN = 6", "it can be 0..5"),
+    (body("Y(p, 1)", params="(p: pointer)"), "argument p of Y cannot be IN", "it can be P or Q"),
+    (body("ACT(LEFT, P)"), "argument pointer of ACT cannot be LEFT", "it can be IN"),
+    (body("ACT(P, WRITE, IN)"), "world pad cannot carry out ACT(P, WRITE, blank) when IN = blank", "write 0..9, which"),
+    (body("ACT(OUT, WRITE, IN + P)"), "becomes 10 when IN = 1, P = 9", "keep a number inside with mod"),
+    (
+        body('ACT(P, WRITE, "(")'),
+        "world pad cannot carry out ACT(P, WRITE, ()",
+        "write 0..9, which is what row A holds",
+    ),
+    (
+        body("ACT(P, SWAP, IN)"),
+        "world pad cannot carry out ACT(P, SWAP, IN)",
+        "swap with a pointer on the same row: Q, K",
+    ),
+    (body("ACT(P, LEFT, 3)"), "world pad cannot carry out ACT(P, LEFT, 3)", "write ACT(P, LEFT), without a third"),
+    (body("ACT(P, WRITE, IN == P)"), "a truth value cannot be an argument", "write 1 if … else 0"),
+    # conditions and values
+    (body("while P:", "    ACT(P, RIGHT)"), "P is never blank, so as a condition it always holds", "compare its cell"),
+    (body("if K > 1:", "    pass"), "K is a counter: the world does not show the cell", "use first(K) or last(K)"),
+    (body("if first(IN):", "    pass"), "IN stands on row IN, which has blanks and so no ends", "not IN"),
+    (body("if IN + 1:", "    pass"), "a number is not a condition", "compare it"),
+    (body("if S > 1:", "    pass"), "( is not a number", "compare symbols with == or !="),
+    (body('if IN == "x":', "    pass"), "no row of world pad can hold x", "use one of"),
+    (body("if P == 12:", "    pass"), "no cell can hold 12", "compare with one of"),
+    (
+        body("if P == blank:", "    pass"),
+        "these can never be equal: 0..9 on the left, blank on the right",
+        "compare with",
+    ),
+    (body("if P == S:", "    pass"), "these can never be equal", "compare with a symbol that the cell can hold"),
+    (body("if P == first(P):", "    pass"), "a symbol is compared with a truth value", "compare two cells"),
+    (body("if P == LEFT:", "    pass"), "a symbol is compared with a word", "compare two cells"),
+    (body("if 3 div P > 1:", "    pass"), "this divides by zero when P = 0", "ask for it with if first"),
+    (body("if [P] == P:", "    pass"), "a body has no lists", "lists belong in tasks"),
+    (body("if P * 99999999999 > 1:", "    pass"), "99999999999 is too large for a body", "use numbers up to"),
+    (body("if P * 1000000000 * P > 1:", "    pass"), "this becomes", "stay below"),
+    # control flow
+    (body("while IN:", "    pass"), "this loop calls nothing", "call a program or ACT in its body, or use if"),
+    (
+        body("while IN:", "    if P == 3:", "        ACT(P, LEFT)"),
+        "this loop calls nothing and never ends when IN = 0, P = 0",
+        "make sure that each round calls something",
+    ),
+    (body("return", "ACT(P, LEFT)"), "this is never reached", "remove it"),
+    (
+        body("if IN:", "    return", "else:", "    return", "ACT(P, LEFT)"),
+        "this is never reached: the program has returned",
+        "remove it",
+    ),
+    (body("for P in Q, K:", "    ACT(P, LEFT)"), "P means something already", "choose another name"),
+    (body("for v in P + 1:", "    ACT(P, LEFT)"), "a for loop runs over names that are known", "list pointers"),
+    # declarations
+    (body("pass", params="(p: pointer, p: digit)"), "parameter p is declared twice", "rename one of them"),
+    (body("pass", params="(a: digit, b: digit, c: digit, d: digit)"), "X takes 4 arguments", "pass less"),
+    (body("pass", params="(v: 0..12)"), "v can be 10, which no row of world pad can hold", "choose from"),
+    (body("pass", params="(v: P or 3)"), "v can be P or something of another kind", "make two programs"),
+    (body("pass", params="(v: digits)"), "there is no domain named digits", "did you mean digit?"),
+    (body("pass") + "program X:\n    pass\n", "program X is declared twice, first in line 7", "rename one of them"),
+    (body("pass") + "program ACT:\n    pass\n", "ACT is the name of a primitive", "rename the program"),
+    (body("pass") + "program if:\n    pass\n", "if is a word of the language", "choose another name"),
+    ("program X:\n    pass\n", "no world is declared", "begin with: world NAME is scratchpad:"),
+    (
+        "world w is scrachpad:\n    row A of bit\n",
+        "there is no kind of world named scrachpad",
+        "did you mean scratchpad?",
+    ),
+    ("world w is scratchpad\n", "the scratchpad w has no rows", "declare rows"),
+    ("world w is scratchpad(size: 3)\n", "a scratchpad has no setting size", "declare its rows"),
+    ("world w is scratchpad:\n    row A of bit\n    row A of bit\n", "row A is declared twice", "rename"),
+    ("world w is scratchpad:\n    row A of bit\n    pointer P on B\n", "there is no row B in world w", "use one of A"),
+    (
+        "world w is scratchpad:\n    row A of bit\n    counter P on A\n",
+        "counter P on row A, which has blanks",
+        "make it",
+    ),
+    ("world w is scratchpad:\n    row A of bit at middle\n", "a pointer cannot start at middle", "use one of left"),
+    ("world w is scratchpad:\n    row A of bits\n", "there is no domain named bits", "did you mean bit?"),
+    ("world w is scratchpad:\n    row A of 9..0\n", "the range 9..0 is empty", "write 0..9"),
+    ("world w is scratchpad:\n    row A of 0..99999999\n", "the range 0..99999999 has more than", "keep large numbers"),
+    ("world w is scratchpad:\n    row A of blank\n", "row A can hold nothing but blanks", "add symbols"),
+    ('world w is scratchpad:\n    row P of "P"\n', "P is the name of a symbol or an action", "rename the pointer"),
+    (PAD + "world w is scratchpad:\n    row A of bit\n", "a second world w", "remove it"),
+    # tasks
+    (task(FINE), "task t runs 0 programs; it must run one", "add a line: run PROGRAM"),
+    (task(RUN, RUN, FINE), "task t runs 2 programs", "call both from one program"),
+    (task(RUN), "task t expects nothing", "add a line: expect"),
+    (task("run XX", FINE), "there is no program or primitive XX", "did you mean X?"),
+    (task("run ACT(P, LEFT)", FINE), "ACT is a primitive", "run a program"),
+    (task("run X(P)", FINE), "X takes 0 arguments and is given 1", "write X"),
+    (task("B = items", RUN, FINE), "there is no row B in world pad", "use one of IN, OUT, A, S"),
+    (task("A = items", "A = items", RUN, FINE), "row A is laid out twice", "keep one of the lines"),
+    (task("IN = a", RUN, FINE), "a number is not a row's content", "write IN = digits(…)"),
+    (task("IN = OUT", RUN, FINE), "row OUT is known only after the run", "use the inputs: a, items"),
+    (task(RUN, "expect A == item"), "there is no input or row item", "did you mean items?"),
+    (task(RUN, "expect P == 3"), "P is a pointer", "write under(P) or at(P)"),
+    (task(RUN, "expect A"), "a list stands where a condition is needed", "compare it"),
+    (task(RUN, "expect A == a"), "a list is compared with a number", "compare two of a kind"),
+    (task(RUN, "expect len(a) == 1"), "a number stands where a list is needed", "put a list here"),
+    (task(RUN, "expect gcd(a) == 1"), "gcd takes 2 arguments and is given 1", "write as many"),
+    (task(RUN, "expect sort(items) == A"), "there is no function sort", "did you mean sorted?"),
+    (task(RUN, "expect number(P) == a"), "there is no row P", "use one of"),
+    (task(RUN, "expect under(A) == 1"), "there is no pointer A", "use one of"),
+    (task(RUN, FINE, "train a of 1..3"), "the sizes of items are not said", "write train a, items of …"),
+    (task(RUN, FINE, "train a, items of 3..1"), "the sizes 3..1 are none", "sizes begin at 1 and ascend"),
+    (
+        task(RUN, FINE, "train a, items of 1..3 digits"),
+        "items is a list, and lists are counted in items",
+        "write items",
+    ),
+    (task(RUN, FINE, "train a, b of 1"), "task t has no input b", "use one of a, items"),
+    (task(RUN, FINE, "train 30 traces"), "the sizes of a, items are not said", "write train a, items of …"),
+    (task(RUN, "expect A == [k]", "test 9 traces", inputs="k: 0..3"), "traces are what is learned", "write test alone"),
+    (task(RUN, FINE, "test a, items of 1", "test a, items of 2"), "a second test line", "join them"),
+    (task(RUN, FINE, inputs="a: number base 1"), "base 1 is not between 2 and 36", "write for example base 2"),
+    (task(RUN, FINE, inputs="A: number"), "A is the name of a row or pointer, and of an input", "rename the input"),
+    (task(RUN, FINE, inputs="a: digit, a: digit"), "input a is declared twice", "rename one of them"),
+    ('use "other.npi"\n', "a text that is in no folder cannot use files", "save it as a file"),
+]
+
+
+@pytest.mark.parametrize(("text", "message", "mend"), WRONG, ids=range(len(WRONG)))
+def test_wrong_program_has_its_message(text: str, message: str, mend: str) -> None:
+    with pytest.raises(LanguageError) as caught:
+        dsl.loads(text)
+    error = caught.value
+    assert message in error.message
+    assert mend in error.mend
+    assert error.source_line == text.split("\n")[error.line - 1], "the place is in the text"
+    assert 1 <= error.column <= len(error.source_line) + 1
+
+
+RIGHT = [
+    body("if P > 0 and 3 div P > 1:", "    pass"),  # the side that divides is looked at only where it can
+    body("ACT(P, WRITE, 3 div P if P > 0 else 0)"),
+    body("if IN:", "    ACT(P, WRITE, IN)"),  # never blank here
+    body("while IN:", "    if P == 3:", "        ACT(P, LEFT)", "    else:", "        return"),
+    body("ACT(P, WRITE, v)", params="(v: 0..9)"),
+    body("if p == 3:", "    ACT(p, LEFT)", params="(p: P or Q)"),
+    body("ACT(P, d)", params="(d: direction)"),
+    body("if d == LEFT:", "    ACT(P, d)", params="(d: direction)"),
+    body('if S == "(" or S != ")":', "    ACT(S, WRITE, S)"),
+    body("for d in LEFT, RIGHT:", "    for p in P, Q:", "        ACT(p, d)"),
+    body("for v in 1, 2, blank:", "    ACT(OUT, WRITE, v)"),
+    body("text.Y(P, 1)"),
+    body("if first(P) == last(Q):", "    X"),
+]
+
+
+@pytest.mark.parametrize("text", RIGHT, ids=range(len(RIGHT)))
+def test_right_program_is_accepted(text: str) -> None:
+    assert [program.name for program in dsl.loads(text).programs] == ["text.X", "text.Y"]
+
+
+def test_unused_programs_are_warned_of() -> None:
+    text = task(RUN, FINE) + "program LONELY:\n    LONELY\n"
+    (warning,) = dsl.loads(text).warnings
+    message = "program LONELY is never called and no task runs it: it will have no traces"
+    assert str(warning) == f"<text>:12:1: NPI200: {message}"
+
+
+def test_a_signal_is_accepted_and_has_no_teacher() -> None:
+    text = PAD + 'program EXPLORE "Find it":\n    maximise reward over 100 steps\n    core "meta-rl"\n'
+    program_set = dsl.loads(text)
+    signal = program_set.programs[0].signal
+    assert signal is not None
+    assert (signal.aim, signal.what, signal.steps, signal.core) == ("maximise", "reward", 100, "meta-rl")
+    with pytest.raises(ValueError, match=r"text\.EXPLORE has no body but a signal \(maximise reward\)"):
+        dsl.compile_teacher(program_set)
+
+
+def write(folder: Path, **texts: str) -> None:
+    for name, text in texts.items():
+        path = folder / f"{name.replace('__', '/')}.npi"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+ONE = PAD + "program GO:\n    ACT(P, LEFT)\n"
+
+
+def test_use_brings_programs_and_world_but_no_tasks(tmp_path: Path) -> None:
+    write(tmp_path, low=ONE + "task t:\n    run GO\n    expect 1 == 1\n", deep__mid='use "../low.npi"\n')
+    write(tmp_path, top='use "low.npi"\nuse "deep/mid.npi"\nprogram GO:\n    low.GO\nprogram X:\n    GO\n')
+    program_set = dsl.load(tmp_path / "top.npi")
+    assert [program.name for program in program_set.programs] == ["low.GO", "top.GO", "top.X"]
+    assert [name for name, _ in program_set.sources] == ["low.npi", "deep/mid.npi", "top.npi"]
+    assert [program_set.table.signatures[i].name for i in program_set.program("X").calls] == ["top.GO"]
+    assert [program_set.table.signatures[i].name for i in program_set.program("top.GO").calls] == ["low.GO"]
+    assert program_set.world_name == "pad"
+    assert program_set.tasks == ()
+
+
+def test_the_digest_follows_every_source(tmp_path: Path) -> None:
+    write(tmp_path, low=ONE, top='use "low.npi"\nprogram X:\n    GO\n')
+    before = dsl.load(tmp_path / "top.npi").digest
+    assert dsl.load(tmp_path / "top.npi").digest == before
+    write(tmp_path, low=ONE + "# a comment\n")
+    assert dsl.load(tmp_path / "top.npi").digest != before
+
+
+USES = [
+    ({"top": 'use "lov.npi"\n', "low": ONE}, "there is no file lov.npi", "files beside this one: low.npi, top.npi"),
+    ({"top": 'use "../low.npi"\n'}, "../low.npi lies outside the folder", "use files beside it or in folders below"),
+    ({"top": 'use "/etc/hosts"\n'}, "/etc/hosts lies outside the folder", "use files beside it"),
+    (
+        {"top": 'use "one.npi"\n', "one": 'use "two.npi"\n', "two": 'use "one.npi"\n'},
+        "circle: top.npi uses one.npi uses two.npi uses one.npi",
+        "a third file",
+    ),
+    ({"top": 'use "top.npi"\n'}, "circle: top.npi uses top.npi", "a third file"),
+    ({"top": 'use "low.npi"\nuse "low.npi"\n', "low": ONE}, "low.npi is used twice", "remove one line"),
+    (
+        {"top": 'use "low.npi"\nworld w is scratchpad:\n    row A of bit\n', "low": ONE},
+        "a second world w; low.npi declares pad",
+        "remove it",
+    ),
+    (
+        {
+            "top": 'use "a.npi"\nuse "b.npi"\nprogram X:\n    GO\n',
+            "a": ONE,
+            "b": 'use "a.npi"\nprogram GO:\n    pass\n',
+        },
+        "GO can mean a.GO or b.GO",
+        "write which: a.GO",
+    ),
+    (
+        {"top": 'use "low.npi"\nuse "d/low.npi"\n', "low": ONE, "d__low": "program B:\n    pass\n"},
+        "d/low.npi and low.npi have the same name",
+        "rename one of the files",
+    ),
+]
+
+
+@pytest.mark.parametrize(("texts", "message", "mend"), USES, ids=range(len(USES)))
+def test_wrong_use_has_its_message(tmp_path: Path, texts: dict[str, str], message: str, mend: str) -> None:
+    write(tmp_path, **texts)
+    with pytest.raises(LanguageError) as caught:
+        dsl.load(tmp_path / "top.npi")
+    assert message in caught.value.message
+    assert mend in caught.value.mend
+
+
+def test_an_error_in_a_used_file_names_that_file(tmp_path: Path) -> None:
+    write(tmp_path, low=PAD + "program GO:\n    ACT(PP, LEFT)\n", top='use "low.npi"\n')
+    with pytest.raises(LanguageError, match=r"low\.npi:8:9: NPI068: there is no pointer or parameter PP"):
+        dsl.load(tmp_path / "top.npi")
+
+
+def test_a_symbolic_link_cannot_lead_outside(tmp_path: Path) -> None:
+    write(tmp_path, inner__top='use "low.npi"\n', low=ONE)
+    (tmp_path / "inner" / "low.npi").symlink_to(tmp_path / "low.npi")
+    with pytest.raises(LanguageError, match="lies outside the folder"):
+        dsl.load(tmp_path / "inner" / "top.npi")
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "binary.npi").write_bytes(b"program \xff\xfe")
+    with pytest.raises(ValueError, match=r"binary\.npi: not a program file: byte 8 is not UTF-8"):
+        dsl.load(tmp_path / "binary.npi")
+    with pytest.raises(ValueError, match=r"none\.npi: cannot be read"):
+        dsl.load(tmp_path / "none.npi")

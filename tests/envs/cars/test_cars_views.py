@@ -1,0 +1,228 @@
+"""Collections of cars, and pictures of them over a grid of poses, in memory and on disk."""
+
+from __future__ import annotations
+
+import tracemalloc
+from functools import partial
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.common import RESULTS
+from benchmarks.paper.car_sheet import sheet
+from envs.cars.catalogue import SPLITS, Collection
+from envs.cars.image_cache import PoseGrid, Views, scene_seeds
+from envs.cars.render import render
+from envs.cars.styles import STYLES
+
+CARS = Collection(seed=7)
+SEEN = partial(CARS.mesh, "seen")
+GRID = PoseGrid(azimuth_step=60, elevation_step=30)
+
+
+def test_no_two_cars_are_equal():
+    cars = [(split, number, CARS.car(split, number)) for split in SPLITS for number in range(1000)]
+    assert len({repr(car) for _, _, car in cars}) == 3000
+    assert all((car.style in ("coupe", "pickup")) == (split == "novel") for split, _, car in cars)
+
+
+def test_no_two_shapes_are_equal():
+    digests = {CARS.mesh(split, number).digest for split in SPLITS for number in range(40)}
+    assert len(digests) == 120
+
+
+def test_styles_take_turns():
+    turn = ["saloon", "hatchback", "estate", "van", "suv", "saloon"]
+    assert [CARS.car("seen", number).style for number in range(6)] == turn
+    assert [CARS.car("novel", number).style for number in range(3)] == ["coupe", "pickup", "coupe"]
+    other = Collection(seed=7, held_out=("van",))
+    assert other.styles("novel") == ("van",)
+    assert other.styles("seen") == other.styles("unseen") == tuple(style for style in STYLES if style != "van")
+
+
+def test_a_car_depends_on_seed_split_and_number_alone():
+    assert Collection(seed=7).car("unseen", 12) == CARS.car("unseen", 12)
+    assert Collection(seed=8).car("unseen", 12) != CARS.car("unseen", 12)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: Collection(seed=-1), "seed is -1"),
+        (lambda: Collection(held_out=("coup",)), "did you mean 'coupe'"),
+        (lambda: Collection(held_out=("van", "van")), "named twice"),
+        (lambda: Collection(held_out=STYLES), "leave one"),
+        (lambda: CARS.car("sene", 0), "there is no split"),
+        (lambda: CARS.car("seen", -1), "number of a car is -1"),
+        (lambda: Collection(held_out=()).car("novel", 0), "no style is held out"),
+        (lambda: PoseGrid(azimuth_step=7), "azimuth step is 7"),
+        (lambda: PoseGrid(elevation_step=4), "elevation step is 4"),
+        (lambda: PoseGrid(elevation_step=0), "elevation step is 0"),
+        (lambda: Views(SEEN, GRID, size=0), "size is 0"),
+    ],
+)
+def test_bad_settings_are_told(made, message):
+    with pytest.raises(ValueError, match=message):
+        made()
+
+
+def test_a_grid():
+    assert (GRID.azimuths, GRID.elevations, GRID.front) == (6, 3, 3)
+    assert GRID.azimuth(np.arange(6)).tolist() == [-180, -120, -60, 0, 60, 120]
+    assert GRID.elevation(np.arange(3)).tolist() == [0, 30, 60]
+    fine = PoseGrid(5, 5)
+    assert (fine.azimuths, fine.elevations, fine.azimuth(fine.front)) == (72, 13, 0)
+    assert fine.azimuth(np.array([71])).tolist() == [175]
+
+
+asked = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 2)), min_size=1, max_size=12)
+
+
+@settings(max_examples=15)
+@given(st.lists(asked, min_size=1, max_size=3), st.sampled_from([0, 20_000, 2**31]))
+def test_pictures_are_those_rendered_one_by_one(batches, most_bytes):
+    """In any order, asked for twice, and with little memory."""
+    views = Views(SEEN, GRID, size=16, seed=3, most_bytes=most_bytes)
+    for batch in batches:
+        car_U, azimuth_U, elevation_U = np.array(batch).T
+        found = views.pictures(car_U, azimuth_U, elevation_U)
+        assert found.shape == (len(batch), 16, 16, 3)
+        assert found.dtype == np.uint8
+        for picture, (car, azimuth, elevation) in zip(found, batch, strict=True):
+            degrees = np.array([-180 + 60 * azimuth]), np.array([30 * elevation])
+            seed = scene_seeds(3, car, *degrees)
+            assert (picture == render(SEEN(car), *degrees, size=16, seed_V=seed)[0]).all()
+
+
+def test_each_picture_is_rendered_once_and_each_car_made_once(monkeypatch):
+    made, rendered = [], []
+
+    def counted(mesh, azimuth_V, *others, **named):
+        rendered.append(azimuth_V.tolist())
+        return render(mesh, azimuth_V, *others, **named)
+
+    monkeypatch.setattr("envs.cars.image_cache.render", counted)
+    views = Views(lambda car: made.append(car) or SEEN(car), GRID, size=8)
+    for _ in range(3):
+        views.pictures(np.array([1, 1, 2, 1]), np.array([0, 0, 0, 1]), np.array([2, 2, 2, 2]))
+    assert rendered == [[-180, -120], [-180]]
+    views.pictures(np.array([1]), np.array([5]), np.array([0]))
+    assert rendered == [[-180, -120], [-180], [120]]
+    assert made == [1, 2]
+
+
+def test_poses_that_nobody_asks_for_take_no_memory():
+    """All 936 poses of ten cars at 64 pixels are 115 MB; turns red where they are set aside beforehand."""
+    tracemalloc.start()
+    try:
+        views = Views(SEEN, PoseGrid(5, 5))
+        for turn in range(3):
+            views.pictures(np.arange(10), np.full(10, 7 * turn), np.zeros(10, int))
+        assert tracemalloc.get_traced_memory()[0] < 4e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_comes_back_can_be_written_to():
+    views = Views(SEEN, GRID, size=8)
+    one = np.array([0])
+    first = views.pictures(one, one, one)
+    before = first.copy()
+    first[:] = 0
+    assert (views.pictures(one, one, one) == before).all()
+
+
+def test_the_same_pose_on_a_finer_grid_is_the_same_picture():
+    coarse, fine = Views(SEEN, GRID, size=16), Views(SEEN, PoseGrid(15, 5), size=16)
+    one = coarse.pictures(np.array([4]), np.array([2]), np.array([1]))
+    assert (one == fine.pictures(np.array([4]), np.array([8]), np.array([6]))).all()
+
+
+def test_lights_and_backgrounds_differ_by_seed_car_and_pose():
+    assert len({*scene_seeds(0, 0, np.arange(-180, 180, 5), np.zeros(72)).tolist()}) == 72
+    seeds = {int(scene_seeds(a, b, np.array([x]), np.array([y]))[0]) for a, b, x, y in product((0, 1), repeat=4)}
+    assert len(seeds) == 16
+
+
+def test_pictures_on_disk_are_used_and_whole(tmp_path):
+    grid = PoseGrid(180, 60)
+    asked = np.array([0, 1]), np.array([1, 0]), np.array([1, 0])
+    plain = Views(SEEN, grid, size=8).pictures(*asked)
+    assert (Views(SEEN, grid, size=8, folder=tmp_path / "new").pictures(*asked) == plain).all()
+    files = sorted((tmp_path / "new").iterdir())
+    assert [path.stat().st_size for path in files] == [32 + 4 * 8 * 8 * 3] * 2
+    times = [path.stat().st_mtime_ns for path in files]
+    assert (Views(SEEN, grid, size=8, folder=tmp_path / "new").pictures(*asked) == plain).all()
+    assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "new").iterdir())] == times
+
+
+def test_a_file_on_disk_is_what_is_shown(tmp_path, monkeypatch):
+    """Turns red where the file is written and never read."""
+    grid = PoseGrid(180, 60)
+    asked = np.array([0]), np.array([1]), np.array([1])
+    first = Views(SEEN, grid, size=8, folder=tmp_path).pictures(*asked)
+    monkeypatch.setattr("envs.cars.image_cache.render", None)
+    assert (Views(SEEN, grid, size=8, folder=tmp_path).pictures(*asked) == first).all()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda x: x[:-1], lambda x: x[:100] + b"?" + x[101:], lambda x: b"", lambda x: x + x]
+)
+def test_a_damaged_file_is_rendered_anew(tmp_path, damage):
+    grid = PoseGrid(180, 60)
+    asked = np.array([0]), np.array([1]), np.array([1])
+    first = Views(SEEN, grid, size=8, folder=tmp_path).pictures(*asked)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    assert (Views(SEEN, grid, size=8, folder=tmp_path).pictures(*asked) == first).all()
+    assert path.read_bytes() == whole
+
+
+def test_what_pictures_depend_on_is_in_the_name(tmp_path):
+    """Turns red where one file would be taken for another."""
+    grid = PoseGrid(180, 60)
+    one = np.array([0])
+    for made in (
+        Views(SEEN, grid, size=8, folder=tmp_path),
+        Views(SEEN, grid, size=9, folder=tmp_path),
+        Views(SEEN, grid, size=8, seed=1, folder=tmp_path),
+        Views(SEEN, PoseGrid(180, 30), size=8, folder=tmp_path),
+        Views(partial(CARS.mesh, "unseen"), grid, size=8, folder=tmp_path),
+    ):
+        made.pictures(one, one, one)
+    assert len(list(tmp_path.iterdir())) == 5
+    Views(SEEN, grid, size=8, folder=tmp_path).pictures(one + 1, one, one)
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (([0], [6], [0]), "azimuth indices are 6 to 6"),
+        (([0], [0], [3]), "elevation indices"),
+        (([-1], [0], [0]), "car indices"),
+        (([0], [0, 1], [0]), "one length"),
+        (([0.5], [0], [0]), "float64"),
+    ],
+)
+def test_bad_indices_are_told(asked, message):
+    with pytest.raises(ValueError, match=message):
+        Views(SEEN, GRID, size=8).pictures(*map(np.array, asked))
+
+
+def test_the_sheet_of_the_docs_shows_the_cars_as_they_are():
+    """Turns red where cars changed and ``python -m benchmarks.paper.car_sheet`` was not run."""
+    image = pytest.importorskip("PIL.Image")
+    shown = np.asarray(image.open(RESULTS / "cars.png").convert("RGB")).astype(int)
+    found = sheet()
+    assert shown.shape == found.shape
+    assert (np.abs(shown - found).max(-1) > 4).mean() < 0.002  # another processor may round otherwise
+
+
+def test_nothing_asked_nothing_shown():
+    none = np.zeros(0, np.int64)
+    assert Views(SEEN, GRID, size=8).pictures(none, none, none).shape == (0, 8, 8, 3)

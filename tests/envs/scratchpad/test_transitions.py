@@ -1,0 +1,141 @@
+"""Effects against the world itself: never too narrow, and on small pads not too wide."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envs.scratchpad.config import NOWHERE, PadConfig, PointerConfig, RowConfig
+from envs.scratchpad.transitions import allowed, effect_of, obeys, rules_of
+from envs.scratchpad.world import Scratchpad
+from tests.support.pads import ADDITION, MIXED, SORTING, WANDERING
+
+CROWDED = PadConfig(
+    rows=(RowConfig("A", ("0", "1"), True), RowConfig("L", ("a", "b", "c"), False)),
+    pointers=(
+        PointerConfig("P", "A"),
+        PointerConfig("Q", "A"),
+        PointerConfig("R", "A", "right"),
+        PointerConfig("I", "L"),
+        PointerConfig("J", "L", "right"),
+        PointerConfig("K", "L", "left", False),
+    ),
+    orders=(("P", "Q"), ("R", "Q"), ("P", "R"), ("I", "J"), ("K", "J"), ("Q", "I")),
+    jumps=("TO", "HALFWAY"),
+)
+"""Many pointers on two rows, compared within and across them."""
+
+SEVERAL_LISTS = PadConfig(
+    rows=(RowConfig("L", ("a", "b"), False), RowConfig("M", ("a", "b"), False), RowConfig("S", ("place",), True, True)),
+    pointers=(
+        PointerConfig("I", "L"),
+        PointerConfig("J", "L", "right"),
+        PointerConfig("K", "M", "right"),
+        PointerConfig("S", "S"),
+        PointerConfig("T", "S", "right"),
+    ),
+    orders=(("K", "I"), ("J", "K"), ("S", "J"), ("T", "S")),
+    jumps=("HALFWAY", "TO"),
+)
+"""Lists of different lengths, and places that lead out of them."""
+
+PADS = {
+    "addition": ADDITION,
+    "sorting": SORTING,
+    "mixed": MIXED,
+    "wandering": WANDERING,
+    "crowded": CROWDED,
+    "several lists": SEVERAL_LISTS,
+}
+
+
+def _legal_calls(world: Scratchpad) -> torch.Tensor:
+    slots = [slot.tokens for slot in world.spec.primitives[0].slots]
+    calls = torch.tensor([[0, *call] for call in product(*slots)])
+    return calls[world.legal(calls)]
+
+
+def _layout(config: PadConfig, data: st.DataObject) -> dict[str, list[int]]:
+    layout = {}
+    for row in config.rows:
+        symbols = st.sampled_from([NOWHERE, 0, 1, 2]) if row.places else st.integers(0, len(row.values) - 1)
+        # A place must be a column of the input: the rows are long enough for 0 to 2.
+        layout[row.name] = data.draw(st.lists(symbols, min_size=3 if row.places else 1, max_size=4))
+    return layout
+
+
+@pytest.mark.parametrize("name", PADS)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_no_change_that_the_effects_do_not_allow(name: str, data: st.DataObject) -> None:
+    """Red when an effect forgets that pointers may share a cell, an end of a list, or how half a step is rounded."""
+    config = PADS[name]
+    world = Scratchpad("pad", config)
+    calls = _legal_calls(world)
+    state = world.reset([_layout(config, data)])
+    sizes = [f.size for f in world.spec.fields]
+    for number in data.draw(st.lists(st.integers(0, len(calls) - 1), min_size=8, max_size=24)):
+        before = world.observe(state)
+        world.act(state, calls[number : number + 1], torch.tensor([True]))
+        after = world.observe(state)
+        names = [world.spec.tokens[token] for token in calls[number, 1:].tolist()]
+        assert all(bool(obeys(rule, sizes, after)) for rule in rules_of(world.spec)), after
+        assert bool(allowed(world.spec, effect_of(world.spec, calls[number].tolist()), before, after)), names
+
+
+SMALL = PadConfig(
+    rows=(RowConfig("A", ("x",), True),),
+    pointers=(PointerConfig("P", "A"), PointerConfig("Q", "A", "right")),
+    orders=(("P", "Q"),),
+    jumps=("TO", "HALFWAY"),
+)
+SMALL_LIST = PadConfig(rows=(RowConfig("A", ("x", "y"), False),), pointers=(PointerConfig("P", "A"),))
+SMALL_PLACES = PadConfig(
+    rows=(RowConfig("A", ("x",), True), RowConfig("S", ("place",), True, True)),
+    pointers=(PointerConfig("P", "A"), PointerConfig("S", "S")),
+    orders=(("P", "S"),),
+    jumps=("TO",),
+)
+
+
+@pytest.mark.parametrize("config", [SMALL, SMALL_LIST, SMALL_PLACES], ids=["endless", "list", "places"])
+def test_every_change_that_the_effects_allow_is_seen(config: PadConfig) -> None:
+    """Red when an effect is too wide: every observation that it allows comes up on some pad after many random acts."""
+    world = Scratchpad("pad", config)
+    calls = _legal_calls(world)
+    generator = torch.Generator().manual_seed(0)
+    sizes = [f.size for f in world.spec.fields]
+    layouts: list[dict[str, list[int]]] = []
+    for _ in range(4000):
+        layout = {}
+        for row in config.rows:
+            length = int(torch.randint(1, 6, (1,), generator=generator))
+            drawn = torch.randint(len(row.values), (length,), generator=generator).tolist()
+            layout[row.name] = [0 if symbol else NOWHERE for symbol in drawn] if row.places else drawn
+        layouts.append(layout)
+    state = world.reset(layouts)
+    active = torch.ones(len(layouts), dtype=torch.bool)
+    rows = []
+    for _ in range(40):
+        before = world.observe(state)
+        chosen = calls[torch.randint(len(calls), (len(layouts),), generator=generator)]
+        world.act(state, chosen, active)
+        rows.append(torch.cat([chosen, before, world.observe(state)], 1))
+    seen = torch.cat(rows).unique(dim=0)
+    fields = len(sizes)
+    every = torch.tensor(list(product(*map(range, sizes))))
+    starts = seen[:, 4 : 4 + fields].unique(dim=0)
+    for call in calls.tolist():
+        mine = seen[(seen[:, :4] == torch.tensor(call)).all(1), 4:]
+        effect = effect_of(world.spec, call)
+        pairs = torch.cat([starts.repeat_interleave(len(every), 0), every.repeat(len(starts), 1)], 1)
+        good = pairs[allowed(world.spec, effect, pairs[:, :fields], pairs[:, fields:])]
+        extra = {tuple(p) for p in good.tolist()} - {tuple(p) for p in mine.tolist()}
+        names = [world.spec.tokens[token] for token in call[1:]]
+        if names[1] == "FOLLOW":
+            continue  # to anywhere: nothing is said about which places are written
+        assert not extra, (names, sorted(extra)[:5])

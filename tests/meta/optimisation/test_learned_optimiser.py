@@ -1,0 +1,424 @@
+"""Learning to optimise: the core by second ways, training, new rows, and the optimiser for any module."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dsl import load
+from envs import make
+from envs.objectives.world import Optimisee, OptimiseeState
+from meta.optimisation.learner import FEW, KEPT, LEARNER, OptimiserConfig, OptimiserCore, averaged, seen, sized
+from meta.optimisation.torch_optimizer import LearnedOptimizer
+from npi.learners.conformance import check_learner
+from npi.learners.core import HostedCore
+from npi.learners.evaluate import score_task
+from npi.learners.interface import Asked, HostedTraining
+from npi.learners.jobs import train_hosted
+from npi.learners.learn_rows import learn_files
+from npi.learners.programs import learner_for
+from npi.learners.rollout import rollout
+from npi.library.library import Library
+from tests.support.paths import PROGRAMS
+from traces.machine.lockstep import run
+
+LEARNING = PROGRAMS / "learning"
+
+QUICK = HostedTraining(updates=60, batch=32, stretch=20, rate=5e-3, check_every=60, problems=32)
+
+
+def core(seed: int = 0, **config: Any) -> OptimiserCore:
+    return LEARNER.network(OptimiserConfig(**config), (), generator=torch.Generator().manual_seed(seed))
+
+
+def quadratics(dimensions: int = 10) -> Optimisee:
+    return made({"dimensions": dimensions})
+
+
+def made(config: dict[str, Any]) -> Optimisee:
+    found = make("optimisee", "w", config)
+    assert isinstance(found, Optimisee)
+    return found
+
+
+def problems(world: Optimisee, count: int) -> OptimiseeState:
+    episode_B = torch.arange(10**8, 10**8 + count)
+    return world.begin(episode_B, torch.zeros_like(episode_B))
+
+
+def asked(row_BP: torch.Tensor) -> Asked:
+    return Asked(0, row_BP, torch.zeros(len(row_BP), 3, dtype=torch.int64))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that has quadratic.OPTIMISE."""
+    folder = tmp_path_factory.mktemp("optimiser") / "library"
+    train_hosted([LEARNING / "quadratic.npi"], out=folder, training=QUICK)
+    return folder
+
+
+# --- the core --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"dimensions": 3},
+        {"function": "rosenbrock", "dimensions": 2},
+        {"function": "digits", "units": 2, "minibatch": 5},
+        {"function": "conv", "units": 2, "minibatch": 3},
+    ],
+)
+def test_it_keeps_its_promises(config: dict[str, Any]) -> None:
+    check_learner(LEARNER, made(config), [{"EPISODE": [k]} for k in range(3)])
+
+
+def test_gradients_are_seen_as_logarithm_and_sign() -> None:
+    gradient_BD = torch.tensor([[1.0, -math.e, math.exp(-5), -math.exp(-10), math.exp(-12), 0.0]])
+    expected = [[0, 1], [0.1, -1], [-0.5, 1], [-1, -1], [-1, math.exp(-2)], [-1, 0]]
+    torch.testing.assert_close(seen(gradient_BD, 10.0)[0].T, torch.tensor(expected))
+
+
+def test_without_a_row_it_is_torchs_lstm() -> None:
+    net = core(seed=3, units=5, averages=0)
+    gradient_1D = torch.tensor([[0.3, -20.0, 1e-7]])
+    cells = [torch.nn.LSTMCell(inputs, 5) for inputs in (2, 5)]
+    order = torch.cat([torch.arange(10), torch.arange(15, 20), torch.arange(10, 15)])  # torch has the last two swapped
+    with torch.no_grad():
+        for cell, layer in zip(cells, (net.one, net.two), strict=True):
+            cell.bias_hh.zero_()
+            cell.bias_ih.copy_(layer.bias[order])
+            cell.weight_ih.copy_(layer.weight[order, :-5])
+            cell.weight_hh.copy_(layer.weight[order, -5:])
+    hidden_BND, states = torch.zeros(1, 20, 3), [None, None]
+    for _ in range(3):
+        step_BD, hidden_BND = net(gradient_1D, torch.zeros(1, 16), hidden_BND)
+        x = seen(gradient_1D, 10.0)[0].T
+        for place, cell in enumerate(cells):
+            states[place] = cell(x, states[place])
+            x = states[place][0]  # type: ignore[index]
+        torch.testing.assert_close(step_BD[0], 0.1 * net.out(x)[:, 0])
+
+
+@pytest.mark.parametrize("averages", [0, 1])
+def test_each_coordinate_of_each_problem_is_moved_by_itself(averages: int) -> None:
+    net, luck = core(seed=4, units=5, averages=averages), torch.Generator().manual_seed(1)
+    row_BP, gradient_KBD = torch.randn(2, 16, generator=luck), torch.randn(4, 2, 3, generator=luck)
+    together_BND = torch.zeros(2, net.numbers, 3)
+    alone = {(b, d): torch.zeros(1, net.numbers, 1) for b in range(2) for d in range(3)}
+    for gradient_BD in gradient_KBD:
+        step_BD, together_BND = net(gradient_BD, row_BP, together_BND)
+        for (b, d), hidden_1N1 in alone.items():
+            step_11, alone[b, d] = net(gradient_BD[b, d].view(1, 1), row_BP[b : b + 1], hidden_1N1)
+            torch.testing.assert_close(step_BD[b, d], step_11[0, 0])
+            torch.testing.assert_close(together_BND[b, :, d], alone[b, d][0, :, 0])
+
+
+def test_many_coordinates_are_moved_as_few_are() -> None:
+    """Another way to multiply, and the same numbers."""
+    net, luck = core(seed=4, units=5), torch.Generator().manual_seed(1)
+    row_BP, gradient_BD = torch.randn(2, 16, generator=luck), torch.randn(2, FEW + 7, generator=luck)
+    hidden_BND = torch.randn(2, net.numbers, FEW + 7, generator=luck).abs()
+    hidden_BND[:, -1] = 3.0  # steps so far
+    whole = net(gradient_BD, row_BP, hidden_BND)
+    parts = [net(g, row_BP, h) for g, h in zip(gradient_BD.split(40, 1), hidden_BND.split(40, 2), strict=True)]
+    for one, cut in zip(whole, zip(*parts, strict=True), strict=True):
+        torch.testing.assert_close(one, torch.cat(cut, -1))
+
+
+def test_averages_are_weighted_means_of_all_gradients_so_far() -> None:
+    gradient_KD = torch.randn(7, 4, generator=torch.Generator().manual_seed(0)).double()
+    averages_BXD, keeps = torch.zeros(1, KEPT, 4).double(), (0.3, 0.8, 0.99)
+    for gradient_D in gradient_KD:
+        averages_BXD = averaged(gradient_D[None], averages_BXD, keeps)
+    for place, (kept, parts_KD) in enumerate(zip(keeps, (gradient_KD, gradient_KD, gradient_KD**2), strict=True)):
+        weight_K1 = torch.tensor([[kept**ago] for ago in reversed(range(7))]).double()
+        expected_D = (weight_K1 * parts_KD).sum(0) / weight_K1.sum()
+        torch.testing.assert_close(averages_BXD[0, place], expected_D)
+    assert averages_BXD[0, -1].tolist() == [7] * 4
+
+
+@pytest.mark.parametrize("way", ["adam", "momentum"])
+@pytest.mark.parametrize("keeps", [{}, {"long": 0.7, "squares": 0.95}], ids=["usual", "others"])
+def test_where_the_cells_say_nothing_it_is_adam_or_momentum(way: str, keeps: dict[str, float]) -> None:
+    net, nowhere = core(units=3, **keeps), -100.0
+    long = net.config.long
+    with torch.no_grad():
+        net.out.weight.zero_()
+        net.out.bias.copy_(torch.tensor([0.0, *((0.5, nowhere) if way == "adam" else (nowhere, 0.5))]))
+    rate = net.config.scale * math.exp(0.5)
+    weight = torch.nn.Parameter(torch.zeros(4))
+    adam = torch.optim.Adam([weight], rate, betas=(long, net.config.squares), eps=1e-10)
+    (mean_D, own_D, moved_D), hidden_BND = torch.zeros(3, 4), torch.zeros(1, net.numbers, 4)
+    for step, gradient_D in enumerate(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), 1):
+        weight.grad = gradient_D
+        adam.step()
+        mean_D = long * mean_D + (1 - long) * gradient_D
+        own_D = own_D - rate * mean_D / (1 - long**step)
+        with torch.no_grad():
+            step_BD, hidden_BND = net(gradient_D[None], torch.zeros(1, 16), hidden_BND)
+        moved_D = moved_D + step_BD[0]
+        torch.testing.assert_close(moved_D, weight.detach() if way == "adam" else own_D)
+
+
+@pytest.mark.parametrize("far", [100.0, 7.0])
+def test_a_wall_moves_momentum_no_farther_than_a_slope(far: float) -> None:
+    net = core(units=3, far=far)
+    with torch.no_grad():
+        net.out.weight.zero_()
+        net.out.bias.copy_(torch.tensor([0.0, -100.0, 0.5]))
+        gradient_1D, hidden_BND = torch.tensor([[far, -far, 5e4, -5e4, 0.5 * far]]), torch.zeros(1, net.numbers, 5)
+        step_BD, _ = net(gradient_1D, torch.zeros(1, 16), hidden_BND)
+    longest = net.config.scale * math.exp(0.5) * far
+    torch.testing.assert_close(step_BD[0], longest * torch.tensor([-1, 1, -1, 1, -0.5]))
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_sized_gradients_are_those_of_any_scale(scale: float) -> None:
+    gradient_KD = torch.tensor([[1.0, -2.0, 0.0], [3.0, 0.5, 0.0]])
+    averages_BXD, config = torch.zeros(1, KEPT, 3), OptimiserConfig()
+    for gradient_D in scale * gradient_KD:
+        averages_BXD = averaged(gradient_D[None], averages_BXD, config.keeps)
+    looks_BID = sized(scale * gradient_KD[1:], averages_BXD)
+    size = ((config.squares * 1 + 9) / (config.squares + 1)) ** 0.5
+    expected = [3 / size, *((kept * 1 + 3) / (kept + 1) / size for kept in (config.short, config.long))]
+    torch.testing.assert_close(looks_BID[0, :, 0], torch.tensor(expected))
+    assert looks_BID[0, :, 2].tolist() == [0] * 3
+
+
+def test_steps_stay_numbers_where_gradients_are_huge() -> None:
+    net = core(units=3)
+    hidden_BND = torch.zeros(1, net.numbers, 2)
+    for gradient in (1e30, -1e25, 1.0, 0.0):
+        step_BD, hidden_BND = net(torch.full((1, 2), gradient), torch.zeros(1, 16), hidden_BND)
+        assert bool(step_BD.isfinite().all())
+        assert bool(hidden_BND.isfinite().all())
+
+
+def test_settings_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="units must be at least 1, it is 0"):
+        OptimiserConfig(units=0)
+    with pytest.raises(ValueError, match="averages is 0 or 1, it is 2"):
+        OptimiserConfig(averages=2)
+    for name, wrong in (("short", -0.1), ("long", 1.0), ("squares", math.nan)):
+        with pytest.raises(ValueError, match=f"{name} is a share from 0 to below 1, it is {wrong}"):
+            OptimiserConfig(**{name: wrong})
+    with pytest.raises(ValueError, match="far must be above 0, it is 0"):
+        OptimiserConfig(far=0)
+
+
+def test_rows_reach_every_gate_and_what_comes_out() -> None:
+    net, row_1P = core(units=3), torch.randn(1, 16, generator=torch.Generator().manual_seed(1))
+    plain, told = (net._conditioned(row) for row in (torch.zeros(1, 16), row_1P))
+    for one, other in zip(plain, told, strict=True):
+        assert (one.gain_BO1 != other.gain_BO1).all()
+        assert (one.bias_BO1 != other.bias_BO1).all()
+
+
+def test_its_gradient_is_that_of_finite_differences() -> None:
+    """Of the first step; what follows is seen without a graph, so that it is another one (section 2.1)."""
+    world, net = quadratics(3), core(seed=1, units=4).double()
+    row_P = torch.randn(16, generator=torch.Generator().manual_seed(2)).double().requires_grad_()
+
+    def outer(row_P: torch.Tensor) -> torch.Tensor:
+        state = problems(world, 2)
+        state.theta_BD = state.theta_BD.detach().double().requires_grad_()
+        state.given_BG = state.given_BG.double()
+        hidden_BH = torch.zeros(2, LEARNER.width(net, world)).double()
+        roll, _ = rollout(LEARNER, net, world, state, asked(row_P.expand(2, -1)), hidden_BH, 1)
+        return LEARNER.loss(net, roll)
+
+    (gradient_P,) = torch.autograd.grad(outer(row_P), row_P)
+    for place in range(0, 16, 5):
+        nudge_P = torch.zeros(16).double()
+        nudge_P[place] = 1e-6
+        with torch.enable_grad():
+            slope = (outer(row_P + nudge_P) - outer(row_P - nudge_P)).item() / 2e-6
+        assert gradient_P[place].item() == pytest.approx(slope, rel=1e-4, abs=1e-10)
+        assert slope != 0
+
+
+def test_a_stretch_sees_nothing_of_the_one_before() -> None:
+    world, net = quadratics(3), core()
+    state, hidden_BH = problems(world, 2), torch.zeros(2, LEARNER.width(net, world))
+    early, late = (torch.zeros(2, 16, requires_grad=True) for _ in range(2))
+    _, hidden_BH = rollout(LEARNER, net, world, state, asked(early), hidden_BH, 3, ends=False)
+    roll, _ = rollout(LEARNER, net, world, state, asked(late), hidden_BH.detach(), 3, begun=3)
+    LEARNER.loss(net, roll).backward()
+    assert early.grad is None
+    assert late.grad is not None
+
+
+def test_worlds_without_steps_to_add_are_refused() -> None:
+    with pytest.raises(ValueError, match="has no primitive that takes nothing"):
+        LEARNER.admit(make("bandit", "arms", {}).spec)
+
+
+def test_a_loss_is_judged_in_the_mean_and_at_horizons() -> None:
+    world, net = quadratics(2), core()
+    with torch.no_grad():
+        hidden_BH = torch.zeros(3, LEARNER.width(net, world))
+        roll, _ = rollout(LEARNER, net, world, problems(world, 3), asked(torch.zeros(3, 16)), hidden_BH, 50)
+    scores = LEARNER.judge(world, roll)
+    assert list(scores) == ["loss", "loss at 20", "loss at 50"]
+    torch.testing.assert_close(scores["loss at 20"], roll.signal_KB[19])
+
+
+# --- training and rows -----------------------------------------------------------------------------------------------
+
+
+def losses(library: Library, seed: int | None = None) -> dict[str, float]:
+    """Of quadratics that no training drew; with a seed, those of an untrained core with the same rows."""
+    programs, task = library.task("quadratic")
+    if seed is not None:
+        core = HostedCore(library.core.config, library.core.worlds, generator=torch.Generator().manual_seed(seed))
+        library = Library(core, library.memory, library.sets)
+    return {name: score.mean for name, score in score_task(library, programs, task, count=300).scores.items()}
+
+
+def test_training_learns_to_optimise(trained: Path) -> None:
+    library = Library.open(trained)
+    assert losses(library)["loss at 100"] < 0.4  # Adam with its best rate: 0.34
+    assert losses(library, seed=5)["loss at 100"] > 0.6  # a core that has averages begins as Adam and momentum
+
+
+def test_training_learns_to_optimise_from_nothing(tmp_path: Path) -> None:
+    config, training = OptimiserConfig(averages=0), replace(QUICK, updates=30, rate=1e-2)
+    library = train_hosted([LEARNING / "quadratic.npi"], out=tmp_path, config=config, training=training).library
+    assert losses(library)["loss at 100"] < 0.6
+    assert losses(library, seed=5)["loss at 100"] > 100
+
+
+def test_a_new_row_changes_only_the_row(trained: Path, tmp_path: Path) -> None:
+    learning = replace(LEARNER.learning, updates=3, batch=8, problems=8, starts=2)
+    library, found = learn_files(trained, [LEARNING / "rosenbrock.npi"], learning, out=tmp_path / "more")
+    assert found.unchanged
+    assert found.rows == ("rosenbrock.OPTIMISE",)
+    assert found.numbers == library.core.config.row
+    before, after = Library.open(trained), Library.open(tmp_path / "more")
+    assert before.core.digest() == after.core.digest()
+    assert torch.equal(before.memory.embeddings_NP, after.memory.embeddings_NP[:1])
+
+
+def test_batches_are_smaller_where_problems_carry_much(trained: Path) -> None:
+    from npi.learners.programs import lessons_of
+    from npi.learners.trainer import HostedTrainer
+
+    core = Library.open(trained).core
+    assert isinstance(core, HostedCore)
+    sets = [load(LEARNING / f"{name}.npi") for name in ("quadratic", "digits")]
+    lessons = [lesson for programs in sets for lesson in lessons_of(programs)]
+    training = replace(LEARNER.training, batch=64, carried=400_000)
+    trainer = HostedTrainer(LEARNER, core.net, torch.zeros(2, 16), lessons, [0, 1], training)
+    widths = [LEARNER.width(core.net, group.world) for group in trainer.groups]
+    assert widths == [10 * 84, 1510 * 84]
+    assert [trainer._room(group, 64, 400_000) for group in trainer.groups] == [64, 3]
+    assert trainer._room(trainer.groups[1], 64, 1) == 1
+    assert trainer._room(trainer.groups[1], 64, 0) == 64
+
+
+def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
+    library = Library.open(trained)
+    programs, task = library.task("quadratic")
+    core, world = library.core, programs.world
+    assert isinstance(core, HostedCore)
+    assert isinstance(world, Optimisee)
+    assert learner_for(programs) is LEARNER
+    state, rolled = problems(world, 4), problems(world, 4)
+    program_B = torch.full((4,), task.program)
+    outcome = run(library.stepper(programs.table), world, state, programs.table, program_B, torch.zeros(4, 3).long())
+    with torch.no_grad():
+        hidden_BH = torch.zeros(4, LEARNER.width(core.net, world))
+        row_BP = library.memory.embeddings_NP[:1].detach().expand(4, -1)
+        roll, _ = rollout(LEARNER, core.net, world, rolled, asked(row_BP), hidden_BH, 100)
+    assert outcome.steps_N.tolist() == [101] * 4
+    torch.testing.assert_close(world.loss(state).detach(), roll.signal_KB[-1], rtol=1e-3, atol=1e-5)
+
+
+# --- for any module --------------------------------------------------------------------------------------------------
+
+
+def test_it_takes_the_steps_that_it_takes_in_the_world(trained: Path) -> None:
+    library, world = Library.open(trained), quadratics()
+    state, core = problems(world, 1), library.core
+    assert isinstance(core, HostedCore)
+    theta = [torch.nn.Parameter(part.clone()) for part in state.theta_BD.detach()[0].split([3, 7])]
+    optimizer = LearnedOptimizer.open(theta, library, "quadratic.OPTIMISE")
+    with torch.no_grad():
+        hidden_BH = torch.zeros(1, LEARNER.width(core.net, world))
+        row_BP = library.memory.embeddings_NP[:1].detach()
+        roll, _ = rollout(LEARNER, core.net, world, state, asked(row_BP), hidden_BH, 20)
+    for gradient_BD in roll.seen:
+        for parameter, part in zip(theta, gradient_BD[0].split([3, 7]), strict=True):
+            parameter.grad = part.clone()
+        optimizer.step()
+    torch.testing.assert_close(torch.cat(list(theta)).detach(), state.theta_BD.detach()[0], rtol=0, atol=1e-6)
+
+
+def task_of_torch() -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.5, generator=generator)
+    x = torch.randn(64, 4, generator=generator)
+    return model, x, (x[:, :1] * x[:, 1:2]).sin() + x[:, 2:3]
+
+
+def descend(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, steps: int
+) -> float:
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = (model(x) - y).square().mean()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+def test_it_trains_a_module_of_torch(trained: Path) -> None:
+    model, x, y = task_of_torch()
+    optimizer = LearnedOptimizer.open(model.parameters(), trained, "quadratic.OPTIMISE")
+    first = descend(model, optimizer, x, y, 1)
+    assert descend(model, optimizer, x, y, 100) < 0.3 * first
+
+
+def test_its_state_is_saved_and_loaded(trained: Path) -> None:
+    library = Library.open(trained)
+    (model, x, y), (other, _, _) = task_of_torch(), task_of_torch()
+    optimizer = LearnedOptimizer.open(model.parameters(), library, "quadratic.OPTIMISE")
+    descend(model, optimizer, x, y, 5)
+    other.load_state_dict(model.state_dict())
+    again = LearnedOptimizer.open(other.parameters(), library, "quadratic.OPTIMISE")
+    again.load_state_dict(optimizer.state_dict())
+    assert descend(model, optimizer, x, y, 5) == descend(other, again, x, y, 5)
+    assert any(state["hidden"].abs().sum() > 0 for state in again.state.values())
+
+
+def test_groups_can_have_rows_of_their_own() -> None:
+    net, rows = core(), torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
+    weights = [torch.nn.Parameter(torch.ones(2)) for _ in range(3)]
+    optimizer = LearnedOptimizer([{"params": weights[:2]}, {"params": weights[2:], "row": rows[1]}], net, rows[0])
+    for weight in weights:
+        weight.grad = torch.tensor([1.0, -2.0])
+    weights[1].grad = None
+    loss = optimizer.step(lambda: 3.0)
+    assert loss == 3.0
+    assert torch.equal(weights[1], torch.ones(2))
+    for weight, row in ((weights[0], rows[0]), (weights[2], rows[1])):
+        moved = net(torch.tensor([[1.0, -2.0]]), row[None], torch.zeros(1, net.numbers, 2))
+        torch.testing.assert_close(weight.detach(), 1 + moved.step_BD[0].detach())
+
+
+def test_what_is_no_optimiser_is_told(trained: Path) -> None:
+    weight = [torch.nn.Parameter(torch.ones(2))]
+    with pytest.raises(ValueError, match=r"no program 'quadratic.MINIMISE'; it has quadratic.OPTIMISE"):
+        LearnedOptimizer.open(weight, trained, "quadratic.MINIMISE")
+    with pytest.raises(ValueError, match="a row of this core is a tensor of 16 numbers"):
+        LearnedOptimizer(weight, core(), torch.zeros(3))

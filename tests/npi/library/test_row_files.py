@@ -1,0 +1,321 @@
+"""Row files on disk: what damages one is found, and proofs go on holding whatever is added beside them."""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dsl import loads
+from dsl.program import ProgramSet
+from npi.core.config import CoreConfig, TrainConfig
+from npi.jobs.train import new_library
+from npi.library import operations, row_file
+from npi.library.assembly import Stock
+from npi.library.index import difference, listing
+from npi.library.library import Library, LibraryError
+from npi.library.row_file import RowFile
+from npi.library.tensor_files import read_tensors, tensors_bytes
+from npi.proof.certificate import Certificate, table_rows
+from npi.proof.check_certificate import check
+from npi.proof.prove import Certifier, certificate_of, prove
+from npi.training.dataset import Material, TaskValidator
+from npi.training.learn_rows import LearnConfig, learn
+from npi.training.trainer import Trainer, place
+from tests.support.operation_helpers import grown, of
+from tests.support.tiny import untrained
+from traces.generation.generate import load_sources
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    operations.pack(grown("turn", "again"), ["AGAIN"]).save(tmp_path / "again.npirow")
+    return tmp_path / "again.npirow"
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_changed_byte_is_found(file: Path) -> None:
+    data = file.read_bytes()
+    for at in range(0, len(data), 7):
+        changed = bytearray(data)
+        changed[at] ^= 1 << (at // 7 % 8)
+        file.write_bytes(changed)
+        with pytest.raises(ValueError, match=r"damaged|changed or cut off|no row file"):
+            RowFile.open(file)
+
+
+def test_a_file_cut_off_or_grown_is_found(file: Path) -> None:
+    data = file.read_bytes()
+    for other in (b"", data[:4], data[: len(data) // 2], data[:-1], data + b" "):
+        file.write_bytes(other)
+        with pytest.raises(ValueError, match=r"damaged|changed or cut off"):
+            RowFile.open(file)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match=r"there is no row file .*npi library pack writes one"):
+        RowFile.open(tmp_path / "none.npirow")
+    with pytest.raises(LibraryError, match="there is no row file"):
+        RowFile.open(tmp_path)
+    (tmp_path / "other").write_bytes(tensors_bytes({"a": torch.zeros(3)}, {"format": 1}))
+    with pytest.raises(LibraryError, match=r"is no row file; give one that npi library pack wrote"):
+        RowFile.open(tmp_path / "other")
+
+
+def rewrite(file: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], object]) -> None:
+    """Change a file and seal it again, as somebody who means harm would."""
+    tensors, about = read_tensors(file)
+    change(about, tensors)
+    file.write_bytes(tensors_bytes(tensors, about))
+
+
+def _text(tensors: dict[str, torch.Tensor], data: bytes) -> None:
+    tensors["texts"] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+
+
+def _infinite(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    tensors["keys_NK"][0, 0] = torch.inf
+    one = Stock(grown("turn", "again")).pack(1)
+    numbers = {name: tensors[name][:2] for name in row_file.PARTS}
+    versions = row_file.Pack(one.infos, numbers).versions
+    for row in about["packs"][0]["rows"]:
+        row["version"] = versions[row["name"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a, t: a.update(format=3), "has format 3, this engine reads 1 and 2; pack the rows again"),
+        (lambda a, t: a.pop("core"), "part of it is missing or wrong"),
+        (lambda a, t: a["packs"].pop(), "it has other rows than it says"),
+        (lambda a, t: a["packs"].clear(), "it has other rows than it says"),
+        (lambda a, t: a["packs"][0]["rows"][0].pop("source"), "part of it is missing or wrong"),
+        (lambda a, t: a["packs"][0]["rows"][0].update(colour=1), "part of it is missing or wrong"),
+        (lambda a, t: a["packs"][0]["rows"][0].update(version="0" * 64), "numbers are not those of their versions"),
+        (lambda a, t: t["keys_NK"].mul_(2), "numbers are not those of their versions"),
+        (_infinite, "some numbers of turn.RUN, turn.TURN are not finite"),
+        (lambda a, t: a["packs"][0]["rows"][0].update(name="turn.TURN"), "two rows of one name, turn.TURN"),
+        (lambda a, t: a["packs"][0]["rows"][0].update(name="turn.WALK"), "row turn.WALK is not the program of that"),
+        (
+            lambda a, t: a["packs"][0]["rows"][0]["signature"].update(slots=[{"name": "d", "tokens": [1]}]),
+            "row turn.RUN is not the program of that name in its text",
+        ),
+        (lambda a, t: a["packs"][0]["needs"].pop("strip.STAY"), "does not name all rows that turn.RUN needs"),
+        (lambda a, t: a["packs"][0]["rows"][0].update(world=3), "does not say in which world turn.RUN runs"),
+        (lambda a, t: a.update(worlds={"0": ["0" * 64, "strip"]}), "row turn.RUN is not the program of that name"),
+        (lambda a, t: a["packs"][0]["sets"][0].update(digest="0" * 64), "are not those of the manifest"),
+        (lambda a, t: a["packs"][0]["sets"][0]["sources"].pop(0), r"strip.npi"),
+        (lambda a, t: [r.update(source="") for r in a["packs"][0]["rows"]], "a program text that none of its rows"),
+        (lambda a, t: _text(t, b"nonsense"), "part of it is missing or wrong"),
+        (lambda a, t: _text(t, zlib.compress(b"{}")), "part of it is missing or wrong"),
+        (lambda a, t: _text(t, zlib.compress(b"x" * 100)[:-5]), "cut off, or more than 64 MiB"),
+        (lambda a, t: _text(t, zlib.compress(bytes(row_file.MOST_TEXT + 1))), "cut off, or more than 64 MiB"),
+    ],
+)  # fmt: skip
+def test_parts_that_do_not_belong_together(file: Path, change: Callable[..., object], message: str) -> None:
+    rewrite(file, change)
+    with pytest.raises(ValueError, match=message):
+        RowFile.open(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a, t: a["worlds"].update({"1": ["0" * 64, "tape"]}), "world 1 is not tape as it was"),
+        (lambda a, t: a.update(first="0" * 64), "trained with the core are not those of this library"),
+        (lambda a, t: a["packs"][1].update(sees=[]), "needs was learned together with other rows"),
+        (lambda a, t: a["packs"].reverse(), "numbers are not those of their versions"),
+    ],
+)  # fmt: skip
+def test_what_is_found_when_it_is_added(file: Path, change: Callable[..., object], message: str) -> None:
+    rewrite(file, change)
+    with pytest.raises(LibraryError, match=message):
+        operations.add(grown(), [RowFile.open(file)])
+
+
+def test_rows_of_another_width_are_refused(file: Path) -> None:
+    wide = untrained(CoreConfig(hidden=13, bits=3, row=12, key=7))
+    learn(wide, [of("turn")], LearnConfig(starts=1, updates=1, problems=1, certify=False), keep_unsolved=True)
+    ours = grown()
+    found = operations.pack(wide, ["TURN"])
+    pack = replace(found.packs[0], needs={}, texts=())
+    with pytest.raises(LibraryError, match="do not have as many numbers as rows of this core"):
+        operations.add(ours, [replace(found, core=ours.core.digest(), first=Stock(ours).digest(0), packs=(pack,))])
+
+
+def test_a_file_is_written_whole_or_not_at_all(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = file.read_bytes()
+
+    def crash(*args: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(Path, "replace", crash)
+    with pytest.raises(OSError, match="no room"):
+        operations.pack(grown("turn"), ["TURN"]).save(file)
+    monkeypatch.undo()
+    assert file.read_bytes() == before
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_row_takes_a_kilobyte(file: Path) -> None:
+    """Numbers of the usual core: 32 of the key, 64 of the embedding, one a field and one for the state."""
+    library = untrained(CoreConfig())
+    learn(library, [of("twist")], LearnConfig(starts=1, updates=1, problems=1, certify=False), keep_unsolved=True)
+    found = operations.pack(library, ["TWIST"])
+    assert 4 * sum(part.numel() for part in found.packs[0].numbers.values()) == 2 * 4 * (32 + 64 + 3 + 1)
+    assert len(found.data()) < 4000
+
+
+# --- libraries on disk ------------------------------------------------------------------------------------------------
+
+
+def test_a_library_comes_back_with_what_was_added(tmp_path: Path, file: Path) -> None:
+    grown().save(tmp_path / "library")
+    found = operations.add(Library.open(tmp_path / "library"), [RowFile.open(file)]).library
+    found.save(tmp_path / "library")
+    again = Library.open(tmp_path / "library")
+    assert again.memory.infos == found.memory.infos
+    assert again.rows_digest() == found.rows_digest() == grown("turn", "again").rows_digest()
+    assert list(again.tasks()) == ["strip.both", "turn.turn", "again.again"]
+    assert operations.pack(again, ["AGAIN"]).data() == file.read_bytes()
+    again.save(tmp_path / "copy")
+    parts = {path.name: path.read_bytes() for path in (tmp_path / "copy").iterdir()}
+    assert parts == {path.name: path.read_bytes() for path in (tmp_path / "library").iterdir()}
+
+
+def test_a_listing_is_what_the_library_holds(tmp_path: Path) -> None:
+    library = grown("turn", "again")
+    library.save(tmp_path)
+    found = listing(tmp_path)
+    assert {card.name: card.version for card in found.cards} == Stock(library).versions
+    assert [card.generation for card in found.cards] == [info.generation for info in library.memory.infos]
+    assert {card.name: card.calls for card in found.programs if card.generation} == {
+        "turn.RUN": ("strip.MOVE",), "turn.TURN": ("strip.STAY", "turn.RUN"), "again.AGAIN": ("turn.TURN", "strip.HOME")
+    }  # fmt: skip
+    assert found.one("strip.MOVE").call == "strip.MOVE(d)"
+    assert {card.file for card in found.cards} == {"strip.npi", "turn.npi", "again.npi"}
+    with torch.no_grad():
+        library.memory.gates_NF[9, 0] += 1
+    library.save(tmp_path)
+    changed = difference(found, listing(tmp_path))
+    assert [(a.name, b.name) for a, b in changed.other] == [("turn.TURN", "turn.TURN")]
+    assert changed.core
+    assert changed.first
+    assert not changed.same
+
+
+# --- proofs -----------------------------------------------------------------------------------------------------------
+
+CLEAR = """
+world tape is scratchpad:
+    row A of "x" or "y" or blank at left
+
+program CLEAR "Blank every cell to the right":
+    while A:
+        ACT(A, WRITE, blank)
+        ACT(A, RIGHT)
+
+task clear(word: list of "x" or "y"):
+    A = word
+    run CLEAR
+    expect len(A) == 0
+    train word of 1..6
+    test word of 20
+"""
+
+USER = """
+use "clear.npi"
+
+program {name} "Clear, and clear what is left":
+    CLEAR
+    CLEAR
+
+task {task}(word: list of "x" or "y"):
+    A = word
+    run {name}
+    expect len(A) == 0
+    train word of 1..6
+    test word of 20
+"""
+
+
+@cache
+def _file(name: str) -> ProgramSet:
+    text = USER.format(name=name.upper(), task=name)
+    return load_sources([("clear.npi", CLEAR), (f"{name}.npi", text)])
+
+
+@cache
+def _proved(*names: str) -> Library:
+    """A core that is proved to clear, and learned these."""
+    if not names:
+        clear = loads(CLEAR, path="clear.npi")
+        found = Material.from_programs(clear, traces=8, seed=0)
+        library = new_library(CoreConfig(hidden=32, bits=3), [found], seed=0)
+        training = TrainConfig(seed=0, frames=64, check_every=50, problems=8)
+        validate = Certifier(TaskValidator(library, [clear], training), library, [clear])
+        assert Trainer(library, [place(library, found.frames)], training, validate=validate).run()
+        return library
+    library = copy.deepcopy(_proved(*names[:-1]))
+    config = LearnConfig(starts=3, updates=300, frames=32, check_every=20, problems=8)
+    assert learn(library, [Material.from_programs(_file(names[-1]), traces=4, seed=0)], config).solved
+    return library
+
+
+def certified(library: Library) -> Certificate:
+    return certificate_of(library, prove(library))
+
+
+def holds(certificate: Certificate, library: Library) -> bool:
+    return [finding.fault for finding in check(certificate, library)] == [""] * len(check(certificate, library))
+
+
+def test_proofs_hold_after_rows_come_and_go(tmp_path: Path) -> None:
+    """Also where a pack got another number: red when the hash of rows counts generations of the whole library."""
+    core, one, two = _proved(), _proved("twice"), _proved("again")
+    first, ours, theirs = certified(core), certified(one), certified(two)
+    added = operations.add(one, [operations.pack(two, ["AGAIN"])]).library
+    assert {i.name: i.generation for i in added.memory.infos}["again.AGAIN"] == 2
+    for library in (added, operations.merge(two, one).library, operations.merge(one, two).library):
+        for certificate in (first, ours, theirs):
+            assert holds(certificate, library)
+    less = operations.remove(added, ["TWICE"]).library
+    assert holds(first, less)
+    assert holds(theirs, less)
+    assert not holds(ours, less)
+    added.save(tmp_path / "library")
+    certified(added).save(tmp_path / "certificate")
+    assert holds(Certificate.open(tmp_path / "certificate"), Library.open(tmp_path / "library"))
+
+
+def test_the_hash_of_rows_counts_what_they_may_call() -> None:
+    """Whether a row sees another that its table names is a part of what was proved."""
+    library = grown("turn", "again")
+    again = library.file(library.memory.infos[-1].source)
+    assert again is not None
+    before = table_rows(library, again)
+    seen = copy.deepcopy(library)
+    seen.memory.infos = tuple(replace(i, sees=None) for i in seen.memory.infos)
+    assert table_rows(seen, again) == before  # the same may be called
+    later = copy.deepcopy(library)
+    later.memory.infos = tuple(
+        replace(i, generation=i.generation and i.generation + 5, sees=i.sees and tuple(s and s + 5 for s in i.sees))
+        for i in later.memory.infos
+    )
+    assert table_rows(later, again) == before
+    blind = copy.deepcopy(library)
+    blind.memory.infos = (*library.memory.infos[:-1], replace(library.memory.infos[-1], sees=(0,)))
+    assert table_rows(blind, again) != before
+    numbers = copy.deepcopy(library)
+    with torch.no_grad():
+        numbers.memory.gates_NF[0, 0] += 1
+    assert table_rows(numbers, again) != before

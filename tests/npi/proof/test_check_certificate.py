@@ -1,0 +1,302 @@
+"""Certificates and their checker: what is right holds, and every kind of change to what was certified is found."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import npi.proof.check_certificate
+from benchmarks.proofs.certify import certified, corrupted, differing
+from dsl import compile_teacher, load, loads
+from npi.core.config import CoreConfig, TrainConfig
+from npi.library.library import Library, LibraryError
+from npi.proof.certificate import Certificate, CertifiedProgram
+from npi.proof.check_certificate import check
+from npi.proof.counterexample import disagreements
+from npi.proof.prove import certificate_of, prove
+from npi.proof.situation_walk import Walk, _Decided
+from tests.support.paths import ROOT
+from traces.generation.generate import record_traces
+from traces.recording.unique_frames import unique_frames
+
+TEXTS = [p for p in sorted((ROOT / "programs").rglob("*.npi")) if p.parent.name != "learning"]
+FILES = [p for p in TEXTS if not load(p).world.spec.pictures]
+
+MARK = """
+world tape is scratchpad:
+    row A, B of "x" or "y" or blank at left
+    row N of 1 or blank
+
+program CLEAR "Blank what is marked, and note that something was":
+    while A:
+        if A == B:
+            NOTE(RIGHT)
+        ACT(A, WRITE, blank)
+        MOVE(RIGHT)
+
+program NOTE(d: direction) "Write a mark":
+    ACT(N, WRITE, 1)
+    ACT(B, d)
+
+program MOVE(d: direction) "One step":
+    ACT(A, d)
+
+task clear(word: list of "x" or "y", other: list of "x" or "y"):
+    A = word
+    B = other
+    run CLEAR
+    expect len(A) == 0
+    train word, other of 1..5
+    test word, other of 20
+"""
+
+
+@cache
+def _library() -> Library:
+    training = TrainConfig(frames=96, check_every=50, problems=16)
+    return certified([loads(MARK)], seed=0, core=CoreConfig(hidden=64, bits=4, row=32, key=8), training=training)
+
+
+@cache
+def _certificate() -> Certificate:
+    return certificate_of(_library(), prove(_library()))
+
+
+def _faults(certificate: Certificate, library: Library, *, hashes: bool = True) -> set[str]:
+    return {finding.fault for finding in check(certificate, library, hashes=hashes)}
+
+
+def test_a_certificate_holds_and_survives_its_file(tmp_path: Path) -> None:
+    certificate = _certificate()
+    certificate.save(tmp_path / "a.certificate")
+    again = Certificate.open(tmp_path / "a.certificate")
+    findings = check(again, _library())
+    assert {finding.fault for finding in findings} == {""}
+    assert [finding.program.rpartition(".")[2] for finding in findings] == ["CLEAR", "NOTE", "MOVE"]
+    assert sum(finding.situations for finding in findings) == certificate.situations == again.situations
+    assert all(f.margin == pytest.approx(p.margin, abs=1e-3) for f, p in zip(findings, _programs(again), strict=True))
+    assert again.files[0].domains == {"A": ["x", "y", "blank"], "B": ["x", "y", "blank"], "N": ["1", "blank"]}
+
+
+def _programs(certificate: Certificate) -> tuple[CertifiedProgram, ...]:
+    return certificate.files[0].programs
+
+
+def test_every_byte_of_the_file_counts(tmp_path: Path) -> None:
+    """Red when the file is read without its seal."""
+    _certificate().save(tmp_path / "a.certificate")
+    data = (tmp_path / "a.certificate").read_bytes()
+    for place in range(0, len(data), max(1, len(data) // 97)):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        (tmp_path / "b.certificate").write_bytes(bytes(changed))
+        with pytest.raises(ValueError):
+            Certificate.open(tmp_path / "b.certificate")
+
+
+def test_one_bit_of_the_library_voids_it() -> None:
+    """Red when a hash leaves out a part of the core or a row that is certified."""
+    for part in ("core", "memory"):
+        for name in getattr(_library(), part).state_dict():
+            library = copy.deepcopy(_library())
+            tensor = getattr(library, part).state_dict()[name]
+            flat = tensor.view(torch.int32).flatten()
+            flat[len(flat) // 2] ^= 1
+            assert all(fault.startswith("void") for fault in _faults(_certificate(), library)), name
+
+
+def test_another_text_voids_it() -> None:
+    library = copy.deepcopy(_library())
+    library.sets = [loads(MARK.replace("Write a mark", "Write one mark"))]
+    assert all("does not hold" in fault for fault in _faults(_certificate(), library))
+
+
+def _without(situations: torch.Tensor) -> torch.Tensor:
+    return situations[:-1]
+
+
+def _without_the_first(situations: torch.Tensor) -> torch.Tensor:
+    return situations[1:]
+
+
+def _elsewhere(situations: torch.Tensor) -> torch.Tensor:
+    changed = situations.clone()
+    changed[0, 3] = 99
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (_without, "not listed"),
+        (_without_the_first, "not listed"),
+        (_elsewhere, "there cannot be"),
+        (lambda s: s[:, :-1], "columns"),
+        (lambda s: torch.cat([s, s[:, -1:]], 1), "columns"),
+        (lambda s: -s - 1, "there cannot be"),
+    ],
+)
+def test_a_wrong_list_of_situations_is_found(change: Callable[[torch.Tensor], torch.Tensor], fault: str) -> None:
+    certificate = _certificate()
+    (file,) = certificate.files
+    first, *others = file.programs
+    wrong = replace(file, programs=(replace(first, situations=change(first.situations)), *others))
+    found = check(replace(certificate, files=(wrong,)), _library())
+    assert fault in found[0].fault
+    assert [finding.fault for finding in found[1:]] == ["", ""]
+
+
+def test_every_situation_left_out_is_found() -> None:
+    """Red when the checker skips a kind of beginning or a kind of step."""
+    certificate = _certificate()
+    (file,) = certificate.files
+    for number, program in enumerate(file.programs):
+        for left_out in range(0, len(program.situations), max(1, len(program.situations) // 40)):
+            kept = torch.arange(len(program.situations)) != left_out
+            programs = list(file.programs)
+            programs[number] = replace(program, situations=program.situations[kept])
+            lacking = replace(certificate, files=(replace(file, programs=tuple(programs)),))
+            assert check(lacking, _library())[number].fault
+
+
+class _Agreeing:
+    """A core that decides as the teacher, of whose two state bits the second is always in doubt."""
+
+    @staticmethod
+    def decide(walk: Walk, wave: torch.Tensor) -> _Decided:
+        which = torch.full((len(wave),), walk.program.id)
+        taught = walk.teacher.step(walk.observe(wave), which, walk.arguments[wave[:, 0]], wave[:, 1:2])
+        value, ones = torch.tensor([[1.0, 0.0]]).expand(len(wave), 2), torch.ones(len(wave))
+        return _Decided(taught.call_B4, taught.hidden_BH, value, ones == 0, ones)
+
+    @staticmethod
+    def margins(*given: Any) -> tuple[np.ndarray, np.ndarray]:
+        rows = len(given[-1])
+        return np.ones(rows, np.float32), np.tile(np.array([1, 0], np.float32), (rows, 1))
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT).with_suffix("")) for path in FILES])
+def test_walk_and_checker_find_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On every program file, with a core that is right: red when one of the two forgets a successor, or invents one."""
+    monkeypatch.setattr(Walk, "decide", _Agreeing.decide)
+    monkeypatch.setattr(npi.proof.check_certificate._CoreNumbers, "margins", _Agreeing.margins)
+    programs = load(path)
+    library = Library.create(CoreConfig(hidden=8, bits=2, row=4, key=4), [programs.table], sets=[programs])
+    with torch.no_grad():
+        library.memory.gates_NF[:, :-1] = -1.0  # a row sees what its text reads
+    certificate = certificate_of(library, prove(library))
+    assert _faults(certificate, library) == {""}
+    (file,) = certificate.files
+    generator = torch.Generator().manual_seed(0)
+    for number, program in enumerate(file.programs):
+        for left_out in torch.randint(len(program.situations), (4,), generator=generator).tolist():
+            kept = torch.arange(len(program.situations)) != left_out
+            programs_left = list(file.programs)
+            programs_left[number] = replace(program, situations=program.situations[kept])
+            lacking = replace(certificate, files=(replace(file, programs=tuple(programs_left)),))
+            assert check(lacking, library)[number].fault
+
+
+def test_what_it_owns_up_to_must_be_all() -> None:
+    """Fields, changes, callees and domains that a certificate leaves out."""
+    certificate = _certificate()
+    (file,) = certificate.files
+    clear, note, move = file.programs
+
+    def faults(**changes: object) -> list[str]:
+        return [f.fault for f in check(replace(certificate, files=(replace(file, **changes),)), _library())]  # type: ignore[arg-type]
+
+    assert "calls" in faults(programs=(clear, note))[0]
+    assert "does not say so" in faults(programs=(clear, replace(note, changes=()), move))[1]
+    assert "does not say so" in faults(programs=(replace(clear, changes=()), note, move))[0]
+    assert "left out" in faults(programs=(replace(clear, fields=()), note, move))[0]
+    assert "never to hold" in faults(domains=dict(file.domains) | {"N": ["blank"]})[1]
+    assert all("blanks" in fault for fault in faults(domains=dict(file.domains) | {"N": ["1"]}))
+    assert all("blanks" in fault for fault in faults(domains={"A": file.domains["A"]}))
+
+
+def test_rows_that_are_added_leave_it_valid() -> None:
+    """Red when the certificate covers rows that its programs cannot call."""
+    library = copy.deepcopy(_library())
+    last = library.memory.infos[-1]
+    infos = [replace(last, name="later.MORE", generation=1)]
+    library.memory = library.memory.drawn(infos, generator=torch.Generator().manual_seed(1))
+    assert _faults(_certificate(), library) == {""}
+    with torch.no_grad():
+        library.memory.keys_NK[1] += 1e-6
+    assert all("rows" in fault for fault in _faults(_certificate(), library))
+
+
+def test_what_really_happens_is_among_the_situations() -> None:
+    """Red when the walk, and the checker with it, leaves out something that inputs lead to."""
+    library, (file,) = _library(), _certificate().files
+    programs = library.sets[0]
+    teacher, stepper = compile_teacher(programs), library.stepper(programs.table)
+    frames = unique_frames([record_traces(programs, task="clear", traces={3: 60, 9: 60}, seed=3)])
+    listed = {programs.table.id(p.name): {tuple(row) for row in p.situations.tolist()} for p in file.programs}
+    fields = {programs.table.id(p.name): [programs.world.spec.field(f) for f in p.fields] for p in file.programs}
+    padded = frames.pad(torch.arange(len(frames)))
+    node, code = torch.zeros(len(frames), 1).long(), torch.zeros(len(frames), 1).long()
+    met = 0
+    for step in range(padded.mask_BT.shape[1]):
+        obs = padded.obs_BTF[:, step]
+        for frame in padded.mask_BT[:, step].nonzero()[:, 0].tolist():
+            program = int(padded.program_B[frame])
+            head = [*padded.arguments_B3[frame].tolist(), int(node[frame])]
+            seen = obs[frame, fields[program]].tolist()
+            codes = {int(code[frame]), 0} if step else {0}  # left at 0 where the program does not use its state
+            assert any((*head, one, *seen) in listed[program] for one in codes), (program, head, seen)
+            met += 1
+        node = teacher.step(obs, padded.program_B, padded.arguments_B3, node).hidden_BH
+        code = stepper.step(obs, padded.program_B, padded.arguments_B3, code).hidden_BH
+    assert met == frames.steps
+
+
+def test_corrupted_libraries_are_caught() -> None:
+    """A small version of ``python -m benchmarks.proofs.certify mutation``: no change of a decision goes by
+    unnoticed."""
+    library, certificate = _library(), _certificate()
+    programs = library.sets[0]
+    frames = unique_frames([record_traces(programs, task="clear", traces=dict.fromkeys(range(1, 6), 60), seed=5)])
+    generator = torch.Generator().manual_seed(0)
+    caught = 0
+    for number in range(40):
+        mutant = corrupted(library, rows=bool(number % 2), generator=generator)
+        fault = _faults(certificate, mutant, hashes=False) != {""}
+        if differing(library, mutant, certificate):
+            assert fault
+            caught += 1
+        if not fault:
+            assert not disagreements(mutant.stepper(programs.table, memo=False), frames)
+    assert 0 < caught < 40
+
+
+def test_numbers_that_are_not_finite_are_found() -> None:
+    """A closed gate hides a field by a product with 0, which hides no infinity."""
+    library = copy.deepcopy(_library())
+    with torch.no_grad():
+        library.core.adapter(0).table[0, 0] = torch.inf
+    assert all("finite" in fault for fault in _faults(_certificate(), library, hashes=False))
+    with pytest.raises(LibraryError, match="not finite"):
+        prove(library)
+
+
+def test_it_shares_no_code_with_the_walk() -> None:
+    tree = ast.parse(Path(npi.proof.check_certificate.__file__).read_text())
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not names & {
+        "npi.proof.situation_walk",
+        "npi.proof.prove",
+        "npi.proof.call_effects",
+        "npi.proof.world_audit",
+    }
+    assert len(Path(npi.proof.check_certificate.__file__).read_text().splitlines()) < 300

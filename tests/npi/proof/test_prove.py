@@ -1,0 +1,285 @@
+"""Proofs against cores that are right and cores that are not, inputs that show them wrong, and worlds that lie."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import npi.proof.call_effects
+from dsl import load, loads
+from dsl.program import ProgramSet
+from envs.scratchpad.transitions import ANYTHING, Alternative, Effect, effect_of
+from npi.cli.main import main
+from npi.core.config import CoreConfig, TrainConfig
+from npi.jobs.train import new_library
+from npi.library.library import Library
+from npi.proof.call_effects import changed_by, domains, with_callees
+from npi.proof.certificate import TOLERANCE
+from npi.proof.check_certificate import check
+from npi.proof.counterexample import smallest
+from npi.proof.prove import Certifier, certificate_of, certify, prove
+from npi.proof.world_audit import UnsoundError, audit, audit_traces
+from npi.training.dataset import Material, TaskValidator
+from npi.training.learn_rows import LearnConfig, learn
+from npi.training.trainer import Trainer, place
+from tests.support import tiny
+from tests.support.paths import ROOT
+from traces.generation.generate import record_traces
+from traces.storage.trace_set import TraceSet
+
+CLEAR = """
+world tape is scratchpad:
+    row A of "x" or "y" or blank at left
+
+program CLEAR "Blank every cell to the right":
+    while A:
+        ACT(A, WRITE, blank)
+        ACT(A, RIGHT)
+
+task clear(word: list of "x" or "y"):
+    A = word
+    run CLEAR
+    expect len(A) == 0
+    train word of 1..6
+    test word of 20
+"""
+
+
+@cache
+def _clear() -> ProgramSet:
+    return loads(CLEAR, path="clear.npi")
+
+
+@cache
+def _proved() -> Library:
+    material = Material.from_programs(_clear(), traces=8, seed=0)
+    library = new_library(CoreConfig(hidden=32, bits=3), [material], seed=0)
+    training = TrainConfig(seed=0, frames=64, check_every=50, problems=8)
+    validate = Certifier(TaskValidator(library, [_clear()], training), library, [_clear()])
+    assert Trainer(library, [place(library, material.frames)], training, validate=validate).run()
+    assert validate.audited > 0
+    return library
+
+
+def _stopping() -> Library:
+    """A core that returns always."""
+    library = copy.deepcopy(_proved())
+    with torch.no_grad():
+        library.core.end.bias += 1000.0
+    return library
+
+
+def test_a_right_core_is_proved_and_a_wrong_one_is_not() -> None:
+    """Red when the walk stops early, or compares the core with itself."""
+    (proof,) = certify(_proved(), _clear())
+    assert proof.proved
+    assert proof.situations == len(proof.walked) >= 3
+    assert proof.margin > TOLERANCE
+    assert proof.fields == proof.changes == ("A",)
+    assert proof.examples is None
+    (proof,) = certify(_stopping(), _clear())
+    assert not proof.proved
+    assert proof.examples is not None
+    obs = proof.examples.obs_SF[:, 0].tolist()
+    calls = proof.examples.call_S4[:, 0].tolist()
+    assert all((symbol == 2) == (callee == -1) for symbol, callee in zip(obs, calls, strict=True) if callee == -1)
+
+
+def test_a_call_that_hardly_leads_is_not_proved() -> None:
+    """The same call by less than another device may be off: red when the margin is only reported."""
+    library = copy.deepcopy(_proved())
+    symbols = torch.tensor([[0], [1]])
+    with torch.no_grad():
+        library.core.end.weight *= 0.0
+        library.core.end.bias.fill_(-TOLERANCE / 2)  # goes on everywhere, by too little
+    stepper = library.stepper(_clear().table, memo=False)
+    decided = stepper.step(symbols, torch.tensor([1, 1]), torch.zeros(2, 3).long(), torch.zeros(2, 1).long())
+    assert decided.call_B4[:, 0].tolist() == [0, 0]  # as the text says
+    (proof,) = certify(library, _clear())
+    assert (proof.situations, proof.wrong) == (3, 3)
+
+
+def test_what_rows_can_hold_and_programs_change() -> None:
+    addition = load(ROOT / "programs" / "recursive" / "addition.npi")
+    held = domains(addition)
+    assert held["CARRY"] == ("1", "blank")
+    assert len(held["IN1"]) == len(held["OUT"]) == 11
+    fields, found = addition.world.spec.fields, changed_by(addition)
+    changes = {p.name: {fields[i].name for i in found[p.id]} for p in addition.programs}
+    assert changes["addition.CARRY"] == {"CARRY"}
+    assert changes["addition.ADD1"] == {"CARRY", "OUT"}
+    assert changes["addition.ADD"] == {"IN1", "IN2", "CARRY", "OUT"}
+    assert with_callees(addition, ["addition.ADD1"]) == ["addition.ADD1", "addition.CARRY"]
+
+
+# Inputs that show a core wrong
+
+
+def test_the_smallest_input_that_shows_a_core_wrong(tmp_path: Path) -> None:
+    found = smallest(_stopping(), _clear(), ["clear.CLEAR"])["clear.CLEAR"]
+    assert found.problem.size == 1
+    assert (found.wanted, found.made) == ("ACT(A, WRITE, blank)", "return")
+    assert found.ended == "with a wrong result"
+    kept = found.save(tmp_path, _clear())
+    assert (len(kept), kept.folder.name) == (1, "clear.CLEAR")
+    assert Material.from_trace_set(TraceSet.open(kept.folder)).frames.steps == 3
+    assert found.save(tmp_path, _clear()).folder.name == "clear.CLEAR-2"
+    assert smallest(_proved(), _clear(), ["clear.CLEAR"]) == {}
+
+
+# Rows that are learned
+
+
+def test_learned_rows_are_proved_and_the_old_certificate_holds() -> None:
+    """Red when a certificate covers more than its programs can meet, or learning leaves new rows unproved."""
+    library = tiny.untrained(tiny.CORE)
+    config = tiny.training()
+    certifier = Certifier(TaskValidator(library, library.sets, config), library, library.sets)
+    assert Trainer(library, [place(library, tiny.material(tiny.strip()).frames)], config, validate=certifier).run()
+    old = certificate_of(library, prove(library))
+    assert all(not finding.fault for finding in check(old, library))
+    config = LearnConfig(starts=4, updates=600, problems=16)
+    assert learn(library, [tiny.material(tiny.turn())], config).solved
+    assert all(not finding.fault for finding in check(old, library))
+    proofs = prove(library)
+    assert [p.path for p, _ in proofs] == [p.path for p in library.sets]
+    assert {"turn.TURN", "turn.RUN"} <= {p.program for _, mine in proofs for p in mine if p.proved}
+    new = certificate_of(library, proofs)
+    assert all(not finding.fault for finding in check(new, library))
+    with torch.no_grad():
+        library.memory.embeddings_NP[-1, 0] += 1e-4
+    assert not any(finding.fault for finding in check(old, library))
+    assert {f.file for f in check(new, library) if f.fault} == {"turn.npi"}
+
+
+# Worlds that do not do what they declare
+
+
+@pytest.mark.parametrize(
+    ("step", "symbol", "match"),
+    [(0, 3, "shows 3 in A, which is declared to have the values 0 to 2"), (1, 0, r"WRITE, blank\) does what")],
+)
+def test_a_world_that_lies_is_found(step: int, symbol: int, match: str) -> None:
+    """A cell that shows what no cell can hold, and one that shows another symbol than was written."""
+    batch = record_traces(_clear(), task="clear", traces={3: 1}, seed=0)
+    assert audit_traces(_clear(), [batch]) == 7
+    obs = batch.obs.copy()
+    obs[step] = symbol
+    with pytest.raises(UnsoundError, match=match):
+        audit_traces(_clear(), [replace(batch, obs=obs)])
+
+
+def test_an_effect_that_lies_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when the audit does not compare what came of a call with its effect."""
+    assert audit(_clear()) > 0
+
+    def nothing(spec: Any, call: Any) -> Effect:
+        return (Alternative(),) if spec.tokens[call[2]] == "RIGHT" else effect_of(spec, call)
+
+    monkeypatch.setattr(npi.proof.call_effects, "effect_of", nothing)
+    with pytest.raises(UnsoundError, match=r"ACT\(A, RIGHT\) does what its effect does not allow"):
+        audit(_clear())
+
+
+def test_a_row_that_is_said_to_hold_less_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A declaration by which a row never holds what a task lays into it."""
+    monkeypatch.setattr("npi.proof.world_audit.domains", lambda programs: {"A": ("x", "blank")})
+    with pytest.raises(UnsoundError, match=r"about A: it shows A=y"):
+        audit(_clear())
+
+
+def test_an_effect_that_says_nothing_is_wide() -> None:
+    spec = replace(_clear().world.spec, kind="another")
+    assert effect_of(spec, [0, 1, 1, 0]) == (Alternative(changes={0: (ANYTHING,)}),)
+
+
+# The command
+
+
+def _npi(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_command_writes_a_certificate_and_checks_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder, certificate = tmp_path / "library", tmp_path / "clear.certificate"
+    _proved().save(folder)
+    (tmp_path / "clear.npi").write_text(CLEAR)
+    code, out, err = _npi(capsys, "certify", "--library", folder, "--out", certificate)
+    assert code == 0, err
+    assert "1 of 1 program" in out
+    code, out, err = _npi(capsys, "certify", "--check", certificate, "--library", folder, tmp_path / "clear.npi")
+    assert (code, "holds for 1 of 1 program" in out) == (0, True), err
+    code, out, _ = _npi(capsys, "certify", "--check", certificate, "--library", folder, "--json")
+    assert (code, json.loads(out)["programs"][0]["fault"]) == (0, "")
+    (tmp_path / "clear.npi").write_text(CLEAR.replace("Blank every", "Clear every"))
+    code, out, _ = _npi(capsys, "certify", "--check", certificate, "--library", folder, tmp_path / "clear.npi")
+    assert (code, "is not a program file as it was certified" in out) == (1, True)
+    _stopping().save(folder)
+    code, out, _ = _npi(capsys, "certify", "--check", certificate, "--library", folder)
+    assert (code, "void: the core is not" in out) == (1, True)
+
+
+def test_the_command_tells_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder, certificate = tmp_path / "library", tmp_path / "clear.certificate"
+    _stopping().save(folder)
+    words = ["certify", "--library", folder, "--out", certificate]
+    code, out, err = _npi(capsys, *words, "--counterexamples", tmp_path / "wrong")
+    assert code == 1
+    assert "goes wrong on clear of word = [" in out
+    assert "the text says ACT(A, WRITE, blank), the core return" in out
+    assert "is not written" in err
+    assert not certificate.exists()
+    assert len(TraceSet.open(tmp_path / "wrong" / "clear.CLEAR")) == 1
+    code, out, _ = _npi(capsys, "certify", "--library", folder, "--json")
+    assert json.loads(out)[0]["counterexample"]["made"] == "return"
+
+
+def test_the_command_tells_what_no_input_shows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("npi.proof.counterexample.smallest", lambda *_: {})
+    _stopping().save(tmp_path / "library")
+    code, out, _ = _npi(capsys, "certify", "--library", tmp_path / "library")
+    assert (code, "no input was found that shows clear.CLEAR wrong" in out) == (1, True)
+    code, out, _ = _npi(capsys, "certify", "--library", tmp_path / "library", "--json")
+    assert json.loads(out)[0]["counterexample"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--check", "{tmp}/none"], "there is no file"),
+        (["--check", "{tmp}/damaged"], "damaged or not a tensor file"),
+        (["--check", "{tmp}/damaged", "--out", "x"], "proves nothing"),
+    ],
+)
+def test_bad_input(capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str], message: str) -> None:
+    _proved().save(tmp_path / "library")
+    (tmp_path / "damaged").write_bytes(b"nothing of the kind")
+    given = [word.format(tmp=tmp_path) for word in words]
+    code, _, err = _npi(capsys, "certify", "--library", tmp_path / "library", *given)
+    assert (code, message in err) == (2, True), err
+
+
+def test_a_library_of_which_a_byte_changed_is_not_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    _proved().save(folder)
+    _npi(capsys, "certify", "--library", folder, "--out", tmp_path / "a")
+    for path in sorted(folder.rglob("*.*")):
+        data = path.read_bytes()
+        changed = bytearray(data)
+        changed[len(data) // 2] ^= 1
+        path.write_bytes(bytes(changed))
+        code, _, err = _npi(capsys, "certify", "--check", tmp_path / "a", "--library", folder)
+        assert code == 2, (path, err)
+        path.write_bytes(data)

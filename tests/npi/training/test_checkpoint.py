@@ -1,0 +1,251 @@
+"""A run that was stopped goes on to the same numbers, bit for bit; what cannot be gone on from is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from npi.core.config import CoreConfig
+from npi.jobs.train import checkpoint_path, train_library
+from npi.library.library import Library
+from npi.library.tensor_files import read_tensors, tensors_bytes
+from npi.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from npi.training.trainer import Trainer, Validation, place
+from tests.support.paths import ROOT
+from tests.support.tiny import CORE, LSTM, STRIP, make_trainer, material, strip, training, untrained
+from traces.generation.generate import record_problems
+from traces.recording.unique_frames import FrameSet, unique_frames
+
+KINDS = pytest.mark.parametrize("core", [CORE, LSTM], ids=["discrete", "lstm"])
+
+
+def mined() -> FrameSet:
+    """Frames of longer lists than training has."""
+    task = strip().tasks[0]
+    drawn = task.draw(9, 3, generator=torch.Generator().manual_seed(5), spread=False)
+    return unique_frames([record_problems(strip(), task, drawn)])
+
+
+def trainer_that_mines(core: CoreConfig) -> Trainer:
+    """A trainer whose every validation fails, so that each clean check adds a source."""
+    library = untrained(core)
+    config = training(check_every=10, stretch=1.0, **({"rate": 1e-2, "cut": 0, "noise": 0.0} if core is LSTM else {}))
+    frames = mined()
+    return Trainer(
+        library, [place(library, material(strip()).frames)], config, validate=lambda _: Validation(2, 1, (frames,))
+    )
+
+
+def run_to(trainer: Trainer, update: int) -> None:
+    trainer.run(stop=lambda: trainer.progress.update >= update)
+
+
+def everything(trainer: Trainer) -> dict[str, object]:
+    """What the next update depends on, and what a report says."""
+    curriculum = trainer.curriculum
+    return {
+        "core": trainer.core.digest(),
+        "rows": trainer.library.rows_digest(),
+        "draws": trainer.generator.get_state().tolist(),
+        "noise": trainer.noise.get_state().tolist(),
+        "errors": [x.error for x in curriculum.lessons],
+        "hard": [h.tolist() for h in curriculum.hard],
+        "frames": [(s.world, s.frames.obs_SF.tolist(), s.frames.call_S4.tolist()) for s in curriculum.sources],
+        "progress": (trainer.progress.update, trainer.progress.clean, trainer.progress.solved),
+        "report": (trainer.loss, trainer.wrong, trainer.validation and trainer.validation.solved),
+        "moments": {
+            (number, name): value.tolist()
+            for number, state in trainer.optimizer.state_dict()["state"].items()
+            for name, value in state.items()
+        },
+    }
+
+
+@KINDS
+@pytest.mark.parametrize("half", [7, 20])
+def test_going_on_gives_the_numbers_of_one_go(core: CoreConfig, half: int, tmp_path: Path) -> None:
+    """Stopped between checks (7) and right after one that found hard frames (20)."""
+    straight, first, second = (trainer_that_mines(core) for _ in range(3))
+    run_to(straight, 2 * half)
+    run_to(first, half)
+    if half == 20:
+        assert len(first.curriculum.hard[0]) > 0
+    save_checkpoint(first, tmp_path / "state" / "c.safetensors", identity="same")
+    load_checkpoint(second, tmp_path / "state" / "c.safetensors", identity="same")
+    assert everything(second) == everything(first)
+    run_to(second, 2 * half)
+    assert everything(second) == everything(straight)
+    assert everything(second)["core"] != everything(first)["core"]
+
+
+def test_frames_that_validation_found_are_kept_too(tmp_path: Path) -> None:
+    """Red when a mined source, its lessons' errors or its hard frames are not written."""
+    straight, first, second = (trainer_that_mines(CORE) for _ in range(3))
+    while len(first.curriculum.sources) < 3:
+        run_to(first, first.progress.update + 10)
+        assert first.progress.update < 300
+    first.curriculum.hard[1] = torch.tensor([0, 2])
+    half = first.progress.update
+    run_to(straight, half)
+    straight.curriculum.hard[1] = torch.tensor([0, 2])
+    save_checkpoint(first, tmp_path / "c.safetensors", identity="")
+    load_checkpoint(second, tmp_path / "c.safetensors", identity="")
+    assert everything(second) == everything(first)
+    for trainer in (straight, second):
+        run_to(trainer, half + 15)
+    assert everything(second) == everything(straight)
+
+
+def test_writing_a_checkpoint_changes_nothing(tmp_path: Path) -> None:
+    one, two = (trainer_that_mines(CORE) for _ in range(2))
+    for trainer in (one, two):
+        run_to(trainer, 4)
+    for name in ("a", "b"):
+        save_checkpoint(one, tmp_path / name, identity="")
+    assert everything(one) == everything(two)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_killed_run_goes_on_in_another_process(tmp_path: Path) -> None:
+    """The first half in a process of its own, the second here; compared with one go."""
+    (tmp_path / "strip.npi").write_text(STRIP)
+    script = tmp_path / "half.py"
+    script.write_text(
+        "import sys, torch\n"
+        "torch.set_num_threads(1)\n"
+        "from tests.support.tiny import CORE, training\n"
+        "from npi.jobs.train import train_library\n"
+        "seen = []\n"
+        "result = train_library([sys.argv[1]], out=sys.argv[2], core=CORE, training=training(updates=50), traces=8,\n"
+        "                       device='cpu', report=seen.append, stop=lambda: len(seen) >= 23)\n"
+        "assert not result.resumed and result.report.update == 23\n"
+    )
+    subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "strip.npi"), str(tmp_path / "two")],
+        check=True,
+        timeout=120,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )
+    assert checkpoint_path(tmp_path / "two").is_file()
+    assert not (tmp_path / "two").exists()
+
+    def job(name: str):
+        return train_library(
+            [tmp_path / "strip.npi"],
+            out=tmp_path / name,
+            core=CORE,
+            training=training(updates=50),
+            traces=8,
+            device="cpu",
+        )
+
+    two, one = job("two"), job("one")
+    assert (two.resumed, one.resumed) == (True, False)
+    assert two.report.update == one.report.update == 50
+    assert two.library.core.digest() == one.library.core.digest() == Library.open(tmp_path / "two").core.digest()
+    assert two.library.rows_digest() == one.library.rows_digest() == Library.open(tmp_path / "two").rows_digest()
+    assert not checkpoint_path(tmp_path / "two").exists()
+
+
+def test_beginning_anew_ignores_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "strip.npi").write_text(STRIP)
+
+    def job(**changes):
+        settings = {"core": CORE, "training": training(updates=5), "traces": 4, "device": "cpu"} | changes
+        return train_library([tmp_path / "strip.npi"], out=tmp_path / "out", **settings)
+
+    job(stop=lambda: True)
+    with pytest.raises(CheckpointError, match="other settings, programs or traces"):
+        job(training=training(updates=6))
+    with pytest.raises(CheckpointError, match="other settings, programs or traces"):
+        job(traces=5)
+    result = job(training=training(updates=6), fresh=True)
+    assert (result.resumed, result.report.update) == (False, 6)
+
+
+# --- what cannot be gone on from ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    trainer = make_trainer(training(), validated=False)
+    for _ in range(2):
+        trainer.update()
+    save_checkpoint(trainer, tmp_path / "c.safetensors", identity="mine")
+    return tmp_path / "c.safetensors"
+
+
+def refused(path: Path, message: str, identity: str = "mine") -> None:
+    """Loading raises, and leaves the trainer as it was."""
+    trainer = make_trainer(training(), validated=False)
+    before = everything(trainer)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(trainer, path, identity=identity)
+    assert str(everything(trainer)) == str(before)
+
+
+def test_a_good_one_is_loaded(saved: Path) -> None:
+    load_checkpoint(make_trainer(training(), validated=False), saved, identity="mine")
+
+
+@pytest.mark.parametrize("place", [0.0, 0.001, 0.01, 0.3, 0.6, 0.9, 0.99999])
+def test_a_changed_byte_is_found(saved: Path, place: float) -> None:
+    """In the length, the header, the settings and the numbers alike."""
+    data = bytearray(saved.read_bytes())
+    data[int(place * len(data))] ^= 0x10
+    saved.write_bytes(data)
+    refused(saved, "changed or cut off|damaged or not a tensor file")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, 20_000, -1])
+def test_a_file_that_was_cut_off_is_found(saved: Path, keep: int) -> None:
+    saved.write_bytes(saved.read_bytes()[:keep])
+    refused(saved, "damaged or not a tensor file.*--fresh")
+
+
+def test_other_settings_are_refused(saved: Path) -> None:
+    refused(saved, "other settings, programs or traces", identity="another")
+
+
+def test_another_format_is_refused(saved: Path) -> None:
+    tensors, about = read_tensors(saved)
+    saved.write_bytes(tensors_bytes(tensors, about | {"format": 99}))
+    refused(saved, "format 99, this engine reads 1")
+
+
+def test_a_run_of_another_device_is_refused(saved: Path) -> None:
+    tensors, about = read_tensors(saved)
+    assert about["device"] == "cpu"
+    saved.write_bytes(tensors_bytes(tensors, about | {"device": "cuda"}))
+    refused(saved, "of a run on cuda.*use --device cuda")
+
+
+def test_a_write_that_fails_leaves_the_last_state(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, trainer = saved.read_bytes(), make_trainer(training(), validated=False)
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(trainer, saved, identity="mine")
+    monkeypatch.undo()
+    assert saved.read_bytes() == before
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+def test_tensor_files_give_back_what_they_were_given(tmp_path: Path) -> None:
+    tensors = {"a.b": torch.randn(2, 3, generator=torch.Generator()), "empty": torch.zeros(0, 5, dtype=torch.int64)}
+    (tmp_path / "f").write_bytes(tensors_bytes(tensors, {"π": [1, None, 0.1]}))
+    found, about = read_tensors(tmp_path / "f")
+    assert about == {"π": [1, None, 0.1]}
+    assert found.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert torch.equal(found[name], tensor)
+        assert found[name].dtype == tensor.dtype
+    (tmp_path / "g").write_bytes(tensors_bytes(tensors))
+    assert read_tensors(tmp_path / "g")[1] == {}

@@ -1,0 +1,389 @@
+"""Training: it learns a small program in a second, a broken one does not, and it repeats itself to the bit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+import npi
+from dsl import loads
+from npi.core.config import CoreConfig, TrainConfig
+from npi.jobs.train import checkpoint_path, gather, pick_device, train_library
+from npi.library.library import Library, LibraryError
+from npi.running.core_stepper import CoreStepper
+from npi.running.evaluate import run_problems
+from npi.training.dataset import Material, TaskValidator
+from npi.training.trainer import Trainer, Validation, learning_rate, place
+from tests.support.tiny import (
+    CORE,
+    LSTM,
+    SMALL,
+    STRIP,
+    make_trainer,
+    material,
+    plain_end,
+    strip,
+    tape,
+    trained,
+    training,
+    untrained,
+)
+from traces.generation.generate import record_problems
+from traces.machine.lockstep import Budget, Status
+from traces.recording.unique_frames import unique_frames
+
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+def state(trainer: Trainer) -> tuple[str, str]:
+    return trainer.core.digest(), trainer.library.rows_digest()
+
+
+def problems(size: int, count: int, seed: int = 99):
+    return strip().tasks[0].draw(size, count, generator=torch.Generator().manual_seed(seed), spread=False)
+
+
+def plain_right(library: Library, found) -> list[bool]:
+    """Whether the core leaves behind what plain Python says, problem by problem."""
+    stepper = CoreStepper(library.core, library.memory, library.rows(strip().table), world=0, table=strip().table)
+    outcome = run_problems(stepper, strip(), found, budget=Budget(steps=2000))
+    right = []
+    for problem, status, reading in zip(found, outcome.status_N.tolist(), outcome.read(strip().world), strict=True):
+        items, at = plain_end(problem.values["items"], "both")
+        right.append(status == Status.DONE and reading["A"] == items and reading["at(P)"] == [at])
+    return right
+
+
+def test_a_small_program_is_learned_and_carries_beyond_its_training_sizes() -> None:
+    """Trained on lists of 1 to 4 items; judged in plain Python, the place of the pointer included."""
+    library = trained()
+    for size in (1, 4, 9, 60):
+        assert all(plain_right(library, problems(size, 50))), size
+
+
+def test_the_published_core_is_learned_too() -> None:
+    config = training(cut=0, noise=0.0, rate=1e-2, stretch=1.0)
+    trainer = make_trainer(config, core=LSTM)
+    assert trainer.run()
+    assert all(plain_right(trainer.library, [p for size in (1, 2, 3, 4) for p in problems(size, 20)]))
+
+
+def test_a_core_that_hardly_moves_learns_nothing() -> None:
+    trainer = make_trainer(training(rate=1e-9, updates=140))
+    assert not trainer.run()
+    assert trainer.progress.update == 140
+    assert trainer.wrong
+    assert sum(plain_right(trainer.library, problems(3, 20))) < 15  # some need nothing to be done
+
+
+def test_shuffled_calls_cannot_be_learned() -> None:
+    found = material(strip())
+    order = torch.randperm(found.frames.steps, generator=torch.Generator().manual_seed(0))
+    broken = replace(found.frames, call_S4=found.frames.call_S4[order])
+    library, config = untrained(CORE), training(updates=140)
+    trainer = Trainer(library, [place(library, broken)], config)
+    assert not trainer.run()
+    assert sum(trainer.wrong.values()) > len(broken) / 4
+
+
+def test_training_ends_at_a_clean_check_only() -> None:
+    trainer = make_trainer(training())
+    seen = []
+    assert trainer.run(report=lambda r: seen.append((r.update, r.solved, dict(r.wrong))))
+    *before, last = seen
+    assert last[1]
+    assert not any(solved for _, solved, _ in before)
+    assert last[0] % 20 == 0
+    assert last[2] == {}
+    assert [u for u, _, _ in seen] == list(range(1, last[0] + 1))
+    report = trainer.report()
+    assert report.validation == Validation(8, 8)
+    assert report.validation.passed
+    assert report.errors.keys() == {f"strip.{n}" for n in "MOVE SCAN HOME STAY ROUND ZERO BOTH".split()}
+    assert max(report.errors.values()) < 0.3
+    assert report.seconds > 0
+
+
+def test_a_solved_core_that_fails_its_tasks_is_not_solved_and_learns_their_frames() -> None:
+    """Frames of longer lists come back from the validator and join the curriculum; two clean checks end training."""
+    config = training(rate=1e-6, warmup=0, clean=2)
+    library = trained()
+    more = record_problems(strip(), strip().tasks[0], problems(7, 3))
+    answers = iter([Validation(3, 2, (unique_frames([more]),)), Validation(3, 3), Validation(3, 3)])
+    turns = []
+
+    def validate(turn: int) -> Validation:
+        turns.append(turn)
+        return next(answers)
+
+    trainer = Trainer(library, [place(library, material(strip()).frames)], config, validate=validate)
+    for lesson in trainer.curriculum.lessons:
+        lesson.error = 0.01 * lesson.row
+    trainer.check()
+    assert (trainer.progress.clean, len(trainer.curriculum.sources)) == (0, 2)
+    assert int(trainer.curriculum.sources[1].frames.length_M.max()) == 7
+    assert [x.error for x in trainer.curriculum.lessons] == [0.01 * x.row for x in trainer.curriculum.lessons]
+    trainer.check()
+    assert not trainer.progress.solved
+    trainer.update()
+    trainer.check()
+    assert trainer.progress.solved
+    assert turns == [0, 0, 1]
+
+
+def test_wrong_frames_become_the_hard_ones() -> None:
+    trainer = make_trainer(training())
+    for _ in range(30):
+        trainer.update()
+    trainer.check(limit=5)
+    few = sum(trainer.wrong.values())
+    assert few == len(trainer.curriculum.hard[0]) > 0
+    assert max(trainer.wrong.values()) <= 5
+    trainer.check(limit=10_000)
+    assert sum(trainer.wrong.values()) == len(trainer.curriculum.hard[0]) > few
+    assert trainer.validation is None  # tasks are run by a core that has every frame right only
+
+
+def test_the_last_frames_are_looked_at_before_training_ends() -> None:
+    """Right on the first frames of each program and wrong on a later one: not solved."""
+    library = trained()
+    frames = material(strip()).frames
+    home = strip().table.id("HOME")
+    last = int((frames.program_M == home).nonzero()[-1])
+    calls = frames.call_S4.clone()
+    step = int(frames.start_M[last])
+    calls[step] = torch.tensor([strip().table.id("ROUND"), 0, 0, 0], dtype=torch.int32)
+    trainer = Trainer(library, [place(library, frames)], training())
+    trainer.curriculum.sources[0] = place(library, replace(frames, call_S4=calls))
+    trainer.check(limit=1)
+    assert trainer.wrong == {"strip.HOME": 1}
+    assert trainer.curriculum.hard[0].tolist() == [last]
+
+
+@pytest.mark.parametrize("config", [SMALL, LSTM], ids=["discrete", "lstm"])
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(config: CoreConfig) -> None:
+    def after(seed: int) -> tuple[str, str]:
+        trainer = make_trainer(training(seed=seed), core=config)
+        for _ in range(6):
+            trainer.update()
+        return state(trainer)
+
+    torch.manual_seed(1)
+    one = after(0)
+    torch.manual_seed(2)
+    assert after(0) == one
+    assert after(1)[0] != one[0]
+    assert after(1)[1] != one[1]
+
+
+def test_nothing_touches_the_global_generator() -> None:
+    before = torch.random.get_rng_state()
+    make_trainer(training(updates=22)).run()
+    make_trainer(training(updates=2, cut=0), core=LSTM).run()
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_stopping_between_updates() -> None:
+    trainer = make_trainer(training())
+    assert not trainer.run(stop=lambda: trainer.progress.update >= 7)
+    assert trainer.progress.update == 7
+    assert trainer.wrong == {}
+
+
+def test_the_end_of_the_updates_is_checked_whenever_it_comes() -> None:
+    trainer = make_trainer(training(updates=5))
+    trainer.run()
+    assert trainer.wrong
+
+
+def test_a_loss_that_is_no_number_stops_training() -> None:
+    trainer = make_trainer(training())
+    with torch.no_grad():
+        trainer.core.end.weight.fill_(math.inf)
+    with pytest.raises(FloatingPointError, match="update 0; lower the learning rate"):
+        trainer.update()
+
+
+def test_gradients_are_clipped_to_a_norm_of_one() -> None:
+    trainer = make_trainer(training(), validated=False)
+    trainer.update()
+    norm = math.sqrt(sum(float((p.grad.double() ** 2).sum()) for p in trainer.parameters if p.grad is not None))
+    assert norm == pytest.approx(1.0, rel=1e-3)
+
+
+def test_half_precision_gives_other_numbers_from_the_same_weights() -> None:
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        trainer = make_trainer(training(precision=precision), validated=False)
+        trainer.update()
+        losses.append(trainer.loss)
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_half_precision_learns_too() -> None:
+    trainer = make_trainer(training(precision="bfloat16"), validated=False)
+    assert trainer.run()
+    assert next(trainer.core.parameters()).dtype == torch.float32
+
+
+# --- schedule and groups ----------------------------------------------------------------------------------------
+
+
+def test_the_learning_rate_warms_up_once_and_falls_in_cycles() -> None:
+    config = TrainConfig(rate=2.0, warmup=4, decay=100)
+    found = [learning_rate(config, u) for u in (0, 1, 3, 50, 94, 95, 99, 100, 150, 199, 200)]
+    assert found == pytest.approx([2 * 0.25 * 1.0, 2 * 0.5 * 0.99, 2 * 0.97, 1.0, 0.12, 0.1, 0.1, 2.0, 1.0, 0.1, 2.0])
+    assert learning_rate(replace(config, warmup=0), 0) == 2.0
+
+
+def test_weights_keys_and_embeddings_are_descended_and_gates_are_not() -> None:
+    trainer = make_trainer(training(rate=1e-3), validated=False)
+    (group,) = trainer.optimizer.param_groups
+    descended = {id(p) for p in group["params"]}
+    memory = trainer.memory
+    assert descended == {id(p) for p in [*trainer.core.parameters(), memory.keys_NK, memory.embeddings_NP]}
+    assert group["weight_decay"] == 1e-4
+    gates = memory.gates_NF.clone()
+    trainer.update()
+    assert group["lr"] == pytest.approx(1e-3 / 50)
+    assert torch.equal(memory.gates_NF, gates)
+
+
+# --- validation on the machine --------------------------------------------------------------------------------------
+
+
+def test_validation_counts_what_plain_python_counts() -> None:
+    """With SCAN in the place of ZERO, a list comes out right where its last item is zero, or none is."""
+    library, config = trained(), training(problems=40, stretch=1.0)
+    validator = TaskValidator(library, [strip()], config)
+    drawn = validator.problems(strip(), 0, 3)
+    assert validator(3) == Validation(40, 40)
+    zero, scan = library.memory.index("strip.ZERO"), library.memory.index("strip.SCAN")
+    with torch.no_grad():
+        for numbers in (library.memory.embeddings_NP, library.memory.gates_NF):
+            numbers[zero] = numbers[scan]
+    found = validator(3)
+    right = [0 not in p.values["items"] or p.values["items"][-1] == 0 for p in drawn]
+    assert (found.problems, found.solved) == (40, sum(right))
+    assert 0 < sum(right) < 40
+    (failed,) = found.frames
+    wrong = [p for p, r in zip(drawn, right, strict=True) if not r]
+    assert torch.equal(failed.obs_SF, unique_frames([record_problems(strip(), strip().tasks[0], wrong)]).obs_SF)
+
+
+def test_validation_problems_follow_from_seed_and_turn_and_reach_as_far_as_asked() -> None:
+    library = untrained(SMALL)
+
+    def values(turn: int = 0, **changes) -> list[tuple[int, ...]]:
+        validator = TaskValidator(library, [strip()], training(**({"stretch": 1.0, "problems": 40} | changes)))
+        return [p.values["items"] for p in validator.problems(strip(), 0, turn)]
+
+    assert values() == values()
+    assert values(seed=1) != values()
+    assert values(turn=1) != values()
+    lengths = [len(v) for v in values(stretch=3.0)]
+    assert lengths.count(12) == 20
+    assert {n for n in lengths if n != 12} == set(strip().tasks[0].train_sizes)
+
+
+def test_a_task_without_training_sizes_is_only_for_tests() -> None:
+    """Nothing of it is traced or validated; a file that says no training sizes at all names the line to add."""
+    extra = STRIP[STRIP.index("task both") :].replace("task both", "task more").replace("train items of 1..4", "")
+    both = loads(STRIP + extra, path="strip.npi")
+    assert [t.train_sizes for t in both.tasks] == [(1, 2, 3, 4), ()]
+    assert Material.from_programs(both, traces=8, seed=0).traces == material(strip()).traces
+    assert TaskValidator(untrained(SMALL), [both], training())(0).problems == 8
+    none = loads(STRIP.replace("train items of 1..4", ""), path="strip.npi")
+    with pytest.raises(ValueError, match=r"strip.npi says no sizes to train on.* task both, such as: train items of"):
+        Material.from_programs(none, traces=8, seed=0)
+
+
+# --- whole jobs -----------------------------------------------------------------------------------------------------
+
+
+def test_train_library_from_a_file_to_a_folder(tmp_path) -> None:
+    (tmp_path / "strip.npi").write_text(STRIP)
+    updates = []
+    result = train_library(
+        [tmp_path / "strip.npi"],
+        out=tmp_path / "out",
+        core=CORE,
+        training=training(),
+        traces=8,
+        device="cpu",
+        report=lambda r: updates.append(r.update),
+    )
+    assert result.solved
+    assert not result.resumed
+    assert updates == list(range(1, result.report.update + 1))
+    assert not checkpoint_path(tmp_path / "out").exists()
+    library = npi.Library.open(tmp_path / "out")
+    assert all(plain_right(library, problems(9, 20)))
+    (entry,) = library.history
+    assert (entry["trained"], entry["solved"], entry["updates"]) == (["strip.npi"], True, result.report.update)
+    assert entry["settings"] == training().to_json()
+
+
+def test_one_core_learns_programs_of_two_worlds() -> None:
+    library = untrained(CORE, strip(), tape())
+    config = training(stretch=1.0)
+    sources = [place(library, material(p).frames) for p in (strip(), tape())]
+    trainer = Trainer(library, sources, config, validate=TaskValidator(library, library.sets, config))
+    assert trainer.run()
+    assert all(plain_right(library, problems(4, 20)))
+    problem = tape().tasks[0].problem({"a": 5})
+    (reading,) = run_problems(library.stepper(tape().table), tape(), [problem]).read(tape().world)
+    assert reading["T"] == []
+
+
+def test_material_that_is_none() -> None:
+    with pytest.raises(ValueError, match="no task, so there is nothing to trace"):
+        Material.from_programs(replace(strip(), tasks=()), traces=1, seed=0)
+    with pytest.raises(FileNotFoundError, match="no such program file or folder"):
+        gather(["nowhere.npi"], traces=1, seed=0)
+    with pytest.raises(ValueError, match="nothing to learn from"):
+        gather([], traces=1, seed=0)
+
+
+def test_a_world_that_the_core_has_never_seen() -> None:
+    with pytest.raises(LibraryError, match=r"never seen world 'tape'.*knows strip"):
+        place(untrained(SMALL), material(tape()).frames)
+
+
+def test_devices_by_name() -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(ValueError, match="'quantum' is not known"):
+        pick_device("quantum")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="no CUDA device"):
+            pick_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"updates": 0}, "updates must be"), ({"rate": 0.0}, "must be positive"), ({"precision": "half"}, "'half'")],
+)
+def test_settings_that_make_no_training_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**change)
+
+
+def test_settings_that_suit_an_lstm() -> None:
+    config = TrainConfig.for_core(CoreConfig.published(), rate=5e-4)
+    assert (config.noise, config.rate) == (0.0, 5e-4)
+    assert TrainConfig.for_core(CORE) == TrainConfig()
+
+
+@CUDA
+def test_training_on_cuda() -> None:
+    library, config = untrained(CORE), training()
+    library.core.to("cuda")
+    library.memory.to("cuda")
+    validate = TaskValidator(library, library.sets, config)
+    trainer = Trainer(library, [place(library, material(strip()).frames)], config, validate=validate)
+    assert trainer.run()

@@ -1,0 +1,163 @@
+"""The program files do what they say: compared with ``+``, ``sorted`` and ``max``, and with NPI table 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dsl
+from dsl.callgraph.graph import call_graph, mermaid, tree_text
+from dsl.reference import Event, interpret
+from tests.support.paths import PROGRAMS
+
+ADDITION, SORTING, MAXIMUM = (dsl.load(PROGRAMS / f"{name}.npi") for name in ("addition", "bubblesort", "max"))
+
+TABLE_2 = {
+    "addition.ADD": ["addition.ADD1", "addition.LSHIFT"],
+    "addition.ADD1": ["ACT", "addition.CARRY"],
+    "addition.CARRY": ["ACT"],
+    "addition.LSHIFT": ["ACT"],
+    "addition.RSHIFT": ["ACT"],
+    "bubblesort.BUBBLESORT": ["bubblesort.BUBBLE", "bubblesort.RESET"],
+    "bubblesort.BUBBLE": ["ACT", "bubblesort.BSTEP"],
+    "bubblesort.RESET": ["bubblesort.LSHIFT", "ACT"],  # ACT moves the counter, as the paper's trace has it
+    "bubblesort.BSTEP": ["bubblesort.COMPSWAP", "bubblesort.RSHIFT"],
+    "bubblesort.COMPSWAP": ["ACT"],
+    "bubblesort.LSHIFT": ["ACT"],
+    "bubblesort.RSHIFT": ["ACT"],
+    "max.RJMP": ["bubblesort.RSHIFT"],
+    "max.MAX": ["bubblesort.BUBBLESORT", "max.RJMP"],
+}
+"""NPI table 2, with names qualified by file."""
+
+
+@pytest.mark.parametrize("program_set", [ADDITION, SORTING, MAXIMUM], ids=lambda item: Path(item.path).stem)
+def test_the_call_graph_is_that_of_the_paper(program_set: dsl.ProgramSet) -> None:
+    graph = call_graph(program_set)
+    found = {name: list(graph.successors(name)) for name, kind in graph.nodes(data="kind") if kind == "program"}
+    assert found == {name: calls for name, calls in TABLE_2.items() if name in found}
+    own = {name for name in TABLE_2 if name.startswith(f"{Path(program_set.path).stem}.")}
+    assert own <= set(found)
+    assert program_set.warnings == ()
+
+
+def calls(program_set: dsl.ProgramSet, events: list[Event], depth: int) -> list[str]:
+    """The trace down to a depth, one line a call."""
+    tokens = program_set.table.world.tokens
+    lines = []
+    for event in events:
+        if event.call[0] >= 0 and event.depth <= depth:
+            words = [tokens[token] for token in event.call[1:] if token]
+            name = program_set.table.signatures[event.call[0]].name.rpartition(".")[2]
+            lines.append("  " * event.depth + name + (f"({', '.join(words)})" if words else ""))
+    return lines
+
+
+ADD_96_125 = """\
+ADD1
+  ACT(OUT, WRITE, 1)
+  CARRY
+    ACT(CARRY, LEFT)
+    ACT(CARRY, WRITE, 1)
+    ACT(CARRY, RIGHT)
+LSHIFT
+  ACT(IN1, LEFT)
+  ACT(IN2, LEFT)
+  ACT(CARRY, LEFT)
+  ACT(OUT, LEFT)
+ADD1
+  ACT(OUT, WRITE, 2)
+  CARRY"""
+
+SORT_2_1_3 = """\
+BUBBLE
+  ACT(P2, RIGHT)
+  BSTEP
+    COMPSWAP
+      ACT(P1, SWAP, P2)
+    RSHIFT
+      ACT(P1, RIGHT)
+      ACT(P2, RIGHT)
+  BSTEP
+    COMPSWAP
+    RSHIFT
+      ACT(P1, RIGHT)
+      ACT(P2, RIGHT)
+RESET
+  LSHIFT
+    ACT(P1, LEFT)
+    ACT(P2, LEFT)
+  LSHIFT
+    ACT(P1, LEFT)
+    ACT(P2, LEFT)
+  ACT(COUNT, RIGHT)
+BUBBLE"""
+
+
+def sorting_of(items: str) -> list[Event]:
+    problem = SORTING.task("sort").parse([items])
+    return interpret(SORTING, problem.layout, problem.program)[0]
+
+
+def test_traces_are_those_of_the_paper() -> None:
+    problem = ADDITION.task("add").parse(["96", "125"])
+    events, _ = interpret(ADDITION, problem.layout, problem.program)
+    assert "\n".join(calls(ADDITION, events, 9)).startswith(ADD_96_125)
+    problem = SORTING.task("sort").parse(["2,1,3"])
+    events, _ = interpret(SORTING, problem.layout, problem.program)
+    assert "\n".join(calls(SORTING, events, 9)).startswith(SORT_2_1_3)
+    assert not any("(P1, SWAP" in line for line in calls(SORTING, sorting_of("4,4"), 9)), "equal items stay"
+    assert calls(SORTING, events, 0) == ["BUBBLE", "RESET"] * 2, "one sweep less than there are items"
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10**9), st.integers(0, 10**9))
+def test_addition_adds(a: int, b: int) -> None:
+    task = ADDITION.task("add")
+    problem = task.problem({"a": a, "b": b})
+    _, pad = interpret(ADDITION, problem.layout, problem.program)
+    out = "".join(symbol for _, symbol in sorted(pad.cells["OUT"].items()))
+    assert out == str(a + b)
+    assert task.judge(problem, {"OUT": list(map(int, out))})
+    assert not task.judge(problem, {"OUT": [*map(int, out), 0]}) or a + b == 0
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (0, 7), (5, 5), (999, 1), (1, 999), (1007, 3), (10**20, 10**20 - 1)])
+def test_addition_at_the_edges(a: int, b: int) -> None:
+    problem = ADDITION.task("add").problem({"a": a, "b": b})
+    _, pad = interpret(ADDITION, problem.layout, problem.program)
+    assert "".join(symbol for _, symbol in sorted(pad.cells["OUT"].items())) == str(a + b)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=9))
+def test_sorting_sorts_and_max_finds_the_largest(items: list[int]) -> None:
+    problem = SORTING.task("sort").problem({"items": items})
+    _, pad = interpret(SORTING, problem.layout, problem.program)
+    assert [int(pad.cells["A"][i]) for i in range(len(items))] == sorted(items)
+    problem = MAXIMUM.task("max").problem({"items": items})
+    _, pad = interpret(MAXIMUM, problem.layout, problem.program)
+    assert int(pad.symbol("P1")) == max(items)
+
+
+def test_rshift_moves_every_pointer_right() -> None:
+    problem = ADDITION.task("rshift").parse(["12", "345"])
+    events, pad = interpret(ADDITION, problem.layout, problem.program)
+    assert calls(ADDITION, events, 9) == [f"ACT({p}, RIGHT)" for p in ("IN1", "IN2", "CARRY", "OUT")]
+    assert set(pad.at.values()) == {3}
+
+
+def test_the_graph_for_people() -> None:
+    lines = tree_text(ADDITION, "ADD").splitlines()
+    assert lines[0] == "addition.ADD  Perform multi-digit addition"
+    assert lines[1].startswith("  addition.ADD1  ")
+    assert lines[-1] == "    ACT"
+    assert "max.MAX" in tree_text(MAXIMUM).splitlines()[0]
+    drawn = mermaid(call_graph(MAXIMUM), world="list").splitlines()
+    assert drawn[0] == "flowchart TD"
+    assert sum(" --> " in line for line in drawn) == sum(
+        len(called) for name, called in TABLE_2.items() if not name.startswith("addition.")
+    )

@@ -1,0 +1,25 @@
+"""A command that is interrupted as by Ctrl-C when it has got so far."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+WAIT = 120.0
+
+
+def interrupted(words: Sequence[str], state: Path) -> tuple[str, str]:
+    """What a command writes to stdout and stderr that is interrupted once a file is there; it must end with 130."""
+    running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + WAIT
+    while not state.exists() and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=WAIT)
+    assert running.returncode == 130, err
+    return out, err

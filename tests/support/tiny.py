@@ -1,0 +1,180 @@
+"""A world of one list and one pointer, programs on it, and cores that learn them in about a second."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from typing import Any
+
+import torch
+
+from dsl import loads
+from dsl.program import ProgramSet
+from envs.spec import ProgramTable
+from npi.core.config import CoreConfig, TrainConfig
+from npi.jobs.train import new_library
+from npi.library.library import Library
+from npi.training.dataset import Material, TaskValidator
+from npi.training.trainer import Trainer, place
+from traces.generation.generate import load_sources
+
+STRIP = """
+world strip is scratchpad:
+    row A of 0..2
+    pointer P on A at left
+
+program MOVE(d: direction) "One step":
+    ACT(P, d)
+
+program SCAN "To the end":
+    while not last(P):
+        MOVE(RIGHT)
+
+program HOME "To the beginning":
+    while not first(P):
+        MOVE(LEFT)
+
+program STAY "To the end and back":
+    SCAN
+    HOME
+
+program ROUND "Back, to the end, and back":
+    HOME
+    SCAN
+    HOME
+
+program ZERO "To the first zero, or the end":
+    while P != 0 and not last(P):
+        MOVE(RIGHT)
+
+program BOTH "All of it":
+    ROUND
+    STAY
+    ZERO
+
+task both(items: list of 0..2):
+    A = items
+    run BOTH
+    expect A == items and ((under(P) == 0) if min(items) == 0 else (at(P) == len(items) - 1))
+    train items of 1..4
+    test items of 3, 9
+"""
+
+TURN = """
+use "strip.npi"
+
+program RUN "To the end again":
+    while not last(P):
+        MOVE(RIGHT)
+
+program TURN "To the end, back, and to the end":
+    STAY
+    RUN
+
+task turn(items: list of 0..2):
+    A = items
+    run TURN
+    expect at(P) == len(items) - 1
+    train items of 1..5
+    test items of 3, 9
+"""
+
+TAPE = """
+world tape is scratchpad:
+    row T of bit
+
+program WIPE "Blank one cell":
+    ACT(T, WRITE, blank)
+    ACT(T, LEFT)
+
+program ERASE "Blank all cells":
+    while T == 0 or T == 1:
+        WIPE
+
+task erase(a: number base 2):
+    T = digits(a, 2)
+    run ERASE
+    expect T == []
+    train a of 1..3 digits
+    test a of 2, 9 digits
+"""
+
+CORE = CoreConfig(hidden=64, bits=5, row=32, key=8)
+LSTM = CoreConfig(kind="lstm", hidden=24, bits=1, row=12, key=7, gates=False)
+SMALL = CoreConfig(hidden=13, bits=3, row=11, key=7)
+CORES = {"discrete": SMALL, "lstm": LSTM}
+
+
+def training(**changes: Any) -> TrainConfig:
+    """Settings that solve the strip in about 120 updates."""
+    usual = {"updates": 400, "frames": 48, "check_every": 20, "problems": 8, "decay": 300}
+    return TrainConfig(**(usual | {"stretch": 3.0} | changes))
+
+
+@cache
+def strip() -> ProgramSet:
+    return loads(STRIP, path="strip.npi")
+
+
+@cache
+def turn() -> ProgramSet:
+    return load_sources([("strip.npi", STRIP), ("turn.npi", TURN)])
+
+
+@cache
+def tape() -> ProgramSet:
+    return loads(TAPE, path="tape.npi")
+
+
+_MATERIALS: dict[tuple[str, int], Material] = {}
+
+
+def material(programs: ProgramSet, traces: int = 8) -> Material:
+    """Its traces, made once."""
+    key = programs.digest, traces
+    if key not in _MATERIALS:
+        _MATERIALS[key] = Material.from_programs(programs, traces=traces, seed=0)
+    return _MATERIALS[key]
+
+
+def untrained(config: CoreConfig = CORE, *sets: ProgramSet, seed: int = 0) -> Library:
+    """A library with random numbers for the strip, or for the sets given."""
+    return new_library(config, [material(programs) for programs in sets or (strip(),)], seed=seed)
+
+
+def make_trainer(
+    config: TrainConfig, *, core: CoreConfig = CORE, seed: int = 0, validated: bool = True, traces: int = 8
+) -> Trainer:
+    """A trainer of the strip."""
+    found = material(strip(), traces)
+    library = new_library(core, [found], seed=seed)
+    validate = TaskValidator(library, library.sets, config) if validated else None
+    return Trainer(library, [place(library, found.frames)], config, validate=validate)
+
+
+@cache
+def _trained() -> Library:
+    trainer = make_trainer(training())
+    assert trainer.run(), "the strip was not learned"
+    return trainer.library
+
+
+def trained() -> Library:
+    """A library that runs the strip's programs without a mistake; a copy of its own for each caller."""
+    return copy.deepcopy(_trained())
+
+
+def situations(
+    table: ProgramTable, count: int, *, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Random obs_BF, program_B (programs only) and arguments_B3 of a table."""
+    obs = torch.stack([torch.randint(f.size, (count,), generator=generator) for f in table.world.fields], 1)
+    program = torch.randint(table.primitives, len(table), (count,), generator=generator)
+    return obs, program, torch.randint(len(table.world.tokens), (count, 3), generator=generator)
+
+
+def plain_end(items: tuple[int, ...], task: str) -> tuple[list[int], int]:
+    """What the strip's tasks leave behind, in plain Python: the list and the place of the pointer."""
+    if task == "turn":
+        return list(items), len(items) - 1
+    return list(items), items.index(0) if 0 in items else len(items) - 1

@@ -1,0 +1,1 @@
+"""Steps that contradict each other, and the smallest inputs that show it."""

@@ -1,0 +1,272 @@
+"""Two steps that contradict each other, side by side, and what of the world would tell them apart.
+
+A core decides on its program, its arguments and the observations so far in the frame. Where two steps agree in these
+and call differently, no core can learn both. What differs is something that the world holds and does not show: the
+symbol under a counter, which of two pointers stands further left, a cell that no pointer stands on, or who called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import torch
+
+from envs.spec import BLANK, ProgramTable
+from envs.world import Layout, World
+from traces.recording.batch import TraceBatch
+from traces.recording.text import call_text, name_text, observation_text
+from traces.recording.unique_frames import Place
+
+Key = tuple[int, tuple[int, ...], bytes]
+"""A program, its arguments, and the observations up to a step."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Something that could be observed: its name, and what to do so that a core sees it."""
+
+    name: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two steps: where, in which input (the rows that were laid out), what it calls, who called it."""
+
+    place: Place
+    layout: str
+    call: str
+    caller: str
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A sight that tells all steps of the conflict apart, with what it is on either side."""
+
+    sight: Sight
+    values: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A conflict.
+
+    Attributes:
+        frame: the program and its arguments. seen: the observations up to the step, the same on both sides.
+        sides: the two smallest steps that disagree.
+        apart: what would tell them apart, the simplest first; () where nothing that was looked at does.
+        steps: how many steps look the same in all traces.
+    """
+
+    frame: str
+    seen: tuple[str, ...]
+    sides: tuple[Side, Side]
+    apart: tuple[Apart, ...]
+    steps: int
+
+    def __str__(self) -> str:
+        one, two = self.sides
+        rows = [("where", str(one.place), str(two.place)), ("input", one.layout, two.layout)]
+        rows += [("called by", one.caller, two.caller), ("calls", one.call, two.call)]
+        width = max(len(left) for _, left, _ in rows)
+        lines = [f"{self.frame} decides differently after the same observations ({self.steps} steps look like this):"]
+        lines += [f"  {name:10}{left:{width}}   {right}".rstrip() for name, left, right in rows if left or right]
+        lines += [f"  both see  {text}" if i == 0 else f"            {text}" for i, text in enumerate(self.seen)]
+        if not self.apart:
+            lines.append(
+                "  nothing that the world holds tells them apart: the traces were made with a memory of their own"
+            )
+        for apart in self.apart[:3]:
+            lines.append(f"  they differ in {apart.sight.name}: {apart.values[0]} and {apart.values[1]}")
+            lines.append(f"    to mend: {apart.sight.mend}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step that looks like others: its place, its index in the batch, and how large its trace is."""
+
+    place: Place
+    frame: int
+    step: int
+    call: tuple[int, ...]
+    size: int
+
+
+def explain(
+    batches: Sequence[TraceBatch],
+    *,
+    world: World[Any] | None = None,
+    layouts: Sequence[Sequence[Layout]] | None = None,
+) -> Explanation | None:
+    """The smallest conflict in these traces; None where there is none.
+
+    Args:
+        world, layouts: with them the traces are played again up to the steps in question, and what the world then
+            holds is compared; ``layouts[batch][trace]`` is what was laid out.
+    """
+    groups: dict[Key, list[_Step]] = {}
+    for number, batch in enumerate(batches):
+        for key, step in steps_of(batch, number):
+            groups.setdefault(key, []).append(step)
+    conflicts = [group for group in groups.values() if len({step.call for step in group}) > 1]
+    if not conflicts:
+        return None
+    cells = [[sum(map(len, layout.values())) for layout in batch] for batch in layouts or ()]
+    ordered = [sorted(group, key=lambda step: order(step, cells)) for group in conflicts]
+    group = min(ordered, key=lambda group: (group[0].step, order(group[0], cells)))
+    one = group[0]
+    two = next(step for step in group if step.call != one.call)
+    table = batches[0].table
+    sights = [look(batches, step, world, layouts) for step in group]
+    apart = tuple(
+        Apart(sight, (sights[0][sight], sights[group.index(two)][sight]))
+        for sight in sights[0]
+        if tells_apart([found.get(sight) for found in sights], [step.call for step in group])
+    )
+    batch = batches[one.place.batch]
+    frame = batch.frame(one.frame)
+    return Explanation(
+        frame=call_text(table, (frame.program, *frame.arguments)),
+        seen=tuple(observation_text(table, obs) for obs in frame.obs[: one.step + 1]),
+        sides=(side(batches, one, table, world, layouts), side(batches, two, table, world, layouts)),
+        apart=apart,
+        steps=len(group),
+    )
+
+
+def order(step: _Step, cells: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """The smallest input first, then the shortest trace, then the first."""
+    place = step.place
+    laid = cells[place.batch][place.trace] if cells else 0
+    return laid, step.size, place.batch, place.trace, place.frame, place.step
+
+
+def steps_of(batch: TraceBatch, number: int) -> Iterator[tuple[Key, _Step]]:
+    """Every step of a batch with what a core knows there."""
+    for trace in range(len(batch)):
+        first, frames = int(batch.first_frame[trace]), int(batch.frames[trace])
+        size = int(batch.length[first : first + frames].sum())
+        for index in range(first, first + frames):
+            frame = batch.frame(index)
+            for step, call in enumerate(frame.calls.tolist()):
+                key = (frame.program, frame.arguments, frame.obs[: step + 1].tobytes())
+                yield key, _Step(Place(number, trace, index - first, step), index, step, tuple(call), size)
+
+
+def tells_apart(values: Sequence[str | None], calls: Sequence[tuple[int, ...]]) -> bool:
+    """Whether a sight that is there at every step decides the call, and is not a name for each step."""
+    if None in values:
+        return False
+    decided: dict[str | None, tuple[int, ...]] = {}
+    return all(decided.setdefault(value, call) == call for value, call in zip(values, calls, strict=True))
+
+
+def side(
+    batches: Sequence[TraceBatch],
+    step: _Step,
+    table: ProgramTable,
+    world: World[Any] | None,
+    layouts: Sequence[Sequence[Layout]] | None,
+) -> Side:
+    batch = batches[step.place.batch]
+    parent = int(batch.parent[step.frame])
+    caller = "" if parent < 0 else name_text(table, int(batch.program[parent]))
+    shown = ""
+    if world is not None and layouts is not None:
+        symbols = row_symbols(world)
+        laid = layouts[step.place.batch][step.place.trace]
+        texts = [f"{row} = {' '.join(symbols[row][i] for i in cells)}" for row, cells in laid.items() if row in symbols]
+        shown = ", ".join(texts)
+    return Side(step.place, shown, call_text(table, step.call), caller)
+
+
+def look(
+    batches: Sequence[TraceBatch],
+    step: _Step,
+    world: World[Any] | None,
+    layouts: Sequence[Sequence[Layout]] | None,
+) -> dict[Sight, str]:
+    """Everything that could be observed at a step and is not, the simplest first."""
+    found: dict[Sight, str] = {}
+    batch = batches[step.place.batch]
+    if world is not None and layouts is not None:
+        reading = replay(batch, step, world, layouts[step.place.batch][step.place.trace])
+        found |= hidden_sights(world, reading)
+    parent = int(batch.parent[step.frame])
+    if parent >= 0:
+        call = Sight("the program that called", "make two programs of it, or hand the difference over as an argument")
+        found[call] = name_text(batch.table, int(batch.program[parent]))
+        above = batch.frame(parent)
+        where = Sight("the place in the caller from which it was called", "hand the difference over as an argument")
+        found[where] = f"step {int(batch.parent_step[step.frame])}"
+        for slot, token in enumerate(above.arguments):
+            if token:
+                handed = Sight(f"argument {slot + 1} of its caller", "hand it on as an argument")
+                found[handed] = batch.table.world.tokens[token]
+    return found
+
+
+def replay(batch: TraceBatch, target: _Step, world: World[Any], layout: Layout) -> Mapping[str, list[int]]:
+    """What the world holds just before a step: the trace's primitive calls carried out again up to there."""
+    state = world.reset([layout])
+    active = torch.ones(1, dtype=torch.bool)
+    for frame, step in in_time(batch, target.place.trace):
+        if (frame, step) == (target.frame, target.step):
+            return world.read(state)[0]
+        call = batch.frame(frame).calls[step]
+        if 0 <= call[0] < batch.table.primitives:
+            world.act(state, torch.tensor(call[None].tolist()), active)
+    raise AssertionError("a step of the trace is not in the trace")
+
+
+def in_time(batch: TraceBatch, trace: int) -> Iterator[tuple[int, int]]:
+    """The steps of a trace (frame in the batch, step) in the order in which they were made."""
+    first, frames = int(batch.first_frame[trace]), int(batch.frames[trace])
+    begun = {(int(batch.parent[f]), int(batch.parent_step[f])): f for f in range(first, first + frames)}
+    stack = [(first, 0)]
+    while stack:
+        frame, step = stack.pop()
+        if step == int(batch.length[frame]):
+            continue
+        yield frame, step
+        stack.append((frame, step + 1))
+        if (frame, step) in begun:
+            stack.append((begun[frame, step], 0))
+
+
+def row_symbols(world: World[Any]) -> dict[str, tuple[str, ...]]:
+    """Row → the name of each index that a cell can hold; {} for worlds without rows."""
+    rows = world.spec.config.get("rows", ())
+    return {row["name"]: (*row["symbols"], BLANK) for row in rows}
+
+
+def hidden_sights(world: World[Any], reading: Mapping[str, list[int]]) -> dict[Sight, str]:
+    """What a world holds and does not show; of a pad: cells under counters, orders of pointers, cells beside them."""
+    fields = {field.name for field in world.spec.fields}
+    symbols, pointers = row_symbols(world), {p["name"]: p["row"] for p in world.spec.config.get("pointers", ())}
+    if not pointers:
+        return {Sight(part, "let the world show it"): str(v) for part, v in reading.items() if part not in fields}
+    found: dict[Sight, str] = {}
+    for name, row in pointers.items():
+        if name not in fields and f"under({name})" in reading:
+            sight = Sight(f"the symbol under {name}", f"declare {name} as a pointer, not as a counter")
+            found[sight] = symbols[row][reading[f"under({name})"][0]]
+    for one, two in combinations(pointers, 2):
+        if not {f"order({one}, {two})", f"order({two}, {one})"} & fields:
+            left, right = reading[f"at({one})"][0], reading[f"at({two})"][0]
+            sight = Sight(f"the order of {one} and {two}", f"add to the world: order {one}, {two}")
+            found[sight] = "before" if left < right else "same" if left == right else "after"
+    edges: Sequence[tuple[int, str]] = ((-1, "left"), (1, "right"))
+    for name, row in pointers.items():
+        if BLANK not in {f for field in world.spec.fields if field.name == name for f in field.values}:
+            for step, direction in edges:
+                place = reading[f"at({name})"][0] + step
+                cells = reading.get(row, [])
+                inside = 0 <= place < len(cells)
+                sight = Sight(f"the cell {direction} of {name}", f"add a pointer that stands {direction} of {name}")
+                found[sight] = symbols[row][cells[place]] if inside else "the end"
+    return found

@@ -1,0 +1,1 @@
+"""Trace sets from program files, in parallel and on several hosts."""

@@ -1,0 +1,334 @@
+"""Traces of a task: draw problems, let the teacher run them, judge every result, keep the runs.
+
+A set is cut into shards, and a shard's problems follow from the set's seed, the task and the shard's number alone. So
+the files are the same whatever the number of processes, and a set that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from dsl import load, shown_by
+from dsl.program import ProgramSet
+from dsl.tasks.task import Problem, Task
+from dsl.tasks.values import show
+from traces.machine.lockstep import Budget, Status, run
+from traces.recording.batch import TraceBatch, concatenate
+from traces.recording.recorder import Recorder
+from traces.stepper import Stepper
+from traces.storage.trace_set import (
+    MANIFEST,
+    Shard,
+    ShardRange,
+    TraceInfo,
+    TraceSet,
+    TraceSetError,
+    TraceSetWriter,
+    table_digest,
+)
+
+Counts = int | Mapping[int, int]
+"""How many traces: of each size, or together (then spread evenly over the sizes)."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of traces that are done, and of all."""
+
+
+class TeacherError(ValueError):
+    """A run of the teacher that did not finish, or whose result is not what the task expects."""
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """What one shard holds: ``(size, count, seed of the draw)``, sizes ascending."""
+
+    index: int
+    draws: tuple[tuple[int, int, int], ...]
+
+    @property
+    def traces(self) -> int:
+        return sum(count for _, count, _ in self.draws)
+
+
+@dataclass(frozen=True)
+class SetPlan:
+    """A whole set before it is made: the task, what its manifest will say, and what each shard holds."""
+
+    program_set: ProgramSet
+    task: Task
+    info: TraceInfo
+    shards: tuple[ShardPlan, ...]
+
+
+def plan_set(
+    program_set: ProgramSet, *, task: str, traces: Counts, sizes: Sequence[int] | None, seed: int, shard_traces: int
+) -> SetPlan:
+    """What :func:`generate` is to make of the same arguments. Raises ``ValueError`` for counts that make no set."""
+    chosen = program_set.task(task)
+    counts = count_by_size(traces, chosen.train_sizes if sizes is None else sizes)
+    info = TraceInfo(
+        program=Path(program_set.path).name,
+        program_digest=program_set.digest,
+        sources=program_set.sources,
+        task=task,
+        seed=seed,
+        settings={"counts": {str(size): count for size, count in counts.items()}, "shard_traces": shard_traces},
+    )
+    shards = plan_shards(task, counts, seed=seed, shard_traces=shard_traces)
+    return SetPlan(program_set, chosen, info, tuple(shards))
+
+
+def plan_shards(task: str, counts: Mapping[int, int], *, seed: int, shard_traces: int) -> list[ShardPlan]:
+    """Cut the traces into shards of at most ``shard_traces``; each draw has a seed of its own."""
+    if shard_traces < 1:
+        raise ValueError(f"a shard holds at least one trace, not {shard_traces}")
+    sizes = [size for size in sorted(counts) for _ in range(counts[size])]
+    plans = []
+    for index, begin in enumerate(range(0, len(sizes), shard_traces)):
+        inside = sizes[begin : begin + shard_traces]
+        draws = [(size, inside.count(size), _seed(seed, task, index, size)) for size in sorted(set(inside))]
+        plans.append(ShardPlan(index, tuple(draws)))
+    return plans
+
+
+def count_by_size(traces: Counts, sizes: Sequence[int]) -> dict[int, int]:
+    """How many traces of each size. Raises ``ValueError`` for sizes or counts below 1, or none at all."""
+    if isinstance(traces, int):
+        ordered = sorted(set(sizes))
+        many, more = divmod(traces, max(1, len(ordered)))
+        traces = {size: many + (place < more) for place, size in enumerate(ordered)}
+    counts = {int(size): int(count) for size, count in sorted(traces.items()) if count != 0}
+    if not counts or min(counts) < 1 or min(counts.values()) < 0:
+        raise ValueError(f"expected counts of traces by size, both positive; they are {counts}")
+    return counts
+
+
+def generate(
+    program_set: ProgramSet,
+    *,
+    task: str,
+    traces: Counts,
+    sizes: Sequence[int] | None = None,
+    seed: int = 0,
+    out: Path | str,
+    processes: int = 1,
+    shard_traces: int = 512,
+    progress: Progress | None = None,
+    budget: Budget | None = None,
+) -> TraceSet:
+    """Write a trace set of a task to a folder, or finish one that was begun with the same settings.
+
+    A finished set of the same settings is opened as it is. With more than one process, a script needs the usual
+    ``if __name__ == "__main__":`` around what it does.
+
+    Args:
+        traces: of each size, or together.
+        sizes: of the problems; those that the task trains on, where none are given and ``traces`` is a number.
+        out: a new or empty folder, or one that holds an interrupted set.
+
+    Raises:
+        TeacherError: where a run does not end as the task expects.
+        TraceSetError: for a folder that holds something else.
+    """
+    plan = plan_set(program_set, task=task, traces=traces, sizes=sizes, seed=seed, shard_traces=shard_traces)
+    if (Path(out) / MANIFEST).exists():
+        found = TraceSet.open(out)
+        check_finished(found, plan)
+        return found
+    writer = TraceSetWriter(out, program_set.table, plan.info)
+    return writer.finish(make_shards(plan, plan.shards, writer, processes=processes, progress=progress, budget=budget))
+
+
+def make_shards(
+    plan: SetPlan,
+    shards: Sequence[ShardPlan],
+    writer: TraceSetWriter,
+    *,
+    processes: int,
+    progress: Progress | None,
+    budget: Budget | None,
+) -> list[Shard]:
+    """Write these shards of a set, but those that were written before. Raises :class:`TeacherError`."""
+    made = {one.index: shard for one in shards if (shard := writer.existing(one.index)) is not None}
+    left = [one for one in reversed(shards) if one.index not in made]  # the longest first
+    done, total = sum(shard.traces for shard in made.values()), sum(one.traces for one in shards)
+    if progress is not None:
+        progress(done, total)
+    for one, shard in _make_all(plan.program_set, plan.task, writer, left, processes, budget or Budget()):
+        made[one.index] = shard
+        done += one.traces
+        if progress is not None:
+            progress(done, total)
+    return [made[one.index] for one in shards]
+
+
+def record_traces(
+    program_set: ProgramSet,
+    *,
+    task: str,
+    traces: Counts,
+    sizes: Sequence[int] | None = None,
+    seed: int = 0,
+    budget: Budget | None = None,
+) -> TraceBatch:
+    """The same traces as :func:`generate` with one shard, in memory. Raises :class:`TeacherError`."""
+    chosen = program_set.task(task)
+    counts = count_by_size(traces, chosen.train_sizes if sizes is None else sizes)
+    plans = plan_shards(task, counts, seed=seed, shard_traces=sum(counts.values()))
+    teacher = shown_by(program_set)
+    return concatenate([_draw_and_run(program_set, teacher, chosen, plan, budget or Budget()) for plan in plans])
+
+
+def record_problems(
+    program_set: ProgramSet,
+    task: Task,
+    problems: Sequence[Problem],
+    *,
+    teacher: Stepper | None = None,
+    seeds: Sequence[int] | None = None,
+    budget: Budget | None = None,
+) -> TraceBatch:
+    """The teacher's traces of these problems, every result judged. Raises :class:`TeacherError`."""
+    world = program_set.world
+    state = world.reset([problem.layout for problem in problems])
+    program_N = torch.tensor([problem.program for problem in problems])
+    arguments_N3 = torch.tensor([problem.arguments for problem in problems])
+    recorder = Recorder(program_set.table)
+    teacher = shown_by(program_set) if teacher is None else teacher
+    outcome = run(teacher, world, state, program_set.table, program_N, arguments_N3, budget=budget, recorder=recorder)
+    ends = zip(problems, outcome.status_N.tolist(), outcome.read(world), strict=True)
+    for number, (problem, status, reading) in enumerate(ends):
+        if status != Status.DONE:
+            steps, depth = int(outcome.steps_N[number]), int(outcome.depth_N[number])
+            raise TeacherError(
+                f"task {task.name} of {_inputs(problem)}: the teacher stopped with {Status(status).name} after {steps} "
+                f"steps at depth {depth}; look for a loop that does not end, or give the run a larger budget"
+            )
+        if not task.judge(problem, reading):
+            raise TeacherError(
+                f"task {task.name} of {_inputs(problem)}: the teacher's result ({task.result(reading)}) is not what "
+                f"the task expects ({task.expected(problem)}); one of the two is wrong in {program_set.path}"
+            )
+    return recorder.batch(size=[problem.size for problem in problems], seed=seeds)
+
+
+def _draw_and_run(program_set: ProgramSet, teacher: Stepper, task: Task, plan: ShardPlan, budget: Budget) -> TraceBatch:
+    problems: list[Problem] = []
+    seeds: list[int] = []
+    with _no_collection():
+        for size, count, seed in plan.draws:
+            generator = torch.Generator().manual_seed(seed)
+            problems += task.draw(size, count, generator=generator, spread=True)
+            seeds += [seed] * count
+        return record_problems(program_set, task, problems, teacher=teacher, seeds=seeds, budget=budget)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No search for cycles of garbage: drawing and judging make many small objects, and no cycles."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
+
+
+def _make_all(
+    program_set: ProgramSet,
+    task: Task,
+    writer: TraceSetWriter,
+    plans: Sequence[ShardPlan],
+    processes: int,
+    budget: Budget,
+) -> Iterator[tuple[ShardPlan, Shard]]:
+    """Make the shards, in any order. What is running when this is interrupted is finished and kept."""
+    if processes <= 1 or len(plans) <= 1:
+        teacher = shown_by(program_set)
+        for plan in plans:
+            yield plan, writer.write(plan.index, _draw_and_run(program_set, teacher, task, plan, budget))
+        return
+    pool = ProcessPoolExecutor(
+        min(processes, len(plans)),
+        mp_context=get_context("spawn"),
+        initializer=_Worker.begin,
+        initargs=(program_set.sources, str(writer.folder), asdict(writer.info), writer.part),
+    )
+    try:
+        futures = {pool.submit(_Worker.make, plan, budget): plan for plan in plans}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Worker:
+    """What one process keeps from shard to shard."""
+
+    current: _Worker
+
+    def __init__(
+        self, sources: Sequence[tuple[str, str]], folder: str, info: Mapping[str, object], part: ShardRange | None
+    ) -> None:
+        self.program_set = load_sources(sources)
+        self.task = self.program_set.task(str(info["task"]))
+        self.teacher = shown_by(self.program_set)
+        whole = TraceInfo(**info)  # type: ignore[arg-type]
+        self.writer = TraceSetWriter(folder, self.program_set.table, whole, part)
+
+    @staticmethod
+    def begin(
+        sources: Sequence[tuple[str, str]], folder: str, info: Mapping[str, object], part: ShardRange | None
+    ) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+        torch.set_num_threads(1)
+        _Worker.current = _Worker(sources, folder, info, part)
+
+    @staticmethod
+    def make(plan: ShardPlan, budget: Budget) -> Shard:
+        self = _Worker.current
+        return self.writer.write(plan.index, _draw_and_run(self.program_set, self.teacher, self.task, plan, budget))
+
+
+def load_sources(sources: Sequence[tuple[str, str]]) -> ProgramSet:
+    """A program set from its sources (of a :class:`TraceInfo`, or of another process), without its files."""
+    if not sources:
+        raise ValueError("there are no sources to load a program set from")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in sources:
+            path = (Path(folder) / name).resolve()
+            if not path.is_relative_to(Path(folder).resolve()):
+                raise ValueError(f"the source name {name!r} leads out of its folder")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return load(Path(folder) / sources[-1][0])
+
+
+def check_finished(found: TraceSet, plan: SetPlan) -> None:
+    """Raise :class:`TraceSetError` where a finished folder is not of the planned set."""
+    same = json.dumps(asdict(found.info), sort_keys=True) == json.dumps(asdict(plan.info), sort_keys=True)
+    if not same or table_digest(found.table) != table_digest(plan.program_set.table):
+        raise TraceSetError(
+            f"{found.folder} holds a finished trace set of other settings; open it, or choose another folder"
+        )
+
+
+def _inputs(problem: Problem) -> str:
+    return ", ".join(f"{name} = {show(value)}" for name, value in problem.values.items()) or "no inputs"
+
+
+def _seed(*parts: object) -> int:
+    return int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,1 @@
+"""What the machine records: traces as columns, frames and their counts, traces as text."""

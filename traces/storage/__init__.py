@@ -1,0 +1,1 @@
+"""Trace sets on disk: checked, sharded, written whole."""

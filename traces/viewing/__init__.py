@@ -1,0 +1,1 @@
+"""Traces for people: films, pages, animations, comparisons."""

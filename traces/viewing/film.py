@@ -1,0 +1,300 @@
+"""The states of a run, told as the first one and what each step changed, for a page to draw.
+
+A run is carried out once more in its world. What is observed on the way must be what was recorded; a world that does
+not repeat itself has no film.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from envs.scratchpad.world import PadState, Scratchpad
+from envs.world import Aimed, Layout, Pictured, World
+from traces.recording.batch import Ints
+from traces.recording.text import state_lines
+from traces.viewing.png import Pixels, png
+
+TEXT_WIDTH = 400
+"""Characters of a line that is shown of a world that is no pad."""
+
+
+class FilmError(ValueError):
+    """A run that cannot be carried out again as it was recorded; the message says where it parts."""
+
+
+@dataclass(frozen=True)
+class FilmRow:
+    """A row of a pad as it begins.
+
+    Attributes:
+        name: its label.
+        values: the text of each value of a cell; empty where cells hold columns, which are their own text.
+        empty: the value of an empty cell. endless: whether there are empty cells beyond the ends.
+        start: the column of the first cell. cells: values.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    empty: int
+    endless: bool
+    start: int
+    cells: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FilmPointer:
+    """A pointer as it begins: on which row, in which column, and whether the symbol under it is observed."""
+
+    name: str
+    row: int
+    at: int
+    sees: bool
+
+
+@dataclass(frozen=True)
+class PadFilm:
+    """A scratch pad. Changes are flat, each with the steps since the change before it in the same list.
+
+    Attributes:
+        moves: steps, pointer, column. writes: steps, row, column, value.
+    """
+
+    rows: tuple[FilmRow, ...]
+    pointers: tuple[FilmPointer, ...]
+    moves: tuple[int, ...]
+    writes: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "pad", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class TextFilm:
+    """Any other world: the lines that describe it. ``changes``: steps since the change before, line, text."""
+
+    texts: tuple[str, ...]
+    lines: tuple[int, ...]
+    changes: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "text", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class PictureFilm:
+    """A world that shows pictures: places for pictures beside each other, and the lines that describe it.
+
+    Attributes:
+        text: the lines.
+        captions: of the places.
+        pictures: PNG files, each different one once.
+        shown: for each place, the number of the picture that is there at first.
+        turns: flat; steps since the change before, place, picture.
+    """
+
+    text: TextFilm
+    captions: tuple[str, ...]
+    pictures: tuple[bytes, ...]
+    shown: tuple[int, ...]
+    turns: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        addresses = [f"data:image/png;base64,{base64.b64encode(picture).decode()}" for picture in self.pictures]
+        places = {"captions": self.captions, "shown": self.shown, "turns": self.turns}
+        return {"kind": "picture", "text": self.text.to_json(), "pictures": addresses, **places}
+
+
+Film = PadFilm | TextFilm | PictureFilm
+
+
+def film(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, primitives: int) -> Film:
+    """Carry a run out again.
+
+    Args:
+        calls_S4, obs_SF: what was decided and observed, in the order of time.
+        primitives: how many ids of the table are primitives.
+
+    Raises:
+        FilmError: where something else is observed than was recorded.
+    """
+    state = world.reset([layout])
+    camera = _camera(world, state)
+    call_S4, active_1 = torch.from_numpy(np.ascontiguousarray(calls_S4, np.int64)), torch.ones(1, dtype=torch.bool)
+    acts = ((calls_S4[:, 0] >= 0) & (calls_S4[:, 0] < primitives)).tolist()
+    for step, act in enumerate(acts):
+        if step == 0 or acts[step - 1]:
+            seen = world.observe(state)[0].tolist()
+        if seen != obs_SF[step].tolist():
+            raise FilmError(f"at step {step + 1} the world shows something else than was recorded")
+        if act:
+            call_14 = call_S4[step : step + 1]
+            if step < len(acts) - 1 or bool(world.legal(call_14)):
+                world.act(state, call_14, active_1)
+                camera.take(state, step)
+    return camera.film()
+
+
+def has_pictures(world: World[Any]) -> bool:
+    """Whether a world shows pictures."""
+    return isinstance(world, Pictured) and bool(world.spec.pictures)
+
+
+def views(world: World[Any], obs_1F: torch.Tensor) -> dict[str, Pixels]:
+    """What a world that has pictures shows to the one observation, by caption; where it has a goal, also from there."""
+    assert isinstance(world, Pictured)
+    found = {picture.name: (picture, obs_1F) for picture in world.spec.pictures}
+    if isinstance(world, Aimed):
+        found["target"] = world.spec.pictures[0], world.goal(obs_1F)
+    shown = {}
+    for caption, (picture, seen_1F) in found.items():
+        columns = [world.spec.field(name) for name in picture.fields]
+        shown[caption] = world.pictures(seen_1F[:, columns])[0].numpy()
+    return shown
+
+
+def _camera(world: World[Any], state: Any) -> PadCamera | PictureCamera | TextCamera:
+    if isinstance(world, Scratchpad):
+        return PadCamera(world, state)
+    return PictureCamera(world, state) if has_pictures(world) else TextCamera(world, state)
+
+
+class PadCamera:
+    """Watches one pad (instance 0)."""
+
+    def __init__(self, world: Scratchpad, state: PadState) -> None:
+        self.config = world.config
+        self._cells_RW, self._origin = state.cells_BRW[0].numpy().copy(), state.origin
+        self._at = self._columns(state)
+        self._first = (self._rows(state), self._at)
+        self._moves: list[int] = []
+        self._writes: list[int] = []
+        self._moved = self._wrote = 0
+
+    def take(self, state: PadState, step: int) -> None:
+        """Note what has changed since the last look, as done by ``step``."""
+        at = self._columns(state)
+        for pointer, (before, now) in enumerate(zip(self._at, at, strict=True)):
+            if before != now:
+                self._moves += (step - self._moved, pointer, now)
+                self._moved = step
+        self._at = at
+        cells_RW = state.cells_BRW[0].numpy()
+        if cells_RW.shape != self._cells_RW.shape or state.origin != self._origin:
+            self._cells_RW = self._widened(cells_RW, state.origin)
+            self._origin = state.origin
+        changed: NDArray[np.intp] = (cells_RW != self._cells_RW).ravel().nonzero()[0]
+        for flat in changed.tolist():
+            row, column = divmod(flat, cells_RW.shape[1])
+            value = int(cells_RW[row, column])
+            self._cells_RW[row, column] = value
+            self._writes += (step - self._wrote, row, column - state.origin, value)
+            self._wrote = step
+
+    def film(self) -> PadFilm:
+        rows, at = self._first
+        names = [row.name for row in self.config.rows]
+        pointers = tuple(
+            FilmPointer(p.name, names.index(p.row), column, p.sees)
+            for p, column in zip(self.config.pointers, at, strict=True)
+        )
+        return PadFilm(rows, pointers, tuple(self._moves), tuple(self._writes))
+
+    def _columns(self, state: PadState) -> list[int]:
+        columns: list[int] = (state.at_BP[0] % state.width - state.origin).tolist()
+        return columns
+
+    def _rows(self, state: PadState) -> tuple[FilmRow, ...]:
+        rows = []
+        for r, row in enumerate(self.config.rows):
+            cells, begin = self._cells_RW[r], state.origin
+            end = begin + int(state.length_BR[0, r])
+            if row.blank:
+                filled = (cells != row.empty).nonzero()[0]
+                begin, end = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (begin, begin)
+            values = () if row.places else row.values[: len(row.symbols)]
+            inside = tuple(cells[begin:end].tolist())
+            empty = int(row.empty) if row.blank else -1
+            rows.append(FilmRow(row.name, values, empty, row.blank, begin - state.origin, inside))
+        return tuple(rows)
+
+    def _widened(self, like_RW: Ints, origin: int) -> Ints:
+        """The cells of the last look in a storage that has grown."""
+        wide_RW = np.empty_like(like_RW)
+        wide_RW[:] = np.array([row.empty for row in self.config.rows])[:, None]
+        left = origin - self._origin
+        wide_RW[:, left : left + self._cells_RW.shape[1]] = self._cells_RW
+        return wide_RW
+
+
+class PictureCamera:
+    """Watches the pictures of a world, and the lines that describe it (instance 0)."""
+
+    def __init__(self, world: World[Any], state: Any) -> None:
+        self._world = world
+        self._text = TextCamera(world, state)
+        self._numbers: dict[bytes, int] = {}
+        self._pictures: list[bytes] = []
+        first = views(world, world.observe(state))
+        self._captions = tuple(first)
+        self._now = self._first = [self._number(pixels) for pixels in first.values()]
+        self._turns, self._turned = [0] * 0, 0
+
+    def take(self, state: Any, step: int) -> None:
+        """Note what has changed since the last look, as done by ``step``."""
+        self._text.take(state, step)
+        now = [self._number(pixels) for pixels in views(self._world, self._world.observe(state)).values()]
+        for place, (before, number) in enumerate(zip(self._now, now, strict=True)):
+            if before != number:
+                self._turns += (step - self._turned, place, number)
+                self._turned = step
+        self._now = now
+
+    def film(self) -> PictureFilm:
+        pictures, shown, turns = tuple(self._pictures), tuple(self._first), tuple(self._turns)
+        return PictureFilm(self._text.film(), self._captions, pictures, shown, turns)
+
+    def _number(self, pixels: Pixels) -> int:
+        number = self._numbers.setdefault(pixels.tobytes(), len(self._pictures))
+        if number == len(self._pictures):
+            self._pictures.append(png(pixels))
+        return number
+
+
+class TextCamera:
+    """Watches the lines that describe a world (instance 0)."""
+
+    def __init__(self, world: World[Any], state: Any) -> None:
+        self._world = world
+        self._texts: dict[str, int] = {}
+        self._now = self._lines(state)
+        self._first, self._changes, self._changed = tuple(self._now), [0] * 0, 0
+
+    def take(self, state: Any, step: int) -> None:
+        """Note what has changed since the last look, as done by ``step``."""
+        now = self._lines(state)
+        now += [self._text("")] * (len(self._now) - len(now))
+        self._now += [self._text("")] * (len(now) - len(self._now))
+        for line, (before, text) in enumerate(zip(self._now, now, strict=True)):
+            if before != text:
+                self._changes += (step - self._changed, line, text)
+                self._changed = step
+        self._now = now
+
+    def film(self) -> TextFilm:
+        return TextFilm(tuple(self._texts), self._first, tuple(self._changes))
+
+    def _lines(self, state: Any) -> list[int]:
+        return [self._text(_brief(line)) for line in state_lines(self._world, state)]
+
+    def _text(self, text: str) -> int:
+        return self._texts.setdefault(text, len(self._texts))
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= TEXT_WIDTH else text[:TEXT_WIDTH] + " …"
