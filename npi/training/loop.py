@@ -1,0 +1,344 @@
+"""The one training loop: gradients of an objective's losses, clipped one by one and summed; a step of the optimisers.
+
+Frames of a core, rows beside a frozen core, codes of the universal core, learners of programs with a signal: whatever
+is trained is an :class:`Objective`, and ``optimizer.step`` is called in this module alone. Several processes give the
+numbers of one: each computes its share of every loss, and gradients are summed before they are clipped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+import torch
+from torch import nn
+
+from npi.training.ranks import ALONE, Ranks
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that one optimiser moves.
+
+    Attributes:
+        rate: the peak learning rate; the schedule multiplies it.
+        optimiser: Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), or Adam for sparse gradients.
+        clipped: whether these gradients count towards the norm that is clipped.
+    """
+
+    parameters: Sequence[nn.Parameter]
+    rate: float
+    optimiser: Literal["adam", "adamw", "sparse_adam"] = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    clipped: bool = True
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """A fresh optimiser of these parameters."""
+        if self.optimiser == "adamw":
+            return torch.optim.AdamW(
+                self.parameters, lr=self.rate, betas=self.betas, weight_decay=self.weight_decay, fused=True
+            )
+        if self.optimiser == "sparse_adam":
+            return torch.optim.SparseAdam(list(self.parameters), lr=self.rate, betas=self.betas)
+        return torch.optim.Adam(self.parameters, lr=self.rate, betas=self.betas, weight_decay=self.weight_decay)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One scalar with a graph, and the groups that it moves (all of them by default): a critic apart from its actor."""
+
+    value: torch.Tensor
+    groups: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a check found: scores by name (of a program, say), and whether training is done."""
+
+    scores: Mapping[str, float] = field(default_factory=dict)
+    solved: bool = False
+
+
+class State(NamedTuple):
+    """What a run's next update depends on, as tensors and JSON-able facts."""
+
+    tensors: dict[str, torch.Tensor]
+    facts: dict[str, Any]
+
+
+class Objective(ABC):
+    """What is trained: parameters, losses of an update, a check. A context manager, since it may hold processes."""
+
+    @abstractmethod
+    def groups(self) -> Mapping[str, Group]:
+        """The parameters that move, by name of their group; always the same ones, in the same order."""
+
+    @abstractmethod
+    def losses(self, update: int, ranks: Ranks) -> Iterator[Iterable[Loss]]:
+        """The losses of one update: one item an optimiser step, several where back-propagation is truncated.
+
+        The losses of an item (one a world, say) are asked for one after the other, each clipped by itself, and their
+        gradients summed; what stands behind a ``yield`` runs after the step. Everything drawn depends on ``update`` and
+        the objective's seed or state alone. Of several ranks, each yields its share: values and gradients are summed.
+        """
+
+    @abstractmethod
+    def evaluate(self, update: int) -> Evaluation:
+        """Check what was learned, on data that no update draws. Says the same on every rank."""
+
+    def state_dict(self) -> State:
+        """What :meth:`losses` depends on beside the parameters: generators, a curriculum, a replay memory."""
+        return State({}, {})
+
+    def load_state_dict(self, state: State) -> None:
+        """The inverse of :meth:`state_dict`, before the first update."""
+        assert not (state.tensors or state.facts), "an objective with a state has to take it back"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of processes and files."""
+        return
+
+
+def constant(update: int) -> float:
+    """The learning rate of every update as a share of its peak."""
+    return 1.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast.
+
+    Attributes:
+        updates: at most. check_every: updates between checks; the last update is followed by one, too.
+        share: the learning rate of an update (counted from 0) as a share of its peak.
+        clip: the largest norm of the gradient of a loss.
+    """
+
+    updates: int
+    check_every: int
+    share: Callable[[int], float] = constant
+    clip: float = 1.0
+
+
+@dataclass
+class Progress:
+    """Where a run stands.
+
+    Attributes:
+        update: updates taken. loss: mean of the last update's losses. scores: of the last check.
+        seconds: CPU seconds of this process, those before a resume included.
+        solved: whether a check said that training is done. resumed: whether it went on from a checkpoint.
+    """
+
+    update: int = 0
+    loss: float = math.nan
+    scores: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    solved: bool = False
+    resumed: bool = False
+
+    def ended(self, schedule: Schedule) -> bool:
+        """Whether nothing is left to do: solved, or the updates are spent."""
+        return self.solved or self.update >= schedule.updates
+
+
+class Checkpoint(ABC):
+    """Where a run's state is kept (:class:`npi.training.checkpoint.FileCheckpoint`)."""
+
+    @abstractmethod
+    def save(self, state: State) -> None:
+        """Keep a state, in place of the last one."""
+
+    @abstractmethod
+    def load(self) -> State | None:
+        """The state that was kept; None where there is none."""
+
+
+def fit(
+    objective: Objective,
+    schedule: Schedule,
+    *,
+    ranks: Ranks = ALONE,
+    checkpoint: Checkpoint | None = None,
+    report: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Progress:
+    """Train until a check says that it is done, the updates are spent, or ``stop()`` on any rank.
+
+    With a checkpoint the run resumes from the state that it holds, to bit-identical parameters, and keeps its state at
+    every check and when it is stopped.
+
+    Args:
+        report: called after each update, on the first rank.
+
+    Raises:
+        FloatingPointError: where a loss is not finite.
+    """
+    with objective:
+        descent, progress = Descent(objective.groups(), schedule, ranks), Progress()
+        if checkpoint is not None:
+            resume(checkpoint, objective, descent, progress)
+        while not progress.ended(schedule) and not ranks.any(stop()):
+            began = time.process_time()
+            progress.loss = descent.update(objective, progress.update)
+            progress.update += 1
+            due = progress.update % schedule.check_every == 0 or progress.update == schedule.updates
+            if due:
+                found = objective.evaluate(progress.update)
+                progress.scores, progress.solved = found.scores, found.solved
+            progress.seconds += time.process_time() - began
+            if due and checkpoint is not None and ranks.first:
+                checkpoint.save(state_of(objective, descent, progress))
+            if report is not None and ranks.first:
+                report(progress)
+        if checkpoint is not None and ranks.first and not progress.ended(schedule):
+            checkpoint.save(state_of(objective, descent, progress))
+    return progress
+
+
+class Descent:
+    """The optimisers of an objective's groups, and one update of them."""
+
+    def __init__(self, groups: Mapping[str, Group], schedule: Schedule, ranks: Ranks = ALONE) -> None:
+        self.groups, self.schedule, self.ranks = groups, schedule, ranks
+        self.optimizers = {name: group.optimizer() for name, group in groups.items()}
+
+    def update(self, objective: Objective, update: int) -> float:
+        """Every optimiser step of an update; the mean of its losses."""
+        share = self.schedule.share(update)
+        for name, optimizer in self.optimizers.items():
+            for settings in optimizer.param_groups:
+                settings["lr"] = self.groups[name].rate * share
+        values: list[float] = []
+        for losses in objective.losses(update, self.ranks):
+            values += self.step(losses)
+        mean = sum(values) / max(1, len(values))
+        if not math.isfinite(mean):
+            peak = max(group.rate for group in self.groups.values())
+            raise FloatingPointError(
+                f"the loss became {mean} at update {update}; lower the learning rate ({peak}), or clip more"
+            )
+        return mean
+
+    def step(self, losses: Iterable[Loss]) -> list[float]:
+        """One optimiser step along the sum of the losses' gradients, each clipped by itself; the losses' values.
+
+        Were losses of several worlds to take turns instead, several steps in a row would be one world's, and Adam's
+        memory would move the rows of the others.
+        """
+        sums: dict[nn.Parameter, torch.Tensor] = {}
+        values: list[float] = []
+        for loss in losses:
+            names = self.groups.keys() if loss.groups is None else loss.groups
+            moved = [p for name in names for p in self.groups[name].parameters if p.requires_grad]
+            gradients, value = self._gradients(loss.value, moved)
+            self._clip(names, gradients)
+            for parameter, gradient in gradients.items():
+                sums[parameter] = sums[parameter] + gradient if parameter in sums else gradient
+            values.append(value)
+        if values:
+            for name, optimizer in self.optimizers.items():
+                for parameter in self.groups[name].parameters:
+                    parameter.grad = sums.get(parameter)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+        return values
+
+    def _gradients(
+        self, loss: torch.Tensor, moved: Sequence[nn.Parameter]
+    ) -> tuple[dict[nn.Parameter, torch.Tensor], float]:
+        """The gradients of a loss by each parameter that it reaches, and its value, summed over the ranks."""
+        found = torch.autograd.grad(loss, moved, allow_unused=True)
+        if self.ranks.alone:
+            return {p: g for p, g in zip(moved, found, strict=True) if g is not None}, loss.item()
+        dense = [torch.zeros_like(p) if g is None else g.to_dense() for p, g in zip(moved, found, strict=True)]
+        reached = torch.tensor([g is not None for g in found] + [True]).to(dense[0])
+        reached[-1] = loss.detach()
+        whole = self.ranks.sum(torch.cat([*(g.flatten() for g in dense), reached]))
+        *parts, reached = whole.split([*(p.numel() for p in moved), len(reached)])
+        summed = {p: part.view_as(p) for p, part, some in zip(moved, parts, reached[:-1].tolist(), strict=True) if some}
+        return summed, float(reached[-1])
+
+    def _clip(self, names: Iterable[str], gradients: dict[nn.Parameter, torch.Tensor]) -> None:
+        clipped = {p for name in names if self.groups[name].clipped for p in self.groups[name].parameters}
+        held = [gradient for parameter, gradient in gradients.items() if parameter in clipped]
+        if held:
+            norm = nn.utils.get_total_norm(held)
+            scale = (self.schedule.clip / (norm + 1e-6)).clamp(max=1.0)
+            for parameter in gradients.keys() & clipped:
+                gradients[parameter] = gradients[parameter] * scale
+
+    def state_dict(self) -> State:
+        """What the optimisers remember."""
+        tensors = {
+            f"{name}.{number}.{key}": torch.as_tensor(value)
+            for name, optimizer in self.optimizers.items()
+            for number, held in optimizer.state_dict()["state"].items()
+            for key, value in held.items()
+        }
+        return State(tensors, {})
+
+    def load_state_dict(self, state: State) -> None:
+        """The inverse of :meth:`state_dict`."""
+        for name, optimizer in self.optimizers.items():
+            held: dict[int, dict[str, Any]] = {}
+            for key, tensor in part(state.tensors, f"{name}.").items():
+                number, what = key.split(".")
+                counts = what == "step" and isinstance(optimizer, torch.optim.SparseAdam)  # in plain numbers
+                held.setdefault(int(number), {})[what] = int(tensor) if counts else tensor
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": held, "param_groups": groups})
+
+
+def state_of(objective: Objective, descent: Descent, progress: Progress) -> State:
+    """Everything that the next update depends on, as one state."""
+    tensors = {
+        f"parameters.{name}.{number}": parameter.detach()
+        for name, group in objective.groups().items()
+        for number, parameter in enumerate(group.parameters)
+    }
+    own, optimisers = objective.state_dict(), descent.state_dict()
+    tensors |= {f"objective.{name}": tensor for name, tensor in own.tensors.items()}
+    tensors |= {f"optimiser.{name}": tensor for name, tensor in optimisers.tensors.items()}
+    facts = {
+        "update": progress.update,
+        "loss": progress.loss if math.isfinite(progress.loss) else None,
+        "scores": dict(progress.scores),
+        "seconds": progress.seconds,
+        "solved": progress.solved,
+        "objective": own.facts,
+    }
+    return State(tensors, facts)
+
+
+def resume(checkpoint: Checkpoint, objective: Objective, descent: Descent, progress: Progress) -> None:
+    """Stand where the run of a checkpoint stood, where there is one."""
+    state = checkpoint.load()
+    if state is None:
+        return
+    tensors, facts = state
+    with torch.no_grad():
+        for name, group in objective.groups().items():
+            for number, parameter in enumerate(group.parameters):
+                parameter.copy_(tensors[f"parameters.{name}.{number}"])
+    objective.load_state_dict(State(part(tensors, "objective."), facts["objective"]))
+    descent.load_state_dict(State(part(tensors, "optimiser."), {}))
+    progress.update, progress.seconds, progress.solved = facts["update"], facts["seconds"], facts["solved"]
+    progress.loss = math.nan if facts["loss"] is None else facts["loss"]
+    progress.scores, progress.resumed = facts["scores"], True
+
+
+def part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin so, without that beginning."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
