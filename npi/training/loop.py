@@ -98,7 +98,7 @@ class Objective(ABC):
 
     def load_state_dict(self, state: State) -> None:
         """The inverse of :meth:`state_dict`, before the first update."""
-        assert not (state.tensors or state.facts), "an objective with a state has to take it back"
+        assert not state.tensors, "an objective with a state has to take it back"
 
     def __enter__(self) -> Self:
         return self
@@ -268,6 +268,9 @@ class Descent:
         whole = self.ranks.sum(torch.cat([*(g.flatten() for g in dense), reached]))
         *parts, reached = whole.split([*(p.numel() for p in moved), len(reached)])
         summed = {p: part.view_as(p) for p, part, some in zip(moved, parts, reached[:-1].tolist(), strict=True) if some}
+        for group in self.groups.values():
+            if group.optimiser == "sparse_adam":
+                summed |= {p: summed[p].to_sparse(1) for p in group.parameters if p in summed}
         return summed, float(reached[-1])
 
     def _clip(self, names: Iterable[str], gradients: dict[nn.Parameter, torch.Tensor]) -> None:
