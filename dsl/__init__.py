@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dsl.analysis.diagnose import Diagnosis, diagnose, read
 from dsl.check.modules import read_text
 from dsl.errors.error import LanguageError, Remark, joined
 from dsl.program import Program, ProgramSet
 from dsl.tasks.task import Problem, Task
+from envs.support.lazy_exports import lazy
 
 if TYPE_CHECKING:
     from dsl.teacher import Teacher, compile_teacher, shown_by
@@ -31,13 +32,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """The teacher, which needs torch, is imported when it is first asked for."""
-    if name in ("Teacher", "compile_teacher", "shown_by"):
-        from dsl import teacher
-
-        return getattr(teacher, name)
-    raise AttributeError(f"module 'dsl' has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, {"dsl.teacher": ["Teacher", "compile_teacher", "shown_by"]}, __all__)
 
 
 def load(path: Path | str) -> ProgramSet:

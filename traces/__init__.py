@@ -1,0 +1,55 @@
+"""The machine that runs programs, and the traces that it records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envs.support.lazy_exports import lazy
+
+if TYPE_CHECKING:
+    from traces.generation.generate import generate
+    from traces.generation.shards import generate_part, merge_parts
+    from traces.machine.lockstep import run
+    from traces.machine.outcome import Budget, Outcome, Status
+    from traces.recording.batch import TraceBatch, concatenate
+    from traces.recording.recorder import ManualRecorder, Recorder
+    from traces.recording.text import text
+    from traces.recording.unique_frames import ConflictError, FrameSet, check_rule, unique_frames
+    from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
+
+__all__ = [
+    "Budget",
+    "ConflictError",
+    "FrameSet",
+    "ManualRecorder",
+    "Outcome",
+    "Recorder",
+    "Status",
+    "TraceBatch",
+    "TraceInfo",
+    "TraceSet",
+    "TraceSetWriter",
+    "check_rule",
+    "concatenate",
+    "generate",
+    "generate_part",
+    "merge_parts",
+    "run",
+    "text",
+    "unique_frames",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "traces.generation.generate": ["generate"],
+        "traces.generation.shards": ["generate_part", "merge_parts"],
+        "traces.machine.lockstep": ["run"],
+        "traces.machine.outcome": ["Budget", "Outcome", "Status"],
+        "traces.recording.batch": ["TraceBatch", "concatenate"],
+        "traces.recording.recorder": ["ManualRecorder", "Recorder"],
+        "traces.recording.text": ["text"],
+        "traces.recording.unique_frames": ["ConflictError", "FrameSet", "check_rule", "unique_frames"],
+        "traces.storage.trace_set": ["TraceInfo", "TraceSet", "TraceSetWriter"],
+    },
+)

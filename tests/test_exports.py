@@ -1,0 +1,47 @@
+"""The public face: what packages export is there, for Python and for type checkers, and nothing hides it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from tests.support.paths import ROOT
+
+PACKAGES = ["envs", "dsl", "traces"]
+
+
+def shown_to_type_checkers(package: str) -> set[str]:
+    """The names that a package's ``__init__`` imports or defines, those under ``TYPE_CHECKING`` too."""
+    tree = ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8"))
+    names = {alias.asname or alias.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for alias in n.names}
+    names |= {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
+    return names | {t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_export_is_there(package: str) -> None:
+    module = import_module(package)
+    assert sorted(module.__all__) == sorted(set(module.__all__))
+    assert set(module.__all__) <= set(dir(module))
+    assert set(module.__all__) <= shown_to_type_checkers(package)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        module.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_export_is_hidden_by_a_submodule(package: str) -> None:
+    """``npi.learn`` must not turn into a module once some module of that name was imported."""
+    submodules = {path.stem for path in (ROOT / package).iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert submodules & set(import_module(package).__all__) == set()
+
+
+@pytest.mark.parametrize("package", ["dsl", "traces", "npi"])
+def test_importing_a_package_imports_no_torch(package: str) -> None:
+    code = f"import sys, {package}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
