@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dsl.analysis.diagnose import Diagnosis, diagnose, read
-from dsl.check.modules import read_text
+from dsl.check.modules import Files, read_text
 from dsl.errors.error import LanguageError, Remark, joined
 from dsl.program import Program, ProgramSet
 from dsl.tasks.task import Problem, Task
@@ -46,15 +48,22 @@ def load(path: Path | str) -> ProgramSet:
     return loads(read_text(path), path=str(path), folder=path.parent)
 
 
-def loads(text: str, *, path: str = "<text>", folder: Path | str | None = None) -> ProgramSet:
+def loads(
+    text: str,
+    *,
+    path: str = "<text>",
+    folder: Path | str | None = None,
+    texts: Mapping[str, str] = MappingProxyType({}),
+) -> ProgramSet:
     """The checked program set of a text; see :func:`load`.
 
     Args:
         text: a program text.
         path: the name that errors give it; its stem qualifies the programs (``text.ADD`` by default).
-        folder: where ``use`` looks for files; without one, ``use`` is an error.
+        folder: where ``use`` looks for files; without one and without texts, ``use`` is an error.
+        texts: files held in memory, by their names relative to the folder, in place of those in it.
     """
-    _, checked = read(text, path, folder)
+    _, checked = read(text, path, Files.of(folder, texts))
     if checked.program_set is None:
         raise joined(checked.errors)
     return checked.program_set

@@ -20,7 +20,6 @@ import torch
 
 from benchmarks.common import RESULTS, ROOT, write_table
 from dsl import Problem, ProgramSet, Task, compile_teacher, load
-from dsl.reference import interpret
 from envs.spec import SLOTS
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library, train_library
@@ -90,14 +89,12 @@ def traces(name: str, size: int, count: int, copy: float) -> list[Figure]:
             recorder.batch()
         return int(outcome.steps_N.sum())
 
-    steps, one = machine(None), drawn[0]
-    alone = len(interpret(programs, one.layout, one.program)[0])
+    steps = machine(None)
     sizes = dict.fromkeys(task.train_sizes, 100 if name == "add" else 20)
     batch = record_traces(programs, task=name, traces=sizes, seed=0)
     made = best(lambda: record_traces(programs, task=name, traces=sizes, seed=0))
     found = [
         rate(f"teacher runs, {name} {size}", steps, best(lambda: machine(None))),
-        rate(f"reference, {name} {size}", alone, best(lambda: interpret(programs, one.layout, one.program))),
         rate(
             f"teacher runs and is recorded, {name} {size}", steps, best(lambda: machine(Recorder(programs.table))),
             4 * row / copy, f"{row} bytes a step, written and put in order",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from dsl.analysis.learnability import Outlook, look
-from dsl.check.modules import Loaded, load_modules
+from dsl.check.modules import Files, Loaded, load_modules
 from dsl.check.programs import Checked, check
 from dsl.errors.error import LanguageError, Remark
 from dsl.program import ProgramSet
@@ -35,14 +36,21 @@ class Diagnosis:
     outlook: Outlook | None
 
 
-def diagnose(text: str, *, path: str = "<text>", folder: Path | str | None = None) -> Diagnosis:
+def diagnose(
+    text: str,
+    *,
+    path: str = "<text>",
+    folder: Path | str | None = None,
+    texts: Mapping[str, str] = MappingProxyType({}),
+) -> Diagnosis:
     """Read and check a text; raises nothing about the text.
 
     Args:
         path: the name that errors give it; its stem qualifies the programs.
-        folder: where ``use`` looks for files; without one, ``use`` is an error.
+        folder: where ``use`` looks for files.
+        texts: files held in memory, by their names relative to the folder, in place of those in it.
     """
-    loaded, checked = read(text, path, folder)
+    loaded, checked = read(text, path, Files.of(folder, texts))
     tree = loaded.modules[-1].tree
     if checked.program_set is None:
         return Diagnosis(checked.errors, checked.warnings, None, tree, None)
@@ -51,10 +59,10 @@ def diagnose(text: str, *, path: str = "<text>", folder: Path | str | None = Non
     return Diagnosis((), tuple(warnings), checked.program_set, tree, outlook)
 
 
-def read(text: str, path: str, folder: Path | str | None) -> tuple[Loaded, Checked]:
+def read(text: str, path: str, files: Files | None) -> tuple[Loaded, Checked]:
     """A text and the files that it uses, read and checked."""
     with uncollected():
-        loaded = load_modules(text, path, None if folder is None else Path(folder))
+        loaded = load_modules(text, path, files)
         return loaded, check(loaded, path)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 from dsl.errors.error import LanguageError, Source
 from dsl.text import syntax as s
@@ -39,6 +41,53 @@ def read_text(path: Path) -> str:
 
 
 @dataclass(frozen=True)
+class Files:
+    """The files that ``use`` finds, by their names relative to the folder of the program file.
+
+    Attributes:
+        folder: on the disk, resolved; None where all files are held as texts.
+        texts: files held in memory, in place of those in the folder.
+    """
+
+    folder: Path | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: Path | str | None, texts: Mapping[str, str]) -> Files | None:
+        """None where there is neither a folder nor a text."""
+        if folder is None and not texts:
+            return None
+        return cls(None if folder is None else Path(folder).resolve(), texts)
+
+    def name(self, path: str, user: str) -> str | None:
+        """The name of the file to which a path leads from another file; None outside the folder."""
+        if Path(path).is_absolute():
+            return None
+        inner = PurePosixPath(user).parent / path
+        if self.folder is None:
+            name = posixpath.normpath(inner)
+            return None if name.startswith("..") else name
+        found = (self.folder / inner).resolve()
+        return found.relative_to(self.folder).as_posix() if found.is_relative_to(self.folder) else None
+
+    def text(self, name: str) -> str:
+        """Raises ``FileNotFoundError``, or ``ValueError`` as :func:`read_text`."""
+        if name in self.texts:
+            return self.texts[name]
+        if self.folder is None or not (self.folder / name).is_file():
+            raise FileNotFoundError(name)
+        return read_text(self.folder / name)
+
+    def beside(self, name: str) -> list[str]:
+        """Names of the program files in the folder of a file."""
+        folder = PurePosixPath(name).parent
+        names = {path.name for path in map(PurePosixPath, self.texts) if path.parent == folder}
+        if self.folder is not None:
+            names.update(path.name for path in (self.folder / folder).glob("*.npi"))
+        return sorted(names)
+
+
+@dataclass(frozen=True)
 class Loaded:
     """A file and those that it uses.
 
@@ -53,18 +102,17 @@ class Loaded:
     rest: Rest
 
 
-def load_modules(text: str, path: str, folder: Path | None) -> Loaded:
+def load_modules(text: str, path: str, files: Files | None) -> Loaded:
     """All modules of a file.
 
     Args:
         text: the file's text.
         path: the name that errors give it.
-        folder: where ``use`` looks; None for a text that may not use files.
+        files: those that ``use`` finds; None for a text that may not use files.
     """
     name = Path(path).name.strip("<>")
-    top = None if folder is None else folder.resolve()
-    loader = _Loader(top, {}, [], [])
-    loader.visit(name, Source(path, text), top, ())
+    loader = _Loader(files, {}, [], [])
+    loader.visit(name, Source(path, text), ())
     stems: dict[str, str] = {}
     for module in loader.done.values():
         if stems.setdefault(module.stem, module.name) != module.name:
@@ -77,7 +125,7 @@ def load_modules(text: str, path: str, folder: Path | None) -> Loaded:
 
 @dataclass(frozen=True)
 class _Loader:
-    top: Path | None
+    files: Files | None
     done: dict[str, Module]
     errors: list[LanguageError]
     rests: list[Rest]
@@ -87,26 +135,22 @@ class _Loader:
         self.errors.append(error)
         self.rests.append(Rest(whole=frozenset(("use",))))
 
-    def visit(self, name: str, source: Source, folder: Path | None, open_names: tuple[str, ...]) -> None:
-        """Parse a file after all that it uses. ``folder`` is its own; ``open_names`` are those that lead to it."""
+    def visit(self, name: str, source: Source, open_names: tuple[str, ...]) -> None:
+        """Parse a file after all that it uses. ``open_names`` are the files that lead to it."""
         parsed = parse_all(source)
         self.errors.extend(parsed.errors)
         self.rests.append(parsed.rest)
         used: list[str] = []
         for use in parsed.tree.uses:
             try:
-                self.use(use, source, name, folder, open_names, used)
+                self.use(use, source, name, open_names, used)
             except LanguageError as error:
                 self.refuse(error)
         self.done[name] = Module(Path(name).stem, name, source, parsed.tree, tuple(used))
 
-    def use(
-        self, use: s.Use, source: Source, name: str, folder: Path | None, open_names: tuple[str, ...], used: list[str]
-    ) -> None:
+    def use(self, use: s.Use, source: Source, name: str, open_names: tuple[str, ...], used: list[str]) -> None:
         """Visit the file that a line names, and enter it in ``used``."""
-        path = self.find(use, source, folder)
-        assert self.top is not None, "a file was found in no folder"
-        inner = path.relative_to(self.top).as_posix()
+        inner, text = self.find(use, source, name)
         if inner in (*open_names, name):
             chain = " uses ".join([*open_names, name, inner])
             message, mend = f"files use each other in a circle: {chain}", "move what both need into a third file"
@@ -115,31 +159,32 @@ class _Loader:
             message = f"{use.path} is used twice"
             raise LanguageError(source, use.line, use.column, message, "remove one line", code="NPI034")
         if inner not in self.done:
-            try:
-                text = read_text(path)
-            except ValueError as error:
-                reason = str(error).removeprefix(f"{path}: ")
-                message, mend = f"{use.path} cannot be used: {reason}", "mend that file, or use another"
-                raise LanguageError(source, use.line, use.column, message, mend, code="NPI036") from None
             shown = str(Path(source.name).parent / use.path)
-            self.visit(inner, Source(shown, text), path.parent, (*open_names, name))
+            self.visit(inner, Source(shown, text), (*open_names, name))
         used.append(inner)
 
-    def find(self, use: s.Use, source: Source, folder: Path | None) -> Path:
-        """The file that a ``use`` names, inside the top file's folder."""
-        if folder is None or self.top is None:
+    def find(self, use: s.Use, source: Source, name: str) -> tuple[str, str]:
+        """The name and the text of the file that a ``use`` names in the file ``name``."""
+        if self.files is None:
             message = "a text that is in no folder cannot use files"
             raise LanguageError(
                 source, use.line, use.column, message, "save it as a file, or give its folder", code="NPI030"
             )
-        path = (folder / use.path).resolve()
-        if Path(use.path).is_absolute() or not path.is_relative_to(self.top):
+        inner = self.files.name(use.path, name)
+        if inner is None:
             message = f"{use.path} lies outside the folder of the program file"
             raise LanguageError(
                 source, use.line, use.column, message, "use files beside it or in folders below", code="NPI031"
             )
-        if not path.is_file():
-            beside = sorted(p.name for p in folder.glob("*.npi"))
+        try:
+            return inner, self.files.text(inner)
+        except FileNotFoundError:
+            beside = self.files.beside(name)
             mend = f"files beside this one: {', '.join(beside[:12])}" if beside else "check the name"
-            raise LanguageError(source, use.line, use.column, f"there is no file {use.path}", mend, code="NPI032")
-        return path
+            raise LanguageError(
+                source, use.line, use.column, f"there is no file {use.path}", mend, code="NPI032"
+            ) from None
+        except ValueError as error:
+            message = f"{use.path} cannot be used: {str(error).partition(': ')[2]}"
+            mend = "mend that file, or use another"
+            raise LanguageError(source, use.line, use.column, message, mend, code="NPI036") from None

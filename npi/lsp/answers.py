@@ -17,7 +17,6 @@ from envs.spec import WorldSpec
 from npi.lsp import names as n
 from npi.lsp import vocabulary
 from npi.lsp.names import Declared, Span, Used
-from npi.lsp.overlay import mirrored
 from npi.lsp.project import Project, Target, used_path
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -250,11 +249,10 @@ def meanings(project: Project, path: Path) -> list[list[tuple[Path, int]]]:
 
 def mistakes(project: Project, path: Path) -> str | None:
     """The first mistake of a file; None where it has none."""
-    with mirrored(project, path) as folder:
-        try:
-            loads(project.text(path) or "", path=path.name, folder=folder)
-        except ValueError as error:
-            return error.message if isinstance(error, LanguageError) else str(error)
+    try:
+        loads(project.text(path) or "", path=path.name, folder=path.parent, texts=project.unsaved(path))
+    except ValueError as error:
+        return error.message if isinstance(error, LanguageError) else str(error)
     return None
 
 

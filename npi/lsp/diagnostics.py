@@ -9,7 +9,6 @@ from pathlib import Path
 from dsl.analysis.diagnose import diagnose
 from dsl.errors.error import LanguageError, Remark
 from npi.lsp.names import FILE, Span
-from npi.lsp.overlay import mirrored
 from npi.lsp.project import Project, used_path
 
 WORD = re.compile(r'"(?:\\.|[^"\\\n])*"|\w+|[^\w\s]|$')
@@ -34,8 +33,7 @@ class Mistake:
 def mistakes_of(project: Project, path: Path) -> list[Mistake]:
     """Everything that is wrong with a file and those that it uses, errors first."""
     text = project.text(path) or ""
-    with mirrored(project, path) as folder:
-        found = diagnose(text, path=str(path), folder=folder)
+    found = diagnose(text, path=str(path), folder=path.parent, texts=project.unsaved(path))
     everything: list[LanguageError | Remark] = [*found.errors, *found.warnings]
     return [place(project, path, item) for item in everything]
 

@@ -68,6 +68,15 @@ class Project:
                     waiting.append(other)
         return found
 
+    def unsaved(self, path: Path) -> dict[str, str]:
+        """The texts that the editor holds of files in the folder of one, by their names relative to it."""
+        folder = path.parent.resolve()
+        return {
+            other.relative_to(folder).as_posix(): text
+            for other, text in self.texts.items()
+            if other.is_relative_to(folder)
+        }
+
     def files(self, path: Path) -> list[Path]:
         """The program files in which a name of this file can be used."""
         roots = [root for root in self.roots if path.is_relative_to(root)] or [path.parent]

@@ -9,10 +9,10 @@ import torch
 
 import dsl
 from dsl.lowering import decision_tables
-from dsl.reference import Event, OutOfSteps, Pad, interpret
 from envs.spec import RETURN
 from tests.fuzz.targets import drive
 from tests.support.paths import PROGRAMS
+from tests.support.reference_interpreter import Event, OutOfSteps, Pad, interpret
 
 LIMIT = 80
 """Decisions after which a random program is left alone."""

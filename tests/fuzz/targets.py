@@ -22,12 +22,12 @@ from dsl.formatting.formatter import format_text
 from dsl.formatting.printer import format_tree
 from dsl.names.worlds import PAD
 from dsl.program import Program, ProgramSet
-from dsl.reference import Event, OutOfSteps, interpret
 from dsl.teacher import Teacher
 from dsl.text.parse import parse, parse_all
 from envs.scratchpad.config import NOWHERE
 from envs.spec import RETURN
 from tests.support.paths import PROGRAMS
+from tests.support.reference_interpreter import Event, OutOfSteps, interpret
 
 Call = tuple[int, int, int]
 

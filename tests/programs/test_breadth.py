@@ -13,12 +13,12 @@ import torch
 
 import dsl
 from dsl.program import ProgramSet
-from dsl.reference import interpret
 from dsl.tasks import graphs
 from dsl.tasks.task import Problem, Task
 from npi.running.evaluate import run_problems
 from tests.fuzz.targets import drive
 from tests.support.paths import PROGRAMS
+from tests.support.reference_interpreter import OutOfSteps, interpret
 from traces.generation.generate import record_problems
 from traces.machine.lockstep import Status
 from traces.recording.unique_frames import check_rule, unique_frames
@@ -180,7 +180,7 @@ def test_random_programs_that_jump_decide_as_their_text_says(block: int) -> None
         events, _ = drive(program_set, dsl.compile_teacher(program_set), layout, start, limit=60)
         try:
             expected, _ = interpret(program_set, layout, start, limit=60)
-        except dsl.reference.OutOfSteps as stopped:
+        except OutOfSteps as stopped:
             expected = stopped.events
         assert events == expected, text
         compared += len(events)

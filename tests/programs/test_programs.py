@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import dsl
 from dsl.callgraph.graph import call_graph, mermaid, tree_text
-from dsl.reference import Event, interpret
 from tests.support.paths import PROGRAMS
+from tests.support.reference_interpreter import Event, interpret
 
 ADDITION, SORTING, MAXIMUM = (dsl.load(PROGRAMS / f"{name}.npi") for name in ("addition", "bubblesort", "max"))
 

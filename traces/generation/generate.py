@@ -9,8 +9,8 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import posixpath
 import signal
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from dsl import load, shown_by
+from dsl import loads, shown_by
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import show
@@ -307,14 +307,11 @@ def load_sources(sources: Sequence[tuple[str, str]]) -> ProgramSet:
     """A program set from its sources (of a :class:`TraceInfo`, or of another process), without its files."""
     if not sources:
         raise ValueError("there are no sources to load a program set from")
-    with tempfile.TemporaryDirectory() as folder:
-        for name, text in sources:
-            path = (Path(folder) / name).resolve()
-            if not path.is_relative_to(Path(folder).resolve()):
-                raise ValueError(f"the source name {name!r} leads out of its folder")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        return load(Path(folder) / sources[-1][0])
+    for name, _ in sources:
+        if posixpath.normpath(name).startswith(("/", "..")):
+            raise ValueError(f"the source name {name!r} leads out of its folder")
+    *used, (name, text) = sources
+    return loads(text, path=name, texts=dict(used))
 
 
 def check_finished(found: TraceSet, plan: SetPlan) -> None:

@@ -290,6 +290,20 @@ def test_wrong_use_has_its_message(tmp_path: Path, texts: dict[str, str], messag
         dsl.load(tmp_path / "top.npi")
     assert message in caught.value.message
     assert mend in caught.value.mend
+    held = {path.relative_to(tmp_path).as_posix(): path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.npi")}
+    with pytest.raises(LanguageError) as in_memory:
+        dsl.loads(held["top.npi"], path="top.npi", texts=held)
+    assert [(e.message, e.mend) for e in in_memory.value.errors] == [(e.message, e.mend) for e in caught.value.errors]
+
+
+def test_files_held_in_memory_stand_in_place_of_those_in_the_folder(tmp_path: Path) -> None:
+    top = 'use "deep/low.npi"\nprogram X:\n    GO\n'
+    write(tmp_path, top=top, deep__low=ONE.replace("GO", "WENT"))
+    programs = dsl.loads(top, path=str(tmp_path / "top.npi"), folder=tmp_path, texts={"deep/low.npi": ONE})
+    assert programs.sources == (("deep/low.npi", ONE), ("top.npi", top))
+    assert dsl.loads(top, path="top.npi", texts={"deep/low.npi": ONE}).digest == programs.digest
+    with pytest.raises(LanguageError, match="there is no program or primitive GO"):
+        dsl.load(tmp_path / "top.npi")
 
 
 def test_an_error_in_a_used_file_names_that_file(tmp_path: Path) -> None:

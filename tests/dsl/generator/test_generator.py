@@ -16,10 +16,10 @@ from dsl.generator import Tally, draw_file, draw_program, enumerate_programs, he
 from dsl.generator.termination import Effects, Ranking, Standing
 from dsl.generator.trees import nodes
 from dsl.lowering import decision_tables
-from dsl.reference import OutOfSteps, interpret
 from dsl.text import syntax as s
 from dsl.text.parse import parse
 from tests.support.random_programs import PROGRAMS, TINY, WORLDS, drawn, layouts, run_all, together, vocabulary
+from tests.support.reference_interpreter import OutOfSteps, interpret
 from traces.machine.lockstep import Status
 from traces.recording.recorder import Recorder
 from traces.recording.unique_frames import find_conflict, unique_frames
