@@ -13,10 +13,11 @@ from npi.core.config import CoreConfig
 from npi.jobs.train import checkpoint_path, train_library
 from npi.library.library import Library
 from npi.library.tensor_files import read_tensors, tensors_bytes
-from npi.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from npi.training.checkpoint import CheckpointError, FileCheckpoint, load_checkpoint, save_checkpoint
+from npi.training.loop import State
 from npi.training.trainer import Trainer, Validation, place
 from tests.support.paths import ROOT
-from tests.support.tiny import CORE, LSTM, STRIP, make_trainer, material, strip, training, untrained
+from tests.support.tiny import CORE, LSTM, STRIP, material, strip, training, untrained
 from traces.generation.generate import record_problems
 from traces.recording.unique_frames import FrameSet, unique_frames
 
@@ -167,29 +168,41 @@ def test_beginning_anew_ignores_what_is_there(tmp_path: Path) -> None:
     assert (result.resumed, result.report.update) == (False, 6)
 
 
-# --- what cannot be gone on from ------------------------------------------------------------------------------------
+# --- files of states -------------------------------------------------------------------------------------------------
+
+STATE = State(
+    {"parameters.all.0": torch.arange(40.0).view(5, 8), "objective.generator": torch.arange(20_000)}, {"update": 3}
+)
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    trainer = make_trainer(training(), validated=False)
-    for _ in range(2):
-        trainer.update()
-    save_checkpoint(trainer, tmp_path / "c.safetensors", identity="mine")
-    return tmp_path / "c.safetensors"
+    FileCheckpoint(tmp_path / "state" / "c.safetensors", identity="mine").save(STATE)
+    return tmp_path / "state" / "c.safetensors"
 
 
 def refused(path: Path, message: str, identity: str = "mine") -> None:
-    """Loading raises, and leaves the trainer as it was."""
-    trainer = make_trainer(training(), validated=False)
-    before = everything(trainer)
     with pytest.raises(CheckpointError, match=message):
-        load_checkpoint(trainer, path, identity=identity)
-    assert str(everything(trainer)) == str(before)
+        FileCheckpoint(path, identity=identity).load()
 
 
-def test_a_good_one_is_loaded(saved: Path) -> None:
-    load_checkpoint(make_trainer(training(), validated=False), saved, identity="mine")
+def test_a_state_is_given_back_and_is_removed_with_its_folder(saved: Path) -> None:
+    checkpoint = FileCheckpoint(saved, identity="mine")
+    found = checkpoint.load()
+    assert found is not None
+    assert found.facts == STATE.facts
+    assert found.tensors.keys() == STATE.tensors.keys()
+    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in STATE.tensors.items())
+    assert FileCheckpoint(saved, identity="another", fresh=True).load() is None
+    checkpoint.remove()
+    assert not saved.parent.exists()
+    assert checkpoint.load() is None
+
+
+def test_the_same_state_is_written_as_the_same_bytes(saved: Path) -> None:
+    before = saved.read_bytes()
+    FileCheckpoint(saved, identity="mine").save(STATE)
+    assert saved.read_bytes() == before
 
 
 @pytest.mark.parametrize("place", [0.0, 0.001, 0.01, 0.3, 0.6, 0.9, 0.99999])
@@ -208,13 +221,13 @@ def test_a_file_that_was_cut_off_is_found(saved: Path, keep: int) -> None:
 
 
 def test_other_settings_are_refused(saved: Path) -> None:
-    refused(saved, "other settings, programs or traces", identity="another")
+    refused(saved, "other settings or data", identity="another")
 
 
 def test_another_format_is_refused(saved: Path) -> None:
     tensors, about = read_tensors(saved)
     saved.write_bytes(tensors_bytes(tensors, about | {"format": 99}))
-    refused(saved, "format 99, this engine reads 1")
+    refused(saved, "format 99, this engine reads 2")
 
 
 def test_a_run_of_another_device_is_refused(saved: Path) -> None:
@@ -225,14 +238,14 @@ def test_a_run_of_another_device_is_refused(saved: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_the_last_state(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, trainer = saved.read_bytes(), make_trainer(training(), validated=False)
+    before = saved.read_bytes()
 
     def full(self: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="No space"):
-        save_checkpoint(trainer, saved, identity="mine")
+        FileCheckpoint(saved, identity="mine").save(State({}, {}))
     monkeypatch.undo()
     assert saved.read_bytes() == before
     assert [p.name for p in saved.parent.iterdir()] == [saved.name]
