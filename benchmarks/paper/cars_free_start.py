@@ -19,7 +19,7 @@ from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from envs.cars.world import STEP, Cars
 from npi.core.config import CoreConfig, TrainConfig
-from npi.core.pictures import Sight
+from npi.core.pictures import PictureInput
 from npi.jobs.train import new_library, validator_for
 from npi.library.library import Library
 from npi.reproduce.recipe import FULL
@@ -53,10 +53,10 @@ def train(programs: ProgramSet, seed: int) -> tuple[Library, Report]:
     material = Material.from_programs(programs, traces=1, seed=seed)
     config = TrainConfig.for_core(CoreConfig(), seed=seed, **TRAINING)
     library = new_library(CoreConfig(), [material], seed=seed)
-    for sight in library.core.modules():
-        if isinstance(sight, Sight):
-            assert isinstance(sight.world, Cars)
-            sight.world.views.most_bytes = PICTURES
+    for picture in library.core.modules():
+        if isinstance(picture, PictureInput):
+            assert isinstance(picture.shown.world, Cars)
+            picture.shown.world.views.most_bytes = PICTURES
     validate = validator_for(library, config)
     trainer = Trainer(library, [place(library, material.frames)], config, validate=validate)
 

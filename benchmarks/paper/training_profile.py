@@ -28,7 +28,7 @@ import envs.cars.image_cache
 from benchmarks.common import ROOT, write_table
 from dsl import load
 from envs.cars.world import Cars
-from npi.core.pictures import Sight
+from npi.core.pictures import PictureInput
 from npi.jobs.train import new_library, validator_for
 from npi.reproduce.recipe import FILES, FULL
 from npi.training.dataset import Material
@@ -106,7 +106,7 @@ class Shown:
 
 
 def watch(trainer: Trainer, clock: Clock) -> None:
-    """Put pictures, eyes and optimiser of a trainer on the clock."""
+    """Put pictures, picture encoders and optimiser of a trainer on the clock."""
 
     def backward(_: object, __: object, features_UX: torch.Tensor) -> None:
         clock.end()
@@ -114,12 +114,12 @@ def watch(trainer: Trainer, clock: Clock) -> None:
             node.register_prehook(lambda _: clock.begin(BACKWARD))
             node.register_hook(clock.end)
 
-    for sight in trainer.core.modules():
-        if isinstance(sight, Sight):
-            assert isinstance(sight.world, Cars)
-            sight.show(Shown(sight.world, clock))
-            sight.eye.register_forward_pre_hook(lambda *_: clock.begin(FORWARD))
-            sight.eye.register_forward_hook(backward)
+    for picture in trainer.core.modules():
+        if isinstance(picture, PictureInput):
+            assert isinstance(picture.shown.world, Cars)
+            picture.shown.show(Shown(picture.shown.world, clock))
+            picture.eye.register_forward_pre_hook(lambda *_: clock.begin(FORWARD))
+            picture.eye.register_forward_hook(backward)
     trainer.optimizer.register_step_pre_hook(lambda *_: clock.begin(STEP))
     trainer.optimizer.register_step_post_hook(clock.end)
 

@@ -1,8 +1,8 @@
 """One world's adapter: observation and arguments in, argument logits out (NPI section 3.1, f_enc and f_arg).
 
 Each observation field and argument slot has an embedding per value; their sum is the world's part of the core's input.
-A row opens or closes each field with a hard gate: a closed field cannot influence its program at all, so what a
-program does not need to see it has not to learn to ignore.
+A row opens or closes each field with a hard gate: fields that a program never reads are masked, so it need not learn to
+ignore them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from envs.spec import SLOTS, WorldSpec
 from npi.core.initialisation import seeded_linear
-from npi.core.pictures import Sight
+from npi.core.pictures import PictureInput
 
 
 class HardGate(torch.autograd.Function):
@@ -59,7 +59,9 @@ class WorldAdapter(nn.Module):
         scale = 1 / math.sqrt(max(1, self.fields))
         self.table = nn.Parameter(torch.randn(sum(sizes), width, generator=generator) * scale)
         self.arguments = seeded_linear(hidden, SLOTS * self.tokens, generator=generator)
-        self.sights = nn.ModuleList(Sight(spec, p, width=width, generator=generator) for p in spec.pictures)
+        self.sights = nn.ModuleList(  # names of tensors in files begin so
+            PictureInput(spec, p, width=width, generator=generator) for p in spec.pictures
+        )
 
     offsets: torch.Tensor
 
@@ -74,17 +76,17 @@ class WorldAdapter(nn.Module):
     def encode(self, obs_BF: torch.Tensor, arguments_B3: torch.Tensor, weight_BI: torch.Tensor) -> torch.Tensor:
         """x_BX: the weighted sum of the embeddings of all fields and arguments (int64 in, float out).
 
-        Fields that a picture stands for have none: the picture is looked at where one of their gates is open.
+        Fields that a picture stands for have none: the picture is encoded where one of their gates is open.
         """
         if not self.sights:
             return self._bag(torch.cat([obs_BF, arguments_B3], 1), weight_BI)
         shown_BI = torch.cat([weight_BI[:, self.seen], weight_BI[:, self.fields :]], 1)
         x_BX = self._bag(torch.cat([obs_BF[:, self.seen], arguments_B3], 1), shown_BI)
-        for sight in self.sights:
-            assert isinstance(sight, Sight)
-            looking = weight_BI[:, sight.columns].ne(0).any(1).nonzero()[:, 0]
-            if len(looking):
-                x_BX = x_BX.index_add(0, looking, sight(obs_BF[looking]))
+        for picture in self.sights:
+            assert isinstance(picture, PictureInput)
+            reading = weight_BI[:, picture.columns].ne(0).any(1).nonzero()[:, 0]
+            if len(reading):
+                x_BX = x_BX.index_add(0, reading, picture(obs_BF[reading]))
         return x_BX
 
     def _bag(self, index_BI: torch.Tensor, weight_BI: torch.Tensor) -> torch.Tensor:

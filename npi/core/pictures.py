@@ -1,12 +1,14 @@
 """Pictures in: a small convolutional network, trained with the core (NPI section 4.3, f_enc of the car task).
 
-Pictures are functions of a few numbers of the world (:class:`envs.spec.Picture`). However many steps and programs look
-at one, it goes through the network once a batch.
+Pictures are functions of a few fields of the observation (:class:`envs.spec.Picture`). However many steps and programs
+read one, it is encoded once a batch.
 
-Shape legend: ``B`` steps, ``U`` different pictures among them, ``X`` numbers that the core takes in.
+Shape legend: ``B`` steps, ``U`` different pictures among them, ``W`` fields of a picture, ``X`` features.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -14,6 +16,7 @@ from torch.nn import functional
 
 from envs import make
 from envs.spec import Picture, WorldSpec
+from envs.support import mixed_radix
 from envs.world import Pictured
 from npi.core.initialisation import seeded_conv, seeded_linear
 
@@ -21,10 +24,10 @@ CHANNELS = (16, 32, 48, 64)
 """Of the layers, each of stride 2."""
 
 WIDE = 256
-"""Units between the layers and what the core takes in."""
+"""Units of the layer before the features."""
 
 
-class Eye(nn.Module):
+class PictureEncoder(nn.Module):
     """Maps uint8 pictures U×H×W×C to U×X."""
 
     def __init__(self, picture: Picture, *, width: int, generator: torch.Generator) -> None:
@@ -45,20 +48,29 @@ class Eye(nn.Module):
         return found
 
 
-class Sight(nn.Module):
-    """One picture of a world: which fields it stands for, where its pixels come from, and the eye for it."""
+def encode_unique(
+    values_NW: torch.Tensor, sizes: Sequence[int], encode: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """features_NX of rows of field values, each different row encoded once; any shape ``N``.
 
-    def __init__(self, spec: WorldSpec, picture: Picture, *, width: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.columns = [spec.field(name) for name in picture.fields]
-        self.sizes = [spec.fields[i].size for i in self.columns]
-        self.spec = spec
-        self.eye = Eye(picture, width=width, generator=generator)
+    Args:
+        sizes: how many values each of the W fields has.
+        encode: features_UX of rows given as :func:`~envs.support.mixed_radix.number`, ascending.
+    """
+    number_U, inverse_N = mixed_radix.number(values_NW.unbind(-1), sizes).unique(return_inverse=True)
+    return functional.embedding(inverse_N, encode(number_U))
+
+
+class WorldPictures:
+    """Pixels by field values, from the world that a declaration describes or from another one (:attr:`world`)."""
+
+    def __init__(self, spec: WorldSpec, sizes: Sequence[int]) -> None:
+        self.spec, self.sizes = spec, sizes
         self._world: Pictured | None = None
 
     @property
     def world(self) -> Pictured:
-        """Where pixels come from: the world that the declaration describes, unless :meth:`show` gave another."""
+        """Where pixels come from."""
         if self._world is None:
             self.show(make(self.spec.kind, self.spec.name, self.spec.config))
         assert self._world is not None
@@ -70,19 +82,23 @@ class Sight(nn.Module):
             raise ValueError(f"world {self.spec.name} declares pictures, and its kind {self.spec.kind!r} shows none")
         self._world = world
 
-    def forward(self, obs_BF: torch.Tensor) -> torch.Tensor:
-        """features_BX of the pictures that observations stand for; equal ones are looked at once."""
-        key_B = obs_BF.new_zeros(len(obs_BF))
-        for column, size in zip(self.columns, self.sizes, strict=True):
-            key_B = key_B * size + obs_BF[:, column]
-        key_U, inverse_B = key_B.unique(return_inverse=True)
-        pixels = self.world.pictures(self._values(key_U)).to(obs_BF.device)
-        found: torch.Tensor = functional.embedding(inverse_B, self.eye(pixels))
-        return found
+    def pixels(self, number_U: torch.Tensor) -> torch.Tensor:
+        """uint8 U×H×W×C of rows of field values, given as numbers."""
+        values_UW = torch.stack(mixed_radix.digits(number_U, self.sizes), 1)
+        return self.world.pictures(values_UW).to(number_U.device)
 
-    def _values(self, key_U: torch.Tensor) -> torch.Tensor:
-        values = []
-        for size in reversed(self.sizes):
-            values.append(key_U % size)
-            key_U = key_U.div(size, rounding_mode="floor")
-        return torch.stack(values[::-1], 1)
+
+class PictureInput(nn.Module):
+    """One picture of a world: the fields that it is a function of, where its pixels come from, and its encoder."""
+
+    def __init__(self, spec: WorldSpec, picture: Picture, *, width: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.columns = [spec.field(name) for name in picture.fields]
+        self.shown = WorldPictures(spec, [spec.fields[i].size for i in self.columns])
+        self.eye = PictureEncoder(picture, width=width, generator=generator)  # names of tensors in files begin so
+
+    def forward(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        """features_BX of the pictures that observations stand for."""
+        return encode_unique(
+            obs_BF[:, self.columns], self.shown.sizes, lambda number_U: self.eye(self.shown.pixels(number_U))
+        )

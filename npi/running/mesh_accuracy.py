@@ -17,7 +17,7 @@ from dsl.tasks.values import Value
 from dsl.text import syntax as s
 from envs.cars.mesh import Mesh
 from envs.cars.world import FIELDS, Cars
-from npi.core.pictures import Sight
+from npi.core.pictures import PictureInput
 from npi.library.library import Library
 from npi.running.evaluate import bounded_budget, run_problems, solve
 
@@ -108,12 +108,12 @@ def score_meshes(
 def shown(library: Library, programs: ProgramSet, world: Cars) -> Iterator[None]:
     """The library's core takes its pictures from this world, until the block ends."""
     adapter = library.core.adapter(library.world(programs.table.world))
-    sights = [sight for sight in adapter.sights if isinstance(sight, Sight)]
-    before = [sight.world for sight in sights]
-    for sight in sights:
-        sight.show(world)
+    shown = [picture.shown for picture in adapter.sights if isinstance(picture, PictureInput)]
+    before = [pictures.world for pictures in shown]
+    for pictures in shown:
+        pictures.show(world)
     try:
         yield
     finally:
-        for sight, own in zip(sights, before, strict=True):
-            sight.show(own)
+        for pictures, own in zip(shown, before, strict=True):
+            pictures.show(own)

@@ -15,7 +15,7 @@ from envs.cars.world import FIELDS, Cars, CarsConfig
 from envs.conformance import check_world
 from envs.spec import NONE, Field, Picture, Signature, SpecError, WorldSpec
 from npi.core.config import CoreConfig, TrainConfig
-from npi.core.pictures import Sight
+from npi.core.pictures import PictureInput
 from npi.jobs.train import train_library
 from npi.library.library import Library, LibraryError
 from npi.proof.prove import PICTURED, certify
@@ -137,13 +137,13 @@ class Swapped:
 def test_a_core_sees_pixels_and_not_the_pose() -> None:
     """Other numbers with the same pictures give the same features; the numbers themselves go nowhere."""
     made, programs = library()
-    (sight,) = made.core.adapter(0).sights
-    assert isinstance(sight, Sight)
+    (picture,) = made.core.adapter(0).sights
+    assert isinstance(picture, PictureInput)
     obs_BF = torch.tensor([[2, 7, 1, 0, 0], [5, 0, 4, 0, 0], [2, 7, 1, 3, 3]])
-    plain = sight(obs_BF)
-    sight.show(Swapped(programs.world))
+    plain = picture(obs_BF)
+    picture.shown.show(Swapped(programs.world))
     moved = (obs_BF - torch.tensor([1, 5, 2, 0, 0])) % torch.tensor([7, 24, 5, 99, 99])
-    assert torch.equal(sight(moved), plain)
+    assert torch.equal(picture(moved), plain)
     assert torch.equal(plain[0], plain[2])
     assert not torch.allclose(plain[0], plain[1])
     assert made.core.adapter(0).table.shape[0] == 24 + 5 + 3 * 5  # targets and arguments, nothing of the pose

@@ -16,7 +16,7 @@ from envs.cars.mesh_files import load_folder
 from envs.cars.world import Cars
 from npi.cli.main import main
 from npi.core.config import CoreConfig
-from npi.core.pictures import Eye
+from npi.core.pictures import PictureEncoder
 from npi.library.library import Library
 from npi.running.evaluate import solve
 from npi.running.mesh_accuracy import car_input, score_meshes, starts
@@ -61,13 +61,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pixels(monkeypatch: pytest.MonkeyPatch) -> list[set[bytes]]:
     """What goes into the network, a set of pictures a look."""
     looks: list[set[bytes]] = []
-    forward = Eye.forward
+    forward = PictureEncoder.forward
 
-    def watched(self: Eye, pixels_UHWC: torch.Tensor) -> torch.Tensor:
+    def watched(self: PictureEncoder, pixels_UHWC: torch.Tensor) -> torch.Tensor:
         looks.append({picture.numpy().tobytes() for picture in pixels_UHWC})
         return forward(self, pixels_UHWC)
 
-    monkeypatch.setattr(Eye, "forward", watched)
+    monkeypatch.setattr(PictureEncoder, "forward", watched)
     return looks
 
 
@@ -114,17 +114,17 @@ def test_scores_are_those_of_the_runs(programs: dsl.ProgramSet, library: Library
     meshes, _ = load_folder(folder)
     task = programs.task("canonicalise")
     poses = starts(programs, task)
-    (sight,) = library.core.adapter(0).sights
-    own = sight.world
+    (picture,) = library.core.adapter(0).sights
+    own = picture.shown.world
     for score in score_meshes(library, programs, task, meshes[:2], poses):
         number = [name for name, _ in meshes].index(score.mesh)
-        sight.show(programs.world.showing([mesh for _, mesh in meshes[:2]]))
+        picture.shown.show(programs.world.showing([mesh for _, mesh in meshes[:2]]))
         problems = [task.lay({**pose, "car": number}) for pose in poses]
         solved = solve(library.stepper(programs.table), programs, task, problems)
         assert (score.right, score.count) == (solved.count, POSES)
         assert score.steps == sum(solved.steps) / POSES
         assert list(score.wrong) == [pose for pose, right in zip(poses, solved.right, strict=True) if not right]
-    assert sight.world is own
+    assert picture.shown.world is own
 
 
 def test_a_core_that_never_returns_is_stopped_soon(programs: dsl.ProgramSet, folder: Path) -> None:
