@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
 from dsl.lowering.decision_tables import NodeTable
 from dsl.program import Program, ProgramSet
-from envs.spec import SLOTS
 from envs.stepper import Stepper
-from envs.steppers.decision_tables import DecisionTables, TableStepper, positions
+from envs.steppers.decision_tables import Node, TableStepper, assemble
 from envs.steppers.routed import Joined
 
 
@@ -54,17 +51,20 @@ def shown_by(program_set: ProgramSet) -> Stepper:
 def _bodies(program_set: ProgramSet) -> Teacher:
     """Of all programs that have a body; nothing is known of the others."""
     table = program_set.table
-    nodes = [node for program in program_set.programs for node in _nodes(program)]
-    tables = DecisionTables(
-        first_C=torch.from_numpy(first_nodes(program_set)),
-        base_N=torch.from_numpy(np.cumsum([0, *(len(node.next_M) for node in nodes)])[:-1].astype(np.int64)),
-        stride_NF=torch.from_numpy(strides(nodes, "field", len(table.world.fields))),
-        stride_N3=torch.from_numpy(strides(nodes, "slot", SLOTS)),
-        position_C3V=torch.from_numpy(positions(table)),
-        entry_M5=torch.from_numpy(entries(nodes)),
-    )
+    fields = len(table.world.fields)
+    programs = {
+        program.id: [
+            Node(
+                [read.column(fields) for read in node.reads],
+                node.strides,
+                torch.from_numpy(np.concatenate([node.call_M4, node.next_M[:, None]], axis=1)),
+            )
+            for node in _nodes(program)
+        ]
+        for program in program_set.programs
+    }
     hops = max((program.table.hops for program in program_set.programs if program.table), default=1)
-    return Teacher(table, tables, hops=hops)
+    return Teacher(table, assemble(table, programs), hops=hops)
 
 
 def body_nodes(program: Program) -> tuple[NodeTable, ...]:
@@ -74,26 +74,3 @@ def body_nodes(program: Program) -> tuple[NodeTable, ...]:
 
 def _nodes(program: Program) -> tuple[NodeTable, ...]:
     return () if program.table is None else program.table.nodes
-
-
-def first_nodes(program_set: ProgramSet) -> np.ndarray:
-    """first_C."""
-    counts = [len(_nodes(program)) for program in program_set.programs]
-    starts = np.cumsum([0, *counts])[:-1]
-    return np.array([*[0] * program_set.table.primitives, *starts], dtype=np.int64)
-
-
-def strides(nodes: Sequence[NodeTable], kind: str, width: int) -> np.ndarray:
-    """Each node's strides by field or by argument slot; 0 for what it does not read."""
-    found = np.zeros((len(nodes), width), dtype=np.int64)
-    for number, node in enumerate(nodes):
-        for read, stride in zip(node.reads, node.strides, strict=True):
-            if read.kind == kind:
-                found[number, read.index] = stride
-    return found
-
-
-def entries(nodes: Sequence[NodeTable]) -> np.ndarray:
-    """entry_M5."""
-    found = [np.concatenate([n.call_M4, n.next_M[:, None]], axis=1) for n in nodes]
-    return np.concatenate([np.zeros((0, 5), np.int64), *found])

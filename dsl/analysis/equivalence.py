@@ -29,11 +29,12 @@ from dsl.lowering.ir import Read
 from dsl.lowering.value_grid import Array, ordered, read_size
 from dsl.program import Program, ProgramSet
 from envs.spec import GO_ON, RETURN
+from envs.support import mixed_radix
 
 SELF = "self"
 """How a program's calls of itself are named."""
 
-LARGEST = 2**22
+MAX_ENTRIES = 2**22
 """A node whose decision is cut into several tables may not read more combinations than this together."""
 
 
@@ -71,7 +72,7 @@ def behaviour(program: Program, keys: Mapping[int, str]) -> str:
         keys: how the callees are named, by id; the program's own id is named :data:`SELF` whatever stands here.
 
     Raises:
-        ValueError: for a program without a body, or a decision that reads more than :data:`LARGEST` combinations.
+        ValueError: for a program without a body, or a decision that reads more than :data:`MAX_ENTRIES` combinations.
     """
     if program.table is None:
         raise ValueError(f"{program.name} has a signal in place of a body, so it has no behaviour; give it a body")
@@ -106,8 +107,8 @@ def choice(number: int, program: Program, names: Mapping[int, str], calls: dict[
     assert table is not None, "only programs with a body are asked"
     node = flat(number, table, program)
     call_M4 = node.call_M4
-    span = int(call_M4.max(initial=0)) + 2
-    code_M = (((call_M4[:, 0] + 1) * span + call_M4[:, 1]) * span + call_M4[:, 2]) * span + call_M4[:, 3]
+    spans = [int(call_M4.max(initial=0)) + 2] * call_M4.shape[1]
+    code_M = mixed_radix.number((call_M4[:, 0] + 1, *call_M4[:, 1:].T), spans)
     returns_M = call_M4[:, 0] == RETURN
     next_M = np.where(returns_M, 0, node.next_M)
     code_M = np.where(returns_M, 0, code_M)
@@ -117,8 +118,8 @@ def choice(number: int, program: Program, names: Mapping[int, str], calls: dict[
     code_M, next_M = np.divmod(both_M, len(table.nodes) + 1)
     known: dict[int, int] = {}
     for code in np.unique(code_M).tolist():
-        callee, words = code // span**3 - 1, [code // span**2 % span, code // span % span, code % span]
-        call = (names[callee], *map(str, words)) if code else ("",)
+        callee, *words = mixed_radix.digits(code, spans)
+        call = (names[callee - 1], *map(str, words)) if code else ("",)
         known[code] = calls.setdefault(call, len(calls))
     keys = np.array(list(known))  # ascending, as np.unique gives them
     return Choice(reads, np.array(list(known.values()))[np.searchsorted(keys, code_M)], next_M)
@@ -139,11 +140,10 @@ def flat(number: int, table: DecisionTable, program: Program) -> NodeTable:
         waiting += onward
     reads = ordered(together)
     sizes = [read_size(read, program.scope) for read in reads]
-    if prod(sizes) > LARGEST:
-        raise ValueError(f"{program.name} reads {prod(sizes)} combinations in one decision, more than {LARGEST}")
-    strides = tuple(prod(sizes[i + 1 :]) for i in range(len(sizes)))
+    if prod(sizes) > MAX_ENTRIES:
+        raise ValueError(f"{program.name} reads {prod(sizes)} combinations in one decision, more than {MAX_ENTRIES}")
     index_M = np.arange(prod(sizes))
-    value = {read: index_M // stride % size for read, stride, size in zip(reads, strides, sizes, strict=True)}
+    value = dict(zip(reads, mixed_radix.digits(index_M, sizes), strict=True))
     call_M4, next_M = np.zeros((len(index_M), 4), np.int64), np.full(len(index_M), number)
     open_M = np.ones(len(index_M), np.bool_)
     while open_M.any():
@@ -155,7 +155,7 @@ def flat(number: int, table: DecisionTable, program: Program) -> NodeTable:
                 entry += value[read][chosen] * stride
             call_M4[chosen], next_M[chosen] = part.call_M4[entry], part.next_M[entry]
             open_M[chosen] = part.call_M4[entry, 0] == GO_ON
-    return NodeTable(reads, strides, call_M4, next_M)
+    return NodeTable(reads, mixed_radix.strides(sizes), call_M4, next_M)
 
 
 def essential(reads: Sequence[Read], value_M: Array) -> tuple[tuple[Read, ...], Array]:

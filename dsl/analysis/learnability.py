@@ -28,6 +28,7 @@ from dsl.lowering.value_grid import read_size
 from dsl.program import Program, ProgramSet
 from dsl.text import syntax as s
 from envs.spec import GO_ON, RETURN
+from envs.support.mixed_radix import strides
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,7 @@ def is_function(node: NodeTable, program: Program) -> bool:
     """Whether each combination of what a node reads has one entry, which leads to a node of the program."""
     assert program.table is not None, "the node is of the program's table"
     sizes = [read_size(read, program.scope) for read in node.reads]
-    strides = tuple(prod(sizes[i + 1 :]) for i in range(len(sizes)))
-    if len(node.next_M) != prod(sizes) or len(node.call_M4) != prod(sizes) or node.strides != strides:
+    if len(node.next_M) != prod(sizes) or len(node.call_M4) != prod(sizes) or node.strides != strides(sizes):
         return False
     onward = node.next_M[node.call_M4[:, 0] != RETURN]
     return bool(((onward >= 0) & (onward < len(program.table.nodes))).all())

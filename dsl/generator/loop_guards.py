@@ -52,7 +52,7 @@ def guards(names: Names) -> tuple[tuple[int, Guard], ...]:
     which is written is one of the row.
     """
     found: list[tuple[int, Guard]] = []
-    whole = names.combinations <= decision_tables.MERGED
+    whole = names.combinations <= decision_tables.MAX_MERGED_ENTRIES
     for cursor in names.cursors:
         if cursor.listed:
             found += [(3, edge(cursor, direction)) for direction in ("LEFT", "RIGHT")]

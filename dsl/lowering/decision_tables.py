@@ -28,10 +28,10 @@ from envs.spec import GO_ON, NONE, RETURN, SLOTS
 from envs.support.lazy_torch import torch
 from envs.world import World
 
-MERGED = 2**16
+MAX_MERGED_ENTRIES = 2**16
 """A chain of branches becomes one table up to this many combinations."""
 
-LARGEST = 2**22
+MAX_ENTRIES = 2**22
 """A single condition or argument may not read more combinations than this."""
 
 
@@ -112,7 +112,7 @@ class _Tabulator:
     def table(self, start: int) -> NodeTable:
         _, found = self.chain(start)
         grid = Grid(self.scope, ordered(found))
-        merged = grid.size <= MERGED
+        merged = grid.size <= MAX_MERGED_ENTRIES
         if not merged:
             grid = Grid(self.scope, ordered(self.reads[start]))
             self.check_size(grid, self.graph.nodes[start])
@@ -236,11 +236,11 @@ class _Tabulator:
         return LanguageError(self.scope.source, node.line, node.column, message, mend, code="NPI092")
 
     def check_size(self, grid: Grid, node: GraphNode) -> None:
-        if grid.size > LARGEST:
+        if grid.size > MAX_ENTRIES:
             assert isinstance(node, Branch | Act), "returns read nothing"
             place = node if isinstance(node, Branch) else node.call
             sizes = " × ".join(str(read_size(read, self.scope)) for read in grid.reads)
-            message = f"this reads {sizes} combinations of cells at once, more than {LARGEST}"
+            message = f"this reads {sizes} combinations of cells at once, more than {MAX_ENTRIES}"
             raise LanguageError(
                 self.scope.source, place.line, place.column, message, "split it with if, cell by cell", code="NPI096"
             )
@@ -274,7 +274,7 @@ def first_of_each(row_CV: Array, symbols: int) -> list[int]:
     key_C = row_CV[:, 0]
     for column in range(1, width):
         key_C = key_C * symbols + row_CV[:, column]
-    if symbols**width > MERGED:
+    if symbols**width > MAX_MERGED_ENTRIES:
         return np.unique(key_C, return_index=True)[1].tolist()
     first = np.full(symbols**width, -1)
     first[key_C[::-1]] = np.arange(count)[::-1]  # of equal keys the last one written stays: the first of them

@@ -73,10 +73,14 @@ Code = Constant | Symbol | Cell | Flag | Parameter | NumberOf | SymbolOf | Opera
 
 @dataclass(frozen=True)
 class Read:
-    """What a code looks at: an observation field or an argument slot."""
+    """What a code reads: an observation field or an argument slot."""
 
     kind: str
     index: int
+
+    def column(self, fields: int) -> int:
+        """Its place among so many observation fields and the argument slots behind them."""
+        return self.index if self.kind == "field" else fields + self.index
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ class Body:
 
 
 def reads(code: Code) -> frozenset[Read]:
-    """The fields and slots that a code looks at."""
+    """The fields and slots that a code reads."""
     if isinstance(code, Cell | Flag):
         return frozenset((Read("field", code.field),))
     if isinstance(code, Parameter):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from dsl.lowering.ir import Cell, Code, Constant, Flag, NumberOf, Operation, Parameter, Read, Symbol, SymbolOf
 from dsl.names.scope import Scope
+from envs.support.mixed_radix import strides
 
 Array = npt.NDArray[np.int64]
 
@@ -39,11 +40,11 @@ ARITHMETIC: Mapping[str, Callable[[Array, Array], Array]] = {
 }
 
 
-LARGEST_NUMBER = 2**31
+MAX_NUMBER = 2**31
 """Numbers in bodies stay below this, so that a product of two fits 64 bits."""
 
 
-KEPT = 2**16
+MAX_CACHED_COMBINATIONS = 2**16
 """Grids of at most this many combinations keep what each read is in each of them."""
 
 
@@ -85,7 +86,7 @@ class Grid:
 
     @cached_property
     def strides(self) -> tuple[int, ...]:
-        return tuple(prod(self.sizes[i + 1 :]) for i in range(len(self.reads)))
+        return strides(self.sizes)
 
     @cached_property
     def columns(self) -> dict[Read, Array]:
@@ -95,7 +96,7 @@ class Grid:
     def values(self, read: Read, chosen_C: Array) -> Array:
         """The index of a read's value in each chosen combination."""
         position = self.reads.index(read)
-        if self.size <= KEPT:
+        if self.size <= MAX_CACHED_COMBINATIONS:
             if read not in self.columns:
                 self.columns[read] = np.arange(self.size) // self.strides[position] % self.sizes[position]
             column_M = self.columns[read]
@@ -151,10 +152,10 @@ class Grid:
                 code, int(chosen_C[zero[0]]), "this divides by zero", "ask for it with if first", "NPI090"
             )
         result_C = ARITHMETIC[code.operator](left_C, right_C)
-        large = np.flatnonzero(np.abs(result_C) >= LARGEST_NUMBER)
+        large = np.flatnonzero(np.abs(result_C) >= MAX_NUMBER)
         if large.size:
             message = f"this becomes {result_C[large[0]]}, more than a body can hold"
-            raise Uncomputable(code, int(chosen_C[large[0]]), message, f"stay below {LARGEST_NUMBER}", "NPI089")
+            raise Uncomputable(code, int(chosen_C[large[0]]), message, f"stay below {MAX_NUMBER}", "NPI089")
         return result_C
 
     def decide(self, code: Operation, chosen_C: Array) -> Array:

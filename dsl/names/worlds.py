@@ -16,7 +16,7 @@ import numpy.typing as npt
 from dsl.errors.error import LanguageError, Source, suggest
 from dsl.text import syntax as s
 from envs import registry
-from envs.scratchpad.config import ACTIONS, JUMPS, MOST_SYMBOLS, PLACE, PLACING
+from envs.scratchpad.config import ACTIONS, JUMPS, MAX_SYMBOLS, PLACE, PLACING
 from envs.spec import BLANK, NONE, WorldSpec
 from envs.world import World
 
@@ -312,8 +312,8 @@ def domain_symbols(
                 raise LanguageError(
                     source, part.line, part.column, message, f"write {part.last}..{part.first}", code="NPI055"
                 )
-            if part.last - part.first >= MOST_SYMBOLS:
-                message = f"the range {part.first}..{part.last} has more than {MOST_SYMBOLS} symbols"
+            if part.last - part.first >= MAX_SYMBOLS:
+                message = f"the range {part.first}..{part.last} has more than {MAX_SYMBOLS} symbols"
                 raise LanguageError(
                     source, part.line, part.column, message, "keep large numbers as rows of digits", code="NPI056"
                 )

@@ -13,7 +13,7 @@ from envs.cars.styles import STYLES, Car, check_style, draw_car
 SPLITS = ("seen", "unseen", "novel")
 """``seen``: to learn from. ``unseen``: other cars of the same styles. ``novel``: cars of styles that are held out."""
 
-MOST = 2**31
+MAX_SEED = 2**31
 """Seeds and numbers lie below."""
 
 
@@ -35,8 +35,8 @@ class Collection:
     held_out: tuple[str, ...] = ("coupe", "pickup")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < MOST:
-            raise ValueError(f"the seed is {self.seed}; it has to be 0 to {MOST - 1}")
+        if not 0 <= self.seed < MAX_SEED:
+            raise ValueError(f"the seed is {self.seed}; it has to be 0 to {MAX_SEED - 1}")
         for style in self.held_out:
             check_style(style)
         if len(set(self.held_out)) != len(self.held_out):
@@ -55,8 +55,8 @@ class Collection:
         styles = self.styles(split)
         if not styles:
             raise ValueError("no style is held out, so there are no novel cars; name some in held_out")
-        if not 0 <= number < MOST:
-            raise ValueError(f"the number of a car is {number}; it has to be 0 to {MOST - 1}")
+        if not 0 <= number < MAX_SEED:
+            raise ValueError(f"the number of a car is {number}; it has to be 0 to {MAX_SEED - 1}")
         generator = np.random.default_rng([self.seed, SPLITS.index(split), number])
         return draw_car(styles[number % len(styles)], generator)
 

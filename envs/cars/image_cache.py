@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from envs.cars.mesh import Mesh
-from envs.cars.render import LARGEST, mix, render
+from envs.cars.render import MAX_SIDE, mix, render
 from envs.support.atomic_files import write_whole
 
 FINEST = 5
@@ -25,7 +25,7 @@ FINEST = 5
 HIGHEST = 60
 """Degrees of the greatest elevation."""
 
-MOST_BYTES = 2 * 2**30
+MAX_BYTES = 2 * 2**30
 """Of the pictures that are kept in memory, if nothing else is said."""
 
 
@@ -123,10 +123,10 @@ class Views:
         size: int = 64,
         seed: int = 0,
         folder: Path | None = None,
-        most_bytes: int = MOST_BYTES,
+        most_bytes: int = MAX_BYTES,
     ) -> None:
-        if not 1 <= size <= LARGEST:
-            raise ValueError(f"size is {size}; it has to be 1 to {LARGEST}")
+        if not 1 <= size <= MAX_SIDE:
+            raise ValueError(f"size is {size}; it has to be 1 to {MAX_SIDE}")
         self.mesh_of, self.grid, self.size, self.seed, self.folder = mesh_of, grid, size, seed, folder
         self.most_bytes = most_bytes
         self._shots: OrderedDict[int, Shots] = OrderedDict()

@@ -15,7 +15,7 @@ import numpy as np
 Colour = tuple[float, float, float]
 """Red, green, blue in 0..1."""
 
-MOST_FACES = 5_000_000
+MAX_FACES = 5_000_000
 """A mesh of more is refused: nobody sees them in a small picture."""
 
 
@@ -46,8 +46,8 @@ class Mesh:
             array = getattr(self, name)
             if array.ndim != 2 or array.shape[1] != 3 or array.dtype != kind:
                 raise MeshError(f"{name} is {array.dtype} {array.shape}; it has to be {kind.__name__} (…, 3)")
-        if not 1 <= len(self.faces_F3) <= MOST_FACES:
-            raise MeshError(f"the mesh has {len(self.faces_F3):,} faces; it needs 1 to {MOST_FACES:,}")
+        if not 1 <= len(self.faces_F3) <= MAX_FACES:
+            raise MeshError(f"the mesh has {len(self.faces_F3):,} faces; it needs 1 to {MAX_FACES:,}")
         if len(self.colours_F3) != len(self.faces_F3):
             raise MeshError(f"there are {len(self.colours_F3)} colours for {len(self.faces_F3)} faces")
         if not np.isfinite(self.vertices_V3).all():

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.cars.mesh import MOST_FACES, Mesh, MeshError
+from envs.cars.mesh import MAX_FACES, Mesh, MeshError
 
 SUFFIXES = (".obj", ".glb", ".ply")
 
@@ -145,8 +145,8 @@ def _declared_faces(data: bytes) -> int:
 
 def placed(corners_F33: np.ndarray, colours_F3: np.ndarray, turn_33: np.ndarray) -> Mesh:
     """The mesh of triangles in a file's axes: turned, scaled, centred, on the ground."""
-    if len(corners_F33) > MOST_FACES:
-        raise MeshError(f"it has {len(corners_F33):,} faces; {MOST_FACES:,} are allowed")
+    if len(corners_F33) > MAX_FACES:
+        raise MeshError(f"it has {len(corners_F33):,} faces; {MAX_FACES:,} are allowed")
     if not np.isfinite(corners_F33).all():
         raise MeshError("vertices are not finite (NaN or infinite)")
     points_N3 = corners_F33.reshape(-1, 3) @ turn_33.T

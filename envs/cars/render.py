@@ -23,7 +23,7 @@ FINE = 2
 LATTICE = 9
 """Corners of the noise's lattice along a side."""
 
-LARGEST = 1024
+MAX_SIDE = 1024
 """Pixels along the side of the largest picture."""
 
 STEEPEST = 89.0
@@ -86,8 +86,8 @@ def render(
     from envs.cars import rasterizer
 
     azimuth_V, elevation_V = np.asarray(azimuth_V, np.float64), np.asarray(elevation_V, np.float64)
-    if not 1 <= size <= LARGEST or not 1 <= fine <= 8:
-        raise ValueError(f"size is {size} and fine is {fine}; they have to be 1 to {LARGEST} and 1 to 8")
+    if not 1 <= size <= MAX_SIDE or not 1 <= fine <= 8:
+        raise ValueError(f"size is {size} and fine is {fine}; they have to be 1 to {MAX_SIDE} and 1 to 8")
     if azimuth_V.ndim != 1 or azimuth_V.shape != elevation_V.shape:
         raise ValueError(f"azimuths are {azimuth_V.shape}, elevations {elevation_V.shape}; give one of each a picture")
     if seed_V is not None and np.shape(seed_V) != azimuth_V.shape:

@@ -23,7 +23,7 @@ SIDES = 10
 OFF = 0.012
 """Metres between a part and the face on which it lies."""
 
-LEAST_BOOT = 0.04
+MIN_BOOT = 0.04
 """Share of the length; cars of less have none, and a spoiler sits on the roof."""
 
 TYRE = (0.07, 0.07, 0.075)
@@ -213,7 +213,7 @@ def _extras(builder: Builder, car: Car, cabin: Cabin) -> None:
     side, top = 0.8 * tip[1], m.height
     if car.rails:
         builder.box((back[0], side, top), (tip[0] - 0.2, side + 0.05, top + 0.06), CHROME, mirror=True)
-    if car.spoiler and m.boot > LEAST_BOOT:
+    if car.spoiler and m.boot > MIN_BOOT:
         end, half, lid = -m.length / 2, 0.36 * m.width, m.tail * _belt(m)
         builder.box((end + 0.03, -half, lid + 0.13), (end + 0.26, half, lid + 0.17), car.paint)
         builder.box((end + 0.12, 0.7 * half, lid - 0.03), (end + 0.2, 0.8 * half, lid + 0.13), car.paint, mirror=True)

@@ -39,7 +39,7 @@ STEP = 15
 CANONICAL = (0, 15)
 """Azimuth and elevation of the target that a layout does not name (NPI section 4.3)."""
 
-MOST_CARS = 30_000
+MAX_CARS = 30_000
 """Their numbers are held in 16 bits."""
 
 
@@ -75,8 +75,8 @@ class CarsConfig:
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise SpecError(f"the setting {key} of cars is {value!r}; give a whole number")
         config = cls(**data)
-        if not 1 <= config.cars <= MOST_CARS:
-            raise SpecError(f"there are {config.cars} cars; there have to be 1 to {MOST_CARS}")
+        if not 1 <= config.cars <= MAX_CARS:
+            raise SpecError(f"there are {config.cars} cars; there have to be 1 to {MAX_CARS}")
         if not 8 <= config.pixels <= 512:
             raise SpecError(f"pictures have {config.pixels} pixels along a side; they can have 8 to 512")
         if config.grid not in (5, STEP):

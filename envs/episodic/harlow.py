@@ -54,7 +54,7 @@ OBJECTS = ("seen", "unseen")
 CROSS = 0.2
 """What the cross pays (Wang et al. 2016)."""
 
-MOST_PICTURED = 12
+MAX_PICTURED_BITS = 12
 """Bits of a code where objects have pictures: those of a world are in a table."""
 
 CROSSED, CHOOSING, OVER = 0, 1, 2
@@ -91,7 +91,7 @@ class HarlowConfig:
         one_of("a harlow", "rule", self.rule, RULES)
         if self.pixels:
             within("a harlow", "pixels", self.pixels, 8, 64)
-            within("a harlow with pictures", "bits", self.bits, 3, MOST_PICTURED)
+            within("a harlow with pictures", "bits", self.bits, 3, MAX_PICTURED_BITS)
         if not 2 <= self.seen <= 2**self.bits - 2:
             raise SpecError(
                 f"{self.seen} of {2**self.bits} objects are seen; at least 2 must be, and at least 2 must not: "

@@ -15,7 +15,7 @@ C = TypeVar("C")
 EPISODE = Field("EPISODE", tuple(map(str, range(10))))
 """The hidden part that holds an episode's number: decimal digits, the most significant first."""
 
-MOST_DIGITS = 18
+MAX_DIGITS = 18
 """Of an episode's number, which is held in 64 bits."""
 
 KINDS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
@@ -48,8 +48,8 @@ def one_of(world: str, key: str, value: str, known: Sequence[str]) -> None:
 def episode_number(number: int, layout: Layout, part: str = EPISODE.name) -> int:
     """The number whose digits a layout gives a hidden part; 0 without. ``number`` is the instance's, for errors."""
     laid = list(layout.get(part, [0]))
-    if not 1 <= len(laid) <= MOST_DIGITS or not all(0 <= digit < 10 for digit in laid):
-        raise ValueError(f"instance {number}: {part} is {laid}; give 1 to {MOST_DIGITS} decimal digits")
+    if not 1 <= len(laid) <= MAX_DIGITS or not all(0 <= digit < 10 for digit in laid):
+        raise ValueError(f"instance {number}: {part} is {laid}; give 1 to {MAX_DIGITS} decimal digits")
     return int("".join(map(str, laid)))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 BLANK_CELL = "·"
 CUT = "…"
-LEAST_COLUMNS = 8
+MIN_COLUMNS = 8
 """However narrow the page, so many cells of a row are drawn."""
 
 
@@ -73,9 +73,9 @@ def _extent(rows: Sequence[DrawnRow]) -> tuple[int, int]:
 def _window(rows: Sequence[DrawnRow], room: int, cut_room: int) -> tuple[int, int]:
     """First and last column to draw: all where ``room`` columns are enough, else ``cut_room`` around the pointers."""
     first, last = _extent(rows)
-    if last - first < max(LEAST_COLUMNS, room):
+    if last - first < max(MIN_COLUMNS, room):
         return first, last
-    room = max(LEAST_COLUMNS, cut_room)
+    room = max(MIN_COLUMNS, cut_room)
     stands = [column for row in rows for _, column in row.pointers] or [first]
     middle = (min(stands) + max(stands)) // 2 if max(stands) - min(stands) < room else stands[0]
     begin = min(max(first, middle - room // 2), last - room + 1)

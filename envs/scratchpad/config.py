@@ -35,7 +35,7 @@ NOWHERE = -(2**31)
 ORDER = ("before", "same", "after")
 """How the columns of two pointers lie to each other."""
 
-MOST_SYMBOLS = 2**15 - 1
+MAX_SYMBOLS = 2**15 - 1
 """A cell is a 16-bit integer."""
 
 
@@ -64,8 +64,8 @@ class RowConfig:
             raise SpecError("a row has no name; give it one")
         if self.places and not (self.symbols == (PLACE,) and self.blank):
             raise SpecError(f"row {self.name} holds places, so its symbols are ({PLACE!r},) and it has a blank")
-        if not 1 <= len(self.symbols) <= MOST_SYMBOLS:
-            raise SpecError(f"row {self.name}: {len(self.symbols)} symbols; declare 1 to {MOST_SYMBOLS}")
+        if not 1 <= len(self.symbols) <= MAX_SYMBOLS:
+            raise SpecError(f"row {self.name}: {len(self.symbols)} symbols; declare 1 to {MAX_SYMBOLS}")
         _distinct(self.symbols, f"row {self.name}: symbol")
         for symbol in self.symbols:
             if symbol in (BLANK, NONE, "", *ACTIONS):

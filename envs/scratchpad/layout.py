@@ -14,7 +14,7 @@ import numpy as np
 from envs.scratchpad.config import NOWHERE, PadConfig, RowConfig, closest
 from envs.world import Layout
 
-LEAST_MARGIN = 32
+MIN_MARGIN = 32
 """Blank columns kept at either end of the storage of endless rows, at least."""
 
 
@@ -51,7 +51,7 @@ def lay(config: PadConfig, layouts: Sequence[Layout]) -> Laid:
     extent_BR = np.where(endless_R, extent_B[:, None], count_BR)
     widest = int(extent_BR.max(initial=1))
     _check_places(config, contents, widest)
-    margin = max(LEAST_MARGIN, widest // 8) if endless_R.any() else 0
+    margin = max(MIN_MARGIN, widest // 8) if endless_R.any() else 0
     cells_BRW = np.empty((*shape, widest + 2 * margin), fill(config).dtype)
     cells_BRW[:] = fill(config)[:, None]
     for r, content in enumerate(contents):

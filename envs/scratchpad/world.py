@@ -34,7 +34,7 @@ KIND = "scratchpad"
 NOTHING = -1
 """The symbol of a combination that writes none."""
 
-LEAST_ROOM = 16
+MIN_ROOM = 16
 """Storage grows where a pointer comes closer than this to its edge, and by at least twice this."""
 
 
@@ -215,7 +215,7 @@ class Scratchpad:
         """Let the storage grow until no pointer can leave it in so many acts; True where it has grown."""
         cells = state.cells
         while state.slack < acts:
-            self.make_room(state, max(LEAST_ROOM, acts))
+            self.make_room(state, max(MIN_ROOM, acts))
         return state.cells is not cells
 
     def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
@@ -295,7 +295,7 @@ class Scratchpad:
         """int64 BP: the column of each pointer, counted from column 0 of the input."""
         return state.at_BP % state.width - state.origin
 
-    def make_room(self, state: PadState, least: int = LEAST_ROOM) -> None:
+    def make_room(self, state: PadState, least: int = MIN_ROOM) -> None:
         """Let the storage grow at an edge that a pointer has come near (``least`` columns, or a sixteenth of all); then
         count the acts until it could again."""
         if state.batch == 0:

@@ -10,7 +10,9 @@ nodes, ``V`` tokens.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -41,6 +43,43 @@ class DecisionTables:
 
     def to(self, device: torch.device | str) -> DecisionTables:
         return DecisionTables(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
+
+class Node(NamedTuple):
+    """What decides at one place of a program.
+
+    Attributes:
+        columns, strides: each field (its index) and argument (F + its slot) that is read, and its stride.
+        entry_M5: as in :class:`DecisionTables`.
+    """
+
+    columns: Sequence[int]
+    strides: Sequence[int]
+    entry_M5: torch.Tensor
+
+
+def assemble(table: ProgramTable, programs: Mapping[int, Sequence[Node]]) -> DecisionTables:
+    """The tables of some programs, by id, whose nodes are numbered as they are listed."""
+    nodes = [node for part in programs.values() for node in part]
+    first_C = torch.zeros(len(table), dtype=torch.int64)
+    first_C[list(programs)] = _ends_before([len(part) for part in programs.values()])
+    fields = len(table.world.fields)
+    stride_NX = np.zeros((len(nodes), fields + SLOTS), np.int64)
+    for number, node in enumerate(nodes):
+        stride_NX[number, list(node.columns)] = node.strides
+    return DecisionTables(
+        first_C=first_C,
+        base_N=_ends_before([len(node.entry_M5) for node in nodes]),
+        stride_NF=torch.from_numpy(stride_NX[:, :fields].copy()),
+        stride_N3=torch.from_numpy(stride_NX[:, fields:].copy()),
+        position_C3V=torch.from_numpy(positions(table)),
+        entry_M5=torch.cat([torch.zeros(0, 5, dtype=torch.int64), *(node.entry_M5 for node in nodes)]),
+    )
+
+
+def _ends_before(lengths: Sequence[int]) -> torch.Tensor:
+    """Where each of some consecutive parts begins."""
+    return torch.from_numpy(np.cumsum([0, *lengths])[:-1])
 
 
 class TableStepper:
@@ -83,11 +122,11 @@ class TableStepper:
         return Decision(entry_B5[:, :4], entry_B5[:, 4:])
 
     def fill(self, node_B: np.ndarray, entry_B: np.ndarray) -> None:
-        """Decide in situations met for the first time: nodes without entries (entry −1), or entries that are unknown.
+        """Decide in new configurations: nodes without entries (entry −1), or entries that are unknown.
 
         Tables of program texts are whole; this raises ``ValueError``.
         """
-        raise ValueError("a table was left that has every situation: an observation is outside the world's declaration")
+        raise ValueError("a table that has every configuration was left: an observation is outside the declaration")
 
     def _look_up(self, node_B: torch.Tensor, obs_BF: torch.Tensor, position_B3: torch.Tensor | None) -> torch.Tensor:
         return self.tables.entry_M5[self._entries(node_B, obs_BF, position_B3)]

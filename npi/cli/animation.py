@@ -10,7 +10,7 @@ from npi.cli.console import Screen, file_size, plural
 from npi.cli.run_view import OneRun, Replay, is_return
 from traces.machine.lockstep import Status
 from traces.recording.text import call_text
-from traces.viewing.animation import MOST_STILLS, Still, animation, pillow
+from traces.viewing.animation import MAX_STILLS, Still, animation, pillow
 from traces.viewing.film import has_pictures, views
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def write_film(screen: Screen, file: Path, programs: ProgramSet, found: OneRun) 
     content = animation(shown)
     file.write_bytes(content)
     calls = sum(not is_return(event) for event in found.events)
-    cut = f", the first {MOST_STILLS:,} of {calls:,} calls" if calls > MOST_STILLS else ""
+    cut = f", the first {MAX_STILLS:,} of {calls:,} calls" if calls > MAX_STILLS else ""
     screen.note(f"wrote {file}, {file_size(len(content))}, {plural(len(shown), 'picture')}{cut}")
 
 
@@ -44,12 +44,12 @@ def stills(programs: ProgramSet, found: OneRun) -> Iterator[Still]:
     world, way = replay.world, [found.head]
     calls = [event for event in found.events if not is_return(event)]
     yield Still(views(world, world.observe(replay.state)), tuple(way), tuple(replay.draw()))
-    for event in calls[:MOST_STILLS]:
+    for event in calls[:MAX_STILLS]:
         del way[event.depth :]
         way.append(call_text(programs.table, event.call))
         yield Still(views(world, world.observe(replay.state)), tuple(way), tuple(replay.draw()))
         replay.act(event)
-    for event in calls[MOST_STILLS:]:
+    for event in calls[MAX_STILLS:]:
         replay.act(event)
     yield Still(views(world, world.observe(replay.state)), (), tuple(replay.draw()), _end(found), found.right)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from npi.cli.console import Screen, file_size
 from traces.viewing.compare import compare, time_order
 from traces.viewing.film import Film, FilmError, film
-from traces.viewing.page import MOST_STEPS, Take, page
+from traces.viewing.page import MAX_STEPS, Take, page
 
 if TYPE_CHECKING:
     from dsl import ProgramSet
@@ -69,6 +69,6 @@ def drawn_again(found: TraceSet, index: int) -> tuple[ProgramSet, Problem] | Non
 
 
 def _film(programs: ProgramSet, problem: Problem, trace: TraceBatch) -> Film:
-    order_S = time_order(trace)[:MOST_STEPS]
+    order_S = time_order(trace)[:MAX_STEPS]
     calls_S4, obs_SF = trace.calls[order_S], trace.obs[order_S]
     return film(programs.world, problem.layout, calls_S4, obs_SF, primitives=programs.table.primitives)

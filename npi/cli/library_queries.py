@@ -36,13 +36,13 @@ def list_rows(
       npi library list library --calls SWAP --world list
       npi library list library --name max. --json
     """
-    from npi.library.index import SHORT, listing
+    from npi.library.index import DIGITS, listing
 
     screen, found = Screen(json=json), listing(library)
     shown = [card for card in found.programs if _wanted(card, name, calls, world)]
     universal = found.kind == "universal"
     rows = [
-        (card.call, card.version[:SHORT], *([f"{card.learned_numbers:,}"] if universal else []), card.file or "traces",
+        (card.call, card.version[:DIGITS], *([f"{card.learned_numbers:,}"] if universal else []), card.file or "traces",
          _short(card.calls, card), card.doc)
         for card in shown
     ]  # fmt: skip
@@ -129,11 +129,11 @@ def info(
 
 def _about(found: Listing, card: Card) -> dict[str, str]:
     """Lines about a row, by their labels."""
-    from npi.library.index import SHORT
+    from npi.library.index import DIGITS
 
     versions = {one.name: one.version for one in found.cards}
     primitives = {one.name.rpartition(".")[2] for one in found.cards if one.primitive}
-    called = [f"{n} {versions[n][:SHORT]}" if n in versions else n for n in card.calls if n not in primitives]
+    called = [f"{n} {versions[n][:DIGITS]}" if n in versions else n for n in card.calls if n not in primitives]
     callers = [one.name for one in found.programs if card.name in one.calls and one.name != card.name]
     beside = [one.name for one in found.programs if one.generation == card.generation and one.name != card.name]
     first = card.generation == 0
@@ -176,7 +176,7 @@ def _plain(value: object) -> str:
 
 
 def _file_info(screen: Screen, path: Path) -> None:
-    from npi.library.index import SHORT
+    from npi.library.index import DIGITS
     from npi.library.row_file import RowFile
 
     found = RowFile.open(path)
@@ -188,7 +188,7 @@ def _file_info(screen: Screen, path: Path) -> None:
         needs = ", ".join(name for name in pack.needs or () if not name.startswith("world")) or "nothing else"
         for card in pack.infos:
             files = [held.file for held in pack.texts if held.digest == card.source]
-            rows.append((card.name, pack.versions[card.name][:SHORT], *(files or ["traces"]), needs))
+            rows.append((card.name, pack.versions[card.name][:DIGITS], *(files or ["traces"]), needs))
     screen.columns(("program", "version", "from", "needs"), rows)
     screen.document(
         {
@@ -218,7 +218,7 @@ def diff(
     Example:
       npi library diff mine yours
     """
-    from npi.library.index import SHORT, difference, listing
+    from npi.library.index import DIGITS, difference, listing
 
     screen = Screen(json=json)
     one, two = listing(first), listing(second)
@@ -226,9 +226,9 @@ def diff(
     screen.line(f"core: the same, {one.core}" if found.core else f"core: {one.core} and {two.core}")
     if found.core and not found.first:
         screen.line("the rows that were trained with it are not the same")
-    lines = [(card.name, card.version[:SHORT], "") for card in found.only_first]
-    lines += [(card.name, "", card.version[:SHORT]) for card in found.only_second]
-    lines += [(a.name, a.version[:SHORT], b.version[:SHORT]) for a, b in found.other]
+    lines = [(card.name, card.version[:DIGITS], "") for card in found.only_first]
+    lines += [(card.name, "", card.version[:DIGITS]) for card in found.only_second]
+    lines += [(a.name, a.version[:DIGITS], b.version[:DIGITS]) for a, b in found.other]
     if lines:
         screen.columns(("row", str(first), str(second)), lines)
     same = sum(card.name in {other.name for other in two.cards} for card in one.cards) - len(found.other)

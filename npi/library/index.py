@@ -19,7 +19,7 @@ from npi.library.manifest import LibraryError, checked, read_manifest
 from npi.library.program_files import Held, held_texts
 from npi.universal.wiring import Wiring, deciding_states
 
-SHORT = 12
+DIGITS = 12
 """Digits of a version that are shown."""
 
 

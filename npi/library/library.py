@@ -31,8 +31,8 @@ from npi.library.program_files import Shelf, find_task, held_in, held_texts, nam
 from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
 from npi.program_memory import ProgramMemory, RowInfo
 from npi.running.core_stepper import CoreStepper
-from npi.running.memoised import MemoStepper
-from npi.running.tabulated_core import TabledCore
+from npi.running.memoised import MemoisedStepper
+from npi.running.tabulated_core import TabulatedCore
 from npi.universal.core import UniversalCore
 from npi.universal.network import KIND, InterpreterConfig
 from npi.universal.rows import width
@@ -138,12 +138,12 @@ class Library:
         stepper = CoreStepper(self.core, self.memory, self.rows(table), world=self.world(table.world), table=table)
         if not memo or self.core.config.kind != "discrete" or self.memory.keys_NK.device.type != "cpu":
             return stepper
-        if TabledCore.fits(stepper):
-            return TabledCore(stepper)
+        if TabulatedCore.fits(stepper):
+            return TabulatedCore(stepper)
         codes = 2**self.core.config.bits + 1
         sizes = [len(table), *[len(table.world.tokens)] * 3, codes, *[f.size for f in table.world.fields]]
-        if MemoStepper.fits(sizes):
-            return MemoStepper(stepper, table, codes=codes)
+        if MemoisedStepper.fits(sizes):
+            return MemoisedStepper(stepper, table, codes=codes)
         return stepper
 
     def program_rows(self, table: ProgramTable) -> dict[int, int]:

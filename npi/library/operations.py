@@ -20,7 +20,7 @@ from npi.learners.core import HostedCore
 from npi.learners.hosting import joined
 from npi.library.assembly import FIRST, Stock
 from npi.library.fingerprint import probe
-from npi.library.index import SHORT, named
+from npi.library.index import DIGITS, named
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
 from npi.library.program_files import Held, some
@@ -159,8 +159,8 @@ def _versions(stock: Stock, one: Pack) -> str:
     for name in one.names:
         if name in stock.place:
             ours, theirs = stock.versions[name], one.versions[name]
-            other = "the same, in a pack of other rows" if ours == theirs else f"{theirs[:SHORT]} in the file"
-            parts.append(f"{name} is there already, as version {ours[:SHORT]} ({other})")
+            other = "the same, in a pack of other rows" if ours == theirs else f"{theirs[:DIGITS]} in the file"
+            parts.append(f"{name} is there already, as version {ours[:DIGITS]} ({other})")
     return "; ".join(parts)
 
 
@@ -196,7 +196,7 @@ def _check_callees(stock: Stock, one: Pack, place: str) -> None:
         name = other[0]
         raise LibraryError(
             f"{place}: {one.names[-1]} was learned with other numbers of {some(other)} (of {name}: version "
-            f"{needs[name][:SHORT]}, here {stock.versions[name][:SHORT]}); add those that it was learned with, or "
+            f"{needs[name][:DIGITS]}, here {stock.versions[name][:DIGITS]}); add those that it was learned with, or "
             "learn it again here"
         )
     seen = {stock.digest(stock.place[name]) for name in needs} - {stock.digest(FIRST)}
@@ -308,7 +308,7 @@ def _check_conflicts(stock: Stock, packs: Sequence[Pack]) -> None:
         taken = {stock.place[name] for name in one.names if name in stock.place}
         if taken and [stock.digest(generation) for generation in taken] != [one.digest]:
             clashing = [name for name in one.names if name in stock.place]
-            found += [f"{n} ({stock.versions[n][:SHORT]} in the first, {one.versions[n][:SHORT]} in the second)"
+            found += [f"{n} ({stock.versions[n][:DIGITS]} in the first, {one.versions[n][:DIGITS]} in the second)"
                       for n in clashing]  # fmt: skip
     if found:
         raise LibraryError(f"both libraries have other rows of one name: {some(found)}; say --prefer first or second")

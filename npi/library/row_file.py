@@ -37,9 +37,9 @@ SUFFIX = ".npirow"
 KIND = "npi rows"
 EMBEDDINGS = "embeddings_NP"
 PARTS = ("keys_NK", EMBEDDINGS, "gates_NF")
-MOST_WIDE = 1 << 20  # numbers of a row that a row file may pad to
+MAX_ROW_WIDTH = 1 << 20  # numbers of a row that a row file may pad to
 CALLEE = 16  # digits of a callee's version in a file; all of the first generation are vouched for by a whole hash
-MOST_TEXT = 1 << 26  # bytes of program texts that a row file may unfold to
+MAX_TEXT_BYTES = 1 << 26  # bytes of program texts that a row file may unfold to
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def trimmed(rows_NP: torch.Tensor) -> tuple[list[int], torch.Tensor]:
 
 def padded(numbers: torch.Tensor, counts: Sequence[int], width: int) -> torch.Tensor:
     """The inverse of :func:`trimmed`; ``IndexError`` where the numbers are not as many as it is said."""
-    if not 0 <= max(counts, default=0) <= width <= MOST_WIDE or min(counts, default=0) < 0:
+    if not 0 <= max(counts, default=0) <= width <= MAX_ROW_WIDTH or min(counts, default=0) < 0:
         raise IndexError("it has rows of other lengths than it says")
     if numbers.shape != (sum(counts),) or numbers.dtype != torch.float32:
         raise IndexError("it has other numbers than it says")
@@ -226,9 +226,9 @@ def _folded(data: object) -> torch.Tensor:
 
 def _unfolded(data: bytes, path: Path) -> bytes:
     unfolding = zlib.decompressobj()
-    found = unfolding.decompress(data, MOST_TEXT)
+    found = unfolding.decompress(data, MAX_TEXT_BYTES)
     if unfolding.unconsumed_tail or not unfolding.eof:
-        raise LibraryError(f"{path}: its program texts are cut off, or more than {MOST_TEXT >> 20} MiB")
+        raise LibraryError(f"{path}: its program texts are cut off, or more than {MAX_TEXT_BYTES >> 20} MiB")
     return found
 
 

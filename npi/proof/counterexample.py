@@ -28,13 +28,13 @@ from traces.recording.unique_frames import FrameSet, unique_frames
 from traces.stepper import Stepper
 from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
 
-TRIED = 256
+PROBLEMS_PER_SIZE = 256
 """Problems of each task and size."""
 
-LARGEST = 8
+MAX_SIZE = 8
 """Sizes that are tried, as far as the task trains on them."""
 
-ASKED = 4096
+BATCH = 4096
 """Frames that a core is asked about side by side."""
 
 
@@ -81,7 +81,7 @@ class Counterexample:
 def disagreements(stepper: Stepper, frames: FrameSet) -> dict[int, tuple[int, list[int]]]:
     """For each frame in which the stepper decides otherwise: its first step that differs, and the call made there."""
     found: dict[int, tuple[int, list[int]]] = {}
-    for index in frames.length_M.argsort().split(ASKED):
+    for index in frames.length_M.argsort().split(BATCH):
         padded = frames.pad(index)
         hidden = torch.zeros(len(index), stepper.width, dtype=stepper.dtype)
         for step in range(padded.mask_BT.shape[1]):
@@ -99,13 +99,13 @@ def smallest(
     """For each of these programs the smallest input found that shows it wrong, and nothing where none does."""
     stepper, found = library.stepper(programs.table), dict[str, Counterexample]()
     generator = torch.Generator().manual_seed(seed)
-    for size in range(1, LARGEST + 1):
+    for size in range(1, MAX_SIZE + 1):
         for task in programs.tasks:
             if set(names) <= set(found):
                 return found
             if size > max(task.sizes):
                 continue
-            problems = task.draw(size, TRIED, generator=generator, spread=True)
+            problems = task.draw(size, PROBLEMS_PER_SIZE, generator=generator, spread=True)
             batch = record_problems(programs, task, problems)
             fresh: dict[str, tuple[int, int, int]] = {}
             frames = unique_frames([batch])

@@ -16,9 +16,9 @@ from dsl.program import Program
 from dsl.teacher import body_nodes
 from envs.spec import RETURN
 from npi.library.library import LibraryError
-from npi.proof.situation_walk import LARGEST, Walk, Walked, _Decided, _spread
+from npi.proof.situation_walk import MAX_CONFIGURATIONS, Walk, Walked, _Decided, _spread
 
-ASKED = 2**14
+BATCH = 2**14
 """Histories that the core is asked about side by side."""
 
 
@@ -51,7 +51,7 @@ class HistoryWalk(Walk):
             place_M = _goes_on(decided).cumsum(0) - 1  # of a history among those that go on
             self.count_codes(len(wave))
             found, origin = self.successors(wave, decided)
-            if total + len(found) > LARGEST:
+            if total + len(found) > MAX_CONFIGURATIONS:
                 raise self.too_many()
             wave, parent_M = found, place_M[origin]
             waves.append(wave)
@@ -64,8 +64,8 @@ class HistoryWalk(Walk):
 
     def too_many(self) -> LibraryError:
         return LibraryError(
-            f"{self.program.name} has more than {LARGEST:,} histories over the {len(self.fields)} fields that an lstm "
-            "sees; train a discrete core, whose rows see only what they need"
+            f"{self.program.name} has more than {MAX_CONFIGURATIONS:,} histories over the {len(self.fields)} "
+            "fields that an lstm sees; train a discrete core, whose rows see only what they need"
         )
 
     def codes(self, value_MS: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,7 +79,7 @@ class HistoryWalk(Walk):
         """Decisions in a wave, whose states are those of its parents; and the states of the histories that go on."""
         parts, states = [], [state_PH[:0]]
         trunk = self.stepper.core.trunk
-        for index in torch.arange(len(wave)).split(ASKED):
+        for index in torch.arange(len(wave)).split(BATCH):
             part = self.judged(
                 wave[index],
                 lambda x, cond, i=index: trunk.step(x, cond, state_PH[parent_M[i]]),  # type: ignore[misc]

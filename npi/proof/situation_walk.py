@@ -25,16 +25,17 @@ from dsl.teacher import body_nodes
 from envs.scratchpad.transitions import Alternative, Anything, Copy, Effect, Keep, Rule, Set, Source, When, obeys
 from envs.spec import RETURN, SLOTS
 from envs.stepper import Decision
+from envs.support import mixed_radix
 from npi.core.discrete import DiscreteTrunk
 from npi.library.library import LibraryError
 from npi.proof.certificate import TOLERANCE
 from npi.running.core_stepper import CoreStepper
 from traces.recording.unique_frames import FrameSet
 
-LARGEST = 4_000_000
+MAX_CONFIGURATIONS = 4_000_000
 """Situations of one program; more are refused."""
 
-SHOWN = 512
+MAX_EXAMPLES = 512
 """Paths to wrong situations kept of one program, spread over all that were found."""
 
 Advance = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -85,9 +86,9 @@ class Walk:
         """Make room in the keys of situations for this many state codes."""
         nodes = len(body_nodes(self.program))
         self.radix = [len(self.arguments), nodes, codes, *(self.sizes[i] for i in self.fields)]
-        if math.prod(self.radix) >= 2**62:
+        if math.prod(self.radix) >= mixed_radix.MAX_KEYS:
             raise self.too_many()
-        self.strides = torch.tensor([math.prod(self.radix[i + 1 :]) for i in range(len(self.radix))])
+        self.strides = torch.tensor(mixed_radix.strides(self.radix))
 
     def run(self) -> Walked:
         wave = self.beginnings()
@@ -107,7 +108,7 @@ class Walk:
             waves.append(wave)
             parents.append(origin[index[fresh]] + first)
             first, total = total, total + len(wave)
-            if total > LARGEST:
+            if total > MAX_CONFIGURATIONS:
                 raise self.too_many()
         bad, every = torch.cat(wrong), torch.cat(waves)
         examples = self.frames(every, torch.cat(parents), bad[_spread(len(bad))]) if len(bad) else None
@@ -118,7 +119,7 @@ class Walk:
         wave = torch.zeros(self.radix[0], len(self.radix), dtype=torch.int64)
         wave[:, 0] = torch.arange(self.radix[0])
         for number, index in enumerate(self.fields, start=1):
-            if len(wave) * self.sizes[index] > LARGEST:
+            if len(wave) * self.sizes[index] > MAX_CONFIGURATIONS:
                 raise self.too_many()
             wave = wave.repeat_interleave(self.sizes[index], 0)
             wave[:, self.column[index]] = torch.arange(len(wave)) % self.sizes[index]
@@ -130,8 +131,8 @@ class Walk:
     def too_many(self) -> LibraryError:
         names = ", ".join(self.programs.world.spec.fields[i].name for i in self.fields)
         return LibraryError(
-            f"{self.program.name} sees {len(self.fields)} fields ({names}): more than {LARGEST:,} situations; train "
-            "longer, so that it closes the gates that it does not need, or split the program"
+            f"{self.program.name} sees {len(self.fields)} fields ({names}): more than {MAX_CONFIGURATIONS:,} "
+            "configurations; train longer, so that it closes the gates that it does not need, or split the program"
         )
 
     def named(self, wave: torch.Tensor) -> torch.Tensor:
@@ -292,7 +293,7 @@ def _lead(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 def _spread(count: int) -> torch.Tensor:
-    return torch.linspace(0, count - 1, min(count, SHOWN)).round().to(torch.int64)
+    return torch.linspace(0, count - 1, min(count, MAX_EXAMPLES)).round().to(torch.int64)
 
 
 def _first_of_each(key: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,13 +17,13 @@ from dsl.program import ProgramSet
 from dsl.tasks.task import Task
 from envs.spec import RETURN, ProgramTable
 from envs.stepper import Stepper
-from envs.steppers.decision_tables import DecisionTables, TableStepper
+from envs.steppers.decision_tables import DecisionTables, Node, TableStepper, assemble
 from npi.learners.core import HostedCore
 from npi.library.library import Library, LibraryError
 from npi.library.program_files import find_task, named_tasks
 from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
 from npi.running.core_stepper import CoreStepper
-from npi.running.tabulated_core import TabledCore
+from npi.running.tabulated_core import TabulatedCore
 from npi.universal.stepper import UniversalStepper
 from traces.generation.generate import load_sources
 
@@ -59,7 +59,7 @@ class CompiledLibrary:
                 steppers.append(TableStepper(programs.table, core.tables))
                 continue
             assert isinstance(core, CoreStepper)
-            if not TabledCore.fits(core):
+            if not TabulatedCore.fits(core):
                 raise LibraryError(
                     "this library cannot be compiled: only a universal core, or a discrete core on the CPU whose rows "
                     "see few fields each and no pictures, is a table of a bearable size"
@@ -114,36 +114,23 @@ class CompiledLibrary:
 
 
 def compile_core(core: CoreStepper) -> TableStepper:
-    """The core's decisions in all situations that any observations can lead to, its state codes renumbered from 0."""
-    full = TabledCore(core)
+    """The core's decisions in all configurations that are reachable, its state codes renumbered from 0."""
+    full = TabulatedCore(core)
     full.fill_all()
     tables, codes, table = full.tables, full.codes, core.table
-    nodes = (tables.base_N >= 0).nonzero()[:, 0]
-    number_N = torch.full_like(tables.base_N, -1)  # of each node within its program
-    first_C = torch.zeros(len(table), dtype=torch.int64)
-    bases: list[int] = []
-    pieces: list[torch.Tensor] = []
-    count = 0
-    for program in range(table.primitives, len(table)):
-        own = nodes[nodes.div(codes, rounding_mode="floor") == program - table.primitives]
-        first_C[program] = count
-        number_N[own] = torch.arange(len(own))
-        count += len(own)
-    for node in nodes.tolist():
-        program = node // codes
-        base = int(tables.base_N[node])
-        entries = tables.entry_M5[base : base + int(full.blocks[program])].clone()
-        goes_on = entries[:, 0] != RETURN
-        entries[goes_on, 4] = number_N[program * codes + entries[goes_on, 4]]
-        entries[~goes_on, 4] = 0
-        bases.append(sum(len(piece) for piece in pieces))
-        pieces.append(entries)
-    compact = DecisionTables(
-        first_C=first_C,
-        base_N=torch.tensor(bases),
-        stride_NF=tables.stride_NF[nodes],
-        stride_N3=tables.stride_N3[nodes],
-        position_C3V=tables.position_C3V,
-        entry_M5=torch.cat(pieces),
-    )
-    return TableStepper(table, compact)
+    stride_NX = torch.cat([tables.stride_NF, tables.stride_N3], 1)
+    programs: dict[int, list[Node]] = {}
+    for number, program in enumerate(range(table.primitives, len(table))):
+        reached = (tables.base_N[number * codes : (number + 1) * codes] >= 0).nonzero()[:, 0]
+        new_code = torch.full((codes,), -1)
+        new_code[reached] = torch.arange(len(reached))
+        programs[program] = []
+        for code in reached.tolist():
+            node = number * codes + code
+            base = int(tables.base_N[node])
+            entries = tables.entry_M5[base : base + int(full.blocks[number])].clone()
+            goes_on = entries[:, 0] != RETURN
+            entries[:, 4] = torch.where(goes_on, new_code[entries[:, 4] * goes_on], 0)
+            columns = stride_NX[node].nonzero()[:, 0].tolist()
+            programs[program].append(Node(columns, stride_NX[node, columns].tolist(), entries))
+    return TableStepper(table, assemble(table, programs))

@@ -11,10 +11,11 @@ import math
 import torch
 
 from envs.spec import SLOTS, ProgramTable
+from envs.support import mixed_radix
 from traces.stepper import Decision, Stepper
 
 
-class MemoStepper:
+class MemoisedStepper:
     """Wraps a stepper whose hidden state is one small int64 code; same decisions, most of them looked up.
 
     Args:
@@ -34,7 +35,7 @@ class MemoStepper:
         if not self.fits(sizes):
             raise ValueError(f"situations of world {table.world.name} do not pack into 63 bits")
         self.stepper, self.limit = stepper, limit
-        self.strides = torch.tensor([math.prod(sizes[i + 1 :]) for i in range(len(sizes))])
+        self.strides = torch.tensor(mixed_radix.strides(sizes))
         self._clear()
 
     def _clear(self) -> None:
@@ -45,7 +46,7 @@ class MemoStepper:
     @staticmethod
     def fits(sizes: list[int]) -> bool:
         """Whether a mixed-radix number of these digit sizes fits an int64."""
-        return math.prod(sizes) < 2**62
+        return math.prod(sizes) < mixed_radix.MAX_KEYS
 
     def step(
         self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor

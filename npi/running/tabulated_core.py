@@ -1,4 +1,4 @@
-"""A discrete core as tables that fill as situations are met: the decisions are the core's, each made once.
+"""A discrete core as tables that fill as configurations are met: the decisions are the core's, each made once.
 
 A node is a program and a state code; it reads the fields whose gates the program's row has open, and the arguments.
 What a closed gate hides cannot change a decision, so a node's entries are few, and looking one up is all that a step
@@ -8,7 +8,6 @@ costs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,20 +15,21 @@ import torch
 from envs.spec import SLOTS, UNKNOWN
 from envs.stepper import Decision
 from envs.steppers.decision_tables import DecisionTables, TableStepper, positions
+from envs.support import mixed_radix
 from npi.core.discrete import DiscreteTrunk
 from npi.running.core_stepper import CoreStepper
 
-LARGEST = 2**18
+MAX_ENTRIES = 2**18
 """Entries of one node; a core with a larger one is not tabulated."""
 
-WHOLE = 2**13
+MAX_EAGER_ENTRIES = 2**13
 """A node of at most this many entries is filled at once, a larger one entry by entry as they are met."""
 
 
-class TabledCore(TableStepper):
+class TabulatedCore(TableStepper):
     """A :class:`CoreStepper` of a discrete core on the CPU, as tables; same decisions.
 
-    Raises ``ValueError`` where a program sees so much that its nodes would have more than :data:`LARGEST` entries.
+    Raises ``ValueError`` where a program sees so much that its nodes would have more than :data:`MAX_ENTRIES` entries.
     """
 
     def __init__(self, stepper: CoreStepper) -> None:
@@ -44,9 +44,9 @@ class TabledCore(TableStepper):
         strides = np.zeros((len(programs), len(table.world.fields) + SLOTS), np.int64)
         self.sizes = np.ones_like(strides)
         for number, program in enumerate(programs):
-            for place, size in _reads(stepper, program):
-                strides[number, place] = self.sizes[number].prod()
-                self.sizes[number, place] = size
+            read = _reads(stepper, program)
+            self.sizes[number, list(read)] = [*read.values()]
+            strides[number, list(read)] = mixed_radix.strides([*read.values()][::-1])[::-1]
         self.blocks = self.sizes.prod(1)
         self.tokens = [[s.tokens for s in table.signatures[program].slots] for program in programs]
         strides = strides.repeat(self.codes, 0)
@@ -69,12 +69,12 @@ class TabledCore(TableStepper):
         if stepper.table.world.pictures:
             return False
         programs = range(stepper.table.primitives, len(stepper.table))
-        return all(math.prod(size for _, size in _reads(stepper, p)) <= LARGEST for p in programs)
+        return all(math.prod(_reads(stepper, p).values()) <= MAX_ENTRIES for p in programs)
 
     def step(
         self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
     ) -> Decision:
-        """Look the situations up; what is missing is asked of the core first."""
+        """Look the configurations up; what is missing is asked of the core first."""
         node_B = self.tables.first_C[program_B] + hidden_BH[:, 0]
         position_B3 = self._positions(program_B, arguments_B3)
         while True:
@@ -97,7 +97,7 @@ class TabledCore(TableStepper):
             size = int(self.blocks[node // self.codes])
             base_N[node] = len(self.tables.entry_M5)
             self.tables.entry_M5 = torch.cat([self.tables.entry_M5, torch.full((size, 5), UNKNOWN)])
-            if size <= WHOLE:
+            if size <= MAX_EAGER_ENTRIES:
                 wanted.append((node, np.arange(size)))
         known = entry_B >= 0
         for node in np.unique(node_B[known]).tolist():
@@ -108,9 +108,9 @@ class TabledCore(TableStepper):
 
     @torch.no_grad()
     def decide(self, node: int, offsets: np.ndarray) -> torch.Tensor:
-        """Entries M5 of a node's situations, by the core."""
+        """Entries M5 of a node's configurations, by the core."""
         number, code = divmod(node, self.codes)
-        values = _digits(offsets, self.sizes[number])
+        values = np.stack(mixed_radix.digits(offsets, self.sizes[number, ::-1])[::-1], 1)
         obs_MF = torch.from_numpy(values[:, :-SLOTS].copy())
         arguments_M3 = torch.zeros(len(offsets), SLOTS, dtype=torch.int64)
         for slot, tokens in enumerate(self.tokens[number]):
@@ -141,20 +141,10 @@ class TabledCore(TableStepper):
             frontier = sorted(node for node in reached if self.tables.base_N[node] < 0)
 
 
-def _reads(stepper: CoreStepper, program: int) -> list[tuple[int, int]]:
-    """What a program's decisions can depend on: (place among fields and slots, number of values)."""
+def _reads(stepper: CoreStepper, program: int) -> dict[int, int]:
+    """What a program's decisions can depend on: column among fields and slots → number of values."""
     spec = stepper.table.world
     seen = stepper.gate_NI[program, : len(spec.fields)].tolist()
-    found = [(i, field.size) for i, field in enumerate(spec.fields) if seen[i]]
+    found = {i: field.size for i, field in enumerate(spec.fields) if seen[i]}
     slots = stepper.table.signatures[program].slots
-    return found + [(len(spec.fields) + i, len(slot.tokens)) for i, slot in enumerate(slots)]
-
-
-def _digits(numbers: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-    """The mixed-radix digits of numbers, the first size the lowest."""
-    found = np.empty((len(numbers), len(sizes)), np.int64)
-    rest = numbers.astype(np.int64)
-    for place, size in enumerate(sizes):
-        found[:, place] = rest % size
-        rest = rest // size
-    return found
+    return found | {len(spec.fields) + i: len(slot.tokens) for i, slot in enumerate(slots)}

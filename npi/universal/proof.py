@@ -8,6 +8,7 @@ world, any observation may follow it. So what is proved holds in every world, fo
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,10 @@ from dsl.lowering.ir import Read
 from dsl.lowering.value_grid import Array, read_size
 from dsl.program import Program
 from envs.spec import NONE, RETURN
+from envs.support import mixed_radix
 from npi.universal.rows import Tabulated
 
-LARGEST = 2**22
+MAX_COMBINATIONS = 2**22
 """Combinations of one pair of states beyond which it is not walked."""
 
 SHOWN = 3
@@ -77,11 +79,11 @@ def prove(program: Program, row: Tabulated) -> Proof:
         every = tuple(dict.fromkeys([*text.reads, *reads]))
         sizes = [read_size(read, program.scope) for read in every]
         count = math.prod(sizes)
-        if count > LARGEST:
-            raise ValueError(f"{program.name} reads {count} combinations in one decision, more than {LARGEST}")
-        at = dict(zip(every, np.indices(sizes).reshape(len(sizes), count), strict=True))
-        entry = sum((at[r] * stride for r, stride in zip(text.reads, text.strides, strict=True)), np.zeros(count, int))
-        mine = _mine(reads, at, sizes, every, count)
+        if count > MAX_COMBINATIONS:
+            raise ValueError(f"{program.name} reads {count} combinations in one decision, more than {MAX_COMBINATIONS}")
+        at = dict(zip(every, mixed_radix.digits(np.arange(count), sizes), strict=True))
+        size_of = dict(zip(every, sizes, strict=True))
+        entry, mine = (_entries(part, at, size_of, count) for part in (text.reads, reads))
         call_M4, next_M = text.call_M4[entry], text.next_M[entry]
         found_M5 = entry_M5.numpy()[mine]
         returns_M = call_M4[:, 0] == RETURN
@@ -98,15 +100,11 @@ def prove(program: Program, row: Tabulated) -> Proof:
     return Proof(decisions, wrong, tuple(mistakes))
 
 
-def _mine(
-    reads: tuple[Read, ...], at: dict[Read, np.ndarray], sizes: list[int], every: tuple[Read, ...], count: int
+def _entries(
+    reads: Sequence[Read], at: Mapping[Read, np.ndarray], size_of: Mapping[Read, int], count: int
 ) -> np.ndarray:
-    """The row's entry in each combination."""
-    size = dict(zip(every, sizes, strict=True))
-    index = np.zeros(count, np.int64)
-    for read in reads:
-        index = index * size[read] + at[read]
-    return index
+    """The entry that the values of these reads choose, in each combination."""
+    return np.zeros(count, np.int64) + mixed_radix.number([at[r] for r in reads], [size_of[r] for r in reads])
 
 
 def call_words(call_4: Array, program: Program) -> str:

@@ -20,7 +20,8 @@ import torch
 
 from dsl.lowering.ir import Read
 from envs.spec import RETURN, SLOTS, ProgramTable
-from envs.steppers.decision_tables import DecisionTables, positions
+from envs.steppers.decision_tables import DecisionTables, Node, assemble
+from envs.support import mixed_radix
 from npi.program_memory import ProgramMemory
 from npi.universal.core import UniversalCore
 from npi.universal.functions import decide, deciding, oversize
@@ -32,7 +33,7 @@ from npi.universal.wiring import Wiring
 SEAL = 8
 """Numbers of the seal, three bytes of the wiring's sha256 each."""
 
-LARGEST = 2**20
+MAX_ENTRIES = 2**20
 """Situations of a state, with what it copies, beyond which it is not tabulated."""
 
 
@@ -170,7 +171,7 @@ def learned_numbers(plan: Plan, config: InterpreterConfig) -> int:
 def tabulate(net: Interpreter, plan: Plan, row_P: torch.Tensor, wiring: Wiring, table: ProgramTable) -> Tabulated:
     """Every decision of a row, by the core: for each state what it reads, and its entries.
 
-    Raises :class:`RowError` where a state has more than :data:`LARGEST` situations.
+    Raises :class:`RowError` where a state has more than :data:`MAX_ENTRIES` situations.
     """
     reason = oversize(plan, net.config)
     if reason is not None:
@@ -200,8 +201,8 @@ def _entries(
     reads = tuple(dict.fromkeys([*state.inputs, *copied]))
     spec, signature = table.world, plan.signature
     sizes = tuple(len(names_of(read, spec, signature)) for read in reads)
-    if math.prod(sizes) > LARGEST:
-        raise RowError(f"{signature.name} has {math.prod(sizes)} situations in state {number}, more than {LARGEST}")
+    if math.prod(sizes) > MAX_ENTRIES:
+        raise RowError(f"{signature.name} has {math.prod(sizes)} situations in state {number}, more than {MAX_ENTRIES}")
     at = dict(zip(reads, np.indices(sizes).reshape(len(sizes), math.prod(sizes)), strict=True))
     looked = math.prod(sizes[: len(state.inputs)])  # inputs come first, so what is copied repeats each decision
     outcome_M, value_M = _decided(net, state, own, plan, table, looked)
@@ -259,30 +260,14 @@ def situations(net: Interpreter, state: State, plan: Plan, table: ProgramTable) 
 def decision_tables(parts: Mapping[int, Tabulated], table: ProgramTable) -> DecisionTables:
     """The tables of some programs, by id, as :class:`~envs.steppers.decision_tables.TableStepper` takes them."""
     fields = len(table.world.fields)
-    first = [0] * len(table)
-    strides: list[np.ndarray] = []
-    base: list[int] = []
-    entries: list[torch.Tensor] = []
-    filled = 0
-    for program, states in parts.items():
-        first[program] = len(base)
-        for reads, sizes, entry_M5 in states:
-            stride = np.zeros(fields + SLOTS, np.int64)
-            for place, read in enumerate(reads):
-                stride[read.index if read.kind == "field" else fields + read.index] = math.prod(sizes[place + 1 :])
-            strides.append(stride)
-            base.append(filled)
-            entries.append(entry_M5)
-            filled += len(entry_M5)
-    stride_NX = torch.from_numpy(np.array(strides).reshape(len(base), fields + SLOTS))
-    return DecisionTables(
-        first_C=torch.tensor(first),
-        base_N=torch.tensor(base),
-        stride_NF=stride_NX[:, :fields].contiguous(),
-        stride_N3=stride_NX[:, fields:].contiguous(),
-        position_C3V=torch.from_numpy(positions(table)),
-        entry_M5=torch.cat(entries) if entries else torch.zeros(0, 5, dtype=torch.int64),
-    )
+    programs = {
+        program: [
+            Node([read.column(fields) for read in reads], mixed_radix.strides(sizes), entry_M5)
+            for reads, sizes, entry_M5 in states
+        ]
+        for program, states in parts.items()
+    }
+    return assemble(table, programs)
 
 
 # --- what rows put out -----------------------------------------------------------------------------------------------

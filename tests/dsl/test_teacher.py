@@ -178,7 +178,7 @@ def test_random_programs_decide_as_their_text_says(block: int) -> None:
 
 def test_tables_that_are_cut_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """With hardly any room for merging, chains of branches take several look-ups and give the same."""
-    monkeypatch.setattr(decision_tables, "MERGED", 8)
+    monkeypatch.setattr(decision_tables, "MAX_MERGED_ENTRIES", 8)
     program_set = dsl.load(PROGRAMS / "addition.npi")
     assert dsl.compile_teacher(program_set).hops == 3  # IN1, IN2, then CARRY (2 values) merged with the call
     counts = [check_random(seed) for seed in range(20)]
@@ -233,15 +233,15 @@ def test_the_entry_is_hidden_zero_and_returns_are_calls() -> None:
 
 
 def test_a_condition_over_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decision_tables, "MERGED", 8)
-    monkeypatch.setattr(decision_tables, "LARGEST", 15)
+    monkeypatch.setattr(decision_tables, "MAX_MERGED_ENTRIES", 8)
+    monkeypatch.setattr(decision_tables, "MAX_ENTRIES", 15)
     text = WORLD + "program X:\n    if IN + OUT > 1:\n        ACT(IN, LEFT)\n"
     with pytest.raises(dsl.LanguageError, match="this reads 4 × 4 combinations of cells at once, more than 15"):
         dsl.loads(text)
 
 
 def test_a_silent_loop_is_found_in_cut_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decision_tables, "MERGED", 2)
+    monkeypatch.setattr(decision_tables, "MAX_MERGED_ENTRIES", 2)
     text = WORLD + "program X:\n    while IN:\n        if OUT == 1:\n            ACT(IN, LEFT)\n"
     with pytest.raises(dsl.LanguageError, match="this loop calls nothing and never ends"):
         dsl.loads(text)

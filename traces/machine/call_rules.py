@@ -15,9 +15,9 @@ POP, ACT, PUSH = -1, 0, 1
 REFUSED = -(2**31)
 """The change of a call that cannot be carried out: unknown callee, token outside its slot, not legal in the world."""
 
-_LIMIT = 2**22
+MAX_CALLS = 2**22
 
-_KEPT = 16
+MAX_CACHED = 16
 
 
 class CallRules:
@@ -47,7 +47,7 @@ class CallRules:
                 stride *= len(allowed[slot])
             rank[callee + 2, 0, allowed[0] + 1] += code
             if callee < table.primitives:
-                if stride > _LIMIT:
+                if stride > MAX_CALLS:
                     raise SpecError(f"{signature.name}: its slots allow {stride} calls; declare fewer tokens a slot")
                 calls = torch.cartesian_prod(torch.tensor([callee]), *allowed)
                 changes.append(torch.where(world.legal(calls.to(device)).cpu(), ACT, REFUSED))
@@ -75,7 +75,7 @@ def call_rules(world: World[Any], table: ProgramTable, device: torch.device) -> 
     """The rules of this world and this table; the last few are kept, since a short run costs less than making them."""
     key = id(world), id(table), str(device)
     if key not in _RULES:
-        if len(_RULES) >= _KEPT:
+        if len(_RULES) >= MAX_CACHED:
             del _RULES[next(iter(_RULES))]
         _RULES[key] = world, table, CallRules(world, table, device)  # what is held keeps its id
     return _RULES[key][2]

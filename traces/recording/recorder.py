@@ -195,7 +195,7 @@ class ManualRecorder:
         return tuple(call)
 
 
-SHORT = 5000
+MIN_COMPILED_STEPS = 5000
 """Fewer steps are put together in less time than machine code takes to load."""
 
 
@@ -219,7 +219,7 @@ def assemble(
         order = np.argsort(instance_S, kind="stable")  # by trace, then time
         instance_S, obs_SF, call_S4 = instance_S[order], obs_SF[order], call_S4[order]
     call_S4 = np.where(call_S4[:, :1] == RETURN, np.array([RETURN, 0, 0, 0], call_S4.dtype), call_S4)
-    tree = frame_tree.tree if len(instance_S) < SHORT else _compiled_tree()
+    tree = frame_tree.tree if len(instance_S) < MIN_COMPILED_STEPS else _compiled_tree()
     frame_S, place_S, length_M, parent_M, parent_step_M, begin_M = tree(instance_S, call_S4[:, 0], table.primitives)
     start_M = np.cumsum(length_M) - length_M
     inner_M, origin_M = parent_M >= 0, instance_S[begin_M]

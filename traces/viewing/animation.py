@@ -18,7 +18,7 @@ from traces.viewing.png import Pixels
 SIDE = 256
 """Pixels along a picture's longer side, about: each pixel of the world becomes a square of whole pixels."""
 
-MOST_STILLS = 1000
+MAX_STILLS = 1000
 """A film holds the beginning of a run that is longer."""
 
 STEP_MS, END_MS = 600, 2500

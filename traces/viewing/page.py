@@ -25,7 +25,7 @@ from traces.recording.text import call_text, name_text
 from traces.viewing.compare import Comparison, time_order
 from traces.viewing.film import Film
 
-MOST_STEPS = 200_000
+MAX_STEPS = 200_000
 """A page holds the beginning of a run that is longer."""
 
 
@@ -50,7 +50,7 @@ class Take:
     comparison: Comparison | None = None
 
 
-def page(title: str, takes: Sequence[Take], *, notes: Sequence[str] = (), most_steps: int = MOST_STEPS) -> str:
+def page(title: str, takes: Sequence[Take], *, notes: Sequence[str] = (), most_steps: int = MAX_STEPS) -> str:
     """The page's text.
 
     Args:
@@ -84,7 +84,7 @@ def field_document(world: WorldSpec, number: int) -> dict[str, Any]:
     return {"name": field.name, "values": field.values, "pictured": number not in world.seen}
 
 
-def run_document(take: Take, *, most_steps: int = MOST_STEPS) -> dict[str, Any]:
+def run_document(take: Take, *, most_steps: int = MAX_STEPS) -> dict[str, Any]:
     """What the page's code reads of one run: steps in the order of time, as numbers of different calls and sights."""
     trace = take.trace
     order_S = time_order(trace)[:most_steps]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dsl.lowering.value_grid import Array
 from envs.spec import RETURN, Signature
+from envs.support import mixed_radix
 from npi.universal.induction.steps import inputs_of, seen_in, seen_words
 from npi.universal.proof import SHOWN, Mistake
 from npi.universal.rows import Tabulated
@@ -83,7 +83,7 @@ def replay(row: Tabulated, frames: FrameSet, signature: Signature) -> Replay:
             mine = np.flatnonzero(state_B == state)
             reads, sizes, entry_M5 = row[state]
             inputs = [place_of[read] for read in reads]
-            found_B5[mine] = entry_M5.numpy()[_entries(index_SX[at_B[mine]][:, inputs], sizes)]
+            found_B5[mine] = entry_M5.numpy()[mixed_radix.number(index_SX[at_B[mine]][:, inputs].T, sizes)]
         right_B4 = call_S4[at_B]
         returns_B = right_B4[:, 0] == RETURN
         same_B = np.where(returns_B, found_B5[:, 0] == RETURN, (found_B5[:, :4] == right_B4).all(1))
@@ -99,11 +99,3 @@ def replay(row: Tabulated, frames: FrameSet, signature: Signature) -> Replay:
         going_B, state_B = going_B[stays_B], found_B5[stays_B, 4]
         step += 1
     return Replay(len(frames), wrong, tuple(mistakes.values()))
-
-
-def _entries(index_BR: Array, sizes: tuple[int, ...]) -> Array:
-    """The entry of each situation; the last read varies fastest."""
-    entry_B = np.zeros(len(index_BR), np.int64)
-    for place, size in enumerate(sizes):
-        entry_B = entry_B * size + index_BR[:, place]
-    return entry_B

@@ -145,11 +145,11 @@ def test_programs_that_call_themselves_and_each_other() -> None:
 def test_a_decision_that_is_cut_into_several_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     found = dsl.load(PROGRAMS / "addition.npi")
     whole = behaviours(found)
-    monkeypatch.setattr(decision_tables, "MERGED", 8)
+    monkeypatch.setattr(decision_tables, "MAX_MERGED_ENTRIES", 8)
     cut = dsl.load(PROGRAMS / "addition.npi")
     assert dsl.compile_teacher(cut).hops == 3
     assert behaviours(cut) == whole
-    monkeypatch.setattr(module, "LARGEST", 100)
+    monkeypatch.setattr(module, "MAX_ENTRIES", 100)
     with pytest.raises(ValueError, match="reads 242 combinations in one decision, more than 100"):
         behaviours(cut)
 

@@ -46,7 +46,7 @@ def test_the_checker_accepts_all_and_sizes_are_as_asked(world: str) -> None:
 def test_the_checker_accepts_what_reads_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where decisions are cut into several tables, the checker does not see what the condition before has said."""
     # red when a loop that counts a number down is drawn there
-    monkeypatch.setattr(decision_tables, "MERGED", 50)
+    monkeypatch.setattr(decision_tables, "MAX_MERGED_ENTRIES", 50)
     assert len(list(stream(vocabulary("mixed"), {4: 60, 8: 60}, generator=np.random.default_rng(0)))) == 120
 
 

@@ -118,7 +118,7 @@ def _infinite(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         (lambda a, t: _text(t, b"nonsense"), "part of it is missing or wrong"),
         (lambda a, t: _text(t, zlib.compress(b"{}")), "part of it is missing or wrong"),
         (lambda a, t: _text(t, zlib.compress(b"x" * 100)[:-5]), "cut off, or more than 64 MiB"),
-        (lambda a, t: _text(t, zlib.compress(bytes(row_file.MOST_TEXT + 1))), "cut off, or more than 64 MiB"),
+        (lambda a, t: _text(t, zlib.compress(bytes(row_file.MAX_TEXT_BYTES + 1))), "cut off, or more than 64 MiB"),
     ],
 )  # fmt: skip
 def test_parts_that_do_not_belong_together(file: Path, change: Callable[..., object], message: str) -> None:

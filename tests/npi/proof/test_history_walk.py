@@ -84,8 +84,8 @@ def test_a_changed_row_is_found_wrong_and_too_many_histories_are_told(monkeypatc
     assert proof.wrong > 0
     assert proof.examples is not None
     assert set(proof.examples.program_M.tolist()) == {strip().table.id("MOVE")}
-    monkeypatch.setattr("npi.proof.history_walk.LARGEST", 50)
-    assert situation_walk.LARGEST > 50
+    monkeypatch.setattr("npi.proof.history_walk.MAX_CONFIGURATIONS", 50)
+    assert situation_walk.MAX_CONFIGURATIONS > 50
     (proof,) = certify(library, strip(), names=["strip.MOVE"])
     assert "more than 50 histories over the 3 fields" in proof.trouble
 

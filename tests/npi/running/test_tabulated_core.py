@@ -15,8 +15,8 @@ from npi.running import tabulated_core
 from npi.running.compiled_library import CompiledLibrary
 from npi.running.core_stepper import CoreStepper
 from npi.running.evaluate import run_problems
-from npi.running.memoised import MemoStepper
-from npi.running.tabulated_core import TabledCore
+from npi.running.memoised import MemoisedStepper
+from npi.running.tabulated_core import TabulatedCore
 from tests.support.tiny import CORE, LSTM, SMALL, situations, strip, tape, trained, untrained
 from traces.machine import compiled
 from traces.machine.lockstep import Budget
@@ -40,7 +40,7 @@ def test_memo_decides_as_the_core_does_also_when_its_table_overflows(limit: int)
     library, table = trained(), strip().table
     plain = library.stepper(table, memo=False)
     counted = Counted(plain)
-    memo = MemoStepper(counted, table, codes=33, limit=limit)
+    memo = MemoisedStepper(counted, table, codes=33, limit=limit)
     generator = torch.Generator().manual_seed(0)
     largest = 0
     for _ in range(30):
@@ -60,20 +60,20 @@ def test_memo_decides_as_the_core_does_also_when_its_table_overflows(limit: int)
 
 def test_the_library_looks_up_discrete_cores_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """In tables where a program's fields have few combinations, in a memo where they have many."""
-    assert isinstance(untrained(SMALL).stepper(strip().table), TabledCore)
+    assert isinstance(untrained(SMALL).stepper(strip().table), TabulatedCore)
     assert isinstance(untrained(SMALL).stepper(strip().table, memo=False), CoreStepper)
     assert isinstance(untrained(LSTM).stepper(strip().table), CoreStepper)
-    monkeypatch.setattr(tabulated_core, "LARGEST", 2)
-    assert isinstance(untrained(SMALL).stepper(strip().table), MemoStepper)
+    monkeypatch.setattr(tabulated_core, "MAX_ENTRIES", 2)
+    assert isinstance(untrained(SMALL).stepper(strip().table), MemoisedStepper)
 
 
 def test_what_cannot_be_looked_up_is_refused() -> None:
     with pytest.raises(ValueError, match="one int64 state code"):
-        MemoStepper(untrained(LSTM).stepper(strip().table), strip().table, codes=33)
+        MemoisedStepper(untrained(LSTM).stepper(strip().table), strip().table, codes=33)
     with pytest.raises(ValueError, match="63 bits"):
-        MemoStepper(untrained(SMALL).stepper(strip().table, memo=False), strip().table, codes=2**60)
-    assert MemoStepper.fits([2**31, 2**30])
-    assert not MemoStepper.fits([2**31, 2**31])
+        MemoisedStepper(untrained(SMALL).stepper(strip().table, memo=False), strip().table, codes=2**60)
+    assert MemoisedStepper.fits([2**31, 2**30])
+    assert not MemoisedStepper.fits([2**31, 2**31])
 
 
 def allowed_situations(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -90,11 +90,11 @@ def allowed_situations(count: int, generator: torch.Generator) -> tuple[torch.Te
 @pytest.mark.parametrize("trained_", [True, False])
 def test_tables_decide_as_the_core_does(whole: int, trained_: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Step by step in random situations, whether a node is filled at once or entry by entry."""
-    monkeypatch.setattr(tabulated_core, "WHOLE", whole)
+    monkeypatch.setattr(tabulated_core, "MAX_EAGER_ENTRIES", whole)
     library, table = trained() if trained_ else untrained(CORE), strip().table
     plain = library.stepper(table, memo=False)
     assert isinstance(plain, CoreStepper)
-    tables, generator = TabledCore(plain), torch.Generator().manual_seed(0)
+    tables, generator = TabulatedCore(plain), torch.Generator().manual_seed(0)
     for _ in range(20):
         obs, program, arguments = allowed_situations(67, generator)
         hidden = torch.randint(33, (67, 1), generator=generator)
@@ -112,7 +112,7 @@ def test_tables_run_as_the_core_does(in_lockstep: bool, monkeypatch: pytest.Monk
         plain = library.stepper(strip().table, memo=False)
         problems = strip().tasks[0].draw(6, 20, generator=torch.Generator().manual_seed(1), spread=True)
         budget = Budget(steps=120, depth=7)
-        found = [run_problems(s, strip(), problems, budget=budget) for s in (plain, TabledCore(plain))]
+        found = [run_problems(s, strip(), problems, budget=budget) for s in (plain, TabulatedCore(plain))]
         for name in ("status_N", "steps_N", "depth_N", "refused_N4"):
             assert torch.equal(getattr(found[0], name), getattr(found[1], name)), name
         assert found[0].read(strip().world) == found[1].read(strip().world)
@@ -128,7 +128,7 @@ def test_a_field_behind_a_closed_gate_is_no_part_of_a_table() -> None:
         core = library.stepper(strip().table, memo=False)
         assert isinstance(core, CoreStepper)
         place = strip().table.id("ZERO") - strip().table.primitives
-        entries.append(int(TabledCore(core).blocks[place]))
+        entries.append(int(TabulatedCore(core).blocks[place]))
     assert entries[0] == 3 * entries[1]
 
 
@@ -136,7 +136,7 @@ def test_what_is_no_table_is_refused() -> None:
     core = untrained(LSTM).stepper(strip().table)
     assert isinstance(core, CoreStepper)
     with pytest.raises(ValueError, match="not tabulated"):
-        TabledCore(core)
+        TabulatedCore(core)
 
 
 # --- compiled libraries ---------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def test_a_compiled_table_is_whole_and_holds_the_cores_decisions() -> None:
     library = untrained(SMALL, seed=4)
     core = library.stepper(strip().table, memo=False)
     assert isinstance(core, CoreStepper)
-    full = TabledCore(core)
+    full = TabulatedCore(core)
     full.fill_all()
     nodes = (full.tables.base_N >= 0).nonzero()[:, 0].tolist()
     assert len(nodes) >= 7
