@@ -110,7 +110,7 @@ class TabulatedCore(TableStepper):
     def decide(self, node: int, offsets: np.ndarray) -> torch.Tensor:
         """Entries M5 of a node's configurations, by the core."""
         number, code = divmod(node, self.codes)
-        values = np.stack(mixed_radix.digits(offsets, self.sizes[number, ::-1])[::-1], 1)
+        values = np.stack(mixed_radix.digits(offsets, self.sizes[number, ::-1].tolist())[::-1], 1)
         obs_MF = torch.from_numpy(values[:, :-SLOTS].copy())
         arguments_M3 = torch.zeros(len(offsets), SLOTS, dtype=torch.int64)
         for slot, tokens in enumerate(self.tokens[number]):
