@@ -105,8 +105,8 @@ class ProgramMemory(nn.Module):
         """Positions of the rows of these generations, and a memory of them alone.
 
         A generation is kept whole or not at all: the core computes each by itself
-        (:meth:`npi.core.recurrent.Core.tables`), so what it computes for one does not depend, to the bit, on which
-        others are there.
+        (:meth:`npi.core.recurrent.RecurrentCore.tables`), so what it computes for one does not depend, to the bit, on
+        which others are there.
         """
         wanted = frozenset(generations)
         rows_M = torch.tensor([i for i, info in enumerate(self.infos) if info.generation in wanted], dtype=torch.int64)

@@ -32,9 +32,10 @@ from npi.proof.certificate import Certificate
 from npi.proof.check_certificate import check
 from npi.proof.counterexample import disagreements
 from npi.proof.prove import Certifier, certificate_of, prove
+from npi.recurrent import learn
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Material, TaskValidator
-from npi.training.learn_rows import LearnConfig, learn
+from npi.training.learn_rows import LearnConfig
 from npi.training.trainer import Trainer, place
 from traces.generation.generate import record_traces
 from traces.machine.lockstep import Budget, Status

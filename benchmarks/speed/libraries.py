@@ -29,8 +29,9 @@ from npi.library.library import Library
 from npi.library.program_files import Held
 from npi.library.row_file import PARTS, Pack, RowFile
 from npi.program_memory import RowInfo
+from npi.recurrent import learn
 from npi.training.dataset import Material
-from npi.training.learn_rows import LearnConfig, learn
+from npi.training.learn_rows import LearnConfig
 
 COUNT = 5000
 

@@ -16,13 +16,13 @@ from benchmarks.common import Result
 from benchmarks.universal import alternatives
 from benchmarks.universal.alternatives import Codes, Memory, TuneConfig
 from benchmarks.universal.heldout_programs import Sample, kind_of
-from npi.library.fingerprint import probe
+from npi.library.fingerprint import fingerprint
 from npi.program_memory import ProgramMemory, RowInfo
 from npi.universal.code_search import Found, SearchConfig
 from npi.universal.core import UniversalCore
 from npi.universal.network import Interpreter
 from npi.universal.proof import prove
-from npi.universal.rows import learned_numbers, row_of, tabulate, width, wired, wiring_of
+from npi.universal.rows import learned_numbers, row_of, tabulate, wired, wiring_of
 from npi.universal.training_stream import function_key
 
 
@@ -98,7 +98,7 @@ def _row(core: UniversalCore, one: Sample, found: Found, own: slice) -> Row:
 
 
 def empty(core: UniversalCore) -> ProgramMemory:
-    return ProgramMemory((), row=width(core.config), key=0, fields=0, generator=torch.Generator())
+    return core.memory()
 
 
 def extended(
@@ -121,11 +121,11 @@ def learn_batch(bench: Bench, batch: Sequence[Sample], *, tuned: int) -> Result:
     """Learn rows as one batch, and compare them with the other ways; ``tuned`` of them with cores that change, too."""
     fitting = [one for one in batch if one.plan is not None and not one.reason]
     old = len(bench.memory)
-    before = bench.core.digest(), probe(bench.core, bench.memory, old)
+    before = bench.core.digest(), fingerprint(bench.core, bench.memory, old)
     began = time.process_time()
     rows = learn_rows(bench.core, fitting)
     seconds = time.process_time() - began
-    after = bench.core.digest(), probe(bench.core, extended(bench.core, bench.memory, fitting, rows), old)
+    after = bench.core.digest(), fingerprint(bench.core, extended(bench.core, bench.memory, fitting, rows), old)
     chosen = set(torch.randperm(len(batch), generator=torch.Generator().manual_seed(0))[:tuned].tolist())
     more = {one.name for place, one in enumerate(batch) if place in chosen}
     found = compared(bench, fitting, rows, tuned=more)

@@ -23,7 +23,7 @@ from benchmarks.universal.page import WAYS
 from dsl import load
 from dsl.generator import size_of
 from dsl.program import ProgramSet
-from npi.core.recurrent import tensors_digest
+from npi.core.base import tensors_digest
 from npi.jobs.train import learn_into
 from npi.library.library import Library, LibraryError
 from npi.running.evaluate import score_sizes

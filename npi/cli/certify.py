@@ -23,10 +23,10 @@ from npi.cli.console import (
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
+    from npi.library.kinds import ProgramProof
     from npi.library.library import Library
     from npi.proof.check_certificate import Finding
     from npi.proof.counterexample import Counterexample
-    from npi.proof.prove import ProgramProof
 
     Proofs = list[tuple[ProgramSet, list[ProgramProof]]]
 
@@ -71,9 +71,8 @@ def certify(
       npi certify ADD --library library --out add.certificate
       npi certify --check add.certificate --library library
     """
+    from npi.library.kinds import kind_of
     from npi.proof.certificate import TOLERANCE
-    from npi.proof.prove import check_certifiable
-    from npi.universal.core import UniversalCore
 
     screen = Screen(json=json)
     opened = open_library(library)
@@ -83,9 +82,8 @@ def certify(
         _check(screen, opened, check, programs or [])
         return
     names = _chosen(opened, programs or [])
-    universal = isinstance(opened.core, UniversalCore)
-    if universal and out is not None:
-        check_certifiable(opened)
+    if out is not None:
+        kind_of(opened.core).check_certifiable(opened.core)
     proofs = _prove(opened, names)
     shown = {proof.program: proof for _, found in reversed(proofs) for proof in found if proof.program in names}
     every = [proof for _, found in proofs for proof in found]
@@ -102,7 +100,7 @@ def certify(
             screen.line(proof.trouble)
         elif proof.where and proof.program not in found:
             screen.line(f"{proof.program} is wrong where it sees {proof.where}; no input was found that leads there")
-        elif universal and not proof.proved and not proof.where:
+        elif proof.close:
             screen.line(
                 f"{proof.program} decides as its text does, in {plural(proof.wrong, 'situation')} by less than "
                 f"{TOLERANCE} logits, so another device may decide otherwise; remove it and learn it again"
@@ -191,9 +189,9 @@ def _chosen(library: Library, words: list[str]) -> list[str]:
 
 def _prove(library: Library, names: list[str]) -> Proofs:
     """Proofs of these programs and of all that they call, by program file, once the worlds have been audited."""
+    from npi.library.kinds import kind_of
     from npi.proof.prove import prove
     from npi.proof.world_audit import audit
-    from npi.universal.core import UniversalCore
 
     sets = library.texts_of(names)
     known = {program.name for programs in sets for program in programs.programs}
@@ -205,7 +203,7 @@ def _prove(library: Library, names: list[str]) -> Proofs:
     with Meter("certifying") as meter:
         for number, programs in enumerate(sets):
             meter.update(number, len(sets), programs.world.spec.name)
-            if not isinstance(library.core, UniversalCore):  # whose proofs rest on nothing that a world does
+            if kind_of(library.core).audited:
                 audit(programs)
         return prove(library, names)
 

@@ -54,13 +54,12 @@ def only_signals(paths: Sequence[Path]) -> bool:
 
 def is_learners(library: Path) -> bool:
     """Whether a folder is the library of a learner."""
-    from npi.core.config import KINDS
+    from npi.library import kinds
     from npi.library.manifest import read_manifest
-    from npi.universal.network import KIND
 
     if not (library / "manifest.json").is_file():
         return False
-    return read_manifest(library)["config"]["kind"] not in (*KINDS, KIND)
+    return kinds.is_learners(read_manifest(library)["config"]["kind"])
 
 
 def chosen(

@@ -102,7 +102,7 @@ def info(
       npi library info max.npirow
     """
     from npi.library.index import listing
-    from npi.universal.wiring import in_words
+    from npi.library.wiring import in_words
 
     screen = Screen(json=json)
     if place.is_file():
@@ -151,7 +151,7 @@ def _about(found: Listing, card: Card) -> dict[str, str]:
 
 
 def _numbers_of(card: Card) -> str:
-    from npi.universal.wiring import deciding_states
+    from npi.library.wiring import deciding_states
 
     if card.wiring is None:
         return f"{card.numbers} ({file_size(4 * card.numbers)})"

@@ -160,6 +160,7 @@ def _is_library(folder: Path) -> bool:
 
 
 def _library(screen: Screen, folder: Path) -> None:
+    from npi.library.kinds import kind_of
     from npi.library.library import Library
 
     library = Library.open(folder)
@@ -169,7 +170,7 @@ def _library(screen: Screen, folder: Path) -> None:
     kind = library.core.config.kind
     screen.line(f"{folder}: a {kind} core, {plural(len(infos), 'program')}, {plural(len(tasks), 'task')}")
     screen.line(f"core {library.core.digest()}")
-    screen.line(f"{inside:,} numbers in the core, {_row_numbers(library)}")
+    screen.line(f"{inside:,} numbers in the core, {kind_of(library.core).row_text(library.core)}")
     screen.say(_programs(library, infos))
     if tasks:
         screen.line("to run them:")
@@ -191,27 +192,11 @@ def _library(screen: Screen, folder: Path) -> None:
     )
 
 
-def _row_numbers(library: Library) -> str:
-    """How many numbers a program's row has, in words."""
-    from npi.universal.core import UniversalCore
-
-    core = library.core
-    if not isinstance(core, UniversalCore):
-        return f"{library.memory.keys_NK.shape[1] + library.memory.embeddings_NP.shape[1]} in the row of each program"
-    c = core.config
-    worlds = f"; its programs run in {plural(len(core.worlds), 'world')}" if core.worlds else ""
-    return (
-        f"{c.code + c.features} learned for each state that decides{worlds}\n"
-        f"a program may have {c.states} such states; each sees {c.inputs} inputs and chooses among {c.outcomes} calls"
-    )
-
-
 def _programs(library: Library, infos: Sequence[RowInfo]) -> Table:
-    """Every program, when it was learned, and beside a universal core its states."""
-    from npi.universal.core import UniversalCore
-    from npi.universal.wiring import deciding_states
+    """Every program, when it was learned, and where rows are wired their states."""
+    from npi.library.wiring import deciding_states
 
-    if not isinstance(library.core, UniversalCore):
+    if all(info.wiring is None for info in infos):
         table = grid("program", "generation", "what it does", right=("generation",))
         for info in infos:
             table.add_row(info.name, str(info.generation), info.signature.doc)

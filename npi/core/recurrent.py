@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import nn
 
 from envs.spec import WorldSpec
+from npi.core.base import Core
 from npi.core.config import CoreConfig
 from npi.core.discrete import DiscreteTrunk
 from npi.core.encoder import HardGate, WorldAdapter
@@ -33,8 +34,9 @@ class RowTables:
     keys: tuple[torch.Tensor, ...]
 
 
-class Core(nn.Module):
-    """One network for all programs and worlds; what differs between programs are rows of a :class:`ProgramMemory`.
+@final
+class RecurrentCore(Core):
+    """World adapters, a trunk that carries a state from step to step, and heads.
 
     Args:
         config: kind and sizes.
@@ -43,17 +45,10 @@ class Core(nn.Module):
     """
 
     rows_of_primitives = True
-    """Whether what the worlds do themselves has rows, as programs have."""
-
-    @property
-    def lists_worlds(self) -> bool:
-        """Whether worlds are listed beside the core's numbers, so that rows of worlds that it never saw can come."""
-        return False
+    config: CoreConfig
 
     def __init__(self, config: CoreConfig, worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> None:
-        super().__init__()
-        self.config = config
-        self.worlds = tuple(worlds)
+        super().__init__(config, worlds)
         self.trunk: DiscreteTrunk | LstmTrunk
         if config.kind == "discrete":
             self.trunk = DiscreteTrunk(hidden=config.hidden, bits=config.bits, row=config.row, generator=generator)
@@ -78,9 +73,18 @@ class Core(nn.Module):
         return adapter
 
     @property
-    def gate_fields(self) -> int:
-        """F, how many gates a row of this core has: one for each field of the widest world, the last for the state."""
-        return 1 + max((len(w.fields) for w in self.worlds), default=0) if self.config.gates else 0
+    def lists_worlds(self) -> bool:
+        return False
+
+    @property
+    def row_sizes(self) -> tuple[int, int, int]:
+        """P, K, and where rows have gates one for each field of the widest world, and the last for the state."""
+        widest = max((len(w.fields) for w in self.worlds), default=0)
+        return self.config.row, self.config.key, 1 + widest if self.config.gates else 0
+
+    def check_world(self, spec: WorldSpec) -> None:
+        if all(known.digest != spec.digest for known in self.worlds):
+            raise ValueError(f"the core has no adapter for world {spec.name!r} as it is declared")
 
     def tables(self, memory: ProgramMemory) -> RowTables:
         """Everything that depends on rows alone, each generation computed by itself (so it never changes later)."""
@@ -105,9 +109,12 @@ class Core(nn.Module):
         key = self.find(hidden)
         return torch.cat([key @ keys.T for keys in tables.keys], -1)
 
-    def digest(self) -> str:
-        """sha256 of every number of the core, by name, shape and bytes; rows are not part of it."""
-        return tensors_digest(self.state_dict())
+
+def recurrent(core: Core) -> RecurrentCore:
+    """The core; ``ValueError`` where it is of another kind."""
+    if not isinstance(core, RecurrentCore):
+        raise ValueError(f"this is for discrete and lstm cores, and the library's is {core.config.kind}")
+    return core
 
 
 def apart(rows_NX: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, ...]:
@@ -117,16 +124,6 @@ def apart(rows_NX: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, ..
     a view into all rows begins where the rows before it end: it would change when an older generation is removed.
     """
     return tuple(part_MX.clone(memory_format=torch.contiguous_format) for part_MX in rows_NX.split(sizes))
-
-
-def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    """sha256 over names, dtypes, shapes and bytes, in order of name."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def may_call(memory: ProgramMemory, rows_M: torch.Tensor | None = None) -> torch.Tensor:

@@ -6,29 +6,27 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
 from dsl import load
+from npi.core.base import tensors_digest
 from npi.core.config import CoreConfig, TrainConfig
-from npi.core.recurrent import tensors_digest
-from npi.learners.core import HostedCore
-from npi.learners.hosting import hosting, joined
+from npi.library.hosting import hosting, joined
+from npi.library.kinds import is_learners, kind_of
 from npi.library.library import Library, LibraryError
 from npi.proof.prove import PICTURED, Certifier
 from npi.training.checkpoint import resume, save_checkpoint
 from npi.training.dataset import Material, TaskValidator
-from npi.training.learn_rows import LearnConfig, Learned, learn
+from npi.training.learn_rows import LearnConfig, Learned
 from npi.training.rank_exchange import FirstValidator, shared_frames
 from npi.training.ranks import ALONE, Ranks, pick_device
 from npi.training.trainer import Report, Trainer, Validator, place
 from npi.universal.code_search import SearchConfig
-from npi.universal.core import UniversalCore
 from npi.universal.jobs import SHIPPED
-from npi.universal.learn_rows import learn_universal
 from traces.storage.trace_set import TraceSet
 
 Reporter = Callable[[Report], None]
@@ -162,8 +160,7 @@ def new_library(
         sources=[m.source for m in materials],
         seed=seed,
     )
-    library.core.to(device)
-    library.memory.to(device)
+    library.to(device)
     return library
 
 
@@ -210,7 +207,7 @@ def learn_into(
             other cores always learn from traces.
     """
     library = library_to_learn(folder, device=pick_device(device))
-    if isinstance(library.core, HostedCore):
+    if is_learners(library.core.config.kind):
         raise LibraryError(
             f"the core of {folder} is a learner's ({library.core.config.kind!r}), for programs with a signal, and "
             "these have bodies; name another --library, or a new folder for the universal core"
@@ -218,12 +215,9 @@ def learn_into(
     config = config or learn_settings(library)
     library.hosts = joined(library.hosts, hosts)
     materials = gather(paths, traces=traces, seed=config.seed, hosts=library.hosts)
-    if isinstance(config, SearchConfig):
-        learned = learn_universal(
-            library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
-        )
-    else:
-        learned = learn(library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved)
+    learned: Learned = kind_of(library.core).learn(
+        library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
+    )
     if learned.solved or keep_unsolved:
         library.history.append(_learned(learned, config, materials, traces, from_traces=from_traces))
         library.save(folder if out is None else out)
@@ -236,9 +230,8 @@ def library_to_learn(folder: Path | str, *, device: torch.device | str = "cpu") 
     A universal core stays on the CPU, whatever the device: its rows take a second there, and are the same everywhere.
     """
     library = Library.open(folder if Path(folder).exists() else SHIPPED)
-    if not isinstance(library.core, UniversalCore):
-        library.core.to(device)
-        library.memory.to(device)
+    if library.core.follows_device:
+        library.to(device)
     return library
 
 
@@ -254,10 +247,10 @@ def learn_settings(
 
     ``certify`` is for the cores of ``npi train``; rows of a universal one are always compared with their texts.
     """
-    usual: LearnConfig | SearchConfig = LearnConfig(seed=seed, certify=certify)
-    if isinstance(library.core, UniversalCore):
-        usual = SearchConfig(seed=seed)
-    return replace(usual, starts=starts or usual.starts, updates=updates or usual.updates)
+    found: LearnConfig | SearchConfig = kind_of(library.core).learning(
+        seed=seed, starts=starts, updates=updates, certify=certify
+    )
+    return found
 
 
 def run_identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Material]) -> str:

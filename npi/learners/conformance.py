@@ -14,7 +14,7 @@ from torch import nn
 
 from envs.spec import SLOTS
 from envs.world import Layout, World
-from npi.core.recurrent import tensors_digest
+from npi.core.base import tensors_digest
 from npi.learners.interface import SIGNALS, Asked, HostedConfig, HostedTraining, Learner, Roll
 from npi.learners.rollout import check_signal, rollout
 

@@ -14,7 +14,7 @@ import torch
 
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
-from npi.learners.core import HostedCore
+from npi.learners.core import hosted
 from npi.learners.interface import Asked, Roll, steps_of
 from npi.learners.rollout import rollout
 from npi.library.library import Library
@@ -76,8 +76,7 @@ def plays(
         row_P: in place of the program's own row.
         steps: in place of the program's own.
     """
-    core, world = library.core, programs.world
-    assert isinstance(core, HostedCore)
+    core, world = hosted(library.core), programs.world
     program = programs.program(task.program)
     row_P = library.memory.embeddings_NP[library.memory.index(program.name)] if row_P is None else row_P
     device = row_P.device
@@ -109,8 +108,7 @@ def score_task(
 ) -> TaskScore:
     """What :func:`plays` comes to."""
     began = time.perf_counter()
-    core, right = library.core, 0
-    assert isinstance(core, HostedCore)
+    core, right = hosted(library.core), 0
     judged: dict[str, list[torch.Tensor]] = {}
     for play in plays(library, programs, task, count=count, seed=seed, row_P=row_P):
         right += sum(play.right_B)

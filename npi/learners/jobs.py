@@ -16,13 +16,13 @@ import torch
 from dsl import load
 from dsl.program import ProgramSet
 from envs.spec import WorldSpec
-from npi.learners.core import HostedCore
+from npi.learners.core import HostedCore, hosted
 from npi.learners.interface import HostedConfig, HostedTraining, Learner
 from npi.learners.programs import Lesson, learner_for, lessons_of
 from npi.learners.trainer import HostedTrainer, Report
 from npi.library.library import Library, check_texts
 from npi.library.tensor_files import tensors_bytes, write_whole
-from npi.program_memory import ProgramMemory, RowInfo
+from npi.program_memory import RowInfo
 from npi.training.checkpoint import read_state
 
 Reporter = Callable[[Report], None]
@@ -82,8 +82,7 @@ def train_hosted(
     check_texts(sets)
     lessons = [lesson for programs in sets for lesson in lessons_of(programs)]
     library = new_library(config, lessons, sets, seed=training.seed, device=device)
-    core = library.core
-    assert isinstance(core, HostedCore)
+    core = hosted(library.core)
     worlds = [library.world(lesson.world.spec) for lesson in lessons]
     trainer = HostedTrainer(learner, core.net, library.memory.embeddings_NP, lessons, worlds, training)
     identity = _identity(config, training, sets)
@@ -136,8 +135,9 @@ def new_library(
     core = HostedCore(config, list(worlds.values()), generator=generator)
     places = list(worlds)
     infos = [row_info(lesson, places.index(lesson.world.spec.digest), 0) for lesson in lessons]
-    memory = ProgramMemory(infos, row=config.row, key=0, fields=0, generator=generator)
-    return Library(core.to(device), memory.to(device), list(sets))
+    found = Library(core, core.memory(infos, generator=generator), list(sets))
+    found.to(device)
+    return found
 
 
 def row_info(lesson: Lesson, world: int, generation: int) -> RowInfo:

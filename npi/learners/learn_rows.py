@@ -18,7 +18,7 @@ from npi.learners.interface import HostedTraining
 from npi.learners.jobs import Reporter, history_entry, row_info
 from npi.learners.programs import Lesson, learner_for, lessons_of
 from npi.learners.trainer import HostedTrainer
-from npi.library.fingerprint import probe
+from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
 
@@ -93,14 +93,14 @@ def learn_hosted(
     lessons = [lesson for programs in sets for lesson in lessons_of(programs) if lesson.name not in known]
     if not lessons:
         raise LibraryError("the library has all of these programs already; rename one to learn it anew")
-    before = core.digest(), library.rows_digest(), probe(core, library.memory, len(library.memory))
+    before = core.digest(), library.rows_digest(), fingerprint(core, library.memory, len(library.memory))
     count, listed = len(library.memory), core.worlds
     try:
         found = _learn(library, core, lessons, training, report, stop)
     except BaseException:
         core.worlds = listed
         raise
-    after = core.digest(), library.rows_digest(count), probe(core, library.memory, count)
+    after = core.digest(), library.rows_digest(count), fingerprint(core, library.memory, count)
     new = [programs for programs in sets if library.file(programs.digest) is None]
     library.sets.extend(new)
     (core_a, rows_a, outputs_a), (core_b, rows_b, outputs_b) = before, after

@@ -11,12 +11,10 @@ from typing import Any
 import torch
 
 from envs.spec import WorldSpec
-from npi.learners.core import HostedCore
 from npi.library.library import Library, row_names
 from npi.library.program_files import Held, Shelf, held_in
 from npi.library.row_file import PARTS, Pack, pack_digest, row_versions
 from npi.program_memory import ProgramMemory, RowInfo
-from npi.universal.core import UniversalCore
 
 FIRST = 0
 """The generation of the rows that were trained with the core; they are no goods."""
@@ -96,8 +94,8 @@ class Stock:
         Without program files, everything that it may call.
         """
         found: set[str] = set()
-        if isinstance(self.core, HostedCore):
-            return found  # a program with a signal calls what its world does itself
+        if not self.core.calls_rows:
+            return found
         worlds = {info.source: info.world for info in self.infos[generation]}
         for source, world in worlds.items():
             if source not in self.held:
@@ -231,7 +229,7 @@ class Stock:
             sees = None if generation == FIRST else self.sees[generation]
             infos += [info if info.sees == sees else replace(info, sees=sees) for info in self.infos[generation]]
         core = self.core
-        if isinstance(core, UniversalCore | HostedCore) and core.lists_worlds:
+        if core.lists_worlds:
             place = {world: place for place, world in enumerate(dict.fromkeys(info.world for info in infos))}
             core = core.listing([self.worlds[world] for world in place])
             infos = [replace(info, world=place[info.world]) for info in infos]

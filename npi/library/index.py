@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from npi.library.manifest import LibraryError, checked, read_manifest
 from npi.library.program_files import Held, held_texts
-from npi.universal.wiring import Wiring, deciding_states
+from npi.library.wiring import Wiring, deciding_states
 
 DIGITS = 12
 """Digits of a version that are shown."""

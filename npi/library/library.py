@@ -21,22 +21,14 @@ from dsl.program import ProgramSet
 from dsl.tasks.task import Task
 from envs.spec import ProgramTable, WorldSpec
 from envs.steppers.routed import Joined
-from npi.core.config import KINDS, CoreConfig
-from npi.core.recurrent import Core, tensors_digest
-from npi.learners.core import HostedCore
-from npi.learners.interface import learner_of, steps_of
-from npi.learners.stepper import HostedStepper, hosted_stepper
+from npi.core.base import Core, tensors_digest
+from npi.core.config import CoreConfig
+from npi.core.recurrent import RecurrentCore
+from npi.library.kinds import kind_named, kind_of
 from npi.library.manifest import FORMAT, NAME, LibraryError, checked, read_manifest, sealed, sha256
 from npi.library.program_files import Shelf, find_task, held_in, held_texts, named_tasks
 from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
 from npi.program_memory import ProgramMemory, RowInfo
-from npi.running.core_stepper import CoreStepper
-from npi.running.memoised import MemoisedStepper
-from npi.running.tabulated_core import TabulatedCore
-from npi.universal.core import UniversalCore
-from npi.universal.network import KIND, InterpreterConfig
-from npi.universal.rows import width
-from npi.universal.stepper import UniversalStepper
 from traces.stepper import Stepper
 
 __all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name", "row_names", "sealed"]
@@ -86,18 +78,18 @@ class Library:
         for table, source in zip(tables, sources or [""] * len(tables), strict=True):
             if all(w.digest != table.world.digest for w in worlds):
                 worlds.append(table.world)
-            infos += missing_rows(infos, table, _world_index(worlds, table.world), generation=0, source=source)
-        core = Core(config, worlds, generator=generator)
-        memory = ProgramMemory(infos, row=config.row, key=config.key, fields=core.gate_fields, generator=generator)
-        return cls(core, memory, list(sets))
+            world = [known.digest for known in worlds].index(table.world.digest)
+            infos += missing_rows(infos, table, world, generation=0, source=source)
+        core = RecurrentCore(config, worlds, generator=generator)
+        return cls(core, core.memory(infos, generator=generator), list(sets))
 
     def world(self, spec: WorldSpec) -> int:
-        """Index of a world; a :class:`LibraryError` where the core has no adapter for it."""
+        """Index of a world; a :class:`LibraryError` where the core does not know it."""
         try:
-            return _world_index(self.core.worlds, spec)
+            return self.core.world(spec)
         except KeyError:
             known = ", ".join(w.name for w in self.core.worlds)
-            if isinstance(self.core, UniversalCore):
+            if self.core.lists_worlds:
                 raise LibraryError(
                     f"the library has no program over world {spec.name!r} as it is declared; learn one (npi learn)"
                 ) from None
@@ -123,28 +115,18 @@ class Library:
 
         Programs that a host has are the host's.
         """
-        own = self._stepper(table, memo=memo)
-        for host in self.hosts:
-            if ids := host.hosted_ids(table):
-                own = Joined(own, host.hosted(table, ids), ids, table)
+        hosted = [(host, host.hosted_ids(table)) for host in self.hosts]
+        taken = {number for _, ids in hosted for number in ids}
+        own = self.runs(table, [n for n in range(table.primitives, len(table)) if n not in taken], memo=memo)
+        for host, ids in hosted:
+            if ids:
+                own = Joined(own, host.runs(table, ids), ids, table)
         return own
 
-    def _stepper(self, table: ProgramTable, *, memo: bool) -> Stepper:
+    def runs(self, table: ProgramTable, programs: Sequence[int], *, memo: bool = True) -> Stepper:
+        """The core as a stepper for these programs of a table, by id."""
         self.core.eval()
-        if isinstance(self.core, HostedCore):
-            return self.hosted(table, list(self.program_rows(table)))
-        if isinstance(self.core, UniversalCore):
-            return UniversalStepper(self.core, self.memory, self.program_rows(table), table)
-        stepper = CoreStepper(self.core, self.memory, self.rows(table), world=self.world(table.world), table=table)
-        if not memo or self.core.config.kind != "discrete" or self.memory.keys_NK.device.type != "cpu":
-            return stepper
-        if TabulatedCore.fits(stepper):
-            return TabulatedCore(stepper)
-        codes = 2**self.core.config.bits + 1
-        sizes = [len(table), *[len(table.world.tokens)] * 3, codes, *[f.size for f in table.world.fields]]
-        if MemoisedStepper.fits(sizes):
-            return MemoisedStepper(stepper, table, codes=codes)
-        return stepper
+        return kind_of(self.core).stepper(self, table, programs, memo=memo)
 
     def program_rows(self, table: ProgramTable) -> dict[int, int]:
         """The row of each program of a table that no host has, by id; a :class:`LibraryError` names what is missing."""
@@ -164,14 +146,11 @@ class Library:
         names = {info.name for info in self.memory.infos if info.world == world}
         return [n for n in range(table.primitives, len(table)) if table.signatures[n].name in names]
 
-    def hosted(self, table: ProgramTable, ids: Sequence[int]) -> HostedStepper:
-        """What runs these programs of a table on a learner's core."""
-        assert isinstance(self.core, HostedCore)
-        names = {number: table.signatures[number].name for number in ids}
-        texts = {program.name: program for held in self.texts_of(names.values()) for program in held.signals}
-        rows = {number: self.memory.embeddings_NP[self.memory.index(name)] for number, name in names.items()}
-        steps = {number: steps_of(texts[name]) for number, name in names.items()}
-        return hosted_stepper(self.core, table, rows, steps, world=self.world(table.world))
+    def to(self, device: torch.device | str) -> None:
+        """Move rows and core to a device."""
+        if self.core.follows_device:
+            self.core.to(device)
+        self.memory.to(device)
 
     def tasks(self) -> dict[str, tuple[ProgramSet, Task]]:
         """Every task, by name qualified with its file (``"addition.add"``)."""
@@ -244,10 +223,10 @@ class Library:
         try:
             core, memory = _network(manifest, folder)
             held = held_texts(manifest, data, folder)
-            if not isinstance(core, UniversalCore):  # which makes its tables on the CPU, alike for every device
-                core.to(device)
             hosts = [_open_host(folder, host, device) for host in manifest.get("hosts", ())]
-            return cls(core, memory.to(device), Shelf(held), manifest["history"], hosts)
+            found = cls(core, memory, Shelf(held), manifest["history"], hosts)
+            found.to(device)
+            return found
         except (KeyError, TypeError, RuntimeError) as error:
             raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
 
@@ -306,13 +285,6 @@ def check_texts(sets: Sequence[ProgramSet]) -> None:
                 )
 
 
-def _world_index(worlds: Sequence[WorldSpec], spec: WorldSpec) -> int:
-    for index, known in enumerate(worlds):
-        if known.digest == spec.digest:
-            return index
-    raise KeyError(spec.name)
-
-
 def _store(folder: Path, part: str, suffix: str, data: bytes) -> dict[str, str]:
     digest = sha256(data)
     name = f"{part}-{digest[:16]}{suffix}"
@@ -355,23 +327,13 @@ def _clear(folder: Path, files: Mapping[str, str], hosts: Collection[str]) -> No
 
 def _network(manifest: Mapping[str, Any], folder: Path) -> tuple[Core, ProgramMemory]:
     worlds = [WorldSpec.from_json(w) for w in manifest["worlds"]]
-    core: Core
-    if manifest["config"]["kind"] == KIND:
-        core = UniversalCore(InterpreterConfig.from_json(manifest["config"]), worlds, generator=torch.Generator())
-        sizes = {"row": width(core.config), "key": 0}
-    elif manifest["config"]["kind"] not in KINDS:
-        learner = learner_of(manifest["config"]["kind"])
-        core = HostedCore(learner.config.from_json(manifest["config"]), worlds, generator=torch.Generator())
-        sizes = {"row": core.config.row, "key": 0}
-    else:
-        config = CoreConfig.from_json(manifest["config"])
-        core = Core(config, worlds, generator=torch.Generator())
-        sizes = {"row": config.row, "key": config.key}
+    config = manifest["config"]
+    core = kind_named(config["kind"]).build(config, worlds, generator=torch.Generator())
     core.load_state_dict(_tensors(manifest, folder, "core"))
     if core.digest() != manifest["core"]:
         raise LibraryError("the core is not the one that the manifest names; restore the folder from a copy")
     infos = [RowInfo.from_json(row) for row in manifest["rows"]]
-    memory = ProgramMemory(infos, **sizes, fields=core.gate_fields, generator=torch.Generator())
+    memory = core.memory(infos)
     memory.load_state_dict(_tensors(manifest, folder, "rows"))
     return core, memory
 

@@ -15,18 +15,16 @@ from dataclasses import dataclass
 
 from envs.spec import check_signature
 from npi import __version__
-from npi.core.recurrent import tensors_digest
-from npi.learners.core import HostedCore
-from npi.learners.hosting import joined
+from npi.core.base import Core, tensors_digest
 from npi.library.assembly import FIRST, Stock
-from npi.library.fingerprint import probe
+from npi.library.fingerprint import fingerprint
+from npi.library.hosting import joined
 from npi.library.index import DIGITS, named
+from npi.library.kinds import kind_of
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
 from npi.library.program_files import Held, some
 from npi.library.row_file import SUFFIX, Pack, RowFile
-from npi.universal.core import UniversalCore
-from npi.universal.row_checks import check_rows
 
 __all__ = ["SUFFIX", "Change", "Pack", "RowFile", "add", "merge", "pack", "remove"]
 
@@ -39,7 +37,7 @@ class Change:
         library: as it is now.
         added, removed, there: names of rows; ``there`` are those that were to be added and were there already.
         core: sha256 of the core. rows: of the rows that were there before and are still there.
-        outputs: sha256 of every logit of these rows in random situations (:func:`npi.library.fingerprint.probe`).
+        outputs: sha256 of every logit of these rows in random situations (:func:`npi.library.fingerprint.fingerprint`).
     """
 
     library: Library
@@ -109,7 +107,7 @@ def _check_core(stock: Stock, file: RowFile, library: Library) -> None:
             f"{file.place} is for another core: its rows were learned for core {file.core}, and the library has core "
             f"{core}; a row runs on its own core only, so learn the program here (npi learn)"
         )
-    if isinstance(library.core, UniversalCore | HostedCore) and library.core.lists_worlds:
+    if library.core.lists_worlds:
         _check_worlds(library.core, file)
         return
     for index, (digest, name) in file.worlds.items():
@@ -120,7 +118,7 @@ def _check_core(stock: Stock, file: RowFile, library: Library) -> None:
             check_signature(info.signature, tokens=len(library.core.worlds[info.world].tokens))
 
 
-def _check_worlds(core: UniversalCore | HostedCore, file: RowFile) -> None:
+def _check_worlds(core: Core, file: RowFile) -> None:
     """Raise ``ValueError`` unless a core that lists worlds can run in the worlds that a file declares."""
     for one in file.packs:
         for info in one.infos:
@@ -210,11 +208,10 @@ def _check_parts(stock: Stock, one: Pack, place: str) -> None:
     if any(part.shape[1:] != ours[name].shape[1:] or part.dtype != ours[name].dtype
            for name, part in one.numbers.items()):  # fmt: skip
         raise LibraryError(f"{place}: its rows do not have as many numbers as rows of this core; it is no file for it")
-    if isinstance(stock.core, UniversalCore):
-        every = [info for name in one.needs or () for info in stock.infos[stock.place[name]]]
-        needed = [(info, stock.worlds[info.world]) for info in every if info.name in (one.needs or ())]
-        needed += [(info, host.core.worlds[info.world]) for host in stock.hosts for info in host.memory.infos]
-        check_rows(stock.core.config, one, needed, place)
+    every = [info for name in one.needs or () for info in stock.infos[stock.place[name]]]
+    needed = [(info, stock.worlds[info.world]) for info in every if info.name in (one.needs or ())]
+    needed += [(info, host.core.worlds[info.world]) for host in stock.hosts for info in host.memory.infos]
+    kind_of(stock.core).check_rows(stock.core, one, needed, place=place)
     beside = {stock.place[name] for name in one.needs or ()} | {FIRST}
     sources = {info.source for generation in beside for info in stock.infos.get(generation, ())}
     known = [stock.held[source] for source in sources if source in stock.held]
@@ -345,4 +342,4 @@ def _digests(library: Library, names: Sequence[str]) -> tuple[str, str]:
     places = {info.name: place for place, info in enumerate(library.memory.infos)}
     rows = [places[name] for name in names]
     numbers = {name: part[rows] for name, part in library.memory.state_dict().items()}
-    return tensors_digest(numbers), probe(library.core, library.memory, rows)
+    return tensors_digest(numbers), fingerprint(library.core, library.memory, rows)

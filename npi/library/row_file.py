@@ -24,8 +24,8 @@ from npi.library.library import row_names
 from npi.library.manifest import LibraryError, sha256
 from npi.library.program_files import Held
 from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
+from npi.library.wiring import SEAL, seal
 from npi.program_memory import RowInfo
-from npi.universal.rows import SEAL, seal
 
 FORMAT = 1
 """Version of the row file's format; another one is refused."""
@@ -299,7 +299,7 @@ def _check_seal(info: RowInfo, row_P: torch.Tensor, path: str) -> None:
     """Raise :class:`LibraryError` unless a row's numbers begin with the hash of its wiring."""
     if info.wiring is None:
         raise LibraryError(f"{path} does not say how the states of {info.name} are wired; pack it again")
-    if not torch.equal(row_P[:SEAL], seal(info.wiring)):
+    if row_P[:SEAL].tolist() != seal(info.wiring):
         raise LibraryError(
             f"{path}: the numbers of {info.name} belong to another wiring: one of the two was changed, or they are of "
             "two rows; pack it again from a library that runs it"

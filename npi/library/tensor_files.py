@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from envs.support.atomic_files import write_whole
-from npi.core.recurrent import tensors_digest
+from npi.core.base import tensors_digest
 from npi.library.manifest import sha256
 
 __all__ = ["read_tensors", "sha256", "tensors_bytes", "write_whole"]

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 from dsl.program import ProgramSet
-from npi.core.recurrent import may_call, tensors_digest
+from npi.core.base import tensors_digest
+from npi.core.recurrent import may_call
 from npi.library.library import Library, row_name
 from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
 

@@ -249,15 +249,14 @@ class _CoreNumbers:
     """The numbers from which a discrete core decides, for the programs of one file."""
 
     def __init__(self, library: Library, programs: ProgramSet) -> None:
-        stepper = library.stepper(programs.table, memo=False)
-        assert isinstance(stepper, CoreStepper)
-        self.core, self.memory, self.stepper, self.table = library.core, library.memory, stepper, programs.table
+        stepper = CoreStepper.of(library, programs.table)
+        self.core, self.memory, self.stepper, self.table = stepper.core, library.memory, stepper, programs.table
         self.rows = library.rows(programs.table)
         self.may_call = may_call(library.memory, self.rows).numpy()
         numbers = [*library.core.parameters(), *(part[self.rows] for part in library.memory.parameters())]
         if not all(bool(part.isfinite().all()) for part in numbers):
             raise _Fault("there are numbers that are not finite")  # 0 times one of them would not be 0
-        self.bits = library.core.config.bits
+        self.bits = stepper.core.config.bits
 
     def seen(self, callee: int) -> set[int]:
         """The fields that are not multiplied by 0 before a program sees them."""

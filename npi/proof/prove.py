@@ -19,13 +19,11 @@ The walk itself is ``npi.proof.situation_walk``; a certificate of what it found 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-
-import torch
 
 import npi
 from dsl.program import ProgramSet
 from envs.scratchpad.transitions import rules_of
+from npi.library.kinds import ProgramProof, kind_of
 from npi.library.library import Library, LibraryError
 from npi.proof.call_effects import call_effects, changed_by, domain_rules, domains, with_callees
 from npi.proof.certificate import TOLERANCE, Certificate, CertifiedFile, CertifiedProgram, table_rows
@@ -34,42 +32,6 @@ from npi.proof.situation_walk import Walk
 from npi.proof.world_audit import audit
 from npi.running.core_stepper import CoreStepper
 from npi.training.trainer import Validation, Validator
-from npi.universal.core import UniversalCore
-from npi.universal.prove_rows import prove_row
-from traces.recording.unique_frames import FrameSet
-
-
-@dataclass(frozen=True)
-class ProgramProof:
-    """What the walk of one program found.
-
-    Attributes:
-        program: qualified name.
-        situations: how many there are. wrong: in how many the core decides otherwise than the teacher.
-        margin: by how much the call of the teacher leads at least (logits).
-        fields: names of the observation fields that matter.
-        changes: names of those that the program, or what it calls, can change.
-        walked: the situations, int16 or int32: three argument tokens, the teacher's node, the state code, ``fields``.
-        examples: the paths to wrong situations as frames to learn from; ``None`` where there are none.
-        trouble: why it could not be walked; empty where it was.
-        where: the first situation in which the core is wrong, in words, as far as the walk tells.
-    """
-
-    program: str
-    situations: int
-    wrong: int
-    margin: float
-    fields: tuple[str, ...]
-    changes: tuple[str, ...]
-    walked: torch.Tensor
-    examples: FrameSet | None
-    trouble: str = ""
-    where: str = ""
-
-    @property
-    def proved(self) -> bool:
-        return self.wrong == 0 and not self.trouble
-
 
 PICTURED = "its world shows pictures, and there is no list of all pictures to walk: measure it with npi eval"
 """Why such programs have no proof."""
@@ -77,10 +39,6 @@ PICTURED = "its world shows pictures, and there is no list of all pictures to wa
 
 SIGNALLED = "it has a signal in place of a body, or calls such a program, and nothing says what that does"
 """Likewise."""
-
-
-def _unwalked(program: str, trouble: str) -> ProgramProof:
-    return ProgramProof(program, 0, 0, 0.0, (), (), torch.empty(0, 0, dtype=torch.int16), None, trouble)
 
 
 def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | None = None) -> list[ProgramProof]:
@@ -96,14 +54,16 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
     """
     if not all(bool(part.isfinite().all()) for part in (*library.core.parameters(), *library.memory.parameters())):
         raise LibraryError("some numbers of the library are not finite, so nothing can be proved; train it again")
-    if isinstance(library.core, UniversalCore):
-        return _prove_rows(library, library.core, programs, names)
+    return kind_of(library.core).prove(library, programs, names)
+
+
+def prove_decisions(library: Library, programs: ProgramSet, names: Collection[str] | None) -> list[ProgramProof]:
+    """:func:`certify` for discrete and lstm cores."""
     if programs.signals:
-        return [_unwalked(p.name, SIGNALLED) for p in programs.programs if names is None or p.name in names]
+        return [ProgramProof.unproved(p.name, SIGNALLED) for p in programs.programs if names is None or p.name in names]
     if programs.world.spec.pictures:
-        return [_unwalked(p.name, PICTURED) for p in programs.programs if names is None or p.name in names]
-    stepper = library.stepper(programs.table, memo=False)
-    assert isinstance(stepper, CoreStepper)
+        return [ProgramProof.unproved(p.name, PICTURED) for p in programs.programs if names is None or p.name in names]
+    stepper = CoreStepper.of(library, programs.table)
     changes, fields = changed_by(programs), programs.world.spec.fields
     effects = call_effects(programs, changes)
     rules = (*rules_of(programs.world.spec), *domain_rules(programs, domains(programs)))
@@ -117,7 +77,7 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
             except LibraryError as error:
                 if kind is Walk:
                     raise
-                proofs.append(_unwalked(program.name, str(error)))
+                proofs.append(ProgramProof.unproved(program.name, str(error)))
                 continue
             proofs.append(
                 ProgramProof(
@@ -131,25 +91,6 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
                     examples=found.examples,
                 )
             )
-    return proofs
-
-
-def _prove_rows(
-    library: Library, core: UniversalCore, programs: ProgramSet, names: Collection[str] | None
-) -> list[ProgramProof]:
-    """The proofs of a universal core's rows; they list no situations, and rest on nothing that the world does."""
-    rows, proofs = library.program_rows(programs.table), []
-    for program in programs.programs:
-        if (names is None or program.name in names) and program.signal is None:  # what a host runs has no text
-            try:
-                found = prove_row(core, library.memory, rows[program.id], program, programs.table)
-            except ValueError as error:
-                proofs.append(_unwalked(program.name, str(error)))
-                continue
-            none = torch.empty(0, 0, dtype=torch.int16)
-            proof = found.proof
-            proofs.append(ProgramProof(program.name, proof.decisions, proof.wrong or found.close, found.margin,
-                                       found.fields, (), none, None, where=proof.where))  # fmt: skip
     return proofs
 
 
@@ -206,26 +147,12 @@ def prove(library: Library, names: Collection[str] | None = None) -> list[tuple[
     return found
 
 
-def check_certifiable(library: Library) -> None:
-    """Raise :class:`LibraryError` for an ``lstm``, whose states a checker cannot list, and for a universal core.
-
-    The whole proof of a universal core's rows takes less than reading a list of their situations would.
-    """
-    if isinstance(library.core, UniversalCore):
-        raise LibraryError(
-            "rows of a universal core are proved anew in moments wherever the library is, so no certificate is written "
-            "of them: leave out --out, and run npi certify again where proof is wanted"
-        )
-    if library.core.config.kind != "discrete":
-        raise LibraryError("a certificate lists the states of a core, and an lstm's have no finite number of values")
-
-
 def certificate_of(library: Library, proofs: Sequence[tuple[ProgramSet, Sequence[ProgramProof]]]) -> Certificate:
     """The certificate of proofs that were just made; all of them must hold.
 
-    Raises :class:`LibraryError` for a core without such certificates (:func:`check_certifiable`).
+    Raises :class:`LibraryError` for a core without such certificates.
     """
-    check_certifiable(library)
+    kind_of(library.core).check_certifiable(library.core)
     files = []
     for programs, found in proofs:
         assert all(proof.proved for proof in found), "only what is proved is certified"

@@ -15,7 +15,7 @@ from dsl import compile_teacher
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import symbol_value
-from npi.library.fingerprint import probe
+from npi.library.fingerprint import fingerprint
 from npi.library.library import Library
 from npi.running.evaluate import MAX_BATCH, bounded_budget, run_problems, test_seed
 from traces.machine.lockstep import Status
@@ -87,5 +87,5 @@ def hashes(before: Library, after: Library) -> dict[str, list[str]]:
     return {
         "core": [before.core.digest(), after.core.digest()],
         "rows": [before.rows_digest(count), after.rows_digest(count)],
-        "outputs": [probe(found.core, found.memory, count) for found in (before, after)],
+        "outputs": [fingerprint(found.core, found.memory, count) for found in (before, after)],
     }

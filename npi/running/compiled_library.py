@@ -18,13 +18,12 @@ from dsl.tasks.task import Task
 from envs.spec import RETURN, ProgramTable
 from envs.stepper import Stepper
 from envs.steppers.decision_tables import DecisionTables, Node, TableStepper, assemble
-from npi.learners.core import HostedCore
+from npi.library.kinds import kind_of
 from npi.library.library import Library, LibraryError
 from npi.library.program_files import find_task, named_tasks
 from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
 from npi.running.core_stepper import CoreStepper
 from npi.running.tabulated_core import TabulatedCore
-from npi.universal.stepper import UniversalStepper
 from traces.generation.generate import load_sources
 
 FORMAT = 1
@@ -49,24 +48,11 @@ class CompiledLibrary:
 
         Raises :class:`LibraryError` for a core that is an ``lstm``, or that sees too much to be written out.
         """
-        steppers: list[TableStepper] = []
-        if isinstance(library.core, HostedCore) or library.hosts:
+        if library.hosts:
             raise LibraryError("this library cannot be compiled: a learner's core decides by numbers without end")
-        for programs in library.sets:
-            core = library.stepper(programs.table, memo=False)
-            if isinstance(core, UniversalStepper):
-                core.to("cpu")
-                steppers.append(TableStepper(programs.table, core.tables))
-                continue
-            assert isinstance(core, CoreStepper)
-            if not TabulatedCore.fits(core):
-                raise LibraryError(
-                    "this library cannot be compiled: only a universal core, or a discrete core on the CPU whose rows "
-                    "see few fields each and no pictures, is a table of a bearable size"
-                )
-            steppers.append(compile_core(core))
+        steppers = tuple(kind_of(library.core).compile(library, programs) for programs in library.sets)
         about = {"core": library.core.digest(), "rows": library.rows_digest()}
-        return cls(tuple(library.sets), tuple(steppers), about)
+        return cls(tuple(library.sets), steppers, about)
 
     def tasks(self) -> dict[str, tuple[ProgramSet, Task]]:
         """Every task, by name qualified with its file."""

@@ -6,7 +6,8 @@ import torch
 
 from envs.spec import RETURN, ProgramTable
 from npi.core.encoder import stack_slots
-from npi.core.recurrent import Core, may_call
+from npi.core.recurrent import RecurrentCore, may_call, recurrent
+from npi.library.library import Library
 from npi.program_memory import ProgramMemory
 from traces.stepper import Decision
 
@@ -21,7 +22,9 @@ class CoreStepper:
         table: whose ids the machine uses.
     """
 
-    def __init__(self, core: Core, memory: ProgramMemory, rows_N: torch.Tensor, *, world: int, table: ProgramTable):
+    def __init__(
+        self, core: RecurrentCore, memory: ProgramMemory, rows_N: torch.Tensor, *, world: int, table: ProgramTable
+    ) -> None:
         self.core, self.table, self.world = core, table, world
         self.width, self.dtype = core.trunk.width, core.trunk.dtype
         device = memory.keys_NK.device
@@ -37,6 +40,12 @@ class CoreStepper:
         slots = stack_slots([[s.tokens for s in p.slots] for p in table.signatures], len(table.world.tokens))
         self.slots_N3V = torch.where(slots, 0.0, -torch.inf).to(device)
         self.return_4 = torch.tensor([RETURN, 0, 0, 0], device=device)
+
+    @classmethod
+    def of(cls, library: Library, table: ProgramTable) -> CoreStepper:
+        """A library's rows for the programs of a table; ``ValueError`` beside another kind of core."""
+        rows_N, world = library.rows(table), library.world(table.world)
+        return cls(recurrent(library.core), library.memory, rows_N, world=world, table=table)
 
     @torch.no_grad()
     def step(

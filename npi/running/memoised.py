@@ -59,16 +59,16 @@ class MemoisedStepper:
         found = torch.searchsorted(self.keys, key_B)
         known = self.keys[found] == key_B
         if not bool(known.all()):
-            self._learn(situation[~known], key_B[~known])
+            key_M, inverse = torch.unique(key_B[~known], return_inverse=True)
+            first_M = torch.empty_like(key_M).scatter_(0, inverse, torch.arange(len(inverse)))
+            new = situation[~known][first_M]
+            decision = self.stepper.step(new[:, 2 + SLOTS :], new[:, 0], new[:, 1 : 1 + SLOTS], new[:, [1 + SLOTS]])
+            self._keep(key_M, decision)
             found = torch.searchsorted(self.keys, key_B)
         return Decision(self.calls[found], self.codes[found])
 
-    def _learn(self, situation: torch.Tensor, key: torch.Tensor) -> None:
-        key, inverse = torch.unique(key, return_inverse=True)
-        first = torch.empty_like(key).scatter_(0, inverse, torch.arange(len(inverse)))
-        rows = situation[first]
-        decision = self.stepper.step(rows[:, 2 + SLOTS :], rows[:, 0], rows[:, 1 : 1 + SLOTS], rows[:, [1 + SLOTS]])
-        keys, order = torch.sort(torch.cat([self.keys, key]))
+    def _keep(self, key_M: torch.Tensor, decision: Decision) -> None:
+        keys, order = torch.sort(torch.cat([self.keys, key_M]))
         self.keys = keys
         self.calls = torch.cat([self.calls, decision.call_B4])[order]
         self.codes = torch.cat([self.codes, decision.hidden_BH])[order]

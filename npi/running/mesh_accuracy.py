@@ -18,6 +18,7 @@ from dsl.text import syntax as s
 from envs.cars.mesh import Mesh
 from envs.cars.world import FIELDS, Cars
 from npi.core.pictures import PictureInput
+from npi.core.recurrent import recurrent
 from npi.library.library import Library
 from npi.running.evaluate import bounded_budget, run_problems, solve
 
@@ -107,7 +108,7 @@ def score_meshes(
 @contextmanager
 def shown(library: Library, programs: ProgramSet, world: Cars) -> Iterator[None]:
     """The library's core takes its pictures from this world, until the block ends."""
-    adapter = library.core.adapter(library.world(programs.table.world))
+    adapter = recurrent(library.core).adapter(library.world(programs.table.world))
     shown = [picture.shown for picture in adapter.sights if isinstance(picture, PictureInput)]
     before = [pictures.world for pictures in shown]
     for pictures in shown:

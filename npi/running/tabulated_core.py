@@ -85,12 +85,18 @@ class TabulatedCore(TableStepper):
             if not bool(missing_B.any()):
                 break
             met = torch.stack([node_B[missing_B], entry_B[missing_B]], 1).unique(dim=0).numpy()
-            self.fill(met[:, 0], met[:, 1])
+            for node, offsets in self._begin(met[:, 0], met[:, 1]):
+                self._keep(node, offsets, self.stepper.step(*self._configurations(node, offsets)))
         found_B5 = self.tables.entry_M5[entry_B]
         return Decision(found_B5[:, :4], found_B5[:, 4:])
 
     def fill(self, node_B: np.ndarray, entry_B: np.ndarray) -> None:
         """Ask the core: all of a node's entries where they are few, else those that are named."""
+        for node, offsets in self._begin(node_B, entry_B):
+            self._keep(node, offsets, self.stepper.step(*self._configurations(node, offsets)))
+
+    def _begin(self, node_B: np.ndarray, entry_B: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """Make room for nodes without entries; what to ask the core: nodes, and places among their entries."""
         base_N = self.tables.base_N.numpy()
         wanted: list[tuple[int, np.ndarray]] = []
         for node in np.unique(node_B[entry_B < 0]).tolist():
@@ -102,13 +108,13 @@ class TabulatedCore(TableStepper):
         known = entry_B >= 0
         for node in np.unique(node_B[known]).tolist():
             wanted.append((node, entry_B[known & (node_B == node)] - base_N[node]))
-        for node, offsets in wanted:
-            self.tables.entry_M5[torch.from_numpy(base_N[node] + offsets)] = self.decide(node, offsets)
         self.version += 1
+        return wanted
 
-    @torch.no_grad()
-    def decide(self, node: int, offsets: np.ndarray) -> torch.Tensor:
-        """Entries M5 of a node's configurations, by the core."""
+    def _configurations(
+        self, node: int, offsets: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What the core is given for these entries of a node: obs_MF, program_M, arguments_M3, code_M1."""
         number, code = divmod(node, self.codes)
         values = np.stack(mixed_radix.digits(offsets, self.sizes[number, ::-1].tolist())[::-1], 1)
         obs_MF = torch.from_numpy(values[:, :-SLOTS].copy())
@@ -116,8 +122,12 @@ class TabulatedCore(TableStepper):
         for slot, tokens in enumerate(self.tokens[number]):
             arguments_M3[:, slot] = torch.tensor(tokens)[torch.from_numpy(values[:, -SLOTS + slot].copy())]
         program_M = torch.full((len(offsets),), self.table.primitives + number)
-        decision = self.stepper.step(obs_MF, program_M, arguments_M3, torch.full((len(offsets), 1), code))
-        return torch.cat([decision.call_B4, decision.hidden_BH], 1)
+        return obs_MF, program_M, arguments_M3, torch.full((len(offsets), 1), code)
+
+    def _keep(self, node: int, offsets: np.ndarray, decision: Decision) -> None:
+        """Enter what the core decided at these places among a node's entries."""
+        at_M = torch.from_numpy(self.tables.base_N.numpy()[node] + offsets)
+        self.tables.entry_M5[at_M] = torch.cat([decision.call_B4, decision.hidden_BH], 1)
 
     def fill_all(self, limit: int = 2**24) -> None:
         """Fill every node that any observations can lead to; ``ValueError`` beyond ``limit`` entries."""

@@ -14,12 +14,11 @@ import torch
 
 from envs.spec import ProgramTable
 from npi.core.config import TrainConfig
-from npi.core.recurrent import may_call
-from npi.library.fingerprint import probe
+from npi.core.recurrent import may_call, recurrent
+from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, LibraryError, check_texts, missing_rows, row_name, row_names
 from npi.library.program_files import held_in
 from npi.program_memory import ProgramMemory, RowInfo
-from npi.proof.prove import Certifier
 from npi.training.curriculum import Curriculum, WorldFrames
 from npi.training.dataset import Material, TaskValidator
 from npi.training.input_gates import set_gates
@@ -134,10 +133,15 @@ def learn(
     report: Callable[[int, float, dict[str, int]], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
+    certifier: Callable[..., Validator] | None = None,
 ) -> Learned:
     """Learn rows for every program of the materials that the library does not have.
 
     The library gains the rows where they are right (or ``keep_unsolved``); otherwise it stays as it was.
+
+    Args:
+        certifier: makes of a validator one that asks for proofs too, where ``config`` wants them
+            (:class:`npi.proof.prove.Certifier`); without one nothing is proved.
 
     Raises:
         LibraryError: where there is nothing new, or the core does not know the world.
@@ -146,9 +150,9 @@ def learn(
     old = library.memory
     fresh = new_rows(library, materials)
     near = library.near(fresh[0].sees or ())
-    before = library.core.digest(), library.rows_digest(), probe(library.core, old, len(old))
+    before = library.core.digest(), library.rows_digest(), fingerprint(library.core, old, len(old))
     began = time.process_time()
-    search = RowSearch(near, materials, fresh, config)
+    search = RowSearch(near, materials, fresh, config, certifier)
     solved = search.run(report=report, stop=stop)
     if solved or keep_unsolved:
         library.memory = old.extended(fresh, search.numbers(search.best))
@@ -169,7 +173,7 @@ def learn(
         rows_before=before[1],
         rows_after=library.rows_digest(count),
         probes_before=before[2],
-        probes_after=probe(library.core, library.memory, count),
+        probes_after=fingerprint(library.core, library.memory, count),
     )
 
 
@@ -211,8 +215,14 @@ class RowSearch:
     """Descends several starts of the new rows at once, the core and the old rows fixed."""
 
     def __init__(
-        self, library: Library, materials: Sequence[Material], fresh: list[RowInfo], config: LearnConfig
+        self,
+        library: Library,
+        materials: Sequence[Material],
+        fresh: list[RowInfo],
+        config: LearnConfig,
+        certifier: Callable[..., Validator] | None = None,
     ) -> None:
+        self.core, self.certifier = recurrent(library.core), certifier
         self.library, self.config, self.fresh = library, config, fresh
         self.train = config.training()
         self.old = len(library.memory)
@@ -220,7 +230,7 @@ class RowSearch:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.noise = torch.Generator(library.memory.keys_NK.device).manual_seed(config.seed + 1)
         self.memory = self._starts()
-        self.rules = Rules.of(library.core, self.memory, self._reach())
+        self.rules = Rules.of(self.core, self.memory, self._reach())
         self.frames = [m.frames for m in materials]
         self._curriculum()
         self.update = 0
@@ -267,7 +277,7 @@ class RowSearch:
 
     def run(self, *, report: Callable[[int, float, dict[str, int]], None] | None, stop: Callable[[], bool]) -> bool:
         """Descend until a start is right and solves the tasks; False when the updates are spent."""
-        core = self.library.core
+        core = self.core
         frozen = [p.requires_grad for p in core.parameters()]
         core.requires_grad_(False)
         optimizer = torch.optim.Adam([self.memory.keys_NK, self.memory.embeddings_NP], lr=self.config.rate)
@@ -292,7 +302,7 @@ class RowSearch:
         drawn = [[to_device(b, device) for b in g] for g in self.curriculum.draw(generator=self.generator)]
         optimizer.zero_grad(set_to_none=True)
         loss, rows, wrong = frame_loss(
-            self.library.core,
+            self.core,
             self.memory,
             self.rules,
             drawn,
@@ -315,7 +325,7 @@ class RowSearch:
             counts: dict[str, int] = {}
             for source in sources:
                 every = torch.arange(len(source.frames))
-                wrong = wrong_frames(self.library.core, self.memory, self.rules, source, every)
+                wrong = wrong_frames(self.core, self.memory, self.rules, source, every)
                 hard.append(wrong)
                 for row in source.frames.program_M[wrong].tolist():
                     name = self.fresh[(row - self.old) % len(self.fresh)].name
@@ -331,10 +341,10 @@ class RowSearch:
         if not sets:
             self.best = start
             return True
-        trial = Library(self.library.core, self.memory_with(start), [])
+        trial = Library(self.core, self.memory_with(start), [])
         validate: Validator = TaskValidator(trial, sets, self.train)
-        if self.config.certify and self._can_be_proved():
-            validate = Certifier(validate, trial, sets, names={info.name for info in self.fresh})
+        if self.certifier is not None and self.config.certify and self._can_be_proved():
+            validate = self.certifier(validate, trial, sets, names={info.name for info in self.fresh})
         self.validation = validate(self.update)
         if self.validation.passed:
             self.best = start
@@ -347,8 +357,7 @@ class RowSearch:
         return self.validation.passed
 
     def _can_be_proved(self) -> bool:
-        core = self.library.core
-        return core.config.kind == "discrete" and self.library.memory.keys_NK.device.type == "cpu"
+        return self.core.config.kind == "discrete" and self.library.memory.keys_NK.device.type == "cpu"
 
     def memory_with(self, start: int) -> ProgramMemory:
         """The library's memory with one start's rows appended."""

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from envs.spec import RETURN
 from npi.core.encoder import stack_slots
-from npi.core.recurrent import Core, RowTables
+from npi.core.recurrent import RecurrentCore, RowTables
 from npi.core.share import Share
 from npi.program_memory import ProgramMemory
 from npi.training.ranks import Ranks
@@ -107,7 +107,7 @@ class Rules:
     slots_N3V: tuple[torch.Tensor, ...]
 
     @classmethod
-    def of(cls, core: Core, memory: ProgramMemory, allowed_NN: torch.Tensor) -> Rules:
+    def of(cls, core: RecurrentCore, memory: ProgramMemory, allowed_NN: torch.Tensor) -> Rules:
         device = memory.keys_NK.device
         slots = []
         for world, spec in enumerate(core.worlds):
@@ -121,7 +121,7 @@ def _penalty(allowed: torch.Tensor) -> torch.Tensor:
 
 
 def score(
-    core: Core,
+    core: RecurrentCore,
     tables: RowTables,
     rules: Rules,
     batches: Sequence[FrameBatch],
@@ -139,7 +139,7 @@ def score(
     return [_score_batch(core, tables, rules, b, h) for b, h in zip(batches, pieces, strict=True)]
 
 
-def _encode(core: Core, tables: RowTables, batch: FrameBatch) -> torch.Tensor:
+def _encode(core: RecurrentCore, tables: RowTables, batch: FrameBatch) -> torch.Tensor:
     B, T, F = batch.obs_BTF.shape
     arguments = batch.arguments_B3[:, None].expand(B, T, 3).reshape(B * T, 3)
     weight_BI = tables.gate_NI[batch.world][batch.program_B]
@@ -148,7 +148,9 @@ def _encode(core: Core, tables: RowTables, batch: FrameBatch) -> torch.Tensor:
     return x.view(B, T, core.trunk.inputs)
 
 
-def _score_batch(core: Core, tables: RowTables, rules: Rules, batch: FrameBatch, hidden: torch.Tensor) -> Scores:
+def _score_batch(
+    core: RecurrentCore, tables: RowTables, rules: Rules, batch: FrameBatch, hidden: torch.Tensor
+) -> Scores:
     frame_S, step_S = batch.mask_BT.nonzero(as_tuple=True)
     hidden_SH, call_S4 = hidden[frame_S, step_S], batch.call_BT4[frame_S, step_S]
     ends = call_S4[:, 0] == RETURN
@@ -166,7 +168,7 @@ def _score_batch(core: Core, tables: RowTables, rules: Rules, batch: FrameBatch,
     )
 
 
-def score_ends(core: Core, hidden_SH: torch.Tensor, ends_S: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def score_ends(core: RecurrentCore, hidden_SH: torch.Tensor, ends_S: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """nll_S (nats) and wrong_S of returning where ``ends_S`` says so, and of going on elsewhere."""
     end_S = core.end_logits(hidden_SH)
     nll_S = functional.binary_cross_entropy_with_logits(end_S, ends_S.to(end_S.dtype), reduction="none")
@@ -174,7 +176,7 @@ def score_ends(core: Core, hidden_SH: torch.Tensor, ends_S: torch.Tensor) -> tup
 
 
 def score_calls(
-    core: Core,
+    core: RecurrentCore,
     tables: RowTables,
     rules: Rules,
     world: int,

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from npi.core.config import TrainConfig
-from npi.core.recurrent import Core, may_call
+from npi.core.recurrent import RecurrentCore, may_call, recurrent
 from npi.core.share import Share
 from npi.library.library import Library
 from npi.program_memory import ProgramMemory
@@ -100,7 +100,7 @@ class Trainer:
         validate: Validator | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
-        core, memory = library.core, library.memory
+        core, memory = recurrent(library.core), library.memory
         self.ranks = ranks
         self.library, self.core, self.memory, self.config, self.validate = library, core, memory, config, validate
         self.curriculum = Curriculum(sources, frames=config.frames, cut=config.cut)
@@ -263,7 +263,7 @@ class SharedLoss(nn.Module):
     ``DistributedDataParallel`` takes the mean of the ranks' gradients; the loss of a draw is the sum of its shares'.
     """
 
-    def __init__(self, core: Core, memory: ProgramMemory, count: int) -> None:
+    def __init__(self, core: RecurrentCore, memory: ProgramMemory, count: int) -> None:
         super().__init__()
         self.core, self.memory, self.count = core, memory, count
 
@@ -284,7 +284,7 @@ class SharedLoss(nn.Module):
         return loss * self.count, wrong_B
 
 
-def _unused(core: Core, sources: Sequence[WorldFrames]) -> bool:
+def _unused(core: RecurrentCore, sources: Sequence[WorldFrames]) -> bool:
     """Whether a share may leave a parameter without gradient: an eye, or the state where all frames have one step."""
     pictured = any(world.pictures for world in core.worlds)
     return pictured or all(int(source.frames.length_M.max()) == 1 for source in sources)
@@ -296,7 +296,7 @@ def place(library: Library, frames: FrameSet) -> WorldFrames:
 
 
 def frame_loss(
-    core: Core,
+    core: RecurrentCore,
     memory: ProgramMemory,
     rules: Rules,
     drawn: Sequence[Sequence[FrameBatch]],
@@ -338,7 +338,7 @@ def learning_rate(config: TrainConfig, update: int) -> float:
 
 @torch.no_grad()
 def wrong_frames(
-    core: Core, memory: ProgramMemory, rules: Rules, source: WorldFrames, index_M: torch.Tensor
+    core: RecurrentCore, memory: ProgramMemory, rules: Rules, source: WorldFrames, index_M: torch.Tensor
 ) -> torch.Tensor:
     """Which of the frames named have a wrong call (indices into the source), each frame whole and without noise."""
     device = memory.keys_NK.device

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import final
 
 import torch
-from torch import nn
 
 from envs.spec import WorldSpec
-from npi.core.recurrent import Core
+from npi.core.base import Core
+from npi.library.manifest import LibraryError
 from npi.universal.network import Interpreter, InterpreterConfig, Proposer
 from npi.universal.symbols import numbering
 
 
+@final
 class UniversalCore(Core):
     """One network for programs over any world of symbols; a program is written into it as a row.
 
@@ -27,15 +27,13 @@ class UniversalCore(Core):
         generator: of the initial weights.
     """
 
-    rows_of_primitives = False
-    config: InterpreterConfig  # type: ignore[assignment]
+    follows_device = False  # it makes its tables on the CPU, alike for every device
+    config: InterpreterConfig
 
     def __init__(
         self, config: InterpreterConfig, worlds: Sequence[WorldSpec] = (), *, generator: torch.Generator
     ) -> None:
-        nn.Module.__init__(self)  # none of the parts of the other cores
-        self.config = config
-        self.worlds = tuple(worlds)
+        super().__init__(config, worlds)
         self.net = Interpreter(config, generator=generator)
         self.proposer = Proposer(config, generator=generator)
 
@@ -44,17 +42,8 @@ class UniversalCore(Core):
         return True
 
     @property
-    def gate_fields(self) -> int:
-        return 0
-
-    def learns_in(self, spec: WorldSpec) -> int:
-        """The index of a world, listed from now on if it was not; see :meth:`check_world`."""
-        self.check_world(spec)
-        for index, known in enumerate(self.worlds):
-            if known.digest == spec.digest:
-                return index
-        self.worlds = (*self.worlds, spec)
-        return len(self.worlds) - 1
+    def row_sizes(self) -> tuple[int, int, int]:
+        return self.config.row, 0, 0
 
     def check_world(self, spec: WorldSpec) -> None:
         """Raise ``ValueError`` for a world that shows pictures, or has more symbols than the core tells apart."""
@@ -62,14 +51,9 @@ class UniversalCore(Core):
             raise ValueError(f"world {spec.name} shows pictures; the universal core reads symbols only")
         numbering(spec)
 
-    def listing(self, worlds: Sequence[WorldSpec]) -> UniversalCore:
-        """The same core, number for number, with these worlds listed beside it."""
-        found = copy.copy(self)  # the parts and their numbers are shared
-        found.worlds = tuple(worlds)
-        return found
 
-    def tables(self, memory: object) -> NoReturn:
-        raise TypeError("a universal core runs by the tables of its rows (npi.universal.rows), not by heads")
-
-    def adapter(self, world: int) -> NoReturn:
-        raise TypeError("a universal core has no adapters: it reads every world of symbols by the names of its values")
+def universal(core: Core) -> UniversalCore:
+    """The core; ``LibraryError`` where it is of another kind."""
+    if not isinstance(core, UniversalCore):
+        raise LibraryError(f"the library's core is {core.config.kind}; this learns rows of universal ones")
+    return core

@@ -15,13 +15,11 @@ import torch
 from dsl.generator import Vocabulary
 from npi.library.library import Library
 from npi.library.tensor_files import tensors_bytes, write_whole
-from npi.program_memory import ProgramMemory
 from npi.training.checkpoint import read_state
-from npi.universal.core import UniversalCore
+from npi.universal.core import UniversalCore, universal
 from npi.universal.functions import Functions
 from npi.universal.network import InterpreterConfig
 from npi.universal.plan import State
-from npi.universal.rows import width
 from npi.universal.trainer import UniversalTrainConfig, UniversalTrainer
 from npi.universal.training_stream import SIZES, Pool, Say, draw_pool, vocabularies
 
@@ -127,18 +125,14 @@ def train_universal(
 def new_universal(config: InterpreterConfig, *, seed: int) -> Library:
     """An untrained universal core, without rows."""
     core = UniversalCore(config, generator=torch.Generator().manual_seed(seed))
-    return Library(core, _no_rows(config), [])
-
-
-def _no_rows(config: InterpreterConfig) -> ProgramMemory:
-    return ProgramMemory((), row=width(config), key=0, fields=0, generator=torch.Generator())
+    return Library(core, core.memory(), [])
 
 
 def _library(trainer: UniversalTrainer, config: InterpreterConfig) -> Library:
     library = new_universal(config, seed=0)
-    assert isinstance(library.core, UniversalCore)
-    library.core.net.load_state_dict(trainer.net.state_dict())
-    library.core.proposer.load_state_dict(trainer.proposer.state_dict())
+    core = universal(library.core)
+    core.net.load_state_dict(trainer.net.state_dict())
+    core.proposer.load_state_dict(trainer.proposer.state_dict())
     return library
 
 

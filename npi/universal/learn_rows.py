@@ -18,7 +18,7 @@ import torch
 
 from envs.spec import ProgramTable
 from npi.core.config import TrainConfig
-from npi.library.fingerprint import probe
+from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, LibraryError
 from npi.library.program_files import held_in
 from npi.program_memory import RowInfo
@@ -26,7 +26,7 @@ from npi.training.dataset import Material, TaskValidator, merged
 from npi.training.learn_rows import Inferred, Learned, new_rows
 from npi.training.trainer import Validation
 from npi.universal.code_search import Found, Search, SearchConfig
-from npi.universal.core import UniversalCore
+from npi.universal.core import UniversalCore, universal
 from npi.universal.files import by_file
 from npi.universal.functions import Functions, deciding, oversize
 from npi.universal.induction.plan_from_traces import plan_of_frames
@@ -82,12 +82,12 @@ def learn_universal(
         LibraryError: where there is nothing new, or a program does not fit the core.
     """
     config = config or SearchConfig()
-    core, materials = _universal(library), merged(materials)
+    core, materials = universal(library.core), merged(materials)
     for material in materials:
         core.learns_in(material.table.world)
     began = time.process_time()
     old, count = library.memory, len(library.memory)
-    before = core.digest(), library.rows_digest(), probe(core, old, count)
+    before = core.digest(), library.rows_digest(), fingerprint(core, old, count)
     projects = plans(library, materials, from_traces=from_traces, seed=config.seed)
     found = _searched(core, projects, config, report, stop)
     memory = old.extended([p.info for p in projects], _numbers(projects, found, core))
@@ -115,7 +115,7 @@ def learn_universal(
         rows_before=before[1],
         rows_after=library.rows_digest(count),
         probes_before=before[2],
-        probes_after=probe(core, library.memory, count),
+        probes_after=fingerprint(core, library.memory, count),
         notes=() if solved else tuple(_notes(projects, proofs, replays)),
         inferred=tuple(_told(projects, proofs, replays)),
     )
@@ -141,17 +141,11 @@ def _told(
             yield Inferred(name, looks, *counts, None if proof is None else proof.holds)
 
 
-def _universal(library: Library) -> UniversalCore:
-    if not isinstance(library.core, UniversalCore):
-        raise LibraryError(f"the library's core is {library.core.config.kind}; this learns rows of universal ones")
-    return library.core
-
-
 def plans(
     library: Library, materials: Sequence[Material], *, from_traces: bool = False, seed: int = 0
 ) -> list[Project]:
     """What is to be learned; :class:`LibraryError` where there is nothing new, or a program does not fit the core."""
-    core = _universal(library)
+    core = universal(library.core)
     found = []
     for info, material in by_file(library.memory.infos, new_rows(library, materials), materials):
         inferred = from_traces or material.programs is None
@@ -275,4 +269,4 @@ def replayed(library: Library, projects: Sequence[Project]) -> Mapping[str, Repl
 def _row(library: Library, project: Project, table: ProgramTable) -> Tabulated:
     wiring, name = project.info.wiring or (), project.info.name
     row_P = library.memory.embeddings_NP[library.memory.index(name)].detach()
-    return tabulate(_universal(library).net, wired(wiring, table.id(name), table), row_P, wiring, table)
+    return tabulate(universal(library.core).net, wired(wiring, table.id(name), table), row_P, wiring, table)

@@ -15,15 +15,15 @@ can be computed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import nn
 
+from npi.core.config import Settings
 from npi.core.initialisation import seeded_linear
+from npi.library.wiring import SEAL
 from npi.universal.symbols import COMPUTABLE, VALUES
 
 KIND = "universal"
@@ -39,7 +39,7 @@ RANK = 2
 
 
 @dataclass(frozen=True)
-class InterpreterConfig:
+class InterpreterConfig(Settings):
     """The shape of a universal core.
 
     Attributes:
@@ -69,12 +69,10 @@ class InterpreterConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"a universal core's {name} must be at least 1, it is {getattr(self, name)}")
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> InterpreterConfig:
-        return cls(**data)
+    @property
+    def row(self) -> int:
+        """P, parameters of a row."""
+        return SEAL + self.states * (self.code + self.features)
 
 
 class Words(nn.Module):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
 
-from dsl.program import Program
+from dsl.program import Program, ProgramSet
 from envs.spec import ProgramTable
+from npi.library.kinds import ProgramProof
+from npi.library.library import Library
 from npi.program_memory import ProgramMemory
 from npi.proof.certificate import TOLERANCE
-from npi.universal.core import UniversalCore
+from npi.universal.core import UniversalCore, universal
 from npi.universal.functions import deciding, leads
 from npi.universal.plan import Plan
 from npi.universal.proof import Proof, prove
@@ -34,6 +37,31 @@ class RowProof:
     close: int
     margin: float
     fields: tuple[str, ...]
+
+
+def prove_rows(library: Library, programs: ProgramSet, names: Collection[str] | None) -> list[ProgramProof]:
+    """Proofs of rows against the texts of a file; they list no situations, and rest on nothing that the world does."""
+    core, rows, proofs = universal(library.core), library.program_rows(programs.table), []
+    for program in programs.programs:
+        if (names is None or program.name in names) and program.signal is None:  # what a host runs has no text
+            try:
+                found = prove_row(core, library.memory, rows[program.id], program, programs.table)
+            except ValueError as error:
+                proofs.append(ProgramProof.unproved(program.name, str(error)))
+                continue
+            proof = found.proof
+            proofs.append(
+                ProgramProof(
+                    program.name,
+                    proof.decisions,
+                    proof.wrong or found.close,
+                    found.margin,
+                    found.fields,
+                    where=proof.where,
+                    close=proof.wrong == 0 and found.close > 0,
+                )
+            )
+    return proofs
 
 
 def prove_row(core: UniversalCore, memory: ProgramMemory, row: int, program: Program, table: ProgramTable) -> RowProof:

@@ -9,8 +9,6 @@ Shape legend: ``D`` deciding states, ``C`` numbers of a code, ``G`` gains, ``P``
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,16 +20,13 @@ from dsl.lowering.ir import Read
 from envs.spec import RETURN, SLOTS, ProgramTable
 from envs.steppers.decision_tables import DecisionTables, Node, assemble
 from envs.support import mixed_radix
+from npi.library.wiring import SEAL, Wiring, seal
 from npi.program_memory import ProgramMemory
 from npi.universal.core import UniversalCore
 from npi.universal.functions import decide, deciding, oversize
 from npi.universal.network import Interpreter, InterpreterConfig
 from npi.universal.plan import COMPUTED, CONSTANT, COPIED, Argument, Outcome, Plan, State
 from npi.universal.symbols import VALUES, computable_tokens, names_of, numbers_of, tokens_of
-from npi.universal.wiring import Wiring
-
-SEAL = 8
-"""Numbers of the seal, three bytes of the wiring's sha256 each."""
 
 MAX_ENTRIES = 2**20
 """Situations of a state, with what it copies, beyond which it is not tabulated."""
@@ -123,24 +118,13 @@ def _number(value: object) -> int:
     return value
 
 
-def seal(wiring: Wiring) -> torch.Tensor:
-    """The hash of a wiring as numbers that float32 holds exactly."""
-    digest = hashlib.sha256(json.dumps(wiring, sort_keys=True).encode()).digest()
-    return torch.tensor([int.from_bytes(digest[3 * i : 3 * i + 3]) for i in range(SEAL)], dtype=torch.float32)
-
-
 # --- numbers ---------------------------------------------------------------------------------------------------------
-
-
-def width(config: InterpreterConfig) -> int:
-    """P, numbers of a row."""
-    return SEAL + config.states * (config.code + config.features)
 
 
 def row_of(wiring: Wiring, code_DC: torch.Tensor, gain_DG: torch.Tensor, config: InterpreterConfig) -> torch.Tensor:
     """numbers_P of a program whose deciding states, in their order, have these codes and gains."""
-    row_P = torch.zeros(width(config))
-    row_P[:SEAL] = seal(wiring)
+    row_P = torch.zeros(config.row)
+    row_P[:SEAL] = torch.tensor(seal(wiring))
     numbers = torch.cat([code_DC, gain_DG], 1).flatten()
     row_P[SEAL : SEAL + len(numbers)] = numbers
     return row_P
@@ -152,9 +136,9 @@ def unpacked(row_P: torch.Tensor, wiring: Wiring, config: InterpreterConfig) -> 
     Raises :class:`RowError` where the seal is broken.
     """
     row_P = row_P.detach().cpu()
-    if row_P.shape != (width(config),):
-        raise RowError(f"a row of this core has {width(config)} numbers, this one {len(row_P)}")
-    if not torch.equal(row_P[:SEAL], seal(wiring)):
+    if row_P.shape != (config.row,):
+        raise RowError(f"a row of this core has {config.row} numbers, this one {len(row_P)}")
+    if row_P[:SEAL].tolist() != seal(wiring):
         raise RowError("the row's numbers belong to another wiring; it was damaged or put together from two rows")
     numbers = row_P[SEAL:].view(config.states, -1)
     return numbers[:, : config.code], numbers[:, config.code :]
@@ -275,7 +259,7 @@ def decision_tables(parts: Mapping[int, Tabulated], table: ProgramTable) -> Deci
 
 @torch.no_grad()
 def row_outputs(
-    core: UniversalCore, memory: ProgramMemory, rows: Sequence[int], *, situations: int, seed: int
+    core: UniversalCore, memory: ProgramMemory, rows: Sequence[int], *, seed: int, situations: int = 256
 ) -> dict[str, torch.Tensor]:
     """Every logit of the deciding states of some rows in random situations; each row is computed by itself."""
     found = {}

@@ -7,8 +7,9 @@ from functools import cache
 
 from dsl.program import ProgramSet
 from npi.library.library import Library
+from npi.recurrent import learn
 from npi.training.dataset import Material
-from npi.training.learn_rows import LearnConfig, learn
+from npi.training.learn_rows import LearnConfig
 from tests.support.tiny import SMALL, STRIP, TURN, material, turn, untrained
 from traces.generation.generate import load_sources
 

@@ -11,7 +11,7 @@ import torch
 
 from dsl import loads
 from dsl.program import ProgramSet
-from npi.library.fingerprint import probe
+from npi.library.fingerprint import fingerprint
 from npi.library.library import Library
 from npi.proof.prove import prove
 from npi.running.evaluate import solve
@@ -105,7 +105,11 @@ def same_rows(one: Library, two: Library, names: Sequence[str]) -> bool:
         for library, rows in ((one, ours), (two, theirs))
     ]  # fmt: skip
     same = torch.equal(one.memory.embeddings_NP[ours], two.memory.embeddings_NP[theirs])
-    return same and told[0] == told[1] and probe(one.core, one.memory, ours) == probe(two.core, two.memory, theirs)
+    return (
+        same
+        and told[0] == told[1]
+        and fingerprint(one.core, one.memory, ours) == fingerprint(two.core, two.memory, theirs)
+    )
 
 
 def names_of(library: Library) -> list[str]:

@@ -38,13 +38,13 @@ class Stretches(Generic[S]):
 
     Args:
         advance: carries out steps.
-        capture: none runs every stretch as it is.
+        capture: how steps are captured.
 
     Attributes:
         replayed: stretches that were replayed.
     """
 
-    def __init__(self, advance: Advance, capture: Capture | None) -> None:
+    def __init__(self, advance: Advance, capture: Capture) -> None:
         self._advance, self._capture = advance, capture
         self._steps = 0
         self._held: tuple[Chunk, Callable[[], None]] | None = None
@@ -57,7 +57,7 @@ class Stretches(Generic[S]):
         """
         if moved:
             self.forget()
-        if self._capture is None or steps != self._steps:
+        if steps != self._steps:
             self.forget()
             self._steps = steps
             return self._advance(state, stack, steps)

@@ -68,7 +68,8 @@ def run(
     if capture == "auto":  # pictures come from the host, which a graph cannot ask
         blind = not world.spec.pictures and not isinstance(stepper, Attentive)
         capture = cuda_graph if device.type == "cuda" and blind else None
-    stretches: Stretches[S] = Stretches(partial(advance, stepper, world, rules, watched=recorder is not None), capture)
+    onward = partial(advance, stepper, world, rules, watched=recorder is not None)
+    stretches: Stretches[S] | None = None if capture is None else Stretches(onward, capture)
     if recorder is not None:
         recorder.begin(program_N, arguments_N3)
     with torch.no_grad():
@@ -78,7 +79,10 @@ def run(
             moved = stack.reserve(stack.deepest + steps) | world.prepare(state, steps)
             if isinstance(stepper, Attentive):
                 stepper.attend(world, state)
-            chunk = stretches.next(state, stack, steps, moved=moved)
+            if stretches is None:
+                chunk = onward(state, stack, steps)
+            else:
+                chunk = stretches.next(state, stack, steps, moved=moved)
             if recorder is not None:
                 assert chunk.obs_KBF is not None
                 recorder.chunk(ledger.origin_B, chunk.running_KB, chunk.obs_KBF, chunk.call_KB4)
@@ -86,7 +90,8 @@ def run(
             ledger.settle(chunk, stack, limit)
             if compact and 0 < 2 * stack.running < len(stack):
                 state = ledger.leave_behind(state, stack)
-                stretches.forget()
+                if stretches is not None:
+                    stretches.forget()
     outcome = ledger.close(state, stack)
     if recorder is not None:
         recorder.end(outcome.status_N)

@@ -18,7 +18,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from envs.spec import RETURN
-from npi.core.recurrent import Core, RowTables
+from npi.core.recurrent import RecurrentCore, RowTables
 from npi.training.loss import FrameBatch
 
 
@@ -39,7 +39,7 @@ class Inputs:
     width: int
 
     @classmethod
-    def of(cls, core: Core) -> Inputs:
+    def of(cls, core: RecurrentCore) -> Inputs:
         adapters = [core.adapter(world) for world in range(len(core.worlds))]
         sizes = [len(adapter.table) for adapter in adapters]
         offsets = tuple(adapter.offsets.cpu() for adapter in adapters)

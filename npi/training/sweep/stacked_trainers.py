@@ -18,7 +18,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 
 from npi.core.discrete import DiscreteTrunk
-from npi.core.recurrent import Core
+from npi.core.recurrent import RecurrentCore
 from npi.program_memory import ProgramMemory
 from npi.training.loss import Rules, score_calls, score_ends
 from npi.training.sweep.packed_frames import Drawn, Inputs, Packed, Steps, pack
@@ -32,7 +32,7 @@ class SeedLoss(nn.Module):
     Nothing in it depends on values, so ``vmap`` can go over it.
     """
 
-    def __init__(self, core: Core, memory: ProgramMemory, rules: Rules) -> None:
+    def __init__(self, core: RecurrentCore, memory: ProgramMemory, rules: Rules) -> None:
         super().__init__()
         self.core, self.memory, self.rules = core, memory, rules
         self.inputs = Inputs.of(core)

@@ -13,10 +13,10 @@ from npi.cli.main import main
 from npi.library import operations
 from npi.library.index import difference, listing
 from npi.library.library import Library, LibraryError
+from npi.library.wiring import in_words
 from npi.proof.prove import certificate_of, prove
 from npi.running.compiled_library import CompiledLibrary
 from npi.universal.jobs import new_universal
-from npi.universal.wiring import in_words
 from tests.support.universal_helpers import SMALL, spoiled, taught, text
 
 # --- what there is ----------------------------------------------------------------------------------------------------

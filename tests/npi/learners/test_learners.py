@@ -17,12 +17,12 @@ from npi.cli.main import main
 from npi.learners import interface as registry
 from npi.learners.core import HostedCore
 from npi.learners.evaluate import plays, score_task
-from npi.learners.hosting import joined
 from npi.learners.interface import HostedTraining, learner_of, register
 from npi.learners.jobs import train_hosted
 from npi.learners.learn_rows import learn_files
 from npi.learners.programs import learner_for, lessons_of
 from npi.learners.trainer import HostedTrainer
+from npi.library.hosting import joined
 from npi.library.library import Library
 from npi.library.manifest import LibraryError
 from npi.library.operations import add, merge, pack

@@ -14,12 +14,13 @@ from dsl import loads
 from npi.core.recurrent import may_call
 from npi.library import operations
 from npi.library.assembly import Stock
-from npi.library.fingerprint import probe
+from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, LibraryError, check_texts
 from npi.library.program_files import held_in
 from npi.library.row_file import RowFile
+from npi.recurrent import learn
 from npi.training.dataset import Material
-from npi.training.learn_rows import learn, new_rows
+from npi.training.learn_rows import new_rows
 from tests.support.operation_helpers import file_of, grown, hasty, of
 from tests.support.tiny import LSTM, SMALL, situations, strip, untrained
 
@@ -95,7 +96,7 @@ def test_removed_and_added_again_it_is_the_same_to_the_bit(tmp_path: Path, name:
     assert set(back.library.tasks()) == set(library.tasks())
     assert same_outputs(back.library, library, ["strip", "turn", "twist", "again"])
     every = range(len(library.memory))
-    assert probe(library.core, back.library.memory, every) == probe(library.core, library.memory, every)
+    assert fingerprint(library.core, back.library.memory, every) == fingerprint(library.core, library.memory, every)
 
 
 @pytest.mark.parametrize("config", [SMALL, LSTM], ids=["discrete", "lstm"])
@@ -110,7 +111,11 @@ def test_old_rows_and_their_outputs_stay_to_the_bit(config) -> None:
         assert torch.equal(getattr(found.library.memory, name)[:count], part), name
     assert one.rows_digest() == before.rows_digest() == found.library.rows_digest(count) == found.rows
     assert found.core == core == found.library.core.digest()
-    assert found.outputs == probe(before.core, before.memory, count) == probe(one.core, found.library.memory, count)
+    assert (
+        found.outputs
+        == fingerprint(before.core, before.memory, count)
+        == fingerprint(one.core, found.library.memory, count)
+    )
     new, theirs = rows_of(found.library, ["twist"]), rows_of(two, ["twist"])
     for name, part in two.memory.named_parameters():
         assert torch.equal(getattr(found.library.memory, name)[new], part[theirs]), name

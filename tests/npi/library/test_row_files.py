@@ -26,8 +26,9 @@ from npi.library.tensor_files import read_tensors, tensors_bytes
 from npi.proof.certificate import Certificate, table_rows
 from npi.proof.check_certificate import check
 from npi.proof.prove import Certifier, certificate_of, prove
+from npi.recurrent import learn
 from npi.training.dataset import Material, TaskValidator
-from npi.training.learn_rows import LearnConfig, learn
+from npi.training.learn_rows import LearnConfig
 from npi.training.trainer import Trainer, place
 from tests.support.operation_helpers import grown, of
 from tests.support.tiny import untrained

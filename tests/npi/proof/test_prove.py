@@ -26,8 +26,9 @@ from npi.proof.check_certificate import check
 from npi.proof.counterexample import smallest
 from npi.proof.prove import Certifier, certificate_of, certify, prove
 from npi.proof.world_audit import UnsoundError, audit, audit_traces
+from npi.recurrent import learn
 from npi.training.dataset import Material, TaskValidator
-from npi.training.learn_rows import LearnConfig, learn
+from npi.training.learn_rows import LearnConfig
 from npi.training.trainer import Trainer, place
 from tests.support import tiny
 from tests.support.paths import ROOT

@@ -11,11 +11,12 @@ import torch
 
 from npi.core.recurrent import may_call
 from npi.jobs.train import learn_into
-from npi.library.fingerprint import probe
+from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, LibraryError
+from npi.recurrent import learn
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Material
-from npi.training.learn_rows import LearnConfig, Learned, RowSearch, learn, new_rows
+from npi.training.learn_rows import LearnConfig, Learned, RowSearch, new_rows
 from npi.training.loss import Rules, score
 from npi.training.trainer import frame_loss, place
 from tests.support.operation_helpers import AGAIN
@@ -91,7 +92,7 @@ def test_core_old_rows_and_old_outputs_stay_to_the_bit() -> None:
     assert found.unchanged
     assert found.core_before == found.core_after == before.core.digest() == library.core.digest()
     assert found.rows_before == found.rows_after == before.rows_digest()
-    assert found.probes_before == found.probes_after == probe(before.core, before.memory, len(before.memory))
+    assert found.probes_before == found.probes_after == fingerprint(before.core, before.memory, len(before.memory))
     table = strip().table
     obs, program, arguments = situations(table, 500, generator=torch.Generator().manual_seed(3))
     hidden = torch.randint(33, (500, 1), generator=torch.Generator().manual_seed(4))
@@ -125,8 +126,8 @@ def test_old_programs_cannot_call_new_rows_and_new_ones_can_call_both() -> None:
 @pytest.mark.parametrize("mutate", ["core", "old row", "key"])
 def test_the_probe_notices_any_change_of_what_was_there(mutate: str) -> None:
     library = untrained(SMALL, strip(), tape())
-    before = probe(library.core, library.memory, 9)
-    assert probe(library.core, library.memory, 9) == before
+    before = fingerprint(library.core, library.memory, 9)
+    assert fingerprint(library.core, library.memory, 9) == before
     with torch.no_grad():
         if mutate == "core":
             library.core.adapter(1).arguments.bias[3] += 1e-3
@@ -134,17 +135,17 @@ def test_the_probe_notices_any_change_of_what_was_there(mutate: str) -> None:
             library.memory.embeddings_NP[4, 0] += 1e-3
         else:
             library.memory.keys_NK[0, 0] += 1e-3
-    assert probe(library.core, library.memory, len(library.memory)) != before
+    assert fingerprint(library.core, library.memory, len(library.memory)) != before
 
 
 @pytest.mark.parametrize("config", [SMALL, LSTM], ids=["discrete", "lstm"])
 def test_the_probe_overlooks_rows_that_came_later(config) -> None:
     library = untrained(config)
-    before, count = probe(library.core, library.memory, 8), len(library.memory)
+    before, count = fingerprint(library.core, library.memory, 8), len(library.memory)
     fresh = new_rows(library, [material(turn())])
     more = library.memory.drawn(fresh, generator=torch.Generator().manual_seed(0))
-    assert probe(library.core, more, count) == before
-    assert probe(library.core, more, len(more)) != before
+    assert fingerprint(library.core, more, count) == before
+    assert fingerprint(library.core, more, len(more)) != before
 
 
 # --- what is kept where it does not work ------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ from dsl.formatting.printer import format_tree
 from dsl.generator import stream, vocabulary_of
 from dsl.program import Program, ProgramSet
 from npi.jobs.train import learn_into
-from npi.library.fingerprint import probe
+from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, LibraryError
+from npi.library.wiring import seal
 from npi.running.evaluate import solve
 from npi.universal.code_search import LEAD, Search, SearchConfig
 from npi.universal.core import UniversalCore
@@ -28,7 +29,7 @@ from npi.universal.learn_rows import learn_universal
 from npi.universal.network import CONDITIONINGS, Interpreter, InterpreterConfig, Proposer
 from npi.universal.plan import Plan, describe, plan_of
 from npi.universal.proof import prove
-from npi.universal.rows import RowError, Tabulated, row_of, seal, tabulate, unpacked, width, wired, wiring_of
+from npi.universal.rows import RowError, Tabulated, row_of, tabulate, unpacked, wired, wiring_of
 from npi.universal.training_stream import WORLDS, Pool, held_programs, vocabularies
 from tests.support.paths import ROOT
 
@@ -165,10 +166,10 @@ def test_a_search_finds_codes_even_beside_a_core_that_learned_nothing() -> None:
 def test_a_row_with_another_wiring_or_width_is_refused() -> None:
     wiring = [{"looks": [["field", "A"]], "does": [[None], ["ACT", [], 0]]}]
     row_P = row_of(wiring, torch.zeros(1, SMALL.code), torch.zeros(1, SMALL.features), SMALL)
-    assert len(row_P) == width(SMALL)
+    assert len(row_P) == SMALL.row
     assert unpacked(row_P, wiring, SMALL)[0].shape == (SMALL.states, SMALL.code)
     other = [{"looks": [["field", "B"]], "does": [[None], ["ACT", [], 0]]}]
-    assert not torch.equal(seal(wiring), seal(other))
+    assert seal(wiring) != seal(other)
     with pytest.raises(RowError, match="another wiring"):
         unpacked(row_P, other, SMALL)
     with pytest.raises(RowError, match="numbers"):
@@ -261,7 +262,7 @@ def test_a_second_file_changes_nothing_of_the_first(learned: Path, tmp_path: Pat
     assert len(after.core.worlds) == 2
     assert after.core.digest() == before.core.digest()
     assert torch.equal(after.memory.embeddings_NP[:count], before.memory.embeddings_NP)
-    assert probe(after.core, after.memory, count) == probe(before.core, before.memory, count)
+    assert fingerprint(after.core, after.memory, count) == fingerprint(before.core, before.memory, count)
 
 
 def test_a_row_that_was_tampered_with_does_not_run(learned: Path) -> None:

@@ -30,7 +30,7 @@ from benchmarks.universal.alternatives import Codes, Memory, TuneConfig
 from benchmarks.universal.frozen_rows import Bench, learn_batch
 from benchmarks.universal.heldout_programs import Sample, kind_of, sample
 from dsl import load, loads
-from npi.core.recurrent import tensors_digest
+from npi.core.base import tensors_digest
 from npi.library.library import Library
 from npi.universal.code_search import SearchConfig
 from npi.universal.functions import decide

@@ -17,6 +17,7 @@ from npi.library import operations, row_file
 from npi.library.library import Library, LibraryError
 from npi.library.row_file import EMBEDDINGS, RowFile, padded, trimmed
 from npi.library.tensor_files import read_tensors, tensors_bytes
+from npi.library.wiring import SEAL, seal
 from npi.program_memory import RowInfo
 from npi.proof.prove import prove
 from npi.universal.code_search import SearchConfig
@@ -24,7 +25,7 @@ from npi.universal.core import UniversalCore
 from npi.universal.jobs import new_universal
 from npi.universal.learn_rows import learn_universal
 from npi.universal.network import InterpreterConfig
-from npi.universal.rows import SEAL, row_of, seal
+from npi.universal.rows import row_of
 from tests.support.operation_helpers import grown
 from tests.support.tiny import untrained
 from tests.support.universal_helpers import SMALL, names_of, of, same_rows, solves, taught, text
@@ -178,7 +179,7 @@ def rows(parts: dict[str, Any]) -> list[dict[str, Any]]:
 def _resealed(parts: dict[str, Any], tensors: dict[str, torch.Tensor], wiring: Any) -> None:
     """Another wiring of the first row, RUN, its seal and its version made to fit."""
     rows(parts)[0]["wiring"] = wiring
-    tensors["numbers"][:SEAL] = seal(wiring)
+    tensors["numbers"][:SEAL] = torch.tensor(seal(wiring))
     whole = padded(tensors["numbers"], parts["counts"], parts["width"])
     none = torch.zeros(len(whole), 0)
     found = row_file.row_versions({name: whole if name == EMBEDDINGS else none for name in row_file.PARTS})
@@ -318,4 +319,4 @@ def test_a_row_info_keeps_its_wiring() -> None:
     info = replace(taught("tape").memory.infos[0], wiring=wiring)
     assert RowInfo.from_json(json.loads(json.dumps(info.to_json()))) == info
     row_P = row_of(wiring, torch.ones(1, SMALL.code), torch.ones(1, SMALL.features), SMALL)
-    assert torch.equal(row_P[:SEAL], seal(info.wiring or ()))
+    assert row_P[:SEAL].tolist() == seal(info.wiring or ())

@@ -28,7 +28,7 @@ def hosting(programs: ProgramSet, hosts: Sequence[Library]) -> ProgramSet:
                 f"{program.name} has a signal in place of a body, and nothing that was learned runs it here: learn it "
                 "first (npi train FILE --out DIR, on the file that declares it), then give --host DIR"
             )
-    steppers = [(host.hosted(table, sorted(mine)), mine) for host, mine in zip(hosts, ids, strict=True) if mine]
+    steppers = [(host.runs(table, sorted(mine)), mine) for host, mine in zip(hosts, ids, strict=True) if mine]
     found: Stepper = steppers[0][0]
     for stepper, mine in steppers[1:]:
         found = Joined(found, stepper, mine, table)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +11,16 @@ from envs.spec import NONE
 
 Wiring = Sequence[Mapping[str, Any]]
 """For each state what it ``looks`` at and what it ``does``: (callee, arguments, next state), or (None,) to return."""
+
+
+SEAL = 8
+"""Parameters at the beginning of a row that hold the hash of its wiring, three bytes of a sha256 each."""
+
+
+def seal(wiring: Wiring) -> list[float]:
+    """The hash of a wiring as numbers that float32 holds exactly."""
+    digest = hashlib.sha256(json.dumps(wiring, sort_keys=True).encode()).digest()
+    return [float(int.from_bytes(digest[3 * i : 3 * i + 3])) for i in range(SEAL)]
 
 
 def deciding_states(wiring: Wiring) -> int:
