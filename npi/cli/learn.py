@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,9 +25,11 @@ from npi.cli.console import (
     plural,
     stop_on_interrupt,
 )
-from npi.cli.learners import SetOption, learn_signals, only_signals
+from npi.cli.learners import SetOption, learn_signals, sources_of
 
 if TYPE_CHECKING:
+    from dsl.program import ProgramSet
+    from npi.library.library import Library
     from npi.training.learn_rows import LearnConfig, Learned
     from npi.universal.code_search import SearchConfig
 
@@ -84,9 +86,10 @@ def learn(
       npi learn sets/mark --library mine
       npi learn programs/learning/restless.npi --library bandit
     """
-    if only_signals(files):
+    sources, signals = sources_of(files)
+    if signals:
         learn_signals(
-            Screen(json=json), library, files, out=out, settings=settings or (), updates=updates, starts=starts,
+            Screen(json=json), library, sources, out=out, settings=settings or (), updates=updates, starts=starts,
             seed=seed,
         )  # fmt: skip
         return
@@ -94,16 +97,18 @@ def learn(
         raise ValueError("--set is for programs with a signal, and these have bodies; leave it out")
     from npi.jobs.train import learn_settings, library_to_learn
     from npi.library.library import Library
+    from npi.training.ranks import pick_device
 
     screen = Screen(json=json)
     new = not library.exists()
-    config = learn_settings(library_to_learn(library), seed=seed, starts=starts, updates=updates, certify=certify)
+    opened = library_to_learn(library, device=pick_device(device))
+    config = learn_settings(opened, seed=seed, starts=starts, updates=updates, certify=certify)
     if new:
         screen.note(f"{library} is new: it begins with the universal core that comes with the engine")
     hosts = [Library.open(folder) for folder in host or ()]
     with stop_on_interrupt() as stop, Meter("learning") as meter:
         found = learn_with(
-            meter, library, files, config=config, traces=traces, hosts=hosts, out=out, device=device, stop=stop,
+            meter, opened, sources, config=config, traces=traces, hosts=hosts, out=out or library, stop=stop,
             keep_unsolved=keep, from_traces=from_traces,
         )  # fmt: skip
         stopped, seconds = stop(), meter.seconds
@@ -116,7 +121,12 @@ def learn(
 
 
 def learn_with(
-    meter: Meter, library: Path, files: list[Path], *, config: LearnConfig | SearchConfig, **settings: Any
+    meter: Meter,
+    library: Path | Library,
+    files: Sequence[Path | ProgramSet],
+    *,
+    config: LearnConfig | SearchConfig,
+    **settings: Any,
 ) -> Learned:
     """:func:`npi.jobs.train.learn_into`, reporting to the meter."""
     from npi.jobs.train import learn_into

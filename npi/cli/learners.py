@@ -24,6 +24,7 @@ from npi.cli.console import (
 from npi.cli.train_report import check_folder
 
 if TYPE_CHECKING:
+    from dsl.program import ProgramSet
     from npi.core.config import Settings
     from npi.learners.evaluate import TaskScore
     from npi.learners.interface import HostedConfig, HostedTraining, Learner
@@ -37,19 +38,23 @@ SetOption = Annotated[
 ]
 
 
-def only_signals(paths: Sequence[Path]) -> bool:
-    """Whether these are program files whose programs all have signals; ``ValueError`` where some have and some not."""
-    from dsl import load
+def sources_of(paths: Sequence[Path]) -> tuple[list[Path | ProgramSet], bool]:
+    """The program files parsed, folders and what is missing as they are; and whether all programs have signals.
 
-    files = [path for path in paths if path.is_file()]
-    sets = [load(path) for path in files]
+    Raises ``ValueError`` where all programs of some files have signals, and not of all.
+    """
+    from dsl import load
+    from dsl.program import ProgramSet
+
+    sources = [load(path) if path.is_file() else path for path in paths]
+    sets = [source for source in sources if isinstance(source, ProgramSet)]
     hosted = [programs for programs in sets if programs.signals and len(programs.signals) == len(programs.programs)]
     if hosted and len(hosted) < len(paths):
         raise ValueError(
             f"{hosted[0].path} has programs with a signal, which a learner's core learns, and other files have not: "
             "train them one after the other, into libraries of their own"
         )
-    return bool(hosted)
+    return sources, bool(hosted)
 
 
 def is_learners(library: Path) -> bool:
@@ -108,7 +113,7 @@ def _typed(settings: Settings, words: Mapping[str, str]) -> dict[str, Any]:
 
 def train_signals(
     screen: Screen,
-    paths: Sequence[Path],
+    paths: Sequence[Path | ProgramSet],
     *,
     out: Path,
     settings: Sequence[str],
@@ -162,7 +167,7 @@ def train_signals(
 def learn_signals(
     screen: Screen,
     library: Path,
-    paths: Sequence[Path],
+    paths: Sequence[Path | ProgramSet],
     *,
     out: Path | None,
     settings: Sequence[str],
@@ -177,19 +182,26 @@ def learn_signals(
     from npi.learners.learn_rows import learn_files
     from npi.library.library import Library
     from npi.library.manifest import LibraryError
+    from npi.library.program_files import parsed
 
-    core = Library.open(library).core
+    opened = Library.open(library)
+    core = opened.core
     if not isinstance(core, HostedCore):
         raise LibraryError(
-            f"{paths[0]} has a signal, and the core of {library} learns from texts; name the library of a learner "
-            "(npi train makes one of files with signals)"
+            f"{parsed(paths[0]).path} has a signal, and the core of {library} learns from texts; name the library of a "
+            "learner (npi train makes one of files with signals)"
         )
     learner = core.learner
     _, training = chosen(learner, learner.learning, settings, updates=updates, starts=starts, seed=seed)
     torch.set_num_threads(1)
     with stop_on_interrupt() as stop, Meter("learning") as meter:
         _, found = learn_files(
-            library, paths, training, out=out, stop=stop, report=_progress(meter, training.updates, learner.signal)
+            opened,
+            paths,
+            training,
+            out=out or library,
+            stop=stop,
+            report=_progress(meter, training.updates, learner.signal),
         )
         stopped, seconds = stop(), meter.seconds
     _learned(screen, found, learner, seconds)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from npi.cli.console import DeviceOption, HostOption, JsonOption, Meter, Screen, SeedOption, stop_on_interrupt
-from npi.cli.learners import SetOption, only_signals, train_signals
+from npi.cli.learners import SetOption, sources_of, train_signals
 from npi.cli.torchrun import ranks_of, refuse_torchrun
 from npi.cli.train_report import check_folder, tell, train_with
 
@@ -112,10 +112,11 @@ def train(
         return
     if not paths:
         raise typer.BadParameter("name program files or folders of traces, or give --universal", param_hint="PATHS")
-    if only_signals(paths):
+    sources, signals = sources_of(paths)
+    if signals:
         refuse_torchrun("a learner's core trains in one process")
         train_signals(
-            Screen(json=json), paths, out=out, settings=settings or (), updates=updates, rate=rate, seed=seed,
+            Screen(json=json), sources, out=out, settings=settings or (), updates=updates, rate=rate, seed=seed,
             device=device, fresh=fresh,
         )  # fmt: skip
         return
@@ -148,7 +149,7 @@ def train(
         quiet = not ranks.first
         with stop_on_interrupt(quiet=quiet) as stop, Meter("training", quiet=quiet) as meter:
             result = train_with(
-                meter, paths, out=out, core=config, training=training, traces=traces, hosts=hosts, ranks=ranks,
+                meter, sources, out=out, core=config, training=training, traces=traces, hosts=hosts, ranks=ranks,
                 log=log, stop=stop, fresh=fresh,
             )  # fmt: skip
             seconds = meter.seconds

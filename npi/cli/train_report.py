@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from npi.cli.console import DONE, INTERRUPTED, NOT_REACHED, Meter, Screen, duration, finish, grid, plural, short_names
 
 if TYPE_CHECKING:
+    from dsl.program import ProgramSet
     from npi.core.config import CoreConfig, TrainConfig
     from npi.jobs.train import TrainResult
     from npi.training.trainer import Report
@@ -35,7 +36,7 @@ def check_folder(out: Path) -> None:
         raise ValueError(f"--out {out} holds other files and is no library; name a new or an empty folder")
 
 
-def train_with(meter: Meter, paths: Sequence[Path], **settings: Any) -> TrainResult:
+def train_with(meter: Meter, paths: Sequence[Path | ProgramSet], **settings: Any) -> TrainResult:
     """:func:`npi.jobs.train.train_library`, reporting to the meter."""
     from npi.jobs.train import train_library
 

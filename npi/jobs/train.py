@@ -12,12 +12,13 @@ from pathlib import Path
 
 import torch
 
-from dsl import load
+from dsl.program import ProgramSet
 from npi.core.base import tensors_digest
 from npi.core.config import CoreConfig, TrainConfig
 from npi.library.hosting import hosting, joined
 from npi.library.kinds import is_learners, kind_of
 from npi.library.library import Library, LibraryError
+from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
 from npi.training.checkpoint import resume, save_checkpoint
 from npi.training.dataset import Material, TaskValidator
@@ -47,7 +48,7 @@ class TrainResult:
 
 
 def gather(
-    paths: Sequence[Path | str],
+    paths: Sequence[Path | str | ProgramSet],
     *,
     traces: int,
     seed: int,
@@ -56,25 +57,27 @@ def gather(
 ) -> list[Material]:
     """Material from program files (traced here, ``traces`` runs of each training size) and trace set folders.
 
+    Files may have been parsed before.
+
     Each rank traces program files by itself, and reads its share of the shards of a folder. Programs with a signal
     that a file's programs call are run by ``hosts``.
     """
     if not paths:
         raise ValueError("nothing to learn from: give program files (*.npi) or folders of traces")
     materials = []
-    for path in map(Path, paths):
-        if path.is_dir():
+    for path in paths:
+        if not isinstance(path, ProgramSet) and Path(path).is_dir():
             found = TraceSet.open(path)
             materials.append(Material.from_trace_set(found, shared_frames(found, ranks)))
-        elif path.is_file():
-            materials.append(Material.from_programs(hosting(load(path), hosts), traces=traces, seed=seed))
+        elif isinstance(path, ProgramSet) or Path(path).is_file():
+            materials.append(Material.from_programs(hosting(parsed(path), hosts), traces=traces, seed=seed))
         else:
             raise FileNotFoundError(f"{path}: there is no such program file or folder of traces")
     return materials
 
 
 def train_library(
-    paths: Sequence[Path | str],
+    paths: Sequence[Path | str | ProgramSet],
     *,
     out: Path | str,
     hosts: Sequence[Library] = (),
@@ -183,8 +186,8 @@ def checkpoint_path(out: Path) -> Path:
 
 
 def learn_into(
-    folder: Path | str,
-    paths: Sequence[Path | str],
+    place: Path | str | Library,
+    paths: Sequence[Path | str | ProgramSet],
     *,
     config: LearnConfig | SearchConfig | None = None,
     traces: int = 8,
@@ -196,20 +199,21 @@ def learn_into(
     keep_unsolved: bool = False,
     from_traces: bool = False,
 ) -> Learned:
-    """Learn the new programs of ``paths`` as rows of the library in ``folder``; write it to ``out`` (same by default).
+    """Learn the new programs of ``paths`` as rows of the library in a folder; write it to ``out`` (same by default).
 
     Nothing is written where the rows do not pass, unless ``keep_unsolved``. A folder that is not there yet becomes a
     library of the universal core that comes with the engine.
 
     Args:
+        place: the folder, or the library of :func:`library_to_learn`, which is written only where ``out`` is given.
         hosts: libraries of learners that run programs with a signal; they become part of the library.
         from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
             other cores always learn from traces.
     """
-    library = library_to_learn(folder, device=pick_device(device))
+    library = place if isinstance(place, Library) else library_to_learn(place, device=pick_device(device))
     if is_learners(library.core.config.kind):
         raise LibraryError(
-            f"the core of {folder} is a learner's ({library.core.config.kind!r}), for programs with a signal, and "
+            f"the core of the library is a learner's ({library.core.config.kind!r}), for programs with a signal, and "
             "these have bodies; name another --library, or a new folder for the universal core"
         )
     config = config or learn_settings(library)
@@ -220,7 +224,9 @@ def learn_into(
     )
     if learned.solved or keep_unsolved:
         library.history.append(_learned(learned, config, materials, traces, from_traces=from_traces))
-        library.save(folder if out is None else out)
+        folder = place if out is None else out
+        if not isinstance(folder, Library):
+            library.save(folder)
     return learned
 
 

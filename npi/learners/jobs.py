@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from dsl import load
 from dsl.program import ProgramSet
 from envs.spec import WorldSpec
 from npi.learners.core import HostedCore, hosted
@@ -21,6 +20,7 @@ from npi.learners.interface import HostedConfig, HostedTraining, Learner
 from npi.learners.programs import Lesson, learner_for, lessons_of
 from npi.learners.trainer import HostedTrainer, Report
 from npi.library.library import Library, check_texts
+from npi.library.program_files import parsed
 from npi.library.tensor_files import tensors_bytes, write_whole
 from npi.program_memory import RowInfo
 from npi.training.checkpoint import read_state
@@ -43,9 +43,9 @@ class HostedResult:
     finished: bool
 
 
-def files_of(paths: Sequence[Path | str]) -> tuple[list[ProgramSet], Learner]:
+def files_of(paths: Sequence[Path | str | ProgramSet]) -> tuple[list[ProgramSet], Learner]:
     """Program files and the learner that all of them name; ``ValueError`` where they name several."""
-    sets = [load(path) for path in paths]
+    sets = [parsed(path) for path in paths]
     learners = {learner.kind: learner for learner in map(learner_for, sets)}
     if len(learners) != 1:
         raise ValueError(f"one core has one learner, and these files name {', '.join(learners)}; train them one by one")
@@ -54,7 +54,7 @@ def files_of(paths: Sequence[Path | str]) -> tuple[list[ProgramSet], Learner]:
 
 
 def train_hosted(
-    paths: Sequence[Path | str],
+    paths: Sequence[Path | str | ProgramSet],
     *,
     out: Path | str,
     config: HostedConfig | None = None,

@@ -21,6 +21,7 @@ from npi.learners.trainer import HostedTrainer
 from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
+from npi.library.program_files import parsed
 
 TRIED = 64
 """Old rows that are looked at for beginnings, at most."""
@@ -182,19 +183,22 @@ def _best_first(core: HostedCore, scores_LM: torch.Tensor) -> torch.Tensor:
 
 
 def learn_files(
-    folder: Path | str,
-    paths: Sequence[Path | str],
+    place: Path | str | Library,
+    paths: Sequence[Path | str | ProgramSet],
     training: HostedTraining | None = None,
     *,
     out: Path | str | None = None,
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[Library, HostedLearned]:
-    """:func:`learn_hosted` on files; the library is written to ``out`` (its own folder by default) unless stopped."""
-    from dsl import load
+    """:func:`learn_hosted` on files; the library is written to ``out`` (its own folder by default) unless stopped.
 
-    library = Library.open(folder)
-    found = learn_hosted(library, [load(path) for path in paths], training, report=report, stop=stop)
-    if not stop():
-        library.save(folder if out is None else out)
+    Args:
+        place: the folder, or the library, which is written only where ``out`` is given.
+    """
+    library = place if isinstance(place, Library) else Library.open(place)
+    found = learn_hosted(library, [parsed(path) for path in paths], training, report=report, stop=stop)
+    folder = place if out is None else out
+    if not stop() and not isinstance(folder, Library):
+        library.save(folder)
     return library, found

@@ -27,7 +27,7 @@ from npi.core.recurrent import RecurrentCore
 from npi.library.kinds import kind_named, kind_of
 from npi.library.manifest import FORMAT, NAME, LibraryError, checked, read_manifest, sealed, sha256
 from npi.library.program_files import Shelf, find_task, held_in, held_texts, named_tasks
-from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
+from npi.library.tensor_files import tensors_bytes, tensors_in, write_whole
 from npi.program_memory import ProgramMemory, RowInfo
 from traces.stepper import Stepper
 
@@ -35,7 +35,6 @@ __all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name",
 
 _STORED = re.compile(r"(core|rows)-[0-9a-f]{16}\.safetensors|texts-[0-9a-f]{16}\.json")
 _HOST = re.compile(r"host-[0-9a-f]{16}")
-_PROGRAMS = re.compile(r"\d+-[0-9a-f]{12}")  # folders of format 1
 
 
 @dataclass
@@ -221,7 +220,7 @@ class Library:
         manifest = read_manifest(folder)
         data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
         try:
-            core, memory = _network(manifest, folder)
+            core, memory = _network(manifest, data, folder)
             held = held_texts(manifest, data, folder)
             hosts = [_open_host(folder, host, device) for host in manifest.get("hosts", ())]
             found = cls(core, memory, Shelf(held), manifest["history"], hosts)
@@ -318,29 +317,24 @@ def _clear(folder: Path, files: Mapping[str, str], hosts: Collection[str]) -> No
     for path in folder.iterdir():
         if _STORED.fullmatch(path.name) and path.name not in files:
             path.unlink()
-    for path in folder.glob("programs/*"):
-        if _PROGRAMS.fullmatch(path.name):
-            shutil.rmtree(path)
-    if (folder / "programs").is_dir() and not any((folder / "programs").iterdir()):
-        (folder / "programs").rmdir()
 
 
-def _network(manifest: Mapping[str, Any], folder: Path) -> tuple[Core, ProgramMemory]:
+def _network(manifest: Mapping[str, Any], data: Mapping[str, bytes], folder: Path) -> tuple[Core, ProgramMemory]:
     worlds = [WorldSpec.from_json(w) for w in manifest["worlds"]]
     config = manifest["config"]
     core = kind_named(config["kind"]).build(config, worlds, generator=torch.Generator())
-    core.load_state_dict(_tensors(manifest, folder, "core"))
+    core.load_state_dict(_tensors(data, folder, "core"))
     if core.digest() != manifest["core"]:
         raise LibraryError("the core is not the one that the manifest names; restore the folder from a copy")
     infos = [RowInfo.from_json(row) for row in manifest["rows"]]
     memory = core.memory(infos)
-    memory.load_state_dict(_tensors(manifest, folder, "rows"))
+    memory.load_state_dict(_tensors(data, folder, "rows"))
     return core, memory
 
 
-def _tensors(manifest: Mapping[str, Any], folder: Path, part: str) -> dict[str, torch.Tensor]:
+def _tensors(data: Mapping[str, bytes], folder: Path, part: str) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = {}
-    for name in manifest["files"]:
+    for name, content in data.items():
         if name.startswith(f"{part}-"):
-            found |= read_tensors(folder / name)[0]
+            found |= tensors_in(content, folder / name)[0]
     return found

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 2
-"""Version of the folder's format; another one is refused, but for 1, whose program files lie beside each other."""
-
-READ = (1, FORMAT)
+"""Version of the folder's format; another one is refused."""
 
 NAME = "manifest.json"
 
@@ -56,7 +54,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         version = manifest["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise LibraryError(f"{path} is damaged ({error}); restore it from a copy") from error
-    if version not in READ:
+    if version != FORMAT:
         raise LibraryError(f"{folder} has format {version}, this engine reads {FORMAT}; use the engine it is from")
     body = text[: text.rfind(',\n "sha256": "')]
     if text != body + _seal(body):

@@ -145,19 +145,16 @@ class Shelf(MutableSequence["ProgramSet"]):
 
 def held_texts(manifest: Mapping[str, Any], data: Mapping[str, bytes], folder: Path) -> list[Held]:
     """The program files of a library, from its files by name; :class:`LibraryError` where they do not fit."""
-    if manifest["format"] == 1:
-        return [_beside(entry, data, folder) for entry in manifest["programs"]]
     (texts,) = [json.loads(part) for name, part in data.items() if name.startswith("texts-")] or [{}]
     return [Held.from_json(entry, texts, str(folder)) for entry in manifest["programs"]]
 
 
-def _beside(entry: Mapping[str, Any], data: Mapping[str, bytes], folder: Path) -> Held:
-    """A program file of format 1: its parts lie in a folder, those that it uses first."""
-    place = f"{entry['folder']}/"
-    sources = [(name.removeprefix(place), part.decode()) for name, part in data.items() if name.startswith(place)]
-    if not sources or sources[-1][0] != entry["file"]:
-        raise KeyError(f"{place}{entry['file']}")
-    return Held(tuple(sources), entry["digest"], str(folder / entry["folder"])).checked()
+def parsed(source: ProgramSet | Path | str) -> ProgramSet:
+    """A program file: itself where it was parsed before, else read from its path."""
+    from dsl import load
+    from dsl.program import ProgramSet
+
+    return source if isinstance(source, ProgramSet) else load(source)
 
 
 def held_in(sets: Sequence[ProgramSet]) -> list[Held]:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from envs.support.atomic_files import write_whole
 from npi.core.base import tensors_digest
 from npi.library.manifest import sha256
 
-__all__ = ["read_tensors", "sha256", "tensors_bytes", "write_whole"]
+__all__ = ["read_tensors", "sha256", "tensors_bytes", "tensors_in", "write_whole"]
 
 
 def tensors_bytes(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any] | None = None) -> bytes:
@@ -27,13 +27,17 @@ def tensors_bytes(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any] 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and ``about`` of a file of :func:`tensors_bytes`; raises ``ValueError`` for a damaged one."""
+    return tensors_in(path.read_bytes(), path)
+
+
+def tensors_in(data: bytes, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """:func:`read_tensors` from the bytes of a file that was read; its path is for messages."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     except (SafetensorError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged or not a tensor file ({error})") from error
-    seal, _, text = metadata.get("about", "").partition(" ")
+    seal, _, text = header.get("__metadata__", {}).get("about", "").partition(" ")
     if seal != _seal(tensors, text):
         raise ValueError(f"{path} was changed or cut off since it was written")
     return tensors, json.loads(text)
