@@ -27,7 +27,6 @@ from npi.library.library import Library
 from npi.running.compiled_library import CompiledLibrary
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Material
-from npi.training.sweep.stacked_trainers import StackedTrainers
 from npi.training.trainer import Trainer, place
 from traces.generation.generate import record_traces
 from traces.machine.lockstep import Budget
@@ -154,33 +153,6 @@ def steps_of(trainer: Trainer, draws: int = 10) -> int:
     return sum(b.mask_BT.numel() for groups in drawn for group in groups for b in group) // draws
 
 
-SMALL = CoreConfig(hidden=64, bits=5, row=32, key=8)
-
-
-def sweeps() -> list[Figure]:
-    """Updates of several seeds as one batch, against as many trainers one after the other."""
-    found = []
-    for label, config, frames in (("discrete", CoreConfig(), 384), ("discrete of 64 units, 48 frames", SMALL, 48)):
-        for seeds in (2, 4, 8):
-            alone, together = ([fresh_trainer(config, seed=s, frames=frames) for s in range(seeds)] for _ in range(2))
-            one, batch = turn_about(lambda group=alone: [t.update() for t in group], StackedTrainers(together).update)
-            what = f"training update, {label}, {seeds} seeds as one batch"
-            note = f"{one / batch:.2f} times as fast as one after the other"
-            found.append(rate(what, sum(map(steps_of, alone)), batch, note=note))
-    return found
-
-
-def turn_about(one: Callable[[], Any], other: Callable[[], Any], *, turns: int = 9) -> tuple[float, float]:
-    """The shortest CPU times of two calls, in seconds, taken in turn: what slows the machine slows both."""
-    found: tuple[list[float], list[float]] = ([], [])
-    for _ in range(turns):
-        for work, times in zip((one, other), found, strict=True):
-            start = time.process_time()
-            work()
-            times.append(time.process_time() - start)
-    return min(found[0]), min(found[1])
-
-
 def execution(flops: float) -> list[Figure]:
     """Running trained programs by the core, an untrained published core, and whole commands."""
     found: list[Figure] = []
@@ -258,7 +230,7 @@ def main() -> None:
     torch.set_num_threads(1)
     flops, copy = ceilings()
     figures = [*traces("add", 100, 500, copy), *traces("sort", 60, 50, copy)]
-    figures += [*training(flops), *sweeps(), *execution(flops)]
+    figures += [*training(flops), *execution(flops)]
     last_path = RESULTS / "speed.json"
     last = json.loads(last_path.read_text()) if last_path.exists() else {}
     rows = [["", "measured", "unit", "times the floor", "against the last table", ""]]

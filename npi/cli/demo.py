@@ -139,7 +139,7 @@ def _train(job: Job, files: list[Path]) -> bool:
     with Meter("   training") as meter:
         result = train_with(meter, files, out=job.out, stop=job.stop, fresh=True, **settings)
         job.seconds["train"] = meter.seconds
-    rows = program_rows(result)
+    rows = program_rows(result.summary())
     frames, traces = sum(row["frames"] for row in rows), sum(material.traces for material in result.materials)
     screen.line(
         f"   {plural(traces, 'trace')}, {plural(frames, 'different frame')} of {plural(len(rows), 'program')}; "

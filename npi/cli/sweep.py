@@ -1,4 +1,4 @@
-"""``npi train --seeds``: libraries that differ in their seed alone, side by side, and a table over them."""
+"""``npi train --seeds``: a library for each seed, trained by processes of their own, and a table over them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from npi.cli.train_report import check_folder, document, pace_of
 if TYPE_CHECKING:
     from npi.core.config import TrainConfig
     from npi.jobs.sweep import Spread, SweepResult
-    from npi.jobs.train import TrainResult
     from npi.training.trainer import Report
 
 
@@ -37,15 +36,15 @@ def sweep(
     with stop_on_interrupt() as stop, Meter("training") as meter:
         result = sweep_with(meter, paths, seeds=seeds, out=out, training=training, stop=stop, **settings)
         seconds = meter.seconds
-    going = [seed for seed, found in result.seeds.items() if not _ended(found, training)]
-    people(screen, result, out, training, seconds)
-    screen.document(sweep_document(result, out, training, seconds))
-    if going:
+    people(screen, result, out, seconds)
+    screen.document(sweep_document(result, out, seconds))
+    if not result.ended:
+        going = sum(not found.ended for found in result.seeds.values())
         screen.note(
-            f"interrupted; the states of {plural(len(going), 'seed')} are kept in {out}/seed-N.training, and the same "
-            "command goes on"
+            f"interrupted; the states of {plural(going, 'seed')} are kept in {out}/seed-N.training, and the same "
+            "command resumes"
         )
-    finish(INTERRUPTED if going else DONE if result.solved else NOT_REACHED)
+    finish(INTERRUPTED if not result.ended else DONE if result.solved else NOT_REACHED)
 
 
 def parse_seeds(text: str, seed: int) -> tuple[int, ...]:
@@ -96,22 +95,24 @@ def progress_note(last: Collection[Report], left: int, pace: float | None) -> st
     return "; ".join(parts)
 
 
-def people(screen: Screen, result: SweepResult, out: Path, training: TrainConfig, seconds: float) -> None:
+def people(screen: Screen, result: SweepResult, out: Path, seconds: float) -> None:
     """A line for each seed, and the spread over them."""
     right = ("seed", "updates", "loss", "wrong frames", "problems solved")
     table = grid("seed", "result", "updates", "loss", "wrong frames", "problems solved", right=right)
     for seed, found in result.seeds.items():
         report, validation = found.report, found.report.validation
-        state = "solved" if found.solved else "not solved" if _ended(found, training) else "interrupted"
+        state = "solved" if found.solved else "not solved" if found.ended else "interrupted"
         solved = "" if validation is None else f"{validation.solved:,} of {validation.problems:,}"
         wrong = f"{sum(report.wrong.values()):,}" if report.wrong or validation is not None else ""
         table.add_row(str(seed), state, f"{report.update:,}", f"{report.loss:.3f}", wrong, solved)
+    for seed in result.waiting:
+        table.add_row(str(seed), "not begun", "", "", "", "")
     screen.say(table)
     count = sum(found.solved for found in result.seeds.values())
-    screen.line(f"{count} of {plural(len(result.seeds), 'seed')} solved, {duration(seconds)}")
+    screen.line(f"{count} of {plural(len(result.seeds) + len(result.waiting), 'seed')} solved, {duration(seconds)}")
     if result.updates is not None:
         screen.line(f"updates until solved: {show_spread(result.updates)}")
-    if any(_ended(found, training) for found in result.seeds.values()):
+    if any(found.ended for found in result.seeds.values()):
         screen.line(f"the libraries are in {out}/seed-N; next: npi eval --library {out}/seed-N")
 
 
@@ -123,23 +124,18 @@ def show_spread(spread: Spread) -> str:
     return f"{what}, {spread.least:,.0f} to {spread.most:,.0f}"
 
 
-def sweep_document(result: SweepResult, out: Path, training: TrainConfig, seconds: float) -> dict[str, Any]:
+def sweep_document(result: SweepResult, out: Path, seconds: float) -> dict[str, Any]:
     """What the sweep came to, for programs: that of a single training for each seed, and the spread."""
     from npi.jobs.sweep import seed_folder
 
     seeds = [
-        {"seed": seed}
-        | document(found, seed_folder(out, seed), found.report.seconds, interrupted=not _ended(found, training))
+        {"seed": seed} | document(found, seed_folder(out, seed), found.report.seconds, interrupted=not found.ended)
         for seed, found in result.seeds.items()
     ]
     return {
         "seeds": seeds,
         "solved": sum(found.solved for found in result.seeds.values()),
-        "interrupted": any(one["interrupted"] for one in seeds),
+        "interrupted": not result.ended,
         "updates": None if result.updates is None else vars(result.updates),
         "seconds": round(seconds, 3),
     }
-
-
-def _ended(found: TrainResult, training: TrainConfig) -> bool:
-    return found.solved or found.report.update >= training.updates

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,6 @@ from npi.cli.console import DeviceOption, HostOption, JsonOption, Meter, Screen,
 from npi.cli.learners import SetOption, sources_of, train_signals
 from npi.cli.torchrun import ranks_of, refuse_torchrun
 from npi.cli.train_report import check_folder, tell, train_with
-
-if TYPE_CHECKING:
-    pass
 
 SourcesArgument = Annotated[
     list[Path] | None,
@@ -72,7 +69,7 @@ def train(
     seed: SeedOption = 0,
     seeds: Annotated[
         str | None,
-        typer.Option("--seeds", metavar="0..3", help="Train several side by side, each into OUT/seed-N."),
+        typer.Option("--seeds", metavar="0..3", help="Train each seed in its own process, into OUT/seed-N."),
     ] = None,
     settings: SetOption = None,
     host: HostOption = None,
@@ -82,7 +79,7 @@ def train(
 
     Program files are traced first. Done is when every different frame is right and the core, run on random problems,
     solves them all. Ctrl-C keeps the state in OUT.training; the same command goes on from there to the same numbers.
-    With --seeds several libraries are trained at once, each as --seed would, and the spread over them is told.
+    With --seeds a library is trained for each seed, as --seed would, in parallel on the cores of the machine.
 
     With --universal the core learns no programs of yours but to obey rows: from then on npi learn writes any program
     over symbols into it, in seconds. One such core comes with the engine, and npi learn uses it by itself.
@@ -138,10 +135,10 @@ def train(
     if seeds is not None:
         from npi.cli.sweep import sweep
 
-        refuse_torchrun("--seeds trains side by side in one process")
+        refuse_torchrun("--seeds starts a process for each seed itself")
         sweep(
-            Screen(json=json), paths, seeds, out=out, core=config, training=training, traces=traces, device=device,
-            log=log, fresh=fresh,
+            Screen(json=json), paths, seeds, out=out, hosts=host or (), core=config, training=training, traces=traces,
+            device=device, log=log, fresh=fresh,
         )  # fmt: skip
         return
     with ranks_of(device, checkpoint_path(out)) as ranks:
@@ -154,4 +151,4 @@ def train(
             )  # fmt: skip
             seconds = meter.seconds
     if ranks.first:
-        tell(Screen(json=json), result, out, config, training, seconds)
+        tell(Screen(json=json), result.summary(), out, config, training, seconds)

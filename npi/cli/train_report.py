@@ -11,15 +11,15 @@ from npi.cli.console import DONE, INTERRUPTED, NOT_REACHED, Meter, Screen, durat
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
     from npi.core.config import CoreConfig, TrainConfig
-    from npi.jobs.train import TrainResult
+    from npi.jobs.train import TrainResult, TrainSummary
     from npi.training.trainer import Report
 
 
 def tell(
-    screen: Screen, result: TrainResult, out: Path, core: CoreConfig, training: TrainConfig, seconds: float
+    screen: Screen, result: TrainSummary, out: Path, core: CoreConfig, training: TrainConfig, seconds: float
 ) -> None:
     """What training came to, for people or for programs, and the exit code of it."""
-    interrupted = not result.solved and result.report.update < training.updates
+    interrupted = not result.ended
     people(screen, result, out, core, seconds, interrupted=interrupted, certified=training.certify)
     screen.document(document(result, out, seconds, interrupted=interrupted))
     if interrupted:
@@ -74,20 +74,15 @@ def progress_note(found: Report, updates: int, pace: float | None) -> str:
     return "; ".join(parts)
 
 
-def program_rows(result: TrainResult) -> list[dict[str, Any]]:
+def program_rows(result: TrainSummary) -> list[dict[str, Any]]:
     """For each program the different frames that it was trained on, and how many of them are wrong."""
-    rows: dict[str, dict[str, Any]] = {}
-    for material in result.materials:
-        for program in material.frames.program_M.unique().tolist():
-            name = material.table.signatures[program].name
-            row = rows.setdefault(name, {"program": name, "frames": 0, "wrong": result.report.wrong.get(name, 0)})
-            row["frames"] += int((material.frames.program_M == program).sum())
-    return list(rows.values())
+    wrong = result.report.wrong
+    return [{"program": name, "frames": count, "wrong": wrong.get(name, 0)} for name, count in result.frames.items()]
 
 
 def people(
     screen: Screen,
-    result: TrainResult,
+    result: TrainSummary,
     out: Path,
     core: CoreConfig,
     seconds: float,
@@ -108,7 +103,7 @@ def people(
     went_on = "; went on from an interrupted run" if result.resumed else ""
     screen.line(f"{plural(report.update, 'update')} of a {core.kind} core, {duration(seconds)}{went_on}")
     if report.solved:
-        screen.line(f"solved; the library is in {out} (core {result.library.core.digest()[:16]})")
+        screen.line(f"solved; the library is in {out} (core {result.core[:16]})")
         screen.line(f"next: npi eval --library {out}, or npi show {out}")
     elif not interrupted:
         screen.line(
@@ -117,7 +112,7 @@ def people(
         )
 
 
-def document(result: TrainResult, out: Path, seconds: float, *, interrupted: bool) -> dict[str, Any]:
+def document(result: TrainSummary, out: Path, seconds: float, *, interrupted: bool) -> dict[str, Any]:
     """What training came to, for programs."""
     report = result.report
     validation = report.validation
@@ -128,8 +123,8 @@ def document(result: TrainResult, out: Path, seconds: float, *, interrupted: boo
         "resumed": result.resumed,
         "updates": report.update,
         "loss": report.loss if report.loss == report.loss else None,
-        "core": result.library.core.digest(),
-        "rows": result.library.rows_digest(),
+        "core": result.core,
+        "rows": result.rows,
         "programs": program_rows(result),
         "problems": None if validation is None else validation.problems,
         "problems_solved": None if validation is None else validation.solved,

@@ -9,11 +9,9 @@ A row conditions both layers by a scale and a shift for each unit (feature-wise 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from npi.core.initialisation import seeded_linear
 from npi.core.share import Share
@@ -24,17 +22,12 @@ it sees, which is what a sequence of steps is learned from."""
 
 
 class _Sign(torch.autograd.Function):
-    """±1 forward (0 counts as +1); the derivative of tanh backward. ``vmap`` may go over it."""
-
-    generate_vmap_rule = True
+    """±1 forward (0 counts as +1); the derivative of tanh backward."""
 
     @staticmethod
-    def forward(value):  # type: ignore[no-untyped-def]
+    def forward(ctx, value):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(value)
         return torch.where(value >= 0, 1.0, -1.0).to(value.dtype)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
@@ -112,38 +105,6 @@ class DiscreteTrunk(nn.Module):
                 value = value + noise * _noise(value, generator, share)
             state = _Sign.apply(value) * remembers
         return torch.stack(hidden, 1)
-
-    def unroll_packed(
-        self,
-        x_KX: torch.Tensor,
-        cond_NC: torch.Tensor,
-        row_K: torch.Tensor,
-        *,
-        counts: Sequence[int],
-        drawn_Kb: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """hidden_KH of frames packed without padding: ``counts[t]`` of them have a step t, the longest first.
-
-        Args:
-            row_K: of cond_NC, the row of each step.
-            drawn_Kb: the noise on the state, already drawn and scaled.
-        """
-        scale1, shift1, scale2, shift2, remembers = (
-            functional.embedding(row_K, part_NC).split(counts) for part_NC in self.split(cond_NC)
-        )
-        noise = None if drawn_Kb is None else drawn_Kb.split(counts)
-        state = x_KX.new_zeros(counts[0], self.bits)
-        hidden = []
-        for t, x in enumerate(x_KX.split(counts)):
-            before = self.state(state[: counts[t]])
-            first = torch.relu(torch.addcmul(shift1[t], x + before, scale1[t]))
-            second = torch.relu(torch.addcmul(shift2[t], self.middle(first), scale2[t]))
-            hidden.append(second)
-            value = self.bit(second)
-            if noise is not None:
-                value = value + noise[t]
-            state = _Sign.apply(value) * remembers[t]
-        return torch.cat(hidden)
 
     def step(
         self, x_BX: torch.Tensor, cond_BC: torch.Tensor, code_B1: torch.Tensor

@@ -20,17 +20,12 @@ from npi.core.pictures import PictureInput
 
 
 class HardGate(torch.autograd.Function):
-    """1 where the logit is positive, else 0; the gradient is that of a steep sigmoid. ``vmap`` may go over it."""
-
-    generate_vmap_rule = True
+    """1 where the logit is positive, else 0; the gradient is that of a steep sigmoid."""
 
     @staticmethod
-    def forward(logit):  # type: ignore[no-untyped-def]
+    def forward(ctx, logit):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(logit)
         return (logit > 0).to(logit.dtype)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]

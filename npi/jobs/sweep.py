@@ -1,40 +1,36 @@
-"""A sweep: libraries that differ in their seed alone, trained side by side; what each comes to, and the spread.
+"""Several seeds: a library for each, trained by a process of its own, and the spread over them.
 
-Each seed draws its own traces, weights, frames and noise, and is checked by itself, exactly as in a run of its own. Its
-updates are computed together with those of the others (:mod:`npi.training.sweep.stacked_trainers`), which changes the
-last digits of a sum and nothing else. A seed whose training ends leaves, and its library is written at once.
+Each process makes the call :func:`npi.jobs.train.train_library` for one seed with one thread, so a seed comes to
+bit-identical numbers alone and beside others. It reads its settings as a line of JSON, and writes reports and its
+result as lines of JSON; the end of its standard input asks it to keep its state and stop.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from npi.core.config import CoreConfig, TrainConfig
-from npi.jobs.train import (
-    ScalarLog,
-    TrainResult,
-    checkpoint_path,
-    gather,
-    history_entry,
-    new_library,
-    run_identity,
-    validator_for,
-)
-from npi.training.checkpoint import load_checkpoint, save_checkpoint
-from npi.training.dataset import Material
-from npi.training.ranks import pick_device
-from npi.training.sweep.stacked_trainers import StackedTrainers
-from npi.training.trainer import Report, Trainer, place
+from npi.jobs.train import TrainSummary, checkpoint_path, train_library
+from npi.library.library import Library
+from npi.training.trainer import Report
 
 SeedReporter = Callable[[int, Report], None]
+
+SOURCES = Path(__file__).parents[2]
+"""The folder that this engine is imported from, and its processes likewise."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +55,20 @@ class Spread:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What each seed came to, by seed."""
+    """The result of each seed, by seed; ``waiting`` are those that had not begun when the sweep was stopped."""
 
-    seeds: Mapping[int, TrainResult]
+    seeds: Mapping[int, TrainSummary]
+    waiting: tuple[int, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        """Whether training of every seed is done: solved, or out of updates."""
+        return not self.waiting and all(result.ended for result in self.seeds.values())
 
     @property
     def solved(self) -> bool:
         """Whether every seed is."""
-        return all(result.solved for result in self.seeds.values())
+        return not self.waiting and all(result.solved for result in self.seeds.values())
 
     @property
     def updates(self) -> Spread | None:
@@ -79,6 +81,7 @@ def train_sweep(
     *,
     seeds: Sequence[int],
     out: Path | str,
+    hosts: Sequence[Path | str] = (),
     core: CoreConfig | None = None,
     training: TrainConfig | None = None,
     traces: int = 32,
@@ -87,100 +90,57 @@ def train_sweep(
     report: SeedReporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     fresh: bool = False,
+    processes: int | None = None,
 ) -> SweepResult:
-    """Train a library for each seed on everything in ``paths``, side by side, and write them to ``out/seed-N``.
+    """Train a library for each seed on everything in ``paths``, and write them to ``out/seed-N``.
 
-    Each has its state in ``out/seed-N.training``, like a run of :func:`npi.jobs.train.train_library` with that seed,
-    which can go on from it, too. The states stay until all seeds are done, so that the same call goes on after a kill.
+    Each seed is a run of :func:`npi.jobs.train.train_library`, with its state in ``out/seed-N.training``, which the
+    same call for this seed alone resumes, too. The states stay until all seeds are done, so that the same call resumes
+    after a kill and trains no seed twice. The processes import the engine afresh: learners and worlds that a script
+    registers itself are unknown to them, those of entry points are known.
 
     Args:
         seeds: in place of ``training.seed``.
+        hosts: folders of the libraries of learners that run programs with a signal.
         log: folder for TensorBoard; each seed writes to ``log/seed-N``.
-        report: called after each update of each seed.
+        report: called after each update of each seed, from one thread at a time.
+        stop: asked after each update of each seed; true keeps all states, and begins no further seed.
+        processes: at once; by default as many as there are cores.
 
     Raises:
-        ValueError: as :func:`npi.jobs.train.train_library` does, and for settings that cannot be trained side by side.
+        ValueError: as :func:`npi.jobs.train.train_library` does, and for no seeds or a seed that is given twice.
+        RuntimeError: where a process fails otherwise; its traceback is on stderr.
     """
+    check_seeds(seeds)
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
-    check_sweep(core, training, seeds)
-    target = pick_device(device)
-    runs: dict[int, _Run] = {}
-    for seed in seeds:
-        materials = gather(paths, traces=traces, seed=seed)
-        _check_worlds(materials)
-        runs[seed] = _Run.begin(materials, seed_folder(out, seed), core, replace(training, seed=seed), device=target)
-        if not fresh:
-            runs[seed].resume()
-    with _logs(log, seeds) as logs:
-
-        def each(trainer: Trainer) -> None:
-            seed, found = trainer.config.seed, trainer.report()
-            logs[seed].add(found)
-            if ended(trainer):
-                runs[seed].finish()
-            elif found.update % training.check_every == 0:
-                runs[seed].save()
-            if report is not None:
-                report(seed, found)
-
-        train_together([run.trainer for run in runs.values()], stop=stop, report=each)
-    for run in runs.values():
-        if not ended(run.trainer):
-            run.save()
-    if all(ended(run.trainer) for run in runs.values()):
-        for run in runs.values():
-            shutil.rmtree(run.state.parent, ignore_errors=True)
-    return SweepResult({seed: run.result() for seed, run in runs.items()})
-
-
-def train_together(trainers: Sequence[Trainer], *, stop: Callable[[], bool], report: Callable[[Trainer], None]) -> None:
-    """Take updates, all trainers' at once, and check each as it is due, until all have ended or ``stop()``.
-
-    Those that are behind (their states were saved at different times) catch up first. Where stacking would gain
-    nothing, each takes its own updates, to the bits of its own run.
-    """
-    stacked: StackedTrainers | None = None
-    batch: list[Trainer] = []
-    try:
-        while (found := furthest_behind(trainers)) and not stop():
-            if found != batch:
-                if stacked is not None:
-                    stacked.release()
-                batch, stacked = found, StackedTrainers(found) if pays(found) else None
-            began = time.process_time()
-            if stacked is not None:
-                stacked.update()
-            else:
-                for trainer in batch:
-                    trainer.update()
-            shared = (time.process_time() - began) / len(batch)
-            for trainer in batch:
-                began = time.process_time()
-                trainer.check_when_due()
-                trainer.progress.seconds += shared + time.process_time() - began
-                report(trainer)
-    finally:
-        if stacked is not None:
-            stacked.release()
-
-
-def pays(trainers: Sequence[Trainer]) -> bool:
-    """Whether updates taken at once are quicker (docs/performance.md): on a CPU from three on."""
-    on_cpu = trainers[0].memory.keys_NK.device.type == "cpu"
-    return len(trainers) > (2 if on_cpu else 1)
-
-
-def furthest_behind(trainers: Sequence[Trainer]) -> list[Trainer]:
-    """Of the trainers that have not ended, those with the fewest updates."""
-    going = [trainer for trainer in trainers if not ended(trainer)]
-    fewest = min((trainer.progress.update for trainer in going), default=0)
-    return [trainer for trainer in going if trainer.progress.update == fewest]
-
-
-def ended(trainer: Trainer) -> bool:
-    """Whether training is done: solved, or out of updates."""
-    return trainer.progress.solved or trainer.progress.update >= trainer.config.updates
+    pool = _Pool(report or (lambda seed, found: None), stop)
+    with ThreadPoolExecutor(processes or os.cpu_count() or 1) as threads:
+        try:
+            runs = {}
+            for seed in seeds:
+                run = {
+                    "paths": list(map(str, paths)),
+                    "out": str(seed_folder(out, seed)),
+                    "hosts": list(map(str, hosts)),
+                    "core": core.to_json(),
+                    "training": replace(training, seed=seed).to_json(),
+                    "traces": traces,
+                    "device": device,
+                    "log": None if log is None else str(log / f"seed-{seed}"),
+                    "fresh": fresh,
+                }
+                runs[seed] = threads.submit(pool.train, seed, run)
+            found = {seed: run.result() for seed, run in runs.items()}
+        except BaseException:
+            pool.kill()
+            raise
+    results = {seed: result for seed, result in found.items() if result is not None}
+    sweep = SweepResult(results, tuple(seed for seed in seeds if seed not in results))
+    if sweep.ended:
+        for seed in seeds:
+            shutil.rmtree(checkpoint_path(seed_folder(out, seed)).parent, ignore_errors=True)
+    return sweep
 
 
 def seed_folder(out: Path | str, seed: int) -> Path:
@@ -188,82 +148,111 @@ def seed_folder(out: Path | str, seed: int) -> Path:
     return Path(out) / f"seed-{seed}"
 
 
-def check_sweep(core: CoreConfig, training: TrainConfig, seeds: Sequence[int]) -> None:
-    """Refuse, with a ``ValueError``, what is not trained side by side."""
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse, with a ``ValueError``, no seeds and a seed that is given twice."""
     if not seeds:
         raise ValueError("a sweep needs seeds: give one or more")
     double = sorted({seed for seed in seeds if list(seeds).count(seed) > 1})
     if double:
         raise ValueError(f"seed {double[0]} is given twice; each seed is one library")
-    if core.kind != "discrete":
-        raise ValueError(
-            f"seeds side by side are for discrete cores: an {core.kind} core of the published size is slower that way "
-            "than one run after the other; train one --seed at a time"
+
+
+class _Pool:
+    """The processes of a sweep, each read by a thread of its own."""
+
+    def __init__(self, report: SeedReporter, stop: Callable[[], bool]) -> None:
+        self.report, self.stop = report, stop
+        self.lock = threading.Lock()
+        self.running: set[subprocess.Popen[str]] = set()
+        self.stopped = False
+
+    def train(self, seed: int, run: Mapping[str, Any]) -> TrainSummary | None:
+        """The result of one seed's process; ``None`` where the sweep was stopped before it began."""
+        with self.lock:
+            if self.stopped or self.stop():
+                return None
+            process = _start()
+            self.running.add(process)
+        try:
+            return self._listen(seed, run, process)
+        finally:
+            with self.lock:
+                self.running.remove(process)
+            process.kill()
+            process.wait()
+
+    def _listen(self, seed: int, run: Mapping[str, Any], process: subprocess.Popen[str]) -> TrainSummary:
+        """The result that a process writes, its reports passed on."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(f"{json.dumps(run)}\n")
+            process.stdin.flush()
+        for line in process.stdout:
+            found = json.loads(line)
+            if "refused" in found:
+                raise ValueError(found["refused"])
+            if "result" in found:
+                return TrainSummary.from_json(found["result"])
+            with self.lock:
+                self.report(seed, Report.from_json(found["report"]))
+                self.stopped = self.stopped or self.stop()
+            if self.stopped:
+                process.stdin.close()
+        raise RuntimeError(f"the process of seed {seed} ended with {process.wait()}; its last state is kept")
+
+    def kill(self) -> None:
+        """End all processes, and begin no other."""
+        with self.lock:
+            self.stopped = True
+            for process in self.running:
+                process.kill()
+
+
+def _start() -> subprocess.Popen[str]:
+    """A process that trains one seed. It is started by a command, not forked or spawned by ``multiprocessing``, so that
+    scripts need no ``__main__`` guard."""
+    path = os.pathsep.join([str(SOURCES), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", "from npi.jobs.sweep import train_seed; train_seed()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+    )
+
+
+def train_seed() -> None:
+    """The process of one seed: read the settings, train, and write reports and the result.
+
+    Ctrl-C in a terminal reaches this process, too; the one that started it decides what happens then.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel, sys.stdout = sys.stdout, sys.stderr
+    run = json.loads(sys.stdin.readline())
+    asked = threading.Event()
+
+    def listen() -> None:
+        os.read(0, 1)
+        asked.set()
+
+    def send(**message: Any) -> None:
+        channel.write(f"{json.dumps(message)}\n")
+        channel.flush()
+
+    threading.Thread(target=listen, daemon=True).start()
+    run["log"] = None if run["log"] is None else Path(run["log"])
+    run["core"], run["training"] = CoreConfig.from_json(run["core"]), TrainConfig.from_json(run["training"])
+    run["hosts"] = [Library.open(folder) for folder in run["hosts"]]
+    try:
+        result = train_library(
+            run.pop("paths"),
+            report=lambda found: send(report=found.to_json()),
+            stop=asked.is_set,
+            keep_state=True,
+            **run,
         )
-    if training.compile:
-        raise ValueError(
-            "seeds side by side are not compiled, since their shapes change from update to update; leave --compile out"
-        )
-
-
-def _check_worlds(materials: Sequence[Material]) -> None:
-    """Refuse worlds that are seen as pictures: which pictures are looked at depends on values."""
-    for material in materials:
-        if material.table.world.pictures:
-            raise ValueError(
-                f"{material.name} has a world that is seen as a picture, and those are not trained side by side; train "
-                "one --seed at a time"
-            )
-
-
-@dataclass
-class _Run:
-    """One seed's run: its trainer, what it learns from, and where its state and its library are kept."""
-
-    trainer: Trainer
-    materials: tuple[Material, ...]
-    out: Path
-    identity: str
-    resumed: bool = False
-
-    @classmethod
-    def begin(
-        cls, materials: Sequence[Material], out: Path, core: CoreConfig, training: TrainConfig, *, device: torch.device
-    ) -> _Run:
-        library = new_library(core, materials, seed=training.seed, device=device)
-        sources = [place(library, material.frames) for material in materials]
-        trainer = Trainer(library, sources, training, validate=validator_for(library, training))
-        return cls(trainer, tuple(materials), out, run_identity(core, training, materials))
-
-    @property
-    def state(self) -> Path:
-        return checkpoint_path(self.out)
-
-    def resume(self) -> None:
-        """Go on from the state, where there is one; a run that had ended has its library written again."""
-        self.resumed = self.state.exists()
-        if self.resumed:
-            load_checkpoint(self.trainer, self.state, identity=self.identity)
-            if ended(self.trainer):
-                self.finish()
-
-    def save(self) -> None:
-        save_checkpoint(self.trainer, self.state, identity=self.identity)
-
-    def finish(self) -> None:
-        """Write the library, and the state that says that it is final."""
-        library, training = self.trainer.library, self.trainer.config
-        library.history.append(history_entry(self.trainer.report(), training, self.materials))
-        library.save(self.out)
-        self.save()
-
-    def result(self) -> TrainResult:
-        return TrainResult(self.trainer.library, self.trainer.report(), self.materials, self.resumed)
-
-
-@contextmanager
-def _logs(folder: Path | None, seeds: Sequence[int]) -> Iterator[dict[int, ScalarLog]]:
-    """A log of scalars for each seed."""
-    with ExitStack() as stack:
-        logs = {seed: ScalarLog(None if folder is None else folder / f"seed-{seed}") for seed in seeds}
-        yield {seed: stack.enter_context(log) for seed, log in logs.items()}
+    except (ValueError, LookupError, OSError, FloatingPointError) as error:
+        send(refused=str(error.args[0] if isinstance(error, LookupError) and error.args else error))
+    else:
+        send(result=result.summary().to_json())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -35,16 +36,55 @@ Reporter = Callable[[Report], None]
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training came to: the library, where it stood at the end, and whether it went on from a checkpoint."""
+    """The library, where training stood at the end, and whether it resumed from a checkpoint and is done.
+
+    ``ended``: solved, or out of updates; otherwise it was stopped.
+    """
 
     library: Library
     report: Report
     materials: tuple[Material, ...]
     resumed: bool
+    ended: bool
 
     @property
     def solved(self) -> bool:
         return self.report.solved
+
+    def summary(self) -> TrainSummary:
+        """What can be told without the library."""
+        frames: dict[str, int] = {}
+        for material in self.materials:
+            for program in material.frames.program_M.unique().tolist():
+                name = material.table.signatures[program].name
+                frames[name] = frames.get(name, 0) + int((material.frames.program_M == program).sum())
+        core, rows = self.library.core.digest(), self.library.rows_digest()
+        return TrainSummary(self.report, core, rows, frames, resumed=self.resumed, ended=self.ended)
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """A :class:`TrainResult` in figures: digests of core and rows, and the different frames of each program."""
+
+    report: Report
+    core: str
+    rows: str
+    frames: dict[str, int]
+    resumed: bool
+    ended: bool
+
+    @property
+    def solved(self) -> bool:
+        return self.report.solved
+
+    def to_json(self) -> dict[str, Any]:
+        """The inverse of :meth:`from_json`."""
+        return vars(self) | {"report": self.report.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TrainSummary:
+        """Raises ``TypeError`` for other fields."""
+        return cls(**(dict(data) | {"report": Report.from_json(data["report"])}))
 
 
 def gather(
@@ -90,6 +130,7 @@ def train_library(
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     fresh: bool = False,
+    keep_state: bool = False,
 ) -> TrainResult:
     """Train one core on everything in ``paths`` and write the library to ``out``.
 
@@ -105,6 +146,7 @@ def train_library(
         log: folder for TensorBoard.
         stop: asked after every update; true, on any rank, keeps the state and returns.
         fresh: begin anew even where there is a state to go on from.
+        keep_state: keep the state beside the finished library, so that the same call ends at once.
 
     Raises:
         ValueError: for material that cannot be read or learned, or a state of another run in the way.
@@ -143,12 +185,13 @@ def train_library(
         library.history.append(history_entry(final, training, materials))
     if ended and ranks.first:
         library.save(out)
+    if ranks.first and ended and not keep_state:
         shutil.rmtree(state.parent, ignore_errors=True)
     elif ranks.first:
         save_checkpoint(trainer, state, identity=identity)
     ranks.wait()
     trainer.shared = None
-    return TrainResult(library, final, tuple(materials), resumed)
+    return TrainResult(library, final, tuple(materials), resumed, ended)
 
 
 def new_library(

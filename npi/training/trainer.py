@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -68,6 +69,18 @@ class Report:
     validation: Validation | None
     seconds: float
     solved: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The inverse of :meth:`from_json`, without the frames of failed problems."""
+        found = self.validation
+        figures = None if found is None else {name: vars(found)[name] for name in ("problems", "solved", "spared")}
+        return vars(self) | {"validation": figures}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Report:
+        """Raises ``TypeError`` for other fields."""
+        found = data["validation"]
+        return cls(**(dict(data) | {"validation": None if found is None else Validation(**found)}))
 
 
 @dataclass

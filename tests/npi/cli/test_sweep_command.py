@@ -61,8 +61,6 @@ def test_the_same_as_json(capsys, source: Path) -> None:
         (["--seeds", "1,x"], "--seeds '1,x': 'x' is no seed"),
         (["--seeds", "3..1"], "'3..1' is empty"),
         (["--seeds", "0..1", "--seed", "4"], "--seed 4 and --seeds 0..1 are both given"),
-        (["--seeds", "0..1", "--core", "lstm"], "for discrete cores"),
-        (["--seeds", "0..1", "--compile"], "leave --compile out"),
         (["--seeds", "0..1", "--out", "{file}"], "is a file; name a folder"),
         (["--seeds", "0..1", "--out", "{library}"], "is a library itself"),
         (["--seeds", "0..1", "--out", "{other}"], "seed-1 holds other files and is no library"),
@@ -87,7 +85,7 @@ def test_an_interrupted_sweep_goes_on(source: Path) -> None:
     """At a low rate, which is not done at its first check."""
     out = source.parent / "out"
     words = [sys.executable, "-m", "npi.cli.main", "train", str(source), "--seeds", "0..1", "--out", str(out)]
-    words += ["--rate", "0.0003", "--updates", "140", *QUICK]
+    words += ["--rate", "0.0003", "--updates", "104", *QUICK]
     state = out / "seed-1.training" / "checkpoint.safetensors"
     text, err = interrupted(words, state)
     assert "the states of 2 seeds are kept in" in err

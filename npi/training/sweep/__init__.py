@@ -1,1 +1,0 @@
-"""Several seeds of one training at once."""
