@@ -1,97 +1,125 @@
-"""What accuracy recipes share: one JSON file a seed (so that a recipe goes on where it stopped), and a dated table."""
+"""What recipes share: stages under ``runs``, so that a killed recipe resumes, and pages of ``docs/results``.
+
+A recipe is its settings, functions of stages, and a function that makes a page's contents from their results: tables
+and figures for the markers of the page (:mod:`npi.reproduce.pages`), which holds the prose, and pictures beside it.
+"""
 
 from __future__ import annotations
 
 import argparse
-import io
-import json
-import platform
-import statistics
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from npi.library.tensor_files import write_whole
+from npi.reproduce.ledger import Ledger, Result, Stage, machine, read_record, today
+from npi.reproduce.pages import Content, update
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
 RUNS = ROOT / "runs"
 
-Result = dict[str, Any]
 
-
-def arguments(description: str) -> argparse.ArgumentParser:
-    """``--seeds`` and ``--table`` as every recipe takes them."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--table", action="store_true", help="only write the table from the seeds that are done")
+def arguments(doc: str | None, *, seeds: Sequence[int] = range(5)) -> argparse.ArgumentParser:
+    """``--seeds`` and ``--table`` as recipes take them; the module's docstring is the help."""
+    parser = plain_arguments(doc)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds))
+    parser.add_argument("--table", action="store_true", help="only write the page from the stages that are finished")
     return parser
 
 
-def each_seed(name: str, seeds: Sequence[int], run: Callable[[int], Result]) -> None:
-    """Run the seeds that have no result yet; results lie in ``runs/<name>/<seed>.json``."""
+def plain_arguments(doc: str | None) -> argparse.ArgumentParser:
+    """No options but ``--help``; one thread from here on."""
     torch.set_num_threads(1)
-    folder = RUNS / name
-    folder.mkdir(parents=True, exist_ok=True)
+    return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def finished(name: str, make: Callable[[], Result], **settings: Any) -> Result:
+    """What a stage found, which is done first where ``runs/<name>.json`` is not there.
+
+    Raises ``ValueError`` where it was finished with other settings.
+    """
+    stage, ledger = Stage(name, name, settings, lambda _: make()), Ledger(RUNS)
+    record = ledger.read(stage)
+    if record is None:
+        print(name, flush=True)
+        record = ledger.run(stage, lambda *_: None)
+    return dict(record.result)
+
+
+def each_seed(name: str, seeds: Sequence[int], run: Callable[[int], Result], **settings: Any) -> None:
+    """A stage for each seed: ``runs/<name>/<seed>.json``."""
     for seed in seeds:
-        path = folder / f"{seed}.json"
-        if path.exists():
-            print(f"{name}, seed {seed}: done before", flush=True)
-            continue
-        print(f"{name}, seed {seed}", flush=True)
-        write_whole(path, (json.dumps(run(seed), indent=1) + "\n").encode())
+        finished(f"{name}/{seed}", partial(run, seed), seed=seed, **settings)
 
 
 def results(name: str) -> list[Result]:
-    """Results of all seeds that are done, in order of seed."""
-    paths = sorted((RUNS / name).glob("*.json"), key=lambda p: int(p.stem))
-    return [json.loads(p.read_text()) | {"seed": int(p.stem)} for p in paths]
+    """Results of all seeds that are finished, in order of seed, each with its ``seed``, ``date`` and ``machine``."""
+    found = {int(path.stem): read_record(path) for path in (RUNS / name).glob("*.json")}
+    return [r.result | {"seed": seed, "date": r.date, "machine": r.machine} for seed, r in sorted(found.items())]
 
 
-def machine() -> str:
-    """Processor, cores used, and the versions that the figures depend on."""
-    cpu = next((x.split(":")[1].strip() for x in _cpuinfo() if x.startswith("model name")), platform.machine())
-    names = ("torch", "numpy")
-    return f"{cpu}, one thread; Python {platform.python_version()}, " + ", ".join(f"{n} {version(n)}" for n in names)
+def seeds(done: Sequence[Result]) -> str:
+    """The seeds of some results."""
+    return ", ".join(str(r["seed"]) for r in done)
 
 
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
+def write(page: str, contents: Mapping[str, Content | bytes], done: Sequence[Result] = ()) -> None:
+    """Fill ``docs/results/<page>.md``, and write the contents that are bytes beside it, under their names.
+
+    Args:
+        done: the results that they were made from: the page says their dates and machines; none: those of now.
+    """
+    dates, machines = sorted({r["date"] for r in done}) or [today()], {r["machine"]: 0 for r in done} or [machine()]
+    days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
+    texts: dict[str, Content] = {"made": f"{days}. {'; '.join(machines)}"}
+    for name, content in contents.items():
+        if isinstance(content, bytes):
+            write_whole(RESULTS / name, content)
+        else:
+            texts[name] = content
+    update(RESULTS / f"{page}.md", texts)
+    print(f"written: docs/results/{page}.md")
 
 
-def write_table(name: str, title: str, command: str, text: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
-    """Write ``docs/results/<name>.md``: date, machine, command, prose, and a table whose first row is its head."""
-    today = datetime.now(UTC).date().isoformat()
-    lines = [f"# {title}", "", f"{today}. {machine()}. Made by `{command}`.", "", *text, "", *markdown(rows), ""]
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"{name}.md"
-    write_whole(path, "\n".join(lines).encode())
-    print("\n".join(lines))
-    return path
+Contents = Callable[[Sequence[Result]], Mapping[str, Content | bytes]]
+"""Makes a page's contents from the results of its seeds."""
 
 
-def png(figure: Any) -> bytes:
-    """A figure of matplotlib as a file's bytes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def recipe(
+    doc: str | None,
+    page: str,
+    run: Callable[[int], Result],
+    contents: Contents,
+    *,
+    name: str | None = None,
+    seeds: Sequence[int] = range(5),
+    **settings: Any,
+) -> None:
+    """The command line of a recipe with one stage a seed and no other options.
 
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content)
-    return content.getvalue()
+    Args:
+        name: of the folder under ``runs``; the page's by default. settings: what results depend on beside the seed.
+    """
+    run_recipe(arguments(doc, seeds=seeds).parse_args(), page, run, contents, name=name, **settings)
 
 
-def markdown(rows: Sequence[Sequence[Any]]) -> list[str]:
-    """A Markdown table; the first row is its head."""
-    head, *body = [[str(c) for c in row] for row in rows]
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
-
-
-def spread(values: Sequence[float], digits: int = 1) -> str:
-    """Median and range; one value as it is."""
-    if len(values) == 1:
-        return f"{values[0]:.{digits}f}"
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+def run_recipe(
+    options: argparse.Namespace,
+    page: str,
+    run: Callable[[int], Result],
+    contents: Contents,
+    *,
+    name: str | None = None,
+    **settings: Any,
+) -> None:
+    """Run the seeds that are not finished, and write the page; as :func:`recipe`, after the options were read."""
+    name = name or page
+    if not options.table:
+        each_seed(name, options.seeds, run, **settings)
+    if not (done := results(name)):
+        raise SystemExit("no seed is finished yet, so there is nothing to write")
+    write(page, contents(done), done)

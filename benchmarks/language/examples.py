@@ -11,15 +11,20 @@ lines on problems drawn with seeds that training does not use.
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
-from benchmarks.common import ROOT, RUNS, Result, arguments, each_seed, results, spread, write_table
+from benchmarks.common import ROOT, arguments, each_seed, results, write
 from dsl import load
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import score_sizes
 from npi.training.dataset import Material, TaskValidator
 from npi.training.trainer import Trainer, place
+
+FOLDERS = ["examples", "recursive"]
 
 TEST_SEED = 2_000_000
 """Added to the training seed; test problems have a seed label of their own besides."""
@@ -48,25 +53,22 @@ def run(path: Path, seed: int) -> Result:
         [s.task, s.size, s.trained, s.right, s.count]
         for task in programs.tasks
         for s in score_sizes(
-            stepper,
-            programs,
-            task,
-            name=f"{path.stem}.{task.name}",
-            sizes=task.test_sizes,
-            seed=TEST_SEED + seed,
+            stepper, programs, task, name=f"{path.stem}.{task.name}", sizes=task.test_sizes, seed=TEST_SEED + seed,
             count=count,
         )
-    ]
+    ]  # fmt: skip
     print("  " + ", ".join(f"{t} {size}: {right}/{n}" for t, size, _, right, n in found["scores"]), flush=True)
     return found
 
 
-def table(folder: str) -> None:
-    """Write the dated table of the files and seeds that are done."""
+def contents(folder: str) -> tuple[dict[str, Content], list[Result]]:
+    """The page's table and what was not all right, of the files and seeds that are finished; and their results."""
+    every: list[Result] = []
     missed: list[str] = []
     rows = [["task", "lines", "trained on", "right of problems, all seeds", "seeds", "CPU s"]]
-    for path in sorted((ROOT / "programs" / folder).glob("*.npi")):
+    for path in files(folder):
         done = results(f"{folder}/{path.stem}")
+        every += done
         lines = sum(1 for line in path.read_text().splitlines() if line.strip() and not line.strip().startswith("#"))
         for r in done:
             missed += [f"{t} at size {size}, seed {r['seed']}: {right}/{n}" for t, size, _, right, n in r["scores"]
@@ -81,29 +83,25 @@ def table(folder: str) -> None:
             name = path.stem if task.name == path.stem else f"{path.stem}, {task.name}"
             seconds = spread([r["seconds"] for r in done], 0)
             rows.append([name, str(lines), trained, "; ".join(cells), str(len(done)), seconds])
-    text = [
-        "Each file trained alone: 32 traces of each training size of each task, the settings of `npi train FILE`.",
-        "Sizes are digits, items or vertices of the inputs, as in the file. CPU seconds: from nothing to every",
-        "frame and every validation problem right, tracing included; median (range) over seeds.",
-    ]
-    if missed:
-        text += ["", f"Not all right: {'; '.join(missed)}. `npi train --certify` leaves no such gap: certified.md."]
-    write_table(
-        f"programs-{folder}", f"Programs of programs/{folder}", "python -m benchmarks.language.examples", text, rows
-    )
+    return {"programs": rows, "missed": "; ".join(missed) or "nothing"}, every
+
+
+def files(folder: str) -> list[Path]:
+    return sorted((ROOT / "programs" / folder).glob("*.npi"))
 
 
 def main() -> None:
-    parser = arguments("Train and test every program file of a folder, with seeds.")
-    parser.add_argument("--folder", choices=["examples", "recursive"], nargs="+", default=["examples", "recursive"])
+    parser = arguments(__doc__)
+    parser.add_argument("--folder", choices=FOLDERS, nargs="+", default=FOLDERS)
     parser.add_argument("--only", nargs="+", help="names of files, without .npi")
     options = parser.parse_args()
     for folder in options.folder:
-        for path in sorted((ROOT / "programs" / folder).glob("*.npi")):
-            if not options.table and (not options.only or path.stem in options.only):
-                each_seed(f"{folder}/{path.stem}", options.seeds, lambda seed, path=path: run(path, seed))
-        if (RUNS / folder).exists():
-            table(folder)
+        for path in files(folder) if not options.table else ():
+            if not options.only or path.stem in options.only:
+                each_seed(f"{folder}/{path.stem}", options.seeds, partial(run, path))
+        found, done = contents(folder)
+        if done:
+            write(f"programs-{folder}", found, done)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import torch
 
-from benchmarks.common import ROOT, write_table
+from benchmarks.common import ROOT, plain_arguments, write
 from dsl import compile_teacher, loads
 from dsl.formatting.printer import format_tree
 from dsl.generator import GeneratedProgram, Tally, Vocabulary, enumerate_programs, stream, vocabulary_of
@@ -139,35 +139,14 @@ def enumerated() -> list[str]:
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    rows: list[Row] = []
+    plain_arguments(__doc__).parse_args()
+    rows = [["world", "size", "programs", "draws a second", "doubles", "no calls", "nodes", "steps, median", "most"]]
     lines = []
     for name, text in WORLDS.items():
         more, line = of_world(name, text)
         rows += more
         lines.append(line)
-    head = ["world", "size", "programs", "draws a second", "doubles", "no calls", "nodes", "steps, median", "most"]
-    text_lines = [
-        f"Streams of {WANTED:,} programs each, sizes 1 to 12 in equal parts; what a size lacks, later ones have more.",
-        "Seconds are of the CPU, checking, tabulating and hashing included. A double behaves as an earlier program or",
-        "as a callee does. Nodes are those of the decision table. The machine was shared with other work.",
-        "",
-        *lines,
-        "",
-        f"Every program ran on {PADS} random pads of up to six cells a row, with random arguments: all runs ended,",
-        "within a million steps. Steps count calls and returns, those of callees too.",
-        "",
-        "Different behaviours without parameters, all there are (behaviours of a smaller size left out):",
-        "",
-        *enumerated(),
-    ]
-    write_table(
-        "generated-programs",
-        "Random programs",
-        "python -m benchmarks.language.random_programs",
-        text_lines,
-        [head, *rows],
-    )
+    write("generated-programs", {"worlds": "\n".join(lines), "tiny": "\n".join(enumerated()), "sizes": rows})
 
 
 if __name__ == "__main__":

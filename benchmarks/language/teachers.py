@@ -3,23 +3,23 @@
     python -m benchmarks.language.teachers
 
 Each task runs on at least 5,000 random inputs of its training sizes and of the sizes of its ``test`` line, fewer of the
-long ones. What must come out is worked out by the task, apart from the program. A file that is done is not run again
-(``runs/programs-teachers``); delete that folder to begin anew.
+long ones. What must come out is worked out by the task, apart from the program. A file that has not changed since is
+not run again (``runs/programs-teachers``).
 """
 
 from __future__ import annotations
 
-import json
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from benchmarks.common import ROOT, RUNS, Result, write_table
+from benchmarks.common import ROOT, finished, plain_arguments, write
 from dsl import compile_teacher, load
 from dsl.program import ProgramSet
 from dsl.tasks.task import Task
-from npi.library.tensor_files import write_whole
+from npi.reproduce.ledger import Result
 from npi.running.evaluate import run_problems
 from traces.machine.lockstep import Status
 from traces.stepper import Stepper
@@ -30,8 +30,6 @@ LEAST = 5000
 
 TOGETHER = 250
 """Inputs that run side by side."""
-
-FOLDER = RUNS / "programs-teachers"
 
 
 def inputs_by_size(task: Task) -> dict[int, int]:
@@ -69,38 +67,23 @@ def run(path: Path) -> Result:
         print(f"  {path.stem}, {task.name}: {tasks[-1]['seconds']:.1f} s", flush=True)
     text = path.read_text(encoding="utf-8")
     lines = sum(1 for line in text.splitlines() if line.strip() and not line.strip().startswith("#"))
-    return {"digest": programs.digest, "lines": lines, "programs": len(programs.programs), "tasks": tasks}
+    return {"lines": lines, "programs": len(programs.programs), "tasks": tasks}
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    plain_arguments(__doc__).parse_args()
     rows = [["file", "task", "lines", "programs", "sizes", "teacher right", "CPU s"]]
     for path in sorted((ROOT / "programs").rglob("*.npi")):
         name = path.relative_to(ROOT / "programs").with_suffix("").as_posix()
-        kept = FOLDER / f"{name.replace('/', '-')}.json"
-        done = json.loads(kept.read_text()) if kept.exists() else {}
-        if done.get("digest") != load(path).digest:
-            done = run(path)
-            write_whole(kept, (json.dumps(done, indent=1) + "\n").encode())
+        digest = load(path).digest
+        done = finished(f"programs-teachers/{name}-{digest[:12]}", partial(run, path), digest=digest)
         for item in done["tasks"]:
             sizes = [size for size, _, _ in item["scores"]]
             good, count = (sum(score[column] for score in item["scores"]) for column in (1, 2))
             shown = f"{min(sizes)} to {max(sizes):,}"
-            rows.append(
-                [name, item["task"], done["lines"], done["programs"], shown, f"{good:,} of {count:,}",
-                 f"{item['seconds']:.1f}"]
-            )  # fmt: skip
-    text = [
-        "The teacher of every program file on random inputs: 500 of each size of the `test` line up to 20, 200 up to",
-        "100, 20 above, and of the training sizes as many as make it 5,000. A result is right where the task's",
-        "`expect` lines hold, which are worked out in plain Python apart from the program. Lines: without empty ones",
-        "and comments. Programs: with those of the files that it uses. CPU seconds of a whole task, drawing and",
-        "judging included.",
-    ]
-    write_table(
-        "programs-teachers", "Teachers of all program files", "python -m benchmarks.language.teachers", text, rows
-    )
+            cells = [name, item["task"], done["lines"], done["programs"], shown, f"{good:,} of {count:,}"]
+            rows.append([*cells, f"{item['seconds']:.1f}"])
+    write("programs-teachers", {"tasks": rows})
 
 
 if __name__ == "__main__":

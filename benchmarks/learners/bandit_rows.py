@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
-from benchmarks.common import RUNS, Result, arguments, each_seed, results, write_table
+from benchmarks.common import RUNS, finished, recipe
 from benchmarks.learners.bandit_baselines import BEGIN
 from dsl import loads
 from envs.episodic.bandit import Bandit
@@ -30,10 +30,12 @@ from meta.reinforcement.program_files.bandit_priors import program_file
 from npi.learners.core import HostedCore
 from npi.learners.interface import HostedTraining
 from npi.learners.jobs import train_hosted
-from npi.learners.learn_rows import HostedLearned, learn_hosted
+from npi.learners.learn_rows import learn_hosted
 from npi.learners.programs import Lesson, lessons_of
 from npi.learners.trainer import HostedTrainer
 from npi.library.library import Library
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content
 
 NAME = "newrows"
 
@@ -55,31 +57,33 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def regret(player: Player, prior: int) -> float:
-    """After all pulls, on episodes that no training drew, the same for all players."""
+def regret(agent: Player, prior: int) -> float:
+    """After all pulls, on episodes that no training drew, the same for all agents."""
     world = Bandit("arms", {"arms": ARMS, "family": "drawn", "steps": STEPS})
     episode_B = torch.arange(BEGIN, BEGIN + EPISODES)
     none_B = torch.zeros_like(episode_B)
     state = world.begin(episode_B, none_B + FAMILIES.index("drawn"), none_B + prior)
-    return float(play(world, player, state, STEPS).regret().mean_S[-1])
+    return float(play(world, agent, state, STEPS).regret().mean_S[-1])
 
 
 def trained(seed: int) -> tuple[Library, float]:
-    """The library of the trained core, and CPU seconds; kept on disk."""
-    out = RUNS / NAME / f"core-{seed}"
-    clock = out.with_suffix(".seconds")
-    if not clock.exists():
+    """The library of the trained core, and CPU seconds."""
+    out, training = RUNS / NAME / f"core-{seed}" / "library", replace(TRAINING, seed=seed)
+
+    def train() -> Result:
         out.mkdir(parents=True, exist_ok=True)
         path = out.with_name("priors.npi")
         path.write_text(program_file(TRAINED, arms=ARMS, steps=STEPS))
         began = time.process_time()
-        train_hosted([path], out=out, training=replace(TRAINING, seed=seed), fresh=True)
-        clock.write_text(f"{time.process_time() - began:.1f}")
-    return Library.open(out), float(clock.read_text())
+        train_hosted([path], out=out, training=training, fresh=True)
+        return {"seconds": time.process_time() - began}
+
+    found = finished(f"{NAME}/core-{seed}/train", train, training=training.to_json())
+    return Library.open(out), found["seconds"]
 
 
 def run(seed: int) -> Result:
-    """Train, learn rows, fine-tune copies, and play all of it."""
+    """Train, learn rows, fine-tune copies, and try all of them."""
     library, seconds = trained(seed)
     core, old_NP = library.core, library.memory.embeddings_NP.detach().clone()
     assert isinstance(core, HostedCore)
@@ -87,13 +91,14 @@ def run(seed: int) -> Result:
     began = time.process_time()
     learned = learn_hosted(library, [held], replace(LEARNING, seed=seed))
     learning = time.process_time() - began
+    assert learned.unchanged
     random_N = torch.randint(len(old_NP), (len(HELD),), generator=torch.Generator().manual_seed(seed))
     families = {}
     for place, (prior, lesson) in enumerate(zip(HELD, lessons_of(held), strict=True)):
         row_P = library.memory.embeddings_NP[library.memory.index(lesson.name)]
         generator = torch.Generator().manual_seed(seed)
         world = lesson.world.spec
-        players: dict[str, Player] = {
+        agents: dict[str, Player] = {
             "mean": Learned(core, old_NP.mean(0)),
             "random": Learned(core, old_NP[random_N[place]]),
             "learned": Learned(core, row_P),
@@ -101,19 +106,15 @@ def run(seed: int) -> Result:
             "thompson": Thompson(world, generator=generator),
             "told": CaseThompson(world, drawn_cases(world, prior), generator=generator),
         }
-        families[str(prior)] = {name: regret(player, prior) for name, player in players.items()}
+        families[str(prior)] = {name: regret(agent, prior) for name, agent in agents.items()}
         print(f"  prior {prior}: { {n: round(v, 2) for n, v in families[str(prior)].items()} }", flush=True)
-    return {
-        "families": families,
-        "seconds": seconds,
-        "learning": learning,
-        "numbers": learned.numbers,
-        "unchanged": _unchanged(learned),
-    }
+    hashes = [learned.core_after, learned.rows_after, learned.outputs_after]
+    parameters = learned.numbers
+    return {"families": families, "seconds": seconds, "learning": learning, "parameters": parameters, "hashes": hashes}
 
 
 def tuned(core: HostedCore, begin_NP: torch.Tensor, lesson: Lesson, seed: int) -> Learned:
-    """A copy of the core, all of whose numbers are trained on one family, from the row that does best as it is."""
+    """A copy of the core, all of whose parameters are trained on one family, from the row that does best as it is."""
     net, training = copy.deepcopy(core.net), replace(TUNING, seed=seed)
     judge = HostedTrainer(core.learner, net, begin_NP, [lesson], [0], training, frozen=True, copies=len(begin_NP))
     best = int(judge.judged(turn=1).argmax())
@@ -124,53 +125,31 @@ def tuned(core: HostedCore, begin_NP: torch.Tensor, lesson: Lesson, seed: int) -
     return Learned(found, trainer.rows_NP[0])
 
 
-def _unchanged(learned: HostedLearned) -> list[str]:
-    """Hashes of core, old rows and old outputs, which are the same before and after."""
-    assert learned.unchanged
-    return [learned.core_after, learned.rows_after, learned.outputs_after]
-
-
 def recovered(families: Result) -> float:
     """What the learned rows gain over the mean row, as a share of what fine-tuning gains, over all families."""
     gains = [(f["mean"] - f["learned"], f["mean"] - f["tuned"]) for f in families.values()]
     return sum(row for row, _ in gains) / sum(full for _, full in gains)
 
 
-def write() -> None:
-    """The table of what is done."""
-    seeds = results(NAME)
-    rows: list[list[Any]] = [["seed", "prior", *COLUMNS]]
-    for result in seeds:
+def contents(done: Sequence[Result]) -> dict[str, Content]:
+    """The page's table and figures."""
+    rows = [["seed", "prior", *COLUMNS]]
+    for result in done:
         for prior, family in result["families"].items():
             rows.append([result["seed"], prior, *(f"{family[key]:.2f}" for key in COLUMNS.values())])
         every = result["families"].values()
         means = [sum(f[key] for f in every) / len(every) for key in COLUMNS.values()]
         rows.append([result["seed"], "mean", *(f"{mean:.2f}" for mean in means)])
-    shares = ", ".join(f"{100 * recovered(result['families']):.0f} %" for result in seeds)
-    cost = ", ".join(f"{result['seconds']:.0f} and {result['learning']:.0f}" for result in seeds)
-    lines = [
-        f"Mean regret after {STEPS} pulls over {EPISODES:,} episodes, the same for all. The core was trained on",
-        f"{len(TRAINED)} priors, and never met these. A row is {seeds[0]['numbers']} numbers; fine-tuning changes all",
-        "of a copy of the core for each prior, from the mean or old row that does best as it is, with as many updates",
-        "as a row gets.",
-        "",
-        f"Of what fine-tuning gains over the mean row, the learned rows recover (by seed): **{shares}**.",
-        f"CPU seconds for the core, and for the {len(HELD)} rows together: {cost}. Core, old rows and what old",
-        "programs do are the same to the bit before and after (by hash).",
-    ]
-    write_table(
-        NAME, "New rows for held-out families of bandits", "python -m benchmarks.learners.bandit_rows", lines, rows
-    )
+    return {
+        "regret": rows,
+        "parameters": str(done[0]["parameters"]),
+        "recovered": ", ".join(f"{100 * recovered(result['families']):.0f} %" for result in done),
+        "seconds": ", ".join(f"{result['seconds']:.0f} and {result['learning']:.0f}" for result in done),
+    }
 
 
 def main() -> None:
-    """Train what is not trained yet, and write the page."""
-    parser = arguments("New rows beside a frozen core of meta-reinforcement learning.")
-    parser.set_defaults(seeds=[0, 1, 2])
-    options = parser.parse_args()
-    if not options.table:
-        each_seed(NAME, options.seeds, run)
-    write()
+    recipe(__doc__, NAME, run, contents, seeds=range(3), learning=LEARNING.to_json(), tuning=TUNING.to_json())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 
 A core is trained on ``programs/learning/harlow.npi``, one on ``glyphs.npi``, and one without its memory of things.
 Others are trained on three rules and on twenty-one; then they are frozen, and a row is learned for the rule ``avoid``.
-Results lie under ``runs/harlows``, a file a seed, and under ``runs/harlows-rules``; a run that was stopped goes on.
+Results lie under ``runs/harlows``, a file a seed, and under ``runs/harlows-rules``; a run that was stopped resumes.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import nn
 
-from benchmarks.common import RESULTS, ROOT, RUNS, Result, arguments, each_seed, png, results, spread, write_table
+from benchmarks.common import ROOT, RUNS, arguments, each_seed, results, seeds, write
 from benchmarks.learners.bandit_baselines import BEGIN
 from dsl import load, loads
 from dsl.program import ProgramSet
@@ -40,7 +39,9 @@ from npi.learners.learn_rows import learn_hosted
 from npi.learners.programs import lessons_of
 from npi.learners.rollout import rollout
 from npi.learners.trainer import HostedTrainer
-from npi.library.tensor_files import write_whole
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content, Rows, spread
+from npi.reproduce.plots import label, panels, png
 
 NAME = "harlows"
 
@@ -55,6 +56,8 @@ EPISODES = 1000
 
 TRIALS = 6
 
+NUMBERED = [f"trial {t}" for t in range(1, 1 + TRIALS)]
+
 GOAL = 0.95
 """The share of right choices that a core has to pass in every trial from the second on."""
 
@@ -67,7 +70,7 @@ THREE = [Rule("object", (0,) * 5), Rule("side", (0,) * 5), Rule("object", (1, 0)
 HELD = (AVOID, Rule("object", (0, 1, 1, 1, 1)))
 
 RULE_CORE = MetaRLConfig(hidden=64, discount=0.0, later_discount=0.0, entropy=0.1)
-"""Where each choice ends a trial and all choices tell the same, rewards to come are noise."""
+"""Where each choice ends a trial and all choices are equally informative, later rewards are noise."""
 
 RULE_TRAINING = {
     "3 rules": HostedTraining(updates=900, batch=96, twins=1, rate=5e-3, check_every=300),
@@ -194,7 +197,7 @@ def held_out(name: str, rules: Sequence[Rule], seed: int) -> Result:
     result: Result = {
         "seconds": seconds,
         "learning": learning,
-        "numbers": found.numbers,
+        "parameters": found.numbers,
         "unchanged": [found.core_after, found.rows_after, found.outputs_after],
         "old": old,
         "mean": tried(core.net, old_NP.mean(0), AVOID),
@@ -207,7 +210,7 @@ def held_out(name: str, rules: Sequence[Rule], seed: int) -> Result:
 
 
 def tuned(core: HostedCore, begin_NP: torch.Tensor, programs: ProgramSet, seed: int) -> tuple[nn.Module, torch.Tensor]:
-    """A copy of the core, all of whose numbers are trained on the rule, from the row that does best as it is."""
+    """A copy of the core, all of whose parameters are trained on the rule, from the row that does best as it is."""
     net, training, lessons = copy.deepcopy(core.net), replace(TUNING, seed=seed), lessons_of(programs)
     judge = HostedTrainer(core.learner, net, begin_NP, lessons, [0], training, frozen=True, copies=len(begin_NP))
     best = int(judge.judged(turn=1).argmax())
@@ -223,85 +226,62 @@ def percent(shares: Sequence[float]) -> str:
 # --- the page --------------------------------------------------------------------------------------------------------
 
 
-def opponents() -> dict[str, list[float]]:
-    """Players that know of objects, and of sides alone."""
+def baselines() -> dict[str, list[float]]:
+    """Agents that know of objects, and of sides alone."""
     world, found = Harlow("table", {}), {}
     for name, make in (("win, stay with objects", ObjectStayer), ("win, stay with sides", SideStayer)):
-        player: Player = make(world.spec, generator=torch.Generator().manual_seed(0))
+        agent: Player = make(world.spec, generator=torch.Generator().manual_seed(0))
         state = begun(world, unseen=True)
-        play(world, player, state, TRIALS)
+        play(world, agent, state, TRIALS)
         found[name] = right(state)
     return found
 
 
-def write() -> None:
-    """The tables and pictures of what is done."""
-    seeds, rules = results(NAME), results(f"{NAME}-rules")
-    trials = [f"trial {t}" for t in range(1, 1 + TRIALS)]
-    rows: list[list[Any]] = [["what is seen", "objects", *trials, "seeds", "CPU s"]]
+def contents(done: Sequence[Result], rules: Sequence[Result]) -> dict[str, Content | bytes]:
+    """The page's tables, figures and pictures."""
+    lowest = {
+        name: ", ".join(f"{100 * min(min(row[1:]) for row in result[name]['old']):.0f} %" for result in rules)
+        for name in RULE_TRAINING
+    }
+    return {
+        "kinds": kind_rows(done),
+        "seeds": seeds(done),
+        "rules": rule_rows(rules),
+        "parameters": str(rules[0]["3 rules"]["parameters"]),
+        "lowest-3": lowest["3 rules"],
+        "lowest-21": lowest["21 rules"],
+        "seconds-3": spread([result["3 rules"]["seconds"] for result in rules], 0),
+        "seconds-21": spread([result["21 rules"]["seconds"] for result in rules], 0),
+        "seconds-row": spread([result[name]["learning"] for result in rules for name in RULE_TRAINING], 0),
+        "harlow.png": picture(done, rules),
+        "harlow-objects.png": sheet(),
+    }
+
+
+def kind_rows(done: Sequence[Result]) -> Rows:
+    """Shares of right choices by trial: of each kind of core, and of baselines."""
+    rows = [["what is seen", "objects", *NUMBERED, "seeds", "CPU s"]]
     for kind in KINDS:
-        curves = [result[kind]["curve"] for result in seeds]
+        curves = [result[kind]["curve"] for result in done]
         share = f"{sum(map(reached, curves))} of {len(curves)}"
-        cost = spread([result[kind]["seconds"] for result in seeds], 0)
+        cost = spread([result[kind]["seconds"] for result in done], 0)
         for objects in ("seen", "unseen"):
             last = [[100 * x for x in curve[-1][objects]] for curve in curves]
             rows.append([kind, objects, *(spread(trial, 1) for trial in zip(*last, strict=True)), share, cost])
-    for name, shares in opponents().items():
+    for name, shares in baselines().items():
         rows.append([name, "unseen", *(f"{100 * x:.1f}" for x in shares), "", ""])
-    lines = [
-        f"Per cent of {EPISODES:,} episodes in which the choice of a trial is right, after training: median and range",
-        f"of seeds {', '.join(str(r['seed']) for r in seeds)}. *Seeds* are those that pass {100 * GOAL:.0f} % with",
-        "unseen objects in every trial from the second on. Each core was trained for",
-        f"{TRAINING.updates} updates of {TRAINING.batch} episodes on [harlow.npi](../../programs/learning/harlow.npi)",
-        "or [glyphs.npi](../../programs/learning/glyphs.npi): six trials, with a cross to be brought into the middle",
-        "first. *No memory* is the same core with `recall: 0`, an LSTM that sees the bits. In the paper 43 % of the",
-        "seeds of a stacked LSTM reach the ceiling, and 26 % of those of a single one, in a room that is looked at and",
-        "after 100,000 episodes.",
-        "",
-        "![accuracy by trial](harlow.png)",
-        "",
-        "## A rule that is held out",
-        "",
-        *rule_lines(rules),
-        "",
-        "## Codes and pictures",
-        "",
-    ]
-    write_table("harlow", "Harlow's task, learned from reward", "python -m benchmarks.learners.harlow", lines, rows)
-    write_whole(RESULTS / "harlow.png", picture(seeds, rules))
-    write_whole(RESULTS / "harlow-objects.png", sheet())
+    return rows
 
 
-def rule_lines(rules: Sequence[Result]) -> list[str]:
-    """What came of the rule ``avoid``, as Markdown."""
-    head = ["core for", "seed", "avoid by", *(f"trial {t}" for t in range(1, 1 + TRIALS)), "recovered"]
-    table = [head, ["---"] * len(head)]
-    called = {"mean": "mean row", "learned": "row learned", "tuned": "fine-tuned"}
+def rule_rows(rules: Sequence[Result]) -> Rows:
+    """What came of the rule ``avoid``."""
+    rows = [["core for", "seed", "avoid by", *NUMBERED, "recovered"]]
     for name in RULE_TRAINING:
         for result in rules:
-            for key, words in called.items():
+            for key, words in {"mean": "mean row", "learned": "row learned", "tuned": "fine-tuned"}.items():
                 share = f"{100 * recovered(result[name]):.0f} %" if key == "learned" else ""
-                cells = [f"{100 * x:.0f}" for x in result[name][key]]
-                table.append([name, str(result["seed"]), words, *cells, share])
-    least = [f"{100 * min(min(row[1:]) for row in result['21 rules']['old']):.0f} %" for result in rules]
-    three = [f"{100 * min(min(row[1:]) for row in result['3 rules']['old']):.0f} %" for result in rules]
-    cost = [spread([result[name]["seconds"] for result in rules], 0) for name in RULE_TRAINING]
-    row = spread([result[name]["learning"] for result in rules for name in RULE_TRAINING], 0)
-    return [
-        "After the first trial the object pays that the first trial did not reward. One core was trained on the three",
-        "rules of [rules.npi](../../programs/learning/rules.npi) (the same object, the same side, the objects in",
-        "turn), one on these and on eighteen more in which the paying object changes in some trials",
-        "(`meta/reinforcement/program_files/harlow_rules.py`);",
-        "neither met this rule. Per cent right with unseen objects; *recovered* is what the learned row gains over the",
-        "mean row, from the second trial on, as a share of what fine-tuning all of a copy gains with as many updates.",
-        "",
-        *(f"| {' | '.join(cells)} |" for cells in table),
-        "",
-        f"A row is {rules[0]['3 rules']['numbers']} numbers. Core, old rows and what old programs do are the same to",
-        "the bit before and after (by hash). The old rules' lowest trial from the second on, by seed:",
-        f"{', '.join(three)} of three rules, {', '.join(least)} of twenty-one. CPU seconds: {cost[0]} for the core of",
-        f"three rules, {cost[1]} for that of twenty-one, {row} for the row.",
-    ]
+                rows.append([name, str(result["seed"]), words, *(f"{100 * x:.0f}" for x in result[name][key]), share])
+    return rows
 
 
 def recovered(result: Result) -> float:
@@ -310,42 +290,36 @@ def recovered(result: Result) -> float:
     return (row - mean) / (full - mean)
 
 
-def picture(seeds: Sequence[Result], rules: Sequence[Result]) -> bytes:
+def picture(done: Sequence[Result], rules: Sequence[Result]) -> bytes:
     """By trial, early and late; by update; and the rule that is held out."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(14, 8.5), dpi=100, layout="constrained")
-    places = list(figure.subplots(2, 3).flat)
+    figure, axes = panels(5, across=3, size=(14, 8.5))
     trials = range(1, 1 + TRIALS)
-    for panel, kind in zip(places, ("codes", "pictures"), strict=False):
-        points = [point["update"] for point in seeds[0][kind]["curve"]]
+    for panel, kind in zip(axes, ("codes", "pictures"), strict=False):
+        points = [point["update"] for point in done[0][kind]["curve"]]
         chosen = [0, 1, 2, 3, len(points) - 1]
         for number, at in enumerate(chosen):
             shade = str(0.8 - 0.8 * number / (len(chosen) - 1))
             for objects, line in (("seen", "--"), ("unseen", "-")):
-                mean = means([result[kind]["curve"][at][objects] for result in seeds])
-                label = f"after {points[at]} updates" if line == "-" else None
-                panel.plot(trials, mean, line, color=shade, marker="o", markersize=3, label=label)
-        panel.set_title(f"{kind}: mean of {len(seeds)} seeds; dashed: seen objects", fontsize=10)
-    for name, shares in opponents().items():
-        places[0].plot(trials, [100 * x for x in shares], ":", label=name)
+                mean = means([result[kind]["curve"][at][objects] for result in done])
+                named = f"after {points[at]} updates" if line == "-" else None
+                panel.plot(trials, mean, line, color=shade, marker="o", markersize=3, label=named)
+    for name, shares in baselines().items():
+        axes[0].plot(trials, [100 * x for x in shares], ":", label=name)
     for kind, colour in zip(KINDS, ("C0", "C1", "C3"), strict=True):
-        for number, result in enumerate(seeds):
+        for number, result in enumerate(done):
             curve = result[kind]["curve"]
             later = [100 * sum(point["unseen"][1:]) / (TRIALS - 1) for point in curve]
-            label = None if number else kind
-            places[2].plot([p["update"] for p in curve], later, color=colour, linewidth=0.9, label=label)
-    places[2].set_title("unseen objects, trials 2 to 6: a line a seed", fontsize=10)
-    for panel, name in zip(places[3:], RULE_TRAINING, strict=False):
+            named = None if number else kind
+            axes[2].plot([p["update"] for p in curve], later, color=colour, linewidth=0.9, label=named)
+    for panel, name in zip(axes[3:], RULE_TRAINING, strict=True):
         for key, words in (("mean", "mean row"), ("learned", "row learned"), ("tuned", "all fine-tuned")):
             panel.plot(trials, means([result[name][key] for result in rules]), marker="o", markersize=3, label=words)
-        panel.set_title(f"avoid, held out from a core for {name}", fontsize=10)
-    places[5].axis("off")
-    for panel in places[:5]:
+    titles = [f"{kind}: mean of {len(done)} seeds; dashed: seen objects" for kind in ("codes", "pictures")]
+    titles += ["unseen objects, trials 2 to 6: a line a seed"]
+    titles += [f"avoid, held out from a core for {name}" for name in RULE_TRAINING]
+    for panel, title in zip(axes, titles, strict=True):
         panel.set_ylim(-5, 105)
-        panel.set_ylabel("% right")
-        panel.set_xlabel("updates" if panel is places[2] else "trial")
-        panel.legend(fontsize=7, loc="lower right")
+        label(panel, title, "updates" if panel is axes[2] else "trial", "% right", legend="lower right")
     return png(figure)
 
 
@@ -356,11 +330,9 @@ def means(rows: Sequence[Sequence[float]]) -> list[float]:
 
 def sheet(across: int = 24, down: int = 5, pixels: int = 16) -> bytes:
     """Seen and unseen objects, as cores see them."""
-    from matplotlib.figure import Figure
-
     config = Harlow("table", {"pixels": pixels}).config
-    figure = Figure(figsize=(12, 6), dpi=100, layout="constrained")
-    for panel, (title, first) in zip(figure.subplots(2, 1), (("seen", 0), ("unseen", config.seen)), strict=True):
+    figure, axes = panels(2, across=1, size=(12, 6))
+    for panel, (title, first) in zip(axes, (("seen", 0), ("unseen", config.seen)), strict=True):
         shown = glyphs(scrambled(torch.arange(first, first + across * down), config.bits), pixels)
         framed = torch.nn.functional.pad(shown, (0, 0, 1, 1, 1, 1), value=255)
         grid = framed.view(down, across, pixels + 2, pixels + 2, 3).permute(0, 2, 1, 3, 4).flatten(2, 3).flatten(0, 1)
@@ -371,12 +343,14 @@ def sheet(across: int = 24, down: int = 5, pixels: int = 16) -> bytes:
 
 
 def main() -> None:
-    """Train what is not trained yet, and write the page."""
-    options = arguments("Harlow's task, learned from reward.").parse_args()
+    options = arguments(__doc__).parse_args()
     if not options.table:
-        each_seed(NAME, options.seeds, run)
-        each_seed(f"{NAME}-rules", options.seeds[:3], run_rules)
-    write()
+        each_seed(NAME, options.seeds, run, training=TRAINING.to_json())
+        each_seed(f"{NAME}-rules", options.seeds[:3], run_rules, row=ROW.to_json(), tuning=TUNING.to_json())
+    done, rules = results(NAME), results(f"{NAME}-rules")
+    if not done or not rules:
+        raise SystemExit("no seed is finished yet, so there is nothing to write")
+    write("harlow", contents(done, rules), [*done, *rules])
 
 
 if __name__ == "__main__":

@@ -8,18 +8,17 @@ Shape legend: ``B`` problems, ``S`` steps, ``D`` parameters.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 import torch
 
-from benchmarks.common import RESULTS, ROOT, RUNS, Result, arguments, each_seed, png, results, spread, write_table
+from benchmarks.common import ROOT, RUNS, arguments, finished, run_recipe
 from dsl import load
 from envs.objectives.world import Optimisee, OptimiseeState
 from meta.optimisation.learner import LEARNER, OptimiserCore
@@ -30,7 +29,9 @@ from npi.learners.jobs import train_hosted
 from npi.learners.learn_rows import learn_files
 from npi.learners.rollout import rollout
 from npi.library.library import Library
-from npi.library.tensor_files import write_whole
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content, Rows, spread
+from npi.reproduce.plots import label, panels, png
 
 NAME = "optimisers"
 
@@ -41,7 +42,7 @@ BEGIN = 100_000_000
 """The first problem's number: such as no task of programs/learning trains on."""
 
 COUNT, TUNED_ON = 1000, 32
-"""Problems of a trial; networks on which opponents' rates are tried."""
+"""Problems of a trial; networks on which baselines' rates are tried."""
 
 TOGETHER, CARRYING = 100, 8
 """Networks side by side, and those whose numbers carry hidden ones, so that what is computed stays in the caches."""
@@ -52,11 +53,11 @@ LONGER = {"quadratic": 200, "digits": 200}
 """Families that are played for twice the steps of training."""
 
 RATES = [10 ** (half / 2) for half in range(-10, 3)]
-"""From 0.00001 to 10; each opponent has for each horizon the one that is best there."""
+"""From 0.00001 to 10; each baseline has for each horizon the one that is best there."""
 
 Made = Callable[[list[torch.Tensor], float], torch.optim.Optimizer]
 
-OPPONENTS: dict[str, Made] = {
+BASELINES: dict[str, Made] = {
     "SGD": lambda parameters, rate: torch.optim.SGD(parameters, rate),
     "momentum": lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9),
     "RMSprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate),
@@ -111,11 +112,11 @@ TRIALS = (
 )
 
 
-# --- playing ---------------------------------------------------------------------------------------------------------
+# --- rollouts --------------------------------------------------------------------------------------------------------
 
 
 def descend(world: Optimisee, states: Iterable[OptimiseeState], make: Made, rate: float, steps: int) -> torch.Tensor:
-    """loss_SB after each step of an opponent."""
+    """loss_SB after each step of a baseline."""
     return torch.cat([_descend(world, state, make, rate, steps) for state in states], 1)
 
 
@@ -156,25 +157,16 @@ def curves(loss_SB: torch.Tensor) -> Result:
     return {"mean": loss_SB.mean(1).tolist(), "error": error_S.tolist(), "low": low, "middle": middle, "high": high}
 
 
-def kept(path: Path, made: Callable[[], Result]) -> Result:
-    """What is in a file, which is made first if it is not there."""
-    if not path.exists():
-        found = made()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(found).encode())
-    return json.loads(path.read_text())  # type: ignore[no-any-return]
+def baselines(trial: Trial) -> Result:
+    """The baselines with their best rates: name → horizon → rate and curves. A stage for all seeds."""
+    return finished(f"{NAME}-baselines/{trial.slug}", partial(_baselines, trial))
 
 
-def opponents(trial: Trial) -> Result:
-    """The opponents with their best rates: name → horizon → rate and curves. Made once, for all seeds."""
-    return kept(RUNS / f"{NAME}-opponents" / f"{trial.slug}.json", lambda: _opponents(trial))
-
-
-def _opponents(trial: Trial) -> Result:
+def _baselines(trial: Trial) -> Result:
     began, world = time.perf_counter(), trial.world()
     found: Result = {}
     tuned_on = TUNED_ON if world.function.images else trial.count
-    for name, make in OPPONENTS.items():
+    for name, make in BASELINES.items():
         tried = {r: curves(descend(world, trial.states(world, tuned_on), make, r, trial.steps))["mean"] for r in RATES}
         best = {k: min(RATES, key=lambda rate: tried[rate][k - 1]) for k in HORIZONS if k <= trial.steps}
         played = {r: curves(descend(world, trial.states(world, trial.count), make, r, trial.steps))
@@ -189,13 +181,14 @@ def _opponents(trial: Trial) -> Result:
 
 
 def run(seed: int) -> Result:
-    """Train a core, learn the row for rectified units, and play all trials."""
-    folder, more = RUNS / f"{NAME}-cores", RUNS / f"{NAME}-cores" / f"{seed}-relu"
-    training = kept(folder / f"{seed}.json", lambda: train(folder / f"{seed}", seed))
-    row = kept(folder / f"{seed}-row.json", lambda: learn(folder / f"{seed}", more, seed))
-    library, trials = Library.open(more), {}
-    for trial in TRIALS:
-        trials[trial.name] = kept(folder / f"{seed}-{trial.slug}.json", lambda: play(library, trial))  # noqa: B023
+    """Train a core, learn the row for rectified units, and try all trials: each a stage."""
+    name = f"{NAME}/{seed}"
+    core, more = RUNS / name / "core", RUNS / name / "relu"
+    stage = partial(finished, seed=seed, training=LEARNER.training.to_json())
+    training = stage(f"{name}/training", lambda: train(core, seed))
+    row = stage(f"{name}/row", lambda: learn(core, more, seed))
+    library = Library.open(more)
+    trials = {trial.name: stage(f"{name}/{trial.slug}", partial(rollouts, library, trial)) for trial in TRIALS}
     return {"training": training, "relu": row, "trials": trials}
 
 
@@ -212,8 +205,8 @@ def learn(folder: Path, out: Path, seed: int) -> Result:
     relu = ROOT / "programs" / "learning" / "relu.npi"
     _, row = learn_files(folder, [relu], replace(LEARNER.learning, seed=seed), out=out)
     found: Result = {
-        "updates": row.updates, "seconds": round(time.process_time() - began), "numbers": row.numbers,
-        "unchanged": row.unchanged, "core before": row.core_before, "core after": row.core_after,
+        "updates": row.updates, "seconds": round(time.process_time() - began), "parameters": row.numbers,
+        "unchanged": row.unchanged and row.core_before == row.core_after,
         "mean": row.mean["relu.OPTIMISE"], "nearest": row.nearest["relu.OPTIMISE"],
         "learned": row.learned["relu.OPTIMISE"],
     }  # fmt: skip
@@ -221,7 +214,7 @@ def learn(folder: Path, out: Path, seed: int) -> Result:
     return found
 
 
-def play(library: Library, trial: Trial) -> Result:
+def rollouts(library: Library, trial: Trial) -> Result:
     """Curves of each row of a trial."""
     core, world, found = library.core, trial.world(), {}
     assert isinstance(core, HostedCore)
@@ -243,59 +236,48 @@ def _tell(report: Any) -> None:
 # --- the page --------------------------------------------------------------------------------------------------------
 
 
-def table(found: Sequence[Result]) -> list[list[str]]:
+def contents(done: Sequence[Result]) -> dict[str, Content | bytes]:
+    """The page's table, figures and picture."""
+    relus = [seed["relu"] for seed in done]
+    kept = sum(relu["learned"] == relu["nearest"] for relu in relus)
+    return {
+        "losses": rows(done),
+        "seeds": str(len(done)),
+        "training": spread([seed["training"]["seconds"] for seed in done], 0),
+        "row": spread([relu["seconds"] for relu in relus], 0),
+        "parameters": str(relus[0]["parameters"]),
+        "unchanged": "stayed as they were" if all(relu["unchanged"] for relu in relus) else "CHANGED",
+        **{key: spread([relu[key] for relu in relus], 3) for key in ("mean", "nearest", "learned")},
+        "kept": f"{kept} of {len(done)}",
+        "optimisers.png": picture(done),
+    }
+
+
+def rows(done: Sequence[Result]) -> Rows:
     """A row for each trial, horizon and program."""
-    rows = [["problems", "steps", "row", "learned", *OPPONENTS, "learned ÷ best"]]
+    found = [["problems", "steps", "row", "learned", *BASELINES, "learned ÷ best"]]
     for trial in TRIALS:
-        others = opponents(trial)
+        others = baselines(trial)
         for program, name in ((p, n) for n, p in trial.rows.items()):
             for k in (k for k in HORIZONS if k <= trial.steps):
-                means = [seed["trials"][trial.name][name]["mean"][k - 1] for seed in found]
-                beside = [(others[o][str(k)]["mean"][k - 1], others[o][str(k)]["rate"]) for o in OPPONENTS]
+                means = [seed["trials"][trial.name][name]["mean"][k - 1] for seed in done]
+                beside = [(others[o][str(k)]["mean"][k - 1], others[o][str(k)]["rate"]) for o in BASELINES]
                 told = [f"{figure(mean)} ({rate:.2g})" for mean, rate in beside]
                 share = sorted(means)[len(means) // 2] / min(mean for mean, _ in beside)
-                rows.append([trial.name, str(k), program.partition(".")[0], spread(means, 3), *told, f"{share:.2f}"])
-    return rows
+                found.append([trial.name, str(k), program.partition(".")[0], spread(means, 3), *told, f"{share:.2f}"])
+    return found
 
 
 def figure(value: float) -> str:
     return f"{value:.3f}" if value < 100 else f"{value:.3g}"
 
 
-def prose(found: Sequence[Result]) -> list[str]:
-    """What stands above the table."""
-    relus = [seed["relu"] for seed in found]
-    unchanged = all(relu["unchanged"] and relu["core before"] == relu["core after"] for relu in relus)
-    took = f"{LEARNER.training.updates} updates took {spread([s['training']['seconds'] for s in found], 0)} seconds"
-    kept = "stayed as they were" if unchanged else "CHANGED"
-    told = (("mean", "the mean of the old rows"), ("nearest", "the best old row"), ("learned", "a row of their own"))
-    as_is = sum(relu["learned"] == relu["nearest"] for relu in relus)
-    scores = ", ".join(f"{spread([relu[key] for relu in relus], 3)} with {what}" for key, what in told)
-    paragraphs = [
-        f"Mean loss after 20, 50, 100 and 200 steps, on {COUNT:,} problems of each family that no training drew; "
-        f"images are such as no training shows. Seeds of the learned optimiser: {len(found)}; {took} of one processor.",
-        f"Opponents are those of torch. Beside each figure stands its rate: of {len(RATES)} from 0.00001 to 10 the one "
-        f"that is best at *this* number of steps, on these problems, and of networks on {TUNED_ON} of them. The "
-        "learned optimiser has one row for all numbers of steps. Above 1 in the last column an opponent is better.",
-        "Rows were trained with the core on *quadratic*, *rosenbrock*, *digits* (20 sigmoid units) and *conv*. *relu* "
-        "was held out: it stands here with a row of its own, learned beside the frozen core, and with *digits*' row.",
-        f"Learning the row took {spread([r['seconds'] for r in relus], 0)} seconds, for {relus[0]['numbers']} numbers; "
-        f"the core's hash, and all that old rows do, {kept}. On the images of training the mean loss over 100 steps "
-        f"was, for networks of rectified units, {scores}. Beside {as_is} of {len(found)} cores no row that was learned "
-        "did better than that old row, and it was kept as it is.",
-    ]
-    return ["\n\n".join(fill(paragraph, 120) for paragraph in paragraphs), "", "![Curves](optimisers.png)"]
-
-
-def picture(found: Sequence[Result]) -> bytes:
-    """A panel a trial: medians, and between the quantiles 0.1 and 0.9 a band; opponents have their last rates."""
-    from matplotlib.figure import Figure
-
-    sheet = Figure(figsize=(18, 8), dpi=100, layout="constrained")
-    places = iter(sheet.subplots(2, 4).flat)
-    for trial, place in zip(TRIALS, places, strict=False):
-        others, seed = opponents(trial), found[0]["trials"][trial.name]
-        shown = {name: others[name][max(others[name], key=int)] for name in OPPONENTS} | seed
+def picture(done: Sequence[Result]) -> bytes:
+    """A panel a trial: medians, and between the quantiles 0.1 and 0.9 a band; baselines have their last rates."""
+    sheet, axes = panels(len(TRIALS), across=4, size=(18, 8))
+    for trial, place in zip(TRIALS, axes, strict=True):
+        others, seed = baselines(trial), done[0]["trials"][trial.name]
+        shown = {name: others[name][max(others[name], key=int)] for name in BASELINES} | seed
         for number, (name, one) in enumerate(shown.items()):
             steps = range(1, 1 + trial.steps)
             style = {"color": f"C{number}", "linewidth": 2 if name in seed else 1}
@@ -304,28 +286,15 @@ def picture(found: Sequence[Result]) -> bytes:
         middles = [value for one in shown.values() for value in one["middle"] if 0 < value < 1e3]
         place.set_yscale("log")
         place.set_ylim(max(1e-4, min(middles) / 2), max(middles) * 2)
-        place.set_title(trial.name, fontsize=10)
-        place.set_xlabel("steps")
-        place.set_ylabel("loss")
-        place.legend(fontsize=7)
-    for place in places:
-        place.set_axis_off()
+        label(place, trial.name, "steps", "loss")
     return png(sheet)
 
 
 def main() -> None:
-    """Train, play, and write the page and the picture."""
-    parser = arguments(__doc__ or "")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    if not given.table:
-        for trial in TRIALS:
-            opponents(trial)
-        each_seed(NAME, given.seeds, run)
-    found = results(NAME)
-    write_whole(RESULTS / "optimisers.png", picture(found))
-    command = "python -m benchmarks.learners.optimisers"
-    write_table(NAME, "Learned optimisers beside tuned ones", command, prose(found), table(found))
+    options = arguments(__doc__, seeds=range(3)).parse_args()
+    for trial in TRIALS if not options.table else ():
+        baselines(trial)
+    run_recipe(options, NAME, run, contents, training=LEARNER.training.to_json())
 
 
 if __name__ == "__main__":

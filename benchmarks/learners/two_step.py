@@ -1,7 +1,8 @@
 """The two-step task learned from reward, and what it then does after each kind of trial.
 
     python -m benchmarks.learners.two_step                   # three seeds
-    python -m benchmarks.learners.two_step --table           # only write the page from what is done
+    python -m benchmarks.learners.two_step --table           # only write the page from what is finished
+    python -m benchmarks.learners.two_step --signature       # the baselines alone, as docs/learning.md shows them
 
 Stay probabilities by reward and by the way that was taken (Daw et al. 2011) are measured where which state pays is
 drawn in each trial (task ``stays``), so that what is repeated follows from one trial; see docs/learning.md.
@@ -10,25 +11,26 @@ drawn in each trial (task ``stays``), so that what is repeated follows from one 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
-from benchmarks.common import RESULTS, ROOT, RUNS, Result, arguments, each_seed, png, results, write_table
+from benchmarks.common import ROOT, RUNS, arguments, finished, run_recipe
 from benchmarks.learners.bandit_baselines import BEGIN
-from benchmarks.learners.two_step_signature import PLAYERS
 from dsl import load
 from envs.episodic.two_step import TwoStep
 from meta.baselines.learned_player import Learned
-from meta.baselines.player import Player
-from meta.baselines.rollout import play
-from meta.baselines.two_step import stays
+from meta.baselines.player import Player, Random
+from meta.baselines.rollout import Played, play
+from meta.baselines.two_step import ModelBased, ModelFree, Stays, stays
 from npi.learners.core import HostedCore
 from npi.learners.interface import HostedTraining
 from npi.learners.jobs import train_hosted
 from npi.library.library import Library
-from npi.library.tensor_files import write_whole
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content, Rows, markdown
+from npi.reproduce.plots import panels, png
 
 NAME = "twosteps"
 
@@ -38,81 +40,77 @@ FILE = ROOT / "programs" / "learning" / "twostep.npi"
 
 EPISODES, TRIALS = 2000, 100
 
+BASELINES: dict[str, Callable[..., Player]] = {
+    "random": Random,
+    "without a model": ModelFree,
+    "with the model": ModelBased,
+}
+
 
 def trained(seed: int) -> tuple[Library, float]:
-    """The library of the trained core, and CPU seconds; kept on disk."""
-    out = RUNS / NAME / f"core-{seed}"
-    clock = out.with_suffix(".seconds")
-    if not clock.exists():
+    """The library of the trained core, and CPU seconds."""
+    out, training = RUNS / NAME / f"core-{seed}" / "library", replace(TRAINING, seed=seed)
+
+    def train() -> Result:
+        out.parent.mkdir(parents=True, exist_ok=True)
         began = time.process_time()
-        train_hosted([FILE], out=out, training=replace(TRAINING, seed=seed), fresh=True)
-        clock.write_text(f"{time.process_time() - began:.1f}")
-    return Library.open(out), float(clock.read_text())
+        train_hosted([FILE], out=out, training=training, fresh=True)
+        return {"seconds": time.process_time() - began}
+
+    found = finished(f"{NAME}/core-{seed}/train", train, training=training.to_json())
+    return Library.open(out), found["seconds"]
 
 
-def measured(player: Player) -> Result:
+def stay_probabilities(
+    agent: Player, world: TwoStep, episodes: torch.Tensor, *, at_random: bool
+) -> tuple[Played, Stays]:
+    """Rollouts where which state pays is drawn in each trial, or changes now and then; and how often options repeat."""
+    state = world.begin(episodes, torch.full_like(episodes, int(at_random)))
+    found = play(world, agent, state, 2 * TRIALS)
+    return found, stays(world.spec, found)
+
+
+def measured(agent: Player) -> Result:
     """Reward a trial where states pay in turns; stay probabilities where they pay at random."""
     world = load(FILE).world
     assert isinstance(world, TwoStep)
     episode_B = torch.arange(BEGIN, BEGIN + EPISODES)
-    turns = play(world, player, world.begin(episode_B, torch.zeros_like(episode_B)), 2 * TRIALS)
-    drawn = play(world, player, world.begin(episode_B, torch.ones_like(episode_B)), 2 * TRIALS)
-    found = stays(world.spec, drawn)
-    return {
-        "reward": float(turns.reward_SB.sum(0).mean()) / TRIALS,
-        "common": found.common,
-        "rare": found.rare,
-        "interaction": found.interaction,
-    }
+    turns, _ = stay_probabilities(agent, world, episode_B, at_random=False)
+    _, found = stay_probabilities(agent, world, episode_B, at_random=True)
+    reward = float(turns.reward_SB.sum(0).mean()) / TRIALS
+    return {"reward": reward, "common": found.common, "rare": found.rare, "interaction": found.interaction}
 
 
 def run(seed: int) -> Result:
     library, seconds = trained(seed)
     core = library.core
     assert isinstance(core, HostedCore)
-    found = measured(Learned(core, library.memory.embeddings_NP[0])) | {"seconds": seconds}
-    print(f"  {found}", flush=True)
-    return found
+    return measured(Learned(core, library.memory.embeddings_NP[0])) | {"seconds": seconds}
 
 
-def beside() -> dict[str, Result]:
-    """The players with and without a model, and one that knows nothing."""
-    spec = load(FILE).world.spec
-    players: dict[str, Player] = {
-        name: kind(spec, generator=torch.Generator().manual_seed(0)) for name, kind in PLAYERS.items()
-    }
-    return {name: measured(player) for name, player in players.items()}
+def baseline(kind: Callable[..., Player], world: TwoStep) -> Player:
+    return kind(world.spec, generator=torch.Generator().manual_seed(0))
 
 
-def write() -> None:
-    """The table and the picture of what is done."""
-    seeds = results(NAME)
-    found = beside() | {f"learned, seed {r['seed']}": r for r in seeds}
+def contents(done: Sequence[Result]) -> dict[str, Content | bytes]:
+    """The page's table and picture: the baselines, and the seeds."""
+    world = load(FILE).world
+    assert isinstance(world, TwoStep)
+    found = {name: measured(baseline(kind, world)) for name, kind in BASELINES.items()}
+    found |= {f"learned, seed {r['seed']}": r for r in done}
     ways = ("usual, rewarded", "usual, not", "rare, rewarded", "rare, not")
-    rows: list[list[Any]] = [["player", "reward a trial", *ways, "interaction", "CPU s"]]
+    rows = [["agent", "reward a trial", *ways, "interaction", "CPU s"]]
     for name, one in found.items():
-        stay = [f"{chance:.2f}" for chance in (*one["common"], *one["rare"])]
+        stay = [f"{probability:.2f}" for probability in (*one["common"], *one["rare"])]
         seconds = f"{one['seconds']:.0f}" if "seconds" in one else ""
         rows.append([name, f"{one['reward']:.3f}", *stay, f"{one['interaction']:+.2f}", seconds])
-    lines = [
-        f"Reward a trial over {EPISODES:,} episodes of {TRIALS} trials that no training drew; and how often the option",
-        "of a trial is chosen again, by the way that was taken and by whether it was rewarded, where which state pays",
-        "is drawn in each trial. Who knows the ways stays after a reward behind the usual way and leaves after one",
-        "behind the rare way: the interaction is positive. Without a model it is 0. [learning.md](../learning.md) says",
-        "why it is measured there.",
-        "",
-        "![stay probabilities](twosteps.png)",
-    ]
-    write_table(NAME, "The two-step task, learned from reward", "python -m benchmarks.learners.two_step", lines, rows)
-    write_whole(RESULTS / f"{NAME}.png", picture(found))
+    return {"agents": rows, "twosteps.png": picture(found)}
 
 
 def picture(found: dict[str, Result]) -> bytes:
     """Bars as Daw et al. (2011) draw them."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(2.6 * len(found), 3.2), dpi=100, layout="constrained")
-    for panel, (name, one) in zip(figure.subplots(1, len(found), sharey=True), found.items(), strict=True):
+    figure, axes = panels(len(found), across=len(found), size=(2.6 * len(found), 3.2), sharey=True)
+    for panel, (name, one) in zip(axes, found.items(), strict=True):
         panel.bar([0, 1], [one["common"][0], one["common"][1]], 0.38, color="C0", label="usual way")
         panel.bar([0.4, 1.4], [one["rare"][0], one["rare"][1]], 0.38, color="C3", label="rare way")
         panel.set_xticks([0.2, 1.2], ["rewarded", "not"])
@@ -123,14 +121,24 @@ def picture(found: dict[str, Result]) -> bytes:
     return png(figure)
 
 
+def signature() -> Rows:
+    """The table of ``docs/learning.md``: the interaction of reward and way by how states pay, over 5,000 episodes."""
+    world, episode_B = TwoStep("ways", {}), torch.arange(5_000)
+    rows = [["agent", "interaction, paying in turns", "interaction, paying at random"]]
+    for name, kind in BASELINES.items():
+        found = [stay_probabilities(baseline(kind, world), world, episode_B, at_random=by)[1] for by in (False, True)]
+        rows.append([name, *(f"{one.interaction:.2f}" for one in found)])
+    return rows
+
+
 def main() -> None:
-    """Train what is not trained yet, and write the page."""
-    parser = arguments("The two-step task, learned from reward.")
-    parser.set_defaults(seeds=[0, 1, 2])
+    parser = arguments(__doc__, seeds=range(3))
+    parser.add_argument("--signature", action="store_true", help="only print the baselines' table of docs/learning.md")
     options = parser.parse_args()
-    if not options.table:
-        each_seed(NAME, options.seeds, run)
-    write()
+    if options.signature:
+        print("\n".join(markdown(signature())))
+    else:
+        run_recipe(options, NAME, run, contents, training=TRAINING.to_json())
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ of 100 and 10 of 1,000 are run with seeds that training does not use.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
-import torch
-
-from benchmarks.common import ROOT, Result, arguments, each_seed, results, spread, write_table
+from benchmarks.common import ROOT, recipe
 from dsl import load
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import score_sizes
 from npi.training.dataset import Material, TaskValidator
 from npi.training.trainer import Trainer, place
@@ -46,27 +47,17 @@ def run(seed: int) -> Result:
     return found
 
 
-def table() -> None:
-    """Write the dated table."""
-    done = results("addition")
+def contents(done: Sequence[Result]) -> dict[str, Content]:
+    """The page's table and figure."""
     rows = [["seed", "CPU s", "updates", *[f"{size} digits" for size in SIZES]]]
     for r in done:
-        cells = [f"{r['scores'][str(s)][0]}/{r['scores'][str(s)][1]}" for s in SIZES]
+        cells = [f"{right}/{count}" for right, count in (r["scores"][str(size)] for size in SIZES)]
         rows.append([r["seed"], f"{r['seconds']:.1f}", r["updates"], *cells])
-    text = [
-        f"CPU seconds from nothing to every frame and every validation problem right: "
-        f"{spread([r['seconds'] for r in done])}, median (range). The strongest public peer was measured at 495 CPU",
-        "seconds and 20,400 updates for the same traces (32 × lengths 1–20).",
-    ]
-    write_table("addition-640-traces", "Addition from 640 traces", "python -m benchmarks.paper.addition", text, rows)
+    return {"seeds": rows, "seconds": spread([r["seconds"] for r in done])}
 
 
 def main() -> None:
-    options = arguments("CPU seconds until addition is learned from 640 traces.").parse_args()
-    torch.set_num_threads(1)
-    if not options.table:
-        each_seed("addition", options.seeds, run)
-    table()
+    recipe(__doc__, "addition-640-traces", run, contents, name="addition")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmarks.common import RESULTS
+from benchmarks.common import RESULTS, plain_arguments
 from envs.cars.catalogue import Collection
 from envs.cars.image_cache import PoseGrid, Views, scene_seeds
 from envs.cars.mesh import Mesh
@@ -92,6 +92,7 @@ def figures(size: int = 64) -> dict[str, float]:
 
 def main() -> None:
     """Write the sheet and print the figures."""
+    plain_arguments(__doc__).parse_args()
     Image.fromarray(sheet()).save(RESULTS / "cars.png", optimize=True)
     for name, value in figures().items():
         print(f"{name}: {value:,.0f} a second")

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.common import ROOT, RUNS, Result, arguments, each_seed, results, spread, write_table
+from benchmarks.common import ROOT, RUNS, recipe, seeds
 from dsl import compile_teacher, load
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
@@ -22,6 +22,8 @@ from npi.core.config import CoreConfig, TrainConfig
 from npi.core.pictures import PictureInput
 from npi.jobs.train import new_library, validator_for
 from npi.library.library import Library
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content, spread
 from npi.reproduce.recipe import FULL
 from npi.reproduce.score import random_problems
 from npi.running.evaluate import MAX_BATCH, bounded_budget, run_problems
@@ -152,49 +154,24 @@ def cells(tests: Sequence[Result]) -> list[str]:
     return [f"**{right}**", f"{close:,}", f"{ended - close:,}", f"{len(wrong) - ended:,}"]
 
 
-def table() -> None:
-    """Write the dated table."""
-    done = results("harder")
+def contents(done: Sequence[Result]) -> dict[str, Content]:
+    """The page's table and figures."""
     rows = [["", "runs", "right, %", "one step off", "further off", "did not end"]]
-    for name, (label, count) in TESTS.items():
-        tests = [r["tests"][name] for r in done]
-        rows.append([label, f"{count:,}", *cells(tests)])
+    rows += [[label, f"{count:,}", *cells([r["tests"][name] for r in done])] for name, (label, count) in TESTS.items()]
     choices = [r["choice"] for r in done]
-    plain, told = (spread([100 * c[key] / c["count"] for c in choices]) for key in ("right", "told"))
-    minutes, updates = (spread([r[key] / per for r in done], 0) for key, per in (("seconds", 60), ("updates", 1)))
-    text = [
-        "One core trained on [goto24.npi](../../programs/goto24.npi). The camera begins anywhere round the car, at",
-        "every 5 degrees of azimuth and of elevation 0 to 60. It still moves by 15 degrees, and is there within 5",
-        "degrees of its target. In the setting of the paper it begins in front of the car, at most 75 degrees off, on",
-        "the grid of its steps. A run counts where it ends by itself, within the steps that the text takes and a few",
-        "more, with both angles right. Starts are random, with seeds of their own; in the first three rows the target",
-        f"is azimuth 0, elevation 15. A wrong run ended at most {STEP} degrees off, further off, or not at all.",
-        "",
-        f"Seeds: {', '.join(str(r['seed']) for r in done)}. Training: {minutes} CPU minutes, {updates} updates, 60,000 "
-        "traces, settings as for cars alone in",
-        f"[the paper's table](npi-paper.md); all right at the last check in {sum(r['solved'] for r in done)} of "
-        f"{len(done)}.",
-        "",
-        f"What goes wrong: {CHOICE}, which chooses the shorter way round, is learned late. Where it takes the other,",
-        "LGOTO and RGOTO are asked to go on where no run of the text has ever been, and stop too early. Of",
-        f"{choices[0]['count']:,} starts of seen cars {plain} % end right, and {told} % where the text runs {CHOICE} "
-        "and the core all else.",
-    ]
-    write_table(
-        "cars-harder",
-        "Cars from all round, and between the steps",
-        "python -m benchmarks.paper.cars_free_start",
-        text,
-        rows,
-    )
+    return {
+        "tests": rows,
+        "seeds": seeds(done),
+        "minutes": spread([r["seconds"] / 60 for r in done], 0),
+        "updates": spread([r["updates"] for r in done], 0),
+        "solved": f"{sum(r['solved'] for r in done)} of {len(done)}",
+        "plain": spread([100 * c["right"] / c["count"] for c in choices]),
+        "told": spread([100 * c["told"] / c["count"] for c in choices]),
+    }
 
 
 def main() -> None:
-    options = arguments("The harder setting of the cars.").parse_args()
-    torch.set_num_threads(1)
-    if not options.table:
-        each_seed("harder", options.seeds, run)
-    table()
+    recipe(__doc__, "cars-harder", run, contents, name="harder", changes=dict(TRAINING))
 
 
 if __name__ == "__main__":

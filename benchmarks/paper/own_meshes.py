@@ -7,21 +7,20 @@ reads the files of users, and tested from all starts of ``canonicalise``.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 import trimesh
 
-from benchmarks.common import write_table
+from benchmarks.common import plain_arguments, write
 from envs.cars.catalogue import Collection as Cars
 from envs.cars.mesh import Builder, Colour, Mesh
 from envs.cars.mesh_files import axes, load_folder
 from npi.library.library import Library
+from npi.reproduce.pages import Content
 from npi.running.mesh_accuracy import MeshScore, score_meshes, starts
 
 CONVENTIONS = {"gltf": ("y", "z"), "blender": ("z", "-y")}
@@ -171,11 +170,10 @@ def _right(scores: Sequence[MeshScore]) -> str:
     return f"{sum(s.right for s in scores):,} of {sum(s.count for s in scores):,}"
 
 
-def write(scores: Scores, kind_of: dict[str, Kind], told: list[str]) -> None:
-    """Write ``docs/results/cars-meshes.md``."""
+def contents(scores: Scores, kind_of: dict[str, Kind], told: list[str]) -> dict[str, Content]:
+    """The page's table, and how files and broken files went."""
     rows = [["", "meshes", "starts right"]]
     each = [[(Path(s.mesh).stem, s.right) for s in found] for found in scores.values()]
-    alike = max(map(each.count, each))
 
     def row(label: str, count: int, names: Collection[str]) -> None:
         mine = [_right([s for s in found if Path(s.mesh).stem in names]) for found in scores.values()]
@@ -183,35 +181,19 @@ def write(scores: Scores, kind_of: dict[str, Kind], told: list[str]) -> None:
 
     for kind in dict.fromkeys(kind_of.values()):
         row(f"**{kind.label}**", len(kind.meshes), kind.meshes)
-        if kind.apart:
-            for name in kind.meshes:
-                row(name, 1, [name])
-    text = [
-        "A core that learned addition, sorting and cars ([the paper's table](npi-paper.md), column Multi, seed 0), on",
-        "mesh files that it was never shown, read and run as by `npi eval canonicalise --library L --meshes F`.",
-        f"Starts: 11 azimuths by 5 elevations of each mesh, {LIGHTS} times, each with other lights and backgrounds.",
-        "All starts of a mesh end at the same view. Where that view is not recognised before one of the backgrounds,",
-        "none of them is right before it.",
-        "",
-        f"Each mesh is there in {len(scores)} files: as OBJ, GLB and PLY, with the axes of glTF (up y, forward z) and",
-        "with `--up z --forward -y`.",
-        f"{alike} of the {len(scores)} have the same result for every mesh; where they differ, a cell has all.",
-        "",
-        f"A file that is cut off is told in a line, and the others go on: `{told[0]}`.",
-    ]
-    command = "python -m benchmarks.paper.own_meshes LIBRARY"
-    write_table("cars-meshes", "Mesh files in place of the world's cars", command, text, rows)
+        for name in kind.meshes if kind.apart else ():
+            row(name, 1, [name])
+    return {"meshes": rows, "alike": f"{max(map(each.count, each))} of the {len(scores)}", "broken": f"`{told[0]}`"}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A trained core on mesh files of cars.")
+    parser = plain_arguments(__doc__)
     parser.add_argument("library", type=Path, help="of npi train programs/goto.npi, say")
     parser.add_argument("--keep", type=Path, help="write the meshes to this folder, and leave them there")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     library = Library.open(options.library)
     with tempfile.TemporaryDirectory() as scratch:
-        write(*measure(library, options.keep or Path(scratch)))
+        write("cars-meshes", contents(*measure(library, options.keep or Path(scratch))))
 
 
 if __name__ == "__main__":

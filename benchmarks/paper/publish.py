@@ -6,15 +6,14 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from benchmarks.common import RESULTS
+from benchmarks.common import RESULTS, plain_arguments
 from npi.reproduce.outputs import publish, read_report
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Copy a finished reproduction to docs/results/.")
+    parser = plain_arguments(__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("npi-paper"), help="what --out named")
     folder = parser.parse_args().folder
     report = read_report(folder)

@@ -13,7 +13,6 @@ All pictures are rendered when they are first looked at, so the first updates ar
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -25,11 +24,12 @@ import numpy as np
 import torch
 
 import envs.cars.image_cache
-from benchmarks.common import ROOT, write_table
+from benchmarks.common import ROOT, plain_arguments, write
 from dsl import load
 from envs.cars.world import Cars
 from npi.core.pictures import PictureInput
 from npi.jobs.train import new_library, validator_for
+from npi.reproduce.pages import Content
 from npi.reproduce.recipe import FILES, FULL
 from npi.training.dataset import Material
 from npi.training.trainer import Trainer, place
@@ -187,35 +187,30 @@ def each(clock: Clock, *parts: str, of: str) -> str:
     return f"{1e3 * seconds / max(1, sum(n for (_, part), n in clock.counts.items() if part == of)):.2f} ms"
 
 
-def write(clock: Clock, trainer: Trainer, traced: float, seed: int, command: str) -> None:
-    """Write ``docs/results/cars-split.md``."""
+def contents(clock: Clock, trainer: Trainer, traced: float, updates: int | None) -> dict[str, Content]:
+    """The page's table and figures."""
     rendered, looked = (sum(n for (_, at), n in clock.counts.items() if at == part) for part in (RENDER, COPY))
-    text = [
-        "One core trained on `addition.npi`, `bubblesort.npi` and `goto.npi` with the settings of the column Multi of",
-        f"[the paper's table](npi-paper.md), seed {seed}, from nothing: {trainer.progress.update:,} updates, "
-        f"{'all' if trainer.progress.solved else 'not all'} right at the end.",
-        "Checks look at the frames and run the tasks every 100 updates, without a backward pass. Making the traces",
-        f"took {traced:.1f} CPU seconds before that.",
-        "",
-        f"{rendered:,} pictures of {trainer.core.worlds[-1].pictures[0].width} pixels a side were rendered, "
-        f"{each(clock, RENDER, of=RENDER)} each with the shapes of the cars; {looked:,} were looked at,",
-        f"each {each(clock, COPY, of=COPY)} to copy from memory. Pictures are kept in memory alone, so every training "
-        "begins with none.",
-    ]
-    write_table("cars-split", "Render, encode, core: where training spends its time", command, text, table(clock))
+    command = "python -m benchmarks.paper.training_profile" + (f" --updates {updates}" if updates else "")
+    return {
+        "command": f"`{command}`",
+        "updates": f"{trainer.progress.update:,} updates, {'all' if trainer.progress.solved else 'not all'} right",
+        "traced": f"{traced:.1f}",
+        "rendered": f"{rendered:,}",
+        "render": each(clock, RENDER, of=RENDER),
+        "looked": f"{looked:,}",
+        "copy": each(clock, COPY, of=COPY),
+        "split": table(clock),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Where the training of the core for all tasks spends its time.")
+    parser = plain_arguments(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--updates", type=int, help="at most so many; the recipe's by default")
     parser.add_argument("--first", type=int, default=50, help="updates that are counted apart")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     updates = options.updates or FULL.trained("multi", options.seed).updates
-    command = "python -m benchmarks.paper.training_profile" + (f" --updates {updates}" if options.updates else "")
-    clock, trainer, traced = train(options.seed, updates, options.first)
-    write(clock, trainer, traced, options.seed, command)
+    write("cars-split", contents(*train(options.seed, updates, options.first), options.updates))
 
 
 if __name__ == "__main__":

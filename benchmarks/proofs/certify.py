@@ -1,9 +1,9 @@
 """Certified programs: how long they take, and attempts to prove the proofs wrong.
 
-    python -m benchmarks.proofs.certify train --seeds 0 1 2 3 4   # addition; with bubble sort, and MAX learned; every
-    program python -m benchmarks.proofs.certify train --only addition     # one of: addition, together, programs
-    python -m benchmarks.proofs.certify mutation                  # 1,000 corruptions of a certified library
-    python -m benchmarks.proofs.certify attack                    # 10 million steps on random and adversarial inputs
+    python -m benchmarks.proofs.certify train                  # addition; with bubble sort, then MAX; every program
+    python -m benchmarks.proofs.certify train --only addition  # one of: addition, together, programs
+    python -m benchmarks.proofs.certify mutation               # 1,000 corruptions of a certified library
+    python -m benchmarks.proofs.certify attack                 # 10 million steps on random and adversarial inputs
 
 Results lie in ``runs/certify``; each part writes its table to ``docs/results``.
 """
@@ -15,12 +15,13 @@ import copy
 import math
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from benchmarks.common import ROOT, Result, each_seed, results, spread, write_table
+from benchmarks.common import ROOT, each_seed, plain_arguments, results, run_recipe, write
 from dsl import compile_teacher, load
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem
@@ -33,6 +34,8 @@ from npi.proof.check_certificate import check
 from npi.proof.counterexample import disagreements
 from npi.proof.prove import Certifier, certificate_of, prove
 from npi.recurrent import learn
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Material, TaskValidator
 from npi.training.learn_rows import LearnConfig
@@ -77,7 +80,7 @@ def certified(
 
 
 def figures(library: Library, *, check_it: bool) -> Result:
-    """Situations, least margin, CPU seconds of the walk and of the independent check, and whether that holds."""
+    """Configurations, least margin, CPU seconds of the walk and of the independent check, and whether that holds."""
     began = time.process_time()
     proofs = prove(library)
     walked = time.process_time()
@@ -117,30 +120,17 @@ def together(seed: int) -> Result:
     return found
 
 
-def train_tables() -> None:
-    """Write the table of what has been trained."""
-    rows = [["what", "seeds", "proved", "CPU s", "rounds", "situations", "margin", "CPU s: walk, check"]]
-    titles = {"addition": "addition", "together": "addition and bubble sort in one core"}
-    titles |= {_label(path): _label(path) for path in program_files()}
-    for name, title in titles.items():
-        done = results(f"certify/{name}")
-        if done:
-            rows.append(_row(title, done))
+def certified_page(everything: Sequence[tuple[str, Sequence[Result]]]) -> dict[str, Content]:
+    """The table of what has been trained: titles and the results of their seeds."""
+    rows = [["what", "seeds", "proved", "CPU s", "rounds", "configurations", "margin", "CPU s: walk, check"]]
+    for title, done in everything:
+        rows.append(_row(title, done))
         learned = [r["learned"] for r in done if "learned" in r]
         if learned:
             held = sum(r["old_holds"] for r in done if "old_holds" in r)
             rows.append(_row(f"… and MAX, RJMP learned as rows (the old certificate holds in {held})", learned))
-    seconds = [r["seconds"] for r in results("certify/addition")]
-    text = [
-        "From nothing to a proof of every program of the file, for every input of every size: 32 traces of each",
-        "training size, the settings of `npi train FILE --certify`. CPU seconds (one thread) with tracing, checks,",
-        "validation and walks; median (range) over seeds. Rounds: walks that found wrong situations, whose frames then",
-        "joined training. Margin: by how much (logits) the closest call leads, the least of all seeds. Walk and check:",
-        "the last walk of all programs, and the independent check of its certificate (the slowest seed).",
-    ]
-    if seconds:
-        text.append(f"Addition: median {statistics.median(seconds):.1f} s of {len(seconds)} seeds.")
-    write_table("certified", "Certified programs", "python -m benchmarks.proofs.certify train", text, rows)
+    seconds = [r["seconds"] for title, done in everything for r in done if title == "addition"]
+    return {"programs": rows, "addition": f"{statistics.median(seconds or [math.nan]):.1f}", "seeds": str(len(seconds))}
 
 
 def _row(title: str, done: Sequence[Result]) -> list[str]:
@@ -149,16 +139,12 @@ def _row(title: str, done: Sequence[Result]) -> list[str]:
         title,
         str(len(done)),
         f"{len(good)} of {len(done)}",
-        _spread([r["seconds"] for r in done], 1),
-        _spread([r["rounds"] for r in done], 0) if "rounds" in done[0] else "not counted",
-        _spread([r["situations"] for r in done], 0),
+        spread([r["seconds"] for r in done], 1),
+        spread([r["rounds"] for r in done], 0) if "rounds" in done[0] else "not counted",
+        spread([r["situations"] for r in done], 0),
         f"{min(r['margin'] for r in done):.2f}",
         f"{max(r['walk'] for r in done):.2f}, {max((r.get('check', math.nan) for r in good), default=math.nan):.2f}",
     ]
-
-
-def _spread(values: Sequence[float], digits: int) -> str:
-    return spread(values, digits) if len(values) > 1 else f"{values[0]:.{digits}f}"
 
 
 def program_files() -> list[Path]:
@@ -202,7 +188,7 @@ def corrupted(library: Library, *, rows: bool, generator: torch.Generator) -> Li
 
 
 def differing(library: Library, mutant: Library, certificate: Certificate) -> bool:
-    """Whether the two cores call differently in some certified situation; fields left out there hold anything."""
+    """Whether the two cores call differently in some certified configuration; fields left out there hold anything."""
     generator = torch.Generator().manual_seed(0)
     for file in certificate.files:
         programs = next(s for s in library.sets if s.digest == file.digest)
@@ -262,19 +248,10 @@ def mutation(seed: int, *, mutants: int = MUTANTS, inputs: int = INPUTS) -> Resu
     return found
 
 
-def mutation_table() -> None:
-    rows = [["seed", "corruptions", "change a decision", "of these caught", "pass the checker", "of these wrong"]]
-    for r in results("certify/mutation"):
-        cells = [r["seed"], r["mutants"], r["changed"], r["caught"], r["passed"], r["passed_wrong"]]
-        rows.append([str(cell) for cell in cells])
-    text = [
-        "A certified library of addition and bubble sort; each corruption changes one weight of the core (negated,",
-        "zeroed, moved, or one bit of it flipped) or the numbers or a gate of one program's row. It changes a decision",
-        "where the core makes another call in some certified situation. The checker looks at decisions alone, not at",
-        f"hashes. What passes is asked about every frame of {INPUTS:,} random inputs.",
-    ]
-    title, command = "Corruptions of a certified library", "python -m benchmarks.proofs.certify mutation"
-    write_table("certified-mutation", title, command, text, rows)
+def mutation_page(done: Sequence[Result]) -> dict[str, Content]:
+    head = ["seed", "corruptions", "change a decision", "of these caught", "pass the checker", "of these wrong"]
+    keys = ("seed", "mutants", "changed", "caught", "passed", "passed_wrong")
+    return {"corruptions": [head, *([r[key] for key in keys] for r in done)]}
 
 
 # Attack
@@ -368,51 +345,43 @@ def attack(seed: int, *, steps: int = ATTACK_STEPS) -> Result:
     return found
 
 
-def attack_table() -> None:
+def attack_page(done: Sequence[Result]) -> dict[str, Content]:
     rows = [["inputs", "how many", "steps", "failures"]]
-    done = results("certify/attack")
     for name in dict.fromkeys(label for r in done for label in r["kinds"]):
         sums = [sum(r["kinds"].get(name, [0, 0, 0])[i] for r in done) for i in range(3)]
         rows.append([name, *(f"{n:,}" for n in sums)])
     rows.append(["all", *(f"{sum(r[key] for r in done):,}" for key in ("inputs", "steps", "failures"))])
-    text = [
-        "Certified addition and bubble sort, run by the core in the machine. A failure is a run that takes another",
-        "number of steps than the teacher, or leaves another pad.",
-    ]
-    write_table(
-        "certified-attack", "Attack on certified programs", "python -m benchmarks.proofs.certify attack", text, rows
-    )
+    return {"inputs": rows}
+
+
+def train_stages(options: argparse.Namespace) -> None:
+    """Train what is asked for, and write the page of all that is finished."""
+    stages: dict[str, Callable[[int], Result]] = {"addition": partial(one_file, ADDITION), "together": together}
+    stages |= {_label(path): partial(one_file, path) for path in program_files() if path != ADDITION}
+    for name, run in stages.items() if not options.table else ():
+        group = name if name in ("addition", "together") else "programs"
+        asked = group != "programs" or not options.files or name in options.files
+        if asked and group in (options.only or ("addition", "together", "programs")):
+            each_seed(f"certify/{name}", options.seeds or ([0, 1] if group == "programs" else range(5)), run)
+    titles = {"together": "addition and bubble sort in one core"}
+    everything = [(titles.get(name, name), found) for name in stages if (found := results(f"certify/{name}"))]
+    write("certified", certified_page(everything), [r for _, found in everything for r in found])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Certified programs: training, mutation, attack.")
+    parser = plain_arguments(__doc__)
     parser.add_argument("part", choices=["train", "mutation", "attack"])
     parser.add_argument("--seeds", type=int, nargs="+", help="five for addition and together, two for programs, else 0")
     parser.add_argument("--only", choices=["addition", "together", "programs"], nargs="+")
     parser.add_argument("--files", nargs="+", help="with --only programs: such as examples/gcd; all by default")
-    parser.add_argument("--table", action="store_true", help="only write the table from what is done")
+    parser.add_argument("--table", action="store_true", help="only write the page from the stages that are finished")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     if options.part == "train":
-        only = options.only or ["addition", "together", "programs"]
-        seeds = options.seeds or [0, 1, 2, 3, 4]
-        if not options.table and "addition" in only:
-            each_seed("certify/addition", seeds, lambda seed: one_file(ADDITION, seed))
-        if not options.table and "together" in only:
-            each_seed("certify/together", seeds, together)
-        for path in program_files() if "programs" in only and not options.table else []:
-            if (not options.files or _label(path) in options.files) and path != ADDITION:
-                few = options.seeds or [0, 1]
-                each_seed(f"certify/{_label(path)}", few, lambda seed, path=path: one_file(path, seed))
-        train_tables()
-    elif options.part == "mutation":
-        if not options.table:
-            each_seed("certify/mutation", options.seeds or [0], mutation)
-        mutation_table()
-    else:
-        if not options.table:
-            each_seed("certify/attack", options.seeds or [0], attack)
-        attack_table()
+        train_stages(options)
+        return
+    options.seeds = options.seeds or [0]
+    run, contents = (mutation, mutation_page) if options.part == "mutation" else (attack, attack_page)
+    run_recipe(options, f"certified-{options.part}", run, contents, name=f"certify/{options.part}")
 
 
 if __name__ == "__main__":

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from benchmarks.common import ROOT, Result, arguments, each_seed, results, write_table
+from benchmarks.common import ROOT, recipe
 from npi.core.config import TrainConfig
 from npi.jobs.train import learn_into, train_library
 from npi.library.library import Library
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content
 from npi.running.compiled_library import CompiledLibrary
 from npi.running.evaluate import MAX_BATCH, run_problems
 from npi.training.learn_rows import LearnConfig
@@ -99,9 +102,8 @@ def timed(compiled: CompiledLibrary, name: str, seed: int) -> dict[str, float]:
     return found
 
 
-def table() -> None:
-    """Write the dated table."""
-    done = results("compiled")
+def contents(done: Sequence[Result]) -> dict[str, Content]:
+    """The page's table and figures."""
     rows = [["seed", "task", "ended alike", "steps compared", "steps/s, many at once", "with laying out", "one problem",
              "one of size 10"]]  # fmt: skip
     for r in done:
@@ -109,24 +111,12 @@ def table() -> None:
             c = r[name]
             rates = [f"{c[key] / 1e6:.1f} M" for key in ("many", "laid", "one", "short")]
             rows.append([r["seed"], name, f"{c['same']:,}/{c['compared']:,}", f"{c['steps_compared']:,}", *rates])
-    sizes = ", ".join(f"{name} {size} ({count:,} at once)" for name, (size, count) in TIMED.items())
-    text = [
-        "One core trained on addition and sorting, MAX and RJMP learned beside it, then compiled. The core computes",
-        "each decision anew; the compiled file looks it up. Ended alike: the same status, as many steps and the same",
-        "world at the end. Steps a second in CPU time of one thread;",
-        f"sizes timed: {sizes}. Compiling took "
-        f"{max(r['compile_seconds'] for r in done):.2f} s at most; the file has {done[0]['bytes']:,} bytes.",
-    ]
-    write_table("compiled", "Compiled libraries", "python -m benchmarks.proofs.compiled", text, rows)
+    seconds = max(r["compile_seconds"] for r in done)
+    return {"tasks": rows, "seconds": f"{seconds:.2f}", "bytes": f"{done[0]['bytes']:,}"}
 
 
 def main() -> None:
-    parser = arguments("Compare a compiled library with its core, and time it.")
-    parser.set_defaults(seeds=[0])
-    options = parser.parse_args()
-    if not options.table:
-        each_seed("compiled", options.seeds, run)
-    table()
+    recipe(__doc__, "compiled", run, contents, seeds=[0])
 
 
 if __name__ == "__main__":

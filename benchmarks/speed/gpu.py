@@ -5,18 +5,16 @@ Steps of the machine are measured with and without graphs, for tables and for a 
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.common import ROOT, write_table
+from benchmarks.common import ROOT, plain_arguments, write
 from benchmarks.speed.parts import FILES, Figure, problems, rate
 from dsl import compile_teacher, load
 from envs.steppers.decision_tables import TableStepper
@@ -110,10 +108,9 @@ def measure(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The machine and training on a GPU.")
+    parser = plain_arguments(__doc__)
     parser.add_argument("--device", default="cuda", help="cpu runs the same on small batches and writes nothing")
-    options = parser.parse_args()
-    device = torch.device(options.device)
+    device = torch.device(parser.parse_args().device)
     if device.type == "cuda" and not torch.cuda.is_available():
         print("there is no CUDA device here; --device cpu runs the same code on small batches", file=sys.stderr)
         sys.exit(2)
@@ -127,13 +124,11 @@ def main() -> None:
     for f in figures:
         rows.append([f["what"], f"{f['rate']:,.0f}", f"{f['times']:.1f}" if f["times"] else "", f["note"]])
     name = torch.cuda.get_device_name(device) if here else "CPU"
-    text = [f"{name}: {flops / 1e12:.1f} TFLOP/s (float32 product), {copy / 1e9:,.0f} GB/s (copy)."]
-    write = partial(write_table, "gpu", "On a GPU", "python -m benchmarks.speed.gpu") if here else _show
-    write(text, rows)
-
-
-def _show(text: list[str], rows: list[list[str]]) -> None:
-    print(*text, *("  ".join(row) for row in rows), sep="\n")
+    text = f"{name}: {flops / 1e12:.1f} TFLOP/s (float32 product), {copy / 1e9:,.0f} GB/s (copy)"
+    if here:
+        write("gpu", {"ceilings": text, "figures": rows})
+    else:
+        print(text, *("  ".join(row) for row in rows), sep="\n")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.common import ROOT, write_table
+from benchmarks.common import ROOT, plain_arguments, write
 from benchmarks.speed.parts import best
 from dsl import ProgramSet, load
 from dsl.program import sources_digest
@@ -139,16 +139,9 @@ def _import(module: str) -> float:
 
 
 def main() -> None:
-    torch.set_num_threads(1)
+    plain_arguments(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        rows = figures(Path(folder))
-    text = [
-        f"A library of {COUNT:,} rows beside those of bubble sort, each with random numbers, a program text of its own",
-        "and a generation of its own. Best of several runs each, but for the first two; one thread.",
-    ]
-    write_table(
-        "libraries", "Libraries of many rows", "python -m benchmarks.speed.libraries", text, [["", "", ""], *rows]
-    )
+        write("libraries", {"figures": [["", "", ""], *figures(Path(folder))]})
 
 
 if __name__ == "__main__":

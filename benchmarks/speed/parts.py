@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.common import RESULTS, ROOT, write_table
+from benchmarks.common import RESULTS, ROOT, plain_arguments, write
 from dsl import Problem, ProgramSet, Task, compile_teacher, load
 from envs.spec import SLOTS
 from npi.core.config import CoreConfig, TrainConfig
@@ -227,7 +227,7 @@ def command(words: list[str], library: Path) -> Figure:
 
 
 def main() -> None:
-    torch.set_num_threads(1)
+    plain_arguments(__doc__).parse_args()
     flops, copy = ceilings()
     figures = [*traces("add", 100, 500, copy), *traces("sort", 60, 50, copy)]
     figures += [*training(flops), *execution(flops)]
@@ -240,12 +240,8 @@ def main() -> None:
         before = last.get(figure["what"])
         rows.append([figure["what"], value, figure["unit"], times, f"{figure['rate'] / before:.2f}" if before else "",
                      figure["note"]])  # fmt: skip
-    text = [
-        f"One thread. Ceilings in this run: {flops / 1e9:.0f} GFLOP/s (product of 1,024 × 1,024 matrices, float32),",
-        f"{copy / 1e9:.1f} GB/s (copy of 64 MiB, bytes read and written). Best of several runs each; a step is one",
-        "decision (a call or a return). What the floors count: docs/performance.md.",
-    ]
-    write_table("speed", "Speed of the parts", "make bench", text, rows)
+    ceiling = {"flops": f"{flops / 1e9:.0f} GFLOP/s", "copy": f"{copy / 1e9:.1f} GB/s"}
+    write("speed", {**ceiling, "figures": rows})
     last_path.write_text(json.dumps({f["what"]: f["rate"] for f in figures}, indent=1) + "\n")
 
 

@@ -13,12 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
-from benchmarks.common import RESULTS, ROOT, write_table
+from benchmarks.common import ROOT, plain_arguments, write
 from dsl import compile_teacher, load
+from npi.reproduce.plots import OURS, panels, png
 from npi.running.evaluate import run_problems
 from traces.machine.lockstep import Budget
 
@@ -66,35 +66,24 @@ def points() -> Iterator[Point]:
             yield what, value, int(steps), float(seconds), float(more)
 
 
-def picture(found: list[Point]) -> None:
+def picture(found: list[Point]) -> bytes:
     """Nanoseconds a step, one panel for each thing that varies."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(2, 2, figsize=(9, 6.5), layout="constrained")
-    for panel, what in zip(panels.flat, TRIED, strict=True):
+    figure, axes = panels(len(TRIED), across=2, size=(9, 6.5), dpi=110)
+    for panel, what in zip(axes, TRIED, strict=True):
         own = [p for p in found if p[0] == what]
-        panel.plot([p[1] for p in own], [1e9 * p[3] / p[2] for p in own], "o-", color="#2a6f97")
+        panel.plot([p[1] for p in own], [1e9 * p[3] / p[2] for p in own], "o-", color=OURS)
         panel.set(xscale="log", xlabel=what, ylabel="nanoseconds a step", ylim=(0, None))
         panel.grid(alpha=0.3)
     figure.suptitle("Cost of a step: it does not grow with the input, the batch or the stack")
-    figure.savefig(RESULTS / "scaling.png", dpi=110)
+    return png(figure)
 
 
 def main() -> None:
+    plain_arguments(__doc__).parse_args()
     found = list(points())
-    picture(found)
-    rows: list[list[Any]] = [["what varies", "value", "steps", "seconds", "ns a step", "memory, MiB"]]
+    rows = [["what varies", "value", "steps", "seconds", "ns a step", "memory, MiB"]]
     rows += [[w, f"{v:,}", f"{s:,}", f"{t:.4f}", f"{1e9 * t / s:.0f}", f"{m:.0f}"] for w, v, s, t, m in found]
-    text = [
-        "Laying the inputs out is part of the time. Short runs are dominated by what a run costs once. Memory is what",
-        "a run added to the process at its peak; it holds the inputs and the storage of the pads.",
-        "",
-        "![nanoseconds a step against length, batch and depth](scaling.png)",
-    ]
-    write_table("scaling", "Cost by length, batch and depth", "python -m benchmarks.speed.scaling", text, rows)
+    write("scaling", {"costs": rows, "scaling.png": picture(found)})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Ways to condition a universal core on a row, at equal numbers of learned values: trained alike, tested alike.
+"""Ways to condition a universal core on a row, at equal numbers of parameters: trained alike, tested alike.
 
     python -m benchmarks.universal.ablation                       # every variant, 1,500 updates each
     python -m benchmarks.universal.ablation --only film concat --updates 300
-    python -m benchmarks.universal.ablation --table               # only write the table
+    python -m benchmarks.universal.ablation --table               # only write the page
 
 *Slots*: each state of a program has a code of its own, and the state that a program is in selects it. *One code*: a
 program has a single code, as long as its slots would be together, and the number of the state is an input.
@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from itertools import pairwise
 
@@ -24,10 +24,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.common import RUNS, Result, arguments, each_seed, results, spread, write_table
+from benchmarks.common import arguments, each_seed, results, write
 from benchmarks.universal import alternatives
 from benchmarks.universal.alternatives import Codes
 from benchmarks.universal.heldout_programs import Sample, drawn_batches, old_programs
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content, spread
 from npi.universal.functions import Examples, Functions, Spans, loss
 from npi.universal.network import Interpreter, InterpreterConfig, Proposer
 from npi.universal.plan import State
@@ -241,58 +243,46 @@ def run(name: str, budget: Budget, seed: int) -> Result:
     return found
 
 
-def table(folder: str, budget: Budget) -> None:
-    """Write the page of the variants that are done."""
-    rows = [["variant", "numbers a program", "numbers of the core", "training loss", "programs exact, %",
+def contents(every: Mapping[str, Sequence[Result]], budget: Budget) -> dict[str, Content]:
+    """The page of the variants that are finished."""
+    rows = [["variant", "parameters a program", "parameters of the core", "training loss", "programs exact, %",
              "of several states, %", "functions exact, %", "CPU s of training", "CPU s a row", "seeds"]]  # fmt: skip
-    programs = held = 0
-    for name, variant in VARIANTS.items():
-        done = results(f"{folder}/{name}")
-        if not done:
-            continue
-        programs, held = done[0]["programs"], len(done[0]["exact"])
+    for name, done in every.items():
         several = [[e for e, count in zip(r["exact"], r["states"], strict=True) if count > 1] for r in done]
+        shares = ([100 * statistics.mean(r["exact"]) for r in done], [100 * statistics.mean(s) for s in several],
+                  [100 * r["functions"] for r in done])  # fmt: skip
         rows.append(
             [
-                f"{name}: {variant.says}", f"{done[0]['numbers']:.0f}", f"{done[0]['size']:,}",
-                spread([r["loss"] for r in done], 4),
-                spread([100 * statistics.mean(r["exact"]) for r in done]),
-                spread([100 * statistics.mean(s) for s in several]),
-                spread([100 * r["functions"] for r in done]),
+                f"{name}: {VARIANTS[name].says}", f"{done[0]['numbers']:.0f}", f"{done[0]['size']:,}",
+                spread([r["loss"] for r in done], 4), *map(spread, shares),
                 spread([r["train_seconds"] for r in done], 0), spread([r["row_seconds"] for r in done], 2),
                 str(len(done)),
             ]
         )  # fmt: skip
-    text = [
-        f"Each variant is trained anew for {budget.updates:,} updates on the same {programs:,} random programs, then",
-        f"rows are learned with the core frozen for the same {held} held-out programs: all as one batch, one start",
-        f"each, {budget.row_updates} updates. Exact: every decision right, on a complete enumeration. Numbers a",
-        "program: what its row learns, in the mean. These are small budgets, to compare; the shipped core is trained",
-        "for longer.",
-        "",
-        f"One code is as long as {TOGETHER} slots, the mean of the programs; compare long with long-whole, and short",
-        "with short-whole. An update has the same number of situations, there of a whole program in place of a state.",
-    ]
-    write_table(
-        "universal-ablation", "How a row conditions the core", "python -m benchmarks.universal.ablation", text, rows
-    )
+    first = next(iter(every.values()))[0]
+    return {
+        "variants": rows,
+        "command": f"`python -m benchmarks.universal.ablation --only {' '.join(every)}`",
+        "updates": f"{budget.updates:,}",
+        "programs": f"{first['programs']:,}",
+        "held": str(len(first["exact"])),
+    }
 
 
 def main() -> None:
-    parser = arguments("Train and test ways to condition a universal core.")
-    parser.set_defaults(seeds=[0])
+    parser = arguments(__doc__, seeds=[0])
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--updates", type=int, default=Budget.updates)
     parser.add_argument("--each", type=int, default=Budget.each, help="programs of every size and world")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     budget = Budget(updates=options.updates, each=options.each)
     folder = f"ablation/{budget.updates}-{budget.each}"
-    if not options.table:
-        for name in options.only:
-            each_seed(f"{folder}/{name}", options.seeds, partial(run, name, budget))
-    if (RUNS / folder).exists():
-        table(folder, budget)
+    for name in options.only if not options.table else ():
+        each_seed(f"{folder}/{name}", options.seeds, partial(run, name, budget), **asdict(budget))
+    every = {name: done for name in VARIANTS if (done := results(f"{folder}/{name}"))}
+    if not every:
+        raise SystemExit("no variant is finished yet, so there is nothing to write")
+    write("universal-ablation", contents(every, budget), [r for done in every.values() for r in done])
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
 """How many traces a row needs where the program's text is not used: states are inferred, codes learned, rows proved.
 
-    python -m benchmarks.universal.few_traces                       # with the shipped core; --library DIR for another
-    one python -m benchmarks.universal.few_traces --only human 1 2 4    # some numbers of traces
-    python -m benchmarks.universal.few_traces --table               # only write the page from what is done
+    python -m benchmarks.universal.few_traces                       # the shipped core; --library DIR for another
+    python -m benchmarks.universal.few_traces --only human 1 2 4    # some numbers of traces
+    python -m benchmarks.universal.few_traces --table               # only write the page from what is finished
 
 The text only draws the traces and, at the end, proves the rows. Results lie under ``runs/universal/``, a file for each
-number of traces, so that the recipe goes on where it stopped.
+number of traces, so that the recipe resumes where it stopped.
 """
 
 from __future__ import annotations
 
-import argparse
+import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.common import ROOT, Result, each_seed
-from benchmarks.universal.few_traces_page import share, write
+from benchmarks.common import ROOT, each_seed, plain_arguments, results, write
 from benchmarks.universal.frozen_rows import Row, empty, extended, learn_rows
 from benchmarks.universal.heldout_programs import TOGETHER, Sample, sample
 from benchmarks.universal.main import core_of, runs_of
@@ -30,6 +29,9 @@ from dsl import compile_teacher, load, loads
 from dsl.generator import size_of, vocabulary_of
 from dsl.program import Program, ProgramSet
 from dsl.teacher import Teacher
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content
+from npi.reproduce.plots import panels, png
 from npi.running.evaluate import solve_bounded
 from npi.training.dataset import training_tasks
 from npi.universal.core import UniversalCore
@@ -87,7 +89,7 @@ def blank(world: str, size: int, name: str, program: Program, programs: ProgramS
 
 def human(core: UniversalCore, traces: int) -> Result:
     """Every file: its programs from so many traces of its tasks together."""
-    return {file: of_file(core, load(ROOT / "programs" / f"{file}.npi"), traces) for file in FILES}
+    return {"files": {file: of_file(core, load(ROOT / "programs" / f"{file}.npi"), traces) for file in FILES}}
 
 
 def of_file(core: UniversalCore, programs: ProgramSet, traces: int) -> Result:
@@ -201,24 +203,93 @@ def _right(core: UniversalCore, one: Sample, row: Row, frames: FrameSet) -> bool
     return replay(tabulate(core.net, plan, row_P, wiring, one.table), frames, one.plan.signature).holds
 
 
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def contents(people: Sequence[Result], drawn_ones: Sequence[Result], texts: Result) -> dict[str, Content | bytes]:
+    """The page's tables and picture: files of people, generated programs, and these read off their texts."""
+    head = ["frames of each program", "exact", "right", "no row", "exact up to size 4", "seconds a program to infer"]
+    return {
+        "people": [["traces", *(f"{r['seed']}" for r in people)], *_lines(people)],
+        "generated": [head, *([f"{one['seed']}", *_shares(one)] for one in drawn_ones)],
+        "held": f"{texts['programs']} held-out",
+        "texts": f"{texts['exact']} of the {texts['programs']}",
+        "universal-traces.png": picture(people, drawn_ones),
+    }
+
+
+def _lines(people: Sequence[Result]) -> Iterator[list[str]]:
+    """For each file a line of cells, one for each number of traces; then all files together."""
+    for file in FILES:
+        found = [result["files"][file] for result in people]
+        shares = [f"{sum(f['exact'].values())}/{len(f['exact'])}" for f in found]
+        yield [file, *(f"{s}, {100 * min(f['solved'].values()):.0f} %" for s, f in zip(shares, found, strict=True))]
+    yield ["all", *(f"{sum(_exact(r))}/{len(_exact(r))}, {100 * _solving(r):.0f} %" for r in people)]
+
+
+def _exact(result: Result) -> list[bool]:
+    return [exact for file in result["files"].values() for exact in file["exact"].values()]
+
+
+def _solving(result: Result) -> float:
+    """The share of problems solved, every task counting alike."""
+    return statistics.fmean(one for file in result["files"].values() for one in file["solved"].values())
+
+
+def _shares(one: Result) -> Iterator[str]:
+    programs = one["programs"]
+    small = [program for program in programs if program["size"] <= 4]
+    none = sum(bool(program["reason"]) for program in programs) / len(programs)
+    for part in (share(programs, "exact"), share(programs, "right"), none, share(small, "exact")):
+        yield f"{100 * part:.0f} %"
+    yield f"{one['seconds'] / len(programs):.2f}"
+
+
+def share(programs: Sequence[Result], what: str) -> float:
+    """Of how many programs something holds."""
+    return sum(one[what] for one in programs) / max(1, len(programs))
+
+
+def picture(people: Sequence[Result], drawn_ones: Sequence[Result]) -> bytes:
+    """Shares of programs against traces or frames."""
+    from matplotlib.ticker import PercentFormatter, ScalarFormatter
+
+    figure, (panel,) = panels(1, across=1, size=(7, 4.2), dpi=110)
+    traces, frames = ([r["seed"] for r in found] for found in (people, drawn_ones))
+    panel.plot(traces, [_solving(r) for r in people], "o--", color="C0", label="by people: problems solved")
+    panel.plot(traces, [sum(_exact(r)) / len(_exact(r)) for r in people], "o-", color="C0", label="by people: exact")
+    for what, style, name in (("right", "s--", "right in 100 new frames"), ("exact", "s-", "exact")):
+        shares = [share(r["programs"], what) for r in drawn_ones]
+        panel.plot(frames, shares, style, color="C1", label=f"generated: {name}")
+    panel.set(xlabel="traces of a file; frames of a generated program", ylabel="share", ylim=(0, 1.03))
+    panel.set_xscale("log", base=2)
+    panel.xaxis.set_major_formatter(ScalarFormatter())
+    panel.yaxis.set_major_formatter(PercentFormatter(1))
+    panel.grid(alpha=0.3)
+    panel.legend(loc="lower right")
+    return png(figure)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How many traces a row of a universal core needs.")
+    parser = plain_arguments(__doc__)
     parser.add_argument("--library", type=Path, default=SHIPPED, help="of the core; rows in it are left alone")
     parser.add_argument("--only", nargs="+", help="human or generated, and numbers of traces")
-    parser.add_argument("--table", action="store_true", help="only write the page from what is done")
+    parser.add_argument("--table", action="store_true", help="only write the page from the stages that are finished")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     _, core = core_of(options.library)
     name = runs_of(core)
     only = options.only or []
     counts = [int(n) for n in only if n.isdigit()] or TRACES
     kinds = [kind for kind in ("human", "generated") if kind in only] or ["human", "generated"]
-    for kind in kinds if not options.table else []:
-        job = human if kind == "human" else generated
-        each_seed(f"{name}/traces-{kind}", counts, partial(job, core))
+    for kind in kinds if not options.table else ():
+        each_seed(f"{name}/traces-{kind}", counts, partial(human if kind == "human" else generated, core))
         if kind == "generated":
             each_seed(f"{name}/traces-texts", [0], lambda _: from_texts(core))
-    write(name, FILES, NEW)
+    people, drawn_ones, texts = (results(f"{name}/traces-{what}") for what in ("human", "generated", "texts"))
+    if not people or not texts:
+        raise SystemExit(f"nothing is finished in runs/{name} yet, so there is nothing to write")
+    page = contents(people, drawn_ones, texts[0])
+    write("universal-traces", {**page, "core": Path(name).name}, [*people, *drawn_ones, *texts])
 
 
 if __name__ == "__main__":

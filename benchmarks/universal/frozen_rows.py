@@ -1,7 +1,7 @@
 """A frozen universal core with rows that it has already, and new programs' rows beside them.
 
-Everything is checked: a row is *exact* where it is proved to decide as its text in every situation that any
-observations can lead to, and *unchanged* says that the core and every logit of the old rows are the same to the bit.
+Everything is checked: a row is *exact* where it is proved to decide as its text in every configuration that any
+observations can lead to, and *unchanged* says that the core and every logit of the old rows are bit-identical.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmarks.common import Result
 from benchmarks.universal import alternatives
 from benchmarks.universal.alternatives import Codes, Memory, TuneConfig
 from benchmarks.universal.heldout_programs import Sample, kind_of
 from npi.library.fingerprint import fingerprint
 from npi.program_memory import ProgramMemory, RowInfo
+from npi.reproduce.ledger import Result
 from npi.universal.code_search import Found, SearchConfig
 from npi.universal.core import UniversalCore
 from npi.universal.network import Interpreter

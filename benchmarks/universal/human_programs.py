@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from benchmarks.common import ROOT, Result, each_seed, results, write_table
+from benchmarks.common import ROOT, each_seed, results
 from benchmarks.language.examples import TEST_SEED, count
 from benchmarks.universal.alternatives import Codes
 from benchmarks.universal.frozen_rows import Bench, Row, compared, empty, learn_rows, left_out
@@ -26,6 +27,8 @@ from dsl.program import ProgramSet
 from npi.core.base import tensors_digest
 from npi.jobs.train import learn_into
 from npi.library.library import Library, LibraryError
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import NOTHING, Content
 from npi.running.evaluate import score_sizes
 from npi.universal.code_search import SearchConfig
 from npi.universal.core import UniversalCore
@@ -141,76 +144,60 @@ def scores(
     ]  # fmt: skip
 
 
-def table(name: str) -> None:
-    """Write the page of the files that are done."""
+def contents(name: str) -> tuple[dict[str, Content], list[Result]]:
+    """The page of the files that are finished, and their results."""
     done = {label(path): kept[0] for path in FILES if (kept := results(f"{name}/{label(path)}"))}
     programs = [p for found in done.values() for p in found["programs"]]
-    rows = [["file", "programs exact", *list(WAYS.values()), "numbers a row", "CPU s", "right of problems, by size"]]
-    for file, found in done.items():
-        rows.append(_line(file, found))
+    rows = [["file", "programs exact", *WAYS.values(), "parameters a row", "CPU s", "right of problems, by size"]]
+    rows += [_line(file, found) for file, found in done.items()]
     right = [s[3] == s[4] for found in done.values() for s in found.get("scores", ())]
+    lost = [100 * p["lost"][0] for p in programs if "lost" in p]
     missed = [f"{p['name']}: {p['reason'] or p.get('note') or 'not exact'}" for p in programs if not p["exact"]]
-    text = [
-        "No training of the core saw these programs. Each file is learned by `npi learn` in a library of its own",
-        "without other rows (MAX beside those of bubble sort), as one batch; a row is exact where it is proved for any",
-        "observations. The columns count exact programs: they are those of universal-held.md. Numbers are those",
-        "learned for a row, mean and most. Sizes are digits, items or vertices of test problems. Core "
-        f"{Path(name).name}.",
-        "",
-        f"* {sum(p['exact'] for p in programs)} of {len(programs)} programs are exact.",
-        f"* {sum(right)} of {len(right)} lines of tests (a task at a size) are right in every problem.",
-        f"* Core and old rows after learning: "
-        f"{'the same to the bit' if all(f.get('unchanged', True) for f in done.values()) else 'CHANGED'}.",
-        *lost(programs),
-    ]
-    if missed:
-        text += ["", f"Not exact: {'; '.join(missed)}."]
-    write_table("universal-programs", "Programs that people wrote, as rows of a frozen core",
-                "python -m benchmarks.universal.main human", text, rows)  # fmt: skip
-
-
-def lost(programs: Sequence[Result]) -> list[str]:
-    shares = [100 * p["lost"][0] for p in programs if "lost" in p]
-    if not shares:
-        return []
-    mean = sum(shares) / len(shares)
-    return [f"* The core fine-tuned along with one program makes {mean:.1f} % of old rows' decisions wrong (mean)."]
+    same = all(found.get("unchanged", True) for found in done.values())
+    page: dict[str, Content] = {
+        "files": rows,
+        "core": Path(name).name,
+        "exact": f"{len(programs) - len(missed)} of {len(programs)}",
+        "right": f"{sum(right)} of {len(right)}",
+        "unchanged": "bit-identical" if same else "CHANGED",
+        "lost": f"{sum(lost) / len(lost):.1f}" if lost else NOTHING,
+        "missed": "; ".join(missed) or "nothing",
+    }
+    return page, list(done.values())
 
 
 def _line(file: str, found: Result) -> list[str]:
     programs = found["programs"]
     numbers = [p["numbers"] for p in programs if "numbers" in p]
-    cells: dict[str, list[str]] = {}
-    for task, size, _, right, n in found.get("scores", ()):
-        cells.setdefault(task.rpartition(".")[2], []).append(f"{size}: {right}/{n}")
     return [
         file,
         f"{sum(p['exact'] for p in programs)}/{len(programs)}",
         *[f"{sum(bool(p.get(way)) for p in programs)}" for way in WAYS],
         f"{sum(numbers) / max(1, len(numbers)):.0f}, {max(numbers, default=0)}",
         f"{found['seconds']:.1f}" if "seconds" in found else "–",
-        "; ".join(f"{task} {', '.join(parts)}" for task, parts in cells.items()) or found["reason"],
+        by_task(found.get("scores", ())) or found["reason"],
     ]
+
+
+def by_task(scores: Iterable[Sequence[Any]]) -> str:
+    """Problems that are right, by task and size."""
+    cells: dict[str, list[str]] = {}
+    for task, size, _, right, n in scores:
+        cells.setdefault(task.rpartition(".")[2], []).append(f"{size}: {right}/{n}")
+    return "; ".join(f"{task} {', '.join(parts)}" for task, parts in cells.items())
 
 
 # --- composition -----------------------------------------------------------------------------------------------------
 
 
-def composed(folder: Path, name: str) -> None:
-    """Learn the files of each chain one after the other in one library, and write the page."""
+def composed(folder: Path) -> dict[str, Content]:
+    """Learn the files of each chain one after the other in one library: a table."""
     rows = [["file", "programs", "calls learned before", "exact", "right of problems, by size", "old rows", "CPU s"]]
     for chain in CHAINS:
         with tempfile.TemporaryDirectory() as place:
             library = bare(folder, Path(place))
             rows += [learned_line(library, PROGRAMS / "composition" / f"{stem}.npi") for stem in chain]
-    text = [
-        "Two chains of files that build on each other. Each file is learned by an `npi learn` of its own, after those",
-        "that it calls, over one core that never changes. *Old rows* says how many there were before, and whether the",
-        "core, their numbers, every logit of theirs in random situations, and their proofs are the same to the bit.",
-        f"Core {Path(name).name}.",
-    ]
-    write_table("universal-composition", "Programs that call programs that call programs",
-                "python -m benchmarks.universal.main composed", text, rows)  # fmt: skip
+    return {"files": rows}
 
 
 def learned_line(
@@ -228,15 +215,12 @@ def learned_line(
     programs = load(path)
     own = [p for p in programs.programs if p.name.startswith(f"{path.stem}.")]
     called = sorted({programs.table.signatures[c].name for p in own for c in p.calls if c >= programs.table.primitives})
-    cells: dict[str, list[str]] = {}
-    for task, size, _, right, n in scores(library, programs, path, count=count):
-        cells.setdefault(str(task).rpartition(".")[2], []).append(f"{size}: {right}/{n}")
     return [
         path.stem,
         ", ".join(p.name.rpartition(".")[2] for p in own),
         ", ".join(name for name in called if name in before) or "–",
         f"{sum(after[p.name][1] == 0 for p in own)}/{len(own)}",
-        "; ".join(f"{task} {', '.join(parts)}" for task, parts in cells.items()),
+        by_task(scores(library, programs, path, count=count)),
         f"{len(before)}: {'the same' if same else 'CHANGED'}" if before else "none",
         f"{seconds:.1f}",
     ]

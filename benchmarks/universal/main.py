@@ -4,28 +4,24 @@
     python -m benchmarks.universal.main held --only 0 1         # two of twelve batches of a hundred programs
     python -m benchmarks.universal.main human
     python -m benchmarks.universal.main composed
-    python -m benchmarks.universal.main held --table            # only write the table from what is done
+    python -m benchmarks.universal.main held --table            # only write the page from what is finished
 
-Results lie under ``runs/universal/``, in a folder for each core, so that a recipe goes on where it stopped.
+Results lie under ``runs/universal/``, in a folder for each core, so that a recipe resumes where it stopped.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import torch
-
-from benchmarks.common import RUNS, Result, each_seed
+from benchmarks.common import each_seed, finished, plain_arguments, results, write
 from benchmarks.universal import heldout_programs, human_programs, page
 from benchmarks.universal.frozen_rows import Bench, learn_batch, learn_rows
 from benchmarks.universal.heldout_programs import Sample
 from npi.library.library import Library
-from npi.library.tensor_files import write_whole
+from npi.reproduce.ledger import Result
 from npi.universal.core import UniversalCore
 from npi.universal.jobs import SHIPPED
 from npi.universal.training_stream import draw_pool, vocabularies
@@ -83,42 +79,44 @@ def known_functions(library: Library, core: UniversalCore) -> set[str] | None:
     entry = next((e for e in library.history if "functions" in e and "settings" in e), None)
     if entry is None:
         return None
-    path = RUNS / runs_of(core) / "known.json"
-    if not path.exists():
-        settings = entry["settings"]
+    settings = entry["settings"]
+
+    def draw() -> Result:
         pool = draw_pool(core.config, vocabularies(), each=settings["each"], seed=settings["seed"])
-        if len(pool.states) != entry["functions"]:
-            print(f"the stream has changed since: {len(pool.states)} functions, not {entry['functions']}", flush=True)
-            return None
-        keys = [key.hex()[:16] for key in pool.known]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(keys).encode())
-    return set(json.loads(path.read_text()))
+        return {"functions": len(pool.states), "keys": [key.hex()[:16] for key in pool.known]}
+
+    found = finished(f"{runs_of(core)}/known", draw, **settings)
+    if found["functions"] != entry["functions"]:
+        print(f"the stream has changed since: {found['functions']} functions, not {entry['functions']}", flush=True)
+        return None
+    return set(found["keys"])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Rows of a frozen universal core.")
+    parser = plain_arguments(__doc__)
     parser.add_argument("what", choices=["held", "human", "composed"])
     parser.add_argument("--library", type=Path, default=SHIPPED, help="of the core; rows in it are left alone")
     parser.add_argument("--only", nargs="+", help="held: numbers of batches; human: names of files, without .npi")
     parser.add_argument("--tuned", type=int, default=TUNED, metavar="N", help="held: programs of a batch whose core is "
                         "fine-tuned, and trained from scratch, as well")  # fmt: skip
-    parser.add_argument("--table", action="store_true", help="only write the table from what is done")
+    parser.add_argument("--table", action="store_true", help="only write the page from the stages that are finished")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     library, core = core_of(options.library)
     name = runs_of(core)
     if options.what == "held":
         if not options.table:
             held(core, [int(n) for n in options.only or BATCHES], tuned=options.tuned)
-        page.held(name, known_functions(library, core))
+        if not (batches := results(f"{name}/held")):
+            raise SystemExit("no batch is finished yet, so there is nothing to write")
+        known = known_functions(library, core)
+        write("universal-held", page.contents(batches, results(f"{name}/alone"), known), batches)
     elif options.what == "human":
         if not options.table:
             bench = Bench.of(core, heldout_programs.old_programs(core.config, each=OLD))
             human_programs.run_all(options.library, name, bench, only=options.only)
-        human_programs.table(name)
+        write("universal-programs", *human_programs.contents(name))
     else:
-        human_programs.composed(options.library, name)
+        write("universal-composition", {**human_programs.composed(options.library), "core": Path(name).name})
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
-"""What :mod:`benchmarks.universal.main` found on held-out programs, as a page with tables and a picture."""
+"""What :mod:`benchmarks.universal.main` found on held-out programs, as the contents of a page."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Collection, Sequence
 
-from benchmarks.common import RESULTS, ROOT, Result, markdown, png, results, write_table
-from benchmarks.universal.alternatives import TuneConfig
-from benchmarks.universal.heldout_programs import NEW_WORLDS, TOGETHER
+from benchmarks.common import ROOT
+from benchmarks.universal.heldout_programs import NEW_WORLDS
 from dsl import load
 from dsl.generator import size_of
-from npi.library.tensor_files import write_whole
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content, Rows
+from npi.reproduce.plots import panels, png
 
 WAYS = {
     "mean": "mean row",
@@ -22,30 +23,41 @@ WAYS = {
 }
 """The columns, by their names in results."""
 
-Rows = list[list[str]]
 
-
-def held(name: str, known: Collection[str] | None) -> None:
-    """Write the page of the batches that are done; ``known`` are keys of the functions of training."""
-    batches = results(f"{name}/held")
-    if not batches:
-        raise SystemExit("no batch is done yet, so there is nothing to write")
+def contents(
+    batches: Sequence[Result], alone: Sequence[Result], known: Collection[str] | None
+) -> dict[str, Content | bytes]:
+    """The page of the batches that are finished; ``known`` are keys of the functions of training."""
     programs = [program for batch in batches for program in batch["programs"]]
     old = [p for p in programs if p["world"] not in NEW_WORLDS]
     new = [p for p in programs if p["world"] in NEW_WORLDS]
-    text = [
-        *about(batches, results(f"{name}/alone")),
-        "", "## By size", "", *markdown(by_size(old, known)),
-        "", "![exact by size](universal-held.png)",
-        "", "## Other ways to get a program onto the core", "", *markdown(by_way(old)), "", *forgotten(batches, old),
-        "", "## By world; no training had the new ones", "", *markdown(by_world(old + new)),
-        "", "## Those that fail", "", *failures(old + new),
-        "", "## By kind of function", "",
-        "Functions of states, all programs together. A program is exact where each of its functions is.", "",
-    ]  # fmt: skip
-    command = "python -m benchmarks.universal.main held"
-    write_table("universal-held", "Held-out programs on a frozen universal core", command, text, by_kind(programs))
-    write_whole(RESULTS / "universal-held.png", picture(old))
+    numbers = [p["numbers"] for p in programs if "numbers" in p]
+    fitting = [[p for p in batch["programs"] if not p["reason"]] for batch in batches]
+    together = [b["seconds"] / max(1, len(f)) for b, f in zip(batches, fitting, strict=True)]
+    return {
+        "core": batches[0]["core"][:16],
+        "count": f"{len(programs):,}",
+        "within": share([p for p in old if p["size"] <= largest()]),
+        "parameters": f"{statistics.mean(numbers):.0f} in the mean, median {statistics.median(numbers):.0f}",
+        "together": f"{statistics.median(together):.2f}",
+        "alone": "; ".join(map(_alone, alone)) or "not measured",
+        "by-size": by_size(old, known),
+        "by-way": by_way(old),
+        "frozen": "none; core and old rows are bit-identical" if all(b["unchanged"] for b in batches) else "CHANGED",
+        "forgotten": forgotten(old),
+        "by-world": by_world(old + new),
+        "failures": "\n".join(failures(old + new)),
+        "by-kind": by_kind(programs),
+        "universal-held.png": picture(old),
+    }
+
+
+def _alone(found: Result) -> str:
+    seconds, exact = found["seconds"], 100 * statistics.mean(found["exact"])
+    return (
+        f"median {statistics.median(seconds):.2f}, mean {statistics.mean(seconds):.2f}, longest {max(seconds):.1f} "
+        f"({len(seconds)} rows, {exact:.0f} % exact)"
+    )
 
 
 def share(programs: Sequence[Result], way: str = "exact") -> str:
@@ -58,34 +70,6 @@ def share(programs: Sequence[Result], way: str = "exact") -> str:
 def tried_in(way: str, programs: Sequence[Result]) -> list[Result]:
     """Programs for which a way was tried, and those that do not fit, which fail in all ways that are tried for all."""
     return [p for p in programs if way in p or (p["reason"] and way not in ("tuned", "scratch"))]
-
-
-def about(batches: Sequence[Result], alone: Sequence[Result]) -> list[str]:
-    """What was measured, and how long it took."""
-    programs = [program for batch in batches for program in batch["programs"]]
-    numbers = [p["numbers"] for p in programs if "numbers" in p]
-    fitting = [[p for p in batch["programs"] if not p["reason"]] for batch in batches]
-    together = [b["seconds"] / max(1, len(f)) for b, f in zip(batches, fitting, strict=True)]
-    within = [p for p in programs if p["size"] <= largest() and p["world"] not in NEW_WORLDS]
-    lines = [
-        f"Core {batches[0]['core'][:16]}. {len(programs):,} programs drawn with a fixed seed, sizes 1 to 12, none of",
-        "which behaves as one of training does. A row counts as exact where it is proved: every decision right, on a",
-        "complete enumeration of what each decision may depend on, after any observations before it. Programs that do",
-        "not fit the core count as failures.",
-        "",
-        f"* Within the size of MAX and BUBBLESORT (their largest program has size {largest()}), over the worlds of",
-        f"  training: {share(within)} exact.",
-        f"* Numbers of a row that are learned: {statistics.mean(numbers):.0f} in the mean, median "
-        f"{statistics.median(numbers):.0f}.",
-        f"* CPU seconds a row, in batches of {TOGETHER}: median {statistics.median(together):.2f}, proof included.",
-    ]
-    for found in alone:
-        lines.append(
-            f"* CPU seconds a row, learned one by one, proof included: median {statistics.median(found['seconds']):.2f}"
-            f", mean {statistics.mean(found['seconds']):.2f}, longest {max(found['seconds']):.1f} "
-            f"({len(found['seconds'])} rows, {100 * statistics.mean(found['exact']):.0f} % exact)."
-        )
-    return lines
 
 
 def largest() -> int:
@@ -127,27 +111,17 @@ def by_way(programs: Sequence[Result]) -> Rows:
     return rows + [[name, *[share([p for p in programs if of(p)], way) for way in WAYS]] for name, of in groups]
 
 
-def forgotten(batches: Sequence[Result], programs: Sequence[Result]) -> list[str]:
-    """What the ways say, and what each did to the old rows."""
+def forgotten(programs: Sequence[Result]) -> str:
+    """What fine-tuning did to the old rows."""
     lost = [p["lost"] for p in programs if "lost" in p]
-    same = all(batch["unchanged"] for batch in batches)
-    lines = [
-        "Mean row: the mean numbers of old rows, in every state. Nearest old row: for each state, that old state which",
-        "decides most of its situations alike. Proposed row: what the proposer makes of examples, without gradient.",
-        "Fine-tuned: core and row are descended together, on this program alone, from the proposed row. From scratch:",
-        f"the same from random weights. Both take at most {TuneConfig().updates} updates.",
-        "",
-        "Forgetting. Rows learned with the core frozen: "
-        + ("none; the core and every logit of the old rows are the same to the bit." if same else "THE OLD CHANGED."),
-    ]
-    if lost:
-        decisions, broken = ([100 * pair[i] for pair in lost] for i in (0, 1))
-        lines.append(
-            f"Core fine-tuned along: {statistics.mean(decisions):.1f} % of the old rows' decisions are wrong after it "
-            f"({statistics.median(decisions):.1f} % in the median), and {statistics.mean(broken):.0f} % of the old "
-            "programs make a wrong one."
-        )
-    return lines
+    if not lost:
+        return "not measured"
+    decisions, broken = ([100 * pair[i] for pair in lost] for i in (0, 1))
+    return (
+        f"{statistics.mean(decisions):.1f} % of the old rows' decisions are wrong after it "
+        f"({statistics.median(decisions):.1f} % in the median), and {statistics.mean(broken):.0f} % of the old "
+        "programs make a wrong one"
+    )
 
 
 def by_world(programs: Sequence[Result]) -> Rows:
@@ -163,7 +137,7 @@ def failures(programs: Sequence[Result]) -> list[str]:
     lines = [f"* {p['name']} ({p['world']}, size {p['size']}) {p['reason']}." for p in programs if p["reason"]]
     wrong = [p for p in programs if not p["reason"] and not p["exact"]]
     few = [p for p in wrong if sum(f["wrong"] for f in p["functions"]) <= 2]
-    lines.append(f"* {len(wrong)} others fit and are not exact; {len(few)} of them err in one or two situations.")
+    lines.append(f"* {len(wrong)} others fit and are not exact; {len(few)} of them err in one or two configurations.")
     return lines + [f"* {p['name']}: {p['note']}." for p in wrong if p["note"]]
 
 
@@ -177,22 +151,19 @@ def by_kind(programs: Sequence[Result]) -> Rows:
         what, inputs, situations = kind.split("; ")
         sizes = inputs.removesuffix(" inputs"), situations.removesuffix(" situations")
         rows.append((failed, [what, *sizes, str(len(mine)), str(failed), f"{100 * failed / len(mine):.1f} %"]))
-    return [["what it does", "inputs", "situations", "functions", "failed", "share"],
+    return [["what it does", "inputs", "configurations", "functions", "failed", "share"],
             *(row for _, row in sorted(rows, key=lambda pair: (-pair[0], pair[1])))]  # fmt: skip
 
 
 def picture(programs: Sequence[Result]) -> bytes:
     """The share that is exact in each way, by size."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.2), dpi=110, layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(1, across=1, size=(7, 4.2), dpi=110)
     sizes = sorted({p["size"] for p in programs})
-    for way, label in WAYS.items():
+    for way, name in WAYS.items():
         tried = {size: tried_in(way, [p for p in programs if p["size"] == size]) for size in sizes}
         xs = [size for size in sizes if tried[size]]
         ys = [100 * statistics.mean(bool(p.get(way)) for p in tried[size]) for size in xs]
-        axes.plot(xs, ys, "o-", markersize=4, label=label, linewidth=2.5 if way == "exact" else 1.2)
+        axes.plot(xs, ys, "o-", markersize=4, label=name, linewidth=2.5 if way == "exact" else 1.2)
     axes.axvline(largest(), color="#888888", linestyle="--", linewidth=1)
     axes.annotate("MAX, BUBBLESORT", (largest(), 3), fontsize=8, rotation=90, ha="right")
     axes.set(xlabel="size of the program", ylabel="programs exact, %", ylim=(-3, 103), xticks=sizes)

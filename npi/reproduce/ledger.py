@@ -1,4 +1,7 @@
-"""Stages of long work, each of which leaves one file, so that what was killed goes on where it stopped."""
+"""Stages of long work, each of which leaves one JSON file, so that a killed run resumes where it stopped.
+
+``npi reproduce`` and the recipes of ``benchmarks`` both keep their results so.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ Say = Callable[[int, int, str], None]
 
 
 class Stopped(Exception):
-    """A stage was asked to stop before its end; it leaves no file, and goes on when it is run again."""
+    """A stage was asked to stop before its end; it leaves no file, and resumes when it is run again."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Record:
-    """What is kept of a finished stage: its result, the day, and the machine."""
+    """What is kept of a finished stage: its settings and result, the day, and the machine."""
 
+    settings: Mapping[str, Any]
     result: Result
     date: str
     machine: str
@@ -71,31 +75,40 @@ class Ledger:
         Raises ``ValueError`` where it was finished with other settings, or its file is damaged.
         """
         path = self.path(stage)
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            settings, record = data["settings"], Record(data["result"], data["date"], data["machine"])
-        except FileNotFoundError:
+        if not path.exists():
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is damaged ({error}); remove it, and its stage is done again") from error
+        record = read_record(path)
         now = json.loads(json.dumps(stage.settings))
-        if settings != now:
-            differing = sorted(key for key in {*now, *settings} if now.get(key) != settings.get(key))
+        if record.settings != now:
+            before = record.settings
+            differing = sorted(key for key in {*now, *before} if now.get(key) != before.get(key))
             raise ValueError(
-                f"{path} was made with other settings ({', '.join(differing)}); choose another --out, or remove it and "
-                "all that was made from it"
+                f"{path} was made with other settings ({', '.join(differing)}); work in another folder, or remove it "
+                "and all that was made from it"
             )
         return record
 
     def run(self, stage: Stage, say: Say) -> Record:
         """Do the stage and keep what it finds."""
-        result = stage.make(say)
-        record = Record(result, datetime.now(UTC).date().isoformat(), machine())
+        record = Record(stage.settings, stage.make(say), today(), machine())
         path = self.path(stage)
         path.parent.mkdir(parents=True, exist_ok=True)
-        data = {"stage": stage.name, "settings": stage.settings, **vars(record)}
-        write_whole(path, (json.dumps(data, indent=1) + "\n").encode())
+        write_whole(path, (json.dumps({"stage": stage.name, **vars(record)}, indent=1) + "\n").encode())
         return record
+
+
+def read_record(path: Path) -> Record:
+    """A finished stage from its file; raises ``ValueError`` where that is damaged."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return Record(data["settings"], data["result"], data["date"], data["machine"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); remove it, and its stage is done again") from error
+
+
+def today() -> str:
+    """The day (UTC) in ISO format."""
+    return datetime.now(UTC).date().isoformat()
 
 
 def machine() -> str:

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from npi.library.tensor_files import write_whole
-from npi.reproduce.plots import picture, pictures
+from npi.reproduce.pages import fill
+from npi.reproduce.pictures import picture, pictures
 from npi.reproduce.report import Report
-from npi.reproduce.tables import curves_csv, page, table_csv
+from npi.reproduce.tables import contents, curves_csv, table_csv
 
 COMMAND = "npi reproduce npi-paper"
-
-
-def command(report: Report) -> str:
-    """The command line that makes such a report."""
-    return f"{COMMAND} --quick" if report.quick else COMMAND
 
 
 def write_outputs(report: Report, folder: Path) -> list[Path]:
     """Write ``table.md``, ``table.csv``, ``curves.csv``, ``results.json`` and the pictures; returns the paths."""
     drawn = pictures(report)
     files = {
-        "table.md": page(report, command=command(report), pictures=list(drawn)).encode(),
+        "table.md": page(report, list(drawn)),
         "table.csv": table_csv(report).encode(),
         "curves.csv": curves_csv(report).encode(),
         "results.json": (json.dumps(report.to_json(), indent=1) + "\n").encode(),
         **drawn,
     }
     return _write(files, folder)
+
+
+def page(report: Report, pictures: Sequence[str]) -> bytes:
+    """The page of a report, with these pictures beside it."""
+    prose = (Path(__file__).parent / "npi-paper.md").read_text(encoding="utf-8")
+    command = f"{COMMAND} --quick" if report.quick else COMMAND
+    return fill(prose, contents(report, command=command, pictures=pictures)).encode()
 
 
 def read_report(folder: Path) -> Report:
@@ -42,9 +46,8 @@ def read_report(folder: Path) -> Report:
 def publish(report: Report, folder: Path, name: str = "npi-paper") -> list[Path]:
     """Write the same under other names, with one picture: NAME.md, NAME.csv, NAME-curves.csv and NAME.png."""
     drawn = picture(report)
-    shown = [f"{name}.png"] if drawn else []
     files = {
-        f"{name}.md": page(report, command=command(report), pictures=shown).encode(),
+        f"{name}.md": page(report, [f"{name}.png"] if drawn else []),
         f"{name}.csv": table_csv(report).encode(),
         f"{name}-curves.csv": curves_csv(report).encode(),
         **({f"{name}.png": drawn} if drawn else {}),

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import machine, markdown
+from npi.reproduce.ledger import machine
+from npi.reproduce.pages import markdown
 
 
 def sums(lines: list[dict[str, Any]]) -> list[list[str]]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.learners.bandit_rows import recovered
-from benchmarks.learners.bandits import TRAINED, asked_first, player_of, text, world_of
+from benchmarks.learners.bandits import TRAINED, agent_of, asked_first, text, world_of
 from dsl import loads
 from envs.episodic.bandit import Bandit
 from envs.episodic.bandit_families import ELEVEN
@@ -38,7 +38,7 @@ def test_a_learned_player_plays_what_its_program_does() -> None:
     programs, task = library.task("easy")
     played = next(iter(plays(library, programs, task, count=20)))
     state = programs.world.reset([problem.layout for problem in played.problems])
-    again = play(programs.world, player_of(library), state, 100)
+    again = play(programs.world, agent_of(library), state, 100)
     assert torch.equal(again.chosen_SB, torch.stack([act[:, 1] for act in played.roll.acts]))
     assert torch.equal(again.reward_SB, played.roll.signal_KB)
 
@@ -144,5 +144,5 @@ def test_what_learns_the_two_step_task_knows_the_ways(tmp_path: Path) -> None:
         played = play(world, player, world.begin(episode_B, torch.ones_like(episode_B)), 100)
         return stays(world.spec, played).interaction
 
-    assert interaction(player_of(library)) > 0.3
+    assert interaction(agent_of(library)) > 0.3
     assert abs(interaction(ModelFree(world.spec, generator=torch.Generator().manual_seed(0)))) < 0.1

@@ -21,12 +21,12 @@ from npi.library.library import Library
 from npi.reproduce import ledger as ledgers
 from npi.reproduce import recipe
 from npi.reproduce.ledger import Ledger, Stage
-from npi.reproduce.outputs import publish, read_report
+from npi.reproduce.outputs import page, publish, read_report
 from npi.reproduce.recipe import CURVES, ROWS, rows, skipped
 from npi.reproduce.report import Figure, Point, collect
 from npi.reproduce.score import hashes, random_problems, score
 from npi.reproduce.stages import plan
-from npi.reproduce.tables import NONE, cells, page
+from npi.reproduce.tables import NONE, cells
 from tests.support.tiny_paper import FEW, TINY, few_cars, work_in
 
 PAPER = {
@@ -101,7 +101,7 @@ def test_the_page_says_what_it_is(made: Path) -> None:
     text = (made / "table.md").read_text()
     assert "the `tiny` recipe: figures to see that it works, not to quote" in text
     assert "* test problems of a row of the table: 3 in place of 1,000" in text
-    assert "Seeds: 0." in text
+    assert "Seeds: <!-- seeds -->0<!-- end -->." in text
     assert "torch" in text.split("\n")[2]
     assert "| core (sha256 of every number) | identical |" in text
     assert all(f"]({name})" in text for name in ("table.png", "samples.png", "lengths.png"))
@@ -272,7 +272,7 @@ def test_a_changed_core_in_a_folder_is_reported(made: Path, programs: Path, tmp_
     report = collect(work, [])
     assert not report.unchanged
     assert {pair.what for pair in report.pairs if not pair.same} <= {f"runs of {row.key}" for row in ROWS}
-    assert "**CHANGED**" in page(report, command="", pictures=[])
+    assert "**CHANGED**" in page(report, []).decode()
 
 
 def test_old_programs_end_the_same_beside_new_rows(made: Path, programs: Path) -> None:

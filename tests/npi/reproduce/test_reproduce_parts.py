@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from npi.cli.reproduce import parse_seeds
 from npi.reproduce import ledger as ledgers
 from npi.reproduce.ledger import Ledger, Stage, Stopped
 from npi.reproduce.outputs import write_outputs
-from npi.reproduce.plots import PANELS, picture
+from npi.reproduce.pages import MARKED
+from npi.reproduce.pictures import PANELS, picture
 from npi.reproduce.recipe import CURVES, FULL, QUICK, skipped
 from npi.reproduce.report import Figure, Pair, Report
 from npi.reproduce.score import every_problem, hashes, score
 from npi.reproduce.stages import plan
 from npi.reproduce.tables import NONE, curves_csv, percent, table_csv
+from tests.support.paths import ROOT
 from tests.support.tiny import untrained
 from tests.support.tiny_paper import TINY, few_cars, work_in
 
@@ -156,3 +159,11 @@ def test_an_empty_report_can_be_written(tmp_path: Path) -> None:
     assert {path.name for path in paths} == {"table.md", "table.csv", "curves.csv", "results.json"}
     assert table_csv(made_up()).count("\n") == curves_csv(made_up()).count("\n") == 1
     assert picture(made_up(), PANELS) is None
+
+
+def test_the_published_page_has_the_prose_of_the_recipe() -> None:
+    """Red where one of the two pages was edited and the other was not."""
+    shipped = (ROOT / "npi" / "reproduce" / "npi-paper.md").read_text()
+    published = (ROOT / "docs" / "results" / "npi-paper.md").read_text()
+    prose = [re.sub(r"\s+", " ", MARKED.sub("", text)) for text in (shipped, published)]
+    assert prose[0] == prose[1]

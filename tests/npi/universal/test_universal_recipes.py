@@ -32,6 +32,8 @@ from benchmarks.universal.heldout_programs import Sample, kind_of, sample
 from dsl import load, loads
 from npi.core.base import tensors_digest
 from npi.library.library import Library
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import fill
 from npi.universal.code_search import SearchConfig
 from npi.universal.functions import decide
 from npi.universal.jobs import new_universal
@@ -183,7 +185,7 @@ def test_a_batch_counts_everything_and_changes_nothing() -> None:
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 
-def result(name: str, size: int, world: str = "flags", **more: object) -> common.Result:
+def result(name: str, size: int, world: str = "flags", **more: object) -> Result:
     functions = [{"kind": "chooses; 1 inputs; up to 12 situations", "key": "ab", "wrong": int(not more["exact"])}]
     return {"name": name, "size": size, "world": world, "reason": "", "note": "", "updates": 20, "numbers": 160,
             "functions": functions, "mean": False, "nearest": True, "proposed": False, **more}  # fmt: skip
@@ -203,19 +205,17 @@ def test_shares_count_what_was_tried_and_what_does_not_fit() -> None:
     assert universal_tables.by_kind(found)[1] == ["chooses", "1", "up to 12", "2", "1", "50.0 %"]
 
 
-def test_the_page_is_written_from_what_is_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for module in (common, universal_tables):
-        monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(common, "RUNS", tmp_path / "runs")
+def test_the_page_is_written_from_what_is_done() -> None:
     found = [result("a", 2, exact=True, tuned=True, lost=[0.25, 0.5]), result("b", 3, "signed (new)", exact=False)]
     batch = {"programs": found, "seconds": 1.0, "unchanged": True, "core": "0123456789abcdef0123"}
-    common.each_seed("core/held", [0], lambda seed: batch)
-    universal_tables.held("core", None)
-    page = (tmp_path / "results" / "universal-held.md").read_text()
-    assert "Core 0123456789abcdef." in page
+    contents = universal_tables.contents([batch], [{"seconds": [0.5, 2.5], "exact": [True, False]}], None)
+    drawn = contents.pop("universal-held.png")
+    page = fill((common.RESULTS / "universal-held.md").read_text(), {"made": "", **contents})
+    assert "Core <!-- core -->0123456789abcdef<!-- end -->." in page
     assert "25.0 % of the old rows' decisions are wrong" in page
+    assert "median 1.50, mean 1.50, longest 2.5 (2 rows, 50 % exact)" in page
     assert "| signed (new) | 1 |" in page
-    assert (tmp_path / "results" / "universal-held.png").read_bytes().startswith(b"\x89PNG")
+    assert drawn.startswith(b"\x89PNG")
 
 
 # --- files of people -------------------------------------------------------------------------------------------------
