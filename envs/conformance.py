@@ -16,6 +16,7 @@ import torch
 
 from envs.registry import make
 from envs.spec import RETURN, SLOTS, WorldSpec
+from envs.stepper import Action, Observation, Ragged
 from envs.support.capture_check import HostError, tape
 from envs.world import Layout, Rewarded, State, World
 
@@ -62,30 +63,35 @@ class Probe:
         if not holds:
             raise ConformanceError(self.check, self.world.spec.name, message)
 
-    def calls(self, batch: int) -> torch.Tensor:
-        """call_B4: a random legal call for each instance."""
-        call_B4 = self._draw(batch)
+    def actions(self, batch: int) -> Action:
+        """A random legal action for each instance, with a payload where the world's primitives take one."""
+        width = self.world.spec.payload_width
+        payload_BX = torch.randn(batch, width, generator=self.generator) if width else None
+        action = Action(self._draw(batch), payload_BX)
         for _ in range(TRIES):
-            legal_B = self.world.legal(call_B4)
+            legal_B = self.world.legal(action)
             if bool(legal_B.all()):
-                return call_B4
-            call_B4 = torch.where(legal_B[:, None], call_B4, self._draw(batch))
+                return action
+            action = Action(torch.where(legal_B[:, None], action.call_B4, self._draw(batch)), payload_BX)
         raise ConformanceError(self.check, self.world.spec.name, f"{TRIES} draws from the slots found no legal call")
 
-    def walk(self, batch: int) -> list[torch.Tensor]:
+    def walk(self, batch: int) -> list[Action]:
         """A random legal walk."""
-        return [self.calls(batch) for _ in range(STEPS)]
+        return [self.actions(batch) for _ in range(STEPS)]
 
-    def after(self, calls: Sequence[torch.Tensor]) -> State:
-        """The state of the layouts after the given calls."""
+    def after(self, actions: Sequence[Action]) -> State:
+        """The state of the layouts after the given actions."""
         state = self.world.reset(self.layouts)
-        for call_B4 in calls:
-            self.world.act(state, call_B4, self.everyone)
+        for action in actions:
+            self.world.act(state, action, self.everyone)
         return state
 
     def shows(self, state: State) -> Seen:
         """What the world shows of a state."""
-        return Seen(self.world.observe(state).tolist(), self.world.read(state))
+        seen = self.world.observe(state)
+        rows = ([seen.select(torch.tensor([b])) for b in range(state.batch)]) if seen.channels else []
+        channels = [{name: plain(part) for name, part in row.channels.items()} for row in rows]
+        return Seen(seen.fields_BF.tolist(), channels, self.world.read(state))
 
     def _draw(self, batch: int) -> torch.Tensor:
         primitives = self.world.spec.primitives
@@ -102,14 +108,35 @@ class Probe:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a world shows of a batch: the observation and the reading of each instance."""
+    """What a world shows of a batch: fields, channels (of a world without any an empty list) and readings."""
 
-    observed: list[list[int]]
+    fields: list[list[int]]
+    channels: list[dict[str, Any]]
     read: list[dict[str, list[int]]]
 
     def only(self, instance: int) -> Seen:
         """One instance of it."""
-        return Seen([self.observed[instance]], [self.read[instance]])
+        chosen = slice(instance, instance + 1)
+        return Seen(self.fields[chosen], self.channels[chosen], self.read[chosen])
+
+
+def plain(part: torch.Tensor | Ragged) -> Any:
+    """A channel of one instance as numbers; of a ragged one as many rows as it is long."""
+    if isinstance(part, Ragged):
+        return part.padded_BLX[:, : int(part.lengths_B[0])].tolist()
+    return part.tolist()
+
+
+def same(one: Observation, other: Observation) -> bool:
+    """Whether two observations hold the same numbers."""
+    if not torch.equal(one.fields_BF, other.fields_BF) or one.channels.keys() != other.channels.keys():
+        return False
+    pairs = [(one.channels[name], other.channels[name]) for name in one.channels]
+    return all(
+        torch.equal(a, b)
+        for left, right in pairs
+        for a, b in zip(*((p if isinstance(p, Ragged) else (p,)) for p in (left, right)), strict=True)
+    )
 
 
 def shape(probe: Probe) -> None:
@@ -117,10 +144,10 @@ def shape(probe: Probe) -> None:
     state = probe.world.reset(probe.layouts)
     probe.require(state.batch == probe.batch, f"{probe.batch} layouts gave a state of {state.batch}")
     expected = (probe.batch, len(probe.world.spec.fields))
-    obs_BF = probe.world.observe(state)
+    obs_BF = probe.world.observe(state).fields_BF
     probe.require(tuple(obs_BF.shape) == expected, f"observe gives {tuple(obs_BF.shape)}, expected B x F = {expected}")
     probe.require(obs_BF.dtype == torch.int64, f"observe gives {obs_BF.dtype}, expected int64")
-    legal_B = probe.world.legal(torch.zeros(probe.batch, 1 + SLOTS, dtype=torch.int64))
+    legal_B = probe.world.legal(Action(torch.zeros(probe.batch, 1 + SLOTS, dtype=torch.int64)))
     right = tuple(legal_B.shape) == expected[:1] and legal_B.dtype == torch.bool
     probe.require(right, f"legal gives {legal_B.dtype} {tuple(legal_B.shape)}, expected bool {expected[:1]}")
     count = len(probe.world.read(state))
@@ -149,38 +176,38 @@ def observe(probe: Probe) -> None:
     """Observing changes nothing."""
     calls = probe.walk(probe.batch)
     watched = probe.world.reset(probe.layouts)
-    for call_B4 in calls:
+    for action in calls:
         first = probe.world.observe(watched)
-        probe.require(torch.equal(first, probe.world.observe(watched)), "observe twice gives two observations")
-        probe.world.act(watched, call_B4, probe.everyone)
+        probe.require(same(first, probe.world.observe(watched)), "observe twice gives two observations")
+        probe.world.act(watched, action, probe.everyone)
     unwatched = probe.world.read(probe.after(calls))
-    same = probe.world.read(watched) == unwatched
-    probe.require(same, "a state that was observed reads otherwise than one that was not")
+    unmoved = probe.world.read(watched) == unwatched
+    probe.require(unmoved, "a state that was observed reads otherwise than one that was not")
 
 
 def read(probe: Probe) -> None:
     """Reading changes nothing, and what is read is not the state itself."""
     calls = probe.walk(probe.batch)
     state = probe.world.reset(probe.layouts)
-    for call_B4 in calls:
+    for action in calls:
         for reading in probe.world.read(state):
             for part in reading.values():
                 part.clear()
-        probe.world.act(state, call_B4, probe.everyone)
-    same = torch.equal(probe.world.observe(state), probe.world.observe(probe.after(calls)))
-    probe.require(same, "a state that was read is observed otherwise than one that was not")
+        probe.world.act(state, action, probe.everyone)
+    unmoved = same(probe.world.observe(state), probe.world.observe(probe.after(calls)))
+    probe.require(unmoved, "a state that was read is observed otherwise than one that was not")
 
 
 def fields(probe: Probe) -> None:
     """Every observation lies within its field."""
     state = probe.world.reset(probe.layouts)
-    for call_B4 in probe.walk(probe.batch):
-        obs_BF = probe.world.observe(state)
+    for action in probe.walk(probe.batch):
+        obs_BF = probe.world.observe(state).fields_BF
         for index, field in enumerate(probe.world.spec.fields):
             column_B = obs_BF[:, index].tolist()
             inside = all(0 <= value < field.size for value in column_B)
             probe.require(inside, f"field {field.name} has values 0 to {field.size - 1}, observed {column_B}")
-        probe.world.act(state, call_B4, probe.everyone)
+        probe.world.act(state, action, probe.everyone)
 
 
 def legal(probe: Probe) -> None:
@@ -188,22 +215,25 @@ def legal(probe: Probe) -> None:
     state = probe.after(probe.walk(probe.batch))
     before = probe.shows(state)
     for call in illegal_calls(probe.world.spec):
-        call_B4 = torch.tensor([call] * probe.batch)
-        refused = not bool(probe.world.legal(call_B4).any())
+        action = Action(torch.tensor([call] * probe.batch))
+        refused = not bool(probe.world.legal(action).any())
         probe.require(refused, f"legal accepts the call {call}, which leaves the signature")
-        probe.world.act(state, call_B4, probe.everyone)
+        probe.world.act(state, action, probe.everyone)
         probe.require(probe.shows(state) == before, f"the illegal call {call} changed the state")
 
 
 def active(probe: Probe) -> None:
     """Acting leaves the inactive instances alone, whatever their rows of the call hold."""
     state = probe.world.reset(probe.layouts)
-    for step, call_B4 in enumerate(probe.walk(probe.batch)):
+    for step, action in enumerate(probe.walk(probe.batch)):
         active_B = (torch.arange(probe.batch) + step) % 2 == 0
+        call_B4, payload_BX = action
         rubbish_B4 = call_B4 if step % 4 < 2 else torch.full_like(call_B4, 10**6 if step % 8 < 4 else -(10**6))
+        if payload_BX is not None:
+            payload_BX = torch.where(active_B[:, None], payload_BX, torch.nan)
         before, alone = probe.shows(state), state.select(torch.arange(probe.batch))
-        probe.world.act(alone, call_B4, probe.everyone)
-        probe.world.act(state, torch.where(active_B[:, None], call_B4, rubbish_B4), active_B)
+        probe.world.act(alone, action, probe.everyone)
+        probe.world.act(state, Action(torch.where(active_B[:, None], call_B4, rubbish_B4), payload_BX), active_B)
         after, acted = probe.shows(state), probe.shows(alone)
         for b in range(probe.batch):
             expected = acted if active_B[b] else before
@@ -217,8 +247,8 @@ def batch(probe: Probe) -> None:
     together = probe.shows(probe.after(calls))
     for b, one_layout in enumerate(probe.layouts):
         alone = probe.world.reset([one_layout])
-        for call_B4 in calls:
-            probe.world.act(alone, call_B4[b : b + 1], torch.ones(1, dtype=torch.bool))
+        for action in calls:
+            probe.world.act(alone, action.select(torch.tensor([b])), torch.ones(1, dtype=torch.bool))
         probe.require(probe.shows(alone) == together.only(b), f"instance {b} ends otherwise alone than in the batch")
 
 
@@ -226,13 +256,15 @@ def prepare(probe: Probe) -> None:
     """Acts for which room was made change tensors in place and need nothing of the host: a graph can hold them."""
     calls, state = probe.walk(probe.batch), probe.after(())
     probe.world.prepare(state, len(calls))
-    call_B4 = calls[0].clone()
+    action = calls[0].select(torch.arange(probe.batch))
     try:
-        _, replay = tape(lambda: probe.world.act(state, call_B4, probe.everyone))
+        _, replay = tape(lambda: probe.world.act(state, action, probe.everyone))
     except HostError as error:
         probe.require(False, f"act needs the host after prepare: {error}")
     for step in calls[1:]:
-        call_B4.copy_(step)
+        for held, part in zip(action, step, strict=True):
+            if held is not None and part is not None:
+                held.copy_(part)
         state.spend(1)
         replay()
     expected = probe.shows(probe.after(calls))
@@ -248,12 +280,12 @@ def select(probe: Probe) -> None:
     copied = probe.shows(chosen)
     ordered = chosen.batch == len(index) and all(copied.only(i) == before.only(b) for i, b in enumerate(index))
     probe.require(ordered, f"select({index}) does not give these instances in this order")
-    for call_B4 in probe.walk(len(index)):
-        probe.world.act(chosen, call_B4, torch.ones(len(index), dtype=torch.bool))
+    for action in probe.walk(len(index)):
+        probe.world.act(chosen, action, torch.ones(len(index), dtype=torch.bool))
     probe.require(probe.shows(state) == before, "acting on a selection changed the state it was selected from")
     chosen = state.select(torch.tensor(index))
-    for call_B4 in probe.walk(probe.batch):
-        probe.world.act(state, call_B4, probe.everyone)
+    for action in probe.walk(probe.batch):
+        probe.world.act(state, action, probe.everyone)
     probe.require(probe.shows(chosen) == copied, "acting on a state changed a selection that was made from it")
 
 
@@ -264,8 +296,8 @@ def spec(probe: Probe) -> None:
     probe.require(again == declared, "the declaration read back from JSON differs; its config may hold no tuples")
     rebuilt = make(declared.kind, declared.name, again.config)
     probe.require(rebuilt.spec == declared, f"the {declared.kind!r} made from the declared config declares otherwise")
-    same = torch.equal(rebuilt.observe(rebuilt.reset(probe.layouts)), probe.world.observe(probe.after(())))
-    probe.require(same, f"the {declared.kind!r} made from the declared config begins with another observation")
+    unmoved = same(rebuilt.observe(rebuilt.reset(probe.layouts)), probe.world.observe(probe.after(())))
+    probe.require(unmoved, f"the {declared.kind!r} made from the declared config begins with another observation")
 
 
 def reward(probe: Probe) -> None:
@@ -277,15 +309,15 @@ def reward(probe: Probe) -> None:
     state = world.reset(probe.layouts)
     first_B = world.reward(state)
     probe.require(not bool(first_B.any()), f"before the first act reward gives {first_B.tolist()}, expected 0")
-    for step, call_B4 in enumerate(probe.walk(probe.batch)):
+    for step, action in enumerate(probe.walk(probe.batch)):
         active_B = (torch.arange(probe.batch) + step) % 3 > 0
-        worth_B, best_B, before_B = world.worth(state, call_B4), world.best(state), world.reward(state)
+        worth_B, best_B, before_B = world.worth(state, action), world.best(state), world.reward(state)
         for name, found_B in (("worth", worth_B), ("best", best_B), ("reward", before_B)):
             right = tuple(found_B.shape) == (probe.batch,) and found_B.dtype == torch.float32
             probe.require(right, f"{name} gives {found_B.dtype} {tuple(found_B.shape)}, expected float32 B")
         better = bool((worth_B > best_B).any())
         probe.require(not better, f"calls are worth {worth_B.tolist()}, and the best ones {best_B.tolist()}")
-        world.act(state, call_B4, active_B)
+        world.act(state, action, active_B)
         kept = bool((world.reward(state) == before_B)[~active_B].all())
         probe.require(kept, "the reward of an instance changes that did not act")
 

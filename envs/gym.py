@@ -15,6 +15,7 @@ import torch
 from gymnasium import spaces
 
 from envs.spec import SLOTS
+from envs.stepper import Action
 from envs.world import Layout, World
 
 Reading = Mapping[str, list[int]]
@@ -77,8 +78,8 @@ class WorldEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         if not self.action_space.contains(np.asarray(action, self.action_space.dtype)):
             raise ValueError(f"action {action!r} is outside {self.action_space}")
         call_14 = torch.as_tensor(np.asarray(action, np.int64)).view(1, 1 + SLOTS)
-        legal_1 = self.world.legal(call_14)
-        self.world.act(self._state, call_14, legal_1)
+        legal_1 = self.world.legal(Action(call_14))
+        self.world.act(self._state, Action(call_14), legal_1)
         self._steps += 1
         legal = bool(legal_1)
         reached = legal and self._goal is not None and self._goal(self.read())
@@ -90,4 +91,4 @@ class WorldEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         return self.world.read(self._state)[0]
 
     def _observation(self) -> np.ndarray:
-        return self.world.observe(self._state)[0].numpy()
+        return self.world.observe(self._state).fields_BF[0].numpy()

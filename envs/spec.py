@@ -1,13 +1,13 @@
 """What a world declares: its observation, its tokens and what can be called in it.
 
-Everything that crosses a seam of the engine is a small integer:
+Small integers and declared real tensors cross the seams of the engine:
 
-* an **observation** is a row of ``F`` integers, one a declared :class:`Field`;
+* an **observation** is a row of ``F`` integers, one a declared :class:`Field`, and the :class:`Channel` tensors;
 * an **argument** is the index of a token in the world's vocabulary, token 0 being "none";
 * a **call** is four integers ``(callee, argument, argument, argument)``, the callee an index into a
-  :class:`ProgramTable` or :data:`RETURN`.
+  :class:`ProgramTable` or :data:`RETURN`; an **action** is a call with the real payload that its primitive takes.
 
-Shape legend, used in names across the engine: ``B`` batch (instances), ``F`` observation fields,
+Shape legend, used in names across the engine: ``B`` batch (instances), ``F`` observation fields, ``X`` payload,
 ``S`` steps, ``T`` steps of one frame, ``H`` hidden numbers, ``N`` callables, ``P`` numbers in a program embedding.
 """
 
@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 RETURN = -1
 """The callee of a call that ends its frame."""
@@ -61,19 +62,49 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """What a core sees in place of some fields, which only a teacher reads.
+class Channel:
+    """A declared real tensor: observed beside the fields, or taken by a primitive.
 
     Attributes:
-        name: what a person calls it. fields: the fields that it is a function of.
-        height, width, channels: of its uint8 pixels.
+        name: what a person calls it.
+        shape: of one instance's tensor. A leading ``None``: ragged, its length differs from instance to instance.
+        low, high: bounds of its numbers, where there are any. unit: of measurement.
+        per: ``"episode"`` where it is constant over an episode, such as a support set or a demonstration.
+        fields: the fields that it is a function of. Cores read the channel in their place; teachers read the fields.
     """
 
     name: str
-    fields: tuple[str, ...]
-    height: int
-    width: int
-    channels: int
+    shape: tuple[int | None, ...]
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    per: Literal["step", "episode"] = "step"
+    fields: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        sizes = self.shape[1:] if self.ragged else self.shape
+        if not all(size is not None and size > 0 for size in sizes):
+            raise SpecError(f"channel {self.name} has the shape {self.shape}; only its first size can be None")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise SpecError(f"channel {self.name} reaches from {self.low} to {self.high}; exchange them")
+
+    @property
+    def ragged(self) -> bool:
+        return self.shape[:1] == (None,)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape of one instance's tensor, of one row of it where it is ragged."""
+        return tuple(size for size in self.shape if size is not None)
+
+    @property
+    def size(self) -> int:
+        """How many numbers that are."""
+        return math.prod(self.sizes)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Channel:
+        return cls(**{**data, "shape": tuple(data["shape"]), "fields": tuple(data["fields"])})
 
 
 @dataclass(frozen=True)
@@ -86,11 +117,12 @@ class Slot:
 
 @dataclass(frozen=True)
 class Signature:
-    """A callable: name, at most three argument slots, and what it does in a line."""
+    """A callable: name, at most three argument slots, what it does in a line, and the payload that it takes beside."""
 
     name: str
     slots: tuple[Slot, ...] = ()
     doc: str = ""
+    payload: Channel | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +136,7 @@ class WorldSpec:
         fields: the observation, in order.
         tokens: the argument vocabulary; ``tokens[0] == NONE``.
         primitives: what the world itself does when called.
-        pictures: what a core sees in place of some fields.
+        channels: what is observed beside the fields.
         hidden: parts that are laid out or read like a field of one or more values, and never observed, such as the
             number of an episode.
     """
@@ -115,7 +147,7 @@ class WorldSpec:
     fields: tuple[Field, ...]
     tokens: tuple[str, ...]
     primitives: tuple[Signature, ...]
-    pictures: tuple[Picture, ...] = ()
+    channels: tuple[Channel, ...] = ()
     hidden: tuple[Field, ...] = ()
 
     def __post_init__(self) -> None:
@@ -125,22 +157,33 @@ class WorldSpec:
             ("field", [f.name for f in (*self.fields, *self.hidden)]),
             ("token", list(self.tokens)),
             ("primitive", [p.name for p in self.primitives]),
-            ("pictured field", [name for p in self.pictures for name in p.fields]),
+            ("channel", [c.name for c in self.channels]),
+            ("field of a channel", [name for c in self.channels for name in c.fields]),
         ):
             doubles = sorted({n for n in names if names.count(n) > 1})
             if doubles:
                 raise SpecError(f"world {self.name}: {what} {doubles[0]!r} is declared twice; rename one")
         for signature in self.primitives:
             check_signature(signature, tokens=len(self.tokens))
-        for picture in self.pictures:
-            for name in set(picture.fields) - {f.name for f in self.fields}:
-                raise SpecError(f"world {self.name}: picture {picture.name} shows {name}, which is no field")
+        for channel in self.channels:
+            for name in set(channel.fields) - {f.name for f in self.fields}:
+                raise SpecError(f"world {self.name}: channel {channel.name} is a function of {name}, which is no field")
 
     @property
     def seen(self) -> tuple[int, ...]:
-        """Indices of the fields that a core sees as they are: those that no picture stands for."""
-        hidden = {name for picture in self.pictures for name in picture.fields}
+        """Indices of the fields that a core reads as they are: those that no channel stands for."""
+        hidden = {name for channel in self.channels for name in channel.fields}
         return tuple(i for i, field in enumerate(self.fields) if field.name not in hidden)
+
+    @property
+    def rendered(self) -> tuple[Channel, ...]:
+        """The channels that are functions of fields (:class:`envs.world.Pictured`)."""
+        return tuple(channel for channel in self.channels if channel.fields)
+
+    @property
+    def payload_width(self) -> int:
+        """X: numbers of the widest payload that a primitive takes; 0 where none takes any."""
+        return max((p.payload.size for p in self.primitives if p.payload is not None), default=0)
 
     def token(self, name: str) -> int:
         """Index of a token; raises ``KeyError`` for a name that is not in the vocabulary."""
@@ -158,10 +201,10 @@ class WorldSpec:
 
     def to_json(self) -> dict[str, Any]:
         found = asdict(self)
-        for part in ("pictures", "hidden"):
+        for part in ("channels", "hidden"):
             if not found[part]:
-                del found[part]  # what has none is written as it was before there were any
-        return found
+                del found[part]  # digests of worlds without them do not depend on them
+        return found | {"primitives": [signature_to_json(p) for p in self.primitives]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> WorldSpec:
@@ -172,7 +215,7 @@ class WorldSpec:
             fields=tuple(Field(f["name"], tuple(f["values"])) for f in data["fields"]),
             tokens=tuple(data["tokens"]),
             primitives=tuple(signature_from_json(p) for p in data["primitives"]),
-            pictures=tuple(Picture(**{**p, "fields": tuple(p["fields"])}) for p in data.get("pictures", ())),
+            channels=tuple(map(Channel.from_json, data.get("channels", ()))),
             hidden=tuple(Field(f["name"], tuple(f["values"])) for f in data.get("hidden", ())),
         )
 
@@ -235,7 +278,7 @@ class ProgramTable:
     def to_json(self) -> dict[str, Any]:
         return {
             "world": self.world.to_json(),
-            "programs": [asdict(p) for p in self.programs],
+            "programs": [signature_to_json(p) for p in self.programs],
             "calls": [list(c) for c in self.calls],
         }
 
@@ -259,7 +302,16 @@ def check_signature(signature: Signature, *, tokens: int) -> None:
             raise SpecError(f"{signature.name}: argument {slot.name} names a token outside 0..{tokens - 1}")
 
 
+def signature_to_json(signature: Signature) -> dict[str, Any]:
+    """A signature as JSON; its payload only where it has one."""
+    found = asdict(signature)
+    if signature.payload is None:
+        del found["payload"]
+    return found
+
+
 def signature_from_json(data: Mapping[str, Any]) -> Signature:
-    """The inverse of ``dataclasses.asdict`` for a signature."""
+    """The inverse of :func:`signature_to_json`."""
     slots = tuple(Slot(s["name"], tuple(s["tokens"])) for s in data["slots"])
-    return Signature(data["name"], slots, data["doc"])
+    payload = Channel.from_json(data["payload"]) if "payload" in data else None
+    return Signature(data["name"], slots, data["doc"], payload)

@@ -1,25 +1,103 @@
 """The plug that teacher, core, table and test script share.
 
 One step of one frame, for a batch (NPI section 3, equations 1–4): what is observed, which program runs with which
-arguments, and the frame's hidden state go in; a call (or a return) and the next hidden state come out.
+arguments, and the frame's hidden state go in; an action (or a return) and the next hidden state come out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from envs.support.counter_rng import mixed, mixed_on
 from envs.support.lazy_torch import torch
 
 
-class Decision(NamedTuple):
-    """call_B4 (int64: callee or RETURN, three tokens) and the frame's next hidden state, hidden_BH."""
+class Ragged(NamedTuple):
+    """A channel whose length differs from instance to instance: padded_BLX, and lengths_B (int64)."""
+
+    padded_BLX: torch.Tensor
+    lengths_B: torch.Tensor
+
+
+Channels = Mapping[str, "torch.Tensor | Ragged"]
+"""Real tensors by the name of their channel, B first."""
+
+NO_CHANNELS: Channels = MappingProxyType({})
+
+
+class Observation(NamedTuple):
+    """What a world shows: fields_BF (int64), and its channels by name."""
+
+    fields_BF: torch.Tensor
+    channels: Channels = NO_CHANNELS
+
+    def select(self, index_B: torch.Tensor) -> Observation:
+        """The instances named, in that order."""
+        chosen = {
+            name: Ragged(*(part[index_B] for part in held)) if isinstance(held, Ragged) else held[index_B]
+            for name, held in self.channels.items()
+        }
+        return Observation(self.fields_BF[index_B], chosen)
+
+
+class Action(NamedTuple):
+    """call_B4 (int64: callee or RETURN, three tokens), and what the callee takes beside its tokens.
+
+    ``payload_BX`` (float32) is as wide as the widest payload of the world, flattened; a narrower one fills its front.
+    Programs with bodies give none.
+    """
 
     call_B4: torch.Tensor
+    payload_BX: torch.Tensor | None = None
+
+    def select(self, index_B: torch.Tensor) -> Action:
+        """The instances named, in that order."""
+        return Action(self.call_B4[index_B], None if self.payload_BX is None else self.payload_BX[index_B])
+
+
+class Decision(NamedTuple):
+    """The next action of a frame, or its return, and the frame's next hidden state, hidden_BH."""
+
+    action: Action
     hidden_BH: torch.Tensor
+
+    @property
+    def call_B4(self) -> torch.Tensor:
+        return self.action.call_B4
+
+
+class Draw:
+    """Counter-based random numbers of one step: a function of (seed, instance, step) alone.
+
+    The same instance has the same numbers alone and in a batch. Numbers that are asked for one after the other differ.
+
+    Args:
+        seed: of the run. instance_B: int64, the instances' numbers in it. step: of the run.
+    """
+
+    def __init__(self, seed: int, instance_B: torch.Tensor, step: int) -> None:
+        self._bits_B = mixed(instance_B, seed, step)
+        self._given = 0
+
+    def uniform(self, count: int) -> torch.Tensor:
+        """float32 B × count, at least 0 and below 1."""
+        return (self._next(count).bitwise_and(2**24 - 1)).float() * 2.0**-24
+
+    def normal(self, count: int) -> torch.Tensor:
+        """float32 B × count, normally distributed."""
+        middle = (self._next(count).bitwise_and(2**52 - 1)).double() * 2.0**-52 + 2.0**-53
+        return torch.special.ndtri(middle).float()
+
+    def _next(self, count: int) -> torch.Tensor:
+        place = torch.arange(self._given, self._given + count, device=self._bits_B.device)
+        self._given += count
+        return mixed_on(self._bits_B[:, None], place)
 
 
 class Stepper(Protocol):
-    """Anything that can decide a frame's next call.
+    """Anything that can decide a frame's next action.
 
     Attributes:
         width: H, how many numbers a frame carries from step to step. Every frame begins with H zeros (h ← 0).
@@ -31,12 +109,21 @@ class Stepper(Protocol):
 
     def step(
         self,
-        obs_BF: torch.Tensor,
+        seen: Observation,
         program_B: torch.Tensor,
         arguments_B3: torch.Tensor,
         hidden_BH: torch.Tensor,
+        *,
+        ended_B: torch.Tensor | None = None,
+        draw: Draw | None = None,
     ) -> Decision:
-        """Decide for every instance; program_B holds ids of the table that the stepper was made for."""
+        """Decide for every instance.
+
+        Args:
+            program_B: ids of the table that the stepper was made for.
+            ended_B: bool, where the world has come to a true end (:class:`envs.world.Ending`): learned programs return.
+            draw: of steppers whose actions are random; without it they take the likeliest.
+        """
         ...
 
 

@@ -10,10 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from envs.spec import WorldSpec
+from envs.stepper import Action, Observation
 from envs.support.lazy_torch import torch
 
 Layout = Mapping[str, Sequence[int]]
 """How one instance begins: for each named part of the world (a row), the indices of the symbols laid into it."""
+
+Given = Mapping[str, "torch.Tensor"]
+"""Real-valued data laid into a batch, by the name of a channel that is constant over an episode; B first."""
 
 S = TypeVar("S", bound="State")
 
@@ -38,10 +42,10 @@ class State(Protocol):
 
 @runtime_checkable
 class Pictured(Protocol):
-    """A world that shows pictures in place of some fields (:class:`envs.spec.Picture`)."""
+    """A world that renders channels which are functions of fields (:attr:`envs.spec.WorldSpec.rendered`)."""
 
     def pictures(self, values_UF: torch.Tensor) -> torch.Tensor:
-        """uint8 U × height × width × channels, on the CPU: the picture of each row of values of the pictured fields.
+        """uint8 U × height × width × colours, on the CPU: the channel of each row of values of its fields.
 
         The same values always give the same picture.
         """
@@ -56,7 +60,7 @@ class Rewarded(Protocol):
         """float32 B: what the last act brought each instance; 0 before the first."""
         ...
 
-    def worth(self, state: Any, call_B4: torch.Tensor) -> torch.Tensor:
+    def worth(self, state: Any, action: Action) -> torch.Tensor:
         """float32 B: the reward expected of a call, made now; where a call only leads to a reward, of what it decides.
 
         The mean over what is still to be drawn, so that regret, ``best - worth``, is free of the luck of draws.
@@ -120,19 +124,20 @@ class World(Protocol[S]):
 
     spec: WorldSpec
 
-    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> S:
+    def reset(self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu") -> S:
         """States in which the parts named in the layouts hold the given symbols, one instance a layout.
 
-        Raises ``ValueError`` that names the instance, the part and the symbol for a layout that does not fit.
+        Raises ``ValueError`` that names the instance, the part and the symbol for a layout that does not fit, and for
+        given data that are no channel of an episode (:func:`check_given`).
         """
         ...
 
-    def observe(self, state: S) -> torch.Tensor:
-        """obs_BF, int64, each column within its field. Changes nothing."""
+    def observe(self, state: S) -> Observation:
+        """fields_BF, int64, each column within its field, and the channels. Changes nothing."""
         ...
 
-    def act(self, state: S, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
-        """Perform primitive calls in place on the instances where ``active_B`` (bool) is true.
+    def act(self, state: S, action: Action, active_B: torch.Tensor) -> None:
+        """Perform calls of primitives in place on the instances where ``active_B`` (bool) is true.
 
         Rows where ``active_B`` is false are ignored and may hold anything. A call outside the primitive's
         signature leaves its instance unchanged and is reported by :meth:`legal`, which the machine asks first.
@@ -145,7 +150,7 @@ class World(Protocol[S]):
         """
         ...
 
-    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
+    def legal(self, action: Action) -> torch.Tensor:
         """bool B: true where the row is a call of a primitive with arguments that it can carry out."""
         ...
 
@@ -156,3 +161,18 @@ class World(Protocol[S]):
         ``"under(P)"`` (one symbol) and ``"at(P)"`` (its column, counted from the left edge of the input).
         """
         ...
+
+    def close(self, state: S) -> None:
+        """Give back what a state holds outside of memory, such as processes; it is not used again."""
+        ...
+
+
+def check_given(spec: WorldSpec, given: Given | None, batch: int) -> None:
+    """Raise ``ValueError`` for data that are no channel of an episode, or not those of so many instances."""
+    known = [channel.name for channel in spec.channels if channel.per == "episode"]
+    for name, data in (given or {}).items():
+        if name not in known:
+            can = f"it can be given {', '.join(known)}" if known else "nothing of the kind can be given to it"
+            raise ValueError(f"world {spec.name} has no channel of an episode {name!r}; {can}")
+        if len(data) != batch:
+            raise ValueError(f"world {spec.name}: {name} is given for {len(data)} instances, and there are {batch}")

@@ -30,7 +30,7 @@ from npi.running.evaluate import MAX_BATCH, bounded_budget, run_problems
 from npi.training.dataset import Material
 from npi.training.trainer import Report, Trainer, place
 from traces.machine.lockstep import Status
-from traces.stepper import Decision, Stepper
+from traces.stepper import Action, Decision, Draw, Observation, Stepper
 
 TESTS = {
     "canonicalise": ("Canonicalise, seen car", 5000),
@@ -83,12 +83,19 @@ class Advised:
         self.told_N = torch.tensor([name == program for name in names])
 
     def step(
-        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+        self,
+        seen: Observation,
+        program_B: torch.Tensor,
+        arguments_B3: torch.Tensor,
+        hidden_BH: torch.Tensor,
+        *,
+        ended_B: torch.Tensor | None = None,
+        draw: Draw | None = None,
     ) -> Decision:
-        core = self.core.step(obs_BF, program_B, arguments_B3, hidden_BH[:, :1])
-        text = self.text.step(obs_BF, program_B, arguments_B3, hidden_BH[:, 1:])
+        core = self.core.step(seen, program_B, arguments_B3, hidden_BH[:, :1])
+        text = self.text.step(seen, program_B, arguments_B3, hidden_BH[:, 1:])
         call_B4 = torch.where(self.told_N[program_B][:, None], text.call_B4, core.call_B4)
-        return Decision(call_B4, torch.cat([core.hidden_BH, text.hidden_BH], 1))
+        return Decision(Action(call_B4), torch.cat([core.hidden_BH, text.hidden_BH], 1))
 
 
 def choice(library: Library, programs: ProgramSet, seed: int, count: int = 1000) -> Result:

@@ -43,7 +43,7 @@ from npi.training.trainer import Trainer, place
 from traces.generation.generate import record_traces
 from traces.machine.lockstep import Budget, Status
 from traces.recording.unique_frames import FrameSet, unique_frames
-from traces.stepper import Stepper
+from traces.stepper import Observation, Stepper
 
 ADDITION, BUBBLESORT, MAX = (ROOT / "programs" / f"{name}.npi" for name in ("addition", "bubblesort", "max"))
 MUTANTS = 1000
@@ -200,7 +200,7 @@ def differing(library: Library, mutant: Library, certificate: Certificate) -> bo
                 obs[:, programs.world.spec.field(name)] = rows[:, column]
             which = torch.full((len(rows),), programs.table.id(program.name))
             one, two = (
-                x.stepper(programs.table, memo=False).step(obs, which, rows[:, :3], rows[:, 4:5]).call_B4
+                x.stepper(programs.table, memo=False).step(Observation(obs), which, rows[:, :3], rows[:, 4:5]).call_B4
                 for x in (library, mutant)
             )
             returns = (one[:, 0] == -1) & (two[:, 0] == -1)

@@ -33,7 +33,7 @@ from traces.machine.lockstep import Budget
 from traces.machine.lockstep import run as run_machine
 from traces.recording.recorder import Recorder
 from traces.recording.unique_frames import unique_frames
-from traces.stepper import Decision, Stepper
+from traces.stepper import Decision, Draw, Observation, Stepper
 from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
 
 FILES = {"add": "addition.npi", "sort": "bubblesort.npi"}
@@ -182,11 +182,18 @@ class Led:
         self.core, self.teacher, self.width = core, teacher, core.width + 1
 
     def step(
-        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+        self,
+        seen: Observation,
+        program_B: torch.Tensor,
+        arguments_B3: torch.Tensor,
+        hidden_BH: torch.Tensor,
+        *,
+        ended_B: torch.Tensor | None = None,
+        draw: Draw | None = None,
     ) -> Decision:
-        _, after = self.core.step(obs_BF, program_B, arguments_B3, hidden_BH[:, 1:].contiguous())
-        call_B4, node_B1 = self.teacher.step(obs_BF, program_B, arguments_B3, hidden_BH[:, :1].long())
-        return Decision(call_B4, torch.cat([node_B1.float(), after], 1))
+        _, after = self.core.step(seen, program_B, arguments_B3, hidden_BH[:, 1:].contiguous())
+        action, node_B1 = self.teacher.step(seen, program_B, arguments_B3, hidden_BH[:, :1].long())
+        return Decision(action, torch.cat([node_B1.float(), after], 1))
 
 
 def published(count: int, flops: float) -> Figure:

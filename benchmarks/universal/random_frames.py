@@ -7,7 +7,7 @@ import torch
 from dsl import compile_teacher
 from dsl.program import ProgramSet
 from envs.spec import RETURN, ProgramTable
-from envs.stepper import Stepper
+from envs.stepper import Observation, Stepper
 from traces.recording.unique_frames import FrameSet
 
 LONGEST = 200
@@ -63,7 +63,7 @@ def _batch(
     returned_B = torch.full((count,), -1)
     while len(obs) < LONGEST and bool((returned_B < 0).any()):
         obs_BF = (torch.rand(count, len(sizes_F), generator=generator) * sizes_F).long()
-        decision = teacher.step(obs_BF, program_B, arguments_B3, hidden_BH)
+        decision = teacher.step(Observation(obs_BF), program_B, arguments_B3, hidden_BH)
         hidden_BH = torch.where((returned_B < 0)[:, None], decision.hidden_BH, hidden_BH)
         call_B4 = decision.call_B4
         returned_B[(returned_B < 0) & (call_B4[:, 0] == RETURN)] = len(obs)

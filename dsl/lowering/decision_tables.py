@@ -25,6 +25,7 @@ from dsl.names.worlds import RowFace, describe_symbols
 from envs.scratchpad.scalar import acts_of
 from envs.scratchpad.world import Scratchpad
 from envs.spec import GO_ON, NONE, RETURN, SLOTS
+from envs.stepper import Action
 from envs.support.lazy_torch import torch
 from envs.world import World
 
@@ -312,7 +313,7 @@ class Legality:
         if self.acts is not None:
             self.known.update((row, row[0] == 0 and row[1:] in self.acts) for row in new)
         elif new:
-            legal = self.world.legal(torch.tensor(new, dtype=torch.int64))
+            legal = self.world.legal(Action(torch.tensor(new, dtype=torch.int64)))
             self.known.update(zip(new, legal.tolist(), strict=True))
 
 

@@ -1,7 +1,7 @@
 """The car world of NPI (section 4.3): a camera goes round a car in steps of 15 degrees and should end at a target pose.
 
 The world shows the target as symbols and the car as a picture. The true pose and the car's number are fields of the
-observation that a teacher reads; a core sees the picture in their place (:class:`envs.spec.Picture`). All ways to see
+observation that a teacher reads; a core sees the picture in their place (:class:`envs.spec.Channel`). All ways to see
 them are a finite set, so a picture is a function of three small numbers, is rendered once, and no pixel is ever stored
 in a trace.
 
@@ -22,9 +22,10 @@ from envs.cars.catalogue import Collection
 from envs.cars.image_cache import PoseGrid, Views
 from envs.cars.mesh import Mesh
 from envs.scratchpad.config import closest
-from envs.spec import NONE, Field, Picture, Signature, Slot, SpecError, WorldSpec
+from envs.spec import NONE, Channel, Field, Signature, Slot, SpecError, WorldSpec
+from envs.stepper import Action, Observation
 from envs.support.lazy_torch import torch
-from envs.world import Layout
+from envs.world import Given, Layout, check_given
 
 KIND = "cars"
 
@@ -155,20 +156,23 @@ class Cars:
         turn, rise = STEP // self.grid.azimuth_step, STEP // self.grid.elevation_step
         return torch.stack([car_B, azimuth_B * turn, elevation_B * rise, azimuth_B, elevation_B], 1)
 
-    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> CarsState:
+    def reset(
+        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
+    ) -> CarsState:
         """States whose fields have the given indices (one each); what is not named is car 0, seen from in front.
 
         Raises ``ValueError`` for a part that is no field, and for an index that is none of its values.
         """
+        check_given(self.spec, given, len(layouts))
         rows = [self._laid(number, layout) for number, layout in enumerate(layouts)]
         return CarsState(torch.tensor(rows, dtype=torch.int64, device=device).view(-1, len(FIELDS)))
 
-    def observe(self, state: CarsState) -> torch.Tensor:
-        return state.at_BF.clone()
+    def observe(self, state: CarsState) -> Observation:
+        return Observation(state.at_BF.clone())
 
-    def act(self, state: CarsState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+    def act(self, state: CarsState, action: Action, active_B: torch.Tensor) -> None:
         moves = self._on(state.device)
-        way_B = torch.where(active_B & self.legal(call_B4), call_B4[:, 1], 0)
+        way_B = torch.where(active_B & self.legal(action), action.call_B4[:, 1], 0)
         azimuth_B = (state.at_BF[:, 1] + moves[way_B, 0]) % self.grid.azimuths
         elevation_B = (state.at_BF[:, 2] + moves[way_B, 1]).clamp(0, self.grid.elevations - 1)
         state.at_BF[:, 1].copy_(azimuth_B)
@@ -179,12 +183,16 @@ class Cars:
         self._on(state.device)
         return False
 
-    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
+    def legal(self, action: Action) -> torch.Tensor:
+        call_B4 = action.call_B4
         way_B = call_B4[:, 1]
         return (call_B4[:, 0] == 0) & (way_B >= 1) & (way_B <= len(MOVES)) & (call_B4[:, 2:] == 0).all(1)
 
     def read(self, state: CarsState) -> list[dict[str, list[int]]]:
         return [{name: [value] for name, value in zip(FIELDS, row, strict=True)} for row in state.at_BF.tolist()]
+
+    def close(self, state: CarsState) -> None:
+        """Nothing is held."""
 
     def draw(self, state: CarsState, instance: int = 0, *, width: int = 100) -> str:
         """Where a camera is and should go, in degrees."""
@@ -236,5 +244,5 @@ def _spec(name: str, config: CarsConfig, grid: PoseGrid, targets: PoseGrid) -> W
         fields=tuple(Field(field, found) for field, found in zip(FIELDS, values, strict=True)),
         tokens=(NONE, *MOVES),
         primitives=(Signature("ACT", (way,), "Move the camera 15 degrees"),),
-        pictures=(Picture("view", FIELDS[:3], config.pixels, config.pixels, 3),),
+        channels=(Channel("view", (config.pixels, config.pixels, 3), low=0, high=255, fields=FIELDS[:3]),),
     )

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from envs.episodic.bandit_families import ELEVEN, FAMILIES, TARGET_PAYS, draw_arms, families_of
-from envs.episodic.counter_rng import BELL, bell, less, mixed, mixed_on, share
 from envs.episodic.settings import (
     EPISODE,
     check_parts,
@@ -26,10 +25,12 @@ from envs.episodic.settings import (
     read_settings,
     within,
 )
-from envs.episodic.state import Episodes
+from envs.episodic.state import EpisodeState
 from envs.spec import NONE, Field, Signature, Slot, SpecError, WorldSpec
+from envs.stepper import Action, Observation
+from envs.support.counter_rng import BELL, bell, less, mixed, mixed_on, share
 from envs.support.lazy_torch import torch
-from envs.world import Layout
+from envs.world import Given, Layout, check_given
 
 KIND = "bandit"
 
@@ -70,7 +71,7 @@ class BanditConfig:
 
 
 @dataclass
-class BanditState(Episodes):
+class BanditState(EpisodeState):
     """A batch of episodes.
 
     Attributes:
@@ -103,11 +104,14 @@ class Bandit:
         self.spec = _spec(name, self.config, self.families, self.pays)
         self._tables: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> BanditState:
+    def reset(
+        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
+    ) -> BanditState:
         """Episodes by their hidden parts: ``EPISODE``, ``PRIOR`` (digits), ``FAMILY``, ``WANTED`` (indices).
 
         Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
         """
+        check_given(self.spec, given, len(layouts))
         _, family, prior, wanted = self.spec.hidden
         usual = self.families.index(self.config.family)
         rows = []
@@ -135,15 +139,15 @@ class Bandit:
         begun = mixed(episode_B, PULLS), mixed(episode_B, DRIFTS)
         return BanditState(episode_B, family_B, prior_B, wanted_B, *drawn, *seen, *begun)
 
-    def observe(self, state: BanditState) -> torch.Tensor:
+    def observe(self, state: BanditState) -> Observation:
         pays_R, _ = self._on(state.device)
         nearest_B = (state.paid_B[:, None] - pays_R).abs().argmin(1)
         paid_B = torch.where(state.last_B > 0, 1 + nearest_B, 0)
-        return torch.stack([state.last_B, paid_B, state.trial_B.clamp(max=self.config.steps)], 1)
+        return Observation(torch.stack([state.last_B, paid_B, state.trial_B.clamp(max=self.config.steps)], 1))
 
-    def act(self, state: BanditState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
-        pulled_B = active_B & self.legal(call_B4)
-        arm_B = torch.where(pulled_B, call_B4[:, 1], 1) - 1
+    def act(self, state: BanditState, action: Action, active_B: torch.Tensor) -> None:
+        pulled_B = active_B & self.legal(action)
+        arm_B = torch.where(pulled_B, action.call_B4[:, 1], 1) - 1
         luck_B = share(mixed_on(state.pulls_B, state.trial_B, arm_B))
         chance_B, amount_B = (part.gather(1, arm_B[:, None])[:, 0] for part in (state.chance_BA, state.amount_BA))
         paid_B = torch.where(luck_B < chance_B, amount_B, 0.0)
@@ -167,7 +171,8 @@ class Bandit:
         self._on(state.device)
         return False
 
-    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
+    def legal(self, action: Action) -> torch.Tensor:
+        call_B4 = action.call_B4
         arm_B = call_B4[:, 1]
         return (call_B4[:, 0] == 0) & (arm_B >= 1) & (arm_B <= self.config.arms) & (call_B4[:, 2:] == 0).all(1)
 
@@ -175,10 +180,10 @@ class Bandit:
         """What the last pull paid; where less is wanted, what it cost."""
         return state.paid_B * (1 - 2 * state.wanted_B)
 
-    def worth(self, state: BanditState, call_B4: torch.Tensor) -> torch.Tensor:
+    def worth(self, state: BanditState, action: Action) -> torch.Tensor:
         """What the arm brings on average; 0 of a call that is none."""
-        legal_B = self.legal(call_B4)
-        arm_B = torch.where(legal_B, call_B4[:, 1], 1) - 1
+        legal_B = self.legal(action)
+        arm_B = torch.where(legal_B, action.call_B4[:, 1], 1) - 1
         return torch.where(legal_B, _worth(state).gather(1, arm_B[:, None])[:, 0], 0.0)
 
     def best(self, state: BanditState) -> torch.Tensor:
@@ -188,11 +193,14 @@ class Bandit:
         found = []
         parts = (state.episode_B, state.family_B, state.prior_B, state.wanted_B)
         hidden = zip(*(part.tolist() for part in parts), strict=True)
-        for (episode, family, prior, wanted), seen in zip(hidden, self.observe(state).tolist(), strict=True):
+        for (episode, family, prior, wanted), seen in zip(hidden, self.observe(state).fields_BF.tolist(), strict=True):
             shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
             laid = {"EPISODE": digits(episode), "FAMILY": [self.families.index(FAMILIES[family])]}
             found.append({**shown, **laid, "PRIOR": digits(prior), "WANTED": [wanted]})
         return found
+
+    def close(self, state: BanditState) -> None:
+        """Nothing is held."""
 
     def _on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """pays_R, float32, and the normal distribution's parts, on a device."""

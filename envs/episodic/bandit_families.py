@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from envs.episodic.counter_rng import uniform
+from envs.support.counter_rng import uniform
 from envs.support.lazy_torch import torch
 
 FAMILIES = ("independent", "uniform", "easy", "medium", "hard", "restless", "informative", "drawn")

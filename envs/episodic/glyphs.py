@@ -1,6 +1,6 @@
 """Small coloured pictures, each a function of a number: a ground, a lobed shape, a smaller one on it, and a stroke.
 
-Nothing is stored or downloaded: the parts of a picture are drawn as in :mod:`envs.episodic.counter_rng`, and an edge
+Nothing is stored or downloaded: the parts of a picture are drawn as in :mod:`envs.support.counter_rng`, and an edge
 covers a share of each pixel that it crosses.
 
 Shape legend: ``U`` pictures, ``Y`` and ``X`` pixels of a side, ``C`` = 3 colours.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from envs.episodic.counter_rng import below, uniform
+from envs.support.counter_rng import below, uniform
 from envs.support.lazy_torch import torch
 
 GLYPH = 35

@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from envs.episodic.counter_rng import below
 from envs.episodic.glyphs import glyphs
 from envs.episodic.settings import (
     EPISODE,
@@ -33,10 +32,12 @@ from envs.episodic.settings import (
     read_settings,
     within,
 )
-from envs.episodic.state import Episodes
-from envs.spec import NONE, Field, Picture, Signature, Slot, SpecError, WorldSpec
+from envs.episodic.state import EpisodeState
+from envs.spec import NONE, Channel, Field, Signature, Slot, SpecError, WorldSpec
+from envs.stepper import Action, Observation
+from envs.support.counter_rng import below
 from envs.support.lazy_torch import torch
-from envs.world import Layout
+from envs.world import Given, Layout, check_given
 
 KIND = "harlow"
 
@@ -100,7 +101,7 @@ class HarlowConfig:
 
 
 @dataclass
-class HarlowState(Episodes):
+class HarlowState(EpisodeState):
     """A batch of episodes, int64.
 
     Attributes:
@@ -149,12 +150,15 @@ class Harlow:
         self.spec = _spec(name, self.config)
         self._pays: dict[torch.device, torch.Tensor] = {}
 
-    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> HarlowState:
+    def reset(
+        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
+    ) -> HarlowState:
         """Episodes by their hidden parts: ``EPISODE`` (digits of a number), ``OBJECTS`` and ``RULE`` (an index each),
         ``TURNS`` (0 or 1 for each trial, from the first; 0 for those behind the last).
 
         Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
         """
+        check_given(self.spec, given, len(layouts))
         parts = self.spec.hidden[:4]
         rows = []
         for number, layout in enumerate(layouts):
@@ -200,7 +204,7 @@ class Harlow:
             episode_B, unseen_B, rule_B, turned_BT, codes_B2, trial_B, phase_B, at_B, last_B, paid_B, right_BT
         )  # fmt: skip
 
-    def observe(self, state: HarlowState) -> torch.Tensor:
+    def observe(self, state: HarlowState) -> Observation:
         cross_B = torch.where(state.phase_B == CROSSED, 1 + self._cross(state), 0)
         paid_B = torch.where(state.last_B > 0, 1 + state.paid_B, 0)
         shown_B11 = (state.phase_B == CHOOSING)[:, None, None]
@@ -210,11 +214,11 @@ class Harlow:
         bits_B2K = torch.where(shown_B11, 1 + ((codes_B2[:, :, None] >> place_K) & 1), 0)
         at_B = state.at_B + self.config.reach
         front_B5 = torch.stack([at_B, cross_B, state.last_B, paid_B, state.trial_B], 1)
-        return torch.cat([front_B5, bits_B2K.flatten(1)], 1)
+        return Observation(torch.cat([front_B5, bits_B2K.flatten(1)], 1))
 
-    def act(self, state: HarlowState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
-        looks_B = active_B & self.legal(call_B4)
-        side_B = torch.where(looks_B, call_B4[:, 1], 1)
+    def act(self, state: HarlowState, action: Action, active_B: torch.Tensor) -> None:
+        looks_B = active_B & self.legal(action)
+        side_B = torch.where(looks_B, action.call_B4[:, 1], 1)
         look = self._look(state, side_B)
         ended_B = looks_B & look.chosen_B
         moved_B = torch.where(look.crossed_B | look.chosen_B, 0, look.at_B)
@@ -233,17 +237,18 @@ class Harlow:
         """Acts change the state in place, however many there are."""
         return False
 
-    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
+    def legal(self, action: Action) -> torch.Tensor:
+        call_B4 = action.call_B4
         side_B = call_B4[:, 1]
         return (call_B4[:, 0] == 0) & (side_B >= 1) & (side_B <= 2) & (call_B4[:, 2:] == 0).all(1)
 
     def reward(self, state: HarlowState) -> torch.Tensor:
         return self._amounts(state.device)[state.paid_B]
 
-    def worth(self, state: HarlowState, call_B4: torch.Tensor) -> torch.Tensor:
+    def worth(self, state: HarlowState, action: Action) -> torch.Tensor:
         """What the look itself brings."""
-        legal_B = self.legal(call_B4)
-        paid_B = _paid(self._look(state, torch.where(legal_B, call_B4[:, 1], 1)))
+        legal_B = self.legal(action)
+        paid_B = _paid(self._look(state, torch.where(legal_B, action.call_B4[:, 1], 1)))
         return self._amounts(state.device)[torch.where(legal_B, paid_B, 0)]
 
     def best(self, state: HarlowState) -> torch.Tensor:
@@ -254,12 +259,15 @@ class Harlow:
     def read(self, state: HarlowState) -> list[dict[str, list[int]]]:
         found = []
         laid = torch.stack([state.episode_B, state.unseen_B, state.rule_B], 1).tolist()
-        parts = laid, state.turned_BT.tolist(), state.right_BT.tolist(), self.observe(state).tolist()
+        parts = laid, state.turned_BT.tolist(), state.right_BT.tolist(), self.observe(state).fields_BF.tolist()
         for (episode, unseen, rule), turned, right, seen in zip(*parts, strict=True):
             shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
             hidden = {EPISODE.name: digits(episode), "OBJECTS": [unseen], "RULE": [rule], TURNS.name: turned}
             found.append({**shown, **hidden, "RIGHT": [value - 1 for value in right if value]})
         return found
+
+    def close(self, state: HarlowState) -> None:
+        """Nothing is held."""
 
     def pictures(self, values_UF: torch.Tensor) -> torch.Tensor:
         """uint8 U×Y×X×3 of objects by the values of their bits; black where no object is seen."""
@@ -326,7 +334,7 @@ def _spec(name: str, config: HarlowConfig) -> WorldSpec:
     pays = [f for i, f in enumerate(Harlow.pays) if config.fixation or i < 3]
     codes = tuple(Field(f"{side}{bit}", ("none", "0", "1")) for side in SIDES for bit in range(1, 1 + config.bits))
     sides = ((side, tuple(f"{side}{bit}" for bit in range(1, 1 + config.bits))) for side in SIDES)
-    shown = (Picture(side, names, config.pixels, config.pixels, 3) for side, names in sides)
+    shown = (Channel(side, (config.pixels, config.pixels, 3), low=0, high=255, fields=names) for side, names in sides)
     return WorldSpec(
         name=name,
         kind=KIND,
@@ -340,7 +348,7 @@ def _spec(name: str, config: HarlowConfig) -> WorldSpec:
             *codes,
         ),
         tokens=(NONE, *SIDES),
-        pictures=tuple(shown) if config.pixels else (),
+        channels=tuple(shown) if config.pixels else (),
         primitives=(Signature("LOOK", (Slot("side", (1, 2)),), "Turn the view to a side"),),
         hidden=(EPISODE, Field("OBJECTS", OBJECTS), Field("RULE", RULES), TURNS, Field("RIGHT", ("0", "1"))),
     )

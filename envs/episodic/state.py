@@ -9,7 +9,7 @@ from envs.support.lazy_torch import torch
 
 
 @dataclass
-class Episodes:
+class EpisodeState:
     """A batch of episodes; every field of it, and of what is made from it, is a tensor with B rows.
 
     Attributes:

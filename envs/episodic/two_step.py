@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from envs.episodic.counter_rng import below, uniform
 from envs.episodic.settings import EPISODE, check_parts, digits, episode_number, laid_value, read_settings, within
-from envs.episodic.state import Episodes
+from envs.episodic.state import EpisodeState
 from envs.spec import NONE, Field, Signature, Slot, WorldSpec
+from envs.stepper import Action, Observation
+from envs.support.counter_rng import below, uniform
 from envs.support.lazy_torch import torch
-from envs.world import Layout
+from envs.world import Given, Layout, check_given
 
 KIND = "two_step"
 
@@ -56,7 +57,7 @@ class TwoStepConfig:
 
 
 @dataclass
-class TwoStepState(Episodes):
+class TwoStepState(EpisodeState):
     """A batch of episodes, each part int64 B.
 
     Attributes:
@@ -80,11 +81,14 @@ class TwoStep:
         self.config = config if isinstance(config, TwoStepConfig) else read_settings(TwoStepConfig, config, f"a {KIND}")
         self.spec = _spec(name, self.config)
 
-    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> TwoStepState:
+    def reset(
+        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
+    ) -> TwoStepState:
         """Episodes by the hidden parts ``EPISODE`` (digits of a number) and ``PAYS`` (an index).
 
         Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
         """
+        check_given(self.spec, given, len(layouts))
         rows = []
         for number, layout in enumerate(layouts):
             check_parts(self.spec, number, layout, self.spec.hidden)
@@ -98,13 +102,15 @@ class TwoStep:
         trial_B, at_B, last_B, paid_B = (none_B.clone() for _ in range(4))
         return TwoStepState(episode_B, random_B, trial_B, 1 + below(2, episode_B, BEGIN), at_B, last_B, paid_B)
 
-    def observe(self, state: TwoStepState) -> torch.Tensor:
+    def observe(self, state: TwoStepState) -> Observation:
         paid_B = torch.where(state.last_B > 0, 1 + state.paid_B, 0)
-        return torch.stack([state.at_B, state.last_B, paid_B, state.trial_B.clamp(max=self.config.steps)], 1)
+        return Observation(
+            torch.stack([state.at_B, state.last_B, paid_B, state.trial_B.clamp(max=self.config.steps)], 1)
+        )
 
-    def act(self, state: TwoStepState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
-        chosen_B = active_B & self.legal(call_B4)
-        option_B = torch.where(chosen_B, call_B4[:, 1], 1)
+    def act(self, state: TwoStepState, action: Action, active_B: torch.Tensor) -> None:
+        chosen_B = active_B & self.legal(action)
+        option_B = torch.where(chosen_B, action.call_B4[:, 1], 1)
         first_B = state.at_B == 0
         common_B = uniform(state.episode_B, WAY, state.trial_B) < self.config.common
         reached_B = torch.where(common_B, option_B, 3 - option_B)
@@ -126,17 +132,18 @@ class TwoStep:
         """Acts change the state in place, however many there are."""
         return False
 
-    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
+    def legal(self, action: Action) -> torch.Tensor:
+        call_B4 = action.call_B4
         option_B = call_B4[:, 1]
         return (call_B4[:, 0] == 0) & (option_B >= 1) & (option_B <= 2) & (call_B4[:, 2:] == 0).all(1)
 
     def reward(self, state: TwoStepState) -> torch.Tensor:
         return state.paid_B.float()
 
-    def worth(self, state: TwoStepState, call_B4: torch.Tensor) -> torch.Tensor:
+    def worth(self, state: TwoStepState, action: Action) -> torch.Tensor:
         """In state 1 what the option brings on average in this trial; in the others all is decided, and it is 0."""
-        option_B = torch.where(self.legal(call_B4), call_B4[:, 1], 1)
-        decides_B = self.legal(call_B4) & (state.at_B == 0)
+        option_B = torch.where(self.legal(action), action.call_B4[:, 1], 1)
+        decides_B = self.legal(action) & (state.at_B == 0)
         return torch.where(decides_B, self._brings(state, option_B), 0.0).float()
 
     def best(self, state: TwoStepState) -> torch.Tensor:
@@ -151,10 +158,13 @@ class TwoStep:
     def read(self, state: TwoStepState) -> list[dict[str, list[int]]]:
         found = []
         laid = torch.stack([state.episode_B, state.random_B], 1).tolist()
-        for (episode, random), seen in zip(laid, self.observe(state).tolist(), strict=True):
+        for (episode, random), seen in zip(laid, self.observe(state).fields_BF.tolist(), strict=True):
             shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
             found.append({**shown, EPISODE.name: digits(episode), "PAYS": [random]})
         return found
+
+    def close(self, state: TwoStepState) -> None:
+        """Nothing is held."""
 
 
 def _spec(name: str, config: TwoStepConfig) -> WorldSpec:

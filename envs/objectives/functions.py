@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from envs.episodic.counter_rng import BELL, bell, below, uniform
+from envs.support.counter_rng import BELL, bell, below, uniform
 from envs.support.lazy_torch import torch
 
 BEGIN, GIVEN, SHIFT, SCALE = 41, 42, 43, 44

@@ -12,8 +12,8 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from envs.episodic.counter_rng import mixed
 from envs.objectives.functions import BEGIN, Drawn, normal
+from envs.support.counter_rng import mixed
 from envs.support.lazy_torch import torch
 
 SIDE, CLASSES, WINDOW = 8, 10, 3

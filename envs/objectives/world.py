@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Self
 
-from envs.episodic.counter_rng import below
 from envs.episodic.settings import (
     EPISODE,
     check_parts,
@@ -24,12 +23,14 @@ from envs.episodic.settings import (
     read_settings,
     within,
 )
-from envs.episodic.state import Episodes
+from envs.episodic.state import EpisodeState
 from envs.objectives.functions import Function, Quadratic, Rosenbrock
 from envs.objectives.networks import ACTIVATIONS, SIDE, UNSEEN, Conv, Images, Mlp, images
 from envs.spec import NONE, Field, Signature, SpecError, WorldSpec
+from envs.stepper import Action, Observation
+from envs.support.counter_rng import below
 from envs.support.lazy_torch import torch
-from envs.world import Layout
+from envs.world import Given, Layout, check_given
 
 KIND = "optimisee"
 
@@ -82,7 +83,7 @@ class OptimiseeConfig:
 
 
 @dataclass
-class OptimiseeState(Episodes):
+class OptimiseeState(EpisodeState):
     """A batch of problems.
 
     Attributes:
@@ -120,11 +121,14 @@ class Optimisee:
         self.spec = _spec(name, read, self.function.images)
         self._images: dict[torch.device, Images] = {}
 
-    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> OptimiseeState:
+    def reset(
+        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
+    ) -> OptimiseeState:
         """Problems by their hidden parts: ``EPISODE`` (digits of a number) and, for networks, ``IMAGES`` (an index).
 
         Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
         """
+        check_given(self.spec, given, len(layouts))
         rows = []
         for number, layout in enumerate(layouts):
             check_parts(self.spec, number, layout, self.spec.hidden)
@@ -160,17 +164,17 @@ class Optimisee:
         state.proposed_BD.copy_(torch.where(chosen_B[:, None], step_BD.detach(), state.proposed_BD))
         state.proposes_B.copy_(state.proposes_B | chosen_B)
 
-    def observe(self, state: OptimiseeState) -> torch.Tensor:
+    def observe(self, state: OptimiseeState) -> Observation:
         with torch.no_grad():
             now_B = self.loss(state)
             before_B = self._losses(state.before_BD, *self._data(state, (state.step_B - 1).clamp(min=0)))
         halvings_B = torch.log2(state.first_B / now_B).nan_to_num(WORST, BEST, WORST).floor()
         level_B = halvings_B.clamp(WORST, BEST).long() - WORST
         trend_B = torch.where(state.step_B == 0, 0, torch.where(now_B < before_B, 1, 2))
-        return torch.stack([state.step_B.clamp(max=self.config.steps), level_B, trend_B], 1)
+        return Observation(torch.stack([state.step_B.clamp(max=self.config.steps), level_B, trend_B], 1))
 
-    def act(self, state: OptimiseeState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
-        acts_B = active_B & self.legal(call_B4)
+    def act(self, state: OptimiseeState, action: Action, active_B: torch.Tensor) -> None:
+        acts_B = active_B & self.legal(action)
         theta_BD = state.theta_BD.detach()
         down_BD = -self.config.rate * self._gradients(theta_BD, *self._data(state, state.step_B))
         step_BD = torch.where(state.proposes_B[:, None], state.proposed_BD, down_BD)
@@ -183,17 +187,20 @@ class Optimisee:
         """Acts change the state in place, however many there are."""
         return False
 
-    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
-        return (call_B4 == 0).all(1)
+    def legal(self, action: Action) -> torch.Tensor:
+        return (action.call_B4 == 0).all(1)
 
     def read(self, state: OptimiseeState) -> list[dict[str, list[int]]]:
         found = []
         laid = zip(state.episode_B.tolist(), state.unseen_B.tolist(), strict=True)
-        for (episode, unseen), seen in zip(laid, self.observe(state).tolist(), strict=True):
+        for (episode, unseen), seen in zip(laid, self.observe(state).fields_BF.tolist(), strict=True):
             shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
             hidden = {EPISODE.name: digits(episode), IMAGES.name: [unseen]}
             found.append(shown | {part.name: hidden[part.name] for part in self.spec.hidden})
         return found
+
+    def close(self, state: OptimiseeState) -> None:
+        """Nothing is held."""
 
     def _data(self, state: OptimiseeState, step_B: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """What the losses of a step are of, beside the parameters."""

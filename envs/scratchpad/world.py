@@ -24,8 +24,9 @@ from envs.scratchpad.config import ACTIONS, NOWHERE, PadConfig, PointerConfig, R
 from envs.scratchpad.jumps import jump, jump_table, reach
 from envs.scratchpad.layout import fill, lay
 from envs.spec import BLANK
+from envs.stepper import Action, Observation
 from envs.support.lazy_torch import torch
-from envs.world import Layout
+from envs.world import Given, Layout, check_given
 
 __all__ = ["ACTIONS", "KIND", "NOWHERE", "PadConfig", "PadState", "PointerConfig", "RowConfig", "Scratchpad", "Side"]
 
@@ -158,11 +159,14 @@ class Scratchpad:
         self._any_listed = bool(self.config.listed)
         self._places = [r for r, row in enumerate(self.config.rows) if row.places]
 
-    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> PadState:
+    def reset(
+        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
+    ) -> PadState:
         """Pads in which each row holds the given symbols in columns 0, 1, ...; rows not mentioned are empty.
 
         Raises ``ValueError`` for a row that is not declared, a symbol outside its row, or a list without a cell.
         """
+        check_given(self.spec, given, len(layouts))
         laid = lay(self.config, layouts)
         width = laid.cells_BRW.shape[2]
         length_BR = torch.from_numpy(laid.length_BR).to(device)
@@ -172,7 +176,7 @@ class Scratchpad:
         slack = sys.maxsize if self._all_listed else laid.margin
         return PadState(cells, at_BP, low_BP, high_BP, length_BR, width, laid.margin, slack)
 
-    def observe(self, state: PadState) -> torch.Tensor:
+    def observe(self, state: PadState) -> Observation:
         """obs_BF, int64: the symbol under each pointer that sees, first and last of those on a list, comparisons."""
         tables = self._on(state.device)
         at_BP = state.at_BP
@@ -188,15 +192,15 @@ class Scratchpad:
         if self.config.orders:
             column_B2N = (at_BP.index_select(1, tables.compared) % state.width).unflatten(1, (2, -1))
             parts.append(torch.sign(column_B2N[:, 0] - column_B2N[:, 1]) + 1)
-        return torch.cat(parts, 1).long() if len(parts) > 1 else seen.long()
+        return Observation(torch.cat(parts, 1).long() if len(parts) > 1 else seen.long())
 
-    def act(self, state: PadState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+    def act(self, state: PadState, action: Action, active_B: torch.Tensor) -> None:
         """Perform ``ACT`` calls where ``active_B``; anything else leaves its instance as it is (NPI algorithm 1)."""
         if state.slack == 0:
             self.make_room(state)
         state.slack -= 1
         tables = self._on(state.device)
-        combination_B = self.combination(call_B4) * active_B
+        combination_B = self.combination(action.call_B4) * active_B
         address_B2 = state.at_BP.gather(1, tables.pair_C2.index_select(0, combination_B))
         symbol_B1 = tables.symbol_C1.index_select(0, combination_B)
         # Both of a pair receive the written symbol, or else each other's; a pointer paired with itself keeps its own.
@@ -218,11 +222,11 @@ class Scratchpad:
             self.make_room(state, max(MIN_ROOM, acts))
         return state.cells is not cells
 
-    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
+    def legal(self, action: Action) -> torch.Tensor:
         """bool B: true for an ``ACT`` whose operand fits its action: WRITE takes a symbol of the pointer's row, SWAP a
         pointer on the same row, LEFT and RIGHT take none, TO, HALFWAY, SAVE and FOLLOW a pointer."""
-        tables = self._on(call_B4.device)
-        return tables.legal_C.index_select(0, self.combination(call_B4))
+        tables = self._on(action.call_B4.device)
+        return tables.legal_C.index_select(0, self.combination(action.call_B4))
 
     def read(self, state: PadState) -> list[dict[str, list[int]]]:
         """Each row from its first to its last symbol (lists whole), then ``under(P)`` and ``at(P)`` of each pointer."""
@@ -238,6 +242,9 @@ class Scratchpad:
                 reading[under], reading[at] = [cell], [column]
             readings.append(reading)
         return readings
+
+    def close(self, state: PadState) -> None:
+        """Nothing is held."""
 
     def _contents(self, state: PadState, cells_BW: np.ndarray, r: int) -> tuple[list[int], list[int]]:
         """A row's cells from its first symbol to its last (lists whole), of all instances, and where each one's end."""

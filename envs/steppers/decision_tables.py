@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from envs.spec import GO_ON, SLOTS, ProgramTable
-from envs.stepper import Decision
+from envs.stepper import Action, Decision, Draw, Observation
 
 
 @dataclass
@@ -104,10 +104,13 @@ class TableStepper:
 
     def step(
         self,
-        obs_BF: torch.Tensor,
+        seen: Observation,
         program_B: torch.Tensor,
         arguments_B3: torch.Tensor,
         hidden_BH: torch.Tensor,
+        *,
+        ended_B: torch.Tensor | None = None,
+        draw: Draw | None = None,
     ) -> Decision:
         """The next call of every frame. All tensors int64 on the tables' device.
 
@@ -115,11 +118,11 @@ class TableStepper:
         """
         first_B = self.tables.first_C[program_B]
         position_B3 = self._positions(program_B, arguments_B3) if self._reads_arguments else None
-        entry_B5 = self._look_up(first_B + hidden_BH[:, 0], obs_BF, position_B3)
+        entry_B5 = self._look_up(first_B + hidden_BH[:, 0], seen.fields_BF, position_B3)
         for _ in range(self.hops - 1):
-            onward_B5 = self._look_up(first_B + entry_B5[:, 4], obs_BF, position_B3)
+            onward_B5 = self._look_up(first_B + entry_B5[:, 4], seen.fields_BF, position_B3)
             entry_B5 = torch.where(entry_B5[:, :1] == GO_ON, onward_B5, entry_B5)
-        return Decision(entry_B5[:, :4], entry_B5[:, 4:])
+        return Decision(Action(entry_B5[:, :4]), entry_B5[:, 4:])
 
     def fill(self, node_B: np.ndarray, entry_B: np.ndarray) -> None:
         """Decide in new configurations: nodes without entries (entry −1), or entries that are unknown.

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from envs.spec import ProgramTable
-from envs.stepper import Decision, Stepper
+from envs.stepper import Action, Decision, Draw, Observation, Stepper
 from envs.support.lazy_torch import torch
 
 
@@ -36,21 +36,36 @@ class Joined:
 
     def step(
         self,
-        obs_BF: torch.Tensor,
+        seen: Observation,
         program_B: torch.Tensor,
         arguments_B3: torch.Tensor,
         hidden_BH: torch.Tensor,
+        *,
+        ended_B: torch.Tensor | None = None,
+        draw: Draw | None = None,
     ) -> Decision:
         """Ask both, each about programs of its own; what they say of others' is not heard."""
         mine_B1 = self.mine_N.to(program_B.device)[program_B][:, None]
-        calls, hiddens = [], []
+        actions, hiddens = [], []
         for stepper, is_mine, stand_in in zip((self.others, self.theirs), (False, True), self.stand_ins, strict=True):
             asked_B1 = mine_B1 == is_mine
             hidden = torch.where(asked_B1, hidden_BH[:, : stepper.width], 0).to(stepper.dtype)
             program = torch.where(asked_B1[:, 0], program_B, stand_in)
-            decision = stepper.step(obs_BF, program, torch.where(asked_B1, arguments_B3, 0), hidden)
-            calls.append(decision.call_B4)
+            decision = stepper.step(
+                seen, program, torch.where(asked_B1, arguments_B3, 0), hidden, ended_B=ended_B, draw=draw
+            )
+            actions.append(decision.action)
             wide = torch.zeros_like(hidden_BH)
             wide[:, : stepper.width] = decision.hidden_BH.to(self.dtype)
             hiddens.append(wide)
-        return Decision(torch.where(mine_B1, calls[1], calls[0]), torch.where(mine_B1, hiddens[1], hiddens[0]))
+        return Decision(_chosen(mine_B1, *actions), torch.where(mine_B1, hiddens[1], hiddens[0]))
+
+
+def _chosen(mine_B1: torch.Tensor, other: Action, own: Action) -> Action:
+    call_B4 = torch.where(mine_B1, own.call_B4, other.call_B4)
+    payloads = [action.payload_BX for action in (own, other)]
+    given = next((payload for payload in payloads if payload is not None), None)
+    if given is None:
+        return Action(call_B4)
+    own_BX, other_BX = (torch.zeros_like(given) if payload is None else payload for payload in payloads)
+    return Action(call_B4, torch.where(mine_B1, own_BX, other_BX))

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from envs.spec import SLOTS, WorldSpec
+from envs.stepper import Action
 from envs.world import Rewarded, State, World
 
 
@@ -75,4 +76,6 @@ class Oracle:
 
     def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
         tokens = (torch.full((len(obs_BF),), 1 + a, device=obs_BF.device) for a in range(self.choices))
-        return 1 + torch.stack([self.world.worth(self.state, calls(token_B)) for token_B in tokens], 1).argmax(1)
+        return 1 + torch.stack([self.world.worth(self.state, Action(calls(token_B))) for token_B in tokens], 1).argmax(
+            1
+        )

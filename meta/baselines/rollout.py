@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from envs.stepper import Action
 from envs.world import Rewarded, State, World
 from meta.baselines.player import Player, calls
 
@@ -62,11 +63,11 @@ def play(world: World[Any], player: Player, state: State, steps: int) -> Played:
     everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
     seen, chosen, rewards, regrets = [], [], [], []
     for _ in range(steps):
-        obs_BF = world.observe(state)
+        obs_BF = world.observe(state).fields_BF
         token_B = player.act(obs_BF)
-        call_B4 = calls(token_B)
-        regrets.append(world.best(state) - world.worth(state, call_B4))
-        world.act(state, call_B4, everyone_B)
+        action = Action(calls(token_B))
+        regrets.append(world.best(state) - world.worth(state, action))
+        world.act(state, action, everyone_B)
         seen.append(obs_BF.short())
         chosen.append(token_B)
         rewards.append(world.reward(state))

@@ -37,7 +37,7 @@ class MetaRL:
 
     def admit(self, spec: WorldSpec) -> None:
         """Any world that has at most :data:`MOST_CALLS` different calls; pictures in it must be several of one size."""
-        if spec.pictures and not places(spec):
+        if spec.rendered and not places(spec):
             raise ValueError(
                 f"world {spec.name} shows pictures, and cores of {self.kind!r} have eyes only for several of one size "
                 "that stand for alike fields; declare it without"

@@ -131,7 +131,7 @@ class Adapter(nn.Module):
 
     def __init__(self, spec: WorldSpec, config: MetaRLConfig, *, generator: torch.Generator) -> None:
         super().__init__()
-        if spec.pictures and not config.recall:
+        if spec.rendered and not config.recall:
             raise ValueError(f"world {spec.name} shows pictures, which a core with recall: 0 has no eye for")
         hidden = config.hidden
         things = {column for place in places(spec) for column in place.columns} if config.recall else set()

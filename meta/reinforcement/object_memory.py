@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from envs.spec import Field, Picture, WorldSpec
+from envs.spec import Channel, Field, WorldSpec
 from envs.support import mixed_radix
 from npi.core.initialisation import seeded_conv, seeded_linear
 from npi.core.pictures import WorldPictures, encode_unique
@@ -41,7 +41,7 @@ class Place:
     """Where an object is seen: its fields (indices into the observation), and the picture that stands for them."""
 
     columns: tuple[int, ...]
-    picture: Picture | None
+    picture: Channel | None
 
 
 def places(spec: WorldSpec) -> tuple[Place, ...]:
@@ -50,7 +50,7 @@ def places(spec: WorldSpec) -> tuple[Place, ...]:
 
     They are its pictures; in a world without, rows of numbered fields, ``LEFT1``, ``LEFT2`` … ``RIGHT1``, ``RIGHT2`` ….
     """
-    found = [Place(tuple(map(spec.field, picture.fields)), picture) for picture in spec.pictures]
+    found = [Place(tuple(map(spec.field, picture.fields)), picture) for picture in spec.rendered]
     if not found:
         rows: dict[str, list[int]] = {}
         for column, field in enumerate(spec.fields):
@@ -66,7 +66,7 @@ def places(spec: WorldSpec) -> tuple[Place, ...]:
 def _kind(spec: WorldSpec, place: Place) -> tuple[object, ...]:
     """What places must have in common to share an encoder."""
     picture = place.picture
-    size = (picture.height, picture.width, picture.channels) if picture else ()
+    size = picture.sizes if picture else ()
     return tuple(spec.fields[i].values for i in place.columns), size
 
 
@@ -96,12 +96,12 @@ class FieldEncoder(nn.Module):
 class ObjectEncoder(nn.Module):
     """uint8 pictures U×Y×X×C to keys UD; zeros for black ones. An odd function of the standardised pixels."""
 
-    def __init__(self, picture: Picture, *, generator: torch.Generator) -> None:
+    def __init__(self, picture: Channel, *, generator: torch.Generator) -> None:
         super().__init__()
-        sizes = zip((picture.channels, *CHANNELS), CHANNELS, (5, 3), strict=False)
+        height, across, colours = picture.sizes
+        sizes = zip((colours, *CHANNELS), CHANNELS, (5, 3), strict=False)
         self.layers = nn.ModuleList(seeded_conv(i, o, side, generator=generator) for i, o, side in sizes)
-        height, across = -(-picture.height // 4), -(-picture.width // 4)
-        self.out = _unbiased(seeded_linear(CHANNELS[-1] * height * across, KEY, generator=generator))
+        self.out = _unbiased(seeded_linear(CHANNELS[-1] * -(-height // 4) * -(-across // 4), KEY, generator=generator))
 
     def forward(self, pixels_UYXC: torch.Tensor) -> torch.Tensor:
         x = pixels_UYXC.permute(0, 3, 1, 2).float()

@@ -43,15 +43,15 @@ def stills(programs: ProgramSet, found: OneRun) -> Iterator[Still]:
     replay = Replay(programs, found.problem, width=100)
     world, way = replay.world, [found.head]
     calls = [event for event in found.events if not is_return(event)]
-    yield Still(views(world, world.observe(replay.state)), tuple(way), tuple(replay.draw()))
+    yield Still(views(world, world.observe(replay.state).fields_BF), tuple(way), tuple(replay.draw()))
     for event in calls[:MAX_STILLS]:
         del way[event.depth :]
         way.append(call_text(programs.table, event.call))
-        yield Still(views(world, world.observe(replay.state)), tuple(way), tuple(replay.draw()))
+        yield Still(views(world, world.observe(replay.state).fields_BF), tuple(way), tuple(replay.draw()))
         replay.act(event)
     for event in calls[MAX_STILLS:]:
         replay.act(event)
-    yield Still(views(world, world.observe(replay.state)), (), tuple(replay.draw()), _end(found), found.right)
+    yield Still(views(world, world.observe(replay.state).fields_BF), (), tuple(replay.draw()), _end(found), found.right)
 
 
 def _end(found: OneRun) -> str:

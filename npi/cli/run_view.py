@@ -16,7 +16,7 @@ from traces.machine.lockstep import Budget, Status, run
 from traces.recording.batch import TraceBatch
 from traces.recording.recorder import Recorder
 from traces.recording.text import call_text, state_lines
-from traces.stepper import Stepper
+from traces.stepper import Action, Stepper
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,9 @@ class Replay:
         if not is_primitive(event, self.primitives):
             return False
         call_14 = torch.tensor([event.call])
-        if not bool(self.world.legal(call_14)):
+        if not bool(self.world.legal(Action(call_14))):
             return False
-        self.world.act(self.state, call_14, self._active_1)
+        self.world.act(self.state, Action(call_14), self._active_1)
         return True
 
     def draw(self) -> list[str]:

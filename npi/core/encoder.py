@@ -55,7 +55,7 @@ class WorldAdapter(nn.Module):
         self.table = nn.Parameter(torch.randn(sum(sizes), width, generator=generator) * scale)
         self.arguments = seeded_linear(hidden, SLOTS * self.tokens, generator=generator)
         self.sights = nn.ModuleList(  # names of tensors in files begin so
-            PictureInput(spec, p, width=width, generator=generator) for p in spec.pictures
+            PictureInput(spec, p, width=width, generator=generator) for p in spec.rendered
         )
 
     offsets: torch.Tensor

@@ -1,6 +1,6 @@
 """Pictures in: a small convolutional network, trained with the core (NPI section 4.3, f_enc of the car task).
 
-Pictures are functions of a few fields of the observation (:class:`envs.spec.Picture`). However many steps and programs
+Pictures are functions of a few fields of the observation (:class:`envs.spec.Channel`). However many steps and programs
 read one, it is encoded once a batch.
 
 Shape legend: ``B`` steps, ``U`` different pictures among them, ``W`` fields of a picture, ``X`` features.
@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from envs import make
-from envs.spec import Picture, WorldSpec
+from envs.spec import Channel, WorldSpec
 from envs.support import mixed_radix
 from envs.world import Pictured
 from npi.core.initialisation import seeded_conv, seeded_linear
@@ -30,11 +30,11 @@ WIDE = 256
 class PictureEncoder(nn.Module):
     """Maps uint8 pictures U×H×W×C to U×X."""
 
-    def __init__(self, picture: Picture, *, width: int, generator: torch.Generator) -> None:
+    def __init__(self, picture: Channel, *, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        sizes = zip((picture.channels, *CHANNELS), CHANNELS, (5, 3, 3, 3), strict=False)
+        height, across, colours = picture.sizes
+        sizes = zip((colours, *CHANNELS), CHANNELS, (5, 3, 3, 3), strict=False)
         self.layers = nn.ModuleList(seeded_conv(i, o, k, generator=generator) for i, o, k in sizes)
-        height, across = picture.height, picture.width
         for _ in CHANNELS:
             height, across = -(-height // 2), -(-across // 2)
         self.wide = seeded_linear(CHANNELS[-1] * height * across, WIDE, generator=generator)
@@ -91,7 +91,7 @@ class WorldPictures:
 class PictureInput(nn.Module):
     """One picture of a world: the fields that it is a function of, where its pixels come from, and its encoder."""
 
-    def __init__(self, spec: WorldSpec, picture: Picture, *, width: int, generator: torch.Generator) -> None:
+    def __init__(self, spec: WorldSpec, picture: Channel, *, width: int, generator: torch.Generator) -> None:
         super().__init__()
         self.columns = [spec.field(name) for name in picture.fields]
         self.shown = WorldPictures(spec, [spec.fields[i].size for i in self.columns])

@@ -217,7 +217,7 @@ def validator_for(library: Library, training: TrainConfig) -> Validator | None:
         return validator
     if validator is None:
         raise ValueError("a proof needs the program files: train on *.npi files, or on traces that carry theirs")
-    pictured = [s.path for s in library.sets if s.world.spec.pictures]
+    pictured = [s.path for s in library.sets if s.world.spec.rendered]
     if pictured:
         raise ValueError(f"{pictured[0]} cannot be proved: {PICTURED}; train without --certify")
     return Certifier(validator, library, library.sets)

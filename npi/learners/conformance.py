@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from envs.spec import SLOTS
+from envs.stepper import Action
 from envs.world import Layout, World
 from npi.core.base import tensors_digest
 from npi.learners.interface import SIGNALS, Asked, HostedConfig, HostedTraining, Learner, Roll
@@ -136,14 +137,16 @@ def _steps(trial: Trial) -> None:
         demand(len(note) == B, f"note {name} must have the batch first: {B}, not {len(note)}")
     if trial.learner.signal == "reward":
         demand(step.act.shape == (B, 1 + SLOTS) and step.act.dtype == torch.int64, "act must be call_B4, int64")
-        legal = [bool(trial.world.legal(act).all()) for act in roll.acts]
+        legal = [bool(trial.world.legal(Action(act)).all()) for act in roll.acts]
         demand(all(legal), "act must be a call that the world carries out; look at its legal()")
         luck = torch.Generator().manual_seed(0)
         weighed_A4 = trial.learner.step(net, asked, roll.seen[0], hidden_BH, generator=luck).weighed_A4
         if weighed_A4 is not None:
             shape = weighed_A4.dim() == 2 and weighed_A4.shape[1] == 1 + SLOTS
             demand(shape and weighed_A4.dtype == torch.int64, "weighed calls must be weighed_A4, int64")
-            demand(bool(trial.world.legal(weighed_A4).all()), "weighed calls must be such as the world carries out")
+            demand(
+                bool(trial.world.legal(Action(weighed_A4)).all()), "weighed calls must be such as the world carries out"
+            )
     else:
         shape = trial.world.parameters(state).shape  # type: ignore[attr-defined]
         demand(step.act.shape == shape and step.act.dtype == torch.float32, f"act must be step_BD, {tuple(shape)}")

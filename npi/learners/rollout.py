@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from envs.stepper import Action
 from envs.world import Lossy, Rewarded, World
 from npi.learners.interface import Asked, Learner, Roll, Step
 
@@ -98,14 +99,14 @@ class _Walk:
         world, state = self.world, self.state
         everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
         for _ in range(steps):
-            call_B4 = self.step(world.observe(state))
+            call_B4 = self.step(world.observe(state).fields_BF)
             weighed_A4 = self.taken[-1].weighed_A4
             if weighed_A4 is not None:
-                each = [world.worth(state, weighed_4.expand_as(call_B4)) for weighed_4 in weighed_A4]
+                each = [world.worth(state, Action(weighed_4.expand_as(call_B4))) for weighed_4 in weighed_A4]
                 self.worths.append(torch.stack(each, 1))
             if judged:
-                self.regrets.append(world.best(state) - world.worth(state, call_B4))
-            world.act(state, call_B4, everyone_B)
+                self.regrets.append(world.best(state) - world.worth(state, Action(call_B4)))
+            world.act(state, Action(call_B4), everyone_B)
             self.signals.append(world.reward(state))
         return torch.zeros_like(self.signals[0])
 

@@ -14,7 +14,7 @@ from envs.registry import make
 from envs.spec import RETURN, SLOTS, ProgramTable
 from npi.learners.core import HostedCore
 from npi.learners.interface import Asked
-from traces.stepper import Decision
+from traces.stepper import Action, Decision, Draw, Observation
 
 
 class HostedStepper:
@@ -52,18 +52,21 @@ class HostedStepper:
     @torch.no_grad()
     def step(
         self,
-        obs_BF: torch.Tensor,
+        seen: Observation,
         program_B: torch.Tensor,
         arguments_B3: torch.Tensor,
         hidden_BH: torch.Tensor,
+        *,
+        ended_B: torch.Tensor | None = None,
+        draw: Draw | None = None,
     ) -> Decision:
         """The learner's next act, or a return; programs that are not its own return at once."""
         asked = Asked(self.world, self.row_NP[program_B], arguments_B3)
         acts_B = hidden_BH[:, 0] < self.steps_N[program_B]
-        call_B4, after_BH = self._act(obs_BF, asked, hidden_BH[:, 1:], acts_B)
-        over_4 = torch.tensor([RETURN, 0, 0, 0], device=obs_BF.device)
+        call_B4, after_BH = self._act(seen.fields_BF, asked, hidden_BH[:, 1:], acts_B)
+        over_4 = torch.tensor([RETURN, 0, 0, 0], device=program_B.device)
         hidden_BH = torch.cat([hidden_BH[:, :1] + 1, after_BH], 1)
-        return Decision(torch.where(acts_B[:, None], call_B4, over_4), hidden_BH)
+        return Decision(Action(torch.where(acts_B[:, None], call_B4, over_4)), hidden_BH)
 
     def _act(
         self, obs_BF: torch.Tensor, asked: Asked, hidden_BH: torch.Tensor, acts_B: torch.Tensor

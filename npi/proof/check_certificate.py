@@ -24,6 +24,7 @@ from dsl.teacher import Teacher, body_nodes
 from envs.scratchpad import transitions as e
 from envs.scratchpad.config import PLACE, PadConfig
 from envs.spec import BLANK, RETURN, SLOTS
+from envs.stepper import Observation
 from npi.core.discrete import DiscreteTrunk
 from npi.core.recurrent import may_call
 from npi.library.library import Library, LibraryError
@@ -161,7 +162,8 @@ class _FileCheck:
         observed = np.zeros((len(rows), len(self.sizes)), dtype=np.int64)
         observed[:, list(fields)] = rows[:, HEAD:]
         parts = (observed, np.full(len(rows), program.id), rows[:, :SLOTS], rows[:, SLOTS : SLOTS + 1])
-        taught = self.teacher.step(*(torch.from_numpy(np.ascontiguousarray(part)) for part in parts))
+        obs, *rest = (torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
+        taught = self.teacher.step(Observation(obs), *rest)
         calls = taught.call_B4.numpy()
         margin, value = self.core.margins(program.id, observed, rows, calls)
         origin, bits = np.arange(len(rows)), value >= 0
@@ -293,6 +295,6 @@ class _CoreNumbers:
             margin[mine] = np.min([margin[mine], *leads], axis=0)
             if not self.may_call[program, callee]:
                 margin[mine] = -np.inf
-        decided = self.stepper.step(obs, which, arguments, code).call_B4.numpy()  # as the machine runs it
+        decided = self.stepper.step(Observation(obs), which, arguments, code).call_B4.numpy()  # as the machine runs it
         same = (decided == calls).all(1) | ((decided[:, 0] == RETURN) & (calls[:, 0] == RETURN))
         return np.where(same, margin, -np.inf), value.numpy()

@@ -25,7 +25,7 @@ from traces.machine.lockstep import Budget, Status
 from traces.recording.batch import TraceBatch
 from traces.recording.text import call_text, observation_text
 from traces.recording.unique_frames import FrameSet, unique_frames
-from traces.stepper import Stepper
+from traces.stepper import Observation, Stepper
 from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
 
 PROBLEMS_PER_SIZE = 256
@@ -85,7 +85,7 @@ def disagreements(stepper: Stepper, frames: FrameSet) -> dict[int, tuple[int, li
         padded = frames.pad(index)
         hidden = torch.zeros(len(index), stepper.width, dtype=stepper.dtype)
         for step in range(padded.mask_BT.shape[1]):
-            decided = stepper.step(padded.obs_BTF[:, step], padded.program_B, padded.arguments_B3, hidden)
+            decided = stepper.step(Observation(padded.obs_BTF[:, step]), padded.program_B, padded.arguments_B3, hidden)
             call, wanted, hidden = decided.call_B4, padded.call_BT4[:, step], decided.hidden_BH
             same = (call == wanted).all(1) | ((call[:, 0] == RETURN) & (wanted[:, 0] == RETURN))
             for place in (~same & padded.mask_BT[:, step]).nonzero()[:, 0].tolist():

@@ -61,7 +61,7 @@ def prove_decisions(library: Library, programs: ProgramSet, names: Collection[st
     """:func:`certify` for discrete and lstm cores."""
     if programs.signals:
         return [ProgramProof.unproved(p.name, SIGNALLED) for p in programs.programs if names is None or p.name in names]
-    if programs.world.spec.pictures:
+    if programs.world.spec.rendered:
         return [ProgramProof.unproved(p.name, PICTURED) for p in programs.programs if names is None or p.name in names]
     stepper = CoreStepper.of(library, programs.table)
     changes, fields = changed_by(programs), programs.world.spec.fields

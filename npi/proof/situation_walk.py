@@ -24,7 +24,7 @@ from dsl.program import Program, ProgramSet
 from dsl.teacher import body_nodes
 from envs.scratchpad.transitions import Alternative, Anything, Copy, Effect, Keep, Rule, Set, Source, When, obeys
 from envs.spec import RETURN, SLOTS
-from envs.stepper import Decision
+from envs.stepper import Decision, Observation
 from envs.support import mixed_radix
 from npi.core.discrete import DiscreteTrunk
 from npi.library.library import LibraryError
@@ -152,7 +152,7 @@ class Walk:
     def taught(self, wave: torch.Tensor) -> Decision:
         """What the teacher decides."""
         program_M = torch.full((len(wave),), self.program.id)
-        return self.teacher.step(self.observe(wave), program_M, self.arguments[wave[:, 0]], wave[:, 1:2])
+        return self.teacher.step(Observation(self.observe(wave)), program_M, self.arguments[wave[:, 0]], wave[:, 1:2])
 
     def decide(self, wave: torch.Tensor) -> _Decided:
         trunk = self.trunk

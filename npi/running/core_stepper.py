@@ -9,7 +9,7 @@ from npi.core.encoder import stack_slots
 from npi.core.recurrent import RecurrentCore, may_call, recurrent
 from npi.library.library import Library
 from npi.program_memory import ProgramMemory
-from traces.stepper import Decision
+from traces.stepper import Action, Decision, Draw, Observation
 
 
 class CoreStepper:
@@ -49,13 +49,20 @@ class CoreStepper:
 
     @torch.no_grad()
     def step(
-        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+        self,
+        seen: Observation,
+        program_B: torch.Tensor,
+        arguments_B3: torch.Tensor,
+        hidden_BH: torch.Tensor,
+        *,
+        ended_B: torch.Tensor | None = None,
+        draw: Draw | None = None,
     ) -> Decision:
         """Decide by the heads: return where f_end is positive, else the best key and, for each slot, the best token."""
         hidden, after = self.core.trunk.step(
-            self._encode(obs_BF, program_B, arguments_B3), self.cond_NC[program_B], hidden_BH
+            self._encode(seen.fields_BF, program_B, arguments_B3), self.cond_NC[program_B], hidden_BH
         )
-        return Decision(self._heads(hidden, program_B), after)
+        return Decision(Action(self._heads(hidden, program_B)), after)
 
     def _encode(self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor) -> torch.Tensor:
         return self.core.adapter(self.world).encode(obs_BF, arguments_B3, self.gate_NI[program_B])

@@ -12,7 +12,7 @@ import torch
 
 from envs.spec import SLOTS, ProgramTable
 from envs.support import mixed_radix
-from traces.stepper import Decision, Stepper
+from traces.stepper import Action, Decision, Draw, Observation, Stepper
 
 
 class MemoisedStepper:
@@ -49,12 +49,19 @@ class MemoisedStepper:
         return math.prod(sizes) < mixed_radix.MAX_KEYS
 
     def step(
-        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+        self,
+        seen: Observation,
+        program_B: torch.Tensor,
+        arguments_B3: torch.Tensor,
+        hidden_BH: torch.Tensor,
+        *,
+        ended_B: torch.Tensor | None = None,
+        draw: Draw | None = None,
     ) -> Decision:
         """Look the situations up; ask the wrapped stepper about those that are new."""
         if len(self.keys) > self.limit:
             self._clear()
-        situation = torch.cat([program_B[:, None], arguments_B3, hidden_BH, obs_BF], 1)
+        situation = torch.cat([program_B[:, None], arguments_B3, hidden_BH, seen.fields_BF], 1)
         key_B = (situation * self.strides).sum(1)
         found = torch.searchsorted(self.keys, key_B)
         known = self.keys[found] == key_B
@@ -62,10 +69,12 @@ class MemoisedStepper:
             key_M, inverse = torch.unique(key_B[~known], return_inverse=True)
             first_M = torch.empty_like(key_M).scatter_(0, inverse, torch.arange(len(inverse)))
             new = situation[~known][first_M]
-            decision = self.stepper.step(new[:, 2 + SLOTS :], new[:, 0], new[:, 1 : 1 + SLOTS], new[:, [1 + SLOTS]])
+            decision = self.stepper.step(
+                Observation(new[:, 2 + SLOTS :]), new[:, 0], new[:, 1 : 1 + SLOTS], new[:, [1 + SLOTS]]
+            )
             self._keep(key_M, decision)
             found = torch.searchsorted(self.keys, key_B)
-        return Decision(self.calls[found], self.codes[found])
+        return Decision(Action(self.calls[found]), self.codes[found])
 
     def _keep(self, key_M: torch.Tensor, decision: Decision) -> None:
         keys, order = torch.sort(torch.cat([self.keys, key_M]))

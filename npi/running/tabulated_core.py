@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from envs.spec import SLOTS, UNKNOWN
-from envs.stepper import Decision
+from envs.stepper import Action, Decision, Draw, Observation
 from envs.steppers.decision_tables import DecisionTables, TableStepper, positions
 from envs.support import mixed_radix
 from npi.core.discrete import DiscreteTrunk
@@ -66,20 +66,27 @@ class TabulatedCore(TableStepper):
         """Whether the core can be tabulated: discrete, on the CPU, no pictures, and no program sees too much."""
         if not isinstance(stepper.core.trunk, DiscreteTrunk) or stepper.gate_NI.device.type != "cpu":
             return False
-        if stepper.table.world.pictures:
+        if stepper.table.world.rendered:
             return False
         programs = range(stepper.table.primitives, len(stepper.table))
         return all(math.prod(_reads(stepper, p).values()) <= MAX_ENTRIES for p in programs)
 
     def step(
-        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+        self,
+        seen: Observation,
+        program_B: torch.Tensor,
+        arguments_B3: torch.Tensor,
+        hidden_BH: torch.Tensor,
+        *,
+        ended_B: torch.Tensor | None = None,
+        draw: Draw | None = None,
     ) -> Decision:
         """Look the configurations up; what is missing is asked of the core first."""
         node_B = self.tables.first_C[program_B] + hidden_BH[:, 0]
         position_B3 = self._positions(program_B, arguments_B3)
         while True:
             begun_B = self.tables.base_N[node_B] >= 0
-            entry_B = torch.where(begun_B, self._entries(node_B, obs_BF, position_B3), -1)
+            entry_B = torch.where(begun_B, self._entries(node_B, seen.fields_BF, position_B3), -1)
             missing_B = ~begun_B
             missing_B[begun_B] = self.tables.entry_M5[entry_B[begun_B], 0] == UNKNOWN
             if not bool(missing_B.any()):
@@ -88,7 +95,7 @@ class TabulatedCore(TableStepper):
             for node, offsets in self._begin(met[:, 0], met[:, 1]):
                 self._keep(node, offsets, self.stepper.step(*self._configurations(node, offsets)))
         found_B5 = self.tables.entry_M5[entry_B]
-        return Decision(found_B5[:, :4], found_B5[:, 4:])
+        return Decision(Action(found_B5[:, :4]), found_B5[:, 4:])
 
     def fill(self, node_B: np.ndarray, entry_B: np.ndarray) -> None:
         """Ask the core: all of a node's entries where they are few, else those that are named."""
@@ -113,7 +120,7 @@ class TabulatedCore(TableStepper):
 
     def _configurations(
         self, node: int, offsets: np.ndarray
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[Observation, torch.Tensor, torch.Tensor, torch.Tensor]:
         """What the core is given for these entries of a node: obs_MF, program_M, arguments_M3, code_M1."""
         number, code = divmod(node, self.codes)
         values = np.stack(mixed_radix.digits(offsets, self.sizes[number, ::-1].tolist())[::-1], 1)
@@ -122,7 +129,7 @@ class TabulatedCore(TableStepper):
         for slot, tokens in enumerate(self.tokens[number]):
             arguments_M3[:, slot] = torch.tensor(tokens)[torch.from_numpy(values[:, -SLOTS + slot].copy())]
         program_M = torch.full((len(offsets),), self.table.primitives + number)
-        return obs_MF, program_M, arguments_M3, torch.full((len(offsets), 1), code)
+        return Observation(obs_MF), program_M, arguments_M3, torch.full((len(offsets), 1), code)
 
     def _keep(self, node: int, offsets: np.ndarray, decision: Decision) -> None:
         """Enter what the core decided at these places among a node's entries."""

@@ -181,7 +181,7 @@ class TaskValidator:
             count += len(problems)
             solved += result.count
             failed = [p for p, right in zip(problems, result.right, strict=True) if not right]
-            slack = self.config.slack if trial.programs.world.spec.pictures else 0.0
+            slack = self.config.slack if trial.programs.world.spec.rendered else 0.0
             if len(failed) <= 5 * slack * len(problems):
                 spared += len(failed)
             else:

@@ -52,7 +52,7 @@ def set_gates(memory: ProgramMemory, sources: Sequence[WorldFrames], rows: Colle
 def with_pictures(spec: WorldSpec, needed: Sequence[int]) -> list[int]:
     """The fields, and beside each that a picture stands for the others of that picture: it is seen as a whole."""
     found = set(needed)
-    for picture in spec.pictures:
+    for picture in spec.rendered:
         fields = {spec.field(name) for name in picture.fields}
         found |= fields if fields & found else set()
     return sorted(found)

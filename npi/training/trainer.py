@@ -233,7 +233,7 @@ class Trainer:
             for row in source.frames.program_M[wrong].tolist():
                 name = self.memory.infos[row].name
                 self.wrong[name] = self.wrong.get(name, 0) + 1
-            slack = self.config.slack if source.frames.table.world.pictures else 0.0
+            slack = self.config.slack if source.frames.table.world.rendered else 0.0
             right = right and len(wrong) <= slack * len(index)
         return right
 
@@ -299,7 +299,7 @@ class SharedLoss(nn.Module):
 
 def _unused(core: RecurrentCore, sources: Sequence[WorldFrames]) -> bool:
     """Whether a share may leave a parameter without gradient: an eye, or the state where all frames have one step."""
-    pictured = any(world.pictures for world in core.worlds)
+    pictured = any(world.rendered for world in core.worlds)
     return pictured or all(int(source.frames.length_M.max()) == 1 for source in sources)
 
 

@@ -47,7 +47,7 @@ class UniversalCore(Core):
 
     def check_world(self, spec: WorldSpec) -> None:
         """Raise ``ValueError`` for a world that shows pictures, or has more symbols than the core tells apart."""
-        if spec.pictures:
+        if spec.rendered:
             raise ValueError(f"world {spec.name} shows pictures; the universal core reads symbols only")
         numbering(spec)
 

@@ -10,6 +10,7 @@ import torch
 import dsl
 from dsl.lowering import decision_tables
 from envs.spec import RETURN
+from envs.stepper import Observation
 from tests.fuzz.targets import drive
 from tests.support.paths import PROGRAMS
 from tests.support.reference_interpreter import Event, OutOfSteps, Pad, interpret
@@ -198,10 +199,10 @@ def test_a_batch_decides_as_its_rows_do() -> None:
         for j, slot in enumerate(table.signatures[program].slots):
             arguments_B3[i, j] = slot.tokens[int(torch.randint(len(slot.tokens), (1,), generator=generator))]
     hidden_BH = torch.zeros(B, 1, dtype=torch.int64)
-    together = teacher.step(obs_BF, program_B, arguments_B3, hidden_BH)
+    together = teacher.step(Observation(obs_BF), program_B, arguments_B3, hidden_BH)
     for i in range(B):
         row = slice(i, i + 1)
-        alone = teacher.step(obs_BF[row], program_B[row], arguments_B3[row], hidden_BH[row])
+        alone = teacher.step(Observation(obs_BF[row]), program_B[row], arguments_B3[row], hidden_BH[row])
         assert torch.equal(alone.call_B4[0], together.call_B4[i])
         assert torch.equal(alone.hidden_BH[0], together.hidden_BH[i])
     assert len(torch.unique(together.call_B4, dim=0)) > 5
@@ -225,10 +226,10 @@ def test_the_entry_is_hidden_zero_and_returns_are_calls() -> None:
     teacher = dsl.compile_teacher(dsl.loads(text))
     obs_BF = torch.tensor([[3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0]])
     zeros = torch.zeros(2, 3, dtype=torch.int64)
-    first = teacher.step(obs_BF, torch.tensor([1, 1]), zeros, zeros[:, :1])
+    first = teacher.step(Observation(obs_BF), torch.tensor([1, 1]), zeros, zeros[:, :1])
     tokens = teacher.table.world.token
     assert first.call_B4.tolist() == [[RETURN, 0, 0, 0], [0, tokens("IN"), tokens("LEFT"), 0]]
-    second = teacher.step(obs_BF[1:], torch.tensor([1]), zeros[:1], first.hidden_BH[1:])
+    second = teacher.step(Observation(obs_BF[1:]), torch.tensor([1]), zeros[:1], first.hidden_BH[1:])
     assert second.call_B4.tolist() == [[RETURN, 0, 0, 0]]
 
 

@@ -12,6 +12,8 @@ import torch
 from envs import KINDS, Layout, PadConfig, PadState, Scratchpad, register
 from envs.conformance import CHECKS, ConformanceError, check_world
 from envs.scratchpad.world import NOWHERE
+from envs.stepper import Action, Observation
+from envs.world import Given
 from tests.support.pads import ADDITION, MIXED, SORTING, WANDERING
 
 LAYOUTS: dict[str, list[Layout]] = {
@@ -56,17 +58,19 @@ class Wrapped:
         self.pad = Scratchpad("specimen", config)
         self.spec = self.pad.spec
 
-    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> Any:
+    def reset(
+        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
+    ) -> Any:
         return self.pad.reset(layouts, device=device)
 
-    def observe(self, state: Any) -> torch.Tensor:
+    def observe(self, state: Any) -> Observation:
         return self.pad.observe(state)
 
-    def act(self, state: Any, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
-        self.pad.act(state, call_B4, active_B)
+    def act(self, state: Any, action: Action, active_B: torch.Tensor) -> None:
+        self.pad.act(state, action, active_B)
 
-    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
-        return self.pad.legal(call_B4)
+    def legal(self, action: Action) -> torch.Tensor:
+        return self.pad.legal(action)
 
     def prepare(self, state: Any, acts: int) -> bool:
         return self.pad.prepare(state, acts)
@@ -74,15 +78,18 @@ class Wrapped:
     def read(self, state: Any) -> list[dict[str, list[int]]]:
         return self.pad.read(state)
 
+    def close(self, state: Any) -> None:
+        self.pad.close(state)
+
 
 class ObservesFloats(Wrapped):
-    def observe(self, state: PadState) -> torch.Tensor:
-        return self.pad.observe(state).float()
+    def observe(self, state: PadState) -> Observation:
+        return Observation(self.pad.observe(state).fields_BF.float())
 
 
 class ObservesTooLittle(Wrapped):
-    def observe(self, state: PadState) -> torch.Tensor:
-        return self.pad.observe(state)[:, :-1]
+    def observe(self, state: PadState) -> Observation:
+        return Observation(self.pad.observe(state).fields_BF[:, :-1])
 
 
 class TakesAnyLayout(Wrapped):
@@ -93,22 +100,26 @@ class TakesAnyLayout(Wrapped):
 
 
 class MovesWhenObserved(Wrapped):
-    def observe(self, state: PadState) -> torch.Tensor:
+    def observe(self, state: PadState) -> Observation:
         seen = self.pad.observe(state)
-        self.pad.act(state, torch.tensor([[0, self.spec.token("T"), 1, 0]] * state.batch), state.at_BP[:, 0] > -1)
+        self.pad.act(
+            state, Action(torch.tensor([[0, self.spec.token("T"), 1, 0]] * state.batch)), state.at_BP[:, 0] > -1
+        )
         return seen
 
 
 class MovesWhenRead(Wrapped):
     def read(self, state: PadState) -> list[dict[str, list[int]]]:
         found = self.pad.read(state)
-        self.pad.act(state, torch.tensor([[0, self.spec.token("N"), 2, 0]] * state.batch), state.at_BP[:, 0] > -1)
+        self.pad.act(
+            state, Action(torch.tensor([[0, self.spec.token("N"), 2, 0]] * state.batch)), state.at_BP[:, 0] > -1
+        )
         return found
 
 
 class CountsBlankFromOne(Wrapped):
-    def observe(self, state: PadState) -> torch.Tensor:
-        return self.pad.observe(state) + 1
+    def observe(self, state: PadState) -> Observation:
+        return Observation(self.pad.observe(state).fields_BF + 1)
 
 
 class RemembersEarlierEpisodes(Wrapped):
@@ -122,19 +133,21 @@ class RemembersEarlierEpisodes(Wrapped):
 
 
 class AcceptsEverything(Wrapped):
-    def legal(self, call_B4: torch.Tensor) -> torch.Tensor:
-        return torch.ones(len(call_B4), dtype=torch.bool)
+    def legal(self, action: Action) -> torch.Tensor:
+        return torch.ones(len(action.call_B4), dtype=torch.bool)
 
 
 class ActsOnIllegalCalls(Wrapped):
-    def act(self, state: PadState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
-        known = torch.where(self.pad.legal(call_B4)[:, None], call_B4, torch.tensor([0, self.spec.token("T"), 1, 0]))
-        self.pad.act(state, known, active_B)
+    def act(self, state: PadState, action: Action, active_B: torch.Tensor) -> None:
+        known = torch.where(
+            self.pad.legal(action)[:, None], action.call_B4, torch.tensor([0, self.spec.token("T"), 1, 0])
+        )
+        self.pad.act(state, Action(known), active_B)
 
 
 class ActsOnEveryone(Wrapped):
-    def act(self, state: PadState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
-        self.pad.act(state, call_B4, torch.ones_like(active_B))
+    def act(self, state: PadState, action: Action, active_B: torch.Tensor) -> None:
+        self.pad.act(state, action, torch.ones_like(active_B))
 
 
 class LeaksIntoTheNextInstance(Wrapped):
@@ -176,11 +189,11 @@ class Viewing(Wrapped):
     def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> View:
         return self.view(self.pad.reset(layouts, device=device))
 
-    def observe(self, state: View) -> torch.Tensor:
+    def observe(self, state: View) -> Observation:
         return self.pad.observe(state.state)
 
-    def act(self, state: View, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
-        self.pad.act(state.state, call_B4, active_B)
+    def act(self, state: View, action: Action, active_B: torch.Tensor) -> None:
+        self.pad.act(state.state, action, active_B)
 
     def prepare(self, state: View, acts: int) -> bool:
         return self.pad.prepare(state.state, acts)
@@ -235,35 +248,37 @@ def apart(pad: PadState) -> PadState:
 
 
 class ReplacesItsTensors(Wrapped):
-    def act(self, state: PadState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+    def act(self, state: PadState, action: Action, active_B: torch.Tensor) -> None:
         state.at_BP = state.at_BP.clone()
-        self.pad.act(state, call_B4, active_B)
+        self.pad.act(state, action, active_B)
 
 
 class LooksAtTheHost(Wrapped):
-    def act(self, state: PadState, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
+    def act(self, state: PadState, action: Action, active_B: torch.Tensor) -> None:
         if bool(active_B.any()):
-            self.pad.act(state, call_B4, active_B)
+            self.pad.act(state, action, active_B)
 
 
 class Paying(Wrapped):
     """Pays for every act; sound."""
 
-    def reset(self, layouts: Sequence[Layout], *, device: torch.device | str = "cpu") -> Any:
+    def reset(
+        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
+    ) -> Any:
         state = self.pad.reset(layouts, device=device)
         self.paid_B = torch.zeros(state.batch)
         return state
 
-    def act(self, state: Any, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
-        self.pad.act(state, call_B4, active_B)
+    def act(self, state: Any, action: Action, active_B: torch.Tensor) -> None:
+        self.pad.act(state, action, active_B)
         if len(active_B) == len(self.paid_B):
             self.paid_B += active_B
 
     def reward(self, state: Any) -> torch.Tensor:
         return self.paid_B.clone()
 
-    def worth(self, state: Any, call_B4: torch.Tensor) -> torch.Tensor:
-        return call_B4[:, 1].float()
+    def worth(self, state: Any, action: Action) -> torch.Tensor:
+        return action.call_B4[:, 1].float()
 
     def best(self, state: Any) -> torch.Tensor:
         return torch.full((state.batch,), float(len(self.spec.tokens)))
@@ -280,8 +295,8 @@ class PaysWholeNumbers(Paying):
 
 
 class PaysThoseWhoRest(Paying):
-    def act(self, state: Any, call_B4: torch.Tensor, active_B: torch.Tensor) -> None:
-        self.pad.act(state, call_B4, active_B)
+    def act(self, state: Any, action: Action, active_B: torch.Tensor) -> None:
+        self.pad.act(state, action, active_B)
         self.paid_B += 1
 
 

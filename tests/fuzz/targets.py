@@ -125,16 +125,16 @@ def drive(
     events: list[Event] = []
     while stack and len(events) < limit:
         running, given, hidden = stack.pop()
-        obs_BF = world.observe(state)
-        decision = made.step(obs_BF, torch.tensor([running]), torch.tensor([given]), torch.tensor([[hidden]]))
+        seen = world.observe(state)
+        decision = made.step(seen, torch.tensor([running]), torch.tensor([given]), torch.tensor([[hidden]]))
         callee, one, two, three = decision.call_B4[0].tolist()
-        events.append(Event(len(stack), running, given, tuple(obs_BF[0].tolist()), (callee, one, two, three)))
+        events.append(Event(len(stack), running, given, tuple(seen.fields_BF[0].tolist()), (callee, one, two, three)))
         if callee == RETURN:
             continue
         stack.append((running, given, int(decision.hidden_BH[0, 0])))
         if callee < found.table.primitives:
-            assert bool(world.legal(decision.call_B4)), "a call that the world refuses"
-            world.act(state, decision.call_B4, torch.tensor([True]))
+            assert bool(world.legal(decision.action)), "a call that the world refuses"
+            world.act(state, decision.action, torch.tensor([True]))
         else:
             stack.append((callee, (one, two, three), 0))
     return events, world.read(state)[0]

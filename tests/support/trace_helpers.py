@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from envs.spec import NONE, RETURN, Field, ProgramTable, Signature, Slot, WorldSpec
-from traces.stepper import Decision
+from traces.stepper import Action, Decision, Observation
 
 SPEC = WorldSpec(
     name="line",
@@ -55,24 +55,29 @@ class LineState:
 class LineWorld:
     spec = SPEC
 
-    def reset(self, layouts, *, device="cpu"):
+    def reset(self, layouts, *, given=None, device="cpu"):
         return LineState(torch.tensor([layout["x"][0] for layout in layouts], device=device))
 
     def observe(self, state):
-        return torch.stack([state.x_B.remainder(3), state.x_B.remainder(2)], dim=1)
+        return Observation(torch.stack([state.x_B.remainder(3), state.x_B.remainder(2)], dim=1))
 
-    def act(self, state, call_B4, active_B):
+    def act(self, state, action, active_B):
+        call_B4 = action.call_B4
         change = torch.where(call_B4[:, 0] == MOVE, 2 * call_B4[:, 1] - 3, 7 * call_B4[:, 1] + call_B4[:, 2])
         state.x_B += change * active_B
 
     def prepare(self, state, acts):
         return False
 
-    def legal(self, call_B4):
+    def legal(self, action):
+        call_B4 = action.call_B4
         return ~((call_B4[:, 0] == PUT) & (call_B4[:, 1] == 5) & (call_B4[:, 2] == 2))
 
     def read(self, state):
         return [{"x": [x]} for x in state.x_B.tolist()]
+
+    def close(self, state):
+        pass
 
 
 def act_plainly(x: int, call: tuple[int, ...]) -> int:
@@ -115,11 +120,12 @@ class TableStepper:
     dtype: torch.dtype = torch.int64
     asked: list[int] = field(default_factory=list)
 
-    def step(self, obs_BF, program_B, arguments_B3, hidden_BH):
+    def step(self, seen, program_B, arguments_B3, hidden_BH, *, ended_B=None, draw=None):
+        obs_BF = seen.fields_BF
         self.asked.append(len(obs_BF))
         keys = torch.cat([program_B[:, None], arguments_B3[:, :1], obs_BF, hidden_BH], dim=1).tolist()
         found = [self.table[tuple(key)] for key in keys]
-        return Decision(torch.tensor([f[0] for f in found]), torch.tensor([[f[1]] for f in found]))
+        return Decision(Action(torch.tensor([f[0] for f in found])), torch.tensor([[f[1]] for f in found]))
 
 
 def random_stepper(seed: int, *, bad: float, returns: float) -> TableStepper:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from envs.spec import BLANK, ProgramTable
+from envs.stepper import Action
 from envs.world import Layout, World
 from traces.recording.batch import TraceBatch
 from traces.recording.text import call_text, name_text, observation_text
@@ -219,7 +220,7 @@ def replay(batch: TraceBatch, target: _Step, world: World[Any], layout: Layout) 
             return world.read(state)[0]
         call = batch.frame(frame).calls[step]
         if 0 <= call[0] < batch.table.primitives:
-            world.act(state, torch.tensor(call[None].tolist()), active)
+            world.act(state, Action(torch.tensor(call[None].tolist())), active)
     raise AssertionError("a step of the trace is not in the trace")
 
 

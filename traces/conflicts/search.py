@@ -140,7 +140,7 @@ def inputs_of(
                 return None
             generator = torch.Generator().manual_seed(seed)
             drawn += [p.layout for p in task.draw(size, len(list(traces)), generator=generator, spread=True)]
-        begin = program_set.world.observe(program_set.world.reset(drawn)).numpy()
+        begin = program_set.world.observe(program_set.world.reset(drawn)).fields_BF.numpy()
         if not np.array_equal(begin, batch.obs[batch.start[batch.first_frame]]):
             return None
         layouts.append(drawn)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from envs.spec import RETURN, SLOTS, ProgramTable, SpecError
+from envs.stepper import Action
 from envs.world import World
 
 POP, ACT, PUSH = -1, 0, 1
@@ -50,7 +51,7 @@ class CallRules:
                 if stride > MAX_CALLS:
                     raise SpecError(f"{signature.name}: its slots allow {stride} calls; declare fewer tokens a slot")
                 calls = torch.cartesian_prod(torch.tensor([callee]), *allowed)
-                changes.append(torch.where(world.legal(calls.to(device)).cpu(), ACT, REFUSED))
+                changes.append(torch.where(world.legal(Action(calls.to(device))).cpu(), ACT, REFUSED))
                 size += stride
         rank[rank == unset] = size  # any such sum lies beyond the codes
         change = torch.full(((SLOTS + 1) * size + 1,), REFUSED, dtype=torch.int64)

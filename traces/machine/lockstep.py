@@ -66,7 +66,7 @@ def run(
     stack = Stack(first_N4, width=stepper.width, dtype=stepper.dtype)
     ledger: Ledger[S] = Ledger(len(program_N), device)
     if capture == "auto":  # pictures come from the host, which a graph cannot ask
-        blind = not world.spec.pictures and not isinstance(stepper, Attentive)
+        blind = not world.spec.rendered and not isinstance(stepper, Attentive)
         capture = cuda_graph if device.type == "cuda" and blind else None
     onward = partial(advance, stepper, world, rules, watched=recorder is not None)
     stretches: Stretches[S] | None = None if capture is None else Stretches(onward, capture)
@@ -105,21 +105,22 @@ def advance(
 
     An instance whose top is its slot 0 has ended. It goes on deciding about its first frame, and nothing comes of it.
     """
-    B, tops, changes, calls, seen = len(stack), [], [], [], []
+    B, tops, changes, calls, fields = len(stack), [], [], [], []
     for _ in range(steps):
         top_B, frame_B4, hidden_BH = stack.read()
-        obs_BF = world.observe(state)  # line 5: s ← f_enc(e, a); h ← f_lstm(s, p, h)
-        call_B4, hidden_BH = stepper.step(obs_BF, frame_B4[:, 0], frame_B4[:, 1:], hidden_BH)  # lines 5 to 7
+        seen = world.observe(state)  # line 5: s ← f_enc(e, a); h ← f_lstm(s, p, h)
+        action, hidden_BH = stepper.step(seen, frame_B4[:, 0], frame_B4[:, 1:], hidden_BH)  # lines 5 to 7
+        call_B4 = action.call_B4
         running_B = top_B >= B
         change_B = rules.change(call_B4) * running_B
-        world.act(state, call_B4, running_B & (change_B == ACT))  # line 8: if i = ACT then e ← f_env(e, p, a)
+        world.act(state, action, running_B & (change_B == ACT))  # line 8: if i = ACT then e ← f_env(e, p, a)
         stack.write(hidden_BH, call_B4, change_B, running_B)  # line 9: else RUN(i₂, a₂); line 4: until it returns
         tops.append(top_B)
         changes.append(change_B)
         calls.append(call_B4)
         if watched:
-            seen.append(obs_BF.to(torch.int16))
-    obs_KBF = torch.stack(seen) if watched else None
+            fields.append(seen.fields_BF.to(torch.int16))
+    obs_KBF = torch.stack(fields) if watched else None
     return Chunk(torch.stack(tops), torch.stack(changes), torch.stack(calls), obs_KBF)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from envs.spec import RETURN
 from traces.recording.batch import Ints, TraceBatch
-from traces.stepper import Stepper
+from traces.stepper import Observation, Stepper
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ def compare(stepper: Stepper, trace: TraceBatch) -> Comparison:
     with torch.no_grad():
         while len(frame_m):
             step_m, index_m = trace.start[frame_m] + number, torch.from_numpy(frame_m)
-            call_m4, hidden_mH = stepper.step(
-                torch.from_numpy(trace.obs[step_m].astype(np.int64)),
+            decision = stepper.step(
+                Observation(torch.from_numpy(trace.obs[step_m].astype(np.int64))),
                 torch.from_numpy(trace.program[frame_m].astype(np.int64)),
                 torch.from_numpy(trace.arguments[frame_m].astype(np.int64)),
                 hidden_MH[index_m],
             )
-            hidden_MH[index_m] = hidden_mH
-            other_m4 = call_m4.numpy().copy()
+            hidden_MH[index_m] = decision.hidden_BH
+            other_m4 = decision.call_B4.numpy().copy()
             other_m4[other_m4[:, 0] == RETURN, 1:] = 0
             differs_m = (other_m4 != trace.calls[step_m]).any(axis=1)
             calls_S4[step_m], compared_S[step_m], differs_S[step_m] = other_m4, True, differs_m

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from envs.scratchpad.world import PadState, Scratchpad
+from envs.stepper import Action
 from envs.world import Aimed, Layout, Pictured, World
 from traces.recording.batch import Ints
 from traces.recording.text import state_lines
@@ -129,28 +130,28 @@ def film(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, pri
     acts = ((calls_S4[:, 0] >= 0) & (calls_S4[:, 0] < primitives)).tolist()
     for step, act in enumerate(acts):
         if step == 0 or acts[step - 1]:
-            seen = world.observe(state)[0].tolist()
+            seen = world.observe(state).fields_BF[0].tolist()
         if seen != obs_SF[step].tolist():
             raise FilmError(f"at step {step + 1} the world shows something else than was recorded")
         if act:
             call_14 = call_S4[step : step + 1]
-            if step < len(acts) - 1 or bool(world.legal(call_14)):
-                world.act(state, call_14, active_1)
+            if step < len(acts) - 1 or bool(world.legal(Action(call_14))):
+                world.act(state, Action(call_14), active_1)
                 camera.take(state, step)
     return camera.film()
 
 
 def has_pictures(world: World[Any]) -> bool:
     """Whether a world shows pictures."""
-    return isinstance(world, Pictured) and bool(world.spec.pictures)
+    return isinstance(world, Pictured) and bool(world.spec.rendered)
 
 
 def views(world: World[Any], obs_1F: torch.Tensor) -> dict[str, Pixels]:
     """What a world that has pictures shows to the one observation, by caption; where it has a goal, also from there."""
     assert isinstance(world, Pictured)
-    found = {picture.name: (picture, obs_1F) for picture in world.spec.pictures}
+    found = {picture.name: (picture, obs_1F) for picture in world.spec.rendered}
     if isinstance(world, Aimed):
-        found["target"] = world.spec.pictures[0], world.goal(obs_1F)
+        found["target"] = world.spec.rendered[0], world.goal(obs_1F)
     shown = {}
     for caption, (picture, seen_1F) in found.items():
         columns = [world.spec.field(name) for name in picture.fields]
@@ -240,7 +241,7 @@ class PictureCamera:
         self._text = TextCamera(world, state)
         self._numbers: dict[bytes, int] = {}
         self._pictures: list[bytes] = []
-        first = views(world, world.observe(state))
+        first = views(world, world.observe(state).fields_BF)
         self._captions = tuple(first)
         self._now = self._first = [self._number(pixels) for pixels in first.values()]
         self._turns, self._turned = [0] * 0, 0
@@ -248,7 +249,7 @@ class PictureCamera:
     def take(self, state: Any, step: int) -> None:
         """Note what has changed since the last look, as done by ``step``."""
         self._text.take(state, step)
-        now = [self._number(pixels) for pixels in views(self._world, self._world.observe(state)).values()]
+        now = [self._number(pixels) for pixels in views(self._world, self._world.observe(state).fields_BF).values()]
         for place, (before, number) in enumerate(zip(self._now, now, strict=True)):
             if before != number:
                 self._turns += (step - self._turned, place, number)

@@ -12,6 +12,7 @@ import torch
 import dsl
 from dsl.analysis.learnability import check_tables
 from dsl.program import ProgramSet
+from envs.stepper import Action, Draw, Observation
 from tests.support.paths import ROOT
 from traces.conflicts.explain import explain
 from traces.conflicts.search import search
@@ -238,10 +239,10 @@ def by_hand(program_set: ProgramSet, layouts: Sequence[dict[str, list[int]]], se
         state = world.reset([layout])
 
         def perform(call: tuple[int, ...], state: object = state) -> None:
-            world.act(state, torch.tensor([call]), torch.ones(1, dtype=torch.bool))  # type: ignore[arg-type]
+            world.act(state, Action(torch.tensor([call])), torch.ones(1, dtype=torch.bool))  # type: ignore[arg-type]
 
         recorder = ManualRecorder(
-            program_set.table, observe=lambda state=state: world.observe(state)[0].tolist(), perform=perform
+            program_set.table, observe=lambda state=state: world.observe(state).fields_BF[0].tolist(), perform=perform
         )
         with recorder.trace("X"):
             recorder.act("ACT", "K", "RIGHT")
@@ -329,9 +330,16 @@ class Moody:
         self.turned = {left: right, right: left}
 
     def step(
-        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+        self,
+        seen: Observation,
+        program_B: torch.Tensor,
+        arguments_B3: torch.Tensor,
+        hidden_BH: torch.Tensor,
+        *,
+        ended_B: torch.Tensor | None = None,
+        draw: Draw | None = None,
     ) -> object:
-        found = self.teacher.step(obs_BF, program_B, arguments_B3, hidden_BH)
+        found = self.teacher.step(seen, program_B, arguments_B3, hidden_BH)
         for row in range(1, len(program_B), 2):
             found.call_B4[row, 2] = self.turned.get(int(found.call_B4[row, 2]), int(found.call_B4[row, 2]))
         return found

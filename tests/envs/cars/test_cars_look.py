@@ -101,7 +101,7 @@ def test_what_cannot_be_drawn_is_read_by_the_names_of_values(programs: dsl.Progr
 @pytest.mark.parametrize("grid", [15, 5])
 def test_the_goal_is_the_target_pose(grid: int) -> None:
     world = Cars("street", CarsConfig(seen=3, unseen=0, novel=0, pixels=16, grid=grid))
-    obs = world.observe(world.reset([{}, {"CAR": [2], "TO_AZIMUTH": [1], "TO_ELEVATION": [4]}]))
+    obs = world.observe(world.reset([{}, {"CAR": [2], "TO_AZIMUTH": [1], "TO_ELEVATION": [4]}])).fields_BF
     goal = world.goal(obs)
     names = [[world.spec.fields[i].values[v] for i, v in enumerate(row)] for row in goal.tolist()]
     assert names == [["0", "0", "15", "0", "15"], ["2", "-165", "60", "-165", "60"]]

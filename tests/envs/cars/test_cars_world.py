@@ -13,7 +13,8 @@ import dsl
 from envs import make
 from envs.cars.world import FIELDS, Cars, CarsConfig
 from envs.conformance import check_world
-from envs.spec import NONE, Field, Picture, Signature, SpecError, WorldSpec
+from envs.spec import NONE, Channel, Field, Signature, SpecError, WorldSpec
+from envs.stepper import Action
 from npi.core.config import CoreConfig, TrainConfig
 from npi.core.pictures import PictureInput
 from npi.jobs.train import train_library
@@ -52,18 +53,18 @@ def test_the_camera_goes_round_and_stops_above_and_below(grid: int) -> None:
     assert (degrees(world, state, "TO_AZIMUTH"), degrees(world, state, "TO_ELEVATION")) == ([0], [15])
     went = []
     for way in ["LEFT", "DOWN", "UP", "UP", *["RIGHT"] * 3, *["LEFT"] * 14, "UP", "UP", "UP"]:
-        world.act(state, call(world, way, 1), everyone)
+        world.act(state, Action(call(world, way, 1)), everyone)
         went.append((degrees(world, state, "AZIMUTH")[0], degrees(world, state, "ELEVATION")[0]))
     assert went[:7] == [(-15, 0), (-15, 0), (-15, 15), (-15, 30), (0, 30), (15, 30), (30, 30)]
     assert went[20:] == [(-180, 30), (-180, 45), (-180, 60), (-180, 60)]
-    world.act(state, call(world, "LEFT", 1), everyone)
+    world.act(state, Action(call(world, "LEFT", 1)), everyone)
     assert degrees(world, state, "AZIMUTH") == [165]
 
 
 def test_a_camera_between_the_steps_stops_at_the_edge() -> None:
     world = Cars("street", CarsConfig(seen=1, unseen=0, novel=0, pixels=16, grid=5))
     state = world.reset([{"ELEVATION": [11]}, {"ELEVATION": [2]}])
-    world.act(state, call(world, "UP", 2), torch.tensor([True, True]))
+    world.act(state, Action(call(world, "UP", 2)), torch.tensor([True, True]))
     assert degrees(world, state, "ELEVATION") == [60, 25]
 
 
@@ -114,8 +115,8 @@ def test_a_picture_is_part_of_the_declaration() -> None:
     assert WorldSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
     assert spec.seen == (3, 4)
     field = Field("A", ("0", "1"))
-    with pytest.raises(SpecError, match="picture view shows B, which is no field"):
-        WorldSpec("w", "cars", {}, (field,), (NONE,), (Signature("ACT"),), (Picture("view", ("B",), 8, 8, 1),))
+    with pytest.raises(SpecError, match="channel view is a function of B, which is no field"):
+        WorldSpec("w", "cars", {}, (field,), (NONE,), (Signature("ACT"),), (Channel("view", (8, 8, 1), fields=("B",)),))
 
 
 def library(text: str = "cars(seen: 3, unseen: 2, novel: 2, pixels: 16)") -> tuple[Library, dsl.ProgramSet]:

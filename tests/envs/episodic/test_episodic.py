@@ -15,11 +15,12 @@ from envs import make
 from envs.conformance import check_world
 from envs.episodic.bandit import PULLS, Bandit
 from envs.episodic.bandit_families import ARMS, FAMILIES
-from envs.episodic.counter_rng import mixed, uniform
 from envs.episodic.harlow import RULES, Harlow, scrambled
 from envs.episodic.settings import digits
 from envs.episodic.two_step import TwoStep
 from envs.spec import SpecError
+from envs.stepper import Action
+from envs.support.counter_rng import mixed, uniform
 from envs.world import Rewarded
 from meta.baselines.player import calls
 from tests.support.paths import PROGRAMS
@@ -87,10 +88,10 @@ def test_what_is_seen_is_what_was_paid(kind: str, config: dict[str, Any], laid: 
     state = world.reset([{"EPISODE": digits(n), **laid} for n in range(13)])
     field, everyone = world.spec.fields[world.spec.field("REWARD")], torch.ones(13, dtype=torch.bool)
     tokens = len(world.spec.primitives[0].slots[0].tokens)
-    assert set(world.observe(state)[:, world.spec.field("REWARD")].tolist()) == {0}
+    assert set(world.observe(state).fields_BF[:, world.spec.field("REWARD")].tolist()) == {0}
     for _ in range(19):
-        world.act(state, calls(1 + torch.randint(tokens, (13,), generator=generator())), everyone)
-        seen = [field.values[i] for i in world.observe(state)[:, world.spec.field("REWARD")].tolist()]
+        world.act(state, Action(calls(1 + torch.randint(tokens, (13,), generator=generator()))), everyone)
+        seen = [field.values[i] for i in world.observe(state).fields_BF[:, world.spec.field("REWARD")].tolist()]
         assert [float(value) for value in seen] == pytest.approx(world.reward(state).tolist())
 
 
@@ -100,12 +101,14 @@ def test_where_less_is_wanted_rewards_turn_round_and_what_is_seen_does_not() -> 
     everyone = torch.ones(50, dtype=torch.bool)
     for arm in (1, 2, 2):
         pull = calls(torch.full((50,), arm))
-        torch.testing.assert_close(world.worth(less, pull), -world.worth(more, pull))
+        torch.testing.assert_close(world.worth(less, Action(pull)), -world.worth(more, Action(pull)))
         other = calls(torch.full((50,), 3 - arm))
-        torch.testing.assert_close(world.best(less), -torch.minimum(world.worth(more, pull), world.worth(more, other)))
-        world.act(more, pull, everyone)
-        world.act(less, pull, everyone)
-        assert torch.equal(world.observe(more), world.observe(less))
+        torch.testing.assert_close(
+            world.best(less), -torch.minimum(world.worth(more, Action(pull)), world.worth(more, Action(other)))
+        )
+        world.act(more, Action(pull), everyone)
+        world.act(less, Action(pull), everyone)
+        assert torch.equal(world.observe(more).fields_BF, world.observe(less).fields_BF)
         torch.testing.assert_close(world.reward(less), -world.reward(more))
     assert 0 < float(world.reward(more).mean()) < 1
 
@@ -125,7 +128,7 @@ def test_a_bandit_is_what_plain_python_says(family: str) -> None:
         arms = [(n + step) % 2 for n in numbers]
         chances = [float(row[a]) for row, a in zip(state.chance_BA, arms, strict=True)]
         wins = [uniform_of(n, PULLS, step, a) < c for n, a, c in zip(numbers, arms, chances, strict=True)]
-        world.act(state, calls(torch.tensor(arms) + 1), torch.ones(4, dtype=torch.bool))
+        world.act(state, Action(calls(torch.tensor(arms) + 1)), torch.ones(4, dtype=torch.bool))
         assert world.reward(state).tolist() == wins
 
 
@@ -133,12 +136,12 @@ def test_restless_chances_walk_as_far_as_declared() -> None:
     world, episode_B = Bandit("w", {"family": "restless", "drift": 0.03}), torch.arange(20_000)
     state = world.begin(episode_B, full(episode_B, FAMILIES.index("restless")), full(episode_B, 0))
     before_B = state.chance_BA[:, 0].clone()
-    world.act(state, calls(full(episode_B, 1)), torch.ones(20_000, dtype=torch.bool))
+    world.act(state, Action(calls(full(episode_B, 1))), torch.ones(20_000, dtype=torch.bool))
     step_B = (state.chance_BA[:, 0] - before_B)[(before_B > 0.2) & (before_B < 0.8)]
     assert float(step_B.std()) == pytest.approx(0.03, rel=0.02)
     assert abs(float(step_B.mean())) < 0.001
     for _ in range(300):
-        world.act(state, calls(full(episode_B, 2)), torch.ones(20_000, dtype=torch.bool))
+        world.act(state, Action(calls(full(episode_B, 2))), torch.ones(20_000, dtype=torch.bool))
     assert 0 <= float(state.chance_BA.min()) <= 0.01 <= 0.99 <= float(state.chance_BA.max()) <= 1
     assert torch.allclose(state.chance_BA.sum(1), torch.ones(20_000, dtype=torch.float64))
 
@@ -147,11 +150,11 @@ def test_the_informative_arm_tells_the_target() -> None:
     """On the first trial it pays 0.55 on average, and the others 1.4, as in the paper."""
     world, episode_B = Bandit("w", {"arms": 11, "family": "informative"}), torch.arange(20_000)
     state = world.begin(episode_B, full(episode_B, FAMILIES.index("informative")), full(episode_B, 0))
-    assert float(world.worth(state, calls(full(episode_B, 11))).mean()) == pytest.approx(0.55, abs=0.01)
-    assert float(world.worth(state, calls(full(episode_B, 4))).mean()) == pytest.approx(1.4, abs=0.05)
-    world.act(state, calls(full(episode_B, 11)), torch.ones(20_000, dtype=torch.bool))
+    assert float(world.worth(state, Action(calls(full(episode_B, 11)))).mean()) == pytest.approx(0.55, abs=0.01)
+    assert float(world.worth(state, Action(calls(full(episode_B, 4)))).mean()) == pytest.approx(1.4, abs=0.05)
+    world.act(state, Action(calls(full(episode_B, 11))), torch.ones(20_000, dtype=torch.bool))
     target_B = (10 * world.reward(state)).round().long()
-    assert set(world.worth(state, calls(target_B)).tolist()) == {5.0}
+    assert set(world.worth(state, Action(calls(target_B))).tolist()) == {5.0}
 
 
 @pytest.mark.parametrize("arms", [2, 5])
@@ -172,12 +175,12 @@ def test_what_a_choice_is_worth_is_what_it_brings_on_average() -> None:
     chance = generator()
     for _ in range(20):
         call_B4 = calls(1 + torch.randint(2, (4_000,), generator=chance))
-        worth_B = world.worth(state, call_B4)
+        worth_B = world.worth(state, Action(call_B4))
         assert world.best(state).unique().tolist() == pytest.approx([0.8 * 0.9 + 0.2 * 0.1])
-        world.act(state, call_B4, everyone)
+        world.act(state, Action(call_B4), everyone)
         assert not world.reward(state).any()
         assert not world.best(state).any()
-        world.act(state, call_B4, everyone)
+        world.act(state, Action(call_B4), everyone)
         for worth, paid in zip(worth_B.tolist(), world.reward(state).tolist(), strict=True):
             found.setdefault(round(worth, 3), []).append(paid)
     assert sorted(found) == [0.26, 0.74]
@@ -192,9 +195,9 @@ def test_ways_and_changes_of_the_two_step_task_are_as_often_as_declared() -> Non
         changed, common = [], []
         for _ in range(20):
             before_B = state.good_B.clone()
-            world.act(state, calls(full(episode_B, 2)), everyone)
+            world.act(state, Action(calls(full(episode_B, 2))), everyone)
             common.append(state.at_B == 2)
-            world.act(state, calls(full(episode_B, 1)), everyone)
+            world.act(state, Action(calls(full(episode_B, 1))), everyone)
             changed.append(state.good_B != before_B)
         assert float(torch.stack(common).float().mean()) == pytest.approx(0.8, abs=0.006)
         assert float(torch.stack(changed).float().mean()) == pytest.approx(often, abs=0.008)
@@ -209,9 +212,9 @@ def test_harlow_pays_by_its_rule(rule: str) -> None:
     everyone, paying = torch.ones(300, dtype=torch.bool), []
     lefts, goods = [], []
     for _ in range(9):
-        left_BK, right_BK = world.observe(state)[:, 5:].split(11, 1)
+        left_BK, right_BK = world.observe(state).fields_BF[:, 5:].split(11, 1)
         assert not (left_BK == right_BK).all(1).any()
-        world.act(state, calls(full(episode_B, 1)), everyone)
+        world.act(state, Action(calls(full(episode_B, 1))), everyone)
         won_B = world.reward(state) > 0
         paying.append(won_B)
         goods.append(torch.where(won_B[:, None], left_BK, right_BK))
@@ -225,8 +228,8 @@ def test_harlow_pays_by_its_rule(rule: str) -> None:
     else:
         expected = {"object": [True] * 9, "alternate": [t % 2 == 0 for t in range(9)], "avoid": [True] + [False] * 8}
         assert same.T.tolist() == [expected[rule]] * 300
-    assert (world.observe(state)[:, 5:] == 0).all()
-    world.act(state, calls(full(episode_B, 1)), everyone)
+    assert (world.observe(state).fields_BF[:, 5:] == 0).all()
+    world.act(state, Action(calls(full(episode_B, 1))), everyone)
     assert not world.reward(state).any()
 
 
@@ -243,13 +246,13 @@ def test_a_cross_comes_before_the_objects() -> None:
     """By hand: turned away and back, to the cross (0.2), and to an object."""
     world = Harlow("w", {"reach": 2, "fixation": 1})
     state, everyone = world.reset([{"EPISODE": digits(n)} for n in range(20)]), torch.ones(20, dtype=torch.bool)
-    cross_B = world.observe(state)[:, 1].clone()
+    cross_B = world.observe(state).fields_BF[:, 1].clone()
     assert set(cross_B.tolist()) == {1, 2}
     paid, shown = [], []
     for side_B in (3 - cross_B, cross_B, cross_B, cross_B, cross_B, cross_B):
-        world.act(state, calls(side_B), everyone)
+        world.act(state, Action(calls(side_B)), everyone)
         paid.append(world.reward(state).abs())
-        shown.append((world.observe(state)[:, 5:] > 0).all(1))
+        shown.append((world.observe(state).fields_BF[:, 5:] > 0).all(1))
     assert torch.stack(paid, 1).tolist() == [pytest.approx([0, 0, 0, 0.2, 0, 1])] * 20
     assert torch.stack(shown, 1).tolist() == [[False, False, False, True, True, False]] * 20
 
@@ -305,7 +308,7 @@ def test_program_files_say_what_is_learned(path: Path) -> None:
         again = task.problem(drawn.values)
         assert again.layout == drawn.layout
         first, second = (programs.world.reset([layout]) for layout in (drawn.layout, again.layout))
-        assert torch.equal(programs.world.observe(first), programs.world.observe(second))
+        assert torch.equal(programs.world.observe(first).fields_BF, programs.world.observe(second).fields_BF)
         assert programs.world.read(first)[0]["EPISODE"] == list(drawn.layout["EPISODE"])
 
 

@@ -13,6 +13,7 @@ from dsl.errors.error import LanguageError
 from envs.conformance import check_world
 from envs.episodic.glyphs import glyphs
 from envs.episodic.harlow import RULES, Harlow, scrambled
+from envs.stepper import Action
 from envs.world import Pictured
 from meta.baselines.player import calls
 from traces.viewing.film import has_pictures, views
@@ -31,12 +32,12 @@ def values(code: int, bits: int) -> list[int]:
 
 def test_pictures_stand_for_the_bits() -> None:
     spec = world(bits=5, seen=16).spec
-    assert [(p.name, p.fields[0], p.fields[-1], p.height, p.width, p.channels) for p in spec.pictures] == [
+    assert [(p.name, p.fields[0], p.fields[-1], *p.sizes) for p in spec.rendered] == [
         ("LEFT", "LEFT1", "LEFT5", 16, 16, 3),
         ("RIGHT", "RIGHT1", "RIGHT5", 16, 16, 3),
     ]
     assert [spec.fields[i].name for i in spec.seen] == ["AT", "CROSS", "LAST", "REWARD", "TRIAL"]
-    assert not Harlow("w", {}).spec.pictures
+    assert not Harlow("w", {}).spec.rendered
     assert not has_pictures(Harlow("w", {}))
 
 
@@ -87,8 +88,8 @@ def test_unseen_pictures_never_occur_among_seen_ones() -> None:
     for unseen in (0, 1):
         none_B = torch.zeros_like(episode_B)
         state = small.begin(episode_B, none_B + unseen, none_B + RULES.index("object"))
-        obs_BF = small.observe(state)
-        columns = [[small.spec.field(name) for name in p.fields] for p in small.spec.pictures]
+        obs_BF = small.observe(state).fields_BF
+        columns = [[small.spec.field(name) for name in p.fields] for p in small.spec.rendered]
         pictures = torch.cat([small.pictures(obs_BF[:, c]) for c in columns])
         shown.append({picture.tobytes() for picture in pictures.numpy()})
     seen, unseen_ones = shown
@@ -99,11 +100,11 @@ def test_unseen_pictures_never_occur_among_seen_ones() -> None:
 def test_people_are_shown_both_objects() -> None:
     state = world().reset([{"EPISODE": [4]}])
     left, right = state.codes_B2[0].flip(0) if bool(world()._swapped(state)[0]) else state.codes_B2[0]
-    found = views(world(), world().observe(state))
+    found = views(world(), world().observe(state).fields_BF)
     assert list(found) == ["LEFT", "RIGHT"]
     assert np.array_equal(found["LEFT"], glyphs(left[None], PIXELS)[0].numpy())
     assert np.array_equal(found["RIGHT"], glyphs(right[None], PIXELS)[0].numpy())
-    world().act(state, calls(torch.tensor([1])), torch.tensor([True]))
+    world().act(state, Action(calls(torch.tensor([1]))), torch.tensor([True]))
     assert state.trial_B.tolist() == [1]
 
 

@@ -19,6 +19,7 @@ from envs.objectives.functions import Quadratic, Rosenbrock
 from envs.objectives.networks import UNSEEN, Conv, Mlp, images
 from envs.objectives.world import IMAGES, WORST, Optimisee, OptimiseeState
 from envs.spec import SpecError
+from envs.stepper import Action
 from envs.world import Lossy
 from traces.machine.lockstep import run
 
@@ -46,7 +47,7 @@ def begun(world: Optimisee, *numbers: int, unseen: int = 0) -> OptimiseeState:
 
 def updated(world: Optimisee, state: OptimiseeState, times: int = 1) -> None:
     for _ in range(times):
-        world.act(state, torch.zeros(state.batch, 4).long(), torch.ones(state.batch).bool())
+        world.act(state, Action(torch.zeros(state.batch, 4).long()), torch.ones(state.batch).bool())
 
 
 def gradient(world: Optimisee, state: OptimiseeState) -> torch.Tensor:
@@ -246,7 +247,7 @@ def test_what_is_seen_are_halvings_and_trends() -> None:
 
 
 def seen(world: Optimisee, state: OptimiseeState) -> tuple[str, ...]:
-    (row,) = world.observe(state).tolist()
+    (row,) = world.observe(state).fields_BF.tolist()
     return tuple(field.values[value] for field, value in zip(world.spec.fields, row, strict=True))
 
 

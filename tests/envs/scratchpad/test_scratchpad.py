@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from envs import PadConfig, PadState, PointerConfig, RowConfig, Scratchpad, SpecError, WorldSpec, make
 from envs.scratchpad.world import ACTIONS, NOWHERE
+from envs.stepper import Action
 from tests.support.pads import ADDITION, DIGITS, MIXED, SORTING, WANDERING, PlainPad
 
 CONFIGS = {"addition": ADDITION, "sorting": SORTING, "mixed": MIXED, "wandering": WANDERING}
@@ -33,7 +34,7 @@ def calls(world: Scratchpad, *texts: str) -> torch.Tensor:
 
 def act(world: Scratchpad, state: PadState, *texts: str) -> None:
     """Perform one call an instance."""
-    world.act(state, calls(world, *texts), torch.ones(len(texts), dtype=torch.bool))
+    world.act(state, Action(calls(world, *texts)), torch.ones(len(texts), dtype=torch.bool))
 
 
 @st.composite
@@ -72,12 +73,12 @@ def test_a_batch_does_what_plain_pads_do(name: str) -> None:
         state = world.reset(laid)
         plain = [PlainPad(CONFIGS[name], layout) for layout in laid]
         for step in steps:
-            assert world.observe(state).tolist() == [pad.observe() for pad in plain]
+            assert world.observe(state).fields_BF.tolist() == [pad.observe() for pad in plain]
             call_B4 = torch.tensor(step)
             done = [pad.act(*(tokens[token] for token in call[1:])) for pad, call in zip(plain, step, strict=True)]
-            assert world.legal(call_B4).tolist() == done
-            world.act(state, call_B4, torch.ones(3, dtype=torch.bool))
-        assert world.observe(state).tolist() == [pad.observe() for pad in plain]
+            assert world.legal(Action(call_B4)).tolist() == done
+            world.act(state, Action(call_B4), torch.ones(3, dtype=torch.bool))
+        assert world.observe(state).fields_BF.tolist() == [pad.observe() for pad in plain]
         assert world.read(state) == [pad.read() for pad in plain]
 
     check()
@@ -122,7 +123,7 @@ def test_jumps_lead_far_and_storage_follows() -> None:
         act(world, state, text, text)
         for pad in plain:
             pad.act(*text.split())
-        assert world.observe(state).tolist() == [pad.observe() for pad in plain], text
+        assert world.observe(state).fields_BF.tolist() == [pad.observe() for pad in plain], text
     assert world.read(state) == [pad.read() for pad in plain]
     assert world.read(state)[1]["at(T)"] == [-59]
     state = state.select(torch.tensor([1, 0]))
@@ -176,30 +177,30 @@ def test_select_copies_in_order(walk: Walk, index: list[int]) -> None:
     half = len(steps) // 2
     state, everyone = world.reset(laid), torch.ones(4, dtype=torch.bool)
     for step in steps[:half]:
-        world.act(state, torch.tensor(step), everyone)
+        world.act(state, Action(torch.tensor(step)), everyone)
     chosen = state.select(torch.tensor(index, dtype=torch.int64))
     before = world.read(chosen)
     assert before == [world.read(state)[b] for b in index]
     for step in steps[half:]:
-        world.act(state, torch.tensor(step), everyone)
+        world.act(state, Action(torch.tensor(step)), everyone)
     assert world.read(chosen) == before
     for step in steps[half:]:
         call_B4 = torch.tensor([step[b] for b in index], dtype=torch.int64).view(-1, 4)
-        world.act(chosen, call_B4, torch.ones(len(index), dtype=torch.bool))
+        world.act(chosen, Action(call_B4), torch.ones(len(index), dtype=torch.bool))
     assert world.read(chosen) == [world.read(state)[b] for b in index]
-    assert world.observe(chosen).tolist() == [world.observe(state)[b].tolist() for b in index]
+    assert world.observe(chosen).fields_BF.tolist() == [world.observe(state).fields_BF[b].tolist() for b in index]
 
 
 def test_addition_pad_by_hand() -> None:
     world = Scratchpad("pad", ADDITION)
     state = world.reset([{"IN1": [10, 9, 6], "IN2": [1, 2, 5]}])  # 96 + 125, right-aligned by a blank
     assert [field.name for field in world.spec.fields] == ["IN1", "IN2", "CARRY", "OUT"]
-    assert world.observe(state).tolist() == [[6, 5, 10, 10]]
+    assert world.observe(state).fields_BF.tolist() == [[6, 5, 10, 10]]
     for text in ("OUT WRITE 1", "CARRY LEFT", "CARRY WRITE 1", "CARRY RIGHT"):
         act(world, state, text)
     for pointer in ("IN1", "IN2", "CARRY", "OUT"):
         act(world, state, f"{pointer} LEFT")
-    assert world.observe(state).tolist() == [[9, 2, 1, 10]]
+    assert world.observe(state).fields_BF.tolist() == [[9, 2, 1, 10]]
     reading = world.read(state)[0]
     assert (reading["IN1"], reading["CARRY"], reading["OUT"]) == ([9, 6], [1], [1])
     assert (reading["under(CARRY)"], reading["at(CARRY)"]) == ([1], [1])
@@ -210,11 +211,11 @@ def test_sorting_pad_by_hand() -> None:
     state = world.reset([{"A": [3, 1, 2]}])
     names = [field.name for field in world.spec.fields]
     assert names == ["P1", "P2", "first(P1)", "last(P1)", "first(P2)", "last(P2)", "first(COUNT)", "last(COUNT)"]
-    assert world.observe(state).tolist() == [[3, 2, 1, 0, 0, 1, 1, 0]]
+    assert world.observe(state).fields_BF.tolist() == [[3, 2, 1, 0, 0, 1, 1, 0]]
     act(world, state, "P1 LEFT")  # stays on the first cell
     act(world, state, "P2 SWAP P1")
     act(world, state, "COUNT WRITE 7")  # a counter does not see, but it stands on the row
-    assert world.observe(state).tolist() == [[7, 3, 1, 0, 0, 1, 1, 0]]
+    assert world.observe(state).fields_BF.tolist() == [[7, 3, 1, 0, 0, 1, 1, 0]]
     assert world.read(state)[0]["A"] == [7, 1, 3]
 
 
@@ -222,7 +223,7 @@ def test_a_list_of_one_cell_is_first_and_last() -> None:
     world = Scratchpad("list", SORTING)
     state = world.reset([{"A": [4]}])
     act(world, state, "P1 RIGHT")
-    assert world.observe(state).tolist() == [[4, 4, 1, 1, 1, 1, 1, 1]]
+    assert world.observe(state).fields_BF.tolist() == [[4, 4, 1, 1, 1, 1, 1, 1]]
 
 
 def test_one_symbol_may_have_another_index_in_another_row() -> None:
@@ -262,7 +263,7 @@ def test_declaration_survives_json(config: PadConfig) -> None:
 def test_legal_operands(action: str, operand: str) -> None:
     world = Scratchpad("pad", ADDITION)
     expected = (operand == "-") if action in ("LEFT", "RIGHT") else action == "SWAP" and operand == "OUT"
-    assert world.legal(calls(world, f"OUT {action} {operand}")).tolist() == [expected]
+    assert world.legal(Action(calls(world, f"OUT {action} {operand}"))).tolist() == [expected]
 
 
 def test_counts_above_a_byte() -> None:
@@ -278,10 +279,10 @@ def test_empty_batch() -> None:
     world = Scratchpad("pad", ADDITION)
     state = world.reset([{"IN1": [1]}] * 3).select(torch.empty(0, dtype=torch.int64))
     for _ in range(100):
-        world.act(state, torch.empty(0, 4, dtype=torch.int64), torch.empty(0, dtype=torch.bool))
-    assert world.observe(state).shape == (0, 4)
+        world.act(state, Action(torch.empty(0, 4, dtype=torch.int64)), torch.empty(0, dtype=torch.bool))
+    assert world.observe(state).fields_BF.shape == (0, 4)
     assert world.read(state) == []
-    assert world.observe(world.reset([])).shape == (0, 4)
+    assert world.observe(world.reset([])).fields_BF.shape == (0, 4)
 
 
 def test_layouts_may_be_arrays() -> None:
@@ -408,8 +409,8 @@ def test_cuda_does_what_the_cpu_does(name: str) -> None:
         picks = [[s.tokens[int(torch.randint(len(s.tokens), (), generator=generator))] for s in slots] for _ in laid]
         call_B4 = torch.tensor([[0, *pick] for pick in picks])
         active_B = torch.tensor([True, True])
-        assert world.legal(call_B4.cuda()).tolist() == world.legal(call_B4).tolist()
-        world.act(here, call_B4, active_B)
-        world.act(there, call_B4.cuda(), active_B.cuda())
-    assert world.observe(there).tolist() == world.observe(here).tolist()
+        assert world.legal(Action(call_B4.cuda())).tolist() == world.legal(Action(call_B4)).tolist()
+        world.act(here, Action(call_B4), active_B)
+        world.act(there, Action(call_B4.cuda()), active_B.cuda())
+    assert world.observe(there).fields_BF.tolist() == world.observe(here).fields_BF.tolist()
     assert world.read(there.select(torch.tensor([1, 0], device="cuda"))) == world.read(here)[::-1]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from envs.scratchpad.config import NOWHERE, PadConfig, PointerConfig, RowConfig
 from envs.scratchpad.transitions import allowed, effect_of, obeys, rules_of
 from envs.scratchpad.world import Scratchpad
+from envs.stepper import Action
 from tests.support.pads import ADDITION, MIXED, SORTING, WANDERING
 
 CROWDED = PadConfig(
@@ -56,7 +57,7 @@ PADS = {
 def _legal_calls(world: Scratchpad) -> torch.Tensor:
     slots = [slot.tokens for slot in world.spec.primitives[0].slots]
     calls = torch.tensor([[0, *call] for call in product(*slots)])
-    return calls[world.legal(calls)]
+    return calls[world.legal(Action(calls))]
 
 
 def _layout(config: PadConfig, data: st.DataObject) -> dict[str, list[int]]:
@@ -79,9 +80,9 @@ def test_no_change_that_the_effects_do_not_allow(name: str, data: st.DataObject)
     state = world.reset([_layout(config, data)])
     sizes = [f.size for f in world.spec.fields]
     for number in data.draw(st.lists(st.integers(0, len(calls) - 1), min_size=8, max_size=24)):
-        before = world.observe(state)
-        world.act(state, calls[number : number + 1], torch.tensor([True]))
-        after = world.observe(state)
+        before = world.observe(state).fields_BF
+        world.act(state, Action(calls[number : number + 1]), torch.tensor([True]))
+        after = world.observe(state).fields_BF
         names = [world.spec.tokens[token] for token in calls[number, 1:].tolist()]
         assert all(bool(obeys(rule, sizes, after)) for rule in rules_of(world.spec)), after
         assert bool(allowed(world.spec, effect_of(world.spec, calls[number].tolist()), before, after)), names
@@ -121,10 +122,10 @@ def test_every_change_that_the_effects_allow_is_seen(config: PadConfig) -> None:
     active = torch.ones(len(layouts), dtype=torch.bool)
     rows = []
     for _ in range(40):
-        before = world.observe(state)
+        before = world.observe(state).fields_BF
         chosen = calls[torch.randint(len(calls), (len(layouts),), generator=generator)]
-        world.act(state, chosen, active)
-        rows.append(torch.cat([chosen, before, world.observe(state)], 1))
+        world.act(state, Action(chosen), active)
+        rows.append(torch.cat([chosen, before, world.observe(state).fields_BF], 1))
     seen = torch.cat(rows).unique(dim=0)
     fields = len(sizes)
     every = torch.tensor(list(product(*map(range, sizes))))

@@ -14,6 +14,7 @@ from envs.episodic.bandit_families import FAMILIES
 from envs.episodic.harlow import RULES, Harlow
 from envs.episodic.two_step import TwoStep
 from envs.scratchpad.world import Scratchpad
+from envs.stepper import Action
 from meta.baselines.bandits import (
     CaseThompson,
     MirroredGreedy,
@@ -326,10 +327,10 @@ def test_a_play_keeps_what_happened() -> None:
     worst = play(world, Random(world.spec, generator=generator()), world.reset([{}, {"EPISODE": [5]}, {}]), 7)
     state = world.reset([{}, {"EPISODE": [5]}, {}])
     for step in range(7):
-        assert torch.equal(worst.obs_SBF[step].long(), world.observe(state))
-        gap = world.best(state) - world.worth(state, calls(worst.chosen_SB[step]))
+        assert torch.equal(worst.obs_SBF[step].long(), world.observe(state).fields_BF)
+        gap = world.best(state) - world.worth(state, Action(calls(worst.chosen_SB[step])))
         assert torch.equal(worst.regret_SB[step], gap)
-        world.act(state, calls(worst.chosen_SB[step]), torch.ones(3, dtype=torch.bool))
+        world.act(state, Action(calls(worst.chosen_SB[step])), torch.ones(3, dtype=torch.bool))
     curve = worst.regret()
     assert float(curve.mean_S[-1]) == pytest.approx(float(worst.regret_SB.sum()) / 3)
     sums = worst.regret_SB.double().sum(0)

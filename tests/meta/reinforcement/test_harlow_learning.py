@@ -14,7 +14,8 @@ import dsl
 from envs.cars.world import Cars
 from envs.episodic.bandit import Bandit
 from envs.episodic.harlow import RULES, Harlow
-from envs.spec import Field, Picture
+from envs.spec import Channel, Field
+from envs.stepper import Action
 from meta.baselines.harlow import ObjectStayer
 from meta.baselines.player import calls
 from meta.baselines.rollout import play
@@ -71,9 +72,9 @@ def test_places_are_alike_things_in_view() -> None:
         ["RIGHT1", "RIGHT2", "RIGHT3"],
     ]
     pictured = Harlow("w", {"bits": 3, "seen": 4, "pixels": 8}).spec
-    assert [place.picture for place in places(pictured)] == list(pictured.pictures)
-    left, right = pictured.pictures
-    assert places(replace(pictured, pictures=(left, replace(right, width=9)))) == ()
+    assert [place.picture for place in places(pictured)] == list(pictured.channels)
+    left, right = pictured.channels
+    assert places(replace(pictured, channels=(left, replace(right, shape=(8, 9, 3))))) == ()
     assert places(Bandit("w", {}).spec) == ()
     many = tuple(Field(f"{side}{n}", ("none", "0", "1")) for side in ("LEFT", "RIGHT") for n in range(40))
     assert places(replace(spec, fields=many)) == ()
@@ -86,9 +87,9 @@ def test_the_same_thing_has_the_same_key_at_both_sides(config: dict[str, Any]) -
     world = Harlow("w", {**config, "fixation": 0, "reach": 1})
     recall = recall_of(core(world))
     state = world.begin(torch.arange(40), torch.zeros(40).long(), torch.zeros(40).long())
-    before_BLD, swapped_B = recall.keys(world.observe(state)), world._swapped(state)
-    world.act(state, calls(torch.ones(40).long()), torch.ones(40, dtype=torch.bool))
-    after_BLD, moved_B = recall.keys(world.observe(state)), world._swapped(state) != swapped_B
+    before_BLD, swapped_B = recall.keys(world.observe(state).fields_BF), world._swapped(state)
+    world.act(state, Action(calls(torch.ones(40).long())), torch.ones(40, dtype=torch.bool))
+    after_BLD, moved_B = recall.keys(world.observe(state).fields_BF), world._swapped(state) != swapped_B
     assert 5 < int(moved_B.sum()) < 35
     assert torch.equal(torch.where(moved_B[:, None, None], after_BLD.flip(1), after_BLD), before_BLD)
     assert torch.allclose(before_BLD.norm(dim=2), torch.ones(40, 2))
@@ -98,7 +99,7 @@ def test_the_same_thing_has_the_same_key_at_both_sides(config: dict[str, Any]) -
 def test_keys_of_different_things_begin_at_about_right_angles(config: dict[str, Any]) -> None:
     world = Harlow("w", {**config, "fixation": 0, "reach": 1})
     state = world.begin(torch.arange(300), torch.zeros(300).long(), torch.zeros(300).long())
-    left_BD, right_BD = recall_of(core(world)).keys(world.observe(state)).detach().unbind(1)
+    left_BD, right_BD = recall_of(core(world)).keys(world.observe(state).fields_BF).detach().unbind(1)
     assert abs(float((left_BD * right_BD).sum(1).mean())) < 0.25
 
 
@@ -106,13 +107,13 @@ def test_keys_of_different_things_begin_at_about_right_angles(config: dict[str, 
 def test_nothing_in_view_has_no_key(config: dict[str, Any]) -> None:
     world = Harlow("w", {**config, "reach": 2, "fixation": 1})
     state = world.begin(torch.arange(3), torch.zeros(3).long(), torch.zeros(3).long())
-    assert not bool(recall_of(core(world)).keys(world.observe(state)).any())
+    assert not bool(recall_of(core(world)).keys(world.observe(state).fields_BF).any())
 
 
 def test_keys_that_are_kept_follow_the_eye() -> None:
     world = Harlow("w", {"pixels": 8})
     recall = recall_of(core(world))
-    obs_BF = world.observe(world.begin(torch.arange(9), torch.zeros(9).long(), torch.zeros(9).long()))
+    obs_BF = world.observe(world.begin(torch.arange(9), torch.zeros(9).long(), torch.zeros(9).long())).fields_BF
     learned = recall.keys(obs_BF)
     with torch.no_grad():
         assert torch.allclose(recall.keys(obs_BF[:4]), learned[:4], atol=1e-6)
@@ -191,7 +192,7 @@ def test_what_cannot_be_looked_at_is_told() -> None:
     with pytest.raises(ValueError, match="recall: 0 has no eye"):
         LEARNER.network(MetaRLConfig(recall=0), [spec], generator=generator())
     with pytest.raises(ValueError, match="have eyes only for several of one size"):
-        LEARNER.admit(replace(spec, pictures=(Picture("ONE", ("LEFT1",), 8, 8, 3),)))
+        LEARNER.admit(replace(spec, channels=(Channel("ONE", (8, 8, 3), fields=("LEFT1",)),)))
 
 
 # --- rules by turns --------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ import torch
 
 from envs.episodic.bandit import Bandit
 from envs.episodic.bandit_families import FAMILIES
-from envs.spec import NONE, Field, Picture, Signature, Slot, WorldSpec
+from envs.spec import NONE, Channel, Field, Signature, Slot, WorldSpec
+from envs.stepper import Action
 from meta.reinforcement.learner import LEARNER, advantages, beside_twins
 from meta.reinforcement.lstm import step, unroll
 from meta.reinforcement.network import ActorCritic, MetaRLConfig, calls, shown
@@ -123,7 +124,7 @@ def test_what_a_step_and_a_stretch_give_has_the_shapes_of_the_contract() -> None
     assert {name: part.shape for name, part in roll.notes.items()} == {
         "chosen": (K, B), "log": (K, B), "value": (K, B), "hidden": (K, B, 2 * HIDDEN),
     }  # fmt: skip
-    assert bool(WORLD.legal(torch.cat([*roll.acts])).all())
+    assert bool(WORLD.legal(Action(torch.cat([*roll.acts]))).all())
     assert LEARNER.loss(net, roll).shape == ()
 
 
@@ -290,7 +291,7 @@ def test_calls_are_weighed_while_something_is_learned_and_only_there() -> None:
     state = WORLD.begin(torch.arange(B), torch.zeros(B, dtype=torch.int64), torch.zeros(B, dtype=torch.int64))
     for arm in range(ARMS):
         call_B4 = torch.tensor([[0, arm + 1, 0, 0]]).expand(B, 4)
-        assert torch.equal(roll.worth_KBA[0, :, arm], WORLD.worth(state, call_B4))
+        assert torch.equal(roll.worth_KBA[0, :, arm], WORLD.worth(state, Action(call_B4)))
     assert rolled(net, told).worth_KBA is None
     assert rolled(core(), told, luck=0).worth_KBA is None
 
@@ -344,7 +345,7 @@ def test_the_engine_finds_it_and_it_says_what_it_cannot_act_in() -> None:
     spec = WORLD.spec
     LEARNER.admit(spec)
     with pytest.raises(ValueError, match="shows pictures"):
-        LEARNER.admit(replace(spec, pictures=(Picture("EYE", ("LAST",), 3, 5, 1),)))
+        LEARNER.admit(replace(spec, channels=(Channel("EYE", (3, 5, 1), fields=("LAST",)),)))
     many = Signature("PUT", tuple(Slot(name, tuple(range(1, 18))) for name in "abc"))
     with pytest.raises(ValueError, match="4913 different calls"):
         LEARNER.admit(WorldSpec("w", "k", {}, spec.fields, (NONE, *map(str, range(1, 18))), (many,)))

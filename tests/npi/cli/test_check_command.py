@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 import dsl
+from envs.stepper import Action
 from npi.cli.console import Screen, aligned, grid
 from npi.cli.main import main
 from traces.conflicts.search import look_at_set
@@ -44,8 +45,8 @@ def moody(programs: dsl.ProgramSet, size: int, seed: int, count: int) -> TraceBa
     now = {"state": world.reset([{"A": [0]}])}
     recorder = ManualRecorder(
         programs.table,
-        observe=lambda: world.observe(now["state"])[0].tolist(),
-        perform=lambda call: world.act(now["state"], torch.tensor([call]), torch.ones(1, dtype=torch.bool)),
+        observe=lambda: world.observe(now["state"]).fields_BF[0].tolist(),
+        perform=lambda call: world.act(now["state"], Action(torch.tensor([call])), torch.ones(1, dtype=torch.bool)),
     )
     generator = torch.Generator().manual_seed(seed)
     for problem in programs.task("go").draw(size, count, generator=generator, spread=True):

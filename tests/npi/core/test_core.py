@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from envs.spec import RETURN
+from envs.stepper import Observation
 from npi.core.base import tensors_digest
 from npi.core.config import CoreConfig
 from npi.core.discrete import DiscreteTrunk, _Sign
@@ -403,7 +404,9 @@ def test_the_stepper_decides_as_plain_loops_do(kind: str, world: int) -> None:
     stepper = CoreStepper(library.core, library.memory, rows, world=world, table=programs.table)
     obs, program, arguments = frames_of(programs, B=40, T=1, seed=5)
     hidden = whole(library, world, obs, rows[program], arguments)[:, 0]
-    decision = stepper.step(obs[:, 0], program, arguments, torch.zeros(40, stepper.width, dtype=stepper.dtype))
+    decision = stepper.step(
+        Observation(obs[:, 0]), program, arguments, torch.zeros(40, stepper.width, dtype=stepper.dtype)
+    )
     expected = [reference_call(library, programs, world, h, int(r)) for h, r in zip(hidden, rows[program], strict=True)]
     assert decision.call_B4.tolist() == expected
     assert len({call[0] for call in expected}) >= 2
@@ -424,7 +427,7 @@ def test_an_old_row_never_calls_a_newer_one_however_well_its_key_fits() -> None:
     for sign in (1000.0, -1000.0):
         memory.keys_NK[-1] = sign * library.core.find.bias
         stepper = library.stepper(table, memo=False)
-        callee = stepper.step(obs, program, arguments, torch.zeros(60, 1, dtype=torch.int64)).call_B4[:, 0]
+        callee = stepper.step(Observation(obs), program, arguments, torch.zeros(60, 1, dtype=torch.int64)).call_B4[:, 0]
         assert not (callee[program != late] == late).any()
         if sign > 0:
             assert (callee[program == late] == late).any()
@@ -441,11 +444,11 @@ def test_a_core_decides_the_same_on_every_device(kind: str, device: str) -> None
     obs, program, arguments = situations(table, 200, generator=torch.Generator().manual_seed(2))
     here = library.stepper(table, memo=False)
     hidden = torch.zeros(200, here.width, dtype=here.dtype)
-    expected = here.step(obs, program, arguments, hidden)
+    expected = here.step(Observation(obs), program, arguments, hidden)
     library.core.to(device)
     library.memory.to(device)
     there = library.stepper(table, memo=False)
-    found = there.step(*(x.to(device) for x in (obs, program, arguments, hidden)))
+    found = there.step(Observation(obs.to(device)), *(x.to(device) for x in (program, arguments, hidden)))
     assert (found.call_B4.cpu() == expected.call_B4).all(1).float().mean() > 0.98
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from dsl import loads
+from envs.stepper import Observation
 from npi.jobs.train import new_library
 from npi.library import library as module
 from npi.library.library import Library, LibraryError, missing_rows, row_name, sealed
@@ -79,7 +80,10 @@ def test_what_was_written_comes_back(config, tmp_path: Path) -> None:
         one, two = library.stepper(programs.table, memo=False), found.stepper(programs.table, memo=False)
         obs, program, arguments = situations(programs.table, 50, generator=torch.Generator().manual_seed(0))
         hidden = torch.zeros(50, one.width, dtype=one.dtype)
-        a, b = one.step(obs, program, arguments, hidden), two.step(obs, program, arguments, hidden)
+        a, b = (
+            one.step(Observation(obs), program, arguments, hidden),
+            two.step(Observation(obs), program, arguments, hidden),
+        )
         assert torch.equal(a.call_B4, b.call_B4)
         assert torch.equal(a.hidden_BH, b.hidden_BH)
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from dsl import loads
+from envs.stepper import Observation
 from npi.core.recurrent import may_call
 from npi.library import operations
 from npi.library.assembly import Stock
@@ -40,7 +41,7 @@ def outputs(library: Library, name: str) -> list[torch.Tensor]:
     table = (strip() if name == "strip" else file_of(name)).table
     obs, program, arguments = situations(table, 300, generator=torch.Generator().manual_seed(3))
     hidden = torch.randint(9, (300, 1), generator=torch.Generator().manual_seed(4))
-    found = library.stepper(table, memo=False).step(obs, program, arguments, hidden)
+    found = library.stepper(table, memo=False).step(Observation(obs), program, arguments, hidden)
     return [found.call_B4, found.hidden_BH]
 
 
@@ -164,7 +165,7 @@ def test_a_later_row_that_uses_both_leaves_each_as_it_was() -> None:
     with torch.no_grad():
         merged.core.end.bias.fill_(-1000)
         merged.memory.keys_NK[rows_of(merged, ["twist"])] = 1000 * merged.core.find.bias
-    call = merged.stepper(table, memo=False).step(obs, program, arguments, zero).call_B4[:, 0]
+    call = merged.stepper(table, memo=False).step(Observation(obs), program, arguments, zero).call_B4[:, 0]
     twist = {table.id("twist.RUN"), table.id("TWIST")}
     of_turn = (program == table.id("turn.RUN")) | (program == table.id("TURN"))
     assert not twist & set(call[of_turn].tolist())

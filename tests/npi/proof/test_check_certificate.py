@@ -17,6 +17,7 @@ import torch
 import npi.proof.check_certificate
 from benchmarks.proofs.certify import certified, corrupted, differing
 from dsl import compile_teacher, load, loads
+from envs.stepper import Observation
 from npi.core.config import CoreConfig, TrainConfig
 from npi.library.library import Library, LibraryError
 from npi.proof.certificate import Certificate, CertifiedProgram
@@ -29,7 +30,7 @@ from traces.generation.generate import record_traces
 from traces.recording.unique_frames import unique_frames
 
 TEXTS = [p for p in sorted((ROOT / "programs").rglob("*.npi")) if p.parent.name != "learning"]
-FILES = [p for p in TEXTS if not load(p).world.spec.pictures]
+FILES = [p for p in TEXTS if not load(p).world.spec.rendered]
 
 MARK = """
 world tape is scratchpad:
@@ -174,7 +175,7 @@ class _Agreeing:
     @staticmethod
     def decide(walk: Walk, wave: torch.Tensor) -> _Decided:
         which = torch.full((len(wave),), walk.program.id)
-        taught = walk.teacher.step(walk.observe(wave), which, walk.arguments[wave[:, 0]], wave[:, 1:2])
+        taught = walk.teacher.step(Observation(walk.observe(wave)), which, walk.arguments[wave[:, 0]], wave[:, 1:2])
         value, ones = torch.tensor([[1.0, 0.0]]).expand(len(wave), 2), torch.ones(len(wave))
         return _Decided(taught.call_B4, taught.hidden_BH, value, ones == 0, ones)
 
@@ -256,8 +257,8 @@ def test_what_really_happens_is_among_the_situations() -> None:
             codes = {int(code[frame]), 0} if step else {0}  # left at 0 where the program does not use its state
             assert any((*head, one, *seen) in listed[program] for one in codes), (program, head, seen)
             met += 1
-        node = teacher.step(obs, padded.program_B, padded.arguments_B3, node).hidden_BH
-        code = stepper.step(obs, padded.program_B, padded.arguments_B3, code).hidden_BH
+        node = teacher.step(Observation(obs), padded.program_B, padded.arguments_B3, node).hidden_BH
+        code = stepper.step(Observation(obs), padded.program_B, padded.arguments_B3, code).hidden_BH
     assert met == frames.steps
 
 

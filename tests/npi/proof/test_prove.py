@@ -16,6 +16,7 @@ import npi.proof.call_effects
 from dsl import load, loads
 from dsl.program import ProgramSet
 from envs.scratchpad.transitions import ANYTHING, Alternative, Effect, effect_of
+from envs.stepper import Observation
 from npi.cli.main import main
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
@@ -101,7 +102,9 @@ def test_a_call_that_hardly_leads_is_not_proved() -> None:
         library.core.end.weight *= 0.0
         library.core.end.bias.fill_(-TOLERANCE / 2)  # goes on everywhere, by too little
     stepper = library.stepper(_clear().table, memo=False)
-    decided = stepper.step(symbols, torch.tensor([1, 1]), torch.zeros(2, 3).long(), torch.zeros(2, 1).long())
+    decided = stepper.step(
+        Observation(symbols), torch.tensor([1, 1]), torch.zeros(2, 3).long(), torch.zeros(2, 1).long()
+    )
     assert decided.call_B4[:, 0].tolist() == [0, 0]  # as the text says
     (proof,) = certify(library, _clear())
     assert (proof.situations, proof.wrong) == (3, 3)

@@ -95,9 +95,9 @@ def test_the_settings_can_be_used() -> None:
 
 def test_pictures_can_be_smaller(programs: Path, tmp_path: Path) -> None:
     spec = load(work_in(tmp_path / "out", programs).file("goto")).world.spec
-    assert spec.pictures[0].width == 16
+    assert spec.rendered[0].sizes[1] == 16
     work = work_in(tmp_path / "again", tmp_path / "out" / "programs", replace(TINY, pixels=24))
-    assert load(work.file("goto")).world.spec.pictures[0].width == 24
+    assert load(work.file("goto")).world.spec.rendered[0].sizes[1] == 24
     work = work_in(tmp_path / "as it is", programs, replace(TINY, pixels=0))
     assert work.file("goto").read_text() == (programs / "goto.npi").read_text()
 

@@ -20,7 +20,7 @@ from npi.running.evaluate import (
 from npi.running.evaluate import test_seed as seed_of_tests
 from tests.support.tiny import plain_end, strip, trained, turn
 from traces.machine.lockstep import Budget, Status
-from traces.stepper import Decision
+from traces.stepper import Action, Decision
 
 
 class Endless:
@@ -32,18 +32,18 @@ class Endless:
         self.steps = 0
         self.move = [strip().table.id("MOVE"), strip().world.spec.token("RIGHT"), 0, 0]
 
-    def step(self, obs_BF, program_B, arguments_B3, hidden_BH) -> Decision:
+    def step(self, seen, program_B, arguments_B3, hidden_BH, *, ended_B=None, draw=None) -> Decision:
         self.steps += 1
         call = torch.tensor(self.move).repeat(len(program_B), 1)
         call[program_B == self.move[0]] = torch.tensor([RETURN, 0, 0, 0])
-        return Decision(call, hidden_BH)
+        return Decision(Action(call), hidden_BH)
 
 
 class Lazy(Endless):
     """Returns at once."""
 
-    def step(self, obs_BF, program_B, arguments_B3, hidden_BH) -> Decision:
-        return Decision(torch.tensor([[RETURN, 0, 0, 0]]).repeat(len(program_B), 1), hidden_BH)
+    def step(self, seen, program_B, arguments_B3, hidden_BH, *, ended_B=None, draw=None) -> Decision:
+        return Decision(Action(torch.tensor([[RETURN, 0, 0, 0]]).repeat(len(program_B), 1)), hidden_BH)
 
 
 def problems(task, size: int, count: int, seed: int = 7):

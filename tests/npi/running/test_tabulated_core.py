@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from envs.stepper import Observation
 from npi.cli.main import main
 from npi.library.library import Library, LibraryError
 from npi.program_memory import OPEN
@@ -29,9 +30,9 @@ class Counted:
         self.stepper, self.width, self.dtype = stepper, stepper.width, stepper.dtype
         self.asked: list[tuple[int, ...]] = []
 
-    def step(self, obs, program, arguments, hidden):
-        self.asked += [tuple(r) for r in torch.cat([program[:, None], arguments, hidden, obs], 1).tolist()]
-        return self.stepper.step(obs, program, arguments, hidden)
+    def step(self, seen, program, arguments, hidden, *, ended_B=None, draw=None):
+        self.asked += [tuple(r) for r in torch.cat([program[:, None], arguments, hidden, seen.fields_BF], 1).tolist()]
+        return self.stepper.step(seen, program, arguments, hidden)
 
 
 @pytest.mark.parametrize("limit", [4_000_000, 200, 1])
@@ -46,7 +47,10 @@ def test_memo_decides_as_the_core_does_also_when_its_table_overflows(limit: int)
     for _ in range(30):
         obs, program, arguments = situations(table, 67, generator=generator)
         hidden = torch.randint(33, (67, 1), generator=generator)
-        one, two = plain.step(obs, program, arguments, hidden), memo.step(obs, program, arguments, hidden)
+        one, two = (
+            plain.step(Observation(obs), program, arguments, hidden),
+            memo.step(Observation(obs), program, arguments, hidden),
+        )
         assert torch.equal(one.call_B4, two.call_B4)
         assert torch.equal(one.hidden_BH, two.hidden_BH)
         largest = max(largest, len(memo.keys))
@@ -54,7 +58,7 @@ def test_memo_decides_as_the_core_does_also_when_its_table_overflows(limit: int)
     if limit == 4_000_000:
         assert len(counted.asked) == len(set(counted.asked))  # each situation once
         again = len(counted.asked)
-        memo.step(obs, program, arguments, hidden)
+        memo.step(Observation(obs), program, arguments, hidden)
         assert len(counted.asked) == again
 
 
@@ -98,7 +102,10 @@ def test_tables_decide_as_the_core_does(whole: int, trained_: bool, monkeypatch:
     for _ in range(20):
         obs, program, arguments = allowed_situations(67, generator)
         hidden = torch.randint(33, (67, 1), generator=generator)
-        one, two = plain.step(obs, program, arguments, hidden), tables.step(obs, program, arguments, hidden)
+        one, two = (
+            plain.step(Observation(obs), program, arguments, hidden),
+            tables.step(Observation(obs), program, arguments, hidden),
+        )
         assert torch.equal(one.call_B4, two.call_B4)
         assert torch.equal(one.hidden_BH, two.hidden_BH)
 
@@ -173,7 +180,10 @@ def test_a_compiled_table_is_whole_and_holds_the_cores_decisions() -> None:
         own = [n for n in nodes if n // full.codes == int(program) - strip().table.primitives]
         code = own[int(torch.randint(len(own), (1,), generator=generator))] % full.codes
         hidden = torch.tensor([[code]])
-        one, two = core.step(obs, program, arguments, hidden), full.step(obs, program, arguments, hidden)
+        one, two = (
+            core.step(Observation(obs), program, arguments, hidden),
+            full.step(Observation(obs), program, arguments, hidden),
+        )
         assert torch.equal(one.call_B4, two.call_B4)
     assert full.version == before, "something had to be filled"
 

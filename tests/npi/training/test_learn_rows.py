@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from envs.stepper import Observation
 from npi.core.recurrent import may_call
 from npi.jobs.train import learn_into
 from npi.library.fingerprint import fingerprint
@@ -96,8 +97,8 @@ def test_core_old_rows_and_old_outputs_stay_to_the_bit() -> None:
     table = strip().table
     obs, program, arguments = situations(table, 500, generator=torch.Generator().manual_seed(3))
     hidden = torch.randint(33, (500, 1), generator=torch.Generator().manual_seed(4))
-    one = before.stepper(table, memo=False).step(obs, program, arguments, hidden)
-    two = library.stepper(table, memo=False).step(obs, program, arguments, hidden)
+    one = before.stepper(table, memo=False).step(Observation(obs), program, arguments, hidden)
+    two = library.stepper(table, memo=False).step(Observation(obs), program, arguments, hidden)
     assert torch.equal(one.call_B4, two.call_B4)
     assert torch.equal(one.hidden_BH, two.hidden_BH)
 
@@ -114,7 +115,7 @@ def test_old_programs_cannot_call_new_rows_and_new_ones_can_call_both() -> None:
     table = turn().table
     stepper = library.stepper(table, memo=False)
     obs, program, arguments = situations(table, 300, generator=torch.Generator().manual_seed(5))
-    callee = stepper.step(obs, program, arguments, torch.zeros(300, 1, dtype=torch.int64)).call_B4[:, 0]
+    callee = stepper.step(Observation(obs), program, arguments, torch.zeros(300, 1, dtype=torch.int64)).call_B4[:, 0]
     fresh = {table.id("RUN"), table.id("TURN")}
     by = {old: set() for old in (True, False)}
     for p, c in zip(program.tolist(), callee.tolist(), strict=True):

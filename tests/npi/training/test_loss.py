@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from envs.spec import RETURN
+from envs.stepper import Observation
 from npi.core.recurrent import may_call
 from npi.library.library import Library
 from npi.running.core_stepper import CoreStepper
@@ -225,7 +226,7 @@ def test_a_frame_is_wrong_where_the_stepper_would_decide_otherwise(config) -> No
         hidden = torch.zeros(1, stepper.width, dtype=stepper.dtype)
         for s in range(int(frames.start_M[m]), int(frames.start_M[m] + frames.length_M[m])):
             obs = frames.obs_SF[s].to(torch.int64)[None]
-            decision = stepper.step(obs, frames.program_M[[m]], frames.arguments_M3[[m]], hidden)
+            decision = stepper.step(Observation(obs), frames.program_M[[m]], frames.arguments_M3[[m]], hidden)
             hidden = decision.hidden_BH
             if decision.call_B4[0].tolist() != frames.call_S4[s].tolist():
                 expected.append(m)

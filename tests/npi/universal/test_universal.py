@@ -16,6 +16,7 @@ from dsl import compile_teacher
 from dsl.formatting.printer import format_tree
 from dsl.generator import stream, vocabulary_of
 from dsl.program import Program, ProgramSet
+from envs.stepper import Observation
 from npi.jobs.train import learn_into
 from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, LibraryError
@@ -100,7 +101,7 @@ def test_what_is_copied_is_no_choice() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "programs").glob("**/*.npi")), ids=lambda path: path.stem)
 def test_plans_of_all_program_files_decide_as_their_texts(path: Path) -> None:
     programs = dsl.load(path)
-    if programs.world.spec.pictures:
+    if programs.world.spec.rendered:
         with pytest.raises(ValueError, match="reads symbols only"):
             new_universal(SMALL, seed=0).core.learns_in(programs.world.spec)  # type: ignore[operator]
         return
@@ -246,8 +247,8 @@ def test_its_stepper_decides_as_the_teacher_in_random_situations(learned: Path) 
     columns = [torch.randint(field.size, (500,), generator=generator) for field in table.world.fields]
     none = torch.zeros(500, 3, dtype=torch.int64)
     start = torch.zeros(500, 1, dtype=torch.int64)
-    mine = core.step(torch.stack(columns, 1), program_B, none, start)
-    theirs = teacher.step(torch.stack(columns, 1), program_B, none, start)
+    mine = core.step(Observation(torch.stack(columns, 1)), program_B, none, start)
+    theirs = teacher.step(Observation(torch.stack(columns, 1)), program_B, none, start)
     assert torch.equal(mine.call_B4, theirs.call_B4)
 
 

@@ -16,6 +16,7 @@ from envs.scratchpad.config import NOWHERE, PadConfig
 from envs.scratchpad.scalar import SinglePad, acts_of, plan_of
 from envs.scratchpad.world import Scratchpad
 from envs.spec import RETURN
+from envs.stepper import Action
 from tests.support.pads import ADDITION, MIXED, SORTING, WANDERING
 from tests.support.paths import ROOT
 from traces.conflicts.scalar_teacher import SingleTeacher, Trouble, try_task
@@ -37,7 +38,7 @@ def layout_for(config: PadConfig, chooser: random.Random) -> dict[str, list[int]
 def test_what_is_legal_is_what_the_pad_of_tensors_takes(name: str) -> None:
     world, tokens = Scratchpad("w", PADS[name]), range(len(Scratchpad("w", PADS[name]).spec.tokens))
     calls = [(0, *call) for call in product(tokens, tokens, tokens)]
-    legal = world.legal(torch.tensor(calls))
+    legal = world.legal(Action(torch.tensor(calls)))
     assert {call[1:] for call, good in zip(calls, legal.tolist(), strict=True) if good} == set(acts_of(PADS[name]))
 
 
@@ -49,11 +50,11 @@ def test_a_single_pad_does_what_a_batch_of_one_does(name: str) -> None:
         layout = layout_for(config, chooser)
         single, state = SinglePad(plan, layout), world.reset([layout])
         for _ in range(60):
-            assert single.seen == tuple(world.observe(state)[0].tolist())
+            assert single.seen == tuple(world.observe(state).fields_BF[0].tolist())
             assert single.read() == world.read(state)[0]
             call = chooser.choice(list(plan.acts))
             single.act(plan.acts[call])
-            world.act(state, torch.tensor([[0, *call]]), torch.tensor([True]))
+            world.act(state, Action(torch.tensor([[0, *call]])), torch.tensor([True]))
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,6 @@ def test_checking_needs_no_torch() -> None:
         "heavy = [name for name in ('torch', 'networkx', 'rich', 'matplotlib') if name in sys.modules]\n"
         "assert not heavy, heavy\n"
     )
-    files = [str(path) for path in sorted((ROOT / "programs").glob("*.npi")) if not dsl.load(path).world.spec.pictures]
+    files = [str(path) for path in sorted((ROOT / "programs").glob("*.npi")) if not dsl.load(path).world.spec.rendered]
     done = subprocess.run([sys.executable, "-c", script, *files], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

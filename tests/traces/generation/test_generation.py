@@ -229,7 +229,7 @@ def test_a_given_teacher_is_used():
     class Watched:
         width, dtype = teacher.width, teacher.dtype
 
-        def step(self, *inputs):
+        def step(self, *inputs, ended_B=None, draw=None):
             asked.append(1)
             return teacher.step(*inputs)
 

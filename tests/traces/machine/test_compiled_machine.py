@@ -19,7 +19,7 @@ from tests.support.paths import PROGRAMS
 from traces.machine import compiled
 from traces.machine.lockstep import Budget, Outcome, Status, run
 from traces.recording.recorder import Recorder, TraceBatch
-from traces.stepper import Decision
+from traces.stepper import Action, Decision
 
 pytestmark = pytest.mark.skipif(not compiled.available(), reason="numba is not installed")
 
@@ -82,7 +82,7 @@ class RandomTables(TableStepper):
             elif kind[i] < 1 - bad:
                 while True:  # a legal act, by trying
                     call = [0, *(int(rng.choice(s.tokens)) for s in slots)]
-                    if SCRATCH[spec.digest].legal(torch.tensor([call]))[0]:
+                    if SCRATCH[spec.digest].legal(Action(torch.tensor([call])))[0]:
                         break
                 entries[i, :4] = call
             else:
@@ -203,7 +203,7 @@ def test_a_state_can_go_on_in_lockstep_after_a_native_run() -> None:
     left = programs.table.world.tokens.index("LEFT")
     pointer = programs.table.world.tokens.index("OUT")
     for _ in range(200):
-        programs.world.act(state, torch.tensor([[0, pointer, left, 0]]), torch.tensor([True]))
+        programs.world.act(state, Action(torch.tensor([[0, pointer, left, 0]])), torch.tensor([True]))
     assert programs.world.read(state)[0]["at(OUT)"][0] < -190
 
 
@@ -216,7 +216,7 @@ def test_what_is_no_table_or_watched_step_by_step_runs_in_lockstep() -> None:
     class Other:
         width, dtype = 1, torch.int64
 
-        def step(self, *situation: torch.Tensor) -> Decision:
+        def step(self, *situation: torch.Tensor, ended_B: object = None, draw: object = None) -> Decision:
             return teacher.step(*situation)
 
         def begin(self, *_: torch.Tensor) -> None: ...

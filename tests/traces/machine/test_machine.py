@@ -27,7 +27,7 @@ from tests.support.trace_helpers import (
 )
 from traces.machine.call_rules import ACT, POP, PUSH, REFUSED, CallRules
 from traces.machine.lockstep import Budget, Status, run
-from traces.stepper import Decision
+from traces.stepper import Action, Decision
 
 WORLD = LineWorld()
 
@@ -79,9 +79,9 @@ def counting(decide):
     class Counting:
         width, dtype = 1, torch.int64
 
-        def step(self, obs_BF, program_B, arguments_B3, hidden_BH):
-            rows = zip(program_B.tolist(), hidden_BH[:, 0].tolist(), obs_BF[:, 0].tolist(), strict=True)
-            return Decision(torch.tensor([decide(*row) for row in rows]), hidden_BH + 1)
+        def step(self, seen, program_B, arguments_B3, hidden_BH, *, ended_B=None, draw=None):
+            rows = zip(program_B.tolist(), hidden_BH[:, 0].tolist(), seen.fields_BF[:, 0].tolist(), strict=True)
+            return Decision(Action(torch.tensor([decide(*row) for row in rows])), hidden_BH + 1)
 
     return Counting()
 
@@ -137,11 +137,12 @@ def test_a_refused_call_changes_nothing_and_is_reported():
 def test_shrinking_keeps_the_order_and_stops_asking_for_ended_ones():
     stepper = TableStepper({})
 
-    def step(obs_BF, program_B, arguments_B3, hidden_BH):
+    def step(seen, program_B, arguments_B3, hidden_BH, *, ended_B=None, draw=None):
+        obs_BF = seen.fields_BF
         stepper.asked.append(len(obs_BF))
         ends = obs_BF[:, 0] == 0
         calls = torch.where(ends[:, None], torch.tensor([RETURN, 0, 0, 0]), torch.tensor([PUT, 3, 0, 0]))
-        return Decision(calls, hidden_BH)
+        return Decision(Action(calls), hidden_BH)
 
     stepper.step = step  # PUT adds 21, which keeps x mod 3: only multiples of 3 ever end
     xs = [1, 3, 6, 9, 2, 12]
@@ -158,21 +159,21 @@ def test_shrinking_keeps_the_order_and_stops_asking_for_ended_ones():
 
 
 def test_hidden_numbers_start_at_zero_in_each_frame_and_survive_calls():
-    seen = []
+    watched = []
 
     class Watching:
         width, dtype = 2, torch.float32
 
-        def step(self, obs_BF, program_B, arguments_B3, hidden_BH):
+        def step(self, seen, program_B, arguments_B3, hidden_BH, *, ended_B=None, draw=None):
             program, count = int(program_B[0]), int(hidden_BH[0, 0])
-            seen.append((program, hidden_BH[0].tolist()))
+            watched.append((program, hidden_BH[0].tolist()))
             call = (TURN, 1, 0, 0) if program == MAIN and count < 2 else (RETURN, 0, 0, 0)
-            return Decision(torch.tensor([call]), hidden_BH + torch.tensor([1.0, 0.5]))
+            return Decision(Action(torch.tensor([call])), hidden_BH + torch.tensor([1.0, 0.5]))
 
     run_all(Watching(), [0], [FIRSTS[0]])
     zero = [0.0, 0.0]
-    assert seen[:5] == [(MAIN, zero), (TURN, zero), (MAIN, [1.0, 0.5]), (TURN, zero), (MAIN, [2.0, 1.0])]
-    assert all(entry == (MAIN, zero) for entry in seen[5:])  # an ended instance idles at its beginning
+    assert watched[:5] == [(MAIN, zero), (TURN, zero), (MAIN, [1.0, 0.5]), (TURN, zero), (MAIN, [2.0, 1.0])]
+    assert all(entry == (MAIN, zero) for entry in watched[5:])  # an ended instance idles at its beginning
 
 
 def test_every_call_is_classed_as_plain_python_does():

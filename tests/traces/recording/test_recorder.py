@@ -67,10 +67,10 @@ def test_columns_have_their_types_and_returns_carry_no_arguments():
     class Careless:
         width, dtype = 1, torch.int64
 
-        def step(self, obs_BF, program_B, arguments_B3, hidden_BH):
-            from traces.stepper import Decision
+        def step(self, seen, program_B, arguments_B3, hidden_BH, *, ended_B=None, draw=None):
+            from traces.stepper import Action, Decision
 
-            return Decision(torch.tensor([[RETURN, 4, 4, 4]]).expand(len(obs_BF), 4), hidden_BH)
+            return Decision(Action(torch.tensor([[RETURN, 4, 4, 4]]).expand(len(program_B), 4)), hidden_BH)
 
     batch = record(Careless(), [(0, FIRSTS[0]), (1, FIRSTS[1])])
     assert {name: column.dtype for name, column in batch.columns().items()} == DTYPES

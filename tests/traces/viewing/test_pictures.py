@@ -23,6 +23,7 @@ from dsl.callgraph.graph import call_graph
 from dsl.callgraph.layout import Box, circle_edges, draw
 from dsl.callgraph.svg import picture, svg
 from envs.spec import RETURN
+from envs.stepper import Action
 from npi.cli.html_page import drawn_again, take_of
 from npi.cli.main import main
 from npi.cli.run_view import OneRun, run_once, walk
@@ -190,7 +191,7 @@ def test_a_film_shows_what_was_observed_and_ends_as_the_run(programs: ProgramSet
     state = programs.world.reset([found.problem.layout])
     for event in found.events:
         if 0 <= event.call[0] < programs.table.primitives:
-            programs.world.act(state, torch.tensor([event.call]), torch.ones(1, dtype=torch.bool))
+            programs.world.act(state, Action(torch.tensor([event.call])), torch.ones(1, dtype=torch.bool))
     (reading,) = programs.world.read(state)
     for row, content in zip(shots.rows, cells, strict=True):
         assert [value for _, value in sorted(content.items()) if value != row.empty] == reading[row.name]
