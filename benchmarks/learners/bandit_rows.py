@@ -17,8 +17,9 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks.common import RUNS, finished, recipe
+from benchmarks.common import RUNS, recipe
 from benchmarks.learners.bandit_baselines import BEGIN
+from benchmarks.learners.cores import fine_tuned, trained_core, written
 from dsl import loads
 from envs.episodic.bandit import Bandit
 from envs.episodic.bandit_families import FAMILIES
@@ -29,11 +30,8 @@ from meta.baselines.rollout import play
 from meta.reinforcement.program_files.bandit_priors import program_file
 from npi.learners.core import HostedCore
 from npi.learners.interface import HostedTraining
-from npi.learners.jobs import train_hosted
 from npi.learners.learn_rows import learn_hosted
 from npi.learners.programs import Lesson, lessons_of
-from npi.learners.trainer import HostedTrainer
-from npi.library.library import Library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content
 
@@ -66,25 +64,11 @@ def regret(agent: Player, prior: int) -> float:
     return float(play(world, agent, state, STEPS).regret().mean_S[-1])
 
 
-def trained(seed: int) -> tuple[Library, float]:
-    """The library of the trained core, and CPU seconds."""
-    out, training = RUNS / NAME / f"core-{seed}" / "library", replace(TRAINING, seed=seed)
-
-    def train() -> Result:
-        out.mkdir(parents=True, exist_ok=True)
-        path = out.with_name("priors.npi")
-        path.write_text(program_file(TRAINED, arms=ARMS, steps=STEPS))
-        began = time.process_time()
-        train_hosted([path], out=out, training=training, fresh=True)
-        return {"seconds": time.process_time() - began}
-
-    found = finished(f"{NAME}/core-{seed}/train", train, training=training.to_json())
-    return Library.open(out), found["seconds"]
-
-
 def run(seed: int) -> Result:
     """Train, learn rows, fine-tune copies, and try all of them."""
-    library, seconds = trained(seed)
+    name = f"{NAME}/core-{seed}"
+    path = written(RUNS / name / "priors.npi", program_file(TRAINED, arms=ARMS, steps=STEPS))
+    library, seconds = trained_core(name, [path], replace(TRAINING, seed=seed))
     core, old_NP = library.core, library.memory.embeddings_NP.detach().clone()
     assert isinstance(core, HostedCore)
     held = loads(program_file(HELD, arms=ARMS, steps=STEPS), path="held.npi")
@@ -102,7 +86,7 @@ def run(seed: int) -> Result:
             "mean": Learned(core, old_NP.mean(0)),
             "random": Learned(core, old_NP[random_N[place]]),
             "learned": Learned(core, row_P),
-            "tuned": tuned(core, torch.cat([old_NP.mean(0, keepdim=True), old_NP]), lesson, seed),
+            "tuned": tuned(core, old_NP, lesson, seed),
             "thompson": Thompson(world, generator=generator),
             "told": CaseThompson(world, drawn_cases(world, prior), generator=generator),
         }
@@ -113,16 +97,12 @@ def run(seed: int) -> Result:
     return {"families": families, "seconds": seconds, "learning": learning, "parameters": parameters, "hashes": hashes}
 
 
-def tuned(core: HostedCore, begin_NP: torch.Tensor, lesson: Lesson, seed: int) -> Learned:
-    """A copy of the core, all of whose parameters are trained on one family, from the row that does best as it is."""
-    net, training = copy.deepcopy(core.net), replace(TUNING, seed=seed)
-    judge = HostedTrainer(core.learner, net, begin_NP, [lesson], [0], training, frozen=True, copies=len(begin_NP))
-    best = int(judge.judged(turn=1).argmax())
-    trainer = HostedTrainer(core.learner, net, begin_NP[best : best + 1], [lesson], [0], training)
-    trainer.run()
+def tuned(core: HostedCore, old_NP: torch.Tensor, lesson: Lesson, seed: int) -> Learned:
+    """A copy of the core that was fine-tuned on one family."""
+    net, row_P = fine_tuned(core, old_NP, [lesson], replace(TUNING, seed=seed))
     found = copy.copy(core)
     found._modules = {**core._modules, "net": net}
-    return Learned(found, trainer.rows_NP[0])
+    return Learned(found, row_P)
 
 
 def recovered(families: Result) -> float:

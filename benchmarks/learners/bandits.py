@@ -11,16 +11,15 @@ file a seed, and the cores beside them; a run that was stopped resumes.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import torch
 
 from benchmarks.common import RUNS, finished, recipe, seeds
 from benchmarks.learners.bandit_baselines import BEGIN
+from benchmarks.learners.cores import trained_core, written
 from envs.episodic.bandit import Bandit
 from envs.episodic.bandit_families import ELEVEN, FAMILIES
 from meta.baselines.bayes_optimal import plan
@@ -31,7 +30,7 @@ from meta.baselines.rollout import Played, play
 from meta.reinforcement.network import MetaRLConfig
 from npi.learners.core import HostedCore
 from npi.learners.interface import HostedTraining, learner_of
-from npi.learners.jobs import train_hosted, usual_config
+from npi.learners.jobs import usual_config
 from npi.library.library import Library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
@@ -81,24 +80,11 @@ task {family}(episode: number):
 """
 
 
-def folder(seed: int, family: str) -> Path:
-    return RUNS / NAME / f"cores-{seed}" / family
-
-
 def trained(seed: int, family: str) -> tuple[Library, float]:
     """The library of a core that was trained on one family, and the CPU seconds that this took."""
-    out, training = folder(seed, family), replace(TRAINING[family], seed=seed)
-
-    def train() -> Result:
-        out.mkdir(parents=True, exist_ok=True)
-        path = out.with_name(f"{family}.npi")
-        path.write_text(text(family))
-        began = time.process_time()
-        train_hosted([path], out=out, config=SHAPED.get(family), training=training, fresh=True)
-        return {"seconds": time.process_time() - began}
-
-    found = finished(f"{NAME}/cores-{seed}/{family}", train, training=training.to_json())
-    return Library.open(out), found["seconds"]
+    name, training = f"{NAME}/cores-{seed}/{family}", replace(TRAINING[family], seed=seed)
+    path = written(RUNS / name / f"{family}.npi", text(family))
+    return trained_core(name, [path], training, config=SHAPED.get(family))
 
 
 def rollouts(agent: Player, family: str, episodes: int = EPISODES) -> Played:
@@ -207,7 +193,7 @@ def curves(done: Sequence[Result], beside: Result) -> bytes:
 
 def episodes(seed: int, family: str = "medium", shown: int = 30) -> bytes:
     """Choices of some episodes, a line each, before and after learning."""
-    library = Library.open(folder(seed, family))
+    library, _ = trained(seed, family)
     core = library.core
     assert isinstance(core, HostedCore)
     generator = torch.Generator().manual_seed(seed)

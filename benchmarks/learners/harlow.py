@@ -11,7 +11,6 @@ Results lie under ``runs/harlows``, a file a seed, and under ``runs/harlows-rule
 
 from __future__ import annotations
 
-import copy
 import random
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from torch import nn
 
 from benchmarks.common import ROOT, RUNS, arguments, each_seed, results, seeds, write
 from benchmarks.learners.bandit_baselines import BEGIN
+from benchmarks.learners.cores import fine_tuned, trained_core, written
 from dsl import load, loads
 from dsl.program import ProgramSet
 from envs.episodic.glyphs import glyphs
@@ -105,7 +105,7 @@ def right(state: HarlowState) -> list[float]:
 
 
 @torch.no_grad()
-def played(net: nn.Module, row_P: torch.Tensor, world: Harlow, state: HarlowState, steps: int) -> list[float]:
+def accuracies(net: nn.Module, row_P: torch.Tensor, world: Harlow, state: HarlowState, steps: int) -> list[float]:
     """A row on a core, without exploring."""
     arguments_B3 = torch.zeros(state.batch, 3, dtype=torch.int64)
     asked = Asked(0, row_P.detach().expand(state.batch, -1), arguments_B3)
@@ -117,7 +117,7 @@ def both(net: nn.Module, row_P: torch.Tensor, programs: ProgramSet) -> Result:
     """With seen and with unseen objects."""
     world, steps = world_of(programs), steps_of(programs.programs[0])
     return {
-        name: played(net, row_P, world, begun(world, unseen=unseen), steps)
+        name: accuracies(net, row_P, world, begun(world, unseen=unseen), steps)
         for name, unseen in (("seen", False), ("unseen", True))
     }
 
@@ -171,20 +171,15 @@ def run_rules(seed: int) -> Result:
 
 def held_out(name: str, rules: Sequence[Rule], seed: int) -> Result:
     """Train, freeze, learn the row of ``avoid``."""
-    out = RUNS / f"{NAME}-rules" / f"core-{seed}-{len(rules)}"
-    out.mkdir(parents=True, exist_ok=True)
-    path = out.with_suffix(".npi")
-    path.write_text(program_file(rules))
-    training = replace(RULE_TRAINING[name], seed=seed)
-    began = time.process_time()
-    library = train_hosted([path], out=out, config=RULE_CORE, training=training, fresh=True).library
-    seconds = time.process_time() - began
+    place = f"{NAME}-rules/core-{seed}-{len(rules)}"
+    path = written(RUNS / place / "rules.npi", program_file(rules))
+    library, seconds = trained_core(place, [path], replace(RULE_TRAINING[name], seed=seed), config=RULE_CORE)
     core = library.core
     assert isinstance(core, HostedCore)
     world, old_NP = world_of(library.sets[0]), library.memory.embeddings_NP.detach().clone()
 
     def tried(net: nn.Module, row_P: torch.Tensor, rule: Rule) -> list[float]:
-        return played(net, row_P, world, begun(world, unseen=True, rule=rule), TRIALS)
+        return accuracies(net, row_P, world, begun(world, unseen=True, rule=rule), TRIALS)
 
     old = [tried(core.net, row_P, rule) for row_P, rule in zip(old_NP, rules, strict=True)]
     programs = loads(program_file([AVOID]), path="avoid.npi")
@@ -193,7 +188,7 @@ def held_out(name: str, rules: Sequence[Rule], seed: int) -> Result:
     learning = time.process_time() - began
     assert found.unchanged
     row_P = library.memory.embeddings_NP[-1]
-    tuned_net, tuned_P = tuned(core, torch.cat([old_NP.mean(0, keepdim=True), old_NP]), programs, seed)
+    tuned_net, tuned_P = fine_tuned(core, old_NP, lessons_of(programs), replace(TUNING, seed=seed))
     result: Result = {
         "seconds": seconds,
         "learning": learning,
@@ -207,16 +202,6 @@ def held_out(name: str, rules: Sequence[Rule], seed: int) -> Result:
     for key in ("mean", "learned", "tuned"):
         print(f"  {name}, {key}: {percent(result[key])}", flush=True)
     return result
-
-
-def tuned(core: HostedCore, begin_NP: torch.Tensor, programs: ProgramSet, seed: int) -> tuple[nn.Module, torch.Tensor]:
-    """A copy of the core, all of whose parameters are trained on the rule, from the row that does best as it is."""
-    net, training, lessons = copy.deepcopy(core.net), replace(TUNING, seed=seed), lessons_of(programs)
-    judge = HostedTrainer(core.learner, net, begin_NP, lessons, [0], training, frozen=True, copies=len(begin_NP))
-    best = int(judge.judged(turn=1).argmax())
-    trainer = HostedTrainer(core.learner, net, begin_NP[best : best + 1], lessons, [0], training)
-    trainer.run()
-    return net, trainer.rows_NP[0]
 
 
 def percent(shares: Sequence[float]) -> str:

@@ -19,13 +19,13 @@ from typing import Any
 import torch
 
 from benchmarks.common import ROOT, RUNS, arguments, finished, run_recipe
+from benchmarks.learners.cores import trained_core
 from dsl import load
 from envs.objectives.world import Optimisee, OptimiseeState
 from meta.optimisation.learner import LEARNER, OptimiserCore
 from meta.optimisation.torch_optimizer import row_of
 from npi.learners.core import HostedCore
 from npi.learners.interface import Asked
-from npi.learners.jobs import train_hosted
 from npi.learners.learn_rows import learn_files
 from npi.learners.rollout import rollout
 from npi.library.library import Library
@@ -50,7 +50,7 @@ TOGETHER, CARRYING = 100, 8
 HORIZONS = (20, 50, 100, 200)
 
 LONGER = {"quadratic": 200, "digits": 200}
-"""Families that are played for twice the steps of training."""
+"""Families that are run for twice the steps of training."""
 
 RATES = [10 ** (half / 2) for half in range(-10, 3)]
 """From 0.00001 to 10; each baseline has for each horizon the one that is best there."""
@@ -169,11 +169,11 @@ def _baselines(trial: Trial) -> Result:
     for name, make in BASELINES.items():
         tried = {r: curves(descend(world, trial.states(world, tuned_on), make, r, trial.steps))["mean"] for r in RATES}
         best = {k: min(RATES, key=lambda rate: tried[rate][k - 1]) for k in HORIZONS if k <= trial.steps}
-        played = {r: curves(descend(world, trial.states(world, trial.count), make, r, trial.steps))
+        final = {r: curves(descend(world, trial.states(world, trial.count), make, r, trial.steps))
                   for r in set(best.values())}  # fmt: skip
-        found[name] = {str(k): {"rate": rate, **played[rate]} for k, rate in best.items()}
-        told = ", ".join(f"{played[r]['mean'][k - 1]:.4f} ({r:.4g})" for k, r in best.items())
-        print(f"{trial.name}, {name}: {told}; {time.perf_counter() - began:.0f} s", flush=True)
+        found[name] = {str(k): {"rate": rate, **final[rate]} for k, rate in best.items()}
+        best_ones = ", ".join(f"{final[r]['mean'][k - 1]:.4f} ({r:.4g})" for k, r in best.items())
+        print(f"{trial.name}, {name}: {best_ones}; {time.perf_counter() - began:.0f} s", flush=True)
     return found
 
 
@@ -183,20 +183,14 @@ def _baselines(trial: Trial) -> Result:
 def run(seed: int) -> Result:
     """Train a core, learn the row for rectified units, and try all trials: each a stage."""
     name = f"{NAME}/{seed}"
-    core, more = RUNS / name / "core", RUNS / name / "relu"
+    files = [ROOT / "programs" / "learning" / f"{file}.npi" for file in TRAINED]
+    _, seconds = trained_core(f"{name}/core", files, replace(LEARNER.training, seed=seed), report=_tell)
     stage = partial(finished, seed=seed, training=LEARNER.training.to_json())
-    training = stage(f"{name}/training", lambda: train(core, seed))
-    row = stage(f"{name}/row", lambda: learn(core, more, seed))
+    more = RUNS / name / "relu"
+    row = stage(f"{name}/row", lambda: learn(RUNS / name / "core" / "library", more, seed))
     library = Library.open(more)
     trials = {trial.name: stage(f"{name}/{trial.slug}", partial(rollouts, library, trial)) for trial in TRIALS}
-    return {"training": training, "relu": row, "trials": trials}
-
-
-def train(folder: Path, seed: int) -> Result:
-    """Train a core; how long it took, in seconds of a processor."""
-    began, files = time.process_time(), [ROOT / "programs" / "learning" / f"{name}.npi" for name in TRAINED]
-    train_hosted(files, out=folder, training=replace(LEARNER.training, seed=seed), report=_tell)
-    return {"updates": LEARNER.training.updates, "seconds": round(time.process_time() - began)}
+    return {"seconds": seconds, "relu": row, "trials": trials}
 
 
 def learn(folder: Path, out: Path, seed: int) -> Result:
@@ -243,7 +237,7 @@ def contents(done: Sequence[Result]) -> dict[str, Content | bytes]:
     return {
         "losses": rows(done),
         "seeds": str(len(done)),
-        "training": spread([seed["training"]["seconds"] for seed in done], 0),
+        "training": spread([seed["seconds"] for seed in done], 0),
         "row": spread([relu["seconds"] for relu in relus], 0),
         "parameters": str(relus[0]["parameters"]),
         "unchanged": "stayed as they were" if all(relu["unchanged"] for relu in relus) else "CHANGED",
@@ -262,9 +256,9 @@ def rows(done: Sequence[Result]) -> Rows:
             for k in (k for k in HORIZONS if k <= trial.steps):
                 means = [seed["trials"][trial.name][name]["mean"][k - 1] for seed in done]
                 beside = [(others[o][str(k)]["mean"][k - 1], others[o][str(k)]["rate"]) for o in BASELINES]
-                told = [f"{figure(mean)} ({rate:.2g})" for mean, rate in beside]
+                cells = [f"{figure(mean)} ({rate:.2g})" for mean, rate in beside]
                 share = sorted(means)[len(means) // 2] / min(mean for mean, _ in beside)
-                found.append([trial.name, str(k), program.partition(".")[0], spread(means, 3), *told, f"{share:.2f}"])
+                found.append([trial.name, str(k), program.partition(".")[0], spread(means, 3), *cells, f"{share:.2f}"])
     return found
 
 

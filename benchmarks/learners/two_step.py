@@ -10,14 +10,14 @@ drawn in each trial (task ``stays``), so that what is repeated follows from one 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 
-from benchmarks.common import ROOT, RUNS, arguments, finished, run_recipe
+from benchmarks.common import ROOT, arguments, run_recipe
 from benchmarks.learners.bandit_baselines import BEGIN
+from benchmarks.learners.cores import trained_core
 from dsl import load
 from envs.episodic.two_step import TwoStep
 from meta.baselines.learned_player import Learned
@@ -26,8 +26,6 @@ from meta.baselines.rollout import Played, play
 from meta.baselines.two_step import ModelBased, ModelFree, Stays, stays
 from npi.learners.core import HostedCore
 from npi.learners.interface import HostedTraining
-from npi.learners.jobs import train_hosted
-from npi.library.library import Library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, Rows, markdown
 from npi.reproduce.plots import panels, png
@@ -45,20 +43,6 @@ BASELINES: dict[str, Callable[..., Player]] = {
     "without a model": ModelFree,
     "with the model": ModelBased,
 }
-
-
-def trained(seed: int) -> tuple[Library, float]:
-    """The library of the trained core, and CPU seconds."""
-    out, training = RUNS / NAME / f"core-{seed}" / "library", replace(TRAINING, seed=seed)
-
-    def train() -> Result:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        began = time.process_time()
-        train_hosted([FILE], out=out, training=training, fresh=True)
-        return {"seconds": time.process_time() - began}
-
-    found = finished(f"{NAME}/core-{seed}/train", train, training=training.to_json())
-    return Library.open(out), found["seconds"]
 
 
 def stay_probabilities(
@@ -82,7 +66,7 @@ def measured(agent: Player) -> Result:
 
 
 def run(seed: int) -> Result:
-    library, seconds = trained(seed)
+    library, seconds = trained_core(f"{NAME}/core-{seed}", [FILE], replace(TRAINING, seed=seed))
     core = library.core
     assert isinstance(core, HostedCore)
     return measured(Learned(core, library.memory.embeddings_NP[0])) | {"seconds": seconds}

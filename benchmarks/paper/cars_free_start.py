@@ -47,7 +47,7 @@ TRAINING: Mapping[str, Any] = {**FULL.training["goto"]}
 """Changes of the usual settings of training: those of the setting of the paper."""
 
 PICTURES = 6 * 2**30
-"""Bytes of pictures kept in memory in training: all that it looks at, 4 GB."""
+"""Bytes of pictures kept in memory in training: all that training reads, 4 GB."""
 
 
 def train(programs: ProgramSet, seed: int) -> tuple[Library, Report]:
@@ -103,8 +103,8 @@ def choice(library: Library, programs: ProgramSet, seed: int, count: int = 1000)
     task = programs.task("canonicalise")
     problems = random_problems(task, 1, count, seed=seed)
     plain = wrong_runs(library.stepper(programs.table), programs, task, problems)
-    told = wrong_runs(Advised(library, programs, CHOICE), programs, task, problems)
-    return {"count": count, "right": count - len(plain), "told": count - len(told)}
+    advised = wrong_runs(Advised(library, programs, CHOICE), programs, task, problems)
+    return {"count": count, "right": count - len(plain), "advised": count - len(advised)}
 
 
 def wrong_runs(stepper: Stepper, programs: ProgramSet, task: Task, problems: Sequence[Problem]) -> list[Result]:
@@ -173,7 +173,7 @@ def contents(done: Sequence[Result]) -> dict[str, Content]:
         "updates": spread([r["updates"] for r in done], 0),
         "solved": f"{sum(r['solved'] for r in done)} of {len(done)}",
         "plain": spread([100 * c["right"] / c["count"] for c in choices]),
-        "told": spread([100 * c["told"] / c["count"] for c in choices]),
+        "advised": spread([100 * c["advised"] / c["count"] for c in choices]),
     }
 
 

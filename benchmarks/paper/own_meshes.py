@@ -154,23 +154,23 @@ def measure(library: Library, folder: Path) -> tuple[Scores, dict[str, Kind], li
     kind_of = write_files(folder)
     programs, task = library.task("canonicalise")
     scores: Scores = {}
-    told = []
+    refused = []
     for convention, (up, forward) in CONVENTIONS.items():
         for suffix in FORMATS:
             good, broken = load_folder(folder / convention / suffix, up=up, forward=forward)
-            told += [f"{name}: {reason}" for name, reason in broken]
+            refused += [f"{name}: {reason}" for name, reason in broken]
             meshes = [one for _ in range(LIGHTS) for one in good]
             found = list(score_meshes(library, programs, task, meshes, starts(programs, task)))
             scores[convention, suffix] = found
             print(f"  {convention}, {suffix}: {_right(found)}", flush=True)
-    return scores, kind_of, told
+    return scores, kind_of, refused
 
 
 def _right(scores: Sequence[MeshScore]) -> str:
     return f"{sum(s.right for s in scores):,} of {sum(s.count for s in scores):,}"
 
 
-def contents(scores: Scores, kind_of: dict[str, Kind], told: list[str]) -> dict[str, Content]:
+def contents(scores: Scores, kind_of: dict[str, Kind], refused: list[str]) -> dict[str, Content]:
     """The page's table, and how files and broken files went."""
     rows = [["", "meshes", "starts right"]]
     each = [[(Path(s.mesh).stem, s.right) for s in found] for found in scores.values()]
@@ -183,7 +183,7 @@ def contents(scores: Scores, kind_of: dict[str, Kind], told: list[str]) -> dict[
         row(f"**{kind.label}**", len(kind.meshes), kind.meshes)
         for name in kind.meshes if kind.apart else ():
             row(name, 1, [name])
-    return {"meshes": rows, "alike": f"{max(map(each.count, each))} of the {len(scores)}", "broken": f"`{told[0]}`"}
+    return {"meshes": rows, "alike": f"{max(map(each.count, each))} of the {len(scores)}", "broken": f"`{refused[0]}`"}
 
 
 def main() -> None:

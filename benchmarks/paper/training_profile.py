@@ -4,11 +4,11 @@ Trains one core on addition, sorting and cars as ``npi reproduce npi-paper`` doe
 processor's time by what it was spent on, each moment once:
 
 - render: making the shapes of cars and their pictures, and copying pictures that are kept in memory;
-- encode: the convolutional network that looks at them, forward and backward;
+- encode: the convolutional network that reads them, forward and backward;
 - core: everything else, the optimiser's step for all parameters among it.
 
 The time backward is that of the nodes of the network's graph, one by one, whatever else the engine runs between them.
-All pictures are rendered when they are first looked at, so the first updates are measured apart from the others.
+All pictures are rendered when they are first read, so the first updates are measured apart from the others.
 """
 
 from __future__ import annotations

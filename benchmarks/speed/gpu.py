@@ -15,14 +15,12 @@ from typing import Any
 import torch
 
 from benchmarks.common import ROOT, plain_arguments, write
-from benchmarks.speed.parts import FILES, Figure, problems, rate
-from dsl import compile_teacher, load
+from benchmarks.speed.parts import FILES, Figure, fresh_trainer, problems, rate, steps_of
+from dsl import compile_teacher
 from envs.steppers.decision_tables import TableStepper
 from npi.core.config import CoreConfig, TrainConfig
-from npi.jobs.train import new_library, train_library
+from npi.jobs.train import train_library
 from npi.library.library import Library
-from npi.training.dataset import Material
-from npi.training.trainer import Trainer, place
 from traces.machine.lockstep import run
 from traces.stepper import Stepper
 
@@ -77,11 +75,8 @@ def machine(stepper: Stepper, name: str, size: int, count: int, device: torch.de
 def training(device: torch.device, flops: float) -> Figure:
     """One update of the discrete core on addition and sorting."""
     config = CoreConfig()
-    materials = [Material.from_programs(load(ROOT / "programs" / f), traces=8, seed=0) for f in FILES.values()]
-    library = new_library(config, materials, seed=0, device=device)
-    trainer = Trainer(library, [place(library, m.frames) for m in materials], TrainConfig.for_core(config, frames=4096))
-    drawn = trainer.curriculum.draw(generator=trainer.generator)
-    steps = sum(b.mask_BT.numel() for group in drawn for b in group)
+    trainer = fresh_trainer(config, device=device, frames=4096)
+    steps = steps_of(trainer, draws=1)
     floor = 3 * 2 * config.hidden * (config.hidden + 2 * config.bits) / flops
     return rate("training update of 4,096 frames, discrete", steps, best(trainer.update, device), floor)
 

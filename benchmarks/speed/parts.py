@@ -139,11 +139,11 @@ def training(flops: float) -> list[Figure]:
     return found
 
 
-def fresh_trainer(config: CoreConfig, *, seed: int = 0, **changes: Any) -> Trainer:
+def fresh_trainer(config: CoreConfig, *, device: torch.device | str = "cpu", **changes: Any) -> Trainer:
     """An untrained trainer of addition and sorting."""
     materials = [Material.from_programs(load(ROOT / "programs" / f), traces=8, seed=0) for f in FILES.values()]
-    library = new_library(config, materials, seed=seed)
-    training = TrainConfig.for_core(config, seed=seed, **changes)
+    library = new_library(config, materials, seed=0, device=device)
+    training = TrainConfig.for_core(config, seed=0, **changes)
     return Trainer(library, [place(library, m.frames) for m in materials], training)
 
 

@@ -7,7 +7,7 @@
 *Slots*: each state of a program has a code of its own, and the state that a program is in selects it. *One code*: a
 program has a single code, as long as its slots would be together, and the number of the state is an input.
 
-Shape legend: ``N`` codes, ``M`` situations, ``C`` numbers of a code, ``G`` gains.
+Shape legend: ``N`` codes, ``M`` configurations, ``C`` parameters of a code, ``G`` gains.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from npi.universal.symbols import VALUES
 from npi.universal.training_stream import LARGEST
 
 TOGETHER = 2
-"""Slots whose numbers one code has: as many as programs have states that decide something, in the mean."""
+"""Slots whose parameters one code has: as many as programs have states that decide something, in the mean."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Variant:
     """A way to condition a core.
 
     Attributes:
-        conditioning: of the interpreter. code: numbers of a code. gains: whether there are gains beside it.
+        conditioning: of the interpreter. code: parameters of a code. gains: whether there are gains beside it.
         whole: whether a program has one code, and the number of the state is an input.
         says: what it is, for the table.
     """
@@ -78,13 +78,14 @@ class Budget:
 
     Attributes:
         updates: of the core. each: programs of every size and world that it is trained on.
-        codes, situations: drawn in an update. held: held-out programs whose rows are learned. row_updates: for those.
+        codes, configurations: drawn in an update.
+        held: held-out programs whose rows are learned. row_updates: for those.
     """
 
     updates: int = 1500
     each: int = 20
     codes: int = 128
-    situations: int = 64
+    configurations: int = 64
     held: int = 300
     row_updates: int = 400
     check_every: int = 40
@@ -112,7 +113,7 @@ class Lessons:
         return len(self.spans.count)
 
     def draw(self, which_N: torch.Tensor, size: int, *, generator: torch.Generator) -> Examples:
-        """Situations of the states of some codes, all their states as often."""
+        """Configurations of the states of some codes, all their states as often."""
         state = self.spans.draw(which_N[:, None].expand(-1, size // 2), generator)
         found = self.functions.draw(state.flatten(), 2, generator=generator)
         parts = (part.unflatten(0, state.shape).flatten(1, 2) for part in (found.seen, found.outcome, found.value))
@@ -155,7 +156,7 @@ def train(variant: Variant, lessons: Lessons, budget: Budget, *, seed: int) -> T
             optimizer.zero_grad(set_to_none=True)
             optimizer.param_groups[0]["lr"] = rate * share
         which_N = torch.randint(len(lessons), (budget.codes,), generator=generator)
-        examples = lessons.draw(which_N, budget.situations, generator=generator)
+        examples = lessons.draw(which_N, budget.configurations, generator=generator)
         parts = [part(which_N) for part in own]
         with torch.autocast("cpu", dtype=torch.bfloat16):
             start_NC = proposer(examples.seen, examples.outcome, examples.value)
@@ -169,11 +170,11 @@ def train(variant: Variant, lessons: Lessons, budget: Budget, *, seed: int) -> T
 
 
 def learn(variant: Variant, core: Trained, lessons: Lessons, budget: Budget, *, seed: int) -> list[int]:
-    """Learn codes for lessons with the core frozen; of each state the situations that its best code has wrong."""
+    """Learn codes for lessons with the core frozen; of each state the configurations that its best code has wrong."""
     generator = torch.Generator().manual_seed(seed + 1)
     net = core.net.requires_grad_(False)
     every_N = torch.arange(len(lessons))
-    shown = lessons.draw(every_N, 4 * budget.situations, generator=generator)
+    shown = lessons.draw(every_N, 4 * budget.configurations, generator=generator)
     with torch.no_grad():
         code = core.proposer(shown.seen, shown.outcome, shown.value).requires_grad_()
     gain = torch.zeros(len(lessons), net.config.features, requires_grad=variant.gains)
@@ -181,7 +182,7 @@ def learn(variant: Variant, core: Trained, lessons: Lessons, budget: Budget, *, 
     best = wrong_of(net, lessons, code, gain)
     for update in range(1, budget.row_updates + 1):
         optimizer.param_groups[0]["lr"] = 0.03 * (1 - 0.9 * update / budget.row_updates)
-        examples = lessons.draw(every_N, budget.situations, generator=generator)
+        examples = lessons.draw(every_N, budget.configurations, generator=generator)
         optimizer.zero_grad(set_to_none=True)
         loss(net, examples, code, gain if variant.gains else None).sum().backward()
         optimizer.step()
@@ -203,7 +204,7 @@ def wrong_of(net: Interpreter, lessons: Lessons, code: torch.Tensor, gain: torch
 
 
 @cache
-def material(each: int, held: int) -> tuple[list[list[State]], list[list[State]]]:
+def dataset(each: int, held: int) -> tuple[list[list[State]], list[list[State]]]:
     """The states of the programs that are trained on, and of the held-out ones."""
     config = InterpreterConfig()
 
@@ -217,7 +218,7 @@ def material(each: int, held: int) -> tuple[list[list[State]], list[list[State]]
 def run(name: str, budget: Budget, seed: int) -> Result:
     """Train a variant, and learn rows for the held-out programs."""
     variant = VARIANTS[name]
-    known, held = material(budget.each, budget.held)
+    known, held = dataset(budget.each, budget.held)
     inputs = variant.shape().inputs
     began = time.process_time()
     core = train(variant, Lessons(known, inputs, whole=variant.whole), budget, seed=seed)

@@ -3,7 +3,7 @@
 *Mean row*, *nearest old row* and *proposed row* need no gradient. *Fine-tuned* changes the core along with the row, for
 this program alone, and so what all other rows do; *from scratch* is the same with random weights to begin with.
 
-Shape legend: ``N`` states, ``O`` states of old rows, ``M`` situations, ``C`` numbers of a code, ``G`` gains.
+Shape legend: ``N`` states, ``O`` states of old rows, ``M`` configurations, ``C`` parameters of a code, ``G`` gains.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from npi.universal.network import Interpreter, Proposer
 from npi.universal.plan import State
 
 SHOWN = 64
-"""Situations of a state in which old rows are tried for it."""
+"""Configurations of a state in which old rows are tried for it."""
 
-PROBED = 128
-"""Situations of each old state in which its decision before and after is compared."""
+COMPARED = 128
+"""Configurations of each old state in which its decision before and after is compared."""
 
 
 @dataclass(frozen=True)
 class Codes:
-    """Numbers of some states."""
+    """Parameters of some states."""
 
     code_NC: torch.Tensor
     gain_NG: torch.Tensor
@@ -41,12 +41,12 @@ class Codes:
 
 
 def learned(net: Interpreter, proposer: Proposer, states: Sequence[State], config: SearchConfig) -> Found:
-    """Rows' numbers by :class:`~npi.universal.code_search.Search`, the core as it is."""
+    """Rows' parameters by :class:`~npi.universal.code_search.Search`, the core as it is."""
     return Search(net, proposer, Functions(states, net.config.inputs), config).run()
 
 
 def errors(net: Interpreter, states: Sequence[State], codes: Codes) -> list[int]:
-    """In how many of its situations, all there are, each state decides wrongly."""
+    """In how many of its configurations, all there are, each state decides wrongly."""
     found = []
     for number, state in enumerate(states):
         own = codes.at(slice(number, number + 1))
@@ -66,13 +66,13 @@ def _padded(state: State, inputs: int) -> torch.Tensor:
 
 
 def mean(old: Codes, count: int) -> Codes:
-    """The mean of old rows' numbers, for each of so many states."""
+    """The mean of old rows' parameters, for each of so many states."""
     return Codes(old.code_NC.mean(0).expand(count, -1), old.gain_NG.mean(0).expand(count, -1))
 
 
 @torch.no_grad()
 def nearest(net: Interpreter, old: Codes, states: Sequence[State], *, generator: torch.Generator) -> Codes:
-    """For each state the numbers of that old state that decides most of its situations (a sample of them) as it does.
+    """For each state the parameters of that old state that decides most of its configurations (a sample) as it does.
 
     Outcomes are compared by their number: the first that occurs in a state, the second, and so on.
     """
@@ -110,14 +110,14 @@ class TuneConfig:
     """How a core and a row are descended together.
 
     Attributes:
-        updates: the most; as soon as every situation is right, it stops. rate: of the core; own: of codes and gains.
-        situations: of each state in an update.
+        updates: at most; it stops when every configuration is right. rate: of the core; own: of codes and gains.
+        configurations: of each state in an update.
     """
 
     updates: int = 400
     rate: float = 1e-3
     own: float = 0.03
-    situations: int = 96
+    configurations: int = 96
     check_every: int = 20
 
 
@@ -144,7 +144,7 @@ def tune(
     for update in range(1, config.updates + 1):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * (1 - 0.9 * update / config.updates)
-        examples = functions.draw(every_N, config.situations, generator=generator)
+        examples = functions.draw(every_N, config.configurations, generator=generator)
         optimizer.zero_grad(set_to_none=True)
         loss(net, examples, code, gain).sum().backward()
         optimizer.step()
@@ -165,7 +165,7 @@ class Memory:
     """What old rows decide, to see what is left of it.
 
     Attributes:
-        codes: of their states. owner_O: the program that each state is of. seen_OMR: situations of each state.
+        codes: of their states. owner_O: the program that each state is of. seen_OMR: configurations of each state.
         outcomes: how many outcomes each has. outcome_OM, value_OM: what it decided.
     """
 
@@ -179,7 +179,7 @@ class Memory:
         """Rows that are right: what they decide is what their states say."""
         functions = Functions(states, inputs)
         generator = torch.Generator().manual_seed(seed)
-        examples = functions.draw(torch.arange(len(states)), PROBED, generator=generator)
+        examples = functions.draw(torch.arange(len(states)), COMPARED, generator=generator)
         return cls(codes, torch.tensor(owners), examples, tuple(len(state.outcomes) for state in states))
 
     @torch.no_grad()

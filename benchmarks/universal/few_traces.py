@@ -166,7 +166,7 @@ def drawn() -> list[tuple[Sample, FrameSet, FrameSet]]:
             try:
                 frames = drawn_frames(programs, program.id, max(TRACES) + NEW, generator=generator, teacher=teacher)
             except ValueError:
-                continue  # it goes on and on where any observation may follow any call
+                continue  # it never returns where any observation may follow any call
             index = torch.arange(len(frames))
             sample = blank(world, one.size, one.hash[:12], program, programs)
             found.append((sample, frames.select(index[:-NEW]), frames.select(index[-NEW:])))

@@ -114,4 +114,4 @@ def kind_of(state: State) -> str:
     copies = any(a.how == COPIED for o in state.outcomes for a in o.arguments)
     count = len(state.outcome_M)
     size = next((f"up to {most:,}" for most in (12, 150, 1500) if count <= most), "more than 1,500")
-    return f"{what}{' and copies' if copies else ''}; {state.seen_MR.shape[1]} inputs; {size} situations"
+    return f"{what}{' and copies' if copies else ''}; {state.seen_MR.shape[1]} inputs; {size} configurations"

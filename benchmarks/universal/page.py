@@ -148,8 +148,8 @@ def by_kind(programs: Sequence[Result]) -> Rows:
     for kind in kinds:
         mine = [f for f in functions if f["kind"] == kind]
         failed = sum(f["wrong"] > 0 for f in mine)
-        what, inputs, situations = kind.split("; ")
-        sizes = inputs.removesuffix(" inputs"), situations.removesuffix(" situations")
+        what, inputs, configurations = kind.split("; ")
+        sizes = inputs.removesuffix(" inputs"), configurations.removesuffix(" configurations")
         rows.append((failed, [what, *sizes, str(len(mine)), str(failed), f"{100 * failed / len(mine):.1f} %"]))
     return [["what it does", "inputs", "configurations", "functions", "failed", "share"],
             *(row for _, row in sorted(rows, key=lambda pair: (-pair[0], pair[1])))]  # fmt: skip

@@ -82,7 +82,7 @@ def every_problem(task: Task, most: int = 0) -> list[Problem]:
 
 def hashes(before: Library, after: Library) -> dict[str, list[str]]:
     """sha256 before and after of the core, of the rows that were there before, and of every logit of these rows in
-    random situations of all worlds."""
+    random configurations of all worlds."""
     count = len(before.memory)
     return {
         "core": [before.core.digest(), after.core.digest()],

@@ -155,8 +155,8 @@ def test_batches_are_mixed_and_come_back_the_same(monkeypatch: pytest.MonkeyPatc
 
 def test_kinds_and_those_that_do_not_fit() -> None:
     one, two, three, four = programs()
-    assert [kind_of(state) for state in one.states] == ["chooses; 1 inputs; up to 12 situations"]
-    assert [kind_of(state) for state in four.states] == ["computes a symbol; 2 inputs; up to 150 situations"]
+    assert [kind_of(state) for state in one.states] == ["chooses; 1 inputs; up to 12 configurations"]
+    assert [kind_of(state) for state in four.states] == ["computes a symbol; 2 inputs; up to 150 configurations"]
     assert three.states == ()
     assert not three.reason
     narrow = programs(replace(TINY, inputs=1))
@@ -186,7 +186,7 @@ def test_a_batch_counts_everything_and_changes_nothing() -> None:
 
 
 def result(name: str, size: int, world: str = "flags", **more: object) -> Result:
-    functions = [{"kind": "chooses; 1 inputs; up to 12 situations", "key": "ab", "wrong": int(not more["exact"])}]
+    functions = [{"kind": "chooses; 1 inputs; up to 12 configurations", "key": "ab", "wrong": int(not more["exact"])}]
     return {"name": name, "size": size, "world": world, "reason": "", "note": "", "updates": 20, "numbers": 160,
             "functions": functions, "mean": False, "nearest": True, "proposed": False, **more}  # fmt: skip
 
@@ -268,8 +268,8 @@ def test_a_whole_program_has_one_code_and_sees_which_state_it_is_in() -> None:
 
 def test_every_variant_is_trained_and_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     every = [list(one.states) for one in programs(InterpreterConfig()) if one.states]
-    monkeypatch.setattr(ablation, "material", lambda each, held: (every, every))
-    budget = ablation.Budget(updates=2, codes=4, situations=6, row_updates=2, check_every=1)
+    monkeypatch.setattr(ablation, "dataset", lambda each, held: (every, every))
+    budget = ablation.Budget(updates=2, codes=4, configurations=6, row_updates=2, check_every=1)
     total = sum(map(len, every))
     for name, variant in ablation.VARIANTS.items():
         found = ablation.run(name, budget, 0)
