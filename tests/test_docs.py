@@ -29,7 +29,8 @@ from dsl.errors.examples import KEYWORDS, RESERVED
 from dsl.names.worlds import SYMBOL_SETS
 from dsl.tasks.expressions import FUNCTIONS, ON_WORLD
 from envs import registry
-from envs.scratchpad.config import ACTIONS, JUMPS, ORDER, PLACING
+from envs.scratchpad.actions import ACTIONS, JUMPS, PLACING
+from envs.scratchpad.config import ORDER
 from npi import CoreConfig, LearnConfig, TrainConfig
 from npi.cli.main import app, main
 from tests.support.paths import ROOT

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dsl.lowering.ir import Code, Invoke, Loop, Parameter, Step, Symbol, Test
 from dsl.names.worlds import PAD, Face
 from dsl.program import Program
+from envs.scratchpad.actions import TABLE
 
 Target = int | str | None
 """The pointer that an effect concerns: its token, ``"slot N"`` for the one in an argument, None for any."""
@@ -17,11 +18,8 @@ Effect = tuple[str, Target]
 
 MOVE, WRITE, ALL = "move", "write", "all"
 
-KINDS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("LEFT", "RIGHT", "TO", "HALFWAY", "FOLLOW"), (MOVE,)),
-    **dict.fromkeys(("WRITE", "SWAP", "SAVE"), (WRITE,)),
-}
-"""The actions of a pad; any other may do anything to its pointer and its row."""
+KINDS: Mapping[str, tuple[str, ...]] = {action.name: (MOVE,) if action.moves else (WRITE,) for action in TABLE}
+"""What actions of a pad do; an unknown one may do anything to its pointer and its row."""
 
 
 class Effects:

@@ -10,6 +10,7 @@ from dsl.program import ProgramSet
 from dsl.tasks.inputs import NUMBER, Input
 from dsl.tasks.task import Task
 from dsl.text import syntax as s
+from envs.scratchpad.actions import BY_NAME, SYMBOL
 from envs.spec import BLANK
 
 
@@ -43,7 +44,7 @@ def written(programs: ProgramSet) -> dict[str, set[str] | None]:
     for program in programs.programs:
         for _, pointer, action, operand in program.table.acts if program.table is not None else ():
             symbols = found[face.pointers[tokens[pointer]]]
-            if tokens[action] == "WRITE" and symbols is not None:
+            if BY_NAME[tokens[action]].writes == SYMBOL and symbols is not None:
                 symbols.add(tokens[operand])
         if program.signal is not None:
             found = dict.fromkeys(found)

@@ -11,6 +11,7 @@ from dsl.lowering.ir import Body, Code, Constant, Invoke, Leave, Loop, Parameter
 from dsl.names.scope import POINTER, SYMBOL, Bound, Scope, check_name
 from dsl.names.worlds import PAD, describe_symbols
 from dsl.text import syntax as s
+from envs.scratchpad import actions
 from envs.spec import NONE, SLOTS, Slot
 
 MOST_VARIANTS = 4096
@@ -146,7 +147,7 @@ def invoke(call: s.Call, scope: Scope) -> Invoke:
     check_arity(call, signature.slots, scope)
     codes: list[Code] = []
     for node, slot in zip(call.arguments, signature.slots, strict=False):
-        by_value = wants_symbol(slot, scope) if not primitive else bool(codes) and is_word(codes[-1], "WRITE", scope)
+        by_value = wants_symbol(slot, scope) if not primitive else bool(codes) and takes_symbol(codes[-1], scope)
         code = argument(node, scope, by_value=by_value)
         check_argument(code, node, slot, call, scope)
         codes.append(code)
@@ -158,8 +159,10 @@ def wants_symbol(slot: Slot, scope: Scope) -> bool:
     return not any(scope.face.spec.tokens[token] in scope.face.pointers for token in slot.tokens)
 
 
-def is_word(code: Code, word: str, scope: Scope) -> bool:
-    return isinstance(code, Symbol) and code.id == scope.words.get(word)
+def takes_symbol(code: Code, scope: Scope) -> bool:
+    """Whether this is an action of a pad that takes a symbol."""
+    tokens = [scope.words.get(action.name) for action in actions.TABLE if action.operand == actions.SYMBOL]
+    return isinstance(code, Symbol) and code.id in tokens
 
 
 def check_arity(call: s.Call, slots: tuple[Slot, ...], scope: Scope) -> None:

@@ -17,10 +17,16 @@ from dsl.generator.termination import ANY, Ranking, Standing, given
 from dsl.generator.vocabulary import POINTER, SYMBOL, Callee, Cursor, Vocabulary, together
 from dsl.generator.weighted_choice import Chooser, pick
 from dsl.text import syntax as s
-from envs.scratchpad.config import JUMPS
+from envs.scratchpad import actions
 
 DEEPEST = 3
 """Loops inside one another, at most."""
+
+WEIGHTS = {"LEFT": 3, "RIGHT": 3, "WRITE": 4, "SWAP": 2, "TO": 1, "HALFWAY": 1, "SAVE": 3, "FOLLOW": 1}
+"""How often each action is drawn, to how often others are."""
+
+DIRECTION_WEIGHT = 6
+"""Of a step whose direction is a parameter."""
 
 MOST_ARGUMENTS = 64
 """Ways to pass pointers to one callee that are looked at."""
@@ -136,7 +142,7 @@ class Author:
         if not found:
             raise Stuck
         _, cursor, action, operands = found[self.chooser.index([weight for weight, *_ in found])]
-        if action == "WRITE":
+        if action in actions.BY_NAME and actions.BY_NAME[action].operand == actions.SYMBOL:
             allowed = cursor.symbols or ("blank",)
             return act(cursor.name, action, value(self.names, allowed, room - 1, self.chooser, but=cursor.name))
         if operands:
@@ -145,25 +151,22 @@ class Author:
 
     def actions(self, cursor: Cursor) -> Iterator[tuple[int, str, tuple[Cursor, ...]]]:
         """What a pointer can do: a weight, an action, and the pointers that it can take besides."""
-        for action in ("LEFT", "RIGHT"):
-            yield 3, action, ()
-        for direction in self.names.directions:
-            yield 6, direction, ()
-        if self.writable(cursor):
-            yield 4, "WRITE", ()
+        for step in (*actions.STEPS, *self.names.directions):
+            yield WEIGHTS.get(step, DIRECTION_WEIGHT), step, ()
         others = tuple(c for c in self.names.cursors if c.name != cursor.name)
-        beside = tuple(c for c in others if c.row and c.row == cursor.row)
-        if beside:
-            yield 2, "SWAP", beside
-        known = self.vocabulary.face.words
-        for action in JUMPS:
-            if action in known and others:
-                yield 1, action, others
-        placed = tuple(c for c in others if c.places)
-        if cursor.places and others:
-            yield 3, "SAVE", others
-        if placed:
-            yield 1, "FOLLOW", placed
+        for action in actions.TABLE:
+            if action.operand == actions.SYMBOL and self.writable(cursor):
+                yield WEIGHTS[action.name], action.name, ()
+            elif action.operand == actions.POINTER and action.name in self.vocabulary.face.words:
+                fit = tuple(
+                    c
+                    for c in others
+                    if action.takes(
+                        same_row=c.row != "" and c.row == cursor.row, on_places=cursor.places, names_places=c.places
+                    )
+                )
+                if fit:
+                    yield WEIGHTS[action.name], action.name, fit
 
     def writable(self, cursor: Cursor) -> bool:
         """Whether all of its pointers can write the same."""

@@ -29,15 +29,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dsl.text import syntax as s
+from envs.scratchpad.actions import BY_NAME, EXCHANGE, STEPS, TABLE
 
 ANY = "?"
 """An action that depends on what is seen."""
 
-MOVES = frozenset(("LEFT", "RIGHT", "TO", "HALFWAY", "FOLLOW"))
+MOVES = frozenset(action.name for action in TABLE if action.moves)
 
-WRITES = frozenset(("WRITE", "SWAP", "SAVE"))
-
-STEPS = ("LEFT", "RIGHT")
+WRITES = frozenset(action.name for action in TABLE if action.writes)
 
 Act = tuple[str, str]
 """A pointer or pointer parameter, and an action (or :data:`ANY`, or a parameter that holds one)."""
@@ -95,7 +94,7 @@ class Standing:
             return action == ranking.direction or not self.pointers[name] & ranking.pointers
         if not ranking.rows & {self.rows[pointer] for pointer in self.pointers[name]}:
             return True
-        return ranking.own and name == ranking.pointer and action != "SWAP"
+        return ranking.own and name == ranking.pointer and BY_NAME[action].writes != EXCHANGE
 
 
 def given(acts: Iterable[Act], arguments: Mapping[str, str]) -> frozenset[Act]:

@@ -22,7 +22,8 @@ from dsl.lowering.ir import Code, Invoke, Leave, Parameter, Read, Symbol, Symbol
 from dsl.lowering.value_grid import Array, Grid, Uncomputable, ordered, read_size
 from dsl.names.scope import Scope
 from dsl.names.worlds import RowFace, describe_symbols
-from envs.scratchpad.scalar import acts_of
+from envs.scratchpad.actions import BY_NAME, COLUMN, EXCHANGE, PLACE, SYMBOL
+from envs.scratchpad.config import acts_of
 from envs.scratchpad.world import Scratchpad
 from envs.spec import GO_ON, NONE, RETURN, SLOTS
 from envs.stepper import Action
@@ -358,20 +359,21 @@ def check_legal(
 def mend_for(row: tuple[int, ...], scope: Scope) -> str:
     """What a refused call of a pad should look like."""
     names = scope.face.spec.tokens
-    pointer, action = names[row[1]], names[row[2]]
+    pointer, action = names[row[1]], BY_NAME.get(names[row[2]])
     face_row = scope.face.rows.get(scope.face.pointers.get(pointer, ""))
-    if face_row is None:
+    if face_row is None or action is None:
         return f"look up what {scope.callables[row[0]].name} takes: {scope.callables[row[0]].doc}"
-    if action == "WRITE" and names[row[3]] == NONE:
-        return f"say what to write: ACT({pointer}, WRITE, symbol); row {face_row.name} holds {face_row.describe()}"
-    if action == "WRITE":
+    act = f"ACT({pointer}, {action.name}"
+    if action.operand == SYMBOL and names[row[3]] == NONE:
+        return f"say what to write: {act}, symbol); row {face_row.name} holds {face_row.describe()}"
+    if action.operand == SYMBOL:
         return f"write {face_row.describe()}, which is what row {face_row.name} holds; keep a number inside with mod"
-    if action == "SAVE":
+    if action.writes == COLUMN:
         return f"{pointer} stands on row {face_row.name}, which holds no places: declare one with of place"
-    if action in ("TO", "HALFWAY", "FOLLOW"):
-        where = " on a row of places" if action == "FOLLOW" else ""
-        return f"write ACT({pointer}, {action}, Q) for a pointer Q{where}"
-    if action == "SWAP":
+    if action.writes == EXCHANGE:
         others = [p for p, r in scope.face.pointers.items() if r == face_row.name and p != pointer]
         return f"swap with a pointer on the same row: {', '.join(others) or 'declare one'}"
-    return f"write ACT({pointer}, {action}), without a third argument"
+    if action.operand:
+        where = " on a row of places" if action.moves == PLACE else ""
+        return f"write {act}, Q) for a pointer Q{where}"
+    return f"write {act}), without a third argument"

@@ -16,13 +16,14 @@ import numpy.typing as npt
 from dsl.errors.error import LanguageError, Source, suggest
 from dsl.text import syntax as s
 from envs import registry
-from envs.scratchpad.config import ACTIONS, JUMPS, MAX_SYMBOLS, PLACE, PLACING
+from envs.scratchpad.actions import JUMPS, STEPS, actions_of
+from envs.scratchpad.config import MAX_SYMBOLS, PLACE
 from envs.spec import BLANK, NONE, WorldSpec
 from envs.world import World
 
 PAD = "scratchpad"
 
-DIRECTIONS = ("LEFT", "RIGHT")
+DIRECTIONS = STEPS
 
 SYMBOL_SETS: Mapping[str, tuple[str, ...]] = {
     "digit": (*map(str, range(10)), BLANK),
@@ -269,7 +270,7 @@ def pad_pointers(world: s.World, rows: Mapping[str, RowFace], source: Source) ->
 def pad_actions(world: s.World, rows: Mapping[str, RowFace]) -> tuple[str, ...]:
     """The names of what pointers of the pad can do."""
     jumps = [name for item in world.items if isinstance(item, s.Jump) for name in item.names]
-    return (*ACTIONS, *jumps, *(PLACING if any(row.places for row in rows.values()) else ()))
+    return tuple(action.name for action in actions_of(jumps, places=any(row.places for row in rows.values())))
 
 
 def check_pointer(name: str, row: RowFace, counter: bool, actions: Sequence[str], item: s.Node, source: Source) -> None:

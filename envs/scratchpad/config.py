@@ -13,18 +13,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
+from envs.scratchpad.actions import ACTIONS, BY_NAME, JUMPS, PLACING, SYMBOL, Act, actions_of
 from envs.spec import BLANK, NONE, Field, Signature, Slot, SpecError, WorldSpec
 
 Side = Literal["left", "right"]
-
-ACTIONS = ("LEFT", "RIGHT", "WRITE", "SWAP")
-"""What a pointer can do, in the order of their tokens."""
-
-JUMPS = ("TO", "HALFWAY")
-"""Actions of pads that declare them: go to the column of another pointer, or half the way to it (rounded down)."""
-
-PLACING = ("SAVE", "FOLLOW")
-"""Actions of pads with a row of places: write another pointer's column, or go to the column that is written there."""
 
 PLACE = "place"
 """What a pointer on a row of places shows where a column is written."""
@@ -112,7 +104,7 @@ class PadConfig:
 
     Attributes:
         orders: pairs of pointers of which is observed whose column lies before the other's.
-        jumps: which of :data:`JUMPS` pointers can do.
+        jumps: which of :data:`~envs.scratchpad.actions.JUMPS` pointers can do.
 
     Raises:
         SpecError: for names that clash, a pointer on a row that is not declared, or a pad without rows or pointers.
@@ -165,12 +157,19 @@ class PadConfig:
     def actions(self) -> tuple[str, ...]:
         """What pointers of this pad can do, in the order of their tokens."""
         places = any(row.places for row in self.rows)
-        return (*ACTIONS, *(name for name in JUMPS if name in self.jumps), *(PLACING if places else ()))
+        return tuple(action.name for action in actions_of(self.jumps, places=places))
 
     @property
     def first_pointer(self) -> int:
         """The token of the first pointer: none, the actions, then the pointers, then the symbols."""
         return 1 + len(self.actions)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The vocabulary."""
+        symbols = dict.fromkeys(symbol for row in self.rows if not row.places for symbol in row.symbols)
+        blank = (BLANK,) if any(row.blank for row in self.rows) else ()
+        return (NONE, *self.actions, *(pointer.name for pointer in self.pointers), *symbols, *blank)
 
     @property
     def wanders(self) -> bool:
@@ -228,9 +227,7 @@ def pad_spec(name: str, kind: str, config: PadConfig) -> WorldSpec:
     fields = [Field(p.name, config.row_of(p).values) for p in config.pointers if p.sees]
     fields += [Field(f"{edge}({p})", ("no", "yes")) for p in listed for edge in ("first", "last")]
     fields += [Field(f"order({one}, {two})", ORDER) for one, two in config.orders]
-    symbols = dict.fromkeys(symbol for row in config.rows if not row.places for symbol in row.symbols)
-    blank = (BLANK,) if any(row.blank for row in config.rows) else ()
-    tokens = (NONE, *config.actions, *(p.name for p in config.pointers), *symbols, *blank)
+    tokens = config.tokens
     end = config.first_pointer + len(config.pointers)
     pointers = tuple(range(config.first_pointer, end))
     slots = (
@@ -240,6 +237,26 @@ def pad_spec(name: str, kind: str, config: PadConfig) -> WorldSpec:
     )
     act = Signature("ACT", slots, "Move a pointer, write under it, or swap the cells under two pointers")
     return WorldSpec(name, kind, config.to_json(), tuple(fields), tokens, (act,))
+
+
+def acts_of(config: PadConfig) -> dict[tuple[int, ...], Act]:
+    """What each legal ``ACT`` does, by the tokens of its arguments; a call that is not here is refused."""
+    found: dict[tuple[int, ...], Act] = {}
+    first, rows = config.first_pointer, [config.row_of(pointer) for pointer in config.pointers]
+    token = {name: number for number, name in enumerate(config.tokens)}
+    for p, row in enumerate(rows):
+        written = {BLANK: row.empty} if row.places else {value: i for i, value in enumerate(row.values)}
+        for name in config.actions:
+            action, head = BY_NAME[name], (first + p, token[name])
+            if not action.operand:
+                found[*head, 0] = Act(action, p, p)
+            elif action.operand == SYMBOL:  # places are saved, not written
+                found |= {(*head, token[value]): Act(action, p, p, index) for value, index in written.items()}
+            else:
+                for q, other in enumerate(rows):
+                    if action.takes(same_row=row.name == other.name, on_places=row.places, names_places=other.places):
+                        found[*head, first + q] = Act(action, p, q)
+    return found
 
 
 def closest(name: str, names: Sequence[str]) -> str:

@@ -1,9 +1,4 @@
-"""What pointers of some scratch pads can do beyond stepping: jump to another pointer, save places and follow them.
-
-The calls are ``ACT(P, TO, Q)``: P goes to the column of Q; ``ACT(P, HALFWAY, Q)``: P goes half the way to the column
-of Q, rounded down; ``ACT(P, SAVE, Q)``: the column of Q is written under P; ``ACT(P, FOLLOW, Q)``: P goes to the column
-that is written under Q, and stays where it is if there is none. On a list, a pointer that would leave it stops at its
-end. Q need not stand on the row of P: columns of all rows begin where the input begins.
+"""Moves of a batch by more than one cell, and columns that are written (:mod:`envs.scratchpad.actions` says which).
 
 Shape legend: ``B`` instances, ``R`` rows, ``P`` pointers, ``W`` columns of storage, ``C`` combinations of (pointer,
 action, operand).
@@ -11,10 +6,13 @@ action, operand).
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from envs.scratchpad.config import NOWHERE, PadConfig
+import numpy as np
+
+from envs.scratchpad.actions import COLUMN, PLACE, Act
+from envs.scratchpad.config import NOWHERE
 from envs.support.lazy_torch import torch
 
 MOVER, OTHER, JUMPS, FOLLOWS, SAVES, SHIFT = range(6)
@@ -22,22 +20,15 @@ MOVER, OTHER, JUMPS, FOLLOWS, SAVES, SHIFT = range(6)
 under the other, whether it writes, and 1 where only half the way is gone."""
 
 
-def jump_table(config: PadConfig, legal: torch.Tensor) -> torch.Tensor:
-    """int64 C6: what every combination does beyond stepping; those that do nothing more name pointer 0 twice.
-
-    Marks the legal ones in ``legal`` (pointer token × action token × operand token).
-    """
-    table = torch.zeros(*legal.shape, 6, dtype=torch.int64)
-    places = [config.row_of(pointer).places for pointer in config.pointers]
-    first, pointers = config.first_pointer, range(len(places))
-    for action, name in enumerate(config.actions, start=1):
-        for p, q in product(pointers, pointers):
-            fits = {"TO": True, "HALFWAY": True, "SAVE": places[p], "FOLLOW": places[q]}.get(name, False)
-            if fits:
-                legal[first + p, action, first + q] = True
-                does = (p, q, name != "SAVE", name == "FOLLOW", name == "SAVE", name == "HALFWAY")
-                table[first + p, action, first + q] = torch.tensor(does, dtype=torch.int64)
-    return table.flatten(0, 2)
+def jump_table(acts: Iterable[Act]) -> np.ndarray:
+    """int64 A6: what each act does beyond stepping; those that do nothing more name pointer 0 twice."""
+    rows = [
+        (p, q, bool(action.moves), action.moves == PLACE, action.writes == COLUMN, action.halves)
+        if action.moves in (COLUMN, PLACE) or action.writes == COLUMN
+        else (0,) * 6
+        for action, p, q, _ in acts
+    ]
+    return np.array(rows, np.int64)
 
 
 class Jump(NamedTuple):

@@ -9,46 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from envs.scratchpad.config import NOWHERE, PadConfig
-from envs.spec import BLANK
+from envs.scratchpad.actions import COLUMN, EXCHANGE, STEP, SYMBOL, Act
+from envs.scratchpad.config import NOWHERE, PadConfig, acts_of
 from envs.world import Layout
-
-MOVE, WRITE, SWAP, TO, HALFWAY, SAVE, FOLLOW = range(7)
-"""Kinds of acts."""
-
-Act = tuple[int, int, int]
-"""Its kind, the pointer that acts, and what it is given: a step, a cell's index, or another pointer."""
-
-KINDS = {"TO": TO, "HALFWAY": HALFWAY, "SAVE": SAVE, "FOLLOW": FOLLOW, "SWAP": SWAP}
-
-
-def acts_of(config: PadConfig) -> dict[tuple[int, ...], Act]:
-    """What each legal ``ACT`` does, by the tokens of its arguments; a call that is not here is refused."""
-    found: dict[tuple[int, ...], Act] = {}
-    first = config.first_pointer
-    rows = [config.row_of(pointer) for pointer in config.pointers]
-    shown = dict.fromkeys(symbol for row in config.rows if not row.places for symbol in row.symbols)
-    names = [*shown, *([BLANK] if any(row.blank for row in config.rows) else [])]
-    token = {name: first + len(rows) + number for number, name in enumerate(names)}
-    for p, row in enumerate(rows):
-        for action, name in enumerate(config.actions, start=1):
-            if name in ("LEFT", "RIGHT"):
-                found[first + p, action, 0] = (MOVE, p, 1 if name == "RIGHT" else -1)
-            elif name == "WRITE":
-                values = {BLANK: row.empty} if row.places else {value: i for i, value in enumerate(row.values)}
-                for value, index in values.items():
-                    found[first + p, action, token[value]] = (WRITE, p, index)
-            else:
-                for q, other in enumerate(rows):
-                    fits = {"SWAP": other.name == row.name, "SAVE": row.places, "FOLLOW": other.places}
-                    if fits.get(name, True):
-                        found[first + p, action, first + q] = (KINDS[name], p, q)
-    return found
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What of an observation depends on one pointer.
+class PointerFields:
+    """The fields of an observation that depend on one pointer.
 
     Attributes:
         field: where its symbol is shown; None for a counter. place: whether only that there is a place is shown.
@@ -67,10 +35,10 @@ class Plan:
     """What all pads of one declaration share.
 
     Attributes:
-        acts: see :func:`acts_of`.
+        acts: see :func:`~envs.scratchpad.config.acts_of`.
         rows: the row of each pointer. empty: what an untouched cell of that row holds.
         listed: whether a pointer stands on a list. beside: all pointers on its row.
-        sights, width: where pointers are seen, and how many fields there are.
+        shown, width: the fields that show each pointer, and how many fields there are.
     """
 
     config: PadConfig
@@ -79,7 +47,7 @@ class Plan:
     empty: tuple[int, ...]
     listed: tuple[bool, ...]
     beside: tuple[tuple[int, ...], ...]
-    sights: tuple[Sight, ...]
+    shown: tuple[PointerFields, ...]
     width: int
 
 
@@ -89,8 +57,8 @@ def plan_of(config: PadConfig) -> Plan:
     edges = len(config.seen)
     compared = edges + 2 * len(config.listed)
     orders = [(compared + k, names.index(one), names.index(two)) for k, (one, two) in enumerate(config.orders)]
-    sights = tuple(
-        Sight(
+    shown = tuple(
+        PointerFields(
             config.seen.index(p) if p in config.seen else None,
             row.places,
             edges + 2 * config.listed.index(p) if p in config.listed else None,
@@ -105,7 +73,7 @@ def plan_of(config: PadConfig) -> Plan:
         empty=tuple(row.empty for row in rows),
         listed=tuple(not row.blank for row in rows),
         beside=tuple(tuple(q for q, other in enumerate(rows) if other.name == row.name) for row in rows),
-        sights=sights,
+        shown=shown,
         width=compared + len(orders),
     )
 
@@ -137,26 +105,26 @@ class SinglePad:
 
     def act(self, act: Act) -> None:
         """Carry out a legal call."""
-        kind, p, given = act
+        action, p, q, index = act
         at, cells = self.at, self.cells
-        if kind == MOVE:
-            self._go(p, at[p] + given)
-        elif kind == TO:
-            self._go(p, at[given])
-        elif kind == HALFWAY:
-            self._go(p, (at[p] + at[given]) // 2)
-        elif kind == FOLLOW:
-            target = cells[given].get(at[given], NOWHERE)
-            self._go(p, at[p] if target == NOWHERE else target)
-        else:
-            if kind == SWAP:
-                empty = self.plan.empty[p]
-                mine, other = cells[p].get(at[p], empty), cells[given].get(at[given], empty)
-                cells[p][at[p]], cells[given][at[given]] = other, mine
+        if action.moves:
+            if action.moves == STEP:
+                target = at[p] + action.step
+            elif action.moves == COLUMN:
+                target = at[q]
             else:
-                cells[p][at[p]] = given if kind == WRITE else at[given]
-            for q in self.plan.beside[p]:
-                self._look(q)
+                target = cells[q].get(at[q], NOWHERE)
+            if target != NOWHERE:
+                self._go(p, at[p] + (target - at[p] >> action.halves))
+        else:
+            if action.writes == EXCHANGE:
+                empty = self.plan.empty[p]
+                mine, other = cells[p].get(at[p], empty), cells[q].get(at[q], empty)
+                cells[p][at[p]], cells[q][at[q]] = other, mine
+            else:
+                cells[p][at[p]] = index if action.writes == SYMBOL else at[q]
+            for beside in self.plan.beside[p]:
+                self._look(beside)
         self.seen = tuple(self._seen)
 
     def _go(self, p: int, column: int) -> None:
@@ -165,13 +133,13 @@ class SinglePad:
 
     def _look(self, p: int) -> None:
         """Bring what is seen of a pointer up to date."""
-        sight, column, seen = self.plan.sights[p], self.at[p], self._seen
-        if sight.field is not None:
+        fields, column, seen = self.plan.shown[p], self.at[p], self._seen
+        if fields.field is not None:
             index = self.cells[p].get(column, self.plan.empty[p])
-            seen[sight.field] = int(index == NOWHERE) if sight.place else index
-        if sight.first is not None:
-            seen[sight.first], seen[sight.first + 1] = int(column == 0), int(column == self.last[p])
-        for field, one, two in sight.orders:
+            seen[fields.field] = int(index == NOWHERE) if fields.place else index
+        if fields.first is not None:
+            seen[fields.first], seen[fields.first + 1] = int(column == 0), int(column == self.last[p])
+        for field, one, two in fields.orders:
             left, right = self.at[one], self.at[two]
             seen[field] = 0 if left < right else 1 if left == right else 2
 

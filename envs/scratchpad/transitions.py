@@ -18,6 +18,8 @@ from itertools import combinations, product
 
 import torch
 
+from envs.scratchpad import actions
+from envs.scratchpad.actions import BY_NAME
 from envs.scratchpad.config import ORDER, PadConfig, RowConfig
 from envs.spec import WorldSpec
 
@@ -102,23 +104,20 @@ def rules_of(spec: WorldSpec) -> tuple[Rule, ...]:
 def pad_effect(config: PadConfig, spec: WorldSpec, call: Sequence[int]) -> Effect:
     """The effect of an ACT of a pad."""
     pad = _Pad(config, spec)
-    name, action, operand = (spec.tokens[token] for token in call[1:])
-    match action:
-        case "LEFT" | "RIGHT":
-            return pad.move(name, action)
-        case "WRITE":
-            return pad.write(name, pad.row(name).values.index(operand))
-        case "SAVE":
-            return pad.write(name, 0)
-        case "SWAP":
-            return pad.swap(name, operand)
-        case "TO":
-            return pad.to(name, operand)
-        case "HALFWAY":
-            return pad.halfway(name, operand)
-        case "FOLLOW":
+    name, act, operand = (spec.tokens[token] for token in call[1:])
+    action = BY_NAME[act]
+    match action.moves, action.writes:
+        case actions.STEP, _:
+            return pad.move(name, action.step)
+        case actions.COLUMN, _:
+            return pad.halfway(name, operand) if action.halves else pad.to(name, operand)
+        case actions.PLACE, _:
             return pad.follow(name, operand)
-    raise ValueError(f"a pad has no action {action!r}")
+        case _, actions.SYMBOL:
+            return pad.write(name, pad.row(name).values.index(operand))
+        case _, actions.COLUMN:
+            return pad.write(name, 0)
+    return pad.swap(name, operand)
 
 
 class _Pad:
@@ -158,15 +157,15 @@ class _Pad:
         fields = [self.fields[n] for n in names if n in self.fields]
         return dict.fromkeys([*fields, *(index for _, index, _ in self.compared(pointer))], (ANYTHING,))
 
-    def move(self, pointer: str, action: str) -> Effect:
+    def move(self, pointer: str, step: int) -> Effect:
         changes = self.anywhere(pointer)
         right = {BEFORE: (BEFORE, SAME), SAME: (AFTER,), AFTER: (AFTER,)}
         left = {BEFORE: (BEFORE,), SAME: (BEFORE,), AFTER: (SAME, AFTER)}
         for _, index, flipped in self.compared(pointer):
-            changes[index] = _turn(index, left if action == "LEFT" else right, flipped)
+            changes[index] = _turn(index, left if step < 0 else right, flipped)
         if not self.listed(pointer):
             return (Alternative(changes=changes),)
-        towards, away = ("first", "last") if action == "LEFT" else ("last", "first")
+        towards, away = ("first", "last") if step < 0 else ("last", "first")
         end, back = self.fields[f"{towards}({pointer})"], self.fields[f"{away}({pointer})"]
         return Alternative(guard=((end, 1),)), Alternative(guard=((end, 0),), changes=changes | {back: (Set(0),)})
 

@@ -1,7 +1,6 @@
 """The scratch pad of NPI section 4.1, generalised: rows of cells, pointers on them, one primitive ``ACT``.
 
-The calls are ``ACT(P, LEFT)``, ``ACT(P, RIGHT)``, ``ACT(P, WRITE, symbol)`` and ``ACT(P1, SWAP, P2)`` (NPI sections
-4.1 and 4.2), and what :mod:`envs.scratchpad.jumps` adds for pads that ask for it. The observation is the symbol under
+What calls do stands in :mod:`envs.scratchpad.actions`. The observation is the symbol under
 each pointer, for a pointer on a list whether it stands on the first or the last cell, and for declared pairs of
 pointers which of them is before the other.
 
@@ -15,16 +14,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from envs.scratchpad.actions import ACTIONS, EXCHANGE, SYMBOL
 from envs.scratchpad.ascii_art import BLANK_CELL, DrawnRow, draw_rows
-from envs.scratchpad.config import ACTIONS, NOWHERE, PadConfig, PointerConfig, RowConfig, Side, pad_spec
+from envs.scratchpad.config import NOWHERE, PadConfig, PointerConfig, RowConfig, Side, acts_of, pad_spec
 from envs.scratchpad.jumps import jump, jump_table, reach
 from envs.scratchpad.layout import fill, lay
-from envs.spec import BLANK
 from envs.stepper import Action, Observation
+from envs.support import mixed_radix
 from envs.support.lazy_torch import torch
 from envs.world import Given, Layout, check_given
 
@@ -103,7 +104,7 @@ class PadTables:
     Combination 0 is refused and does nothing: calls outside the signature and inactive ones are sent there.
 
     Attributes:
-        least_4, most_4: the range of each part of a call.
+        low_4, high_4: the range of each part of a call.
         stride_4: a call times the strides, summed, is its combination.
         legal_C: bool.
         step_CP: int64, by how much each pointer moves.
@@ -118,8 +119,8 @@ class PadTables:
         jumps_C6: int64, what combinations do beyond stepping (:func:`envs.scratchpad.jumps.jump_table`).
     """
 
-    least_4: torch.Tensor
-    most_4: torch.Tensor
+    low_4: torch.Tensor
+    high_4: torch.Tensor
     stride_4: torch.Tensor
     legal_C: torch.Tensor
     step_CP: torch.Tensor
@@ -223,8 +224,7 @@ class Scratchpad:
         return state.cells is not cells
 
     def legal(self, action: Action) -> torch.Tensor:
-        """bool B: true for an ``ACT`` whose operand fits its action: WRITE takes a symbol of the pointer's row, SWAP a
-        pointer on the same row, LEFT and RIGHT take none, TO, HALFWAY, SAVE and FOLLOW a pointer."""
+        """bool B: true for an ``ACT`` whose operand fits its action."""
         tables = self._on(action.call_B4.device)
         return tables.legal_C.index_select(0, self.combination(action.call_B4))
 
@@ -284,7 +284,7 @@ class Scratchpad:
     def combination(self, call_B4: torch.Tensor) -> torch.Tensor:
         """int64 B: the combination of each call, a row of :class:`PadTables`; 0 where a part of it is out of range."""
         tables = self._on(call_B4.device)
-        inside_B4 = torch.clamp(call_B4, tables.least_4, tables.most_4)
+        inside_B4 = torch.clamp(call_B4, tables.low_4, tables.high_4)
         return (inside_B4 * tables.stride_4).sum(1) * (inside_B4 == call_B4).all(1)
 
     def _addresses(
@@ -333,52 +333,46 @@ class Scratchpad:
 
     def _on(self, device: torch.device) -> PadTables:
         if device not in self._tables:
-            self._tables[device] = pad_tables(self.config, self.spec.tokens).to(device)
+            self._tables[device] = pad_tables(self.config).to(device)
         return self._tables[device]
 
 
-def pad_tables(config: PadConfig, tokens: tuple[str, ...]) -> PadTables:
-    """Tabulate the primitive of a pad whose vocabulary is ``tokens``."""
+def pad_tables(config: PadConfig) -> PadTables:
+    """Tabulate the primitive of a pad."""
     names = [row.name for row in config.rows]
     rows = [names.index(pointer.row) for pointer in config.pointers]
     fill_R = torch.from_numpy(fill(config))
-    pointers, vocabulary = len(config.pointers), len(tokens)
+    pointers, vocabulary = len(config.pointers), len(config.tokens)
     first = config.first_pointer
     shape = (first + pointers, first, vocabulary)
-    legal = torch.zeros(shape, dtype=torch.bool)
-    step = torch.zeros(*shape, pointers, dtype=torch.int64)
-    pair = torch.zeros(*shape, 2, dtype=torch.int64)
-    symbol = torch.full((*shape, 1), NOTHING, dtype=fill_R.dtype)
-    left, right, write, swap = range(1, 1 + len(ACTIONS))
-    for p in range(pointers):
-        token, row = first + p, config.rows[rows[p]]
-        for action, by in ((left, -1), (right, 1)):
-            legal[token, action, 0] = True
-            step[token, action, 0, p] = by
-        for index, value in enumerate(row.values):
-            if row.places and value != BLANK:
-                continue  # places are saved, not written
-            operand = tokens.index(value, first + pointers)
-            legal[token, write, operand] = True
-            pair[token, write, operand] = p
-            symbol[token, write, operand] = row.empty if row.places else index
-        for q in (q for q in range(pointers) if rows[q] == rows[p]):
-            legal[token, swap, first + q] = True
-            pair[token, swap, first + q] = torch.tensor([p, q])
-        if row.places:
-            pair[token, config.actions.index("SAVE") + 1] = p
-    jumps_C6 = jump_table(config, legal)
+    acts = acts_of(config)
+    combination_A = mixed_radix.number(np.array(list(acts)).T, shape)
+
+    def tabulated(values: Any, default: int = 0, dtype: Any = np.int64) -> torch.Tensor:
+        """A table of all combinations from what the acts A have."""
+        values_AX = np.array(values, dtype)
+        table_CX = np.full((prod(shape), *values_AX.shape[1:]), default, dtype)
+        table_CX[combination_A] = values_AX
+        return torch.from_numpy(table_CX)
+
+    numbers = np.arange(pointers)
+    pairs = [
+        (p, q) if action.writes == EXCHANGE else (p, p) if action.writes else (0, 0)
+        for action, p, q, _ in acts.values()
+    ]
     order = [pointer.name for pointer in config.pointers]
     compared = [order.index(pair[side]) for side in (0, 1) for pair in config.orders]
     listed_P = torch.tensor([p in config.listed for p in range(pointers)])
     return PadTables(
-        least_4=torch.zeros(4, dtype=torch.int64),
-        most_4=torch.tensor([0, *(size - 1 for size in shape)]),
-        stride_4=torch.tensor([0, first * vocabulary, vocabulary, 1]),
-        legal_C=legal.flatten(),
-        step_CP=step.flatten(0, 2),
-        pair_C2=pair.flatten(0, 2),
-        symbol_C1=symbol.flatten(0, 2),
+        low_4=torch.zeros(4, dtype=torch.int64),
+        high_4=torch.tensor([0, *(size - 1 for size in shape)]),
+        stride_4=torch.tensor([0, *mixed_radix.strides(shape)]),
+        legal_C=tabulated([True] * len(acts), dtype=np.bool_),
+        step_CP=tabulated([a.action.step * (numbers == a.pointer) for a in acts.values()]),
+        pair_C2=tabulated(pairs),
+        symbol_C1=tabulated(
+            [[a.index if a.action.writes == SYMBOL else NOTHING] for a in acts.values()], NOTHING, fill(config).dtype
+        ),
         row_P=torch.tensor(rows),
         listed_P=listed_P,
         seen=torch.tensor(config.seen, dtype=torch.int64),
@@ -387,5 +381,5 @@ def pad_tables(config: PadConfig, tokens: tuple[str, ...]) -> PadTables:
         fill_R=fill_R,
         places_S=torch.tensor([config.rows[rows[p]].places for p in config.seen], dtype=torch.bool),
         compared=torch.tensor(compared, dtype=torch.int64),
-        jumps_C6=jumps_C6,
+        jumps_C6=tabulated(jump_table(acts.values())),
     )

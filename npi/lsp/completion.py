@@ -10,7 +10,7 @@ from pathlib import Path
 from dsl.names.worlds import SYMBOL_SETS
 from dsl.tasks.expressions import FUNCTIONS, ON_WORLD
 from envs.registry import KINDS
-from envs.scratchpad.config import JUMPS
+from envs.scratchpad.actions import JUMPS, STEPS
 from envs.spec import NONE, Signature
 from npi.lsp import names as n
 from npi.lsp import vocabulary
@@ -291,7 +291,7 @@ def body_values(project: Project, path: Path, line: int, only: Iterable[str] = (
     yield from (item for item in local(project, path, line) if not only or item.kind in only)
     yield from declared(project, path, (n.POINTER, n.COUNTER, n.ROW))
     if not only:
-        yield from (Offer(word, "word", doc=vocabulary.ACTIONS[word]) for word in ("LEFT", "RIGHT"))
+        yield from (Offer(word, "word", doc=vocabulary.ACTIONS[word]) for word in STEPS)
 
 
 def task_values(project: Project, path: Path, line: int) -> Iterator[Offer]:

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from pygments.lexer import RegexLexer, bygroups, words
 from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Whitespace
 
+from envs.scratchpad.actions import ACTIONS
+
 __all__ = ["NpiLexer"]
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -20,7 +22,7 @@ VALUES: list[Any] = [
     (words(("if", "else", "of"), suffix=r"\b"), Keyword),
     (r"blank\b", Keyword.Constant),
     (words(("digit", "bit", "letter", "direction"), suffix=r"\b(?![ \t]*\()"), Keyword.Type),
-    (words(("LEFT", "RIGHT", "WRITE", "SWAP"), suffix=r"\b"), Name.Constant),
+    (words(ACTIONS, suffix=r"\b"), Name.Constant),
     (rf"{NAME}(?=\()", Name.Builtin),
     (NAME, Name.Variable),
     (r"[0-9]+\.[0-9]+", Number.Float),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from envs.scratchpad.actions import TABLE
 from envs.scratchpad.config import ORDER
 
 KEYWORDS: Mapping[str, str] = {
@@ -103,14 +104,7 @@ DOMAINS: Mapping[str, str] = {
 }
 
 ACTIONS: Mapping[str, str] = {
-    "LEFT": "`ACT(P, LEFT)` moves the pointer one cell to the left.",
-    "RIGHT": "`ACT(P, RIGHT)` moves the pointer one cell to the right.",
-    "WRITE": "`ACT(P, WRITE, value)` writes a symbol, or the number that an expression gives, under the pointer.",
-    "SWAP": "`ACT(P, SWAP, Q)` exchanges what is under two pointers of one row.",
-    "SAVE": "`ACT(P, SAVE, Q)` writes the column of Q under P, which is on a row of places.",
-    "FOLLOW": "`ACT(P, FOLLOW, Q)` moves P to the column that is written under Q; P stays where none is.",
-    "TO": "`ACT(P, TO, Q)` moves P to the column of Q, in worlds with `jump TO`.",
-    "HALFWAY": "`ACT(P, HALFWAY, Q)` moves P half the way to Q, rounded down, in worlds with `jump HALFWAY`.",
+    **{action.name: action.doc for action in TABLE},
     "left": "A pointer that starts at the left end.",
     "right": "A pointer that starts at the right end.",
 }

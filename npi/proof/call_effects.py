@@ -7,6 +7,7 @@ from itertools import product
 
 from dsl.program import ProgramSet
 from dsl.teacher import body_nodes
+from envs.scratchpad.actions import BY_NAME, COLUMN, SYMBOL
 from envs.scratchpad.config import PadConfig
 from envs.scratchpad.transitions import Effect, Rule, anything, changed_fields, effect_of
 from envs.spec import BLANK, SLOTS
@@ -85,9 +86,9 @@ def domains(programs: ProgramSet) -> dict[str, tuple[str, ...]]:
     for made in calls_of(programs).values():
         for callee, *tokens in made:
             pointer, action, operand = (spec.tokens[token] for token in tokens)
-            if callee < programs.table.primitives and action in ("WRITE", "SAVE"):
+            if callee < programs.table.primitives and (writes := BY_NAME[action].writes) in (SYMBOL, COLUMN):
                 row = rows[pointers[pointer]]
-                found[row.name].add(operand if action == "WRITE" else row.values[0])
+                found[row.name].add(operand if writes == SYMBOL else row.values[0])
     return {name: tuple(v for v in rows[name].values if v in values) for name, values in found.items()}
 
 

@@ -14,7 +14,8 @@ from functools import cache
 from dsl.errors.examples import KEYWORDS
 from dsl.names.worlds import SYMBOL_SETS
 from dsl.tasks.expressions import FUNCTIONS, ON_WORLD
-from envs.scratchpad.config import ACTIONS, JUMPS, ORDER, PLACING
+from envs.scratchpad.actions import ACTIONS, JUMPS, PLACING
+from envs.scratchpad.config import ORDER
 
 from .corpus import seeds
 

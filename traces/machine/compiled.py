@@ -241,5 +241,5 @@ _PADS: dict[str, NativePad] = {}
 def native_pad(world: Scratchpad) -> NativePad:
     """The tables of a world, made once for each declaration."""
     if world.spec.digest not in _PADS:
-        _PADS[world.spec.digest] = NativePad(world, pad_tables(world.config, world.spec.tokens))
+        _PADS[world.spec.digest] = NativePad(world, pad_tables(world.config))
     return _PADS[world.spec.digest]

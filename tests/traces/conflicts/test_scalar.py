@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import dsl
-from envs.scratchpad.config import NOWHERE, PadConfig
-from envs.scratchpad.scalar import SinglePad, acts_of, plan_of
+from envs.scratchpad.config import NOWHERE, PadConfig, acts_of
+from envs.scratchpad.scalar import SinglePad, plan_of
 from envs.scratchpad.world import Scratchpad
 from envs.spec import RETURN
 from envs.stepper import Action
