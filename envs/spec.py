@@ -25,7 +25,7 @@ RETURN = -1
 """The callee of a call that ends its frame."""
 
 GO_ON = -2
-"""In decision tables, the callee of an entry that is not decided yet: look up the next node in the same situation."""
+"""In decision tables, the callee of an entry that is not decided yet: look up its next node with the same inputs."""
 
 UNKNOWN = -3
 """In decision tables, the callee of an entry that has not been filled."""

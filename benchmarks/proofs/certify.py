@@ -85,7 +85,7 @@ def figures(library: Library, *, check_it: bool) -> Result:
     proofs = prove(library)
     walked = time.process_time()
     found: Result = {
-        "situations": sum(p.situations for _, mine in proofs for p in mine),
+        "configurations": sum(p.configurations for _, mine in proofs for p in mine),
         "margin": min(p.margin for _, mine in proofs for p in mine),
         "walk": walked - began,
     }
@@ -141,7 +141,7 @@ def _row(title: str, done: Sequence[Result]) -> list[str]:
         f"{len(good)} of {len(done)}",
         spread([r["seconds"] for r in done], 1),
         spread([r["rounds"] for r in done], 0) if "rounds" in done[0] else "not counted",
-        spread([r["situations"] for r in done], 0),
+        spread([r["configurations"] for r in done], 0),
         f"{min(r['margin'] for r in done):.2f}",
         f"{max(r['walk'] for r in done):.2f}, {max((r.get('check', math.nan) for r in good), default=math.nan):.2f}",
     ]
@@ -194,7 +194,7 @@ def differing(library: Library, mutant: Library, certificate: Certificate) -> bo
         programs = next(s for s in library.sets if s.digest == file.digest)
         fields = programs.world.spec.fields
         for program in file.programs:
-            rows = program.situations.to(torch.int64)
+            rows = program.configurations.to(torch.int64)
             obs = torch.stack([torch.randint(f.size, (len(rows),), generator=generator) for f in fields], 1)
             for column, name in enumerate(program.fields, start=5):
                 obs[:, programs.world.spec.field(name)] = rows[:, column]

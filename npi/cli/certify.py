@@ -56,14 +56,14 @@ def certify(
 ) -> None:
     """Prove programs of a library for every input of every size.
 
-    Walks every situation that a program can be in (place in its text, state of the core, observation) and compares what
-    the core decides with what the text says. Where they agree everywhere the core never takes another step than the
-    text. Ends with 1 where a program is not proved. Of an lstm only programs without loops, which see little, can be.
-    Rows of a universal core are compared with the text for any observations at all, whatever the world does; that takes
-    moments, so no certificate is written of it.
+    Walks every configuration that a program can be in (place in its text, state of the core, observation) and compares
+    what the core decides with what the text says. Where they agree everywhere the core never takes another step than
+    the text. Ends with 1 where a program is not proved. Of an lstm only programs without loops, which see little, can
+    be. Rows of a universal core are compared with the text for any observations at all, whatever the world does; that
+    takes moments, so no certificate is written of it.
 
-    A certificate names core, rows and program files by hashes and lists all situations; --check goes through them with
-    a program of its own.
+    A certificate names core, rows and program files by hashes and lists all configurations; --check goes through them
+    with a program of its own.
 
     \b
     Example:
@@ -90,7 +90,7 @@ def certify(
     _show(screen, [shown[name] for name in names])
     helpers = [proof for proof in every if not proof.proved and proof.program not in names]
     for proof in helpers:
-        screen.line(f"{proof.program}, which they call, is wrong in {plural(proof.wrong, 'situation')}")
+        screen.line(f"{proof.program}, which they call, is wrong in {plural(proof.wrong, 'configuration')}")
     found = _counterexamples(opened, proofs, counterexamples)
     for one in found.values():
         screen.line(f"{one.program} goes wrong on {one.task.name} of {one.inputs}, which ends {one.ended}")
@@ -102,13 +102,13 @@ def certify(
             screen.line(f"{proof.program} is wrong where it sees {proof.where}; no input was found that leads there")
         elif proof.close:
             screen.line(
-                f"{proof.program} decides as its text does, in {plural(proof.wrong, 'situation')} by less than "
+                f"{proof.program} decides as its text does, in {plural(proof.wrong, 'configuration')} by less than "
                 f"{TOLERANCE} logits, so another device may decide otherwise; remove it and learn it again"
             )
         elif not proof.proved and proof.program not in found:
             screen.line(
                 f"no input was found that shows {proof.program} wrong; maybe none leads to the "
-                f"{plural(proof.wrong, 'situation')} in which it is: the walk takes more for possible than what occurs"
+                f"{plural(proof.wrong, 'configuration')} in which it is: the walk covers more than what occurs"
             )
     screen.document([_document(shown[name], found.get(name)) for name in names])
     proved = all(proof.proved for proof in every)
@@ -117,18 +117,19 @@ def certify(
 
         certificate = certificate_of(opened, proofs)
         certificate.save(out)
-        screen.note(f"wrote {out}: {plural(certificate.situations, 'situation')}")
+        screen.note(f"wrote {out}: {plural(certificate.configurations, 'configuration')}")
     elif out is not None:
         screen.note(f"{out} is not written: not all of it is proved")
     finish(DONE if proved else NOT_REACHED)
 
 
 def _show(screen: Screen, proofs: list[ProgramProof]) -> None:
-    table = grid("program", "situations", "wrong", "margin", "looks at", right=("situations", "wrong", "margin"))
+    numbers = ("configurations", "wrong", "margin")
+    table = grid("program", *numbers, "reads", right=numbers)
     for proof in proofs:
-        looks_at = ", ".join(proof.fields) or "nothing"
+        reads = ", ".join(proof.fields) or "nothing"
         margin = f"{proof.margin:.2f}" if math.isfinite(proof.margin) else ""
-        walked = f"{proof.situations:,}", f"{proof.wrong:,}", margin, looks_at
+        walked = f"{proof.configurations:,}", f"{proof.wrong:,}", margin, reads
         cells = ("", "", "", "not walked") if proof.trouble else walked
         table.add_row(proof.program, *cells, style=None if proof.proved else "bold red")
     screen.say(table)
@@ -150,11 +151,11 @@ def _check(screen: Screen, library: Library, path: Path, files: list[str]) -> No
     changed = [name for name in files if load(name).digest not in digests]
     with Meter("checking"):
         findings = check(certificate, library)
-    table = grid("program", "situations", "margin", "", right=("situations", "margin"))
+    table = grid("program", "configurations", "margin", "", right=("configurations", "margin"))
     for one in findings:
         margin = "" if math.isnan(one.margin) else f"{one.margin:.2f}"
         style = "bold red" if one.fault else None
-        table.add_row(one.program, f"{one.situations:,}", margin, one.fault or "holds", style=style)
+        table.add_row(one.program, f"{one.configurations:,}", margin, one.fault or "holds", style=style)
     screen.say(table)
     for name in changed:
         screen.line(f"{name} is not a program file as it was certified, or not one of this certificate")
@@ -228,7 +229,7 @@ def _document(proof: ProgramProof, counterexample: Counterexample | None) -> dic
     found: dict[str, Any] = {
         "program": proof.program,
         "proved": proof.proved,
-        "situations": proof.situations,
+        "configurations": proof.configurations,
         "wrong": proof.wrong,
         "margin": proof.margin if math.isfinite(proof.margin) else None,
         "fields": list(proof.fields),

@@ -185,7 +185,7 @@ def _learn(job: Job, file: Path) -> Learned:
 
 
 def _prove(job: Job) -> list[ProgramProof]:
-    """Walk every situation of every program, the new ones included."""
+    """Walk every configuration of every program, the new ones included."""
     from npi.proof.prove import prove
 
     job.screen.line("4  Prove that the core runs each program as its text says, for inputs of every size")
@@ -193,9 +193,9 @@ def _prove(job: Job) -> list[ProgramProof]:
     proofs = [proof for _, found in prove(open_library(job.out)) for proof in found]
     job.seconds["prove"] = time.perf_counter() - began
     wrong = sum(proof.wrong for proof in proofs)
-    situations = f"{plural(len(proofs), 'program')}, {plural(sum(proof.situations for proof in proofs), 'situation')}"
+    walked = plural(sum(proof.configurations for proof in proofs), "configuration")
     verdict = "the core decides as the text in all of them" if not wrong else f"the core is wrong in {wrong}"
-    job.screen.line(f"   {situations}; {verdict} ({duration(job.seconds['prove'])})")
+    job.screen.line(f"   {plural(len(proofs), 'program')}, {walked}; {verdict} ({duration(job.seconds['prove'])})")
     job.screen.line()
     return proofs
 

@@ -71,7 +71,7 @@ def learn(
     programs pass.
 
     A library that is not there yet begins with the universal core that comes with the engine, into which any program
-    over symbols can be written. A row of it is right where it decides as the program's text does in every situation
+    over symbols can be written. A row of it is right where it decides as the program's text does in every configuration
     that there can be. Libraries of npi train learn rows in the worlds that their cores were trained in.
 
     Traces may have no text beside them. A universal core's library then infers the states of their programs, and a row
@@ -189,7 +189,7 @@ def inferences(found: Learned) -> Iterator[str]:
         states = plural(len(one.looks), "state")
         yield f"inferred    {one.name.rpartition('.')[2]}: {states}, looking at {looks}; {right}, {held}"
     if any(one.proved is None for one in found.inferred):
-        yield "not proved  without a text, nothing is known of situations that no frame shows"
+        yield "not proved  without a text, nothing is known of configurations that no frame shows"
 
 
 def document(found: Learned, folder: Path, *, kept: bool, seconds: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from envs.spec import BLANK, SLOTS
 
 
 def calls_of(programs: ProgramSet) -> dict[int, set[tuple[int, ...]]]:
-    """For each program, every call that its body makes in some situation (returns are none).
+    """For each program, every call that its body makes in some configuration (returns are none).
 
     A program with a signal in place of a body may make any call that its world carries out.
     """

@@ -3,7 +3,7 @@ by itself.
 
 It names the core and, for each program file, the rows that its programs and primitives have, by hashes of all their
 numbers. So it stays valid when rows are added (old rows cannot call new ones), and is void when one byte of those
-changes. For each program it lists every situation that was walked. Nothing in it is executed when it is read.
+changes. For each program it lists every configuration that was walked. Nothing in it is executed when it is read.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ class CertifiedProgram:
         margin: by how much the call of the teacher leads at least (logits).
         fields: names of the observation fields that matter.
         changes: names of those that the program, or what it calls, can change.
-        situations: M × (5 + fields), int16 or int32: three argument tokens, the teacher's node, the state code, fields.
+        configurations: M × (5 + fields), int16 or int32: three argument tokens, the teacher's node, the state code,
+            fields.
     """
 
     name: str
     margin: float
     fields: tuple[str, ...]
     changes: tuple[str, ...]
-    situations: torch.Tensor
+    configurations: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ class Certificate:
     files: tuple[CertifiedFile, ...]
 
     @property
-    def situations(self) -> int:
-        return sum(len(program.situations) for file in self.files for program in file.programs)
+    def configurations(self) -> int:
+        return sum(len(program.configurations) for file in self.files for program in file.programs)
 
     def save(self, path: Path | str) -> None:
         """Write the certificate, whole or not at all."""
@@ -94,8 +95,8 @@ class Certificate:
         for number, file in enumerate(self.files):
             programs = []
             for program in file.programs:
-                tensors[f"{number}/{program.name}"] = program.situations
-                programs.append({key: value for key, value in vars(program).items() if key != "situations"})
+                tensors[f"{number}/{program.name}"] = program.configurations
+                programs.append({key: value for key, value in vars(program).items() if key != "configurations"})
             files.append(vars(file) | {"programs": programs})
         head = {"format": FORMAT, **(vars(self) | {"files": files})}
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,11 @@
 """Checks a certificate by itself: it shares no code with the walk that made it, only the world and the teacher.
 
-For each program the list of situations must hold whatever a frame can begin with, must be closed under steps, and the
-core must decide in each as the teacher does. Then no run can leave it (docs/certificates.md). What a call of another
-program changes must include what that program's own calls change, and all of those programs must be certified too.
+For each program the list of configurations must hold whatever a frame can begin with, must be closed under steps, and
+the core must decide in each as the teacher does. Then no run can leave it (docs/certificates.md). What a call of
+another program changes must include what that program's own calls change, and all of those programs must be certified
+too.
 
-A situation is a row of integers: three argument tokens, the teacher's node, the state code, the fields that matter.
+A configuration is a row of integers: three argument tokens, the teacher's node, the state code, the fields that matter.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Bools = npt.NDArray[np.bool_]
 Reals = npt.NDArray[np.float32]
 
 HEAD = SLOTS + 2  # columns before the fields: argument tokens, node, code
-CHUNK = 1 << 16  # situations that are looked at side by side
+CHUNK = 1 << 16  # configurations that are looked at side by side
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Finding:
 
     file: str
     program: str
-    situations: int
+    configurations: int
     margin: float
     fault: str = ""
 
@@ -72,7 +73,7 @@ def check(certificate: Certificate, library: Library, *, hashes: bool = True) ->
                     margin = _FileCheck(library, programs, file, max(certificate.tolerance, TOLERANCE)).program(program)
                 except _Fault as error:
                     found = str(error)
-            findings.append(Finding(file.file, program.name, len(program.situations), margin, found))
+            findings.append(Finding(file.file, program.name, len(program.configurations), margin, found))
     return findings
 
 
@@ -117,27 +118,27 @@ class _FileCheck:
         read = {r.index for node in body_nodes(program) for r in node.reads if r.kind == "field"}
         if not read | self.core.seen(program.id) <= set(fields):
             raise _Fault("a field that matters is left out")
-        rows = certified.situations.numpy().astype(np.int64)
+        rows = certified.configurations.numpy().astype(np.int64)
         space = _Space(program, fields, self.sizes, 2**self.core.bits + 1, rows)
         known = np.unique(space.keys(rows))
         if not np.isin(space.keys(self._beginnings(space)), known).all():
-            raise _Fault("a frame can begin in a situation that is not listed")
+            raise _Fault("a frame can begin in a configuration that is not listed")
         least = math.inf
         for begin in range(0, len(rows), CHUNK):
             chunk = rows[begin : begin + CHUNK]
             calls, margin, after = self._step(program, fields, chunk)
             least = min(least, float(margin.min()))
             if not (margin >= self.tolerance).all():
-                raise _Fault(f"in {int((~(margin >= self.tolerance)).sum())} situations the core decides otherwise")
+                raise _Fault(f"in {int((~(margin >= self.tolerance)).sum())} configurations the core decides otherwise")
             for call in np.unique(calls[calls[:, 0] != RETURN], axis=0).tolist():
                 mine = after[(calls == call).all(1)[after[:, -1]], :-1]
                 for alternative in self._effect(certified, call):
                     if not np.isin(space.keys(self._reached(mine, alternative, space)), known).all():
-                        raise _Fault("a step leads to a situation that is not listed")
+                        raise _Fault("a step leads to a configuration that is not listed")
         return least
 
     def _beginnings(self, space: _Space) -> Ints:
-        """Every situation in which a frame can begin: any arguments, any observation that obeys the rules."""
+        """Every configuration in which a frame can begin: any arguments, any observation that obeys the rules."""
         every = np.indices([1, *(self.sizes[i] for i in space.fields)]).reshape(1 + len(space.fields), -1).T[:, 1:]
         every = every[self._possible(every, space.fields)]
         heads = np.array([[*tokens, 0, 0] for tokens in product(*space.tokens)])
@@ -195,7 +196,7 @@ class _FileCheck:
         return effect
 
     def _reached(self, rows: Ints, alternative: e.Alternative, space: _Space) -> Ints:
-        """Every situation after a call that goes this way; ``rows`` hold the next node and code, and the old fields."""
+        """Configurations after a call that goes this way; ``rows`` hold the next node and code, and the old fields."""
         for index, value in alternative.guard:
             if index in space.fields:
                 rows = rows[rows[:, HEAD + space.fields.index(index)] == value]
@@ -230,7 +231,7 @@ class _FileCheck:
 
 
 class _Space:
-    """The situations that a program could be in, as numbers of mixed radix."""
+    """The configurations that a program could be in, as numbers of mixed radix."""
 
     def __init__(self, program: Program, fields: list[int], sizes: Sequence[int], codes: int, rows: Ints) -> None:
         slots = [slot.tokens for slot in program.signature.slots]
@@ -238,10 +239,10 @@ class _Space:
         self.tokens = [*slots, *[(0,)] * (SLOTS - len(slots))]
         self.radix = [*(max(t) + 1 for t in self.tokens), len(body_nodes(program)), codes, *(sizes[i] for i in fields)]
         if len(self.radix) != rows.shape[1] or len(set(fields)) != len(fields) or math.prod(self.radix) >= 2**62:
-            raise _Fault("its situations do not have the columns that they should")
+            raise _Fault("its configurations do not have the columns that they should")
         inside = (rows >= 0).all() and (rows < np.array(self.radix)).all()
         if not inside or not all(np.isin(rows[:, i], t).all() for i, t in enumerate(self.tokens)):
-            raise _Fault("a situation is listed that there cannot be")
+            raise _Fault("a configuration is listed that there cannot be")
 
     def keys(self, rows: Ints) -> Ints:
         return rows @ np.array([math.prod(self.radix[i + 1 :]) for i in range(len(self.radix))], dtype=np.int64)

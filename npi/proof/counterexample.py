@@ -1,6 +1,6 @@
 """Real inputs on which a core decides otherwise than the teacher: the smallest that is found, replayed and kept.
 
-A proof that fails names situations, and its walk is wider than what inputs lead to. So inputs of a file's tasks are
+A proof that fails names configurations, and its walk is wider than what inputs lead to. So inputs of a file's tasks are
 tried, the smallest sizes first: the teacher runs them, and the core is asked about every frame of these runs.
 """
 

@@ -1,7 +1,7 @@
 """The walk over all histories of one program, for a core whose state is no small code (an ``lstm``).
 
-Two frames of such a core are alike only if everything that they saw is, so each history is a situation of its own. A
-program whose frames are bounded (no loop in its text) has finitely many; they grow with every field that it sees and
+Two frames of such a core are alike only if everything that they saw is, so each history is a configuration of its own.
+A program whose frames are bounded (no loop in its text) has finitely many; they grow with every field that it sees and
 with every step, since an ``lstm`` has no gates that would close one. Cai et al. (2017) verify recursive programs so.
 """
 
@@ -16,7 +16,7 @@ from dsl.program import Program
 from dsl.teacher import body_nodes
 from envs.spec import RETURN
 from npi.library.library import LibraryError
-from npi.proof.situation_walk import MAX_CONFIGURATIONS, Walk, Walked, _Decided, _spread
+from npi.proof.configuration_walk import MAX_CONFIGURATIONS, Walk, Walked, _Decided, _spread
 
 BATCH = 2**14
 """Histories that the core is asked about side by side."""

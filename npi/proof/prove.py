@@ -1,8 +1,8 @@
 """Proof that a discrete core runs its programs as the teacher does, for every input of every size.
 
 The argument is an induction over the steps of a run (docs/certificates.md). A frame is one run of a program. At each
-step a frame is in a *situation*: the teacher's node, the core's state code, and the observation. This module walks
-every situation that a frame can be in, whatever the world holds, and compares the two decisions in each:
+step a frame is in a *configuration*: the teacher's node, the core's state code, and the observation. This module walks
+every configuration that a frame can be in, whatever the world holds, and compares the two decisions in each:
 
 * a frame may begin with any observation;
 * after a primitive the observation changes as ``envs.scratchpad.transitions`` allows, and cells that were not seen hold
@@ -12,7 +12,7 @@ anything;
 Where the core agrees everywhere, it never takes a step that the teacher would not take, so the run is the teacher's.
 Fields that neither the teacher reads nor the core's row sees (its gate is closed) cannot matter and are left out.
 
-The walk itself is ``npi.proof.situation_walk``; a certificate of what it found is ``npi.proof.certificate``, and
+The walk itself is ``npi.proof.configuration_walk``; a certificate of what it found is ``npi.proof.certificate``, and
 ``npi.proof.check_certificate`` checks one.
 """
 
@@ -27,8 +27,8 @@ from npi.library.kinds import ProgramProof, kind_of
 from npi.library.library import Library, LibraryError
 from npi.proof.call_effects import call_effects, changed_by, domain_rules, domains, with_callees
 from npi.proof.certificate import TOLERANCE, Certificate, CertifiedFile, CertifiedProgram, table_rows
+from npi.proof.configuration_walk import Walk
 from npi.proof.history_walk import HistoryWalk
-from npi.proof.situation_walk import Walk
 from npi.proof.world_audit import audit
 from npi.running.core_stepper import CoreStepper
 from npi.training.trainer import Validation, Validator
@@ -82,12 +82,12 @@ def prove_decisions(library: Library, programs: ProgramSet, names: Collection[st
             proofs.append(
                 ProgramProof(
                     program=program.name,
-                    situations=len(found.situations),
+                    configurations=len(found.configurations),
                     wrong=len(found.wrong),
                     margin=found.margin,
                     fields=tuple(fields[i].name for i in walk.fields),
                     changes=tuple(fields[i].name for i in sorted(changes[program.id])),
-                    walked=found.situations,
+                    walked=found.configurations,
                     examples=found.examples,
                 )
             )
@@ -118,7 +118,7 @@ class Certifier:
         self.audited = 0  # steps of the teacher on which the worlds were seen to do what they declare
 
     def __call__(self, turn: int) -> Validation:
-        """Problems run and programs proved; paths to wrong situations come back as frames to learn from."""
+        """Problems run and programs proved; paths to wrong configurations come back as frames to learn from."""
         found = self.validate(turn)
         if not found.passed:
             return found

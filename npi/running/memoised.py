@@ -1,7 +1,7 @@
-"""A discrete core decides the same thing in the same situation; this stepper asks it once for each.
+"""A discrete core decides the same thing in the same configuration; this stepper asks it once for each.
 
-A situation is (program, arguments, state code, observation), all small integers, so it packs into one int64. Decisions
-are kept in a sorted table that grows by what has not been met before. The decisions are the core's own.
+A configuration is (program, arguments, state code, observation), all small integers, so it packs into one int64.
+Decisions are kept in a sorted table that grows by what has not been met before. The decisions are the core's own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class MemoisedStepper:
             raise ValueError("only a stepper with one int64 state code a frame can be memoised")
         sizes = [len(table), *[len(table.world.tokens)] * SLOTS, codes, *[f.size for f in table.world.fields]]
         if not self.fits(sizes):
-            raise ValueError(f"situations of world {table.world.name} do not pack into 63 bits")
+            raise ValueError(f"configurations of world {table.world.name} do not pack into 63 bits")
         self.stepper, self.limit = stepper, limit
         self.strides = torch.tensor(mixed_radix.strides(sizes))
         self._clear()
@@ -58,17 +58,17 @@ class MemoisedStepper:
         ended_B: torch.Tensor | None = None,
         draw: Draw | None = None,
     ) -> Decision:
-        """Look the situations up; ask the wrapped stepper about those that are new."""
+        """Look the configurations up; ask the wrapped stepper about those that are new."""
         if len(self.keys) > self.limit:
             self._clear()
-        situation = torch.cat([program_B[:, None], arguments_B3, hidden_BH, seen.fields_BF], 1)
-        key_B = (situation * self.strides).sum(1)
+        configuration = torch.cat([program_B[:, None], arguments_B3, hidden_BH, seen.fields_BF], 1)
+        key_B = (configuration * self.strides).sum(1)
         found = torch.searchsorted(self.keys, key_B)
         known = self.keys[found] == key_B
         if not bool(known.all()):
             key_M, inverse = torch.unique(key_B[~known], return_inverse=True)
             first_M = torch.empty_like(key_M).scatter_(0, inverse, torch.arange(len(inverse)))
-            new = situation[~known][first_M]
+            new = configuration[~known][first_M]
             decision = self.stepper.step(
                 Observation(new[:, 2 + SLOTS :]), new[:, 0], new[:, 1 : 1 + SLOTS], new[:, [1 + SLOTS]]
             )

@@ -1,6 +1,6 @@
-"""Many states' functions as one ragged table: what each leads to in every situation.
+"""Many states' functions as one ragged table: what each leads to in every configuration.
 
-Shape legend: ``N`` functions, ``Z`` situations of all functions, ``M`` situations drawn of each, ``R`` inputs.
+Shape legend: ``N`` functions, ``Z`` configurations of all functions, ``M`` configurations drawn of each, ``R`` inputs.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from npi.universal.network import Interpreter, InterpreterConfig
 from npi.universal.plan import Plan, State
 
 CHUNK = 2**15
-"""Situations that are decided at once."""
+"""Configurations that are decided at once."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Some situations of each function: seen_NMR, outcome_NM and value_NM (−1 where nothing is computed)."""
+    """Some configurations of each function: seen_NMR, outcome_NM and value_NM (−1 where nothing is computed)."""
 
     seen: torch.Tensor
     outcome: torch.Tensor
     value: torch.Tensor
 
     def joined(self, other: Examples) -> Examples:
-        """These and other situations of the same functions."""
+        """These and other configurations of the same functions."""
         parts = zip((self.seen, self.outcome, self.value), (other.seen, other.outcome, other.value), strict=True)
         return Examples(*(torch.cat(pair, 1) for pair in parts))
 
@@ -51,7 +51,7 @@ class Spans:
 
 
 class Functions:
-    """Functions of states, their situations sorted by what they lead to.
+    """Functions of states, their configurations sorted by what they lead to.
 
     Args:
         states: with a function to learn each (:func:`deciding`), and within the sizes of the core (:func:`oversize`).
@@ -82,14 +82,14 @@ class Functions:
         return len(self.spans.count)
 
     def draw(self, which_N: torch.Tensor, size: int, *, generator: torch.Generator) -> Examples:
-        """Situations of some functions: half of them any, half of them such that all that can happen is as frequent."""
+        """Configurations of some functions: half of them uniform, half with all outcomes equally frequent."""
         half = which_N[:, None].expand(-1, size // 2)
         rest = which_N[:, None].expand(-1, size - size // 2)
         even = self.classes.draw(self.kinds.draw(rest, generator), generator)
         return self.at(torch.cat([self.spans.draw(half, generator), even], 1))
 
     def at(self, index: torch.Tensor) -> Examples:
-        """The situations of these numbers."""
+        """The configurations of these numbers."""
         return Examples(self.seen_ZR[index].long(), self.outcome_Z[index], self.value_Z[index])
 
     @torch.no_grad()
@@ -102,7 +102,7 @@ class Functions:
         *,
         lead: float = 0.0,
     ) -> list[torch.Tensor]:
-        """For each function, the situations in which a code is wrong, or right by no more than ``lead`` logits."""
+        """For each function, the configurations in which a code is wrong, or right by no more than ``lead`` logits."""
         found = []
         for place, which in enumerate(which_N.tolist()):
             begin = int(self.spans.start[which])
@@ -139,7 +139,7 @@ def decide(
     *,
     outcomes: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """outcome_M and value_M that a code decides in each situation, among the first ``outcomes`` (all by default)."""
+    """outcome_M and value_M that a code decides in each configuration, among the first ``outcomes`` (default: all)."""
     chosen, computed = [], []
     for part in seen_MR.split(CHUNK):
         choice, value = net(part[None], code_1C, gain_1G)

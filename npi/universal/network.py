@@ -8,8 +8,8 @@ low-rank weights that they generate (a hypernetwork, Ha et al. 2017).
 The :class:`Proposer` beside it looks at examples of such a function and proposes a code for it (a conditional neural
 process, Garnelo et al. 2018).
 
-Shape legend: ``B`` situations, ``N`` codes, ``R`` inputs, ``C`` numbers of a code, ``K`` outcomes, ``V`` symbols that
-can be computed.
+Shape legend: ``B`` configurations, ``N`` codes, ``R`` inputs, ``C`` numbers of a code, ``K`` outcomes, ``V`` symbols
+that can be computed.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Interpreter(nn.Module):
     def forward(
         self, seen_NMR: torch.Tensor, code_NC: torch.Tensor, gain_NG: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """logits_NMK and logits_NMV of M situations for each of N codes. Inputs that are not there are −1."""
+        """logits_NMK and logits_NMV of M configurations for each of N codes. Inputs that are not there are −1."""
         x = self.words(seen_NMR)
         if self.config.conditioning == "concat":
             x = torch.cat([x, code_NC[:, None].expand(-1, x.shape[1], -1)], -1)

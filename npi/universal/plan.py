@@ -5,10 +5,10 @@ the return, and the state that comes next), and perhaps computes a symbol to wri
 or copied from something that is seen, or computed. Which outcome, and which symbol, is a function of the inputs, and
 that alone is left for the core to learn.
 
-A plan is made from the decision tables of a program text (:func:`plan_of`), which have every situation, or from the
+A plan is made from the decision tables of a program text (:func:`plan_of`), which have every configuration, or from the
 frames of traces (:mod:`npi.universal.induction.plan_from_traces`), which have those that occurred.
 
-Shape legend: ``M`` situations of a state, ``R`` its inputs.
+Shape legend: ``M`` configurations of a state, ``R`` its inputs.
 """
 
 from __future__ import annotations
@@ -71,10 +71,11 @@ class State:
 
     Attributes:
         inputs: fields and argument slots that decide.
-        outcomes: in the order in which situations first lead to them.
-        seen_MR: the values of the inputs in the situations that are known, as numbers of :mod:`npi.universal.symbols`.
+        outcomes: in the order in which configurations first lead to them.
+        seen_MR: the values of the inputs in the configurations that are known, as numbers of
+            :mod:`npi.universal.symbols`.
         outcome_M: which outcome each leads to. value_M: what is computed in it; −1 for nothing.
-        whole: whether these are all situations that there are.
+        whole: whether these are all configurations that there are.
     """
 
     inputs: tuple[Read, ...]
@@ -137,11 +138,11 @@ def fold(
     """The fewest outcomes that give these calls: arguments that are copied or computed make many calls one outcome.
 
     Args:
-        reads, at_RM: what was seen, and which of its values in each situation.
+        reads, at_RM: what was seen, and which of its values in each configuration.
         signature: of the program itself.
 
     Returns:
-        Outcomes, and for each situation its outcome and the value that it computes (−1 for none).
+        Outcomes, and for each configuration its outcome and the value that it computes (−1 for none).
     """
     token_RM = np.array([tokens_of(r, table.world, signature)[at] for r, at in zip(reads, at_RM, strict=True)])
     token_RM = token_RM.reshape(len(reads), len(call_M4))

@@ -1,4 +1,4 @@
-"""A row against its program text: the same call in every situation that any observations can lead to.
+"""A row against its program text: the same call in every configuration that any observations can lead to.
 
 The row's tables (the core's own decisions) and the text's tables are two finite machines. From the beginning of a frame
 the pairs of their states are walked for every combination of what either of them reads; whatever a call may do to the

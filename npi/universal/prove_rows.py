@@ -18,7 +18,7 @@ from npi.universal.core import UniversalCore, universal
 from npi.universal.functions import deciding, leads
 from npi.universal.plan import Plan
 from npi.universal.proof import Proof, prove
-from npi.universal.rows import situations, tabulate, unpacked, wired
+from npi.universal.rows import configurations, tabulate, unpacked, wired
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class RowProof:
 
     Attributes:
         proof: against the program text.
-        close: situations of its states in which what is decided leads by no more than the tolerance, so that another
-            device may decide otherwise.
+        close: configurations of its states in which what is decided leads by no more than the tolerance, so that
+            another device may decide otherwise.
         margin: by how much what is decided leads at least (logits); infinite where no state decides.
         fields: names of the observation fields that the row reads.
     """
@@ -80,12 +80,12 @@ def prove_row(core: UniversalCore, memory: ProgramMemory, row: int, program: Pro
 
 
 def _leads(core: UniversalCore, memory: ProgramMemory, row: int, plan: Plan, table: ProgramTable) -> torch.Tensor:
-    """lead_M: of what is decided in each situation of each state that decides."""
+    """lead_M: of what is decided in each configuration of each state that decides."""
     wiring = memory.infos[row].wiring or ()
     code_DC, gain_DG = unpacked(memory.embeddings_NP[row], wiring, core.config)
     found = [torch.zeros(0)]
     for place, state in enumerate(filter(deciding, plan.states)):
-        seen_MR = situations(core.net, state, plan, table)
+        seen_MR = configurations(core.net, state, plan, table)
         computes = [outcome.computes for outcome in state.outcomes]
         found.append(leads(core.net, seen_MR, code_DC[place, None], gain_DG[place, None], computes))
     return torch.cat(found)

@@ -27,7 +27,7 @@ def notes(name: str, plan: Plan, table: ProgramTable, proof: Proof | None, repla
         yield f"{name} is wrong in {replay.wrong:,} of {replay.frames:,} frames:"
         yield from map(in_words, replay.mistakes)
     if proof is not None and wrong_proof:
-        yield f"{name} is wrong in {proof.wrong:,} of {proof.decisions:,} situations:"
+        yield f"{name} is wrong in {proof.wrong:,} of {proof.decisions:,} configurations:"
         yield from map(in_words, proof.mistakes)
     bare = name.rpartition(".")[2]
     if replay is None:
@@ -47,16 +47,16 @@ def in_words(mistake: Mistake) -> str:
 
 
 def widest(bare: str, plan: Plan) -> str:
-    """What helps where the text is known: the decision with the most situations is to be split."""
+    """What helps where the text is known: the decision with the most configurations is to be split."""
     state = max(plan.states, key=lambda state: len(state.outcome_M))
     return (
-        f"one of its decisions looks at {len(state.inputs)} things in {len(state.outcome_M):,} situations: let a "
+        f"one of its decisions looks at {len(state.inputs)} things in {len(state.outcome_M):,} configurations: let a "
         f"program that {bare} calls look at some of them, or raise --updates or --starts"
     )
 
 
 def thin(plan: Plan, table: ProgramTable) -> str:
-    """What helps where states were inferred: of which state the most situations were never seen."""
+    """What helps where states were inferred: of which state the most configurations were never seen."""
     possible = [
         math.prod(len(names_of(read, table.world, plan.signature)) for read in state.inputs) for state in plan.states
     ]
@@ -65,8 +65,8 @@ def thin(plan: Plan, table: ProgramTable) -> str:
     if possible[number] == seen[number]:
         return "give traces whose frames are longer or more varied"
     return (
-        f"state {number} was seen in {seen[number]:,} of the {possible[number]:,} situations that what it looks at can "
-        "have, so give more traces, or others (--traces, --seed)"
+        f"state {number} was seen in {seen[number]:,} of the {possible[number]:,} configurations of what it reads, "
+        "so give more traces, or others (--traces, --seed)"
     )
 
 

@@ -4,7 +4,7 @@
 and symbols, so a row can be carried from library to library. The row's numbers begin with a seal, the hash of the
 wiring; then come the code and the gains of each deciding state.
 
-Shape legend: ``D`` deciding states, ``C`` numbers of a code, ``G`` gains, ``P`` numbers of a row, ``M`` situations.
+Shape legend: ``D`` deciding states, ``C`` numbers of a code, ``G`` gains, ``P`` numbers of a row, ``M`` configurations.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from npi.universal.plan import COMPUTED, CONSTANT, COPIED, Argument, Outcome, Pl
 from npi.universal.symbols import VALUES, computable_tokens, names_of, numbers_of, tokens_of
 
 MAX_ENTRIES = 2**20
-"""Situations of a state, with what it copies, beyond which it is not tabulated."""
+"""Configurations of a state, with what it copies, beyond which it is not tabulated."""
 
 
 class RowError(ValueError):
@@ -155,7 +155,7 @@ def learned_numbers(plan: Plan, config: InterpreterConfig) -> int:
 def tabulate(net: Interpreter, plan: Plan, row_P: torch.Tensor, wiring: Wiring, table: ProgramTable) -> Tabulated:
     """Every decision of a row, by the core: for each state what it reads, and its entries.
 
-    Raises :class:`RowError` where a state has more than :data:`MAX_ENTRIES` situations.
+    Raises :class:`RowError` where a state has more than :data:`MAX_ENTRIES` configurations.
     """
     reason = oversize(plan, net.config)
     if reason is not None:
@@ -186,7 +186,9 @@ def _entries(
     spec, signature = table.world, plan.signature
     sizes = tuple(len(names_of(read, spec, signature)) for read in reads)
     if math.prod(sizes) > MAX_ENTRIES:
-        raise RowError(f"{signature.name} has {math.prod(sizes)} situations in state {number}, more than {MAX_ENTRIES}")
+        raise RowError(
+            f"{signature.name} has {math.prod(sizes)} configurations in state {number}, more than {MAX_ENTRIES}"
+        )
     at = dict(zip(reads, np.indices(sizes).reshape(len(sizes), math.prod(sizes)), strict=True))
     looked = math.prod(sizes[: len(state.inputs)])  # inputs come first, so what is copied repeats each decision
     outcome_M, value_M = _decided(net, state, own, plan, table, looked)
@@ -221,16 +223,16 @@ def _decided(
     table: ProgramTable,
     count: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """outcome_M and value_M in every situation of a state's inputs."""
+    """outcome_M and value_M in every configuration of a state's inputs."""
     if own is None:
         return np.zeros(count, np.int64), np.zeros(count, np.int64)
-    seen_MR = situations(net, state, plan, table)
+    seen_MR = configurations(net, state, plan, table)
     assert len(seen_MR) == count
     outcome_M, value_M = decide(net, seen_MR, own[0], own[1], outcomes=len(state.outcomes))
     return outcome_M.numpy(), value_M.numpy()
 
 
-def situations(net: Interpreter, state: State, plan: Plan, table: ProgramTable) -> torch.Tensor:
+def configurations(net: Interpreter, state: State, plan: Plan, table: ProgramTable) -> torch.Tensor:
     """seen_MR: every combination of a state's inputs, the last one varying fastest."""
     numbers = [numbers_of(read, table.world, plan.signature) for read in state.inputs]
     sizes = [len(n) for n in numbers]
@@ -259,9 +261,9 @@ def decision_tables(parts: Mapping[int, Tabulated], table: ProgramTable) -> Deci
 
 @torch.no_grad()
 def row_outputs(
-    core: UniversalCore, memory: ProgramMemory, rows: Sequence[int], *, seed: int, situations: int = 256
+    core: UniversalCore, memory: ProgramMemory, rows: Sequence[int], *, seed: int, configurations: int = 256
 ) -> dict[str, torch.Tensor]:
-    """Every logit of the deciding states of some rows in random situations; each row is computed by itself."""
+    """Every logit of the deciding states of some rows in random configurations; each row is computed by itself."""
     found = {}
     for row in rows:
         generator = torch.Generator().manual_seed(seed)
@@ -269,7 +271,7 @@ def row_outputs(
         code_DC, gain_DG = unpacked(memory.embeddings_NP[row], wiring, core.config)
         looks = [len(state["looks"]) for state in wiring if state["looks"]]
         for place, inputs in enumerate(looks):
-            seen_MR = torch.randint(VALUES, (situations, core.config.inputs), generator=generator)
+            seen_MR = torch.randint(VALUES, (configurations, core.config.inputs), generator=generator)
             seen_MR[:, inputs:] = -1
             choice, value = core.net(seen_MR[None], code_DC[place, None], gain_DG[place, None])
             found[f"{memory.infos[row].name}.{place}"] = torch.cat([choice[0], value[0]], 1)

@@ -164,7 +164,7 @@ def trained() -> Library:
     return copy.deepcopy(_trained())
 
 
-def situations(
+def configurations(
     table: ProgramTable, count: int, *, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Random obs_BF, program_B (programs only) and arguments_B3 of a table."""

@@ -1,4 +1,4 @@
-"""Before any training: are there two situations that look the same to a core and call differently?
+"""Before any training: are there two configurations that look the same to a core and call differently?
 
 For programs of the language there are none, by construction (``dsl/analysis/learnability.py`` has the argument). Here
 it is put to the test: every input up to a small size, run by the teacher, and all frames compared. The same runs show

@@ -33,8 +33,9 @@ ROUNDS = 8
 def plan_of_frames(frames: FrameSet, program: int) -> Plan:
     """The plan of the shortest description found that explains the frames of a program.
 
-    Its states know the situations that occurred (``State.whole`` is false). A search that gave up after :data:`ROUNDS`
-    may leave frames unexplained, so whoever needs to know follows them (:func:`npi.universal.induction.replay.replay`).
+    Its states know the configurations that occurred (``State.whole`` is false). A search that gave up after
+    :data:`ROUNDS` may leave frames unexplained, so whoever needs to know follows them
+    (:func:`npi.universal.induction.replay.replay`).
 
     Raises ``ValueError`` where there are no frames of it, or no few states explain them.
     """

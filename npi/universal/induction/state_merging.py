@@ -96,7 +96,7 @@ class Machine:
 
     @property
     def bits(self) -> float:
-        """What states and inputs cost, without the situations that occurred; states that settle nothing cost most."""
+        """What states and inputs cost, without configurations that occurred; states that settle nothing cost most."""
         needed = [n.needed for n in self.nodes.values() if n.needed is not None]
         unsettled = UNSETTLED * sum(not one.settled for one in needed)
         return STATE_BITS * len(self.nodes) + sum(self.steps.bits(one.inputs) for one in needed) + unsettled

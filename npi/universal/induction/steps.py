@@ -168,11 +168,11 @@ class Steps:
         return best
 
     def _costing(self, inputs: Sequence[int], at_I: Array, outcome_I: Array) -> Needed:
-        """Inputs with what they cost, and what it costs to write down the outcome of each situation that occurs."""
+        """Inputs with what they cost, and what it costs to write down the outcome of each configuration that occurs."""
         if not inputs:
             return Needed((), 0.0)
-        situations = len(np.unique(self.key(inputs, at_I)))
-        table = situations * math.log2(len(np.unique(outcome_I)))
+        configurations = len(np.unique(self.key(inputs, at_I)))
+        table = configurations * math.log2(len(np.unique(outcome_I)))
         return Needed(tuple(sorted(inputs)), min(UNSETTLED - 1, self.bits(inputs) + table))
 
     def settle(self, at_I: Array, inputs: Sequence[int]) -> Needed | None:

@@ -179,7 +179,7 @@ def test_a_proof_of_every_program(capsys, tape_library):
     assert code in (0, 1), err
     found = document(capsys, "certify", "--library", tape_library, code=code)
     assert [proof["program"] for proof in found] == ["tape.CLEAR", "tape.STEP", "trip.HOME", "trip.TRIP"]
-    assert all(proof["proved"] == (proof["wrong"] == 0) and proof["situations"] > 0 for proof in found)
+    assert all(proof["proved"] == (proof["wrong"] == 0) and proof["configurations"] > 0 for proof in found)
     assert code == int(not all(proof["proved"] for proof in found))
     assert f"{sum(proof['proved'] for proof in found)} of 4 programs" in out
     alone = document(capsys, "certify", "STEP", "--library", tape_library, code=int(not found[1]["proved"]))

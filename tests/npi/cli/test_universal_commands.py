@@ -95,7 +95,7 @@ def test_certify_proves_rows_and_finds_what_is_wrong(
 ) -> None:
     assert "proved for every input of every size: 9 of 9 programs" in run(capsys, "certify", "--library", shop / "mine")
     (one,) = json.loads(run(capsys, "certify", "SCAN", "--library", shop / "mine", "--json"))
-    assert (one["proved"], one["situations"], one["fields"]) == (True, 2, ["last(P)"])
+    assert (one["proved"], one["configurations"], one["fields"]) == (True, 2, ["last(P)"])
     assert one["margin"] > 0
     spoiled(Library.open(shop / "mine"), "strip.SCAN").save(tmp_path / "bad")
     told = run(capsys, "certify", "--library", tmp_path / "bad", code=1)
@@ -114,7 +114,7 @@ def test_a_close_decision_is_not_proved(
     (one,) = json.loads(run(capsys, "certify", "SCAN", "--library", shop / "mine", "--json"))
     monkeypatch.setattr("npi.universal.prove_rows.TOLERANCE", one["margin"])
     told = run(capsys, "certify", "SCAN", "--library", shop / "mine", code=1)
-    assert "strip.SCAN decides as its text does, in 1 situation by less than" in told
+    assert "strip.SCAN decides as its text does, in 1 configuration by less than" in told
     monkeypatch.setattr("npi.universal.prove_rows.TOLERANCE", one["margin"] * 0.99)
     run(capsys, "certify", "SCAN", "--library", shop / "mine")
 

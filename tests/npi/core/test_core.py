@@ -20,7 +20,7 @@ from npi.core.recurrent import RecurrentCore, may_call
 from npi.library.library import Library
 from npi.program_memory import OPEN, ProgramMemory
 from npi.running.core_stepper import CoreStepper
-from tests.support.tiny import CORES, LSTM, SMALL, material, situations, strip, tape, untrained
+from tests.support.tiny import CORES, LSTM, SMALL, configurations, material, strip, tape, untrained
 
 KINDS = pytest.mark.parametrize("kind", ["discrete", "lstm"])
 DEVICES = pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def two_worlds(kind: str, seed: int = 0) -> Library:
 def frames_of(programs, B: int, T: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Random obs_BTF, program_B, arguments_B3."""
     generator = torch.Generator().manual_seed(seed)
-    obs, _, _ = situations(programs.table, B * T, generator=generator)
-    _, program, arguments = situations(programs.table, B, generator=generator)
+    obs, _, _ = configurations(programs.table, B * T, generator=generator)
+    _, program, arguments = configurations(programs.table, B, generator=generator)
     return obs.view(B, T, -1), program, arguments
 
 
@@ -423,7 +423,7 @@ def test_an_old_row_never_calls_a_newer_one_however_well_its_key_fits() -> None:
     memory = ProgramMemory(infos, row=11, key=7, fields=4, generator=torch.Generator().manual_seed(0))
     library = Library(library.core, memory, [])
     library.core.end.bias.fill_(-100.0)
-    obs, program, arguments = situations(table, 60, generator=torch.Generator().manual_seed(1))
+    obs, program, arguments = configurations(table, 60, generator=torch.Generator().manual_seed(1))
     for sign in (1000.0, -1000.0):
         memory.keys_NK[-1] = sign * library.core.find.bias
         stepper = library.stepper(table, memo=False)
@@ -441,7 +441,7 @@ def test_an_old_row_never_calls_a_newer_one_however_well_its_key_fits() -> None:
 @torch.no_grad()
 def test_a_core_decides_the_same_on_every_device(kind: str, device: str) -> None:
     library, table = two_worlds(kind), strip().table
-    obs, program, arguments = situations(table, 200, generator=torch.Generator().manual_seed(2))
+    obs, program, arguments = configurations(table, 200, generator=torch.Generator().manual_seed(2))
     here = library.stepper(table, memo=False)
     hidden = torch.zeros(200, here.width, dtype=here.dtype)
     expected = here.step(Observation(obs), program, arguments, hidden)

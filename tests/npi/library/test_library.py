@@ -23,8 +23,8 @@ from tests.support.tiny import (
     SMALL,
     STRIP,
     TURN,
+    configurations,
     material,
-    situations,
     strip,
     tape,
     trained,
@@ -78,7 +78,7 @@ def test_what_was_written_comes_back(config, tmp_path: Path) -> None:
     assert found.sets[0].path.endswith("turn.npi")
     for programs in (turn(), tape()):
         one, two = library.stepper(programs.table, memo=False), found.stepper(programs.table, memo=False)
-        obs, program, arguments = situations(programs.table, 50, generator=torch.Generator().manual_seed(0))
+        obs, program, arguments = configurations(programs.table, 50, generator=torch.Generator().manual_seed(0))
         hidden = torch.zeros(50, one.width, dtype=one.dtype)
         a, b = (
             one.step(Observation(obs), program, arguments, hidden),

@@ -23,7 +23,7 @@ from npi.recurrent import learn
 from npi.training.dataset import Material
 from npi.training.learn_rows import new_rows
 from tests.support.operation_helpers import file_of, grown, hasty, of
-from tests.support.tiny import LSTM, SMALL, situations, strip, untrained
+from tests.support.tiny import LSTM, SMALL, configurations, strip, untrained
 
 
 def generations(library: Library) -> dict[str, int]:
@@ -37,9 +37,9 @@ def callable_pairs(library: Library) -> set[tuple[str, str]]:
 
 
 def outputs(library: Library, name: str) -> list[torch.Tensor]:
-    """What the core decides in 300 random situations of a file's programs."""
+    """What the core decides in 300 random configurations of a file's programs."""
     table = (strip() if name == "strip" else file_of(name)).table
-    obs, program, arguments = situations(table, 300, generator=torch.Generator().manual_seed(3))
+    obs, program, arguments = configurations(table, 300, generator=torch.Generator().manual_seed(3))
     hidden = torch.randint(9, (300, 1), generator=torch.Generator().manual_seed(4))
     found = library.stepper(table, memo=False).step(Observation(obs), program, arguments, hidden)
     return [found.call_B4, found.hidden_BH]
@@ -160,7 +160,7 @@ def test_a_later_row_that_uses_both_leaves_each_as_it_was() -> None:
     merged = operations.merge(grown("turn"), grown("twist", seed=1)).library
     learn(merged, [of("both")], hasty(), keep_unsolved=True)
     table = file_of("both").table
-    obs, program, arguments = situations(table, 400, generator=torch.Generator().manual_seed(1))
+    obs, program, arguments = configurations(table, 400, generator=torch.Generator().manual_seed(1))
     zero = torch.zeros(400, 1, dtype=torch.int64)
     with torch.no_grad():
         merged.core.end.bias.fill_(-1000)

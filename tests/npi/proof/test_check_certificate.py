@@ -22,9 +22,9 @@ from npi.core.config import CoreConfig, TrainConfig
 from npi.library.library import Library, LibraryError
 from npi.proof.certificate import Certificate, CertifiedProgram
 from npi.proof.check_certificate import check
+from npi.proof.configuration_walk import Walk, _Decided
 from npi.proof.counterexample import disagreements
 from npi.proof.prove import certificate_of, prove
-from npi.proof.situation_walk import Walk, _Decided
 from tests.support.paths import ROOT
 from traces.generation.generate import record_traces
 from traces.recording.unique_frames import unique_frames
@@ -83,7 +83,7 @@ def test_a_certificate_holds_and_survives_its_file(tmp_path: Path) -> None:
     findings = check(again, _library())
     assert {finding.fault for finding in findings} == {""}
     assert [finding.program.rpartition(".")[2] for finding in findings] == ["CLEAR", "NOTE", "MOVE"]
-    assert sum(finding.situations for finding in findings) == certificate.situations == again.situations
+    assert sum(finding.configurations for finding in findings) == certificate.configurations == again.configurations
     assert all(f.margin == pytest.approx(p.margin, abs=1e-3) for f, p in zip(findings, _programs(again), strict=True))
     assert again.files[0].domains == {"A": ["x", "y", "blank"], "B": ["x", "y", "blank"], "N": ["1", "blank"]}
 
@@ -121,16 +121,16 @@ def test_another_text_voids_it() -> None:
     assert all("does not hold" in fault for fault in _faults(_certificate(), library))
 
 
-def _without(situations: torch.Tensor) -> torch.Tensor:
-    return situations[:-1]
+def _without(configurations: torch.Tensor) -> torch.Tensor:
+    return configurations[:-1]
 
 
-def _without_the_first(situations: torch.Tensor) -> torch.Tensor:
-    return situations[1:]
+def _without_the_first(configurations: torch.Tensor) -> torch.Tensor:
+    return configurations[1:]
 
 
-def _elsewhere(situations: torch.Tensor) -> torch.Tensor:
-    changed = situations.clone()
+def _elsewhere(configurations: torch.Tensor) -> torch.Tensor:
+    changed = configurations.clone()
     changed[0, 3] = 99
     return changed
 
@@ -146,25 +146,25 @@ def _elsewhere(situations: torch.Tensor) -> torch.Tensor:
         (lambda s: -s - 1, "there cannot be"),
     ],
 )
-def test_a_wrong_list_of_situations_is_found(change: Callable[[torch.Tensor], torch.Tensor], fault: str) -> None:
+def test_a_wrong_list_of_configurations_is_found(change: Callable[[torch.Tensor], torch.Tensor], fault: str) -> None:
     certificate = _certificate()
     (file,) = certificate.files
     first, *others = file.programs
-    wrong = replace(file, programs=(replace(first, situations=change(first.situations)), *others))
+    wrong = replace(file, programs=(replace(first, configurations=change(first.configurations)), *others))
     found = check(replace(certificate, files=(wrong,)), _library())
     assert fault in found[0].fault
     assert [finding.fault for finding in found[1:]] == ["", ""]
 
 
-def test_every_situation_left_out_is_found() -> None:
+def test_every_configuration_left_out_is_found() -> None:
     """Red when the checker skips a kind of beginning or a kind of step."""
     certificate = _certificate()
     (file,) = certificate.files
     for number, program in enumerate(file.programs):
-        for left_out in range(0, len(program.situations), max(1, len(program.situations) // 40)):
-            kept = torch.arange(len(program.situations)) != left_out
+        for left_out in range(0, len(program.configurations), max(1, len(program.configurations) // 40)):
+            kept = torch.arange(len(program.configurations)) != left_out
             programs = list(file.programs)
-            programs[number] = replace(program, situations=program.situations[kept])
+            programs[number] = replace(program, configurations=program.configurations[kept])
             lacking = replace(certificate, files=(replace(file, programs=tuple(programs)),))
             assert check(lacking, _library())[number].fault
 
@@ -199,10 +199,10 @@ def test_walk_and_checker_find_the_same(path: Path, monkeypatch: pytest.MonkeyPa
     (file,) = certificate.files
     generator = torch.Generator().manual_seed(0)
     for number, program in enumerate(file.programs):
-        for left_out in torch.randint(len(program.situations), (4,), generator=generator).tolist():
-            kept = torch.arange(len(program.situations)) != left_out
+        for left_out in torch.randint(len(program.configurations), (4,), generator=generator).tolist():
+            kept = torch.arange(len(program.configurations)) != left_out
             programs_left = list(file.programs)
-            programs_left[number] = replace(program, situations=program.situations[kept])
+            programs_left[number] = replace(program, configurations=program.configurations[kept])
             lacking = replace(certificate, files=(replace(file, programs=tuple(programs_left)),))
             assert check(lacking, library)[number].fault
 
@@ -237,13 +237,13 @@ def test_rows_that_are_added_leave_it_valid() -> None:
     assert all("rows" in fault for fault in _faults(_certificate(), library))
 
 
-def test_what_really_happens_is_among_the_situations() -> None:
+def test_what_really_happens_is_among_the_configurations() -> None:
     """Red when the walk, and the checker with it, leaves out something that inputs lead to."""
     library, (file,) = _library(), _certificate().files
     programs = library.sets[0]
     teacher, stepper = compile_teacher(programs), library.stepper(programs.table)
     frames = unique_frames([record_traces(programs, task="clear", traces={3: 60, 9: 60}, seed=3)])
-    listed = {programs.table.id(p.name): {tuple(row) for row in p.situations.tolist()} for p in file.programs}
+    listed = {programs.table.id(p.name): {tuple(row) for row in p.configurations.tolist()} for p in file.programs}
     fields = {programs.table.id(p.name): [programs.world.spec.field(f) for f in p.fields] for p in file.programs}
     padded = frames.pad(torch.arange(len(frames)))
     node, code = torch.zeros(len(frames), 1).long(), torch.zeros(len(frames), 1).long()
@@ -295,7 +295,7 @@ def test_it_shares_no_code_with_the_walk() -> None:
     tree = ast.parse(Path(npi.proof.check_certificate.__file__).read_text())
     names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not names & {
-        "npi.proof.situation_walk",
+        "npi.proof.configuration_walk",
         "npi.proof.prove",
         "npi.proof.call_effects",
         "npi.proof.world_audit",

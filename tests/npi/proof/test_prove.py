@@ -82,7 +82,7 @@ def test_a_right_core_is_proved_and_a_wrong_one_is_not() -> None:
     """Red when the walk stops early, or compares the core with itself."""
     (proof,) = certify(_proved(), _clear())
     assert proof.proved
-    assert proof.situations == len(proof.walked) >= 3
+    assert proof.configurations == len(proof.walked) >= 3
     assert proof.margin > TOLERANCE
     assert proof.fields == proof.changes == ("A",)
     assert proof.examples is None
@@ -107,7 +107,7 @@ def test_a_call_that_hardly_leads_is_not_proved() -> None:
     )
     assert decided.call_B4[:, 0].tolist() == [0, 0]  # as the text says
     (proof,) = certify(library, _clear())
-    assert (proof.situations, proof.wrong) == (3, 3)
+    assert (proof.configurations, proof.wrong) == (3, 3)
 
 
 def test_what_rows_can_hold_and_programs_change() -> None:

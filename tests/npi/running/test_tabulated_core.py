@@ -18,13 +18,13 @@ from npi.running.core_stepper import CoreStepper
 from npi.running.evaluate import run_problems
 from npi.running.memoised import MemoisedStepper
 from npi.running.tabulated_core import TabulatedCore
-from tests.support.tiny import CORE, LSTM, SMALL, situations, strip, tape, trained, untrained
+from tests.support.tiny import CORE, LSTM, SMALL, configurations, strip, tape, trained, untrained
 from traces.machine import compiled
 from traces.machine.lockstep import Budget
 
 
 class Counted:
-    """A stepper that counts how often, and about how many situations, it is asked."""
+    """A stepper that counts how often, and about how many configurations, it is asked."""
 
     def __init__(self, stepper) -> None:
         self.stepper, self.width, self.dtype = stepper, stepper.width, stepper.dtype
@@ -37,7 +37,7 @@ class Counted:
 
 @pytest.mark.parametrize("limit", [4_000_000, 200, 1])
 def test_memo_decides_as_the_core_does_also_when_its_table_overflows(limit: int) -> None:
-    """Red when two situations share a key, or the table is looked up after it began anew."""
+    """Red when two configurations share a key, or the table is looked up after it began anew."""
     library, table = trained(), strip().table
     plain = library.stepper(table, memo=False)
     counted = Counted(plain)
@@ -45,7 +45,7 @@ def test_memo_decides_as_the_core_does_also_when_its_table_overflows(limit: int)
     generator = torch.Generator().manual_seed(0)
     largest = 0
     for _ in range(30):
-        obs, program, arguments = situations(table, 67, generator=generator)
+        obs, program, arguments = configurations(table, 67, generator=generator)
         hidden = torch.randint(33, (67, 1), generator=generator)
         one, two = (
             plain.step(Observation(obs), program, arguments, hidden),
@@ -56,7 +56,7 @@ def test_memo_decides_as_the_core_does_also_when_its_table_overflows(limit: int)
         largest = max(largest, len(memo.keys))
     assert largest <= limit + 1 + 67
     if limit == 4_000_000:
-        assert len(counted.asked) == len(set(counted.asked))  # each situation once
+        assert len(counted.asked) == len(set(counted.asked))  # each configuration once
         again = len(counted.asked)
         memo.step(Observation(obs), program, arguments, hidden)
         assert len(counted.asked) == again
@@ -80,9 +80,9 @@ def test_what_cannot_be_looked_up_is_refused() -> None:
     assert not MemoisedStepper.fits([2**31, 2**31])
 
 
-def allowed_situations(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def allowed_configurations(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Random observations of the strip, programs, and arguments that their signatures allow."""
-    obs, program, arguments = situations(strip().table, count, generator=generator)
+    obs, program, arguments = configurations(strip().table, count, generator=generator)
     for b, callee in enumerate(program.tolist()):
         slots = [slot.tokens for slot in strip().table.signatures[callee].slots]
         given = [tokens[int(a) % len(tokens)] for tokens, a in zip(slots, arguments[b], strict=False)]
@@ -93,14 +93,14 @@ def allowed_situations(count: int, generator: torch.Generator) -> tuple[torch.Te
 @pytest.mark.parametrize("whole", [2**13, 1])
 @pytest.mark.parametrize("trained_", [True, False])
 def test_tables_decide_as_the_core_does(whole: int, trained_: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Step by step in random situations, whether a node is filled at once or entry by entry."""
+    """Step by step in random configurations, whether a node is filled at once or entry by entry."""
     monkeypatch.setattr(tabulated_core, "MAX_EAGER_ENTRIES", whole)
     library, table = trained() if trained_ else untrained(CORE), strip().table
     plain = library.stepper(table, memo=False)
     assert isinstance(plain, CoreStepper)
     tables, generator = TabulatedCore(plain), torch.Generator().manual_seed(0)
     for _ in range(20):
-        obs, program, arguments = allowed_situations(67, generator)
+        obs, program, arguments = allowed_configurations(67, generator)
         hidden = torch.randint(33, (67, 1), generator=generator)
         one, two = (
             plain.step(Observation(obs), program, arguments, hidden),
@@ -176,7 +176,7 @@ def test_a_compiled_table_is_whole_and_holds_the_cores_decisions() -> None:
     assert len(nodes) >= 7
     before, generator = full.version, torch.Generator().manual_seed(0)
     for _ in range(200):
-        obs, program, arguments = allowed_situations(1, generator)
+        obs, program, arguments = allowed_configurations(1, generator)
         own = [n for n in nodes if n // full.codes == int(program) - strip().table.primitives]
         code = own[int(torch.randint(len(own), (1,), generator=generator))] % full.codes
         hidden = torch.tensor([[code]])

@@ -27,9 +27,9 @@ from tests.support.tiny import (
     SMALL,
     STRIP,
     TURN,
+    configurations,
     material,
     plain_end,
-    situations,
     strip,
     tape,
     trained,
@@ -95,7 +95,7 @@ def test_core_old_rows_and_old_outputs_stay_to_the_bit() -> None:
     assert found.rows_before == found.rows_after == before.rows_digest()
     assert found.probes_before == found.probes_after == fingerprint(before.core, before.memory, len(before.memory))
     table = strip().table
-    obs, program, arguments = situations(table, 500, generator=torch.Generator().manual_seed(3))
+    obs, program, arguments = configurations(table, 500, generator=torch.Generator().manual_seed(3))
     hidden = torch.randint(33, (500, 1), generator=torch.Generator().manual_seed(4))
     one = before.stepper(table, memo=False).step(Observation(obs), program, arguments, hidden)
     two = library.stepper(table, memo=False).step(Observation(obs), program, arguments, hidden)
@@ -114,7 +114,7 @@ def test_old_programs_cannot_call_new_rows_and_new_ones_can_call_both() -> None:
         library.core.end.bias.fill_(-1000)
     table = turn().table
     stepper = library.stepper(table, memo=False)
-    obs, program, arguments = situations(table, 300, generator=torch.Generator().manual_seed(5))
+    obs, program, arguments = configurations(table, 300, generator=torch.Generator().manual_seed(5))
     callee = stepper.step(Observation(obs), program, arguments, torch.zeros(300, 1, dtype=torch.int64)).call_B4[:, 0]
     fresh = {table.id("RUN"), table.id("TURN")}
     by = {old: set() for old in (True, False)}

@@ -207,7 +207,7 @@ def test_a_trace_set_without_a_text_becomes_rows(tmp_path: Path, capsys: pytest.
     assert "passed (frames of the traces)" in told
     assert re.search(r"inferred +MAX: 3 states, looking at nothing; right in all \d+ different frames, ", told)
     assert re.search(r"inferred +COMPSWAP: 2 states, looking at P1, P2; .*, \d+ of them held back", told)
-    assert "not proved  without a text, nothing is known of situations that no frame shows" in told
+    assert "not proved  without a text, nothing is known of configurations that no frame shows" in told
     found = Library.open(library)
     programs = dsl.load(PROGRAMS / "max.npi")
     task = programs.task("max")
@@ -274,7 +274,7 @@ def test_thin_evidence_is_told_and_nothing_stored(tmp_path: Path, capsys: pytest
     assert "addition.ADD1 is wrong in " in told
     assert "state 0 sees IN1 = " in told
     assert " is right" in told
-    assert "situations that what it looks at can have, so give more traces" in told
+    assert "configurations of what it reads, so give more traces" in told
     assert not (tmp_path / "one").exists()
 
 

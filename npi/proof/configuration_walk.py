@@ -1,12 +1,13 @@
-"""The walk over every situation of one program: what ``npi.proof.prove`` proves with.
+"""The walk over every configuration of one program: what ``npi.proof.prove`` proves with.
 
-A situation is (arguments, the teacher's node, the core's state code, the fields that matter). The walk begins with
+A configuration is (arguments, the teacher's node, the core's state code, the fields that matter). The walk begins with
 every argument value and every observation, follows the teacher's calls by what ``envs.scratchpad.transitions`` allows,
-and compares the core's decision with the teacher's in each situation. A state number closer to 0 than the tolerance may
-have either sign on another device or in another batch: both are followed. A call that leads by less counts as wrong.
+and compares the core's decision with the teacher's in each configuration. A state number closer to 0 than the tolerance
+may have either sign on another device or in another batch: both are followed. A call that leads by less counts as
+wrong.
 
-Shape legend: ``M`` situations, ``F`` fields, ``S`` state bits. The columns of a wave are the position of the arguments,
-the node, the code, then the fields that matter.
+Shape legend: ``M`` configurations, ``F`` fields, ``S`` state bits. The columns of a wave are the position of the
+arguments, the node, the code, then the fields that matter.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ from npi.running.core_stepper import CoreStepper
 from traces.recording.unique_frames import FrameSet
 
 MAX_CONFIGURATIONS = 4_000_000
-"""Situations of one program; more are refused."""
+"""Configurations of one program; more are refused."""
 
 MAX_EXAMPLES = 512
-"""Paths to wrong situations kept of one program, spread over all that were found."""
+"""Paths to wrong configurations kept of one program, spread over all that were found."""
 
 Advance = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """Inputs and rows of a core → what its heads read, and the numbers that its next state is made of."""
@@ -46,9 +47,9 @@ Effects = Mapping[tuple[int, ...], Effect]
 
 
 class Walked(NamedTuple):
-    """What was found: the situations, those in which the core is wrong, the paths there as frames, the least margin."""
+    """The configurations, those in which the core is wrong, the paths there as frames, the least margin."""
 
-    situations: torch.Tensor
+    configurations: torch.Tensor
     wrong: torch.Tensor
     margin: float
     examples: FrameSet | None
@@ -65,7 +66,7 @@ class _Decided(NamedTuple):
 
 
 class Walk:
-    """Breadth first over the situations of one program, all argument values together."""
+    """Breadth first over the configurations of one program, all argument values together."""
 
     def __init__(
         self, stepper: CoreStepper, programs: ProgramSet, program: Program, effects: Effects, rules: Sequence[Rule]
@@ -83,7 +84,7 @@ class Walk:
         self.count_codes(2**stepper.core.config.bits + 1)
 
     def count_codes(self, codes: int) -> None:
-        """Make room in the keys of situations for this many state codes."""
+        """Make room in the keys of configurations for this many state codes."""
         nodes = len(body_nodes(self.program))
         self.radix = [len(self.arguments), nodes, codes, *(self.sizes[i] for i in self.fields)]
         if math.prod(self.radix) >= mixed_radix.MAX_KEYS:
@@ -115,7 +116,7 @@ class Walk:
         return Walked(self.named(every), bad, margin, examples)
 
     def beginnings(self) -> torch.Tensor:
-        """The situations in which a frame can begin: all arguments with all observations that the rules allow."""
+        """The configurations in which a frame can begin: all arguments with all observations that the rules allow."""
         wave = torch.zeros(self.radix[0], len(self.radix), dtype=torch.int64)
         wave[:, 0] = torch.arange(self.radix[0])
         for number, index in enumerate(self.fields, start=1):
@@ -199,7 +200,7 @@ class Walk:
         return code, origin
 
     def successors(self, wave: torch.Tensor, decided: _Decided) -> tuple[torch.Tensor, torch.Tensor]:
-        """Every situation after the teacher's calls, and which situation of the wave each comes from."""
+        """Every configuration after the teacher's calls, and which configuration of the wave each comes from."""
         go_on = ~decided.wrong_M & (decided.call_M4[:, 0] != RETURN)
         found, origin = [wave[:0]], [torch.empty(0, dtype=torch.int64)]
         for one in torch.unique(decided.call_M4[go_on], dim=0).tolist():
@@ -257,15 +258,15 @@ class Walk:
                 return [(value, holds & everywhere) for value, holds in self.ways(inner, index, before)]
         raise AssertionError(f"unknown source {way}")
 
-    def frames(self, situations: torch.Tensor, parents: torch.Tensor, ends: torch.Tensor) -> FrameSet:
-        """The paths to some situations, as frames that end there; fields that do not matter hold what they may."""
+    def frames(self, configurations: torch.Tensor, parents: torch.Tensor, ends: torch.Tensor) -> FrameSet:
+        """The paths to some configurations, as frames that end there; fields that do not matter hold what they may."""
         paths = []
         for end in ends.tolist():
             path = [end]
             while parents[path[-1]] >= 0:
                 path.append(int(parents[path[-1]]))
             paths.append(path[::-1])
-        steps = situations[torch.tensor([s for path in paths for s in path])]
+        steps = configurations[torch.tensor([s for path in paths for s in path])]
         obs_SF = self.observe(steps)
         generator = torch.Generator().manual_seed(len(steps))
         for index in set(range(len(self.sizes))) - set(self.fields):
