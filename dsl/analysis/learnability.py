@@ -18,7 +18,7 @@ from math import prod
 
 import numpy as np
 
-from dsl.analysis.field_effects import Effects
+from dsl.analysis.reachable_calls import ReachableCalls
 from dsl.analysis.unreachable_symbols import symbols_never_there
 from dsl.errors.error import Remark
 from dsl.lowering.control_flow import Fork
@@ -60,7 +60,7 @@ class Outlook:
 
 def look(programs: ProgramSet, tree: s.File) -> Outlook:
     """The outlook of a program set; remarks are on the file itself (``tree``), not on those that it uses."""
-    effects = Effects(programs.programs)
+    calls = ReachableCalls(programs)
     frames: dict[int, FrameShape] = {}
     remarks: list[Remark] = []
     recursive = in_circles(programs.programs)
@@ -69,7 +69,7 @@ def look(programs: ProgramSet, tree: s.File) -> Outlook:
             continue
         frames[program.id] = FrameShape(longest_frame(program.table), program.id in recursive, len(program.table.nodes))
         if program.scope.source.name == programs.path:
-            remarks += [*idle_conditions(program), *endless_loops(program, effects)]
+            remarks += [*idle_conditions(program), *endless_loops(program, calls)]
     remarks += [*unreached(programs), *symbols_never_there(programs, tree)]
     return Outlook(frames, tuple(sorted(remarks, key=lambda remark: (remark.line, remark.column))))
 
@@ -181,14 +181,14 @@ def idle_conditions(program: Program) -> Iterator[Remark]:
             yield remark(program, place, message, "correct the condition, or return in the loop", "NPI202")
 
 
-def endless_loops(program: Program, effects: Effects) -> Iterator[Remark]:
+def endless_loops(program: Program, calls: ReachableCalls) -> Iterator[Remark]:
     """Loops that go on for ever once they are entered: what they call cannot change what their condition reads."""
     told: set[tuple[int, int]] = set()
     fields = program.scope.face.spec.fields
     for variant, loop in variant_loops(program.body):
         asked = {read.index for read in reads(loop.condition) if read.kind == "field"}
         place = (loop.line, loop.column)
-        if place in told or leaves(loop.body) or effects.of_steps(loop.body, program) & asked or not asked:
+        if place in told or leaves(loop.body) or calls.changes(loop.body, program) & asked or not asked:
             continue
         told.add(place)
         names = ", ".join(fields[index].name for index in sorted(asked))

@@ -133,10 +133,10 @@ class Act(NamedTuple):
         action: what is done.
         pointer: number of the acting pointer.
         other: number of the pointer that it names; its own where it names none.
-        index: the cell that is written, for an action that takes a symbol.
+        cell: what is written, for an action that takes a symbol.
     """
 
     action: PadAction
     pointer: int
     other: int
-    index: int = 0
+    cell: int = 0

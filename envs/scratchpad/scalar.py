@@ -105,7 +105,7 @@ class SinglePad:
 
     def act(self, act: Act) -> None:
         """Carry out a legal call."""
-        action, p, q, index = act
+        action, p, q, cell = act
         at, cells = self.at, self.cells
         if action.moves:
             if action.moves == STEP:
@@ -122,7 +122,7 @@ class SinglePad:
                 mine, other = cells[p].get(at[p], empty), cells[q].get(at[q], empty)
                 cells[p][at[p]], cells[q][at[q]] = other, mine
             else:
-                cells[p][at[p]] = index if action.writes == SYMBOL else at[q]
+                cells[p][at[p]] = cell if action.writes == SYMBOL else at[q]
             for beside in self.plan.beside[p]:
                 self._look(beside)
         self.seen = tuple(self._seen)

@@ -16,12 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 
-import torch
-
 from envs.scratchpad import actions
 from envs.scratchpad.actions import BY_NAME
 from envs.scratchpad.config import ORDER, PadConfig, RowConfig
 from envs.spec import WorldSpec
+from envs.support.lazy_torch import torch
 
 BEFORE, SAME, AFTER = range(len(ORDER))
 

@@ -371,7 +371,7 @@ def pad_tables(config: PadConfig) -> PadTables:
         step_CP=tabulated([a.action.step * (numbers == a.pointer) for a in acts.values()]),
         pair_C2=tabulated(pairs),
         symbol_C1=tabulated(
-            [[a.index if a.action.writes == SYMBOL else NOTHING] for a in acts.values()], NOTHING, fill(config).dtype
+            [[a.cell if a.action.writes == SYMBOL else NOTHING] for a in acts.values()], NOTHING, fill(config).dtype
         ),
         row_P=torch.tensor(rows),
         listed_P=listed_P,
