@@ -39,19 +39,20 @@ class ProgramProof:
 
     Attributes:
         program: qualified name.
-        situations: how many there are. wrong: in how many the core decides otherwise than the text.
+        configurations: how many there are. wrong: in how many the core decides otherwise than the text.
         margin: by how much the call of the text leads at least (logits).
         fields: names of the observation fields that matter.
         changes: names of those that the program, or what it calls, can change.
-        walked: the situations, int16 or int32: three argument tokens, the teacher's node, the state code, ``fields``.
-        examples: the paths to wrong situations as frames to learn from; ``None`` where there are none.
+        walked: the configurations, int16 or int32: three argument tokens, the teacher's node, the state code,
+            ``fields``.
+        examples: the paths to wrong configurations as frames to learn from; ``None`` where there are none.
         trouble: why it could not be walked; empty where it was.
-        where: the first situation in which the core is wrong, in words, as far as the proof tells.
+        where: the first configuration in which the core is wrong, in words, as far as the proof tells.
         close: whether it is wrong only in that decisions lead by too little for every device to decide alike.
     """
 
     program: str
-    situations: int
+    configurations: int
     wrong: int
     margin: float
     fields: tuple[str, ...]

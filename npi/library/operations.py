@@ -37,7 +37,8 @@ class Change:
         library: as it is now.
         added, removed, there: names of rows; ``there`` are those that were to be added and were there already.
         core: sha256 of the core. rows: of the rows that were there before and are still there.
-        outputs: sha256 of every logit of these rows in random situations (:func:`npi.library.fingerprint.fingerprint`).
+        outputs: sha256 of every logit of these rows in random configurations
+            (:func:`npi.library.fingerprint.fingerprint`).
     """
 
     library: Library

@@ -1,9 +1,9 @@
 """New programs beside a frozen universal core: a row each, learned from what the program does in every state.
 
 All states of all new programs are learned as one batch. A row is taken where every decision is right: against the
-program text in every situation there can be (:mod:`npi.universal.proof`), and on the tasks of its file. Programs that
-come from traces alone have states that were inferred (:mod:`npi.universal.induction.plan_from_traces`); their rows are
-followed through all frames, some of which were held back from learning, and proved where a text is there after all.
+program text in every configuration there can be (:mod:`npi.universal.proof`), and on the tasks of its file. Programs
+that come from traces alone have states that were inferred (:mod:`npi.universal.induction.plan_from_traces`); their rows
+are followed through all frames, some of which were held back from learning, and proved where a text is there after all.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def _numbers(projects: Sequence[Project], found: Found, core: UniversalCore) -> 
 
 
 def _wrong(projects: Sequence[Project], found: Found) -> dict[str, int]:
-    """For each program that is not right, in how many situations it is wrong."""
+    """For each program that is not right, in how many configurations it is wrong."""
     wrong, place = {}, 0
     for project in projects:
         count = sum(len(one) for one in found.wrong[place : place + project.states])

@@ -40,7 +40,7 @@ class RowProof:
 
 
 def prove_rows(library: Library, programs: ProgramSet, names: Collection[str] | None) -> list[ProgramProof]:
-    """Proofs of rows against the texts of a file; they list no situations, and rest on nothing that the world does."""
+    """Proofs of rows against the texts of a file; they list no configurations and do not depend on the world."""
     core, rows, proofs = universal(library.core), library.program_rows(programs.table), []
     for program in programs.programs:
         if (names is None or program.name in names) and program.signal is None:  # what a host runs has no text
