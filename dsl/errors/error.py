@@ -64,6 +64,10 @@ class LanguageError(ValueError):
     def errors(self) -> tuple[LanguageError, ...]:
         return self._all or (self,)
 
+    def at(self, source: Source, line: int) -> LanguageError:
+        """The same mistake in another line, of another text."""
+        return LanguageError(source, line, self.column, self.message, self.mend, code=self.code)
+
     def text(self) -> str:
         """``file:line:col: CODE: message``, the line, a caret, and the mend."""
         return place_text(self)

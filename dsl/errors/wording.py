@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
@@ -47,26 +48,52 @@ class Blocks(Indenter):
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """Each text has its own state, so that texts can be read in several threads."""
-        return super(Blocks, Blocks()).process(stream)
+        return super(Blocks, Blocks()).process(separate(stream))
 
 
-@lru_cache(maxsize=1)
-def grammar() -> Lark:
-    """The parser, built once a process."""
+class Glued(Exception):
+    """A keyword with a name or number right behind it."""
+
+    def __init__(self, word: Token, rest: Token) -> None:
+        super().__init__(word, rest)
+        self.word, self.rest = word, rest
+
+
+def separate(tokens: Iterator[Token]) -> Iterator[Token]:
+    """Refuse a keyword that is only the beginning of a word (``rowA``), which Lark reads where no name can stand."""
+    before: Token | None = None
+    for token in tokens:
+        touches = before is not None and before.type in KEYWORDS and before.end_pos == token.start_pos
+        if touches and (token[:1].isalnum() or token[:1] == "_"):
+            assert before is not None, "a token touches one before it"
+            raise Glued(before, token)
+        before = token
+        yield token
+
+
+@lru_cache(maxsize=2)
+def grammar(transformer: object = None) -> Lark:
+    """The parser, built once a process: of Lark's trees, or of what the transformer's methods make of each rule."""
     text = files("dsl.text").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(text, parser="lalr", postlex=Blocks(), propagate_positions=True)
+    return Lark(text, parser="lalr", postlex=Blocks(), transformer=transformer)
 
 
-def complaint(source: Source) -> LanguageError:
-    """The first mistake of a text that the grammar does not accept."""
+def read(source: Source, parser: Lark) -> Any:
+    """The tree of a text.
+
+    Raises:
+        LanguageError: the first mistake of a text that the grammar does not accept.
+    """
     text = source.text
     try:
-        grammar().parse(text if text.endswith("\n") else text + "\n")
+        return parser.parse(text if text.endswith("\n") else text + "\n")
     except UnexpectedInput as error:
-        return from_lark(error, source)
+        raise from_lark(error, source, parser) from None
     except DedentError:
-        return bad_dedent(source)
-    return glued(source)
+        raise bad_dedent(source) from None
+    except Glued as error:
+        message, mend = f"unexpected {error.word + error.rest!r}", f"did you mean {error.word} {error.rest}?"
+        raise LanguageError(source, *token_place(error.word, source), message, mend, code="NPI008") from None
 
 
 def bad_dedent(source: Source) -> LanguageError:
@@ -91,19 +118,6 @@ def bracket_change(code: str) -> int:
     return sum(code.count(c) for c in "([") - sum(code.count(c) for c in ")]")
 
 
-def glued(source: Source) -> LanguageError:
-    """A word of the language with a name right behind it (``rowA``): Lark reads two words where no name can stand."""
-    text = source.text if source.text.endswith("\n") else source.text + "\n"
-    before: Token | None = None
-    for token in grammar().parse_interactive(text).iter_parse():
-        if before is not None and before.type in KEYWORDS and before.end_pos == token.start_pos and token[:1].isalnum():
-            place = token_place(before, source)
-            message, mend = f"unexpected {before + token!r}", f"did you mean {before} {token}?"
-            return LanguageError(source, *place, message, mend, code="NPI008")
-        before = token
-    raise AssertionError("Lark reads what its own tables refuse")
-
-
 def first_word(line: str) -> str:
     found = re.match(r"\s*([A-Za-z_]\w*)", line)
     return found[1] if found else ""
@@ -119,7 +133,7 @@ def strip_comment(line: str) -> str:
     return QUOTED_OR_COMMENT.sub(lambda found: "" if found[0][0] == "#" else "_" * len(found[0]), line)
 
 
-def from_lark(error: UnexpectedInput, source: Source) -> LanguageError:
+def from_lark(error: UnexpectedInput, source: Source, parser: Lark) -> LanguageError:
     """Lark's complaint as ours: by the table of examples where one matches, else what stood and what could."""
     if isinstance(error, UnexpectedCharacters):
         return bad_character(error, source)
@@ -136,7 +150,7 @@ def from_lark(error: UnexpectedInput, source: Source) -> LanguageError:
         return LanguageError(
             source, line, place, f"a line that begins with {word}", f"did you mean {meant}?", code="NPI007"
         )
-    hint = example_hint(error)
+    hint = example_hint(error, parser)
     if hint is not None:
         return LanguageError(source, line, column, hint.message, hint.mend, code=hint.code)
     expected = sorted(error.accepts or error.expected)
@@ -162,25 +176,25 @@ def bad_character(error: UnexpectedCharacters, source: Source) -> LanguageError:
     )
 
 
-def example_hint(error: UnexpectedToken) -> Hint | None:
+def example_hint(error: UnexpectedToken, parser: Lark) -> Hint | None:
     """The hint one of whose wrong examples stops the parser in the same state: at the same token, else the same kind
     of token, else any. (What Lark's ``match_examples`` does, which also asks for stacks of the same depth.)"""
     state, token = error.state.position, error.token
     found: dict[int, Hint] = {}
-    for hint, stop in stops():
+    for hint, stop in stops(parser):
         if isinstance(stop, UnexpectedToken) and stop.state.position == state:
             rank = 0 if stop.token == token else 1 if stop.token.type == token.type else 2
             found.setdefault(rank, hint)
     return found[min(found)] if found else None
 
 
-@lru_cache(maxsize=1)
-def stops() -> tuple[tuple[Hint, UnexpectedInput], ...]:
+@lru_cache(maxsize=2)
+def stops(parser: Lark) -> tuple[tuple[Hint, UnexpectedInput], ...]:
     """Where each wrong example stops the parser."""
     found: list[tuple[Hint, UnexpectedInput]] = []
     for hint, example in ((hint, text) for hint, wrong in EXAMPLES.items() for text in wrong):
         try:
-            grammar().parse(example)
+            parser.parse(example)
         except UnexpectedInput as error:
             found.append((hint, error))
     return tuple(found)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
+
+from lark import Token
 
 from dsl.text import syntax as s
-from dsl.text.lalr_loop import At, Word
 
 Children = list[Any]
+
+
+class Group(NamedTuple):
+    """An expression in brackets: what begins with it begins at the bracket."""
+
+    inner: s.Expression
+    line: int
+    column: int
 
 
 def unquote(token: str) -> str:
@@ -20,198 +29,212 @@ def quote(symbol: str) -> str:
     return '"' + symbol.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def place(meta: At | None) -> dict[str, int]:
-    """Where a rule begins; a rule without tokens (an empty file) begins at the top."""
-    return {"line": 1, "column": 1} if meta is None else {"line": meta.line, "column": meta.column}
+def place(first: Token | s.Node | Group) -> dict[str, Any]:
+    """Where the rule begins whose first child this is."""
+    return {"line": first.line, "column": first.column}
+
+
+def bare(expression: s.Expression | Group) -> s.Expression:
+    return expression.inner if isinstance(expression, Group) else expression
 
 
 class TreeBuilder:
-    """Builds the syntax tree bottom up; each method takes the place of a rule and what it is made of."""
+    """Builds the syntax tree bottom up, while Lark parses; each method takes what its rule is made of."""
 
     # expressions
 
-    def name(self, meta: At | None, parts: Children) -> s.Name:
-        return s.Name(str(parts[0]), **place(meta))
+    def name(self, parts: Children) -> s.Name:
+        return s.Name(str(parts[0]), **place(parts[0]))
 
-    def integer(self, meta: At | None, parts: Children) -> s.Number:
-        return s.Number(int(parts[0]), **place(meta))
+    def integer(self, parts: Children) -> s.Number:
+        return s.Number(int(parts[0]), **place(parts[0]))
 
-    def text(self, meta: At | None, parts: Children) -> s.Text:
-        return s.Text(unquote(parts[0]), **place(meta))
+    def text(self, parts: Children) -> s.Text:
+        return s.Text(unquote(parts[0]), **place(parts[0]))
 
-    def blank(self, meta: At | None, parts: Children) -> s.Blank:
-        return s.Blank(**place(meta))
+    def blank(self, parts: Children) -> s.Blank:
+        return s.Blank(**place(parts[0]))
 
-    def apply(self, meta: At | None, parts: Children) -> s.Apply:
-        return s.Apply(str(parts[0]), parts[1] or (), **place(meta))
+    def apply(self, parts: Children) -> s.Apply:
+        return s.Apply(str(parts[0]), parts[1] or (), **place(parts[0]))
 
-    def list(self, meta: At | None, parts: Children) -> s.Items:
-        return s.Items(parts[0] or (), **place(meta))
+    def list(self, parts: Children) -> s.Items:
+        return s.Items(parts[1] or (), **place(parts[0]))
 
-    def unary(self, meta: At | None, parts: Children) -> s.Unary:
-        return s.Unary(str(parts[0]), parts[1], **place(meta))
+    def group(self, parts: Children) -> Group:
+        bracket, inner = parts
+        return Group(bare(inner), bracket.line, bracket.column)
 
-    def binary(self, meta: At | None, parts: Children) -> s.Binary:
-        return s.Binary(str(parts[1]), parts[0], parts[2], **place(meta))
+    def unary(self, parts: Children) -> s.Unary:
+        return s.Unary(str(parts[0]), bare(parts[1]), **place(parts[0]))
 
-    def choice(self, meta: At | None, parts: Children) -> s.Choice:
-        return s.Choice(parts[0], parts[1], parts[2], **place(meta))
+    def binary(self, parts: Children) -> s.Binary:
+        left, operator, right = parts
+        return s.Binary(str(operator), bare(left), bare(right), **place(left))
 
-    def items(self, meta: At | None, parts: Children) -> tuple[s.Expression, ...]:
-        return tuple(parts)
+    def choice(self, parts: Children) -> s.Choice:
+        value, condition, other = parts
+        return s.Choice(bare(value), bare(condition), bare(other), **place(value))
+
+    def items(self, parts: Children) -> tuple[s.Expression, ...]:
+        return tuple(map(bare, parts))
 
     # domains and worlds
 
-    def bound(self, meta: At | None, parts: Children) -> int:
-        return -int(parts[1]) if parts[0] else int(parts[1])
+    def domain_name(self, parts: Children) -> s.DomainName:
+        return s.DomainName(str(parts[0]), **place(parts[0]))
 
-    def domain_name(self, meta: At | None, parts: Children) -> s.DomainName:
-        return s.DomainName(str(parts[0]), **place(meta))
+    def domain_range(self, parts: Children) -> s.DomainRange:
+        minus, low, high_minus, high = parts
+        least = -int(low) if minus else int(low)
+        most = least if high is None else -int(high) if high_minus else int(high)
+        return s.DomainRange(least, most, **place(minus or low))
 
-    def domain_range(self, meta: At | None, parts: Children) -> s.DomainRange:
-        return s.DomainRange(parts[0], parts[0] if parts[1] is None else parts[1], **place(meta))
+    def domain_text(self, parts: Children) -> s.DomainText:
+        return s.DomainText(unquote(parts[0]), **place(parts[0]))
 
-    def domain_text(self, meta: At | None, parts: Children) -> s.DomainText:
-        return s.DomainText(unquote(parts[0]), **place(meta))
+    def domain_blank(self, parts: Children) -> s.DomainBlank:
+        return s.DomainBlank(**place(parts[0]))
 
-    def domain_blank(self, meta: At | None, parts: Children) -> s.DomainBlank:
-        return s.DomainBlank(**place(meta))
+    def domain(self, parts: Children) -> s.Domain:
+        return s.Domain(tuple(parts), **place(parts[0]))
 
-    def domain(self, meta: At | None, parts: Children) -> s.Domain:
-        return s.Domain(tuple(parts), **place(meta))
-
-    def names(self, meta: At | None, parts: Children) -> tuple[str, ...]:
+    def names(self, parts: Children) -> tuple[str, ...]:
         return tuple(map(str, parts))
 
-    def at(self, meta: At | None, parts: Children) -> str:
+    def at(self, parts: Children) -> str:
         return str(parts[0])
 
-    def row(self, meta: At | None, parts: Children) -> s.Row:
-        return s.Row(parts[0], parts[1], parts[2], **place(meta))
+    def row(self, parts: Children) -> s.Row:
+        word, names, domain, start = parts
+        return s.Row(names, domain, start, **place(word))
 
-    def pointer(self, meta: At | None, parts: Children) -> s.Pointer:
+    def pointer(self, parts: Children) -> s.Pointer:
         word, names, row, start = parts
-        return s.Pointer(names, str(row), start, word.type == "COUNTER", **place(meta))
+        return s.Pointer(names, str(row), start, word.type == "COUNTER", **place(word))
 
-    def order(self, meta: At | None, parts: Children) -> s.Order:
-        return s.Order(parts[0], **place(meta))
+    def order(self, parts: Children) -> s.Order:
+        return s.Order(parts[1], **place(parts[0]))
 
-    def jump(self, meta: At | None, parts: Children) -> s.Jump:
-        return s.Jump(parts[0], **place(meta))
+    def jump(self, parts: Children) -> s.Jump:
+        return s.Jump(parts[1], **place(parts[0]))
 
-    def setting(self, meta: At | None, parts: Children) -> s.Setting:
-        return s.Setting(str(parts[0]), setting_value(parts[1]), **place(meta))
+    def setting(self, parts: Children) -> s.Setting:
+        return s.Setting(str(parts[0]), setting_value(parts[1]), **place(parts[0]))
 
-    def settings(self, meta: At | None, parts: Children) -> tuple[s.Setting, ...]:
+    def settings(self, parts: Children) -> tuple[s.Setting, ...]:
         return tuple(part for part in parts if part is not None)
 
-    def world(self, meta: At | None, parts: Children) -> s.World:
-        name, kind, settings, *items = parts
-        return s.World(str(name), str(kind), settings or (), tuple(items), **place(meta))
+    def world(self, parts: Children) -> s.World:
+        word, name, kind, settings, *items = parts
+        return s.World(str(name), str(kind), settings or (), tuple(items), **place(word))
 
     # programs
 
-    def param(self, meta: At | None, parts: Children) -> s.Param:
-        return s.Param(str(parts[0]), parts[1], **place(meta))
+    def param(self, parts: Children) -> s.Param:
+        return s.Param(str(parts[0]), parts[1], **place(parts[0]))
 
-    def params(self, meta: At | None, parts: Children) -> tuple[s.Param, ...]:
+    def params(self, parts: Children) -> tuple[s.Param, ...]:
         return tuple(part for part in parts if part is not None)
 
-    def core(self, meta: At | None, parts: Children) -> str:
+    def core(self, parts: Children) -> str:
         return unquote(parts[0])
 
-    def signal(self, meta: At | None, parts: Children) -> s.Signal:
+    def signal(self, parts: Children) -> s.Signal:
         aim, what, steps, core = parts
-        return s.Signal(str(aim), str(what), None if steps is None else int(steps), core, **place(meta))
+        return s.Signal(str(aim), str(what), None if steps is None else int(steps), core, **place(aim))
 
-    def program(self, meta: At | None, parts: Children) -> s.Program:
-        name, params, doc, body = parts
-        return s.Program(str(name), params or (), "" if doc is None else unquote(doc), body, **place(meta))
+    def program(self, parts: Children) -> s.Program:
+        word, name, params, doc, body = parts
+        return s.Program(str(name), params or (), "" if doc is None else unquote(doc), body, **place(word))
 
-    def block(self, meta: At | None, parts: Children) -> tuple[s.Statement, ...]:
+    def block(self, parts: Children) -> tuple[s.Statement, ...]:
         return tuple(parts)
 
-    def dotted(self, meta: At | None, parts: Children) -> str:
-        return ".".join(map(str, parts))
+    def dotted(self, parts: Children) -> Token:
+        return parts[0].update(value=".".join(parts))
 
-    def arguments(self, meta: At | None, parts: Children) -> tuple[s.Expression, ...]:
+    def arguments(self, parts: Children) -> tuple[s.Expression, ...]:
         return parts[0] or ()
 
-    def call(self, meta: At | None, parts: Children) -> s.Call:
-        return s.Call(parts[0], parts[1] or (), **place(meta))
+    def call(self, parts: Children) -> s.Call:
+        return s.Call(str(parts[0]), parts[1] or (), **place(parts[0]))
 
-    def elif_(self, meta: At | None, parts: Children) -> s.Arm:
-        return s.Arm(parts[0], parts[1], **place(meta))
+    def elif_(self, parts: Children) -> s.Arm:
+        return s.Arm(bare(parts[1]), parts[2], **place(parts[0]))
 
-    def if_(self, meta: At | None, parts: Children) -> s.If:
-        condition, body, *rest = parts
+    def if_(self, parts: Children) -> s.If:
+        word, condition, body, *rest = parts
         otherwise = rest.pop() or ()
-        return s.If((s.Arm(condition, body, **place(meta)), *rest), otherwise, **place(meta))
+        return s.If((s.Arm(bare(condition), body, **place(word)), *rest), otherwise, **place(word))
 
-    def else_(self, meta: At | None, parts: Children) -> tuple[s.Statement, ...]:
+    def else_(self, parts: Children) -> tuple[s.Statement, ...]:
         return parts[0]
 
-    def while_(self, meta: At | None, parts: Children) -> s.While:
-        return s.While(parts[0], parts[1], **place(meta))
+    def while_(self, parts: Children) -> s.While:
+        return s.While(bare(parts[1]), parts[2], **place(parts[0]))
 
-    def for_(self, meta: At | None, parts: Children) -> s.For:
-        return s.For(str(parts[0]), parts[1], parts[2], **place(meta))
+    def for_(self, parts: Children) -> s.For:
+        word, name, items, body = parts
+        return s.For(str(name), items, body, **place(word))
 
-    def pass_(self, meta: At | None, parts: Children) -> s.Pass:
-        return s.Pass(**place(meta))
+    def pass_(self, parts: Children) -> s.Pass:
+        return s.Pass(**place(parts[0]))
 
-    def return_(self, meta: At | None, parts: Children) -> s.Return:
-        return s.Return(**place(meta))
+    def return_(self, parts: Children) -> s.Return:
+        return s.Return(**place(parts[0]))
 
     # tasks and the file
 
-    def number_kind(self, meta: At | None, parts: Children) -> s.NumberKind:
-        return s.NumberKind(10 if parts[0] is None else int(parts[0]), **place(meta))
+    def number_kind(self, parts: Children) -> s.NumberKind:
+        return s.NumberKind(10 if parts[1] is None else int(parts[1]), **place(parts[0]))
 
-    def list_kind(self, meta: At | None, parts: Children) -> s.ListKind:
-        return s.ListKind(parts[0], **place(meta))
+    def list_kind(self, parts: Children) -> s.ListKind:
+        return s.ListKind(parts[1], **place(parts[0]))
 
-    def graph_kind(self, meta: At | None, parts: Children) -> s.GraphKind:
-        return s.GraphKind(parts[0] is not None, **place(meta))
+    def graph_kind(self, parts: Children) -> s.GraphKind:
+        acyclic, word = parts
+        return s.GraphKind(acyclic is not None, **place(acyclic or word))
 
-    def input(self, meta: At | None, parts: Children) -> s.Input:
-        return s.Input(str(parts[0]), parts[1], **place(meta))
+    def input(self, parts: Children) -> s.Input:
+        return s.Input(str(parts[0]), parts[1], **place(parts[0]))
 
-    def inputs(self, meta: At | None, parts: Children) -> tuple[s.Input, ...]:
+    def inputs(self, parts: Children) -> tuple[s.Input, ...]:
         return tuple(part for part in parts if part is not None)
 
-    def layout(self, meta: At | None, parts: Children) -> s.Layout:
-        return s.Layout(str(parts[0]), parts[1], **place(meta))
+    def layout(self, parts: Children) -> s.Layout:
+        return s.Layout(str(parts[0]), bare(parts[1]), **place(parts[0]))
 
-    def run(self, meta: At | None, parts: Children) -> s.Run:
-        return s.Run(parts[0], parts[1] or (), **place(meta))
+    def run(self, parts: Children) -> s.Run:
+        word, program, arguments = parts
+        return s.Run(str(program), arguments or (), **place(word))
 
-    def expect(self, meta: At | None, parts: Children) -> s.Expect:
-        return s.Expect(parts[0], **place(meta))
+    def expect(self, parts: Children) -> s.Expect:
+        return s.Expect(bare(parts[1]), **place(parts[0]))
 
-    def size(self, meta: At | None, parts: Children) -> tuple[int, int]:
+    def size(self, parts: Children) -> tuple[int, int]:
         return int(parts[0]), int(parts[0] if parts[1] is None else parts[1])
 
-    def sizes(self, meta: At | None, parts: Children) -> s.Sizes:
+    def sizes(self, parts: Children) -> s.Sizes:
         purpose, names, *ranges, unit = parts
-        return s.Sizes(str(purpose), names, tuple(ranges), str(unit or ""), **place(meta))
+        return s.Sizes(str(purpose), names, tuple(ranges), str(unit or ""), **place(purpose))
 
-    def alone(self, meta: At | None, parts: Children) -> s.Sizes:
+    def alone(self, parts: Children) -> s.Sizes:
         purpose, traces = parts
-        return s.Sizes(str(purpose), (), (), "", int(traces or 0), **place(meta))
+        return s.Sizes(str(purpose), (), (), "", int(traces or 0), **place(purpose))
 
-    def task(self, meta: At | None, parts: Children) -> s.Task:
-        name, inputs, where, *items = parts
-        return s.Task(str(name), inputs or (), where, tuple(items), **place(meta))
+    def task(self, parts: Children) -> s.Task:
+        word, name, inputs, where, *items = parts
+        return s.Task(str(name), inputs or (), None if where is None else bare(where), tuple(items), **place(word))
 
-    def use(self, meta: At | None, parts: Children) -> s.Use:
-        return s.Use(unquote(parts[0]), **place(meta))
+    def use(self, parts: Children) -> s.Use:
+        return s.Use(unquote(parts[1]), **place(parts[0]))
 
-    def start(self, meta: At | None, parts: Children) -> s.File:
-        return s.File(tuple(parts), **place(meta))
+    def start(self, parts: Children) -> s.File:
+        return s.File(tuple(parts), **(place(parts[0]) if parts else {"line": 1, "column": 1}))
 
 
-def setting_value(token: Word) -> int | float | str:
+def setting_value(token: Token) -> int | float | str:
     """A setting's value: a number where it is written as one, else its text."""
     if token.type == "INT":
         return int(token)

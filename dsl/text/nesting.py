@@ -13,10 +13,10 @@ LEVELS = 100
 BLOCKS = 40
 """Of blocks inside blocks; each elif counts as one more, since it stands under the else of the one before."""
 
-Part = s.Use | s.World | s.Program | s.Task
+Item = s.Use | s.World | s.Program | s.Task
 
 
-def too_deep(part: Part, source: Source) -> LanguageError | None:
+def too_deep(part: Item, source: Source) -> LanguageError | None:
     """The mistake of a part that is nested too deep."""
     if isinstance(part, s.Program) and not isinstance(part.body, s.Signal):
         return deep_block(part.body, source)

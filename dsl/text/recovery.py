@@ -7,14 +7,15 @@ the lost lines name is kept, so that nobody is told that it does not exist.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from lark import Lark
 
 from dsl.errors.error import LanguageError, Source
 from dsl.errors.examples import KEYWORDS
-from dsl.errors.wording import SPACE, complaint, first_word, strip_comment
-from dsl.text.lalr_loop import Automaton, Stuck
-from dsl.text.syntax import File, Program, Task, Use, World
+from dsl.errors.wording import SPACE, first_word, read, strip_comment
 
 LOST = "_"
 """The statement in place of one that cannot be read: a call of a program that is as good as declared."""
@@ -52,18 +53,19 @@ class Rest:
         )
 
 
-@dataclass
-class Effort:
-    """How many lines may still be read again."""
-
-    lines: int = LINES
-
-
 @dataclass(frozen=True)
 class Part:
-    """What could be read of one chunk."""
+    """What could be read of one part of a file.
 
-    items: tuple[Use | World | Program | Task, ...]
+    Attributes:
+        tree: of its lines as they were changed; None where they cannot be read.
+        numbers: the line of the file for each line of the tree, and for the end; empty where they are the same.
+        headless: its first line was replaced by one of no meaning.
+    """
+
+    tree: Any
+    numbers: tuple[int, ...]
+    headless: bool
     rest: Rest
 
 
@@ -103,32 +105,47 @@ def split(lines: Sequence[str]) -> list[Chunk]:
     return chunks
 
 
-def recover(chunk: Chunk, source: Source, told: dict[int, LanguageError], automaton: Automaton, effort: Effort) -> Part:
-    """Read a chunk; its mistakes are entered in ``told`` under their lines, the first of each line."""
-    began = chunk.kind
+def salvage(source: Source, lines: Sequence[str], mistakes: dict[int, LanguageError], parser: Lark) -> Iterator[Part]:
+    """Read a text part by part.
+
+    Args:
+        source: what errors name.
+        lines: of the text, with an indentation that fits.
+        mistakes: by line; those found are entered, the first of each line.
+        parser: makes the trees.
+    """
+    budget = LINES
+    for chunk in split(lines):
+        part, spent = recover(chunk, source, mistakes, parser, budget)
+        budget -= spent
+        yield part
+
+
+def recover(
+    chunk: Chunk, source: Source, mistakes: dict[int, LanguageError], parser: Lark, budget: int
+) -> tuple[Part, int]:
+    """What can be read of a chunk, and how many lines were read again for it (``budget``: how many may be)."""
+    kind = chunk.kind
     names = frozenset(NAMED.findall(chunk.lines[0])[:1])
-    wrong = any(number in told for number in chunk.numbers)
-    while any(strip_comment(line).strip(SPACE) for line in chunk.lines):
-        text = "\n".join(chunk.lines) + "\n"
+    wrong = any(number in mistakes for number in chunk.numbers)
+    tree: Any | None = None
+    spent = 0
+    while tree is None and any(strip_comment(line).strip(SPACE) for line in chunk.lines):
         try:
-            tree: File = automaton.parse(text, [*chunk.numbers, chunk.numbers[-1] + 1])
-        except Stuck:
+            tree = read(Source(source.name, "\n".join(chunk.lines)), parser)
+        except LanguageError as error:
             wrong = True
-            error = complaint(Source(source.name, text))
             index = min(error.line, len(chunk.lines)) - 1
             number = chunk.numbers[index]
             if not (chunk.tries and error.code in (EMPTY, UNFITTING)):  # that comes of what was taken out
-                found = LanguageError(source, number, error.column, error.message, error.mend, code=error.code)
-                told.setdefault(number, found)
-            effort.lines -= len(chunk.lines)
-            if effort.lines < 0 or not patch(chunk, index, error):
+                mistakes.setdefault(number, error.at(source, number))
+            spent += len(chunk.lines)
+            if spent > budget or not patch(chunk, index, error):
                 break
-        else:
-            items = () if chunk.headless and chunk.kind in ("program", "task") else tree.items
-            return Part(items, rest_of(chunk, began, names, wrong))
-    if wrong:
+    if tree is None and wrong:
         chunk.names.update(name for line in chunk.lines for name in NAMES.findall(strip_comment(line)))
-    return Part((), rest_of(chunk, began, names, wrong))
+    numbers = (*chunk.numbers, chunk.numbers[-1] + 1)
+    return Part(tree, numbers, chunk.headless, rest_of(chunk, kind, names, wrong)), spent
 
 
 def rest_of(chunk: Chunk, began: str, names: frozenset[str], wrong: bool) -> Rest:

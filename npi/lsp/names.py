@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from lark import Token, Tree
 
+from dsl.errors.error import LanguageError, Source
+from dsl.errors.examples import KEYWORDS
+from dsl.errors.wording import grammar, read
 from dsl.text.build import unquote
-from npi.lsp.recovery import parse_tree
+from dsl.text.indentation import straighten
+from dsl.text.recovery import salvage
 
 WORLD, ROW, POINTER, COUNTER = "world", "row", "pointer", "counter"
 PROGRAM, PARAMETER, VARIABLE, TASK, INPUT = "program", "parameter", "variable", "task", "input"
 """What can be declared."""
+
+BEGINNINGS = frozenset((*KEYWORDS, "LPAR", "LSQB")) - {"POINTER", "COUNTER"}
+"""Tokens that only say which rule stands there."""
 
 CALLABLE, VALUE, PLACE, FUNCTION, FILE, WORD = "callable", "value", "place", "function", "file", "word"
 """How a name is used: called; as a value or place in a body or task; as a row; as a function; …"""
@@ -92,7 +99,7 @@ class Names:
 @lru_cache(maxsize=512)
 def read_names(text: str) -> Names:
     """The names of a text, also of one with mistakes: then of what can be read."""
-    parts = [part for part in parse_tree(text).children if isinstance(part, Tree)]
+    parts = list(parse_parts(text))
     lines = text.split("\n")
     declared: list[Declared] = []
     used: list[Used] = []
@@ -111,13 +118,42 @@ def read_names(text: str) -> Names:
     )
 
 
+def parse_parts(text: str) -> Iterator[Tree[Token]]:
+    """Lark's trees of the parts of a text, as far as they can be read, with the places of the text as it is."""
+    source = Source("", text)
+    try:
+        lines: Sequence[str] = source.lines
+        trees = [(read(source, grammar()), tuple(range(1, len(lines) + 2)))]
+    except LanguageError:
+        lines, _ = straighten(source)
+        trees = [(part.tree, part.numbers) for part in salvage(source, lines, {}, grammar()) if part.tree is not None]
+    for tree, numbers in trees:
+        for node in tree.iter_subtrees():
+            node.children = [child for child in node.children if not is_beginning(child)]
+            for token in node.children:
+                if isinstance(token, Token):
+                    assert token.line is not None, "a token that was read has its place"
+                    assert token.column is not None, "a token that was read has its place"
+                    token.line = numbers[token.line - 1]
+                    token.column += indentation(source.line(token.line)) - indentation(lines[token.line - 1])
+        yield from tree.children
+
+
+def is_beginning(child: Tree[Token] | Token | None) -> bool:
+    return isinstance(child, Token) and child.type in BEGINNINGS
+
+
+def indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def written(lines: list[str], span: Span) -> str:
     """What stands at a place."""
     return lines[span.line][span.start : span.end]
 
 
 def stands(lines: list[str], item: Used) -> bool:
-    """Whether a name is in the text, and not only in a line that stands in for one that cannot be read."""
+    """Whether a name is in the text, and not only in a line that replaces one that cannot be read."""
     shown = written(lines, item.span)
     return shown == item.name or (item.role == FILE and shown.startswith('"'))
 

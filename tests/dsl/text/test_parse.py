@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsl.errors.error import LanguageError
+import dsl
+from dsl.errors.error import LanguageError, Source
 from dsl.errors.examples import EXAMPLES
 from dsl.formatting.printer import format_tree
 from dsl.text import syntax as s
-from dsl.text.parse import parse
+from dsl.text.parse import parse, parse_all
+from dsl.text.recovery import LOST
+from tests.support.big_programs import big_text
 from tests.support.paths import ROOT
 
 PROGRAMS = sorted((ROOT / "programs").glob("*.npi"))
@@ -161,6 +166,67 @@ def test_places_point_at_the_text() -> None:
     assert isinstance(call, s.Call)
     assert (program.line, loop.line, loop.condition.column) == (2, 4, 11)
     assert (call.line, call.column, call.arguments[0].column) == (5, 9, 11)
+
+
+WORDS = {s.If: "if", s.While: "while", s.For: "for", s.Pass: "pass", s.Return: "return", s.Program: "program"}
+WORDS |= {s.Task: "task", s.World: "world", s.Row: "row", s.Use: "use", s.Run: "run", s.Expect: "expect"}
+
+
+def nodes(value: Any) -> list[s.Node]:
+    """Every node of a tree."""
+    inside = value if isinstance(value, tuple) else vars(value).values() if isinstance(value, s.Node) else ()
+    return [*([value] if isinstance(value, s.Node) else []), *(node for part in inside for node in nodes(part))]
+
+
+def beginning(node: s.Node) -> str:
+    """What stands where a node begins; nothing where its kind does not say."""
+    if isinstance(node, s.Call | s.Apply):
+        return node.name
+    return node.text if isinstance(node, s.Name) else WORDS.get(type(node), "")
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_each_node_begins_where_its_text_does_also_behind_mistakes(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").split("\n")
+    cut = lines.index("", 12) + 1
+    mistakes = ["program BROKEN:", "    while 1 == 1:", "", "program OTHER:", "    B C"]
+    broken = [*lines[:cut], *mistakes, *lines[cut:]]
+    for text in (lines, broken):
+        found = parse_all(Source("", "\n".join(text)))
+        assert len(found.errors) == (text is broken) * 2
+        named = [node for node in nodes(found.tree) if beginning(node) not in ("", LOST)]
+        assert len(named) > 12
+        assert all(text[node.line - 1][node.column - 1 :].startswith(beginning(node)) for node in named)
+
+
+def test_what_begins_with_a_bracket_begins_at_the_bracket() -> None:
+    tree = parse("program A:\n    if ((B + C) * 2 == (D)) and not (E):\n        F((1), [2])\n")
+    columns = [node.column for node in nodes(tree) if isinstance(node, s.Binary)]
+    assert columns == [8, 9, 9, 10], "and, ==, *, +"
+    assert [node.column for node in nodes(tree) if isinstance(node, s.Name)] == [10, 14, 25, 38]
+
+
+def test_a_long_file_is_read_and_checked_in_a_moment() -> None:
+    """Seconds on a free core (``tests/support/big_programs.py`` measures); the test leaves room for load."""
+    text = big_text(10_000)
+    assert text.count("\n") > 9_900
+    dsl.diagnose(big_text(100))
+    began = time.process_time()
+    found = dsl.diagnose(text)
+    assert time.process_time() - began < 12
+    assert found.errors == ()
+
+
+def test_a_long_file_with_many_mistakes_takes_no_longer_than_twice() -> None:
+    lines = big_text(3_000).split("\n")
+    broken = [*range(20, 2_800, 50)]
+    for number in broken:
+        lines[number] = lines[number] + " )"
+    began = time.process_time()
+    found = dsl.diagnose("\n".join(lines))
+    assert time.process_time() - began < 6
+    assert len(found.errors) >= len(broken) - 4, "but for those in remarks and empty lines"
+    assert {error.line - 1 for error in found.errors} <= set(broken)
 
 
 HINTS = [(hint, text) for hint, wrong in EXAMPLES.items() for text in wrong]
