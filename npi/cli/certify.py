@@ -20,6 +20,7 @@ from npi.cli.console import (
     open_library,
     plural,
 )
+from npi.cli.options import refuse_others
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 
 def certify(
+    context: typer.Context,
     programs: Annotated[
         list[str] | None,
         typer.Argument(
@@ -74,11 +76,10 @@ def certify(
     from npi.library.kinds import kind_of
     from npi.proof.certificate import TOLERANCE
 
+    refuse_others(context, "prove" if check is None else "check")
     screen = Screen(json=json)
     opened = open_library(library)
     if check is not None:
-        if out is not None or counterexamples is not None:
-            raise ValueError("--check proves nothing: leave out --out and --counterexamples")
         _check(screen, opened, check, programs or [])
         return
     names = _chosen(opened, programs or [])

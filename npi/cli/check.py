@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.console import BAD_INPUT, DONE, JsonOption, Screen, SeedOption, finish, plural, show_sizes
+from npi.cli.options import refuse_others
 
 if TYPE_CHECKING:
     from dsl import Diagnosis, LanguageError, Problem, ProgramSet, Remark, Task
@@ -52,6 +53,7 @@ class Trial:
 
 
 def check(
+    context: typer.Context,
     files: Annotated[
         list[Path], typer.Argument(help="Program files (*.npi), or folders of traces.", show_default=False)
     ],
@@ -78,6 +80,7 @@ def check(
     Example:
       npi check programs/addition.npi
     """
+    refuse_others(context, "traces" if all(path.is_dir() for path in files) else "programs", *["no run"] * (not run))
     from dsl.analysis.diagnose import uncollected
 
     screen, problems = Screen(json=json), Problems(count, seed, steps)

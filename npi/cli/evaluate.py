@@ -27,6 +27,7 @@ from npi.cli.console import (
     show_sizes,
 )
 from npi.cli.learners import evaluate_signals, is_learners
+from npi.cli.options import refuse_others
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     tasks: Annotated[
         list[str] | None,
         typer.Argument(help="Such as add; all of the library by default.", show_default=False),
@@ -95,16 +97,15 @@ def evaluate(
     if meshes is not None:
         from npi.cli.meshes import evaluate_meshes
 
-        _refuse(bool(teacher), "--teacher", "a program text looks at no pictures; leave it out")
-        _refuse(bool(sizes), "--sizes", "--meshes are shown from all starts; --count takes some of them")
+        refuse_others(context, "meshes")
         axes = {"up": up or "y", "forward": forward or "z"}
         evaluate_meshes(screen, tasks or [], library, meshes, **axes, count=count, seed=seed, device=str(place))
         return
-    _refuse(bool(up or forward), "--up and --forward", "they say how --meshes lie; add --meshes FOLDER")
-    if teacher is None and is_learners(library):
+    learners = teacher is None and is_learners(library)
+    refuse_others(context, "learners" if learners else "core" if teacher is None else "teacher")
+    if learners:
         from npi.library.library import Library
 
-        _refuse(bool(sizes), "--sizes", "a learner's tasks are judged at their test sizes; leave it out")
         evaluate_signals(screen, Library.open(library, device=place), tasks or [], count=count, seed=seed)
         return
     chosen = parse_sizes(sizes) if sizes else None
@@ -124,11 +125,6 @@ def evaluate(
         screen.line(f"* {name} was trained at sizes {show_sizes(task.train_sizes)}")
     screen.document([score_document(score) for score in scores])
     finish(DONE if all(score.right == score.count for score in scores) else NOT_REACHED)
-
-
-def _refuse(given: bool, option: str, why: str) -> None:
-    if given:
-        raise ValueError(f"{option}: {why}")
 
 
 def _tasks(

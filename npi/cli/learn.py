@@ -26,6 +26,7 @@ from npi.cli.console import (
     stop_on_interrupt,
 )
 from npi.cli.learners import SetOption, learn_signals, sources_of
+from npi.cli.options import refuse_others
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
@@ -40,6 +41,7 @@ FilesArgument = Annotated[
 
 
 def learn(
+    context: typer.Context,
     files: FilesArgument,
     library: LibraryOption = Path("library"),
     out: Annotated[
@@ -88,13 +90,12 @@ def learn(
     """
     sources, signals = sources_of(files)
     if signals:
+        refuse_others(context, "learners")
         learn_signals(
             Screen(json=json), library, sources, out=out, settings=settings or (), updates=updates, starts=starts,
             seed=seed,
         )  # fmt: skip
         return
-    if settings:
-        raise ValueError("--set is for programs with a signal, and these have bodies; leave it out")
     from npi.jobs.train import learn_settings, library_to_learn
     from npi.library.library import Library
     from npi.training.ranks import pick_device
@@ -102,6 +103,8 @@ def learn(
     screen = Screen(json=json)
     new = not library.exists()
     opened = library_to_learn(library, device=pick_device(device))
+    traced = all(path.is_dir() for path in files)
+    refuse_others(context, opened.core.config.kind, *["traces"] * traced)
     config = learn_settings(opened, seed=seed, starts=starts, updates=updates, certify=certify)
     if new:
         screen.note(f"{library} is new: it begins with the universal core that comes with the engine")

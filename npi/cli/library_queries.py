@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.console import DONE, NOT_REACHED, JsonOption, Screen, file_size, finish, plural
+from npi.cli.options import refuse_others
 
 if TYPE_CHECKING:
     from npi.library.index import Card, Listing
@@ -82,6 +83,7 @@ def _document(card: Card) -> dict[str, Any]:
 
 
 def info(
+    context: typer.Context,
     place: Annotated[
         Path, typer.Argument(metavar="PLACE", help="A library's folder, or a row file.", show_default=False)
     ],
@@ -105,6 +107,7 @@ def info(
     from npi.library.wiring import in_words
 
     screen = Screen(json=json)
+    refuse_others(context, "row file" if place.is_file() else "library")
     if place.is_file():
         _file_info(screen, place)
         return

@@ -23,6 +23,7 @@ from npi.cli.console import (
     open_to_run,
     plural,
 )
+from npi.cli.options import refuse_others
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 
 def run(
+    context: typer.Context,
     task: Annotated[str, typer.Argument(help="Such as add, or addition.add.", show_default=False)],
     inputs: Annotated[
         list[str] | None,
@@ -69,6 +71,7 @@ def run(
       npi run add a=96 b=125 --teacher programs/addition.npi
       npi run canonicalise car=7 azimuth=-60 elevation=45 --film run.gif
     """
+    refuse_others(context, "core" if teacher is None else "teacher", *["quiet"] * quiet)
     from npi.cli.run_view import Replay, right_budget, run_once, teacher_steps
     from traces.machine.lockstep import Budget
 

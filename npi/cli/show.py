@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.console import HtmlOption, JsonOption, Screen, SeedOption, elide, grid, plural
+from npi.cli.options import refuse_others
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def show(
+    context: typer.Context,
     path: Annotated[
         Path,
         typer.Argument(help="A folder of traces, a program file, or a library's folder.", show_default=False),
@@ -56,10 +58,11 @@ def show(
     screen = Screen(json=json)
     if (path / "manifest.json").is_file() and _is_library(path):
         _refuse(inputs, f"{path} is a library")
-        if html is not None:
-            raise ValueError(f"{path} is a library, and --html shows a run: npi run TASK ... --library {path} --html")
+        refuse_others(context, "library")
         _library(screen, path)
         return
+    kinds = [*["inputs"] * bool(inputs), *["page"] * (html is not None and not json)]
+    refuse_others(context, "traces" if path.is_dir() else "program", *kinds)
     if path.is_dir():
         _refuse(inputs, f"{path} is a folder of traces")
         title, run, source = _of_set(path, trace, drawn=html is not None)

@@ -31,7 +31,7 @@ def sweep(
     screen: Screen, paths: Sequence[Path], text: str, *, out: Path, training: TrainConfig, **settings: Any
 ) -> None:
     """Train the seeds that ``text`` names (``0..3``, ``0,2,5``), and tell what they came to."""
-    seeds = parse_seeds(text, training.seed)
+    seeds = parse_numbers(text, "--seeds", least=0)
     check_folders(out, seeds)
     with stop_on_interrupt() as stop, Meter("training") as meter:
         result = sweep_with(meter, paths, seeds=seeds, out=out, training=training, stop=stop, **settings)
@@ -45,13 +45,6 @@ def sweep(
             "command resumes"
         )
     finish(INTERRUPTED if not result.ended else DONE if result.solved else NOT_REACHED)
-
-
-def parse_seeds(text: str, seed: int) -> tuple[int, ...]:
-    """The numbers of ``--seeds``; a ``ValueError`` where ``--seed`` is given as well."""
-    if seed:
-        raise ValueError(f"--seed {seed} and --seeds {text} are both given; name it among --seeds, or leave one out")
-    return parse_numbers(text, "--seeds", least=0)
 
 
 def check_folders(out: Path, seeds: Sequence[int]) -> None:

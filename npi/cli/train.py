@@ -11,6 +11,7 @@ import typer
 
 from npi.cli.console import DeviceOption, HostOption, JsonOption, Meter, Screen, SeedOption, stop_on_interrupt
 from npi.cli.learners import SetOption, sources_of, train_signals
+from npi.cli.options import refuse_others
 from npi.cli.torchrun import ranks_of, refuse_torchrun
 from npi.cli.train_report import check_folder, tell, train_with
 
@@ -35,6 +36,7 @@ class Precision(StrEnum):
 
 
 def train(
+    context: typer.Context,
     paths: SourcesArgument = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The library's folder.")] = Path("library"),
     universal: Annotated[
@@ -101,6 +103,7 @@ def train(
     if universal:
         from npi.cli.universal import train_universal_core
 
+        refuse_others(context, "universal")
         refuse_torchrun("--universal trains in one process")
         train_universal_core(
             Screen(json=json), paths or [], out=out, updates=updates, rate=rate, programs=programs, seed=seed,
@@ -111,14 +114,15 @@ def train(
         raise typer.BadParameter("name program files or folders of traces, or give --universal", param_hint="PATHS")
     sources, signals = sources_of(paths)
     if signals:
+        refuse_others(context, "learners")
         refuse_torchrun("a learner's core trains in one process")
         train_signals(
             Screen(json=json), sources, out=out, settings=settings or (), updates=updates, rate=rate, seed=seed,
             device=device, fresh=fresh,
         )  # fmt: skip
         return
-    if settings:
-        raise ValueError("--set is for programs with a signal, and these have bodies; leave it out")
+    kinds = [*["traces"] * all(path.is_dir() for path in paths), *["seeds"] * (seeds is not None)]
+    refuse_others(context, core.value, *kinds)
     from npi.core.config import CoreConfig, TrainConfig
     from npi.jobs.train import checkpoint_path
     from npi.library.library import Library

@@ -60,7 +60,7 @@ def test_the_same_as_json(capsys, source: Path) -> None:
     [
         (["--seeds", "1,x"], "--seeds '1,x': 'x' is no seed"),
         (["--seeds", "3..1"], "'3..1' is empty"),
-        (["--seeds", "0..1", "--seed", "4"], "--seed 4 and --seeds 0..1 are both given"),
+        (["--seeds", "0..1", "--seed", "4"], "--seed does not apply with --seeds: name it among --seeds"),
         (["--seeds", "0..1", "--out", "{file}"], "is a file; name a folder"),
         (["--seeds", "0..1", "--out", "{library}"], "is a library itself"),
         (["--seeds", "0..1", "--out", "{other}"], "seed-1 holds other files and is no library"),

@@ -379,7 +379,7 @@ def test_what_cannot_be_is_refused(trained: Path, files: Path, capsys: Any) -> N
         (["learn", adding, "--library", str(trained)], "learner"),
         (["certify", "--library", str(trained)], "signal"),
         (["compile", "--library", str(trained), "--out", str(files / "c")], "cannot be compiled"),
-        (["train", adding, "--set", "hidden=3"], "--set is for programs with a signal"),
+        (["train", adding, "--set", "hidden=3"], "--set does not apply to programs with bodies"),
     ):
         assert main(words) == 2, words
         assert told in capsys.readouterr().err, words

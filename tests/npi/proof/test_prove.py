@@ -264,7 +264,7 @@ def test_the_command_tells_what_no_input_shows(
     [
         (["--check", "{tmp}/none"], "there is no file"),
         (["--check", "{tmp}/damaged"], "damaged or not a tensor file"),
-        (["--check", "{tmp}/damaged", "--out", "x"], "proves nothing"),
+        (["--check", "{tmp}/damaged", "--out", "x"], "--out does not apply with --check"),
     ],
 )
 def test_bad_input(capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str], message: str) -> None:

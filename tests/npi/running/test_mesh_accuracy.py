@@ -223,10 +223,16 @@ def test_all_right_ends_well(
         (["canonicalise", "--meshes", "{empty}/none"], "is not a folder"),
         (["canonicalise", "--meshes", "{bad}"], "no mesh that can be used\n  bad.obj: it has no faces\n  worse.glb"),
         (["canonicalise", "--meshes", "{folder}", "--up", "z", "--forward", "-z"], "have to be different axes"),
-        (["canonicalise", "--meshes", "{folder}", "--teacher", "a.npi"], "a program text looks at no pictures"),
-        (["canonicalise", "--meshes", "{folder}", "--sizes", "3"], "--sizes: --meshes are shown from all starts"),
+        (
+            ["canonicalise", "--meshes", "{folder}", "--teacher", "a.npi"],
+            "--teacher does not apply with --meshes: a program text reads no pictures",
+        ),
+        (
+            ["canonicalise", "--meshes", "{folder}", "--sizes", "3"],
+            "--sizes does not apply with --meshes: meshes are shown from all starts",
+        ),
         (["--meshes", "{folder}"], "--meshes takes the name of one task"),
-        (["canonicalise", "--up", "z"], "--up and --forward: they say how --meshes lie; add --meshes FOLDER"),
+        (["canonicalise", "--up", "z"], "--up does not apply without --meshes"),
     ],
 )
 def test_bad_input_is_told(

@@ -1,0 +1,116 @@
+"""The table of options: complete, and every option that does not apply is refused by name with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from npi.cli.main import app, main
+from npi.cli.options import OPTIONS
+from npi.library.manifest import FORMAT, NAME, sealed
+from npi.universal.jobs import SHIPPED
+from tests.support.tiny import CORE, LSTM, STRIP, untrained
+
+SIGNALS = """
+world arms is bandit(arms: 2, steps: 20)
+
+program PLAY "Find the better arm":
+    maximise reward over 20 steps
+    core "meta-rl"
+"""
+
+
+def commands(group, before: str = "") -> dict[str, dict[str, object]]:
+    """Of each command the options, by their first name."""
+    found: dict[str, dict[str, object]] = {}
+    for name, one in group.commands.items():
+        if one.params and not getattr(one, "commands", None):
+            options = [p for p in one.params if p.param_type_name == "option" and p.name != "help"]
+            found[before + name] = {option.opts[0]: option for option in options}
+        else:
+            found |= commands(one, f"{name} ")
+    return found
+
+
+COMMANDS = commands(typer.main.get_command(app))
+KINDS = [(command, name) for command, kinds in OPTIONS.items() for name in kinds]
+REFUSED = [(command, name, option) for command, name in KINDS for option in OPTIONS[command][name].refused]
+
+CALLS = {
+    "check": {"programs": "{file}", "traces": "{traces}", "no run": "{file} --no-run"},
+    "show": {
+        "program": "{file}", "traces": "{traces}", "library": "{discrete}", "inputs": "{file} 1,2",
+        "page": "{file} --html {new}",
+    },
+    "train": {
+        "discrete": "{file}", "lstm": "{file} --core lstm", "learners": "{signals}", "universal": "--universal",
+        "traces": "{traces}", "seeds": "{file} --seeds 0,1",
+    },
+    "run": {"teacher": "both 1 --teacher {file}", "quiet": "both 1 --quiet"},
+    "eval": {
+        "core": "--library {discrete}", "teacher": "--teacher {file}", "learners": "--library {learners}",
+        "meshes": "turn --meshes {traces}",
+    },
+    "certify": {"check": "--check {new}"},
+    "learn": {
+        "discrete": "{file} --library {discrete}", "lstm": "{file} --library {lstm}",
+        "universal": "{file} --library {universal}", "learners": "{signals}",
+        "traces": "{traces} --library {discrete}",
+    },
+    "library info": {"row file": "{file}"},
+}  # fmt: skip
+"""A call of each kind that refuses options."""
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("options")
+    (folder / "strip.npi").write_text(STRIP)
+    (folder / "signals.npi").write_text(SIGNALS)
+    (folder / "traces").mkdir()
+    (folder / "learners").mkdir()
+    (folder / "learners" / NAME).write_bytes(sealed({"format": FORMAT, "config": {"kind": "meta-rl"}}))
+    untrained(CORE).save(folder / "discrete")
+    untrained(LSTM).save(folder / "lstm")
+    names = {name: folder / name for name in ("traces", "learners", "discrete", "lstm", "new")}
+    return names | {"file": folder / "strip.npi", "signals": folder / "signals.npi", "universal": SHIPPED}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_has_its_place_in_the_table(command: str) -> None:
+    """A new option, or a new command, fails here until the table says which kinds of call it is for."""
+    whole = [kind for kind in OPTIONS[command].values() if kind.applies is not None]
+    assert whole
+    for kind in whole:
+        applies = kind.applies.split()
+        assert sorted([*applies, *kind.refused]) == sorted(COMMANDS[command]), kind.where
+    for kind in OPTIONS[command].values():
+        assert kind.refused.keys() <= COMMANDS[command].keys()
+
+
+def test_the_table_names_commands_that_there_are() -> None:
+    assert OPTIONS.keys() == COMMANDS.keys()
+
+
+@pytest.mark.parametrize(("command", "kind", "option"), REFUSED, ids=["-".join(one) for one in REFUSED])
+def test_an_option_that_does_not_apply_is_refused(
+    command: str, kind: str, option: str, places: dict[str, Path], capsys
+) -> None:
+    """One line that names the option, the reason and what to do, and nothing is begun."""
+    found = COMMANDS[command][option]
+    if found.is_flag:
+        given = [found.secondary_opts[0] if option in ("--run", "--certify") and found.secondary_opts else option]
+    else:
+        given = [option, {"--core": "lstm", "--precision": "bfloat16", "--device": "cpu"}.get(option, "1")]
+    words = [*command.split(), *CALLS[command][kind].format(**places).split(), *given]
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    row = OPTIONS[command][kind]
+    assert out == ""
+    assert err.startswith(f"npi: {option}")
+    why = row.refused[option]
+    assert err.endswith(f" does not apply {row.where}: {why}{'' if ';' in why else '; leave it out'}\n")
+    assert err.count("\n") == 1
+    assert not places["new"].exists()
