@@ -11,13 +11,16 @@ lines on problems drawn with seeds that training does not use.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from benchmarks.common import ROOT, arguments, each_seed, results, write
 from dsl import load
+from dsl.program import ProgramSet
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
+from npi.library.library import Library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import score_sizes
@@ -48,17 +51,23 @@ def run(path: Path, seed: int) -> Result:
     seconds = time.process_time() - began
     found: Result = {"solved": solved, "updates": trainer.progress.update, "seconds": seconds}
     print(f"  {path.stem}: solved {solved}, {trainer.progress.update} updates, {seconds:.0f} s", flush=True)
+    found["scores"] = scores(library, programs, path, seed=TEST_SEED + seed)
+    print("  " + ", ".join(f"{t} {size}: {right}/{n}" for t, size, _, right, n in found["scores"]), flush=True)
+    return found
+
+
+def scores(
+    library: Library, programs: ProgramSet, path: Path, *, seed: int = TEST_SEED, count: Callable[[int], int] = count
+) -> list[list[object]]:
+    """Task, size, whether training may use it, right, problems; at every test size of the file's tasks."""
     stepper = library.stepper(programs.table)
-    found["scores"] = [
+    return [
         [s.task, s.size, s.trained, s.right, s.count]
         for task in programs.tasks
         for s in score_sizes(
-            stepper, programs, task, name=f"{path.stem}.{task.name}", sizes=task.test_sizes, seed=TEST_SEED + seed,
-            count=count,
+            stepper, programs, task, name=f"{path.stem}.{task.name}", sizes=task.test_sizes, seed=seed, count=count
         )
-    ]  # fmt: skip
-    print("  " + ", ".join(f"{t} {size}: {right}/{n}" for t, size, _, right, n in found["scores"]), flush=True)
-    return found
+    ]
 
 
 def contents(folder: str) -> tuple[dict[str, Content], list[Result]]:

@@ -9,7 +9,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.common import RESULTS, plain_arguments
-from npi.reproduce.outputs import publish, read_report
+from npi.reproduce.outputs import page, read_report, write_files
+from npi.reproduce.pictures import picture
+from npi.reproduce.report import Report
+from npi.reproduce.tables import curves_csv, table_csv
+
+
+def publish(report: Report, folder: Path, name: str = "npi-paper") -> list[Path]:
+    """Write a report as NAME.md, NAME.csv, NAME-curves.csv and NAME.png; returns the paths."""
+    drawn = picture(report)
+    files = {
+        f"{name}.md": page(report, [f"{name}.png"] if drawn else []),
+        f"{name}.csv": table_csv(report).encode(),
+        f"{name}-curves.csv": curves_csv(report).encode(),
+    }
+    return write_files({**files, f"{name}.png": drawn} if drawn else files, folder)
 
 
 def main() -> None:

@@ -16,20 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT, each_seed, results
-from benchmarks.language.examples import TEST_SEED, count
+from benchmarks.language.examples import count, scores
 from benchmarks.universal.alternatives import Codes
 from benchmarks.universal.frozen_rows import Bench, Row, compared, empty, learn_rows, left_out
 from benchmarks.universal.heldout_programs import Sample, sample
 from benchmarks.universal.page import WAYS
 from dsl import load
 from dsl.generator import size_of
-from dsl.program import ProgramSet
 from npi.core.base import tensors_digest
 from npi.jobs.train import learn_into
 from npi.library.library import Library, LibraryError
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import NOTHING, Content
-from npi.running.evaluate import score_sizes
 from npi.universal.code_search import SearchConfig
 from npi.universal.core import UniversalCore
 from npi.universal.proof import prove
@@ -127,21 +125,6 @@ def row_of(library: Library, one: Sample) -> Row:
     except ValueError as error:
         return Row(codes, False, 0, str(error))
     return Row(codes, proof.holds, 0, proof.where)
-
-
-def scores(
-    library: Library, programs: ProgramSet, path: Path, *, count: Callable[[int], int] = count
-) -> list[list[object]]:
-    """Task, size, whether training may use it, right, problems; at every test size of the file's tasks."""
-    stepper = library.stepper(programs.table)
-    return [
-        [s.task, s.size, s.trained, s.right, s.count]
-        for task in programs.tasks
-        for s in score_sizes(
-            stepper, programs, task, name=f"{path.stem}.{task.name}", sizes=task.test_sizes, seed=TEST_SEED,
-            count=count,
-        )
-    ]  # fmt: skip
 
 
 def contents(name: str) -> tuple[dict[str, Content], list[Result]]:

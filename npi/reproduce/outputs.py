@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from npi.library.tensor_files import write_whole
 from npi.reproduce.pages import fill
-from npi.reproduce.pictures import picture, pictures
+from npi.reproduce.pictures import pictures
 from npi.reproduce.report import Report
 from npi.reproduce.tables import contents, curves_csv, table_csv
 
@@ -25,7 +25,7 @@ def write_outputs(report: Report, folder: Path) -> list[Path]:
         "results.json": (json.dumps(report.to_json(), indent=1) + "\n").encode(),
         **drawn,
     }
-    return _write(files, folder)
+    return write_files(files, folder)
 
 
 def page(report: Report, pictures: Sequence[str]) -> bytes:
@@ -43,19 +43,8 @@ def read_report(folder: Path) -> Report:
     return Report.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def publish(report: Report, folder: Path, name: str = "npi-paper") -> list[Path]:
-    """Write the same under other names, with one picture: NAME.md, NAME.csv, NAME-curves.csv and NAME.png."""
-    drawn = picture(report)
-    files = {
-        f"{name}.md": page(report, [f"{name}.png"] if drawn else []),
-        f"{name}.csv": table_csv(report).encode(),
-        f"{name}-curves.csv": curves_csv(report).encode(),
-        **({f"{name}.png": drawn} if drawn else {}),
-    }
-    return _write(files, folder)
-
-
-def _write(files: dict[str, bytes], folder: Path) -> list[Path]:
+def write_files(files: Mapping[str, bytes], folder: Path) -> list[Path]:
+    """Write each file whole, by its name; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         write_whole(folder / name, data)

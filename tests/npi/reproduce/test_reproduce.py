@@ -21,7 +21,7 @@ from npi.library.library import Library
 from npi.reproduce import ledger as ledgers
 from npi.reproduce import recipe
 from npi.reproduce.ledger import Ledger, Stage
-from npi.reproduce.outputs import page, publish, read_report
+from npi.reproduce.outputs import page, read_report
 from npi.reproduce.recipe import CURVES, ROWS, rows, skipped
 from npi.reproduce.report import Figure, Point, collect
 from npi.reproduce.score import hashes, random_problems, score
@@ -144,7 +144,7 @@ def test_the_report_comes_back_from_its_file(made: Path) -> None:
 
 
 def test_results_are_published_under_one_name(made: Path, tmp_path: Path) -> None:
-    paths = publish(read_report(made), tmp_path)
+    paths = publishing.publish(read_report(made), tmp_path)
     assert [p.name for p in paths] == ["npi-paper.md", "npi-paper.csv", "npi-paper-curves.csv", "npi-paper.png"]
     assert "](npi-paper.png)" in paths[0].read_text()
     assert paths[1].read_text() == (made / "table.csv").read_text()
