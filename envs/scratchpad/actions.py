@@ -70,46 +70,19 @@ class PadAction:
 TABLE = (
     PadAction("LEFT", "`ACT(P, LEFT)` moves the pointer one cell to the left.", moves=STEP, step=-1),
     PadAction("RIGHT", "`ACT(P, RIGHT)` moves the pointer one cell to the right.", moves=STEP, step=1),
-    PadAction(
-        "WRITE",
-        "`ACT(P, WRITE, value)` writes a symbol, or the number that an expression gives, under the pointer.",
-        operand=SYMBOL,
-        writes=SYMBOL,
-    ),
-    PadAction(
-        "SWAP",
-        "`ACT(P, SWAP, Q)` exchanges what is under two pointers of one row.",
-        operand=POINTER,
-        writes=EXCHANGE,
-    ),
-    PadAction(
-        "TO",
-        "`ACT(P, TO, Q)` moves P to the column of Q, in worlds with `jump TO`.",
-        operand=POINTER,
-        moves=COLUMN,
-        declared=True,
-    ),
-    PadAction(
-        "HALFWAY",
-        "`ACT(P, HALFWAY, Q)` moves P half the way to Q, rounded down, in worlds with `jump HALFWAY`.",
-        operand=POINTER,
-        moves=COLUMN,
-        halves=True,
-        declared=True,
-    ),
-    PadAction(
-        "SAVE",
-        "`ACT(P, SAVE, Q)` writes the column of Q under P, which is on a row of places.",
-        operand=POINTER,
-        writes=COLUMN,
-    ),
-    PadAction(
-        "FOLLOW",
-        "`ACT(P, FOLLOW, Q)` moves P to the column that is written under Q; P stays where none is.",
-        operand=POINTER,
-        moves=PLACE,
-    ),
-)
+    PadAction("WRITE",
+              "`ACT(P, WRITE, value)` writes a symbol, or the number that an expression gives, under the pointer.",
+              SYMBOL, writes=SYMBOL),
+    PadAction("SWAP", "`ACT(P, SWAP, Q)` exchanges what is under two pointers of one row.", POINTER, writes=EXCHANGE),
+    PadAction("TO", "`ACT(P, TO, Q)` moves P to the column of Q, in worlds with `jump TO`.",
+              POINTER, COLUMN, declared=True),
+    PadAction("HALFWAY", "`ACT(P, HALFWAY, Q)` moves P half the way to Q, rounded down, in worlds with `jump HALFWAY`.",
+              POINTER, COLUMN, halves=True, declared=True),
+    PadAction("SAVE", "`ACT(P, SAVE, Q)` writes the column of Q under P, which is on a row of places.",
+              POINTER, writes=COLUMN),
+    PadAction("FOLLOW", "`ACT(P, FOLLOW, Q)` moves P to the column that is written under Q; P stays where none is.",
+              POINTER, PLACE),
+)  # fmt: skip
 """In the order of their tokens."""
 
 BY_NAME: Mapping[str, PadAction] = {action.name: action for action in TABLE}

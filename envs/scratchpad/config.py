@@ -27,6 +27,10 @@ NOWHERE = -(2**31)
 ORDER = ("before", "same", "after")
 """How the columns of two pointers lie to each other."""
 
+UNDER, PLACED, FIRST, LAST, COMPARED = range(5)
+"""What a field of an observation shows: the symbol under a pointer, whether a place is written there, whether a pointer
+on a list stands at its first or last cell, which of two pointers comes first."""
+
 MAX_SYMBOLS = 2**15 - 1
 """A cell is a 16-bit integer."""
 
@@ -188,6 +192,17 @@ class PadConfig:
     def listed(self) -> tuple[int, ...]:
         """Indices of the pointers that stand on a list, whose edges are observed."""
         return tuple(i for i, pointer in enumerate(self.pointers) if not self.row_of(pointer).blank)
+
+    @property
+    def shows(self) -> tuple[tuple[int, int, int], ...]:
+        """Of each field of the observation what it shows, and the one or two pointers of which."""
+        names = [pointer.name for pointer in self.pointers]
+        places = [self.row_of(pointer).places for pointer in self.pointers]
+        return (
+            *((PLACED if places[p] else UNDER, p, p) for p in self.seen),
+            *((edge, p, p) for p in self.listed for edge in (FIRST, LAST)),
+            *((COMPARED, names.index(one), names.index(two)) for one, two in self.orders),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what a pad does not have is not mentioned."""

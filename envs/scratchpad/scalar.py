@@ -10,24 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from envs.scratchpad.actions import COLUMN, EXCHANGE, STEP, SYMBOL, Act
-from envs.scratchpad.config import NOWHERE, PadConfig, acts_of
+from envs.scratchpad.config import COMPARED, FIRST, LAST, NOWHERE, PLACED, PadConfig, acts_of
 from envs.world import Layout
-
-
-@dataclass(frozen=True)
-class PointerFields:
-    """The fields of an observation that depend on one pointer.
-
-    Attributes:
-        field: where its symbol is shown; None for a counter. place: whether only that there is a place is shown.
-        first: where it is shown that it stands on the first cell, behind that, on the last; None off lists.
-        orders: where it is compared, and with whom, the one that is named first in front.
-    """
-
-    field: int | None
-    place: bool
-    first: int | None
-    orders: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -38,7 +22,7 @@ class Plan:
         acts: see :func:`~envs.scratchpad.config.acts_of`.
         rows: the row of each pointer. empty: what an untouched cell of that row holds.
         listed: whether a pointer stands on a list. beside: all pointers on its row.
-        shown, width: the fields that show each pointer, and how many fields there are.
+        shown: of each pointer, the fields that show something of it (number, and an entry of ``config.shows``).
     """
 
     config: PadConfig
@@ -47,25 +31,11 @@ class Plan:
     empty: tuple[int, ...]
     listed: tuple[bool, ...]
     beside: tuple[tuple[int, ...], ...]
-    shown: tuple[PointerFields, ...]
-    width: int
+    shown: tuple[tuple[tuple[int, int, int, int], ...], ...]
 
 
 def plan_of(config: PadConfig) -> Plan:
-    names = [pointer.name for pointer in config.pointers]
     rows = [config.row_of(pointer) for pointer in config.pointers]
-    edges = len(config.seen)
-    compared = edges + 2 * len(config.listed)
-    orders = [(compared + k, names.index(one), names.index(two)) for k, (one, two) in enumerate(config.orders)]
-    shown = tuple(
-        PointerFields(
-            config.seen.index(p) if p in config.seen else None,
-            row.places,
-            edges + 2 * config.listed.index(p) if p in config.listed else None,
-            tuple(order for order in orders if p in order[1:]),
-        )
-        for p, row in enumerate(rows)
-    )
     return Plan(
         config,
         acts_of(config),
@@ -73,8 +43,10 @@ def plan_of(config: PadConfig) -> Plan:
         empty=tuple(row.empty for row in rows),
         listed=tuple(not row.blank for row in rows),
         beside=tuple(tuple(q for q, other in enumerate(rows) if other.name == row.name) for row in rows),
-        shown=shown,
-        width=compared + len(orders),
+        shown=tuple(
+            tuple((field, *shows) for field, shows in enumerate(config.shows) if p in shows[1:])
+            for p in range(len(rows))
+        ),
     )
 
 
@@ -98,7 +70,7 @@ class SinglePad:
         for p, pointer in enumerate(plan.config.pointers):
             right = self.last[p] if plan.listed[p] else extent - 1
             self.at.append(right if pointer.start == "right" else 0)
-        self._seen = [0] * plan.width
+        self._seen = [0] * len(plan.config.shows)
         for p in range(len(self.at)):
             self._look(p)
         self.seen = tuple(self._seen)
@@ -133,15 +105,19 @@ class SinglePad:
 
     def _look(self, p: int) -> None:
         """Bring what is seen of a pointer up to date."""
-        fields, column, seen = self.plan.shown[p], self.at[p], self._seen
-        if fields.field is not None:
-            index = self.cells[p].get(column, self.plan.empty[p])
-            seen[fields.field] = int(index == NOWHERE) if fields.place else index
-        if fields.first is not None:
-            seen[fields.first], seen[fields.first + 1] = int(column == 0), int(column == self.last[p])
-        for field, one, two in fields.orders:
-            left, right = self.at[one], self.at[two]
-            seen[field] = 0 if left < right else 1 if left == right else 2
+        at, cells = self.at, self.cells
+        for field, kind, one, two in self.plan.shown[p]:
+            if kind == COMPARED:
+                value = 1 + (at[one] > at[two]) - (at[one] < at[two])
+            elif kind == FIRST:
+                value = int(at[one] == 0)
+            elif kind == LAST:
+                value = int(at[one] == self.last[one])
+            else:
+                value = cells[one].get(at[one], self.plan.empty[one])
+                if kind == PLACED:
+                    value = int(value == NOWHERE)
+            self._seen[field] = value
 
     def read(self) -> dict[str, list[int]]:
         """Each row from its first to its last symbol (lists whole), then ``under(P)`` and ``at(P)`` of each pointer."""

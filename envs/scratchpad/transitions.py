@@ -88,21 +88,9 @@ class Rule:
 
 def effect_of(spec: WorldSpec, call: Sequence[int]) -> Effect:
     """The effect of a legal primitive call (four integers); for worlds that say nothing, every field may change."""
-    if spec.kind == "scratchpad":
-        return pad_effect(PadConfig.from_json(spec.config), spec, call)
-    return anything(range(len(spec.fields)))
-
-
-def rules_of(spec: WorldSpec) -> tuple[Rule, ...]:
-    """What all observations of a world obey; nothing for worlds that say nothing."""
-    if spec.kind == "scratchpad":
-        return tuple(_Pad(PadConfig.from_json(spec.config), spec).rules())
-    return ()
-
-
-def pad_effect(config: PadConfig, spec: WorldSpec, call: Sequence[int]) -> Effect:
-    """The effect of an ACT of a pad."""
-    pad = _Pad(config, spec)
+    if spec.kind != "scratchpad":
+        return anything(range(len(spec.fields)))
+    pad = _Pad(PadConfig.from_json(spec.config), spec)
     name, act, operand = (spec.tokens[token] for token in call[1:])
     action = BY_NAME[act]
     match action.moves, action.writes:
@@ -117,6 +105,13 @@ def pad_effect(config: PadConfig, spec: WorldSpec, call: Sequence[int]) -> Effec
         case _, actions.COLUMN:
             return pad.write(name, 0)
     return pad.swap(name, operand)
+
+
+def rules_of(spec: WorldSpec) -> tuple[Rule, ...]:
+    """What all observations of a world obey; nothing for worlds that say nothing."""
+    if spec.kind == "scratchpad":
+        return tuple(_Pad(PadConfig.from_json(spec.config), spec).rules())
+    return ()
 
 
 class _Pad:

@@ -21,7 +21,7 @@ import numpy as np
 
 from envs.scratchpad.actions import ACTIONS, EXCHANGE, SYMBOL
 from envs.scratchpad.ascii_art import BLANK_CELL, DrawnRow, draw_rows
-from envs.scratchpad.config import NOWHERE, PadConfig, PointerConfig, RowConfig, Side, acts_of, pad_spec
+from envs.scratchpad.config import COMPARED, NOWHERE, PadConfig, PointerConfig, RowConfig, Side, acts_of, pad_spec
 from envs.scratchpad.jumps import jump, jump_table, reach
 from envs.scratchpad.layout import fill, lay
 from envs.stepper import Action, Observation
@@ -360,8 +360,7 @@ def pad_tables(config: PadConfig) -> PadTables:
         (p, q) if action.writes == EXCHANGE else (p, p) if action.writes else (0, 0)
         for action, p, q, _ in acts.values()
     ]
-    order = [pointer.name for pointer in config.pointers]
-    compared = [order.index(pair[side]) for side in (0, 1) for pair in config.orders]
+    compared = np.array([(one, two) for kind, one, two in config.shows if kind == COMPARED], np.int64).reshape(-1, 2)
     listed_P = torch.tensor([p in config.listed for p in range(pointers)])
     return PadTables(
         low_4=torch.zeros(4, dtype=torch.int64),
@@ -380,6 +379,6 @@ def pad_tables(config: PadConfig) -> PadTables:
         endless=(~listed_P).nonzero()[:, 0],
         fill_R=fill_R,
         places_S=torch.tensor([config.rows[rows[p]].places for p in config.seen], dtype=torch.bool),
-        compared=torch.tensor(compared, dtype=torch.int64),
+        compared=torch.from_numpy(compared.T.flatten()),
         jumps_C6=tabulated(jump_table(acts.values())),
     )

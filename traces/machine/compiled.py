@@ -84,13 +84,13 @@ def run(
     level_B, status_B = np.zeros(batch, np.int64), np.full(batch, compiled_kernel.RUNNING)
     steps_B, depth_B, where_B2 = np.zeros(batch, np.int64), np.ones(batch, np.int64), np.zeros((batch, 2), np.int64)
     size = RECORDED if recorder is not None else 0
-    rows = np.empty((size, len(pad.field_F3)), np.int16), np.empty((size, 4), np.int32), np.empty(size, np.int32)
+    rows = np.empty((size, len(world.spec.fields)), np.int16), np.empty((size, 4), np.int32), np.empty(size, np.int32)
     if recorder is not None:
         recorder.begin(first_N4[:, 0], first_N4[:, 1:])
     first = 0
     while True:
         recorded, first = compiled_kernel.advance(
-            *tables.columns, *pad.columns, *_columns(state), state.width, state.origin, stack_BD4, level_B, status_B,
+            *tables.columns, *pad, *_columns(state), state.width, state.origin, stack_BD4, level_B, status_B,
             steps_B, depth_B, where_B2, budget.steps, depth, *rows, first,  # type: ignore[call-arg]
         )  # fmt: skip
         if recorder is not None and recorded:
@@ -186,40 +186,20 @@ class NativeTables:
         )
 
 
-class NativePad:
-    """A pad's tables as the kernel reads them.
-
-    Attributes:
-        field_F3: kind of each field and the one or two pointers that it looks at.
-        columns: pair_C2, symbol_C, jump_C6, mover_C (the pointer that steps, −1 for none), by_C, listed_P, wanders,
-            field_F3.
-    """
-
-    def __init__(self, world: Scratchpad, tables: PadTables) -> None:
-        from traces.machine.compiled_kernel import FIRST, LAST, ORDER, PLACED, SYMBOL
-
-        config = world.config
-        places = tables.places_S.tolist()
-        fields = [(PLACED if placed else SYMBOL, p, p) for p, placed in zip(config.seen, places, strict=True)]
-        fields += [(edge, p, p) for p in config.listed for edge in (FIRST, LAST)]
-        half = len(config.orders)
-        compared = tables.compared.tolist()
-        fields += [(ORDER, one, two) for one, two in zip(compared[:half], compared[half:], strict=True)]
-        self.field_F3 = np.array(fields, np.int64).reshape(-1, 3)
-        step_CP = tables.step_CP.numpy()
-        moves = step_CP.any(1)
-        mover_C = np.where(moves, np.abs(step_CP).argmax(1), -1)
-        by_C = step_CP.sum(1)
-        self.columns: tuple[Any, ...] = (
-            tables.pair_C2.numpy(),
-            tables.symbol_C1[:, 0].numpy(),
-            tables.jumps_C6.numpy(),
-            mover_C,
-            by_C,
-            tables.listed_P.numpy(),
-            config.wanders,
-            self.field_F3,
-        )
+def native_columns(world: Scratchpad, tables: PadTables) -> tuple[Any, ...]:
+    """A pad's tables as the kernel reads them: pair_C2, symbol_C, jump_C6, mover_C (the pointer that steps, −1 for
+    none), by_C, listed_P, whether pointers jump, field_F3 (:attr:`~envs.scratchpad.config.PadConfig.shows`)."""
+    step_CP = tables.step_CP.numpy()
+    return (
+        tables.pair_C2.numpy(),
+        tables.symbol_C1[:, 0].numpy(),
+        tables.jumps_C6.numpy(),
+        np.where(step_CP.any(1), np.abs(step_CP).argmax(1), -1),
+        step_CP.sum(1),
+        tables.listed_P.numpy(),
+        world.config.wanders,
+        np.array(world.config.shows, np.int64).reshape(-1, 3),
+    )
 
 
 _TABLES: WeakKeyDictionary[TableStepper, NativeTables] = WeakKeyDictionary()
@@ -235,11 +215,11 @@ def native_tables(stepper: TableStepper, world: Scratchpad, rules: CallRules) ->
     return found
 
 
-_PADS: dict[str, NativePad] = {}
+_PADS: dict[str, tuple[Any, ...]] = {}
 
 
-def native_pad(world: Scratchpad) -> NativePad:
+def native_pad(world: Scratchpad) -> tuple[Any, ...]:
     """The tables of a world, made once for each declaration."""
     if world.spec.digest not in _PADS:
-        _PADS[world.spec.digest] = NativePad(world, pad_tables(world.config))
+        _PADS[world.spec.digest] = native_columns(world, pad_tables(world.config))
     return _PADS[world.spec.digest]

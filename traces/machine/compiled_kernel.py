@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from envs.scratchpad.config import NOWHERE
+from envs.scratchpad.config import FIRST, LAST, NOWHERE, PLACED, UNDER
 from envs.scratchpad.world import NOTHING
 from envs.spec import GO_ON, UNKNOWN
 from traces.machine.call_rules import ACT, POP, PUSH, REFUSED
@@ -19,15 +19,11 @@ RUNNING, DONE, STEPS, DEPTH, ILLEGAL, ROOM, DEEP, MISSING = range(-1, 7)
 """How an instance stands: DONE to ILLEGAL are those of :class:`traces.machine.outcome.Status`. ROOM: a pointer would
 leave the storage. DEEP: the stack's memory is full. MISSING: an entry of the tables has to be filled first."""
 
-SYMBOL, PLACED, FIRST, LAST, ORDER = range(5)
-"""What a field shows: the symbol under a pointer, whether a place is written there, whether a pointer on a list stands
-at its first or last cell, which of two pointers comes first."""
-
 
 @njit(cache=True, inline="always")
 def look(kind, one, two, cells, at_P, low_P, high_P, width):  # type: ignore[no-untyped-def]
     """The value of one field."""
-    if kind == SYMBOL:
+    if kind == UNDER:
         return np.int64(cells[at_P[one]])
     if kind == PLACED:
         return np.int64(cells[at_P[one]] == NOWHERE)
