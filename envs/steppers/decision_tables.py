@@ -129,7 +129,7 @@ class TableStepper:
 
         Tables of program texts are whole; this raises ``ValueError``.
         """
-        raise ValueError("a table that has every configuration was left: an observation is outside the declaration")
+        raise ValueError("a whole table was left: an observation is outside the world's declaration")
 
     def _look_up(self, node_B: torch.Tensor, obs_BF: torch.Tensor, position_B3: torch.Tensor | None) -> torch.Tensor:
         return self.tables.entry_M5[self._entries(node_B, obs_BF, position_B3)]
