@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dsl.check.bodies import check_arity
 from dsl.errors.error import Gather, joined, suggest
@@ -17,12 +18,19 @@ from envs.spec import BLANK
 LARGEST_SIZE, MOST_SIZES = 1_000_000, 10_000
 """The largest size of an input, and how many sizes one line may have: each is drawn and run."""
 
+EPISODE, EPISODE_INPUT = "EPISODE", "episode"
+"""The latent task parameter from which all chance of an episode follows, and the input that it is drawn as."""
+
+EPISODE_DIGITS = {"train": 8, "test": 9}
+"""Digits of the episodes of a task that does not say which: those of testing are none of training."""
+
 Kinds = Mapping[str, str]
 """Input → "number", "list" or "any"."""
 
 
 def check_task(task: s.Task, scope: Scope) -> Task:
     """The checked task; raises :class:`LanguageError` with every mistake, one for each of its lines."""
+    task = with_episode(task, scope)
     found = Gather()
     with found:
         check_name(task.name, task, "task", scope.source)
@@ -72,6 +80,32 @@ def check_task(task: s.Task, scope: Scope) -> Task:
             tokens=scope.face.spec.tokens,
         )
     raise joined(found.errors)
+
+
+def with_episode(task: s.Task, scope: Scope) -> s.Task:
+    """The task with its episode drawn, where the world has episodes and the task neither lays one out nor has sizes.
+
+    ``train`` and ``test`` alone then mean ``train episode of 8 digits`` and ``test episode of 9 digits``, of an input
+    ``episode: number`` before the others, which ``EPISODE = digits(episode)`` lays out.
+    """
+    laid = any(isinstance(item, s.Layout) and item.row == EPISODE for item in task.items)
+    named = any(item.name == EPISODE_INPUT for item in task.inputs)
+    sized = any(not isinstance(item.kind, s.Domain) for item in task.inputs)
+    if EPISODE not in scope.face.rows or laid or named or sized:
+        return task
+    at = {"line": task.line, "column": task.column}
+    drawn = s.Input(EPISODE_INPUT, s.NumberKind(10, **at), **at)
+    layout = s.Layout(EPISODE, s.Apply("digits", (s.Name(EPISODE_INPUT, **at),), **at), **at)
+    items = tuple(with_digits(item) if isinstance(item, s.Sizes) else item for item in task.items)
+    return replace(task, inputs=(drawn, *task.inputs), items=(layout, *items))
+
+
+def with_digits(line: s.Sizes) -> s.Sizes:
+    """A ``train`` or ``test`` line that names no input, of episodes of as many digits as are usual."""
+    if line.inputs or (line.purpose == "test" and line.traces):
+        return line
+    digits = EPISODE_DIGITS[line.purpose]
+    return replace(line, inputs=(EPISODE_INPUT,), ranges=((digits, digits),), unit="digits")
 
 
 def check_input(item: s.Input, task: s.Task, scope: Scope) -> Input:

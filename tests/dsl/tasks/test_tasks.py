@@ -322,3 +322,42 @@ def test_wrong_sizes_are_refused(add: dsl.Task) -> None:
     with pytest.raises(ValueError, match="size 0, count 1; sizes begin at 1"):
         add.draw(0, 1, generator=seeded(), spread=False)
     assert add.draw(3, 0, generator=seeded(), spread=False) == []
+
+
+SHORT = """world arms is bandit(arms: 2)
+program GO:
+    PULL(1)
+task play(family: "easy" or "hard"):
+    FAMILY = [family]
+    run GO
+    expect TRIAL == [1]
+    train 40 traces
+    test
+"""
+
+
+def test_a_task_of_episodes_draws_what_the_same_task_draws_that_names_them() -> None:
+    # red when the episode is drawn behind the other inputs, or of other sizes
+    long = SHORT.replace("(family", "(episode: number, family").replace(
+        "    run", "    EPISODE = digits(episode)\n    run"
+    )
+    sizes = "    train episode of 8 digits\n    test episode of 9 digits\n"
+    short, named = (
+        dsl.loads(text).tasks[0] for text in (SHORT, long.replace("    train 40 traces\n    test\n", sizes))
+    )
+    assert (short.train_sizes, short.test_sizes, short.traces) == ((8,), (9,), 40)
+    for size in (8, 9):
+        drawn, expected = (task.draw(size, 20, generator=seeded(5), spread=True) for task in (short, named))
+        assert drawn == expected
+        assert {len(problem.layout["EPISODE"]) for problem in drawn} == {size}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "line"),
+    [("", "EPISODE = [7]"), ('episode: "easy" or "hard"', "FAMILY = [episode]"), ("k: number", "PRIOR = digits(k)")],
+)
+def test_a_task_that_says_what_it_is_of_draws_no_other_episode(inputs: str, line: str) -> None:
+    head = f"task play({inputs})" if inputs else "task play"
+    text = SHORT.replace('task play(family: "easy" or "hard")', head).replace("FAMILY = [family]", line)
+    task = dsl.loads(text.replace("    train 40 traces\n    test\n", "")).tasks[0]
+    assert [item.name for item in task.inputs] == [word.split(":")[0] for word in [inputs] if word]
