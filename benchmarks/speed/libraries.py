@@ -24,10 +24,10 @@ from envs.spec import Signature
 from npi.core.config import CoreConfig
 from npi.jobs.train import new_library
 from npi.library import operations
-from npi.library.assembly import FIRST, Stock
+from npi.library.assembly import FIRST, Assembly
 from npi.library.library import Library
 from npi.library.program_files import Held
-from npi.library.row_file import PARTS, Pack, RowFile
+from npi.library.row_file import PARTS, RowFile, RowPackage
 from npi.program_memory import RowInfo
 from npi.recurrent import learn
 from npi.training.dataset import Material
@@ -60,7 +60,7 @@ def made_up(library: Library, programs: ProgramSet, count: int) -> RowFile:
     """Packs of one row each, with random numbers, each of a file of its own."""
     generator = torch.Generator().manual_seed(0)
     widths = {name: part.shape[1] for name, part in library.memory.named_parameters()}
-    packs = []
+    packages, worlds = [], {0: library.core.worlds[0]}
     for n in range(count):
         name = f"twice{n:04}.TWICE"
         sources = (*programs.sources, (f"twice{n:04}.npi", TEXT.format(n=2 + n)))
@@ -68,10 +68,10 @@ def made_up(library: Library, programs: ProgramSet, count: int) -> RowFile:
         held = Held(sources, sources_digest(sources), "", ("twice",), calls)
         signature = Signature(name, (), f"Sort, and sort again: number {n}")
         info = RowInfo(name, 0, 1, signature, primitive=False, source=held.digest)
-        numbers = {part: torch.randn(1, widths[part], generator=generator) for part in PARTS}
+        parameters = {part: torch.randn(1, widths[part], generator=generator) for part in PARTS}
         entry = {"learned": [name], "updates": 100, "seed": 0}
-        packs.append(Pack((info,), numbers, (), {}, (held,), entry))
-    return RowFile(library.core.digest(), Stock(library).digest(FIRST), {}, tuple(packs), "0")
+        packages.append(RowPackage((info,), parameters, worlds, (), {}, (held,), entry))
+    return RowFile(library.core.digest(), Assembly(library).digest(FIRST), tuple(packages), "0")
 
 
 def once(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -92,8 +92,8 @@ def sizes(library: Library, folder: Path) -> list[list[str]]:
     learn(library, [material], LearnConfig(starts=1, updates=1, problems=1), keep_unsolved=True)
     found = operations.pack(library, ["MAX"])
     size = found.save(folder / "max.npirow")
-    numbers = 4 * sum(part.numel() for one in found.packs for part in one.numbers.values())
-    texts = sum(len(text) for one in found.packs for held in one.texts for _, text in held.sources)
+    numbers = 4 * sum(part.numel() for one in found.packages for part in one.parameters.values())
+    texts = sum(len(text) for one in found.packages for held in one.texts for _, text in held.sources)
     return [
         ["row file of max.npi (2 rows, its text and that of bubblesort.npi)", f"{size:,}", "bytes"],
         ["of which numbers", f"{numbers:,}", "bytes"],
@@ -107,8 +107,8 @@ def figures(folder: Path, count: int = COUNT) -> list[list[str]]:
     place = folder / "library"
     found, added = once(lambda: operations.add(library, [file]).library)
     _, saved = once(lambda: found.save(place))
-    extra = made_up(library, programs, count + 1).packs[-1:]
-    one = RowFile(file.core, file.first, {}, extra, "0")
+    extra = made_up(library, programs, count + 1).packages[-1:]
+    one = RowFile(file.core, file.first, extra, "0")
     rows = [
         (f"{count:,} rows added at once", added),
         ("written", saved),

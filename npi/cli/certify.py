@@ -73,8 +73,8 @@ def certify(
       npi certify ADD --library library --out add.certificate
       npi certify --check add.certificate --library library
     """
-    from npi.library.kinds import kind_of
     from npi.proof.certificate import TOLERANCE
+    from npi.proof.prove import check_certifiable
 
     refuse_others(context, "prove" if check is None else "check")
     screen = Screen(json=json)
@@ -84,7 +84,7 @@ def certify(
         return
     names = _chosen(opened, programs or [])
     if out is not None:
-        kind_of(opened.core).check_certifiable(opened.core)
+        check_certifiable(opened)
     proofs = _prove(opened, names)
     shown = {proof.program: proof for _, found in reversed(proofs) for proof in found if proof.program in names}
     every = [proof for _, found in proofs for proof in found]

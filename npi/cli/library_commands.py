@@ -1,4 +1,4 @@
-"""``npi library``: learned programs as goods: list them, pack them into files, add, remove and combine them."""
+"""``npi library``: learned programs: list them, pack them into files, add, remove and combine them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def pack(
     screen = Screen(json=json)
     found = packed(open_library(library), programs, alone=alone)
     size = found.save(out)
-    numbers = found.numbers
+    numbers = found.parameters
     screen.line(f"wrote {out}, {file_size(size)}: {', '.join(found.names)} ({file_size(4 * numbers)} of numbers)")
     screen.document({"file": str(out), "bytes": size, "rows": list(found.names), "numbers": numbers})
 

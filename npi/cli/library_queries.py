@@ -183,26 +183,26 @@ def _file_info(screen: Screen, path: Path) -> None:
     from npi.library.row_file import RowFile
 
     found = RowFile.open(path)
-    screen.line(f"{path}: {plural(len(found.names), 'row')}, {plural(found.numbers, 'number')}, "
+    screen.line(f"{path}: {plural(len(found.names), 'row')}, {plural(found.parameters, 'number')}, "
                 f"{file_size(path.stat().st_size)} in all")  # fmt: skip
     screen.line(f"for core {found.core}")
     rows = []
-    for pack in found.packs:
-        needs = ", ".join(name for name in pack.needs or () if not name.startswith("world")) or "nothing else"
-        for card in pack.infos:
-            files = [held.file for held in pack.texts if held.digest == card.source]
-            rows.append((card.name, pack.versions[card.name][:DIGITS], *(files or ["traces"]), needs))
+    for package in found.packages:
+        needs = ", ".join(name for name in package.needs) or "nothing else"
+        for card in package.infos:
+            files = [held.file for held in package.texts if held.digest == card.source]
+            rows.append((card.name, package.versions[card.name][:DIGITS], *(files or ["traces"]), needs))
     screen.columns(("program", "version", "from", "needs"), rows)
     screen.document(
         {
             "file": str(path),
             "bytes": path.stat().st_size,
-            "numbers": found.numbers,
+            "numbers": found.parameters,
             "core": found.core,
             "engine": found.engine,
-            "packs": [
-                {"digest": p.digest, "rows": p.versions, "needs": dict(p.needs or {}), "learned": p.entry}
-                for p in found.packs
+            "packages": [
+                {"digest": p.digest, "rows": p.versions, "needs": dict(p.needs), "learned": p.entry}
+                for p in found.packages
             ],
         }
     )

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
+from npi.core.base import Core
 from npi.core.discrete import DiscreteTrunk
-from npi.core.recurrent import RecurrentCore
+from npi.core.recurrent import RecurrentCore, recurrent
 from npi.program_memory import ProgramMemory
 
 CONFIGURATIONS = 256
@@ -15,10 +16,9 @@ CONFIGURATIONS = 256
 
 
 @torch.no_grad()
-def row_logits(
-    core: RecurrentCore, memory: ProgramMemory, chosen: Sequence[int], *, seed: int
-) -> dict[str, torch.Tensor]:
+def row_logits(of: Core, memory: ProgramMemory, chosen: Sequence[int], *, seed: int) -> dict[str, torch.Tensor]:
     """Every logit (end, keys of the chosen rows, arguments) of some rows in random configurations of each world."""
+    core = recurrent(of)
     tables = core.tables(memory)
     found: dict[str, torch.Tensor] = {}
     for world, spec in enumerate(core.worlds):

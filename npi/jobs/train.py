@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -296,10 +296,9 @@ def learn_settings(
 
     ``certify`` is for the cores of ``npi train``; rows of a universal one are always compared with their texts.
     """
-    found: LearnConfig | SearchConfig = kind_of(library.core).learning(
-        seed=seed, starts=starts, updates=updates, certify=certify
-    )
-    return found
+    usual: LearnConfig | SearchConfig = kind_of(library.core).settings(seed=seed)
+    given: dict[str, Any] = {"starts": starts, "updates": updates, "certify": certify}
+    return replace(usual, **{n: value for n, value in given.items() if value is not None and n in vars(usual)})
 
 
 def run_identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Material]) -> str:

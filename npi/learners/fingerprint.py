@@ -12,17 +12,18 @@ import torch
 
 from envs.registry import make
 from envs.spec import SLOTS, WorldSpec
-from npi.learners.core import HostedCore
+from npi.core.base import Core
+from npi.learners.core import HostedCore, hosted
 from npi.learners.interface import Asked
 from npi.program_memory import ProgramMemory
 
 
 @torch.no_grad()
 def hosted_outputs(
-    core: HostedCore, memory: ProgramMemory, rows: Sequence[int], *, situations: int = 64, seed: int = 0
+    of: Core, memory: ProgramMemory, rows: Sequence[int], *, situations: int = 64, seed: int = 0
 ) -> dict[str, torch.Tensor]:
     """Acts, hidden numbers and notes of each of these rows, by itself, in situations that are the same at each call."""
-    found: dict[str, torch.Tensor] = {}
+    core, found = hosted(of), dict[str, torch.Tensor]()
     device = memory.embeddings_NP.device
     for row in rows:
         info = memory.infos[row]

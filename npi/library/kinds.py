@@ -6,25 +6,23 @@ name that no entry has is a learner's (group ``npi.learners``), and the entry ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
 from dsl.program import ProgramSet
-from envs.spec import ProgramTable, WorldSpec
 from envs.steppers.decision_tables import TableStepper
 from npi.core.base import Core
-from npi.program_memory import ProgramMemory, RowInfo
+from npi.library.manifest import LibraryError
 from traces.recording.unique_frames import FrameSet
 from traces.stepper import Stepper
 
 if TYPE_CHECKING:
     from npi.library.library import Library
-    from npi.library.row_file import Pack
 
 GROUP = "npi.cores"
 """The group of entry points that kinds of core are found by."""
@@ -73,70 +71,46 @@ class ProgramProof:
         return self.wrong == 0 and not self.trouble
 
 
-class CoreKind(Protocol):
-    """What the engine does with the cores of a kind. Where it cannot, a method raises ``LibraryError`` and says why.
+def refused(reason: str) -> Callable[..., Any]:
+    """What a kind of core does where it cannot: raises :class:`LibraryError` that says why."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise LibraryError(reason)
+
+    return refuse
+
+
+@dataclass(frozen=True)
+class CoreKind:
+    """What the engine does with the cores of a kind; what it cannot do is :func:`refused`.
 
     Attributes:
+        build: a core with random parameters, of (JSON of its configuration, worlds, *, generator).
+        stepper: what decides for programs, of (library, table, their ids in it, *, memo: whether to look up decisions).
+        fingerprint: all that rows put out in random configurations, by name, of (core, memory, rows, *, seed); other
+            rows take part in nothing.
+        compile: every decision of a program file as tables, of (library, programs).
+        prove: comparisons of programs with their texts, whatever they observe, of (library, programs, names or None).
+        uncertified: why no certificate is written of what was proved, of (core); empty where one is.
+        settings: how rows are learned, of keywords; all have usual values.
+        learn: learns rows; see :func:`npi.jobs.train.learn_into`.
+        row_text: how many parameters a row has, in words, of (core).
+        check_rows: raises ``LibraryError`` unless rows from elsewhere fit, of (core, package, the rows that it needs
+            with their worlds, place for the message).
         audited: whether proofs rest on what worlds declare, so that these are tried on traces first.
     """
 
-    audited: bool
-
-    def build(self, config: Mapping[str, Any], worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> Core:
-        """A core with random parameters, from the JSON of its configuration."""
-        ...
-
-    def stepper(self, library: Library, table: ProgramTable, programs: Sequence[int], *, memo: bool) -> Stepper:
-        """What decides for these programs of a table, by id; with ``memo`` decisions may be kept and looked up."""
-        ...
-
-    def fingerprint(
-        self, core: Core, memory: ProgramMemory, rows: Sequence[int], *, seed: int
-    ) -> Mapping[str, torch.Tensor]:
-        """Everything that these rows put out in random configurations, by name; other rows take part in nothing."""
-        ...
-
-    def compile(self, library: Library, programs: ProgramSet) -> TableStepper:
-        """Every decision of a file's programs as tables."""
-        ...
-
-    def prove(self, library: Library, programs: ProgramSet, names: Collection[str] | None) -> list[ProgramProof]:
-        """Compare the programs of a file (those of these names) with their texts, whatever they observe."""
-        ...
-
-    def check_certifiable(self, core: Core) -> None:
-        """Raise ``LibraryError`` where no certificate is written of what was proved of such a core."""
-        ...
-
-    def check_rows(self, core: Core, rows: Pack, needed: Sequence[tuple[RowInfo, WorldSpec]], *, place: str) -> None:
-        """Raise ``LibraryError`` unless rows from elsewhere fit the core.
-
-        Args:
-            needed: the rows that they need, with their worlds. place: where they come from, for the message.
-        """
-        ...
-
-    def learning(self, *, seed: int, starts: int | None, updates: int | None, certify: bool) -> Any:
-        """How rows are learned; what is not given is as usual."""
-        ...
-
-    def learn(
-        self,
-        library: Library,
-        materials: Sequence[Any],
-        config: Any,
-        *,
-        report: Callable[[int, float, dict[str, int]], None] | None,
-        stop: Callable[[], bool],
-        keep_unsolved: bool,
-        from_traces: bool,
-    ) -> Any:
-        """Learn rows from program files and traces; see :func:`npi.jobs.train.learn_into`."""
-        ...
-
-    def row_text(self, core: Core) -> str:
-        """How many parameters a row has, for people."""
-        ...
+    build: Callable[..., Core]
+    stepper: Callable[..., Stepper]
+    fingerprint: Callable[..., Mapping[str, torch.Tensor]]
+    compile: Callable[[Library, ProgramSet], TableStepper]
+    prove: Callable[[Library, ProgramSet, Collection[str] | None], list[ProgramProof]]
+    uncertified: Callable[[Core], str]
+    settings: Callable[..., Any]
+    learn: Callable[..., Any]
+    row_text: Callable[[Core], str]
+    check_rows: Callable[..., None] = lambda *_: None
+    audited: bool = False
 
 
 _REGISTERED: dict[str, CoreKind] = {}

@@ -1,17 +1,16 @@
-"""Rows as goods: a *pack* is the rows that were learned together, and a row file carries packs from hand to hand.
+"""Row packages: the rows that were learned together, and the files that carry packages from library to library.
 
 The unit is what was learned together because that is what runs together: a program and the sub-programs that came with
-it may call each other, and the core computes a generation of rows as one, so a pack that travels whole decides the same
-to the bit wherever it is added.
+it may call each other, and the core computes a generation of rows as one, so a package that travels whole decides
+bit-identically wherever it is added.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,51 +18,46 @@ from typing import Any
 import torch
 
 from envs.spec import WorldSpec
-from npi.library.index import versions
-from npi.library.library import row_names
+from npi.library.index import versions as versions_of
 from npi.library.manifest import LibraryError, sha256
 from npi.library.program_files import Held
 from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
 from npi.library.wiring import SEAL, seal
 from npi.program_memory import RowInfo
 
-FORMAT = 1
+FORMAT = 3
 """Version of the row file's format; another one is refused."""
-
-DECLARED = 2
-"""The format for rows of a universal core, whose worlds and wiring travel with them; all but numbers is folded."""
 
 SUFFIX = ".npirow"
 KIND = "npi rows"
 EMBEDDINGS = "embeddings_NP"
 PARTS = ("keys_NK", EMBEDDINGS, "gates_NF")
-MAX_ROW_WIDTH = 1 << 20  # numbers of a row that a row file may pad to
-CALLEE = 16  # digits of a callee's version in a file; all of the first generation are vouched for by a whole hash
-MAX_TEXT_BYTES = 1 << 26  # bytes of program texts that a row file may unfold to
+MAX_ROW_WIDTH = 1 << 20  # parameters of a row that a row file may pad to
+CALLEE_DIGITS = 16  # of a callee's version in a file; all of the first generation are vouched for by a whole hash
+MAX_TEXT_BYTES = 1 << 26  # that the JSON of a row file, program texts included, may unfold to
 
 
 @dataclass(frozen=True)
-class Pack:
+class RowPackage:
     """Rows that were learned together.
 
     Attributes:
-        infos: what is known about each; their generations are those of the library that the pack comes from.
-        numbers: of each part of a program memory, by name, these rows.
-        sees: digests of the packs whose rows these may call, beside their own and the core's first ones.
-        needs: rows that their program files name beside their own: name → version, or the beginning of one.
+        infos: what is known about each; generations and indices of worlds are those of the library that it is from.
+        parameters: of each part of a program memory, by name, these rows.
+        worlds: of these rows, by index.
+        sees: digests of the packages whose rows these may call, beside their own and those trained with the core.
+        needs: programs that their files name beside their own: name → version, or the beginning of one.
         texts: the program files that they were learned from, if they were learned from files.
         entry: the library's history of how they were learned.
-        worlds: beside a universal core the declarations of their worlds, by the index that the infos give; there is
-            none beside another core, whose worlds are its own.
     """
 
     infos: tuple[RowInfo, ...]
-    numbers: Mapping[str, torch.Tensor]
+    parameters: Mapping[str, torch.Tensor]
+    worlds: Mapping[int, WorldSpec]
     sees: tuple[str, ...] = ()
-    needs: Mapping[str, str] | None = None
+    needs: Mapping[str, str] = field(default_factory=dict)
     texts: tuple[Held, ...] = ()
     entry: Mapping[str, Any] | None = None
-    worlds: Mapping[int, WorldSpec] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,58 +65,54 @@ class Pack:
 
     @cached_property
     def versions(self) -> dict[str, str]:
-        """For each row, by name, the sha256 of its numbers."""
-        return dict(zip(self.names, row_versions(self.numbers), strict=True))
+        """For each row, by name, the sha256 of its parameters."""
+        return dict(zip(self.names, row_versions(self.parameters), strict=True))
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of names, arguments and numbers: what makes two packs the same."""
-        return pack_digest(self.infos, self.versions, self.worlds)
+        """sha256 of names, worlds, arguments and parameters: what makes two packages the same."""
+        worlds = {index: spec.digest for index, spec in self.worlds.items()}
+        rows = [
+            [i.name, worlds[i.world], [list(slot.tokens) for slot in i.signature.slots], self.versions[i.name]]
+            for i in self.infos
+        ]
+        return sha256(json.dumps(rows).encode())
 
 
-def row_versions(numbers: Mapping[str, torch.Tensor]) -> list[str]:
-    """For each row of a memory's numbers, their sha256."""
-    return versions(*(numbers[name].detach().cpu().numpy() for name in PARTS))
-
-
-def pack_digest(infos: Iterable[RowInfo], found: Mapping[str, str], worlds: Mapping[int, WorldSpec]) -> str:
-    """See :attr:`Pack.digest`; ``found`` are versions by name. A declared world counts by its hash, not its index."""
-    places = {index: spec.digest for index, spec in worlds.items()}
-    rows = [
-        [i.name, places.get(i.world, i.world), [list(slot.tokens) for slot in i.signature.slots], found[i.name]]
-        for i in infos
-    ]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+def row_versions(parameters: Mapping[str, torch.Tensor]) -> list[str]:
+    """For each row of a memory's parameters, their sha256."""
+    return versions_of(*(parameters[name].detach().cpu().numpy() for name in PARTS))
 
 
 @dataclass(frozen=True)
 class RowFile:
-    """Packs in a file, in an order in which each comes after those that it calls.
+    """Packages in a file, in an order in which each comes after those that it calls.
 
     Attributes:
         core: sha256 of the core that the rows were learned for.
         first: digest of the rows that were trained with it.
-        worlds: for each index of a world, its sha256 and its name.
         engine: version that wrote it.
     """
 
     core: str
     first: str
-    worlds: Mapping[int, tuple[str, str]]
-    packs: tuple[Pack, ...]
+    packages: tuple[RowPackage, ...]
     engine: str
     place: str = "the row file"
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for pack in self.packs for name in pack.names)
+        return tuple(name for package in self.packages for name in package.names)
 
     @property
-    def numbers(self) -> int:
-        """How many numbers are written: all, but for the zeros at the end of a universal core's rows."""
-        if any(pack.worlds for pack in self.packs):
-            return sum(sum(trimmed(pack.numbers[EMBEDDINGS])[0]) for pack in self.packs)
-        return sum(part.numel() for pack in self.packs for part in pack.numbers.values())
+    def rows_NX(self) -> torch.Tensor:
+        """All rows, their parts side by side."""
+        return torch.cat([torch.cat([p.parameters[name] for name in PARTS], 1) for p in self.packages]).detach().cpu()
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters are written."""
+        return sum(trimmed(self.rows_NX)[0])
 
     def save(self, path: Path | str) -> int:
         """Write the file, whole or not at all; how many bytes it has."""
@@ -132,20 +122,17 @@ class RowFile:
         return len(data)
 
     def data(self) -> bytes:
-        """The bytes of the file: the numbers, the texts folded by zlib, and JSON about them under one hash."""
-        texts = {sha256(t.encode()): t for pack in self.packs for held in pack.texts for _, t in held.sources}
-        head = {"kind": KIND, "engine": self.engine, "core": self.core, "first": self.first}
-        packs = [_about(pack) for pack in self.packs]
-        specs = {str(index): spec.to_json() for pack in self.packs for index, spec in pack.worlds.items()}
-        if specs:
-            rows = torch.cat([pack.numbers[EMBEDDINGS] for pack in self.packs])
-            counts, numbers = trimmed(rows)
-            parts = {"texts": texts, "worlds": specs, "packs": packs, "counts": counts, "width": rows.shape[1]}
-            return tensors_bytes({"numbers": numbers, "folded": _folded(parts)}, head | {"format": DECLARED})
-        tensors = {name: torch.cat([pack.numbers[name] for pack in self.packs]) for name in PARTS}
-        worlds = {str(index): list(world) for index, world in self.worlds.items()}
-        about = head | {"format": FORMAT, "worlds": worlds, "packs": packs}
-        return tensors_bytes(tensors | {"texts": _folded(texts)}, about)
+        """The bytes of the file: the parameters, and the folded JSON of what is known about them, under one hash."""
+        counts, parameters = trimmed(self.rows_NX)
+        folded = {
+            "texts": {sha256(t.encode()): t for p in self.packages for held in p.texts for _, t in held.sources},
+            "worlds": {str(index): spec.to_json() for p in self.packages for index, spec in p.worlds.items()},
+            "packages": [_about(package) for package in self.packages],
+            "counts": counts,
+            "widths": [self.packages[0].parameters[name].shape[1] for name in PARTS],
+        }
+        about = {"kind": KIND, "format": FORMAT, "engine": self.engine, "core": self.core, "first": self.first}
+        return tensors_bytes({"parameters": parameters, "folded": fold(folded)}, about)
 
     @classmethod
     def open(cls, path: Path | str) -> RowFile:
@@ -156,151 +143,117 @@ class RowFile:
         tensors, about = read_tensors(path)
         if about.get("kind") != KIND:
             raise LibraryError(f"{path} is no row file; give one that npi library pack wrote")
-        if about.get("format") not in (FORMAT, DECLARED):
+        if about.get("format") != FORMAT:
             raise LibraryError(
-                f"{path} has format {about.get('format')}, this engine reads {FORMAT} and {DECLARED}; pack the rows "
-                "again with it"
+                f"{path} has format {about.get('format')}, this engine reads {FORMAT}; pack the rows again with it"
             )
         try:
-            if about["format"] == DECLARED:
-                parts = json.loads(_unfolded(tensors["folded"].numpy().tobytes(), path))
-                specs = {int(index): WorldSpec.from_json(spec) for index, spec in parts["worlds"].items()}
-                worlds = {index: (spec.digest, spec.name) for index, spec in specs.items()}
-                rows = padded(tensors["numbers"], parts["counts"], parts["width"])
-                none = torch.zeros(len(rows), 0)
-                numbers = {name: rows if name == EMBEDDINGS else none for name in PARTS}
-                packs = _packs(parts["packs"], numbers, parts["texts"], specs)
-            else:
-                texts = json.loads(_unfolded(tensors["texts"].numpy().tobytes(), path))
-                worlds = {int(index): (digest, name) for index, (digest, name) in about["worlds"].items()}
-                packs = _packs(about["packs"], tensors, texts, {})
-            found = cls(about["core"], about["first"], worlds, packs, about["engine"], str(path))
+            packages = _packages(unfold(tensors["folded"], path), tensors["parameters"])
+            found = cls(about["core"], about["first"], packages, about["engine"], str(path))
         except (KeyError, TypeError, IndexError, RuntimeError, zlib.error, json.JSONDecodeError) as error:
             raise LibraryError(f"{path}: part of it is missing or wrong ({error}); pack the rows again") from error
-        for pack in packs:
-            _check(pack, found, str(path))
+        if len(set(found.names)) != len(found.names):
+            double = next(name for name in found.names if found.names.count(name) > 1)
+            raise LibraryError(f"{path} has two rows of one name, {double}; pack them anew, into a file each")
+        for package in packages:
+            _check(package, str(path))
         return found
 
 
-def _about(pack: Pack) -> dict[str, Any]:
-    rows = []
-    for info in pack.infos:
-        data = info.to_json()
-        known = {name: data[name] for name in ("name", "world", "signature", "source", "wiring") if name in data}
-        rows.append(known | {"version": pack.versions[info.name]})
+def _about(package: RowPackage) -> dict[str, Any]:
+    infos = [replace(info, generation=1, sees=None).to_json() for info in package.infos]
+    rows = [info | {"version": package.versions[info["name"]]} for info in infos]
     sets = [
         {"digest": held.digest, "sources": [[name, sha256(text.encode())] for name, text in held.sources]}
-        for held in pack.texts
+        for held in package.texts
     ]
-    needs = {name: version[:CALLEE] for name, version in (pack.needs or {}).items()}
-    return {"rows": rows, "sees": list(pack.sees), "needs": needs, "sets": sets, "learned": pack.entry}
+    needs = {name: version[:CALLEE_DIGITS] for name, version in package.needs.items()}
+    return {"rows": rows, "sees": list(package.sees), "needs": needs, "sets": sets, "learned": package.entry}
 
 
-def trimmed(rows_NP: torch.Tensor) -> tuple[list[int], torch.Tensor]:
-    """How many numbers each row has before the zeros at its end, and these numbers of all rows, one row after another.
+def trimmed(rows_NX: torch.Tensor) -> tuple[list[int], torch.Tensor]:
+    """How many parameters each row has before the zeros at its end, and these of all rows, one row after another.
 
     A universal core's rows have room for many states, and most programs have few.
     """
-    told_NP = rows_NP.detach().cpu().contiguous().view(torch.int32) != 0  # −0 is another number than 0
-    counts = [int(told_P.nonzero().max()) + 1 if told_P.any() else 0 for told_P in told_NP]
-    parts = [row_P[:count] for row_P, count in zip(rows_NP.detach().cpu(), counts, strict=True)]
-    return counts, torch.cat(parts)
+    nonzero_NX = rows_NX.contiguous().view(torch.int32) != 0  # −0 is another number than 0
+    counts = [int(nonzero_X.nonzero().max()) + 1 if nonzero_X.any() else 0 for nonzero_X in nonzero_NX]
+    return counts, torch.cat([row_X[:count] for row_X, count in zip(rows_NX, counts, strict=True)])
 
 
-def padded(numbers: torch.Tensor, counts: Sequence[int], width: int) -> torch.Tensor:
-    """The inverse of :func:`trimmed`; ``IndexError`` where the numbers are not as many as it is said."""
+def padded(parameters: torch.Tensor, counts: Sequence[int], width: int) -> torch.Tensor:
+    """The inverse of :func:`trimmed`; ``IndexError`` where the parameters are not as many as it is said."""
     if not 0 <= max(counts, default=0) <= width <= MAX_ROW_WIDTH or min(counts, default=0) < 0:
         raise IndexError("it has rows of other lengths than it says")
-    if numbers.shape != (sum(counts),) or numbers.dtype != torch.float32:
+    if parameters.shape != (sum(counts),) or parameters.dtype != torch.float32:
         raise IndexError("it has other numbers than it says")
-    rows_NP = torch.zeros(len(counts), width)
-    for row_P, part in zip(rows_NP, numbers.split(list(counts)), strict=True):
-        row_P[: len(part)] = part
-    return rows_NP
+    rows_NX = torch.zeros(len(counts), width)
+    for row_X, part in zip(rows_NX, parameters.split(list(counts)), strict=True):
+        row_X[: len(part)] = part
+    return rows_NX
 
 
-def _folded(data: object) -> torch.Tensor:
-    folded = zlib.compress(json.dumps(data, sort_keys=True).encode(), 9)
-    return torch.frombuffer(bytearray(folded), dtype=torch.uint8)
+def fold(data: object) -> torch.Tensor:
+    """JSON, compressed by zlib."""
+    return torch.frombuffer(bytearray(zlib.compress(json.dumps(data, sort_keys=True).encode(), 9)), dtype=torch.uint8)
 
 
-def _unfolded(data: bytes, path: Path) -> bytes:
+def unfold(folded: torch.Tensor, path: Path) -> Any:
+    """The inverse of :func:`fold`; :class:`LibraryError` where it is cut off or too long."""
     unfolding = zlib.decompressobj()
-    found = unfolding.decompress(data, MAX_TEXT_BYTES)
+    found = unfolding.decompress(folded.numpy().tobytes(), MAX_TEXT_BYTES)
     if unfolding.unconsumed_tail or not unfolding.eof:
         raise LibraryError(f"{path}: its program texts are cut off, or more than {MAX_TEXT_BYTES >> 20} MiB")
-    return found
+    return json.loads(found)
 
 
-def _packs(
-    entries: Sequence[Mapping[str, Any]],
-    tensors: Mapping[str, torch.Tensor],
-    texts: Mapping[str, str],
-    specs: Mapping[int, WorldSpec],
-) -> tuple[Pack, ...]:
-    packs, first = [], 0
-    if not sum(len(entry["rows"]) for entry in entries) == len(tensors[PARTS[0]]) > 0:
+def _packages(folded: Mapping[str, Any], parameters: torch.Tensor) -> tuple[RowPackage, ...]:
+    specs = {int(index): WorldSpec.from_json(spec) for index, spec in folded["worlds"].items()}
+    rows_NX = padded(parameters, folded["counts"], sum(folded["widths"]))
+    sizes = [len(entry["rows"]) for entry in folded["packages"]]
+    if not sum(sizes) == len(rows_NX) > 0:
         raise IndexError("it has other rows than it says")
-    for entry in entries:
-        rows = entry["rows"]
-        infos = tuple(
-            RowInfo.from_json({k: v for k, v in row.items() if k != "version"} | {"generation": 1, "primitive": False})
-            for row in rows
-        )
-        pack = Pack(
+    packages = []
+    for entry, rows_MX in zip(folded["packages"], rows_NX.split(sizes), strict=True):
+        versions = {row["name"]: row.pop("version") for row in entry["rows"]}
+        infos = tuple(RowInfo.from_json(row) for row in entry["rows"])
+        package = RowPackage(
             infos,
-            {name: tensors[name][first : first + len(rows)] for name in PARTS},
+            dict(zip(PARTS, rows_MX.split(folded["widths"], 1), strict=True)),
+            {info.world: specs[info.world] for info in infos},
             tuple(entry["sees"]),
             dict(entry["needs"]),
             tuple(
-                Held(tuple((name, texts[digest]) for name, digest in one["sources"]), one["digest"])
+                Held(tuple((name, folded["texts"][digest]) for name, digest in one["sources"]), one["digest"])
                 for one in entry["sets"]
             ),
             entry["learned"],
-            {i.world: specs[i.world] for i in infos if specs},
         )
-        if pack.versions != {row["name"]: row["version"] for row in rows}:
+        if package.versions != versions:
             raise IndexError("its numbers are not those of their versions")
-        packs.append(pack)
-        first += len(rows)
-    return tuple(packs)
+        packages.append(package)
+    return tuple(packages)
 
 
-def _check(pack: Pack, file: RowFile, path: str) -> None:
+def _check(package: RowPackage, path: str) -> None:
     """Raise :class:`LibraryError` unless the rows are what the program files say, and their numbers are numbers."""
-    if len(set(file.names)) != len(file.names):
-        double = next(name for name in file.names if file.names.count(name) > 1)
-        raise LibraryError(f"{path} has two rows of one name, {double}; pack them anew, into a file each")
-    if not all(bool(part.isfinite().all()) for part in pack.numbers.values()):
-        raise LibraryError(f"{path}: some numbers of {', '.join(pack.names)} are not finite; learn them again")
-    texts = {held.digest: held.programs for held in pack.texts}
-    if not set(texts) <= {info.source for info in pack.infos}:
+    if not all(bool(part.isfinite().all()) for part in package.parameters.values()):
+        raise LibraryError(f"{path}: some numbers of {', '.join(package.names)} are not finite; learn them again")
+    texts = {held.digest: held.programs for held in package.texts}
+    if not set(texts) <= {info.source for info in package.infos}:
         raise LibraryError(f"{path} holds a program text that none of its rows was learned from; pack it again")
-    for number, info in enumerate(pack.infos):
-        programs = texts.get(info.source)
-        hosted = programs is not None and info.name in {program.name for program in programs.signals}
-        if pack.worlds and not hosted:
-            _check_seal(info, pack.numbers[EMBEDDINGS][number], path)
-        if info.world not in file.worlds:
-            raise LibraryError(f"{path} does not say in which world {info.name} runs; pack it again")
-        if programs is None:
+    for info, row_P in zip(package.infos, package.parameters[EMBEDDINGS], strict=True):
+        if info.wiring is not None and row_P[:SEAL].tolist() != seal(info.wiring):
+            raise LibraryError(
+                f"{path}: the numbers of {info.name} belong to another wiring: one of the two was changed, or they are "
+                "of two rows; pack it again from a library that runs it"
+            )
+        if info.source not in texts:
             continue
-        table = programs.table
-        slots = {signature.name: signature.slots for signature in table.programs}
-        if slots.get(info.name) != info.signature.slots or table.world.digest != file.worlds[info.world][0]:
+        programs, spec = texts[info.source], package.worlds[info.world]
+        slots = {signature.name: signature.slots for signature in programs.table.programs}
+        if slots.get(info.name) != info.signature.slots or programs.table.world.digest != spec.digest:
             raise LibraryError(f"{path}: row {info.name} is not the program of that name in its text; pack it again")
-        signals = {program.name for program in programs.signals} if pack.worlds else set()
-        needed = set() if hosted else set(row_names(table, info.world, primitives=not pack.worlds)) - signals
-        if not needed <= {*pack.names, *(pack.needs or ())}:
+        signals = {program.name for program in programs.signals}
+        if info.name not in signals and not slots.keys() - signals <= {*package.names, *package.needs}:
             raise LibraryError(f"{path} does not name all rows that {info.name} needs; pack it again")
-
-
-def _check_seal(info: RowInfo, row_P: torch.Tensor, path: str) -> None:
-    """Raise :class:`LibraryError` unless a row's numbers begin with the hash of its wiring."""
-    if info.wiring is None:
-        raise LibraryError(f"{path} does not say how the states of {info.name} are wired; pack it again")
-    if row_P[:SEAL].tolist() != seal(info.wiring):
-        raise LibraryError(
-            f"{path}: the numbers of {info.name} belong to another wiring: one of the two was changed, or they are of "
-            "two rows; pack it again from a library that runs it"
-        )

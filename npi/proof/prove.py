@@ -147,12 +147,18 @@ def prove(library: Library, names: Collection[str] | None = None) -> list[tuple[
     return found
 
 
+def check_certifiable(library: Library) -> None:
+    """Raise :class:`LibraryError` for a core of whose proofs no certificate is written."""
+    if reason := kind_of(library.core).uncertified(library.core):
+        raise LibraryError(reason)
+
+
 def certificate_of(library: Library, proofs: Sequence[tuple[ProgramSet, Sequence[ProgramProof]]]) -> Certificate:
     """The certificate of proofs that were just made; all of them must hold.
 
-    Raises :class:`LibraryError` for a core without such certificates.
+    Raises :class:`LibraryError` for a core without such certificates (:func:`check_certifiable`).
     """
-    kind_of(library.core).check_certifiable(library.core)
+    check_certifiable(library)
     files = []
     for programs, found in proofs:
         assert all(proof.proved for proof in found), "only what is proved is certified"

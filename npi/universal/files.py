@@ -1,7 +1,7 @@
-"""New rows by the program files that they are written in, so that a file is one pack, however it came to be learned.
+"""New rows by the program files that they are written in, so that a file is one package, however it came to be learned.
 
 ``max.npi`` uses ``bubblesort.npi``. Whoever learns the one in an empty library learns the other with it; whoever learns
-both in turn has the same two packs, number for number, and the libraries of both people are merged without a clash.
+both in turn has the same two packages, number for number, and the libraries of both people are merged without a clash.
 """
 
 from __future__ import annotations

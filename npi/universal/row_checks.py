@@ -6,31 +6,33 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from envs.spec import ProgramTable, WorldSpec
+from npi.core.base import Core
 from npi.library.manifest import LibraryError
-from npi.library.row_file import EMBEDDINGS, Pack
+from npi.library.row_file import EMBEDDINGS, RowPackage
 from npi.program_memory import RowInfo
+from npi.universal.core import universal
 from npi.universal.functions import oversize
-from npi.universal.network import InterpreterConfig
 from npi.universal.rows import RowError, unpacked, wired
 
 
-def check_rows(config: InterpreterConfig, pack: Pack, needed: Iterable[tuple[RowInfo, WorldSpec]], place: str) -> None:
+def check_rows(core: Core, package: RowPackage, needed: Iterable[tuple[RowInfo, WorldSpec]], place: str) -> None:
     """Raise :class:`LibraryError` unless every row of a pack fits the core, its world, and what it may call.
 
     Args:
         needed: the rows that the pack needs, with their worlds.
     """
+    config = universal(core).config
     there = [(info, spec.digest) for info, spec in needed]
-    there += [(info, pack.worlds[info.world].digest) for info in pack.infos]
-    for number, info in enumerate(pack.infos):
+    there += [(info, package.worlds[info.world].digest) for info in package.infos]
+    for number, info in enumerate(package.infos):
         try:
-            table = _table(pack.worlds[info.world], there)
+            table = _table(package.worlds[info.world], there)
             wiring = info.wiring or ()
             plan = wired(wiring, table.id(info.name), table)
             reason = oversize(plan, config)
             if reason is not None:
                 raise RowError(f"{info.name} {reason}")
-            unpacked(pack.numbers[EMBEDDINGS][number], wiring, config)
+            unpacked(package.parameters[EMBEDDINGS][number], wiring, config)
         except RowError as error:
             raise LibraryError(f"{place}: {error}; it is no row of this core") from error
 

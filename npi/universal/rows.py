@@ -20,9 +20,10 @@ from dsl.lowering.ir import Read
 from envs.spec import RETURN, SLOTS, ProgramTable
 from envs.steppers.decision_tables import DecisionTables, Node, assemble
 from envs.support import mixed_radix
+from npi.core.base import Core
 from npi.library.wiring import SEAL, Wiring, seal
 from npi.program_memory import ProgramMemory
-from npi.universal.core import UniversalCore
+from npi.universal.core import universal
 from npi.universal.functions import decide, deciding, oversize
 from npi.universal.network import Interpreter, InterpreterConfig
 from npi.universal.plan import COMPUTED, CONSTANT, COPIED, Argument, Outcome, Plan, State
@@ -261,10 +262,10 @@ def decision_tables(parts: Mapping[int, Tabulated], table: ProgramTable) -> Deci
 
 @torch.no_grad()
 def row_outputs(
-    core: UniversalCore, memory: ProgramMemory, rows: Sequence[int], *, seed: int, configurations: int = 256
+    of: Core, memory: ProgramMemory, rows: Sequence[int], *, seed: int, configurations: int = 256
 ) -> dict[str, torch.Tensor]:
     """Every logit of the deciding states of some rows in random configurations; each row is computed by itself."""
-    found = {}
+    core, found = universal(of), {}
     for row in rows:
         generator = torch.Generator().manual_seed(seed)
         wiring = memory.infos[row].wiring or ()

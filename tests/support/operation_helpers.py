@@ -7,6 +7,7 @@ from functools import cache
 
 from dsl.program import ProgramSet
 from npi.library.library import Library
+from npi.library.row_file import row_versions
 from npi.recurrent import learn
 from npi.training.dataset import Material
 from npi.training.learn_rows import LearnConfig
@@ -70,6 +71,12 @@ USES = {
     "again": ("strip", "turn"),
     "both": ("strip", "turn", "twist"),
 }
+
+
+def versions_of(library: Library) -> dict[str, str]:
+    """For each row, by name, the sha256 of its parameters."""
+    found = row_versions(dict(library.memory.named_parameters()))
+    return {info.name: version for info, version in zip(library.memory.infos, found, strict=True)}
 
 
 @cache

@@ -53,7 +53,7 @@ WORLDS = {"fruit": '"apple" or "pear" or "plum"', "cards": "0..2"}
 
 @cache
 def text(name: str) -> ProgramSet:
-    """A program file: two worlds of their own, a tape, and those of the other goods in the strip."""
+    """A program file: two worlds of their own, a tape, and those of the other packages in the strip."""
     if name in WORLDS:
         return loads(SWAP.format(name=name, values=WORLDS[name]), path=f"{name}.npi")
     return {"tape": tape, "strip": strip}.get(name, lambda: file_of(name))()

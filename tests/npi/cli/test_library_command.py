@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from npi.cli.main import main
-from npi.library.assembly import Stock
 from npi.library.library import Library
-from tests.support.operation_helpers import grown
+from tests.support.operation_helpers import grown, versions_of
 from tests.support.paths import ROOT
 from tests.support.tiny import SMALL, strip, untrained
 
@@ -56,7 +55,7 @@ def contents(place: Path) -> dict[str, bytes]:
 
 def test_list(capsys: pytest.CaptureFixture[str], shop: Path) -> None:
     code, out, _ = npi(capsys, "list", shop / "mine")
-    version = Stock(grown("turn", "again")).versions["turn.TURN"][:12]
+    version = versions_of(grown("turn", "again"))["turn.TURN"][:12]
     assert code == 0
     assert ["turn.TURN", version, "turn.npi", "STAY,", "RUN", "To"] in [line.split()[:6] for line in out.splitlines()]
     assert "10 programs, 22 numbers (88 B) each" in out
@@ -93,7 +92,7 @@ def test_list_needs_no_torch(shop: Path) -> None:
 
 
 def test_info_of_a_row(capsys: pytest.CaptureFixture[str], shop: Path) -> None:
-    versions = Stock(grown("turn", "again")).versions
+    versions = versions_of(grown("turn", "again"))
     out = npi(capsys, "info", shop / "mine", "TURN")[1]
     assert out.splitlines()[0] == "turn.TURN  To the end, back, and to the end"
     assert f"version   {versions['turn.TURN']}\n" in out
@@ -115,14 +114,14 @@ def test_info_of_a_file(capsys: pytest.CaptureFixture[str], shop: Path) -> None:
     assert "again.npirow: 3 rows, 66 numbers, " in out
     assert f"for core {grown().core.digest()}" in out
     found = document(capsys, "info", shop / "again.npirow")
-    assert [list(pack["rows"]) for pack in found["packs"]] == [["turn.RUN", "turn.TURN"], ["again.AGAIN"]]
+    assert [list(pack["rows"]) for pack in found["packages"]] == [["turn.RUN", "turn.TURN"], ["again.AGAIN"]]
 
 
 def test_pack_add_and_remove(capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path) -> None:
     shutil.copytree(shop / "core", tmp_path / "library")
     code, out, _ = npi(capsys, "add", tmp_path / "library", shop / "again.npirow")
     assert code == 0
-    core, rows = grown().core.digest()[:16], Stock(grown())
+    core, rows = grown().core.digest()[:16], versions_of(grown())
     lines = [line for line in out.splitlines() if "to the bit" in line]
     assert lines[0] == f"core        {core}: the same to the bit"
     assert [line.split()[:2] for line in lines[1:]] == [["old", "rows"], ["old", "outputs"]]
@@ -137,7 +136,7 @@ def test_pack_add_and_remove(capsys: pytest.CaptureFixture[str], shop: Path, tmp
     found = document(capsys, "remove", tmp_path / "library", "TURN", "--with-callers", "--out", tmp_path / "less")
     assert found["removed"] == ["turn.RUN", "turn.TURN", "again.AGAIN"]
     assert contents(tmp_path / "library") == before
-    assert Stock(Library.open(tmp_path / "less")).versions == rows.versions
+    assert versions_of(Library.open(tmp_path / "less")) == rows
 
 
 def test_replace(capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path) -> None:
@@ -153,7 +152,7 @@ def test_diff(capsys: pytest.CaptureFixture[str], shop: Path) -> None:
     code, out, _ = npi(capsys, "diff", shop / "mine", shop / "mine")
     assert code == 0
     assert "11 rows the same, 0 not" in out
-    ours, theirs = Stock(grown("turn", "again")).versions, Stock(grown("turn", seed=1)).versions
+    ours, theirs = versions_of(grown("turn", "again")), versions_of(grown("turn", seed=1))
     found = document(capsys, "diff", shop / "mine", shop / "theirs", code=1)
     assert found["core"] == [grown().core.digest()] * 2
     assert found["only_first"] == {"again.AGAIN": ours["again.AGAIN"]}

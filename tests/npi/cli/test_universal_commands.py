@@ -72,7 +72,7 @@ def test_commands_tell_of_it(capsys: pytest.CaptureFixture[str], shop: Path) -> 
     assert (document["learned_numbers"], document["wiring"][0]["looks"]) == (45, [["field", "last(P)"]])
 
 
-def test_goods_by_command(capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path) -> None:
+def test_packages_by_command(capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path) -> None:
     file, out = tmp_path / "turn.npirow", tmp_path / "out"
     assert "turn.RUN, turn.TURN" in run(capsys, "library", "pack", shop / "mine", "TURN", "--alone", "--out", file)
     assert "needs" in run(capsys, "library", "info", file)

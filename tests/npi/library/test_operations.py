@@ -14,7 +14,6 @@ from dsl import loads
 from envs.stepper import Observation
 from npi.core.recurrent import may_call
 from npi.library import operations
-from npi.library.assembly import Stock
 from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, LibraryError, check_texts
 from npi.library.program_files import held_in
@@ -22,7 +21,7 @@ from npi.library.row_file import RowFile
 from npi.recurrent import learn
 from npi.training.dataset import Material
 from npi.training.learn_rows import new_rows
-from tests.support.operation_helpers import file_of, grown, hasty, of
+from tests.support.operation_helpers import file_of, grown, hasty, of, versions_of
 from tests.support.tiny import LSTM, SMALL, configurations, strip, untrained
 
 
@@ -64,16 +63,16 @@ def through_a_file(library: Library, tmp_path: Path, *programs: str, alone: bool
 def test_a_row_file_holds_all_that_is_known(tmp_path: Path) -> None:
     library = grown("turn")
     found = through_a_file(library, tmp_path, "TURN")
-    (pack,) = found.packs
+    (pack,) = found.packages
     assert found.core == library.core.digest()
     assert pack.names == ("turn.RUN", "turn.TURN")
     assert pack.entry == {"learned": ["turn.RUN", "turn.TURN"], "seed": 0, "updates": 1}
-    assert set(pack.needs or ()) == {
-        "world0.ACT", *(f"strip.{n}" for n in "MOVE SCAN HOME STAY ROUND ZERO BOTH".split())
+    assert set(pack.needs) == {
+        f"strip.{n}" for n in "MOVE SCAN HOME STAY ROUND ZERO BOTH".split()
     }  # fmt: skip
     assert [held.programs.digest for held in pack.texts] == [file_of("turn").digest]
     for name, part in library.memory.named_parameters():
-        assert torch.equal(pack.numbers[name], part[8:]), name
+        assert torch.equal(pack.parameters[name], part[8:]), name
     assert [(i.signature, i.source) for i in pack.infos] == [(i.signature, i.source) for i in library.memory.infos[8:]]
     operations.pack(library, ["RUN"]).save(tmp_path / "again.npirow")
     assert (tmp_path / "again.npirow").read_bytes() == (tmp_path / "rows.npirow").read_bytes()
@@ -246,9 +245,9 @@ def test_what_was_learned_from_traces_alone_travels_without_a_text(tmp_path: Pat
     library = untrained(SMALL)
     learn(library, [replace(of("turn"), programs=None, source="of traces")], hasty(), keep_unsolved=True)
     file = through_a_file(library, tmp_path, "TURN")
-    (pack,) = file.packs
+    (pack,) = file.packages
     assert pack.texts == ()
-    assert set(pack.needs or ()) == {info.name for info in library.memory.infos[:8]}
+    assert set(pack.needs) == {info.name for info in library.memory.infos[1:8]}
     found = operations.add(untrained(SMALL), [file]).library
     assert found.rows_digest() == library.rows_digest()
     assert [held.stem for held in held_in(found.sets)] == ["strip"]
@@ -323,7 +322,7 @@ def _load(sources):
 def test_other_rows_of_a_name_are_refused_or_replaced() -> None:
     ours, theirs = grown("turn"), grown("turn", seed=1)
     file = operations.pack(theirs, ["TURN"])
-    one, two = Stock(ours).versions["turn.TURN"][:12], Stock(theirs).versions["turn.TURN"][:12]
+    one, two = versions_of(ours)["turn.TURN"][:12], versions_of(theirs)["turn.TURN"][:12]
     with pytest.raises(LibraryError, match=rf"turn.TURN is there already, as version {one} \({two} in the.*--replace"):
         operations.add(ours, [file])
     found = operations.add(ours, [file], replace=True)
@@ -390,7 +389,7 @@ def test_a_text_that_says_otherwise_is_refused() -> None:
 
 def test_merging_libraries_with_other_rows_of_one_name() -> None:
     one, two = grown("turn", "twist"), grown("turn", "again", seed=1)
-    a, b = (Stock(library).versions["turn.TURN"][:12] for library in (one, two))
+    a, b = (versions_of(library)["turn.TURN"][:12] for library in (one, two))
     with pytest.raises(LibraryError, match=rf"turn.TURN \({a} in the first, {b} in the second\); say --prefer"):
         operations.merge(one, two)
     with pytest.raises(LibraryError, match=r"again.AGAIN was learned with other numbers of turn.RUN, turn.TURN"):

@@ -18,7 +18,7 @@ from dsl.program import ProgramSet
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
 from npi.library import operations, row_file
-from npi.library.assembly import Stock
+from npi.library.assembly import Assembly
 from npi.library.index import difference, listing
 from npi.library.library import Library, LibraryError
 from npi.library.row_file import RowFile
@@ -30,7 +30,7 @@ from npi.recurrent import learn
 from npi.training.dataset import Material, TaskValidator
 from npi.training.learn_rows import LearnConfig
 from npi.training.trainer import Trainer, place
-from tests.support.operation_helpers import grown, of
+from tests.support.operation_helpers import grown, of, versions_of
 from tests.support.tiny import untrained
 from traces.generation.generate import load_sources
 
@@ -72,54 +72,73 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         RowFile.open(tmp_path / "other")
 
 
-def rewrite(file: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], object]) -> None:
-    """Change a file and seal it again, as somebody who means harm would."""
+Parts = dict[str, Any]
+
+
+def rewrite(file: Path, change: Callable[[Parts, Parts, dict[str, torch.Tensor]], object]) -> None:
+    """Change a file (header, what is folded, tensors) and seal it again, as somebody who means harm would."""
     tensors, about = read_tensors(file)
-    change(about, tensors)
+    folded = row_file.unfold(tensors["folded"], file)
+    before = tensors["folded"]
+    change(about, folded, tensors)
+    if tensors["folded"] is before:
+        tensors["folded"] = row_file.fold(folded)
     file.write_bytes(tensors_bytes(tensors, about))
 
 
-def _text(tensors: dict[str, torch.Tensor], data: bytes) -> None:
-    tensors["texts"] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+def row(folded: Parts) -> Parts:
+    """The first row of the first package, RUN."""
+    found: Parts = folded["packages"][0]["rows"][0]
+    return found
 
 
-def _infinite(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
-    tensors["keys_NK"][0, 0] = torch.inf
-    one = Stock(grown("turn", "again")).pack(1)
-    numbers = {name: tensors[name][:2] for name in row_file.PARTS}
-    versions = row_file.Pack(one.infos, numbers).versions
-    for row in about["packs"][0]["rows"]:
-        row["version"] = versions[row["name"]]
+def _folded(tensors: dict[str, torch.Tensor], data: bytes) -> None:
+    tensors["folded"] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+
+
+def _infinite(about: Parts, folded: Parts, tensors: dict[str, torch.Tensor]) -> None:
+    tensors["parameters"][0] = torch.inf
+    one = Assembly(grown("turn", "again")).package(1)
+    parameters = {name: part.clone() for name, part in one.parameters.items()}
+    parameters["keys_NK"][0, 0] = torch.inf
+    versions = row_file.RowPackage(one.infos, parameters, one.worlds).versions
+    for found in folded["packages"][0]["rows"]:
+        found["version"] = versions[found["name"]]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a, t: a.update(format=3), "has format 3, this engine reads 1 and 2; pack the rows again"),
-        (lambda a, t: a.pop("core"), "part of it is missing or wrong"),
-        (lambda a, t: a["packs"].pop(), "it has other rows than it says"),
-        (lambda a, t: a["packs"].clear(), "it has other rows than it says"),
-        (lambda a, t: a["packs"][0]["rows"][0].pop("source"), "part of it is missing or wrong"),
-        (lambda a, t: a["packs"][0]["rows"][0].update(colour=1), "part of it is missing or wrong"),
-        (lambda a, t: a["packs"][0]["rows"][0].update(version="0" * 64), "numbers are not those of their versions"),
-        (lambda a, t: t["keys_NK"].mul_(2), "numbers are not those of their versions"),
+        (lambda a, f, t: a.update(format=2), "has format 2, this engine reads 3; pack the rows again"),
+        (lambda a, f, t: a.pop("core"), "part of it is missing or wrong"),
+        (lambda a, f, t: f["packages"].pop(), "it has other rows than it says"),
+        (lambda a, f, t: f["packages"].clear(), "it has other rows than it says"),
+        (lambda a, f, t: f["counts"].pop(), "it has other numbers than it says"),
+        (lambda a, f, t: f.update(widths=[7, 3, 1]), "rows of other lengths than it says"),
+        (lambda a, f, t: f.update(widths=[1 << 40, 1, 1]), "rows of other lengths than it says"),
+        (lambda a, f, t: f.update(widths="wide"), "part of it is missing or wrong"),
+        (lambda a, f, t: row(f).pop("source"), "part of it is missing or wrong"),
+        (lambda a, f, t: row(f).update(colour=1), "part of it is missing or wrong"),
+        (lambda a, f, t: row(f).update(version="0" * 64), "numbers are not those of their versions"),
+        (lambda a, f, t: t["parameters"].mul_(2), "numbers are not those of their versions"),
         (_infinite, "some numbers of turn.RUN, turn.TURN are not finite"),
-        (lambda a, t: a["packs"][0]["rows"][0].update(name="turn.TURN"), "two rows of one name, turn.TURN"),
-        (lambda a, t: a["packs"][0]["rows"][0].update(name="turn.WALK"), "row turn.WALK is not the program of that"),
+        (lambda a, f, t: row(f).update(name="turn.TURN"), "two rows of one name, turn.TURN"),
+        (lambda a, f, t: row(f).update(name="turn.WALK"), "row turn.WALK is not the program of that"),
         (
-            lambda a, t: a["packs"][0]["rows"][0]["signature"].update(slots=[{"name": "d", "tokens": [1]}]),
+            lambda a, f, t: row(f)["signature"].update(slots=[{"name": "d", "tokens": [1]}]),
             "row turn.RUN is not the program of that name in its text",
         ),
-        (lambda a, t: a["packs"][0]["needs"].pop("strip.STAY"), "does not name all rows that turn.RUN needs"),
-        (lambda a, t: a["packs"][0]["rows"][0].update(world=3), "does not say in which world turn.RUN runs"),
-        (lambda a, t: a.update(worlds={"0": ["0" * 64, "strip"]}), "row turn.RUN is not the program of that name"),
-        (lambda a, t: a["packs"][0]["sets"][0].update(digest="0" * 64), "are not those of the manifest"),
-        (lambda a, t: a["packs"][0]["sets"][0]["sources"].pop(0), r"strip.npi"),
-        (lambda a, t: [r.update(source="") for r in a["packs"][0]["rows"]], "a program text that none of its rows"),
-        (lambda a, t: _text(t, b"nonsense"), "part of it is missing or wrong"),
-        (lambda a, t: _text(t, zlib.compress(b"{}")), "part of it is missing or wrong"),
-        (lambda a, t: _text(t, zlib.compress(b"x" * 100)[:-5]), "cut off, or more than 64 MiB"),
-        (lambda a, t: _text(t, zlib.compress(bytes(row_file.MAX_TEXT_BYTES + 1))), "cut off, or more than 64 MiB"),
+        (lambda a, f, t: f["packages"][0]["needs"].pop("strip.STAY"), "does not name all rows that turn.RUN needs"),
+        (lambda a, f, t: row(f).update(world=3), "part of it is missing or wrong"),
+        (lambda a, f, t: f["worlds"]["0"].pop("tokens"), "part of it is missing or wrong"),
+        (lambda a, f, t: f["worlds"]["0"]["fields"].pop(), "row turn.RUN is not the program of that name"),
+        (lambda a, f, t: f["packages"][0]["sets"][0].update(digest="0" * 64), "are not those of the manifest"),
+        (lambda a, f, t: f["packages"][0]["sets"][0]["sources"].pop(0), r"strip.npi"),
+        (lambda a, f, t: [r.update(source="") for r in f["packages"][0]["rows"]], "program text that none of its rows"),
+        (lambda a, f, t: f["texts"].clear(), "part of it is missing or wrong"),
+        (lambda a, f, t: _folded(t, b"nonsense"), "part of it is missing or wrong"),
+        (lambda a, f, t: _folded(t, zlib.compress(b"x" * 1000)[:-5]), "cut off, or more than 64 MiB"),
+        (lambda a, f, t: _folded(t, zlib.compress(bytes(row_file.MAX_TEXT_BYTES + 1))), "cut off, or more than 64 MiB"),
     ],
 )  # fmt: skip
 def test_parts_that_do_not_belong_together(file: Path, change: Callable[..., object], message: str) -> None:
@@ -131,10 +150,9 @@ def test_parts_that_do_not_belong_together(file: Path, change: Callable[..., obj
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a, t: a["worlds"].update({"1": ["0" * 64, "tape"]}), "world 1 is not tape as it was"),
-        (lambda a, t: a.update(first="0" * 64), "trained with the core are not those of this library"),
-        (lambda a, t: a["packs"][1].update(sees=[]), "needs was learned together with other rows"),
-        (lambda a, t: a["packs"].reverse(), "numbers are not those of their versions"),
+        (lambda a, f, t: a.update(first="0" * 64), "trained with the core are not those of this library"),
+        (lambda a, f, t: f["packages"][1].update(sees=[]), "needs was learned together with other rows"),
+        (lambda a, f, t: f["packages"].reverse(), "numbers are not those of their versions"),
     ],
 )  # fmt: skip
 def test_what_is_found_when_it_is_added(file: Path, change: Callable[..., object], message: str) -> None:
@@ -143,14 +161,24 @@ def test_what_is_found_when_it_is_added(file: Path, change: Callable[..., object
         operations.add(grown(), [RowFile.open(file)])
 
 
+def test_rows_of_a_world_that_the_core_does_not_know_are_refused() -> None:
+    found = operations.pack(grown("turn"), ["TURN"])
+    (package,) = found.packages
+    other = replace(package, worlds={0: replace(package.worlds[0], tokens=(*package.worlds[0].tokens, "more"))})
+    with pytest.raises(ValueError, match="the core has no adapter for world 'strip' as it is declared"):
+        operations.add(grown(), [replace(found, packages=(other,))])
+
+
 def test_rows_of_another_width_are_refused(file: Path) -> None:
     wide = untrained(CoreConfig(hidden=13, bits=3, row=12, key=7))
     learn(wide, [of("turn")], LearnConfig(starts=1, updates=1, problems=1, certify=False), keep_unsolved=True)
     ours = grown()
     found = operations.pack(wide, ["TURN"])
-    pack = replace(found.packs[0], needs={}, texts=())
+    package = replace(found.packages[0], needs={}, texts=())
     with pytest.raises(LibraryError, match="do not have as many numbers as rows of this core"):
-        operations.add(ours, [replace(found, core=ours.core.digest(), first=Stock(ours).digest(0), packs=(pack,))])
+        operations.add(
+            ours, [replace(found, core=ours.core.digest(), first=Assembly(ours).digest(0), packages=(package,))]
+        )
 
 
 def test_a_file_is_written_whole_or_not_at_all(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +200,7 @@ def test_a_row_takes_a_kilobyte(file: Path) -> None:
     library = untrained(CoreConfig())
     learn(library, [of("twist")], LearnConfig(starts=1, updates=1, problems=1, certify=False), keep_unsolved=True)
     found = operations.pack(library, ["TWIST"])
-    assert 4 * sum(part.numel() for part in found.packs[0].numbers.values()) == 2 * 4 * (32 + 64 + 3 + 1)
+    assert 4 * sum(part.numel() for part in found.packages[0].parameters.values()) == 2 * 4 * (32 + 64 + 3 + 1)
     assert len(found.data()) < 4000
 
 
@@ -197,7 +225,7 @@ def test_a_listing_is_what_the_library_holds(tmp_path: Path) -> None:
     library = grown("turn", "again")
     library.save(tmp_path)
     found = listing(tmp_path)
-    assert {card.name: card.version for card in found.cards} == Stock(library).versions
+    assert {card.name: card.version for card in found.cards} == versions_of(library)
     assert [card.generation for card in found.cards] == [info.generation for info in library.memory.infos]
     assert {card.name: card.calls for card in found.programs if card.generation} == {
         "turn.RUN": ("strip.MOVE",), "turn.TURN": ("strip.STAY", "turn.RUN"), "again.AGAIN": ("turn.TURN", "strip.HOME")

@@ -1,4 +1,4 @@
-"""Libraries of a universal core as goods: rows that bring their worlds and their wiring with them."""
+"""Row packages of a universal core: rows that bring their worlds and their wiring with them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from npi.universal.jobs import new_universal
 from npi.universal.learn_rows import learn_universal
 from npi.universal.network import InterpreterConfig
 from npi.universal.rows import row_of
-from tests.support.operation_helpers import grown
 from tests.support.tiny import untrained
 from tests.support.universal_helpers import SMALL, names_of, of, same_rows, solves, taught, text
 
@@ -42,15 +41,15 @@ def through_a_file(library: Library, folder: Path, *programs: str, alone: bool =
 def test_wiring_numbers_and_world_survive_a_file_to_the_bit(tmp_path: Path) -> None:
     mine = taught("strip", "tape", "turn")
     file = through_a_file(mine, tmp_path, "turn.TURN", "ERASE")
-    assert [pack.names for pack in file.packs] == [
-        pack.names for pack in operations.pack(mine, ["TURN", "ERASE"]).packs
+    assert [pack.names for pack in file.packages] == [
+        pack.names for pack in operations.pack(mine, ["TURN", "ERASE"]).packages
     ]
     found = operations.add(taught("fruit"), [file])
     assert set(found.added) == set(names_of(mine))
     assert same_rows(mine, found.library, names_of(mine))
     assert [world.name for world in found.library.core.worlds] == ["fruit", "strip", "tape"]
     assert solves(found.library, "fruit", "strip", "tape", "turn")
-    assert operations.pack(found.library, ["TURN", "ERASE"]).packs[0].digest == file.packs[0].digest
+    assert operations.pack(found.library, ["TURN", "ERASE"]).packages[0].digest == file.packages[0].digest
     found.library.save(tmp_path / "library")
     again = Library.open(tmp_path / "library")
     assert again.memory.infos == found.library.memory.infos
@@ -133,7 +132,7 @@ def test_names_are_those_of_their_files() -> None:
     assert solves(found, "fruit", "cards")
     with pytest.raises(LibraryError, match=r"several programs are called SWAP: fruit.SWAP, cards.SWAP"):
         operations.pack(found, ["SWAP"])
-    (pack,) = operations.pack(found, ["cards.SWAP"]).packs
+    (pack,) = operations.pack(found, ["cards.SWAP"]).packages
     assert pack.names == ("cards.SWAP", "cards.HOME")
 
 
@@ -166,21 +165,21 @@ def file(tmp_path: Path) -> Path:
 def rewritten(file: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], object]) -> RowFile:
     """The file after a change of what is folded in it, sealed again as somebody who means harm would."""
     tensors, about = read_tensors(file)
-    parts = json.loads(row_file._unfolded(tensors["folded"].numpy().tobytes(), file))
+    parts = row_file.unfold(tensors["folded"], file)
     change(parts, tensors)
-    file.write_bytes(tensors_bytes(tensors | {"folded": row_file._folded(parts)}, about))
+    file.write_bytes(tensors_bytes(tensors | {"folded": row_file.fold(parts)}, about))
     return RowFile.open(file)
 
 
 def rows(parts: dict[str, Any]) -> list[dict[str, Any]]:
-    return parts["packs"][0]["rows"]
+    return parts["packages"][0]["rows"]
 
 
 def _resealed(parts: dict[str, Any], tensors: dict[str, torch.Tensor], wiring: Any) -> None:
     """Another wiring of the first row, RUN, its seal and its version made to fit."""
     rows(parts)[0]["wiring"] = wiring
-    tensors["numbers"][:SEAL] = torch.tensor(seal(wiring))
-    whole = padded(tensors["numbers"], parts["counts"], parts["width"])
+    tensors["parameters"][:SEAL] = torch.tensor(seal(wiring))
+    whole = padded(tensors["parameters"], parts["counts"], sum(parts["widths"]))
     none = torch.zeros(len(whole), 0)
     found = row_file.row_versions({name: whole if name == EMBEDDINGS else none for name in row_file.PARTS})
     for row, version in zip(rows(parts), found, strict=True):
@@ -192,19 +191,15 @@ def _resealed(parts: dict[str, Any], tensors: dict[str, torch.Tensor], wiring: A
     [
         (lambda p, t: rows(p)[0]["wiring"][0]["looks"].pop(), "turn.RUN belong to another wiring"),
         (lambda p, t: rows(p)[0].update(wiring=rows(p)[1]["wiring"]), "turn.RUN belong to another wiring"),
-        (lambda p, t: rows(p)[0].pop("wiring"), "does not say how the states of turn.RUN are wired"),
-        (lambda p, t: t["numbers"][SEAL + 2].add_(1e-3), "numbers are not those of their versions"),
-        (lambda p, t: t["numbers"][0].add_(1), "numbers are not those of their versions"),
+        (lambda p, t: t["parameters"][SEAL + 2].add_(1e-3), "numbers are not those of their versions"),
+        (lambda p, t: t["parameters"][0].add_(1), "numbers are not those of their versions"),
         (lambda p, t: p["counts"].reverse(), "numbers are not those of their versions"),
         (lambda p, t: p.update(counts=[5]), "it has other numbers than it says"),
-        (lambda p, t: p.update(width=3), "rows of other lengths than it says"),
-        (lambda p, t: p.update(width=1 << 40), "rows of other lengths than it says"),
-        (lambda p, t: p.update(width="wide"), "part of it is missing or wrong"),
         (lambda p, t: p.pop("worlds"), "part of it is missing or wrong"),
         (lambda p, t: rows(p)[0].update(world=1), "part of it is missing or wrong"),
         (lambda p, t: p["worlds"]["0"].pop("tokens"), "part of it is missing or wrong"),
         (lambda p, t: p["worlds"]["0"]["fields"].pop(), "is not the program of that name in its text"),
-        (lambda p, t: p["packs"][0]["needs"].pop("strip.MOVE"), "does not name all rows that turn.RUN needs"),
+        (lambda p, t: p["packages"][0]["needs"].pop("strip.MOVE"), "does not name all rows that turn.RUN needs"),
     ],
 )  # fmt: skip
 def test_changed_row_files_are_refused(file: Path, change: Callable[..., object], message: str) -> None:
@@ -238,6 +233,12 @@ def test_wiring_that_does_not_fit_is_refused_when_it_is_added(file: Path, wiring
     """Also by those who seal what they changed: nothing may step outside the tables."""
     found = rewritten(file, lambda parts, tensors: _resealed(parts, tensors, wiring))
     with pytest.raises(LibraryError, match=message):
+        operations.add(taught("strip"), [found])
+
+
+def test_a_row_without_its_wiring_is_refused_when_it_is_added(file: Path) -> None:
+    found = rewritten(file, lambda parts, tensors: rows(parts)[0].pop("wiring"))
+    with pytest.raises(LibraryError, match=r"turn.RUN: its row names what is not here \(no call\)"):
         operations.add(taught("strip"), [found])
 
 
@@ -277,18 +278,9 @@ def test_states_that_are_not_there_take_no_room() -> None:
     assert learn_universal(library, [of("strip")], SearchConfig(updates=300, rate=0.1, starts=3)).solved
     assert learn_universal(library, [of("twist")], SearchConfig(updates=300, rate=0.1, starts=3)).solved
     file = operations.pack(library, ["TWIST"], alone=True)
-    assert file.numbers <= SEAL + 160 + SEAL  # RUN decides in one state, TWIST in none
-    assert 4 * file.packs[0].numbers[EMBEDDINGS].shape[1] > 10_000
+    assert file.parameters <= SEAL + 160 + SEAL  # RUN decides in one state, TWIST in none
+    assert 4 * file.packages[0].parameters[EMBEDDINGS].shape[1] > 10_000
     assert len(file.data()) < 4000
-
-
-def test_rows_of_other_cores_are_written_as_before(tmp_path: Path) -> None:
-    operations.pack(grown("turn"), ["TURN"]).save(tmp_path / "turn.npirow")
-    tensors, about = read_tensors(tmp_path / "turn.npirow")
-    assert about["format"] == 1
-    assert set(tensors) == {"keys_NK", "embeddings_NP", "gates_NF", "texts"}
-    assert "wiring" not in about["packs"][0]["rows"][0]
-    assert RowFile.open(tmp_path / "turn.npirow").packs[0].worlds == {}
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -308,7 +300,7 @@ def test_rows_without_a_text_travel_too(tmp_path: Path) -> None:
     library = taught("strip", "turn")
     bare = Library(library.core, library.memory, [])
     file = through_a_file(bare, tmp_path, "TURN")
-    assert [pack.texts for pack in file.packs] == [(), ()]
+    assert [pack.texts for pack in file.packages] == [(), ()]
     found = operations.add(new_universal(SMALL, seed=0), [file]).library
     assert same_rows(found, library, names_of(library))
     assert solves(found, "turn")
