@@ -41,7 +41,7 @@ BLANK = "blank"
 
 
 class SpecError(ValueError):
-    """A declaration that contradicts itself; the message says which part and how to mend it."""
+    """A declaration that contradicts itself; the message says which part and how to fix it."""
 
 
 @dataclass(frozen=True)

@@ -249,8 +249,8 @@ def unreached(programs: ProgramSet) -> Iterator[Remark]:
             )
 
 
-def remark(program: Program, place: tuple[int, int], message: str, mend: str, code: str) -> Remark:
-    return Remark(program.scope.source, *place, message, mend, code)
+def remark(program: Program, place: tuple[int, int], message: str, fix: str, code: str) -> Remark:
+    return Remark(program.scope.source, *place, message, fix, code)
 
 
 __all__ = ["FrameShape", "Outlook", "check_tables", "look"]

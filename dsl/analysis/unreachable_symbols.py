@@ -32,8 +32,8 @@ def symbols_never_there(programs: ProgramSet, tree: s.File) -> Iterator[Remark]:
             missing = [] if seen is None or row.places else [x for x in row.symbols if x not in seen]
             if missing and source is not None:
                 message = f"row {name} can hold {describe_symbols(tuple(missing))}, which nothing lays or writes there"
-                mend = "narrow the row to what it holds: the core then sees fewer cases"
-                yield Remark(source, item.line, item.column, message, mend, "NPI204")
+                fix = "narrow the row to what it holds: the core then sees fewer cases"
+                yield Remark(source, item.line, item.column, message, fix, "NPI204")
 
 
 def written(programs: ProgramSet) -> dict[str, set[str] | None]:

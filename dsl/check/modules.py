@@ -118,8 +118,8 @@ def load_modules(text: str, path: str, files: Files | None) -> Loaded:
         if stems.setdefault(module.stem, module.name) != module.name:
             line = next(iter(module.tree.items), module.tree)
             message = f"{module.name} and {stems[module.stem]} have the same name, which qualifies their programs"
-            mend = "rename one of the files"
-            loader.refuse(LanguageError(module.source, line.line, line.column, message, mend, code="NPI035"))
+            fix = "rename one of the files"
+            loader.refuse(LanguageError(module.source, line.line, line.column, message, fix, code="NPI035"))
     return Loaded(tuple(loader.done.values()), tuple(loader.errors), Rest().union(*loader.rests))
 
 
@@ -153,8 +153,8 @@ class _Loader:
         inner, text = self.find(use, source, name)
         if inner in (*open_names, name):
             chain = " uses ".join([*open_names, name, inner])
-            message, mend = f"files use each other in a circle: {chain}", "move what both need into a third file"
-            raise LanguageError(source, use.line, use.column, message, mend, code="NPI033")
+            message, fix = f"files use each other in a circle: {chain}", "move what both need into a third file"
+            raise LanguageError(source, use.line, use.column, message, fix, code="NPI033")
         if inner in used:
             message = f"{use.path} is used twice"
             raise LanguageError(source, use.line, use.column, message, "remove one line", code="NPI034")
@@ -180,11 +180,11 @@ class _Loader:
             return inner, self.files.text(inner)
         except FileNotFoundError:
             beside = self.files.beside(name)
-            mend = f"files beside this one: {', '.join(beside[:12])}" if beside else "check the name"
+            fix = f"files beside this one: {', '.join(beside[:12])}" if beside else "check the name"
             raise LanguageError(
-                source, use.line, use.column, f"there is no file {use.path}", mend, code="NPI032"
+                source, use.line, use.column, f"there is no file {use.path}", fix, code="NPI032"
             ) from None
         except ValueError as error:
             message = f"{use.path} cannot be used: {str(error).partition(': ')[2]}"
-            mend = "mend that file, or use another"
-            raise LanguageError(source, use.line, use.column, message, mend, code="NPI036") from None
+            fix = "fix that file, or use another"
+            raise LanguageError(source, use.line, use.column, message, fix, code="NPI036") from None

@@ -87,8 +87,8 @@ def lookup(node: s.Name, scope: Scope) -> Bound | None:
     known = [*scope.bound, *scope.face.pointers, *scope.words]
     if node.text in scope.face.rows and scope.face.spec.kind != PAD:
         message = f"{node.text} is laid out and never seen"
-        mend = f"decide on what the world shows: {', '.join(scope.face.fields)}"
-        raise scope.error(node, message, mend, code="NPI080")
+        fix = f"decide on what the world shows: {', '.join(scope.face.fields)}"
+        raise scope.error(node, message, fix, code="NPI080")
     if node.text in scope.face.rows:
         here = [pointer for pointer, row in scope.face.pointers.items() if row == node.text]
         raise scope.error(
@@ -116,15 +116,15 @@ def resolve_apply(node: s.Apply, scope: Scope) -> Typed:
         return TRUTH, resolve_order(node, scope)
     if node.name not in ("first", "last"):
         known = ("first", "last", *ORDER)
-        mend = suggest(node.name, known, otherwise="bodies have first(P), last(P), before(P, Q); call programs alone")
-        raise scope.error(node, f"there is no function {node.name} in a body", mend, code="NPI071")
+        fix = suggest(node.name, known, otherwise="bodies have first(P), last(P), before(P, Q); call programs alone")
+        raise scope.error(node, f"there is no function {node.name} in a body", fix, code="NPI071")
     target = node.arguments[0] if len(node.arguments) == 1 else None
     if not isinstance(target, s.Name):
         raise scope.error(node, f"{node.name} takes one pointer", f"write {node.name}(P)", code="NPI079")
     bound = lookup(target, scope)
     if bound is None or bound.type != POINTER:
-        mend = f"use one of {', '.join(scope.face.pointers)}" if scope.face.pointers else "read a field by its name"
-        raise scope.error(target, f"{target.text} is not a pointer", mend, code="NPI079")
+        fix = f"use one of {', '.join(scope.face.pointers)}" if scope.face.pointers else "read a field by its name"
+        raise scope.error(target, f"{target.text} is not a pointer", fix, code="NPI079")
     if bound.token is None:
         assert bound.slot is not None
         raise NeedsVariant(bound.slot)

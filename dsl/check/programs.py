@@ -142,14 +142,14 @@ def find_world(modules: Sequence[Module], found: Gather, lost: _Lost) -> tuple[s
                 continue
             if first is not None and (first[1] is module or first[2].spec.digest != world.spec.digest):
                 message = f"a second world {tree.name}; {first[1].name} declares {first[0].name}, and files share one"
-                mend = "remove it, or move its programs into a file of their own"
-                found.add(LanguageError(module.source, tree.line, tree.column, message, mend, code="NPI041"))
+                fix = "remove it, or move its programs into a file of their own"
+                found.add(LanguageError(module.source, tree.line, tree.column, message, fix, code="NPI041"))
             first = first or (tree, module, world)
     if first is not None:
         return first[0].name, first[2]
     if not lost.rest.whole and not any(module.tree.worlds for module in modules):
-        mend = "begin with: world NAME is scratchpad:, or use a file that has one"
-        found.add(LanguageError(modules[-1].source, 1, 1, "no world is declared", mend, code="NPI040"))
+        fix = "begin with: world NAME is scratchpad:, or use a file that has one"
+        found.add(LanguageError(modules[-1].source, 1, 1, "no world is declared", fix, code="NPI040"))
     return None
 
 
@@ -194,8 +194,8 @@ def declare_one(tree: s.Program, module: Module, face: Face) -> Declared:
     if len(tree.params) > SLOTS:
         extra = tree.params[SLOTS]
         message = f"{tree.name} takes {len(tree.params)} arguments; a call carries at most {SLOTS}"
-        mend = "pass less, or write it to the pad"
-        found.add(LanguageError(module.source, extra.line, extra.column, message, mend, code="NPI061"))
+        fix = "pass less, or write it to the pad"
+        found.add(LanguageError(module.source, extra.line, extra.column, message, fix, code="NPI061"))
     refuse_doubles(tree.params, "parameter", module.source, found)
     typed = []
     for param in tree.params:
@@ -293,6 +293,6 @@ def unused(programs: Sequence[Program], tasks: Sequence[Task], top: Module) -> t
         if program.id not in called and program.scope.source is top.source and program.signal is None:
             bare = program.name.rpartition(".")[2]
             message = f"program {bare} is never called and no task runs it: it will have no traces"
-            mend = "call it, add a task that runs it, or remove it"
-            found.append(Remark(top.source, program.tree.line, program.tree.column, message, mend, "NPI200"))
+            fix = "call it, add a task that runs it, or remove it"
+            found.append(Remark(top.source, program.tree.line, program.tree.column, message, fix, "NPI200"))
     return tuple(found)

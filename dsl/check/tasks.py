@@ -54,8 +54,8 @@ def check_task(task: s.Task, scope: Scope) -> Task:
                 want(part.condition, "truth", kinds, scope, after=True)
     with found:
         if not expectations:
-            message, mend = f"task {task.name} expects nothing", "add a line: expect number(OUT) == a + b"
-            raise scope.error(task, message, mend, code="NPI101")
+            message, fix = f"task {task.name} expects nothing", "add a line: expect number(OUT) == a + b"
+            raise scope.error(task, message, fix, code="NPI101")
     sizes: dict[str, tuple[int, ...]] = {}
     for purpose in ("train", "test"):
         with found:
@@ -166,8 +166,8 @@ def check_run(task: s.Task, kinds: Kinds, scope: Scope) -> s.Run:
     runs = [item for item in task.items if isinstance(item, s.Run)]
     if len(runs) != 1:
         message = f"task {task.name} runs {len(runs)} programs; it must run one"
-        mend = "call both from one program" if runs else "add a line: run PROGRAM"
-        raise scope.error(runs[1] if runs else task, message, mend, code="NPI100")
+        fix = "call both from one program" if runs else "add a line: run PROGRAM"
+        raise scope.error(runs[1] if runs else task, message, fix, code="NPI100")
     run = runs[0]
     if scope.callee(run) < len(scope.face.spec.primitives):
         raise scope.error(run, f"{run.name} is a primitive", "run a program; a program may call it", code="NPI102")
@@ -207,8 +207,8 @@ def check_sizes(purpose: str, task: s.Task, inputs: tuple[Input, ...], scope: Sc
                 line, f"{name} is a list, and lists are counted in items", "write items, or no unit", code="NPI111"
             )
     if line.unit and any((line.unit == "vertices") != (sized[name].kind == GRAPH) for name in line.inputs):
-        mend = "write vertices for graphs, items for lists and digits for numbers, or no unit"
-        raise scope.error(line, f"{', '.join(line.inputs)} {line.unit} of sizes of another kind", mend, code="NPI112")
+        fix = "write vertices for graphs, items for lists and digits for numbers, or no unit"
+        raise scope.error(line, f"{', '.join(line.inputs)} {line.unit} of sizes of another kind", fix, code="NPI112")
     missing = [name for name in sized if name not in line.inputs]
     if missing:
         raise scope.error(
@@ -220,8 +220,8 @@ def check_sizes(purpose: str, task: s.Task, inputs: tuple[Input, ...], scope: Sc
     largest, count = max(last for _, last in line.ranges), sum(last - first + 1 for first, last in line.ranges)
     if largest > LARGEST_SIZE or count > MOST_SIZES:
         message = f"{count:,} sizes up to {largest:,}"
-        mend = f"sizes go up to {LARGEST_SIZE:,}, and a line has at most {MOST_SIZES:,}; list a few, as in 1, 10, 100"
-        raise scope.error(line, message, mend, code="NPI122")
+        fix = f"sizes go up to {LARGEST_SIZE:,}, and a line has at most {MOST_SIZES:,}; list a few, as in 1, 10, 100"
+        raise scope.error(line, message, fix, code="NPI122")
     return tuple(dict.fromkeys(n for first, last in line.ranges for n in range(first, last + 1)))
 
 
@@ -242,8 +242,8 @@ def want(node: s.Expression, kind: str, kinds: Kinds, scope: Scope, *, after: bo
     found = kind_of(node, kinds, scope, after=after)
     if found not in (kind, "any") or (kind == "truth" and found == "any"):
         names = {"truth": "a condition", "number": "a number", "list": "a list", "graph": "a graph", "any": "a symbol"}
-        mend = "compare it, for example with ==" if kind == "truth" else f"put {names[kind]} here"
-        raise scope.error(node, f"{names[found]} stands where {names[kind]} is needed", mend, code="NPI114")
+        fix = "compare it, for example with ==" if kind == "truth" else f"put {names[kind]} here"
+        raise scope.error(node, f"{names[found]} stands where {names[kind]} is needed", fix, code="NPI114")
 
 
 def kind_of(node: s.Expression, kinds: Kinds, scope: Scope, *, after: bool) -> str:
@@ -303,8 +303,8 @@ def apply_kind(node: s.Apply, kinds: Kinds, scope: Scope, *, after: bool) -> str
         return world_kind(node, kinds, scope, after=after)
     function = FUNCTIONS.get(node.name)
     if function is None:
-        mend = suggest(node.name, [*FUNCTIONS, *ON_WORLD])
-        raise scope.error(node, f"there is no function {node.name}", mend, code="NPI119")
+        fix = suggest(node.name, [*FUNCTIONS, *ON_WORLD])
+        raise scope.error(node, f"there is no function {node.name}", fix, code="NPI119")
     if not function.least <= len(node.arguments) <= function.most:
         takes = str(function.least) if function.least == function.most else f"{function.least} or {function.most}"
         if function.most > 9:
@@ -329,8 +329,8 @@ def world_kind(node: s.Apply, kinds: Kinds, scope: Scope, *, after: bool) -> str
     most = 2 if node.name == "number" else 1
     first = node.arguments[0] if 1 <= len(node.arguments) <= most else None
     if not isinstance(first, s.Name):
-        mend = f"write {node.name}({next(iter(what), 'P')})"
-        raise scope.error(node, f"{node.name} takes the name of a {noun}", mend, code="NPI121")
+        fix = f"write {node.name}({next(iter(what), 'P')})"
+        raise scope.error(node, f"{node.name} takes the name of a {noun}", fix, code="NPI121")
     if first.text not in what:
         raise scope.error(first, f"there is no {noun} {first.text}", suggest(first.text, what), code="NPI121")
     if not after:

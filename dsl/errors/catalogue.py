@@ -1,7 +1,7 @@
 """The kinds of mistakes: a code that never changes, a title, and what lies behind it.
 
 A new kind gets a new code; the code of a kind that is gone is not used again. ``docs/errors.md`` shows each with a
-wrong file, what is printed, and the mended file.
+wrong file, what is printed, and the fixed file.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NPI006 a character that means nothing
 NPI007 a mistyped word at the beginning of a line
     Most lines begin with a word of the language; this one begins with something close to one.
 NPI008 something unexpected
-    What stands here cannot follow what stands before it; the mend lists what can.
+    What stands here cannot follow what stands before it; the fix lists what can.
 NPI009 a number that is too long
     Numbers in a text are sizes, symbols and constants. Inputs of tasks can be of any length; they are not
     written in the file.

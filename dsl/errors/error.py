@@ -1,4 +1,4 @@
-"""Errors of the program language: where, what was seen, what was expected, how to mend it.
+"""Errors of the program language: where, what was seen, what was expected, how to fix it.
 
 Every kind of mistake has a code that stays the same (:mod:`dsl.errors.catalogue`); ``docs/errors.md`` has a section for
 each.
@@ -44,18 +44,18 @@ class LanguageError(ValueError):
         source_line: the text of that line.
         code: the kind of mistake, as in :data:`dsl.errors.catalogue.KINDS`.
         message: what was seen and what was expected.
-        mend: what to do.
+        fix: what to do.
         errors: all mistakes that were found together, this one first; ``str()`` tells all of them.
     """
 
-    def __init__(self, source: Source, line: int, column: int, message: str, mend: str, *, code: str = OTHER) -> None:
+    def __init__(self, source: Source, line: int, column: int, message: str, fix: str, *, code: str = OTHER) -> None:
         self.source = source
         self.file = source.name
         self.line = line
         self.column = column
         self.source_line = source.line(line)
         self.message = message
-        self.mend = mend
+        self.fix = fix
         self.code = code
         self._all: tuple[LanguageError, ...] = ()
         super().__init__(self.text())
@@ -66,10 +66,10 @@ class LanguageError(ValueError):
 
     def at(self, source: Source, line: int) -> LanguageError:
         """The same mistake in another line, of another text."""
-        return LanguageError(source, line, self.column, self.message, self.mend, code=self.code)
+        return LanguageError(source, line, self.column, self.message, self.fix, code=self.code)
 
     def text(self) -> str:
-        """``file:line:col: CODE: message``, the line, a caret, and the mend."""
+        """``file:line:col: CODE: message``, the line, a caret, and the fix."""
         return place_text(self)
 
     def __str__(self) -> str:
@@ -86,7 +86,7 @@ class Remark:
     line: int
     column: int
     message: str
-    mend: str
+    fix: str
     code: str
 
     @property
@@ -106,19 +106,19 @@ class Remark:
 
 
 def place_text(found: LanguageError | Remark) -> str:
-    """``file:line:col: CODE: message``, the line, a caret, and the mend."""
+    """``file:line:col: CODE: message``, the line, a caret, and the fix."""
     shown = found.source_line.expandtabs(1).rstrip()
     lines = [f"{found.file}:{found.line}:{found.column}: {found.code}: {found.message}"]
     if shown:
         lines += [f"  {shown}", "  " + " " * (found.column - 1) + "^"]
-    return "\n".join([*lines, f"  mend: {found.mend}"])
+    return "\n".join([*lines, f"  fix: {found.fix}"])
 
 
 def joined(errors: Sequence[LanguageError]) -> LanguageError:
     """One error that carries them all, with the attributes of the first."""
     flat = [one for error in errors for one in error.errors]
     first = flat[0]
-    found = LanguageError(first.source, first.line, first.column, first.message, first.mend, code=first.code)
+    found = LanguageError(first.source, first.line, first.column, first.message, first.fix, code=first.code)
     found._all = tuple(flat)
     return found
 
@@ -167,7 +167,7 @@ def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
 
 
 def suggest(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
-    """A mend for an unknown name: ``did you mean …?``, else the names that exist."""
+    """A fix for an unknown name: ``did you mean …?``, else the names that exist."""
     names = list(dict.fromkeys(known))
     close = nearest(name, names)
     if close is not None:

@@ -1,4 +1,4 @@
-"""What the parser says for common mistakes: a table *message and mend ← wrong examples*, served to Lark and tests."""
+"""What the parser says for common mistakes: a table *message and fix ← wrong examples*, served to Lark and tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 class Hint(NamedTuple):
     message: str
-    mend: str
+    fix: str
     code: str
 
 

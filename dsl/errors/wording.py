@@ -92,8 +92,8 @@ def read(source: Source, parser: Lark) -> Any:
     except DedentError:
         raise bad_dedent(source) from None
     except Glued as error:
-        message, mend = f"unexpected {error.word + error.rest!r}", f"did you mean {error.word} {error.rest}?"
-        raise LanguageError(source, *token_place(error.word, source), message, mend, code="NPI008") from None
+        message, fix = f"unexpected {error.word + error.rest!r}", f"did you mean {error.word} {error.rest}?"
+        raise LanguageError(source, *token_place(error.word, source), message, fix, code="NPI008") from None
 
 
 def bad_dedent(source: Source) -> LanguageError:
@@ -106,8 +106,8 @@ def bad_dedent(source: Source) -> LanguageError:
             depth = indent.count(" ") + 8 * indent.count("\t")  # as Lark counts
             if depth < depths[-1] and depth not in depths:
                 message = f"this line is indented by {depth} spaces, and no open block is"
-                mend = f"indent it by {' or '.join(map(str, depths))} spaces"
-                return LanguageError(source, number, len(indent) + 1, message, mend, code="NPI003")
+                fix = f"indent it by {' or '.join(map(str, depths))} spaces"
+                return LanguageError(source, number, len(indent) + 1, message, fix, code="NPI003")
             depths = [*(d for d in depths if d < depth), depth]
         open_brackets = max(0, open_brackets + bracket_change(code))
     raise AssertionError("Lark found a line that goes back to where no block begins")
@@ -152,16 +152,16 @@ def from_lark(error: UnexpectedInput, source: Source, parser: Lark) -> LanguageE
         )
     hint = example_hint(error, parser)
     if hint is not None:
-        return LanguageError(source, line, column, hint.message, hint.mend, code=hint.code)
+        return LanguageError(source, line, column, hint.message, hint.fix, code=hint.code)
     expected = sorted(error.accepts or error.expected)
     if error.token.type == "_NL" and "COLON" in expected:
-        return LanguageError(source, line, column, COLON.message, COLON.mend, code=COLON.code)
+        return LanguageError(source, line, column, COLON.message, COLON.fix, code=COLON.code)
     if error.token.type == "EQUAL" and "COMPARE" in expected:
-        return LanguageError(source, line, column, EQUAL.message, EQUAL.mend, code=EQUAL.code)
+        return LanguageError(source, line, column, EQUAL.message, EQUAL.fix, code=EQUAL.code)
     close = nearest(str(error.token), (KEYWORDS[name] for name in expected if name in KEYWORDS))
     wanted = ", ".join(dict.fromkeys(TERMINALS.get(name, KEYWORDS.get(name, name)) for name in expected))
-    mend = f"did you mean {close}?" if close else f"what can stand here: {wanted}"
-    return LanguageError(source, line, column, f"unexpected {seen}", mend, code="NPI008")
+    fix = f"did you mean {close}?" if close else f"what can stand here: {wanted}"
+    return LanguageError(source, line, column, f"unexpected {seen}", fix, code="NPI008")
 
 
 def bad_character(error: UnexpectedCharacters, source: Source) -> LanguageError:
@@ -170,9 +170,9 @@ def bad_character(error: UnexpectedCharacters, source: Source) -> LanguageError:
         return LanguageError(
             source, error.line, error.column, "a quoted symbol that does not end", 'close it with "', code="NPI005"
         )
-    mend = "use == to compare" if character == "=" else "remove it, or quote it where a symbol is meant"
+    fix = "use == to compare" if character == "=" else "remove it, or quote it where a symbol is meant"
     return LanguageError(
-        source, error.line, error.column, f"the character {character!r} means nothing here", mend, code="NPI006"
+        source, error.line, error.column, f"the character {character!r} means nothing here", fix, code="NPI006"
     )
 
 

@@ -166,7 +166,7 @@ class _Tabulator:
             line, column = error.operation.line or place.line, error.operation.column or place.column
             when = f" when {grid.describe(error.combination)}" if grid.reads else ""
             raise LanguageError(
-                self.scope.source, line, column, f"{error.message}{when}", error.mend, code=error.code
+                self.scope.source, line, column, f"{error.message}{when}", error.fix, code=error.code
             ) from None
 
     def call(self, call: Invoke, grid: Grid, chosen: Array) -> Array:
@@ -210,8 +210,8 @@ class _Tabulator:
         rows = self.rows_under(call) if argument == 2 else ()
         held = "; ".join(f"row {row.name} holds {row.describe()}" for row in rows)
         can_be = held or f"it can be {allowed}"
-        mend = f"{can_be}; keep a number inside with mod, or ask with if first"
-        return LanguageError(self.scope.source, call.line, call.column, message, mend, code="NPI074")
+        fix = f"{can_be}; keep a number inside with mod, or ask with if first"
+        return LanguageError(self.scope.source, call.line, call.column, message, fix, code="NPI074")
 
     def rows_under(self, call: Invoke) -> tuple[RowFace, ...]:
         """The rows on which an act of a pad may write: that of its pointer, or of each that a parameter can be."""
@@ -234,8 +234,8 @@ class _Tabulator:
         assert isinstance(node, Branch), "only branches can repeat without a call"
         when = f" when {grid.describe(combination)}" if grid.reads else ""
         message = f"this loop calls nothing and never ends{when}"
-        mend = "make sure that each round calls something, or returns"
-        return LanguageError(self.scope.source, node.line, node.column, message, mend, code="NPI092")
+        fix = "make sure that each round calls something, or returns"
+        return LanguageError(self.scope.source, node.line, node.column, message, fix, code="NPI092")
 
     def check_size(self, grid: Grid, node: GraphNode) -> None:
         if grid.size > MAX_ENTRIES:
@@ -352,11 +352,11 @@ def check_legal(
         text = f"{scope.callables[row[0]].name}({', '.join(words)})"
         when = f" when {grid.describe(combination)}" if grid.reads else ""
         message = f"world {scope.face.spec.name} cannot carry out {text}{when}"
-        found.add(LanguageError(scope.source, call.line, call.column, message, mend_for(row, scope), code="NPI075"))
+        found.add(LanguageError(scope.source, call.line, call.column, message, fix_for(row, scope), code="NPI075"))
     found.close()
 
 
-def mend_for(row: tuple[int, ...], scope: Scope) -> str:
+def fix_for(row: tuple[int, ...], scope: Scope) -> str:
     """What a refused call of a pad should look like."""
     names = scope.face.spec.tokens
     pointer, action = names[row[1]], BY_NAME.get(names[row[2]])

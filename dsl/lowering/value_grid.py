@@ -51,11 +51,11 @@ MAX_CACHED_COMBINATIONS = 2**16
 class Uncomputable(Exception):
     """An operation without a result; carries the operation and the first combination for which it has none."""
 
-    def __init__(self, operation: Operation, combination: int, message: str, mend: str, code: str) -> None:
+    def __init__(self, operation: Operation, combination: int, message: str, fix: str, code: str) -> None:
         super().__init__(message)
         self.code = code
         self.operation, self.combination = operation, combination
-        self.message, self.mend = message, mend
+        self.message, self.fix = message, fix
 
 
 def read_size(read: Read, scope: Scope) -> int:

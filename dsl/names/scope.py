@@ -44,8 +44,8 @@ class Scope:
     bound: Mapping[str, Bound]
     slots: tuple[Slot, ...]
 
-    def error(self, node: s.Node, message: str, mend: str, *, code: str = OTHER) -> LanguageError:
-        return LanguageError(self.source, node.line, node.column, message, mend, code=code)
+    def error(self, node: s.Node, message: str, fix: str, *, code: str = OTHER) -> LanguageError:
+        return LanguageError(self.source, node.line, node.column, message, fix, code=code)
 
     def bind(self, name: str, bound: Bound) -> Scope:
         known = {**self.bound, name: bound}
@@ -102,14 +102,14 @@ def symbol_slot(param: s.Param, face: Face, source: Source) -> Slot:
     for part in param.domain.parts:
         if isinstance(part, s.DomainName) and part.name in {*face.pointers, POINTER, "direction", *DIRECTIONS}:
             message = f"{param.name} can be {part.name} or something of another kind"
-            mend = "a parameter is a pointer, a direction or a symbol: make two programs"
-            raise LanguageError(source, part.line, part.column, message, mend, code="NPI063")
+            fix = "a parameter is a pointer, a direction or a symbol: make two programs"
+            raise LanguageError(source, part.line, part.column, message, fix, code="NPI063")
     symbols = domain_symbols(param.domain, source)
     for symbol in symbols:
         if symbol not in face.tokens:
             message = f"{param.name} can be {symbol}, which no row of world {face.spec.name} can hold"
-            mend = f"choose from {', '.join(face.symbols[:12])}"
-            raise LanguageError(source, param.domain.line, param.domain.column, message, mend, code="NPI064")
+            fix = f"choose from {', '.join(face.symbols[:12])}"
+            raise LanguageError(source, param.domain.line, param.domain.column, message, fix, code="NPI064")
     return Slot(param.name, tuple(face.tokens[symbol] for symbol in symbols))
 
 

@@ -276,8 +276,8 @@ def pad_actions(world: s.World, rows: Mapping[str, RowFace]) -> tuple[str, ...]:
 def check_pointer(name: str, row: RowFace, counter: bool, actions: Sequence[str], item: s.Node, source: Source) -> None:
     if counter and row.blank:
         message = f"counter {name} on row {row.name}, which has blanks, so no ends for it to show"
-        mend = "make it a pointer, or give the row a domain without blank"
-        raise LanguageError(source, item.line, item.column, message, mend, code="NPI051")
+        fix = "make it a pointer, or give the row a domain without blank"
+        raise LanguageError(source, item.line, item.column, message, fix, code="NPI051")
     if name in row.values or name in actions:
         message = f"{name} is the name of a symbol or an action, and of a pointer"
         raise LanguageError(source, item.line, item.column, message, "rename the pointer", code="NPI052")
@@ -304,8 +304,8 @@ def domain_symbols(
             if part.name not in SYMBOL_SETS:
                 message = f"there is no domain named {part.name}"
                 known = [*SYMBOL_SETS, *rows]
-                mend = suggest(part.name, known, otherwise='use digit, bit, letter, 0..9, or quote a symbol: "x"')
-                raise LanguageError(source, part.line, part.column, message, mend, code="NPI054")
+                fix = suggest(part.name, known, otherwise='use digit, bit, letter, 0..9, or quote a symbol: "x"')
+                raise LanguageError(source, part.line, part.column, message, fix, code="NPI054")
             found += SYMBOL_SETS[part.name]
         elif isinstance(part, s.DomainRange):
             if part.last < part.first:

@@ -121,8 +121,8 @@ class Task:
         for name in values:
             if name not in names:
                 close = nearest(name, names)
-                mend = f"did you mean {close}?" if close else f"its inputs are {', '.join(names)}"
-                raise ValueError(f"task {self.name} has no input {name}; {mend}")
+                fix = f"did you mean {close}?" if close else f"its inputs are {', '.join(names)}"
+                raise ValueError(f"task {self.name} has no input {name}; {fix}")
         missing = [name for name in names if name not in values]
         if missing:
             raise ValueError(f"task {self.name}: input {missing[0]} is missing; give {', '.join(names)}")

@@ -25,8 +25,8 @@ def straighten(source: Source) -> tuple[list[str], list[LanguageError]]:
         code = strip_comment(line)
         long = LONG_NUMBER.search(code)
         if long:
-            message, mend = f"a number of {len(long[0])} digits", "numbers in a text have less than 1000 digits"
-            errors.append(LanguageError(source, number, long.start() + 1, message, mend, code="NPI009"))
+            message, fix = f"a number of {len(long[0])} digits", "numbers in a text have less than 1000 digits"
+            errors.append(LanguageError(source, number, long.start() + 1, message, fix, code="NPI009"))
             line = LONG_NUMBER.sub("0", line)
         if code.strip(SPACE) and open_brackets == 0:
             depth = len(code) - len(code.lstrip(" \t"))
@@ -62,16 +62,16 @@ def indentation_error(source: Source, number: int, depths: Sequence[int], opens:
     indent = line[: len(line) - len(line.lstrip(" \t"))]
     depth = len(indent)
     if "\t" in indent:
-        message, mend = "a tab in the indentation", "indent with spaces, four a level"
-        return LanguageError(source, number, 1, message, mend, code="NPI001")
+        message, fix = "a tab in the indentation", "indent with spaces, four a level"
+        return LanguageError(source, number, 1, message, fix, code="NPI001")
     if depth > depths[-1] and not opens:
         message = "this line is indented deeper than the one before, which opens no block"
-        mend = f"indent it by {depths[-1]} spaces"
-        return LanguageError(source, number, depth + 1, message, mend, code="NPI002")
+        fix = f"indent it by {depths[-1]} spaces"
+        return LanguageError(source, number, depth + 1, message, fix, code="NPI002")
     if depth < depths[-1] and depth not in depths:
         message = f"this line is indented by {depth} spaces, and no open block is"
-        mend = f"indent it by {' or '.join(map(str, depths))} spaces"
-        return LanguageError(source, number, depth + 1, message, mend, code="NPI003")
+        fix = f"indent it by {' or '.join(map(str, depths))} spaces"
+        return LanguageError(source, number, depth + 1, message, fix, code="NPI003")
     return None
 
 

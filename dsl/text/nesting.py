@@ -31,8 +31,8 @@ def deep_block(body: tuple[s.Statement, ...], source: Source) -> LanguageError |
         item, depth = waiting.pop()
         if depth > BLOCKS:
             message = f"blocks are nested more than {BLOCKS} deep"
-            mend = "move the inner ones into a program, and call it"
-            return LanguageError(source, item.line, item.column, message, mend, code="NPI024")
+            fix = "move the inner ones into a program, and call it"
+            return LanguageError(source, item.line, item.column, message, fix, code="NPI024")
         inner: list[tuple[s.Statement, int]] = []
         expressions: tuple[s.Expression, ...] = ()
         if isinstance(item, s.Call):
@@ -62,8 +62,8 @@ def deep_expression(node: s.Expression, source: Source) -> LanguageError | None:
         inner, depth = waiting.pop()
         if depth > LEVELS:
             message = f"an expression of more than {LEVELS} levels"
-            mend = "work it out in parts: ask with if one after another, or lay parts of it on the pad"
-            return LanguageError(source, node.line, node.column, message, mend, code="NPI024")
+            fix = "work it out in parts: ask with if one after another, or lay parts of it on the pad"
+            return LanguageError(source, node.line, node.column, message, fix, code="NPI024")
         if not isinstance(inner, s.Name | s.Number | s.Text | s.Blank):
             waiting += [(part, depth + 1) for part in operands(inner)]
     return None

@@ -47,7 +47,7 @@ def parse(text: str, *, path: str = "<text>") -> File:
         path: the name that errors give it.
 
     Raises:
-        LanguageError: for text that the grammar does not accept, with all mistakes, their places and mends.
+        LanguageError: for text that the grammar does not accept, with all mistakes, their places and fixes.
     """
     found = parse_all(Source(path, text))
     if found.errors:

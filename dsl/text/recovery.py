@@ -181,10 +181,10 @@ def patch(chunk: Chunk, index: int, error: LanguageError) -> bool:
 
 
 def correct(chunk: Chunk, index: int, error: LanguageError, code: str) -> bool:
-    """Mend what can only be meant in one way, so that nothing of the line is lost."""
+    """Fix what can only be meant in one way, so that nothing of the line is lost."""
     line = chunk.lines[index]
     if error.code == "NPI007":
-        meant = error.mend.removeprefix("did you mean ").removesuffix("?")
+        meant = error.fix.removeprefix("did you mean ").removesuffix("?")
         chunk.replace(index, line.replace(first_word(line), meant, 1), forget=False)
     elif error.code == "NPI010":
         chunk.replace(index, code + ":" if code else line, forget=False)

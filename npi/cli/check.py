@@ -148,7 +148,7 @@ def _conflict(found: Explanation) -> dict[str, Any]:
             for side in found.sides
         ],
         "apart": [
-            {"what": apart.sight.name, "values": list(apart.values), "mend": apart.sight.mend} for apart in found.apart
+            {"what": apart.sight.name, "values": list(apart.values), "fix": apart.sight.fix} for apart in found.apart
         ],
     }
 
@@ -161,7 +161,7 @@ def _remarks(error: ValueError) -> list[dict[str, Any]]:
 
 
 def _remark(found: LanguageError | Remark) -> dict[str, Any]:
-    names = ("file", "line", "column", "code", "message", "mend")
+    names = ("file", "line", "column", "code", "message", "fix")
     return {name: getattr(found, name) for name in names}
 
 
@@ -183,7 +183,7 @@ def _declared(screen: Screen, programs: ProgramSet, outlook: Outlook, found: Dia
         screen.line("  no task: nothing can be traced or run by name; add one (task NAME(...): ...)")
     for warning in found.warnings:
         screen.line(f"  warning: {warning}")
-        screen.line(f"    {warning.mend}")
+        screen.line(f"    {warning.fix}")
 
 
 def _task_text(programs: ProgramSet, task: Task) -> str:

@@ -1,7 +1,7 @@
 """``npi``: the command line.
 
 Commands return by exit code: 0 done; 1 not reached (not solved, below 100 %, a wrong result); 2 bad input, with one
-message that says where and how to mend it; 130 interrupted. Anything else that goes wrong is a bug, with a traceback.
+message that says where and how to fix it; 130 interrupted. Anything else that goes wrong is a bug, with a traceback.
 """
 
 from __future__ import annotations

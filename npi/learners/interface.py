@@ -167,7 +167,7 @@ class Learner(Protocol):
     anywhere: bool
 
     def admit(self, spec: WorldSpec) -> None:
-        """Raise ``ValueError``, with the reason and a mend, for a world that its cores cannot act in."""
+        """Raise ``ValueError``, with the reason and a fix, for a world that its cores cannot act in."""
         ...
 
     def network(self, config: Any, worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> nn.Module:
@@ -218,8 +218,8 @@ def steps_of(program: Program) -> int:
         known = " or ".join(" ".join(pair) for pair in sorted(SIGNALS))
         raise ValueError(f"{program.name}: nothing learns to {signal.aim} {signal.what}; write {known}")
     if signal.steps is None:
-        mend = f"{signal.aim} {signal.what} over 100 steps"
-        raise ValueError(f"{program.name} does not say how long it acts; write, for example: {mend}")
+        fix = f"{signal.aim} {signal.what} over 100 steps"
+        raise ValueError(f"{program.name} does not say how long it acts; write, for example: {fix}")
     return signal.steps
 
 

@@ -24,7 +24,7 @@ class Mistake:
 
     span: Span
     message: str
-    mend: str
+    fix: str
     code: str
     warning: bool
     other: tuple[Path, Span] | None = None
@@ -44,9 +44,9 @@ def place(project: Project, path: Path, item: LanguageError | Remark) -> Mistake
     span = word_span(item.source.line(item.line), item.line - 1, item.column - 1)
     file = Path(item.file)
     if file == path:
-        return Mistake(span, item.message, item.mend, item.code, warning)
+        return Mistake(span, item.message, item.fix, item.code, warning)
     message = f"in {file.name}, line {item.line}: {item.message}"
-    return Mistake(use_span(project, path, file), message, item.mend, item.code, warning, (file.resolve(), span))
+    return Mistake(use_span(project, path, file), message, item.fix, item.code, warning, (file.resolve(), span))
 
 
 def word_span(line: str, number: int, column: int) -> Span:

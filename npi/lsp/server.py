@@ -272,7 +272,7 @@ def diagnostic(server: Server, project: Project, path: Path, mistake: Mistake) -
     severity = t.DiagnosticSeverity.Warning if mistake.warning else t.DiagnosticSeverity.Error
     return t.Diagnostic(
         range=server.range_of(project.text(path) or "", mistake.span),
-        message=f"{mistake.message}\n{mistake.mend}" if mistake.mend else mistake.message,
+        message=f"{mistake.message}\n{mistake.fix}" if mistake.fix else mistake.message,
         severity=severity,
         code=mistake.code or None,
         source="npi",

@@ -52,7 +52,7 @@ def _check_observations(programs: ProgramSet, frames: FrameSet) -> None:
         step, index = outside[0].tolist()
         raise UnsoundError(
             f"world {spec.name} shows {int(obs_SF[step, index])} in {spec.fields[index].name}, which is declared to "
-            f"have the values 0 to {sizes[index] - 1}; mend the world or its declaration"
+            f"have the values 0 to {sizes[index] - 1}; fix the world or its declaration"
         )
     held = domains(programs)
     for rule in (*rules_of(spec), *domain_rules(programs, held)):

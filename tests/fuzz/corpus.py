@@ -1,4 +1,4 @@
-"""The texts that fuzzing starts from: every program file, and the wrong and mended files of docs/errors.md."""
+"""The texts that fuzzing starts from: every program file, and the wrong and fixed files of docs/errors.md."""
 
 from __future__ import annotations
 

@@ -39,13 +39,13 @@ MOST_ENTRIES = 50_000
 
 
 def parser(text: str) -> None:
-    """A text is read, or refused with places and mends; what is read is written and read back as it was."""
+    """A text is read, or refused with places and fixes; what is read is written and read back as it was."""
     found = parse_all(Source("text.npi", text))
     for error in found.errors:
         assert 1 <= error.line <= len(error.source.lines) + 1
         assert error.column >= 1
         assert error.message
-        assert error.mend
+        assert error.fix
         str(error)
     if not found.errors:
         assert parse(format_tree(found.tree)) == found.tree
@@ -60,7 +60,7 @@ def checker(text: str) -> None:
     assert bool(found.errors) == (found.program_set is None)
     for remark in (*found.errors, *found.warnings):
         assert remark.code in KINDS
-        assert remark.mend
+        assert remark.fix
         remark.text()
 
 

@@ -1,4 +1,4 @@
-"""What fuzzing found stays mended, what it does by chance can be done again, and its targets see faults."""
+"""What fuzzing found stays fixed, what it does by chance can be done again, and its targets see faults."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ FOUND = {
     ),
     "an indentation inside brackets that are not closed": ("ask(\n  run X\n 1\n", 1, "NPI007", "did you mean task?"),
 }
-"""Texts that raised something else than a language error, with the line, code and mend that they have now."""
+"""Texts that raised something else than a language error, with the line, code and fix that they have now."""
 
 
 @pytest.mark.parametrize("name", FOUND)
 def test_what_was_found_is_a_language_error(name: str) -> None:
-    text, line, code, mend = FOUND[name]
+    text, line, code, fix = FOUND[name]
     with pytest.raises(dsl.LanguageError) as caught:
         dsl.loads(text)
-    assert (caught.value.line, caught.value.code, caught.value.mend) == (line, code, mend)
+    assert (caught.value.line, caught.value.code, caught.value.fix) == (line, code, fix)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -116,11 +116,11 @@ def test_many_mistakes_in_one_part_take_bounded_time() -> None:
 
 
 def test_the_rows_of_an_act_through_a_parameter_are_named() -> None:
-    """The mend of NPI074 says what each row holds that the parameter's pointers stand on."""
+    """The fix of NPI074 says what each row holds that the parameter's pointers stand on."""
     text = "world w is scratchpad:\n    row A of 0..4\n    row B of 0..9\n    row C of bit\n    pointer P, Q on A\n"
     (error,) = dsl.diagnose(text + "program GO(p: P or B):\n    ACT(p, WRITE, B + 1)\n").errors
     assert (error.code, error.message) == ("NPI074", "argument operand of ACT becomes 10 when B = 9, p = P")
-    assert error.mend.startswith("row A holds 0..4; row B holds 0..9; keep")
+    assert error.fix.startswith("row A holds 0..4; row B holds 0..9; keep")
 
 
 def test_a_set_without_programs_has_an_empty_teacher() -> None:

@@ -216,12 +216,12 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message", "mend"), WRONG, ids=[message for _, message, _ in WRONG])
-def test_mistakes_are_told(text: str, message: str, mend: str) -> None:
+@pytest.mark.parametrize(("text", "message", "fix"), WRONG, ids=[message for _, message, _ in WRONG])
+def test_mistakes_are_told(text: str, message: str, fix: str) -> None:
     with pytest.raises(dsl.LanguageError) as caught:
         dsl.loads(text)
     assert message in caught.value.message
-    assert mend in caught.value.mend
+    assert fix in caught.value.fix
 
 
 def task_of(*lines: str, inputs: str) -> Task:

@@ -30,7 +30,7 @@ class Sight:
     """Something that could be observed: its name, and what to do so that a core sees it."""
 
     name: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Explanation:
             )
         for apart in self.apart[:3]:
             lines.append(f"  they differ in {apart.sight.name}: {apart.values[0]} and {apart.values[1]}")
-            lines.append(f"    to mend: {apart.sight.mend}")
+            lines.append(f"    to fix: {apart.sight.fix}")
         return "\n".join(lines)
 
 

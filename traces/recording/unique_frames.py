@@ -190,7 +190,7 @@ class Conflict:
         return (
             f"{self.frame} decides differently after the same observations:\n{sides}\n"
             f"  both see         {self.observation}\n"
-            "  to mend: let the world show what the two steps differ in (a pointer that is seen, an edge), or hand it "
+            "  to fix: let the world show what the two steps differ in (a pointer that is seen, an edge), or hand it "
             "to the program as an argument"
         )
 

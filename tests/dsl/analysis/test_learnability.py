@@ -263,23 +263,23 @@ LAYOUTS = [
 
 
 @pytest.mark.parametrize(
-    ("secret", "sight", "mend"),
+    ("secret", "sight", "fix"),
     [
         ("under", "the symbol under K", "declare K as a pointer, not as a counter"),
         ("beside", "the cell right of P", "add a pointer that stands right of P"),
     ],
 )
-def test_a_conflict_is_explained_by_what_decided(secret: str, sight: str, mend: str) -> None:
+def test_a_conflict_is_explained_by_what_decided(secret: str, sight: str, fix: str) -> None:
     program_set = dsl.loads(LIST + "program X:\n    ACT(P, RIGHT)\n" + TASK)
     batches, layouts = by_hand(program_set, LAYOUTS, secret)
     assert find_conflict(unique_frames(batches)) is not None
     found = explain(batches, world=program_set.world, layouts=layouts)
     assert found is not None
-    assert (sight, mend) in [(apart.sight.name, apart.sight.mend) for apart in found.apart]
+    assert (sight, fix) in [(apart.sight.name, apart.sight.fix) for apart in found.apart]
     assert {found.sides[0].call, found.sides[1].call} == {"ACT(P, RIGHT)", "ACT(P, LEFT)"}
     text = str(found)
     assert f"they differ in {sight}" in text
-    assert f"to mend: {mend}" in text
+    assert f"to fix: {fix}" in text
     assert "A = 0 2 0 0" in text, "the smaller inputs are shown"
 
 

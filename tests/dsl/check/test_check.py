@@ -1,4 +1,4 @@
-"""Wrong program → message: the checker names the place, what was seen, and how to mend it."""
+"""Wrong program → message: the checker names the place, what was seen, and how to fix it."""
 
 from __future__ import annotations
 
@@ -170,13 +170,13 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message", "mend"), WRONG, ids=range(len(WRONG)))
-def test_wrong_program_has_its_message(text: str, message: str, mend: str) -> None:
+@pytest.mark.parametrize(("text", "message", "fix"), WRONG, ids=range(len(WRONG)))
+def test_wrong_program_has_its_message(text: str, message: str, fix: str) -> None:
     with pytest.raises(LanguageError) as caught:
         dsl.loads(text)
     error = caught.value
     assert message in error.message
-    assert mend in error.mend
+    assert fix in error.fix
     assert error.source_line == text.split("\n")[error.line - 1], "the place is in the text"
     assert 1 <= error.column <= len(error.source_line) + 1
 
@@ -283,17 +283,17 @@ USES = [
 ]
 
 
-@pytest.mark.parametrize(("texts", "message", "mend"), USES, ids=range(len(USES)))
-def test_wrong_use_has_its_message(tmp_path: Path, texts: dict[str, str], message: str, mend: str) -> None:
+@pytest.mark.parametrize(("texts", "message", "fix"), USES, ids=range(len(USES)))
+def test_wrong_use_has_its_message(tmp_path: Path, texts: dict[str, str], message: str, fix: str) -> None:
     write(tmp_path, **texts)
     with pytest.raises(LanguageError) as caught:
         dsl.load(tmp_path / "top.npi")
     assert message in caught.value.message
-    assert mend in caught.value.mend
+    assert fix in caught.value.fix
     held = {path.relative_to(tmp_path).as_posix(): path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.npi")}
     with pytest.raises(LanguageError) as in_memory:
         dsl.loads(held["top.npi"], path="top.npi", texts=held)
-    assert [(e.message, e.mend) for e in in_memory.value.errors] == [(e.message, e.mend) for e in caught.value.errors]
+    assert [(e.message, e.fix) for e in in_memory.value.errors] == [(e.message, e.fix) for e in caught.value.errors]
 
 
 def test_files_held_in_memory_stand_in_place_of_those_in_the_folder(tmp_path: Path) -> None:

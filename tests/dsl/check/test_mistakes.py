@@ -1,6 +1,6 @@
-"""Mistakes that a new user makes, and what the tool prints: can the file be mended from the message alone?
+"""Mistakes that a new user makes, and what the tool prints: can the file be fixed from the message alone?
 
-Each file is mended by one replacement. Every word that the replacement brings in must stand in what is printed, or in
+Each file is fixed by one replacement. Every word that the replacement brings in must stand in what is printed, or in
 the file already: so the message has said it. What is printed is in ``tests/golden/mistakes``, to be read.
 """
 

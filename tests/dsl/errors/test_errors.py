@@ -21,29 +21,29 @@ TOP = "program.npi"
 
 @dataclass(frozen=True)
 class Section:
-    """Files by name with their encodings, the wrong ones and the mended ones, and what is printed between them."""
+    """Files by name with their encodings, the wrong ones and the fixed ones, and what is printed between them."""
 
     code: str
     text: str
     wrong: dict[str, bytes]
     printed: str
-    mended: dict[str, bytes]
+    fixed: dict[str, bytes]
 
 
 def read_section(code: str, text: str) -> Section:
     wrong: dict[str, bytes] = {}
-    mended: dict[str, bytes] = {}
+    fixed: dict[str, bytes] = {}
     printed = ""
     for kind, about, content in BLOCK.findall(text):
         name, _, encoding = about.strip().partition(" ")
         if kind == "text":
             printed = content
         elif printed:
-            mended[name or TOP] = content.encode()
+            fixed[name or TOP] = content.encode()
         else:
             wrong[name or TOP] = content.encode(encoding or "utf-8")
-            mended[name or TOP] = content.encode()
-    return Section(code, text, wrong, printed.rstrip("\n"), mended)
+            fixed[name or TOP] = content.encode()
+    return Section(code, text, wrong, printed.rstrip("\n"), fixed)
 
 
 SECTIONS = [
@@ -69,8 +69,8 @@ def test_a_section_prints_what_it_says(section: Section, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.code)
 def test_the_mended_file_is_clean(section: Section, tmp_path: Path) -> None:
-    assert section.mended != section.wrong or section.code == "NPI036"  # there the encoding is mended
-    assert told(section.mended, tmp_path, section.code) == []
+    assert section.fixed != section.wrong or section.code == "NPI036"  # there the encoding is fixed
+    assert told(section.fixed, tmp_path, section.code) == []
 
 
 def test_every_kind_has_a_section_and_every_section_its_kind() -> None:

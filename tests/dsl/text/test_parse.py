@@ -236,7 +236,7 @@ HINTS = [(hint, text) for hint, wrong in EXAMPLES.items() for text in wrong]
 def test_known_mistakes_have_their_hint(hint: tuple[str, str], text: str) -> None:
     with pytest.raises(LanguageError) as caught:
         parse(text)
-    assert (caught.value.message, caught.value.mend, caught.value.code) == hint
+    assert (caught.value.message, caught.value.fix, caught.value.code) == hint
 
 
 OTHER = [
@@ -254,13 +254,13 @@ OTHER = [
 ]
 
 
-@pytest.mark.parametrize(("text", "line", "column", "message", "mend"), OTHER, ids=range(len(OTHER)))
-def test_other_mistakes_say_where_and_what(text: str, line: int, column: int, message: str, mend: str) -> None:
+@pytest.mark.parametrize(("text", "line", "column", "message", "fix"), OTHER, ids=range(len(OTHER)))
+def test_other_mistakes_say_where_and_what(text: str, line: int, column: int, message: str, fix: str) -> None:
     with pytest.raises(LanguageError) as caught:
         parse(text, path="x.npi")
     error = caught.value
     assert error.message.startswith(message)
-    assert error.mend.startswith(mend)
+    assert error.fix.startswith(fix)
     assert (error.file, error.line, error.column) == ("x.npi", line, column)
 
 
@@ -271,7 +271,7 @@ def test_an_error_shows_the_line_and_a_caret() -> None:
         "x.npi:2:10: NPI012: = lays a row out in a task; it does not compare\n"
         "      if B = 1:\n"
         "           ^\n"
-        "  mend: use == to compare"
+        "  fix: use == to compare"
     )
 
 
@@ -281,5 +281,5 @@ def test_no_text_breaks_the_parser(text: str) -> None:
     try:
         found = parse(text)
     except LanguageError:
-        return  # refused with a place and a mend, which is all that is asked; any other exception is a fault
+        return  # refused with a place and a fix, which is all that is asked; any other exception is a fault
     assert parse(format_tree(found)) == found

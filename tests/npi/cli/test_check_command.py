@@ -89,7 +89,7 @@ def test_a_set_that_cannot_be_learned_is_told_with_both_steps(
     assert "ACT(P, RIGHT)" in lines[3]
     assert "ACT(P, LEFT)" in lines[3]
     assert "  they differ in the symbol under K: " in err
-    assert "to mend: declare K as a pointer, not as a counter" in err
+    assert "to fix: declare K as a pointer, not as a counter" in err
 
     code, out, _ = npi(capsys, "check", "--json", tmp_path / "set")
     (report,) = json.loads(out)
