@@ -31,38 +31,38 @@ Kinds = Mapping[str, str]
 def check_task(task: s.Task, scope: Scope) -> Task:
     """The checked task; raises :class:`LanguageError` with every mistake, one for each of its lines."""
     task = with_episode(task, scope)
-    found = Gather()
-    with found:
+    mistakes = Gather()
+    with mistakes:
         check_name(task.name, task, "task", scope.source)
     inputs: list[Input] = []
     for item in task.inputs:
-        with found:
+        with mistakes:
             inputs.append(check_input(item, task, scope))
     broken = {item.name for item in task.inputs} - {item.name for item in inputs}
     kinds = {item.name: input_kind(item) for item in inputs} | dict.fromkeys(broken, "any")
     if task.where is not None:
-        with found:
+        with mistakes:
             want(task.where, "truth", kinds, scope, after=False)
     laid: list[Laid] = []
     expectations: list[s.Expression] = []
     for part in task.items:
-        with found:
+        with mistakes:
             if isinstance(part, s.Layout):
                 laid.append(check_layout(part, task, kinds, scope))
             elif isinstance(part, s.Expect):
                 expectations.append(part.condition)
                 want(part.condition, "truth", kinds, scope, after=True)
-    with found:
+    with mistakes:
         if not expectations:
             message, fix = f"task {task.name} expects nothing", "add a line: expect number(OUT) == a + b"
             raise scope.error(task, message, fix, code="NPI101")
     sizes: dict[str, tuple[int, ...]] = {}
     for purpose in ("train", "test"):
-        with found:
+        with mistakes:
             sizes[purpose] = () if broken else check_sizes(purpose, task, tuple(inputs), scope)
-    with found:
+    with mistakes:
         run = check_run(task, kinds, scope)
-        found.close()
+        mistakes.close()
         return Task(
             name=task.name,
             inputs=tuple(inputs),
@@ -79,7 +79,7 @@ def check_task(task: s.Task, scope: Scope) -> Task:
             pointers=scope.face.pointers,
             tokens=scope.face.spec.tokens,
         )
-    raise joined(found.errors)
+    raise joined(mistakes.errors)
 
 
 def with_episode(task: s.Task, scope: Scope) -> s.Task:

@@ -180,38 +180,38 @@ def example_hint(error: UnexpectedToken, parser: Lark) -> Hint | None:
     """The hint one of whose wrong examples stops the parser in the same state: at the same token, else the same kind
     of token, else any. (What Lark's ``match_examples`` does, which also asks for stacks of the same depth.)"""
     state, token = error.state.position, error.token
-    found: dict[int, Hint] = {}
+    by_rank: dict[int, Hint] = {}
     for hint, stop in stops(parser):
         if isinstance(stop, UnexpectedToken) and stop.state.position == state:
             rank = 0 if stop.token == token else 1 if stop.token.type == token.type else 2
-            found.setdefault(rank, hint)
-    return found[min(found)] if found else None
+            by_rank.setdefault(rank, hint)
+    return by_rank[min(by_rank)] if by_rank else None
 
 
 @lru_cache(maxsize=2)
 def stops(parser: Lark) -> tuple[tuple[Hint, UnexpectedInput], ...]:
     """Where each wrong example stops the parser."""
-    found: list[tuple[Hint, UnexpectedInput]] = []
+    stopped: list[tuple[Hint, UnexpectedInput]] = []
     for hint, example in ((hint, text) for hint, wrong in EXAMPLES.items() for text in wrong):
         try:
             parser.parse(example)
         except UnexpectedInput as error:
-            found.append((hint, error))
-    return tuple(found)
+            stopped.append((hint, error))
+    return tuple(stopped)
 
 
 def open_bracket(source: Source, line: int, column: int) -> tuple[int, int] | None:
     """The place of the last bracket that is open before a place."""
-    found: list[tuple[int, int]] = []
+    opened: list[tuple[int, int]] = []
     for number, text in enumerate(source.lines[:line], start=1):
         for position, character in enumerate(strip_comment(text), start=1):
             if (number, position) >= (line, column):
                 break
             if character in "([":
-                found.append((number, position))
-            elif character in ")]" and found:
-                found.pop()
-    return found[-1] if found else None
+                opened.append((number, position))
+            elif character in ")]" and opened:
+                opened.pop()
+    return opened[-1] if opened else None
 
 
 def token_place(token: Token, source: Source) -> tuple[int, int]:

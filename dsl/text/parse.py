@@ -49,10 +49,10 @@ def parse(text: str, *, path: str = "<text>") -> File:
     Raises:
         LanguageError: for text that the grammar does not accept, with all mistakes, their places and fixes.
     """
-    found = parse_all(Source(path, text))
-    if found.errors:
-        raise joined(found.errors)
-    return found.tree
+    parsed = parse_all(Source(path, text))
+    if parsed.errors:
+        raise joined(parsed.errors)
+    return parsed.tree
 
 
 def parse_all(source: Source) -> Parsed:
