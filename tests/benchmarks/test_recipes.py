@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import common
+from benchmarks.learners import first_updates
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import MARKED, Content, fill
 from tests.support.paths import ROOT
@@ -146,3 +148,22 @@ def test_a_table_without_rows_says_so() -> None:
     assert "<!-- table: squares -->\nnothing yet\n<!-- end -->" in fill(
         PAGE, {"made": "", "largest": "", "squares": []}
     )
+
+
+def test_first_updates_are_compared_relatively(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same run twice has no difference; a loss that is changed by a tenth is seen."""
+    assert first_updates.largest_difference([2.0, -4.0, 1.0], [2.0, -5.0]) == pytest.approx(0.2)
+    kept = tmp_path / "losses.json"
+    words = ["--only", "bandits, informative", "--updates", "2"]
+    monkeypatch.setattr(sys, "argv", ["first_updates", *words, "--out", str(kept)])
+    first_updates.main()
+    losses = json.loads(kept.read_text())["bandits, informative"]
+    assert len(losses) == 2
+    for changed, difference in ((losses, "0.00e+00"), ([losses[0], losses[1] * 0.9], "1.00e-01")):
+        kept.write_text(json.dumps({"bandits, informative": changed}))
+        monkeypatch.setattr(sys, "argv", ["first_updates", *words, "--compare", str(kept)])
+        capsys.readouterr()
+        first_updates.main()
+        assert f"largest relative difference {difference}" in capsys.readouterr().out
