@@ -24,7 +24,7 @@ def _build(config: Mapping[str, Any], worlds: Sequence[WorldSpec], *, generator:
 def _stepper(library: Library, table: ProgramTable, programs: Sequence[int], *, memo: bool) -> HostedStepper:
     names = {number: table.signatures[number].name for number in programs}
     texts = {program.name: program for held in library.texts_of(names.values()) for program in held.signals}
-    rows = {number: library.memory.embeddings_NP[library.memory.index(name)] for number, name in names.items()}
+    rows = {n: library.memory.embeddings_NP[row] for n, row in library.program_rows(table, programs).items()}
     steps = {number: steps_of(texts[name]) for number, name in names.items()}
     return hosted_stepper(hosted(library.core), table, rows, steps, world=library.world(table.world))
 

@@ -114,30 +114,35 @@ class Library:
 
         Programs that a host has are the host's.
         """
-        hosted = [(host, host.hosted_ids(table)) for host in self.hosts]
-        taken = {number for _, ids in hosted for number in ids}
-        own = self.runs(table, [n for n in range(table.primitives, len(table)) if n not in taken], memo=memo)
-        for host, ids in hosted:
-            if ids:
-                own = Joined(own, host.runs(table, ids), ids, table)
-        return own
+        found = self.runs(table, self._own(table), memo=memo)
+        for host in self.hosts:
+            if ids := host.hosted_ids(table):
+                found = Joined(found, host.runs(table, ids), ids, table)
+        return found
 
     def runs(self, table: ProgramTable, programs: Sequence[int], *, memo: bool = True) -> Stepper:
         """The core as a stepper for these programs of a table, by id."""
         self.core.eval()
         return kind_of(self.core).stepper(self, table, programs, memo=memo)
 
-    def program_rows(self, table: ProgramTable) -> dict[int, int]:
-        """The row of each program of a table that no host has, by id; a :class:`LibraryError` names what is missing."""
-        world = self.world(table.world)
+    def _own(self, table: ProgramTable) -> list[int]:
+        """The programs of a table that no host has, by id."""
         theirs = {number for host in self.hosts for number in host.hosted_ids(table)}
+        return [number for number in range(table.primitives, len(table)) if number not in theirs]
+
+    def program_rows(self, table: ProgramTable, programs: Sequence[int] | None = None) -> dict[int, int]:
+        """The row of each of these programs of a table, by id; a :class:`LibraryError` names what is missing.
+
+        Args:
+            programs: ids; those that no host has by default.
+        """
+        world = self.world(table.world)
         rows = {info.name: place for place, info in enumerate(self.memory.infos) if info.world == world}
-        own = [number for number in range(table.primitives, len(table)) if number not in theirs]
-        programs = {number: table.signatures[number].name for number in own}
-        missing = [name for name in programs.values() if name not in rows]
+        names = {n: table.signatures[n].name for n in (self._own(table) if programs is None else programs)}
+        missing = [name for name in names.values() if name not in rows]
         if missing:
             raise LibraryError(f"the library has no row for {missing[0]} in this world; learn it first (npi learn)")
-        return {number: rows[name] for number, name in programs.items()}
+        return {number: rows[name] for number, name in names.items()}
 
     def hosted_ids(self, table: ProgramTable) -> list[int]:
         """The programs of a table that this library of a learner has, by id; none in another world."""

@@ -28,11 +28,13 @@ def _build(config: Mapping[str, Any], worlds: Sequence[WorldSpec], *, generator:
 
 
 def _stepper(library: Library, table: ProgramTable, programs: Sequence[int], *, memo: bool) -> UniversalStepper:
-    return UniversalStepper(universal(library.core), library.memory, library.program_rows(table), table)
+    return UniversalStepper(universal(library.core), library.memory, library.program_rows(table, programs), table)
 
 
 def _compile(library: Library, programs: ProgramSet) -> TableStepper:
-    stepper = _stepper(library, programs.table, (), memo=False)
+    stepper = UniversalStepper(
+        universal(library.core), library.memory, library.program_rows(programs.table), programs.table
+    )
     stepper.to("cpu")
     return TableStepper(programs.table, stepper.tables)
 
