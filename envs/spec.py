@@ -185,6 +185,13 @@ class WorldSpec:
         """X: numbers of the widest payload that a primitive takes; 0 where none takes any."""
         return max((p.payload.size for p in self.primitives if p.payload is not None), default=0)
 
+    def channel(self, name: str) -> Channel:
+        """A channel; raises ``KeyError`` where there is none of that name."""
+        for channel in self.channels:
+            if channel.name == name:
+                return channel
+        raise KeyError(f"world {self.name} has no channel {name!r}")
+
     def token(self, name: str) -> int:
         """Index of a token; raises ``KeyError`` for a name that is not in the vocabulary."""
         try:

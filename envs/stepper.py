@@ -6,9 +6,9 @@ arguments, and the frame's hidden state go in; an action (or a return) and the n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 from envs.support.counter_rng import mixed, mixed_on
 from envs.support.lazy_torch import torch
@@ -25,6 +25,29 @@ Channels = Mapping[str, "torch.Tensor | Ragged"]
 """Real tensors by the name of their channel, B first."""
 
 NO_CHANNELS: Channels = MappingProxyType({})
+
+
+class LazyChannels(Mapping[str, "torch.Tensor | Ragged"]):
+    """Channels that are computed when they are first read: what nobody reads costs nothing.
+
+    Args:
+        compute: by name.
+    """
+
+    def __init__(self, compute: Mapping[str, Callable[[], torch.Tensor | Ragged]]) -> None:
+        self._compute = compute
+        self._held: dict[str, torch.Tensor | Ragged] = {}
+
+    def __getitem__(self, name: str) -> torch.Tensor | Ragged:
+        if name not in self._held:
+            self._held[name] = self._compute[name]()
+        return self._held[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._compute)
+
+    def __len__(self) -> int:
+        return len(self._compute)
 
 
 class Observation(NamedTuple):
@@ -46,15 +69,16 @@ class Action(NamedTuple):
     """call_B4 (int64: callee or RETURN, three tokens), and what the callee takes beside its tokens.
 
     ``payload_BX`` (float32) is as wide as the widest payload of the world, flattened; a narrower one fills its front.
-    Programs with bodies give none.
+    Programs with bodies give none; ``given_B`` (bool) says which instances give one where some do and some do not.
     """
 
     call_B4: torch.Tensor
     payload_BX: torch.Tensor | None = None
+    given_B: torch.Tensor | None = None
 
     def select(self, index_B: torch.Tensor) -> Action:
         """The instances named, in that order."""
-        return Action(self.call_B4[index_B], None if self.payload_BX is None else self.payload_BX[index_B])
+        return Action(self.call_B4[index_B], *(None if part is None else part[index_B] for part in self[1:]))
 
 
 class Decision(NamedTuple):
@@ -124,13 +148,4 @@ class Stepper(Protocol):
             ended_B: bool, where the world has come to a true end (:class:`envs.world.Ending`): learned programs return.
             draw: of steppers whose actions are random; without it they take the likeliest.
         """
-        ...
-
-
-@runtime_checkable
-class Attentive(Protocol):
-    """A stepper that looks past what is observed, at the state of the world itself: at a gradient, for example."""
-
-    def attend(self, world: Any, state: Any) -> None:
-        """The state that the next steps are about, whose instances are those of the batch, in their order."""
         ...

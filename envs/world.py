@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from envs.episodes import Episodes
 from envs.spec import WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.lazy_torch import torch
@@ -53,51 +54,58 @@ class Pictured(Protocol):
 
 
 @runtime_checkable
-class Rewarded(Protocol):
-    """A world that rewards. ``worth`` and ``best`` are for judges, who may know what no observation tells."""
+class Scored(Protocol):
+    """A world that says how well each instance does.
 
-    def reward(self, state: Any) -> torch.Tensor:
-        """float32 B: what the last act brought each instance; 0 before the first."""
-        ...
+    Attributes:
+        scores: the names of its scores, and whether more is better.
+    """
 
-    def worth(self, state: Any, action: Action) -> torch.Tensor:
-        """float32 B: the reward expected of a call, made now; where a call only leads to a reward, of what it decides.
+    scores: Mapping[str, bool]
 
-        The mean over what is still to be drawn, so that regret, ``best - worth``, is free of the luck of draws.
+    def score(self, state: Any) -> Mapping[str, torch.Tensor]:
+        """float32 B by name: what the last action brought each instance, or where it led.
+
+        Differentiable with respect to the payloads since :meth:`detach` where the world is, and a graph is made.
         """
         ...
 
-    def best(self, state: Any) -> torch.Tensor:
-        """float32 B: the most that any call is worth."""
+    def detach(self, state: Any) -> None:
+        """Let the graph begin anew; nothing else changes."""
         ...
 
 
 @runtime_checkable
-class Lossy(Protocol):
-    """A world that holds parameters of a function, D for each instance, which are to be moved so that its loss falls.
+class Ending(Protocol):
+    """A world with true ends: nothing can be won or lost any more. A limit of steps is none."""
 
-    Its first primitive takes no arguments, and moves the parameters by what was proposed; where nothing was, by a step
-    down the gradient.
-    """
-
-    def parameters(self, state: Any) -> torch.Tensor:
-        """parameters_BD, float32, which need a gradient."""
+    def ended(self, state: Any) -> torch.Tensor:
+        """bool B."""
         ...
 
-    def loss(self, state: Any) -> torch.Tensor:
-        """float32 B, of the parameters as they are, on the data of this step; with a graph to :meth:`parameters`."""
+
+@runtime_checkable
+class Privileged(Protocol):
+    """A world that knows what no observation tells, for regret and for critics."""
+
+    def value(self, state: Any, action: Action) -> torch.Tensor:
+        """float32 B: the score expected of an action, taken now; where it only leads to a score, of what it decides.
+
+        The mean over what is still to be drawn, so that regret, ``optimum - value``, is free of the noise of draws.
+        """
         ...
 
-    def move(self, state: Any, step_BD: torch.Tensor) -> None:
-        """Add a step to the parameters, in whose graph they are from then on, and go on to the next data."""
+    def optimum(self, state: Any) -> torch.Tensor:
+        """float32 B: the largest value of any action."""
         ...
 
-    def detach(self, state: Any) -> None:
-        """Let the parameters begin a new graph."""
-        ...
 
-    def propose(self, state: Any, step_BD: torch.Tensor, chosen_B: torch.Tensor) -> None:
-        """What the first primitive will add, in the instances where ``chosen_B`` is true."""
+@runtime_checkable
+class Demonstrated(Protocol):
+    """A world that can show how a task is done."""
+
+    def demonstrate(self, layouts: Sequence[Layout], *, generator: torch.Generator) -> Episodes:
+        """One demonstration a layout; those that are shorter than others are not live behind their ends."""
         ...
 
 

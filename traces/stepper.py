@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from envs.stepper import Action, Attentive, Decision, Draw, Observation, Stepper
+from envs.stepper import Action, Decision, Draw, Observation, Stepper
 
-__all__ = ["Action", "Attentive", "Decision", "Draw", "Observation", "Stepper"]
+__all__ = ["Action", "Decision", "Draw", "Observation", "Stepper"]

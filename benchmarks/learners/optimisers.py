@@ -22,6 +22,7 @@ from benchmarks.common import ROOT, RUNS, arguments, finished, run_recipe
 from benchmarks.learners.cores import trained_core
 from dsl import load
 from envs.objectives.world import Optimisee, OptimiseeState
+from envs.stepper import Action
 from meta.optimisation.learner import LEARNER, OptimiserCore
 from meta.optimisation.torch_optimizer import row_of
 from npi.learners.core import HostedCore
@@ -121,17 +122,18 @@ def descend(world: Optimisee, states: Iterable[OptimiseeState], make: Made, rate
 
 
 def _descend(world: Optimisee, state: OptimiseeState, make: Made, rate: float, steps: int) -> torch.Tensor:
-    own_BD = world.parameters(state).detach().clone().requires_grad_()
+    own_BD = state.theta_BD.detach().clone().requires_grad_()
     optimizer, losses = make([own_BD], rate), []
-    loss_B = world.loss(state)
+    call_B4 = torch.zeros(state.batch, 4, dtype=torch.int64)
     for _ in range(steps):
-        (own_BD.grad,) = torch.autograd.grad(loss_B.sum(), world.parameters(state))
+        gradient_BD = world.observe(state).channels["gradient"]
+        assert isinstance(gradient_BD, torch.Tensor)
+        own_BD.grad = gradient_BD.clone()
         before_BD = own_BD.detach().clone()
         optimizer.step()
-        world.move(state, own_BD.detach() - before_BD)
-        world.detach(state)
-        loss_B = world.loss(state)
-        losses.append(loss_B.detach())
+        with torch.no_grad():
+            world.act(state, Action(call_B4, own_BD - before_BD), torch.ones(state.batch, dtype=torch.bool))
+            losses.append(world.score(state)["loss"])
     return torch.stack(losses)
 
 

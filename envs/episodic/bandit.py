@@ -16,6 +16,7 @@ from typing import Any
 from envs.episodic.bandit_families import ELEVEN, FAMILIES, TARGET_PAYS, draw_arms, families_of
 from envs.episodic.settings import (
     EPISODE,
+    REWARD,
     check_parts,
     digits,
     episode_number,
@@ -95,7 +96,9 @@ class BanditState(EpisodeState):
 
 
 class Bandit:
-    """The world (implements ``World[BanditState]``, ``Rewarded``); see the head of this file."""
+    """The world (implements ``World[BanditState]``, ``Scored``, ``Privileged``); see the head of this file."""
+
+    scores = REWARD
 
     def __init__(self, name: str, config: BanditConfig | Mapping[str, Any]) -> None:
         self.config = config if isinstance(config, BanditConfig) else read_settings(BanditConfig, config, f"a {KIND}")
@@ -176,18 +179,21 @@ class Bandit:
         arm_B = call_B4[:, 1]
         return (call_B4[:, 0] == 0) & (arm_B >= 1) & (arm_B <= self.config.arms) & (call_B4[:, 2:] == 0).all(1)
 
-    def reward(self, state: BanditState) -> torch.Tensor:
+    def score(self, state: BanditState) -> dict[str, torch.Tensor]:
         """What the last pull paid; where less is wanted, what it cost."""
-        return state.paid_B * (1 - 2 * state.wanted_B)
+        return {"reward": state.paid_B * (1 - 2 * state.wanted_B)}
 
-    def worth(self, state: BanditState, action: Action) -> torch.Tensor:
+    def detach(self, state: BanditState) -> None:
+        """No score has a graph."""
+
+    def value(self, state: BanditState, action: Action) -> torch.Tensor:
         """What the arm brings on average; 0 of a call that is none."""
         legal_B = self.legal(action)
         arm_B = torch.where(legal_B, action.call_B4[:, 1], 1) - 1
-        return torch.where(legal_B, _worth(state).gather(1, arm_B[:, None])[:, 0], 0.0)
+        return torch.where(legal_B, _values(state).gather(1, arm_B[:, None])[:, 0], 0.0)
 
-    def best(self, state: BanditState) -> torch.Tensor:
-        return _worth(state).max(1).values
+    def optimum(self, state: BanditState) -> torch.Tensor:
+        return _values(state).max(1).values
 
     def read(self, state: BanditState) -> list[dict[str, list[int]]]:
         found = []
@@ -209,7 +215,7 @@ class Bandit:
         return self._tables[device]
 
 
-def _worth(state: BanditState) -> torch.Tensor:
+def _values(state: BanditState) -> torch.Tensor:
     return state.chance_BA.float() * state.amount_BA * (1 - 2 * state.wanted_B[:, None])
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from envs.episodic.glyphs import glyphs
 from envs.episodic.settings import (
     EPISODE,
+    REWARD,
     check_parts,
     digits,
     episode_number,
@@ -141,8 +142,9 @@ class Looked:
 
 
 class Harlow:
-    """The world (implements ``World[HarlowState]``, ``Rewarded``, ``Pictured``); see the head of this file."""
+    """The world (``World[HarlowState]``, ``Scored``, ``Privileged``, ``Pictured``); see the head of this file."""
 
+    scores = REWARD
     pays = (0.0, 1.0, -1.0, CROSS)
 
     def __init__(self, name: str, config: HarlowConfig | Mapping[str, Any]) -> None:
@@ -242,16 +244,19 @@ class Harlow:
         side_B = call_B4[:, 1]
         return (call_B4[:, 0] == 0) & (side_B >= 1) & (side_B <= 2) & (call_B4[:, 2:] == 0).all(1)
 
-    def reward(self, state: HarlowState) -> torch.Tensor:
-        return self._amounts(state.device)[state.paid_B]
+    def score(self, state: HarlowState) -> dict[str, torch.Tensor]:
+        return {"reward": self._amounts(state.device)[state.paid_B]}
 
-    def worth(self, state: HarlowState, action: Action) -> torch.Tensor:
+    def detach(self, state: HarlowState) -> None:
+        """No score has a graph."""
+
+    def value(self, state: HarlowState, action: Action) -> torch.Tensor:
         """What the look itself brings."""
         legal_B = self.legal(action)
         paid_B = _paid(self._look(state, torch.where(legal_B, action.call_B4[:, 1], 1)))
         return self._amounts(state.device)[torch.where(legal_B, paid_B, 0)]
 
-    def best(self, state: HarlowState) -> torch.Tensor:
+    def optimum(self, state: HarlowState) -> torch.Tensor:
         sides = (torch.full_like(state.at_B, side) for side in (1, 2))
         left_B, right_B = (self._amounts(state.device)[_paid(self._look(state, side_B))] for side_B in sides)
         return torch.maximum(left_B, right_B)

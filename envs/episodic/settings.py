@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from envs.scratchpad.config import closest
@@ -14,6 +15,9 @@ C = TypeVar("C")
 
 EPISODE = Field("EPISODE", tuple(map(str, range(10))))
 """The hidden part that holds an episode's number: decimal digits, the most significant first."""
+
+REWARD: Mapping[str, bool] = MappingProxyType({"reward": True})
+"""The scores of a world that rewards."""
 
 MAX_DIGITS = 18
 """Of an episode's number, which is held in 64 bits."""

@@ -12,7 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from envs.episodic.settings import EPISODE, check_parts, digits, episode_number, laid_value, read_settings, within
+from envs.episodic.settings import (
+    EPISODE,
+    REWARD,
+    check_parts,
+    digits,
+    episode_number,
+    laid_value,
+    read_settings,
+    within,
+)
 from envs.episodic.state import EpisodeState
 from envs.spec import NONE, Field, Signature, Slot, WorldSpec
 from envs.stepper import Action, Observation
@@ -75,7 +84,9 @@ class TwoStepState(EpisodeState):
 
 
 class TwoStep:
-    """The world (implements ``World[TwoStepState]``, ``Rewarded``); see the head of this file."""
+    """The world (implements ``World[TwoStepState]``, ``Scored``, ``Privileged``); see the head of this file."""
+
+    scores = REWARD
 
     def __init__(self, name: str, config: TwoStepConfig | Mapping[str, Any]) -> None:
         self.config = config if isinstance(config, TwoStepConfig) else read_settings(TwoStepConfig, config, f"a {KIND}")
@@ -137,16 +148,19 @@ class TwoStep:
         option_B = call_B4[:, 1]
         return (call_B4[:, 0] == 0) & (option_B >= 1) & (option_B <= 2) & (call_B4[:, 2:] == 0).all(1)
 
-    def reward(self, state: TwoStepState) -> torch.Tensor:
-        return state.paid_B.float()
+    def score(self, state: TwoStepState) -> dict[str, torch.Tensor]:
+        return {"reward": state.paid_B.float()}
 
-    def worth(self, state: TwoStepState, action: Action) -> torch.Tensor:
+    def detach(self, state: TwoStepState) -> None:
+        """No score has a graph."""
+
+    def value(self, state: TwoStepState, action: Action) -> torch.Tensor:
         """In state 1 what the option brings on average in this trial; in the others all is decided, and it is 0."""
         option_B = torch.where(self.legal(action), action.call_B4[:, 1], 1)
         decides_B = self.legal(action) & (state.at_B == 0)
         return torch.where(decides_B, self._brings(state, option_B), 0.0).float()
 
-    def best(self, state: TwoStepState) -> torch.Tensor:
+    def optimum(self, state: TwoStepState) -> torch.Tensor:
         """What the better option is worth."""
         one_B, two_B = (self._brings(state, torch.full_like(state.at_B, option)) for option in (1, 2))
         return torch.where(state.at_B == 0, torch.maximum(one_B, two_B), 0.0).float()

@@ -1,7 +1,7 @@
 """Functions whose parameters are to be moved so that their loss falls (Andrychowicz et al. 2016, section 3).
 
-A learner sees gradients and proposes steps (:class:`envs.world.Lossy`). A program, and a person, see how far the loss
-has come, and call ``UPDATE``: what was proposed is added, or else a step of gradient descent.
+A learner reads the channel ``gradient`` and gives ``UPDATE`` the step that it adds. A program with a body, and a
+person, see how far the loss has come; their ``UPDATE``, which has no payload, is a step of gradient descent.
 
 Shape legend: ``B`` problems, ``D`` parameters of each, ``G`` given numbers of each, ``M`` images of a step.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any, Self
 
 from envs.episodic.settings import (
@@ -26,13 +27,16 @@ from envs.episodic.settings import (
 from envs.episodic.state import EpisodeState
 from envs.objectives.functions import Function, Quadratic, Rosenbrock
 from envs.objectives.networks import ACTIVATIONS, SIDE, UNSEEN, Conv, Images, Mlp, images
-from envs.spec import NONE, Field, Signature, SpecError, WorldSpec
-from envs.stepper import Action, Observation
+from envs.spec import NONE, Channel, Field, Signature, SpecError, WorldSpec
+from envs.stepper import Action, LazyChannels, Observation
 from envs.support.counter_rng import below
 from envs.support.lazy_torch import torch
 from envs.world import Given, Layout, check_given
 
 KIND = "optimisee"
+
+GRADIENT = "gradient"
+"""The channel: of the loss, by the parameters."""
 
 FUNCTIONS = ("quadratic", "rosenbrock", "digits", "conv")
 
@@ -56,7 +60,7 @@ class OptimiseeConfig:
         function: one of :data:`FUNCTIONS`. dimensions: of those in closed form (quadratic, rosenbrock).
         units, layers, activation: of networks: units of a layer (channels of a convolution), layers, what follows each.
         minibatch: images of a step.
-        rate: how far ``UPDATE`` goes down the gradient where nothing was proposed.
+        rate: how far an ``UPDATE`` without a payload goes down the gradient.
         steps: the largest number of a step that is shown.
     """
 
@@ -89,36 +93,38 @@ class OptimiseeState(EpisodeState):
     Attributes:
         episode_B, unseen_B: int64, what was laid out: a number, and an index of :data:`IMAGES`.
         step_B: int64, steps so far.
-        theta_BD, before_BD: float32, the parameters, which need a gradient, and what they were before the last step.
+        theta_BD: float32, the parameters, which need a gradient.
         given_BG: float32, what makes a function in closed form what it is.
-        proposed_BD, proposes_B: what ``UPDATE`` will add, and where (bool).
-        first_B: float32, the loss at the beginning.
+        first_B, before_B, loss_B: float32, the loss at the beginning, before the last step, and now.
+        gradient_BD: of ``loss_B``, once it was read.
     """
 
     unseen_B: torch.Tensor
     step_B: torch.Tensor
     theta_BD: torch.Tensor
-    before_BD: torch.Tensor
     given_BG: torch.Tensor
-    proposed_BD: torch.Tensor
-    proposes_B: torch.Tensor
     first_B: torch.Tensor
+    before_B: torch.Tensor
+    loss_B: torch.Tensor
+    gradient_BD: torch.Tensor | None = None
 
     def select(self, index_B: torch.Tensor) -> Self:
         """Copies of the instances named, in that order, without a graph."""
         with torch.no_grad():
-            found = super().select(index_B)
-        found.theta_BD.requires_grad_()
-        return found
+            held = {name: part[index_B] for name, part in vars(self).items() if part is not None}
+        held["theta_BD"].requires_grad_()
+        return type(self)(**held)
 
 
 class Optimisee:
-    """The world (implements ``World[OptimiseeState]``, ``Lossy``); see the head of this file."""
+    """The world (implements ``World[OptimiseeState]``, ``Scored``); see the head of this file."""
+
+    scores: Mapping[str, bool] = MappingProxyType({"loss": False})
 
     def __init__(self, name: str, config: OptimiseeConfig | Mapping[str, Any]) -> None:
         read = config if isinstance(config, OptimiseeConfig) else read_settings(OptimiseeConfig, config, f"an {KIND}")
         self.config, self.function = read, _function(read)
-        self.spec = _spec(name, read, self.function.images)
+        self.spec = _spec(name, read, self.function)
         self._images: dict[torch.device, Images] = {}
 
     def reset(
@@ -139,49 +145,75 @@ class Optimisee:
     def begin(self, episode_B: torch.Tensor, unseen_B: torch.Tensor) -> OptimiseeState:
         """Problems by tensors: their numbers, and whether their images are unseen ones (0 or 1)."""
         theta_BD, given_BG = self.function.draw(episode_B)
-        step_B, none_B = torch.zeros_like(episode_B), torch.zeros_like(episode_B, dtype=torch.bool)
-        first_B = theta_BD.new_zeros(len(episode_B))
-        parts = theta_BD.clone(), given_BG, torch.zeros_like(theta_BD), none_B, first_B
-        state = OptimiseeState(episode_B, unseen_B, step_B, theta_BD.requires_grad_(), *parts)
-        state.first_B.copy_(self.loss(state).detach())
+        step_B, loss_B = torch.zeros_like(episode_B), theta_BD.new_zeros(len(episode_B))
+        parts = theta_BD.clone().requires_grad_(), given_BG, loss_B, loss_B.clone(), loss_B
+        state = OptimiseeState(episode_B, unseen_B, step_B, *parts)
+        state.loss_B = self._loss(state)
+        state.first_B = state.loss_B.detach().clone()
         return state
 
-    def parameters(self, state: OptimiseeState) -> torch.Tensor:
-        return state.theta_BD
-
-    def loss(self, state: OptimiseeState) -> torch.Tensor:
-        return self._losses(state.theta_BD, *self._data(state, state.step_B))
-
-    def move(self, state: OptimiseeState, step_BD: torch.Tensor) -> None:
-        state.before_BD = state.theta_BD.detach()
-        state.theta_BD = state.theta_BD + step_BD
-        state.step_B = state.step_B + 1
-
-    def detach(self, state: OptimiseeState) -> None:
-        state.theta_BD = state.theta_BD.detach().requires_grad_()
-
-    def propose(self, state: OptimiseeState, step_BD: torch.Tensor, chosen_B: torch.Tensor) -> None:
-        state.proposed_BD.copy_(torch.where(chosen_B[:, None], step_BD.detach(), state.proposed_BD))
-        state.proposes_B.copy_(state.proposes_B | chosen_B)
-
     def observe(self, state: OptimiseeState) -> Observation:
-        with torch.no_grad():
-            now_B = self.loss(state)
-            before_B = self._losses(state.before_BD, *self._data(state, (state.step_B - 1).clamp(min=0)))
-        halvings_B = torch.log2(state.first_B / now_B).nan_to_num(WORST, BEST, WORST).floor()
+        halvings_B = torch.log2(state.first_B / state.loss_B.detach()).nan_to_num(WORST, BEST, WORST).floor()
         level_B = halvings_B.clamp(WORST, BEST).long() - WORST
-        trend_B = torch.where(state.step_B == 0, 0, torch.where(now_B < before_B, 1, 2))
-        return Observation(torch.stack([state.step_B.clamp(max=self.config.steps), level_B, trend_B], 1))
+        trend_B = torch.where(state.step_B == 0, 0, torch.where(state.loss_B < state.before_B, 1, 2))
+        fields_BF = torch.stack([state.step_B.clamp(max=self.config.steps), level_B, trend_B], 1)
+        return Observation(fields_BF, LazyChannels({GRADIENT: partial(self._gradient, state, state.loss_B)}))
 
     def act(self, state: OptimiseeState, action: Action, active_B: torch.Tensor) -> None:
         acts_B = active_B & self.legal(action)
+        if action.payload_BX is None:
+            self._descend(state, acts_B)
+            return
+        step_BD = action.payload_BX
+        if action.given_B is not None:
+            step_BD = torch.where(action.given_B[:, None], step_BD, self._descent(state))
+        moved_BD = torch.where(acts_B[:, None], state.theta_BD + step_BD, state.theta_BD)
+        state.theta_BD = moved_BD if torch.is_grad_enabled() else moved_BD.requires_grad_()
+        state.before_B = torch.where(acts_B, state.loss_B.detach(), state.before_B)
+        state.step_B = state.step_B + acts_B
+        state.loss_B, state.gradient_BD = self._loss(state), None
+
+    @torch.no_grad()
+    def _descend(self, state: OptimiseeState, acts_B: torch.Tensor) -> None:
+        """A step of gradient descent; it changes the state's tensors in place."""
         theta_BD = state.theta_BD.detach()
-        down_BD = -self.config.rate * self._gradients(theta_BD, *self._data(state, state.step_B))
-        step_BD = torch.where(state.proposes_B[:, None], state.proposed_BD, down_BD)
-        state.before_BD.copy_(torch.where(acts_B[:, None], theta_BD, state.before_BD))
+        step_BD = self._descent(state)
+        state.theta_BD = theta_BD.detach().requires_grad_()  # a leaf on the same memory
+        state.loss_B, state.gradient_BD = state.loss_B.detach(), None
+        state.before_B.copy_(torch.where(acts_B, state.loss_B, state.before_B))
         theta_BD.copy_(torch.where(acts_B[:, None], theta_BD + step_BD, theta_BD))
-        state.proposes_B.copy_(state.proposes_B & ~acts_B)
         state.step_B.add_(acts_B.long())
+        state.loss_B.copy_(self._losses(theta_BD, *self._data(state)))
+
+    def _descent(self, state: OptimiseeState) -> torch.Tensor:
+        return -self.config.rate * self._gradients(state.theta_BD.detach(), *self._data(state))
+
+    def score(self, state: OptimiseeState) -> dict[str, torch.Tensor]:
+        """The loss of the parameters as they are, on the data of the next step."""
+        return {"loss": state.loss_B if torch.is_grad_enabled() else state.loss_B.detach()}
+
+    def detach(self, state: OptimiseeState) -> None:
+        if not state.theta_BD.is_leaf:
+            state.theta_BD = state.theta_BD.detach().requires_grad_()
+            state.loss_B = self._loss(state)
+
+    def _loss(self, state: OptimiseeState) -> torch.Tensor:
+        """loss_B, with a graph to the parameters."""
+        with torch.enable_grad():
+            return self._losses(state.theta_BD, *self._data(state))
+
+    def _gradient(self, state: OptimiseeState, loss_B: torch.Tensor) -> torch.Tensor:
+        """gradient_BD of the loss that was observed, without a graph (Andrychowicz et al. 2016, section 2.1: the dashed
+        edges of figure 2 are dropped)."""
+        if state.loss_B is not loss_B:
+            raise ValueError("a gradient must be read before the next action: the parameters have moved since")
+        if state.gradient_BD is None:
+            if loss_B.requires_grad:
+                ones_B, keeps = torch.ones_like(loss_B), torch.is_grad_enabled()
+                (state.gradient_BD,) = torch.autograd.grad(loss_B, state.theta_BD, ones_B, retain_graph=keeps)
+            else:
+                state.gradient_BD = self._gradients(state.theta_BD.detach(), *self._data(state))
+        return state.gradient_BD
 
     def prepare(self, state: OptimiseeState, acts: int) -> bool:
         """Acts change the state in place, however many there are."""
@@ -202,13 +234,13 @@ class Optimisee:
     def close(self, state: OptimiseeState) -> None:
         """Nothing is held."""
 
-    def _data(self, state: OptimiseeState, step_B: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """What the losses of a step are of, beside the parameters."""
+    def _data(self, state: OptimiseeState) -> tuple[torch.Tensor, ...]:
+        """What the losses of the next step are of, beside the parameters."""
         if not self.function.images:
             return (state.given_BG,)
         pixels_NI, label_N = self._on(state.device)
         seen, place_M = len(label_N) - UNSEEN, torch.arange(self.config.minibatch, device=state.device)
-        parts = state.episode_B[:, None], MINIBATCH, step_B[:, None], place_M
+        parts = state.episode_B[:, None], MINIBATCH, state.step_B[:, None], place_M
         kept_BM = seen + below(UNSEEN, *parts)
         index_BM = torch.where(state.unseen_B[:, None] == 1, kept_BM, below(seen, *parts))
         return pixels_NI[index_BM], label_N[index_BM]
@@ -238,7 +270,8 @@ def _function(config: OptimiseeConfig) -> Function:
     return kind(config.units, config.layers, config.activation)
 
 
-def _spec(name: str, config: OptimiseeConfig, images: bool) -> WorldSpec:
+def _spec(name: str, config: OptimiseeConfig, function: Function) -> WorldSpec:
+    shape = (function.dimensions,)
     return WorldSpec(
         name=name,
         kind=KIND,
@@ -249,6 +282,9 @@ def _spec(name: str, config: OptimiseeConfig, images: bool) -> WorldSpec:
             Field("TREND", TRENDS),
         ),
         tokens=(NONE,),
-        primitives=(Signature("UPDATE", (), "Add the step that was proposed, or go down the gradient"),),
-        hidden=(EPISODE, IMAGES) if images else (EPISODE,),
+        primitives=(
+            Signature("UPDATE", (), "Add a step to the parameters, or go down the gradient", Channel("step", shape)),
+        ),
+        channels=(Channel(GRADIENT, shape),),
+        hidden=(EPISODE, IMAGES) if function.images else (EPISODE,),
     )

@@ -4,7 +4,6 @@ other's."""
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from envs.spec import ProgramTable
 from envs.stepper import Action, Decision, Draw, Observation, Stepper
@@ -27,12 +26,6 @@ class Joined:
         self.mine_N = torch.tensor([number in ids for number in range(len(table))])
         rest = [number for number in range(table.primitives, len(table)) if number not in ids]
         self.stand_ins = rest[0] if rest else min(ids), min(ids)
-
-    def attend(self, world: Any, state: Any) -> None:
-        """Show the world to those that look past what is observed (:class:`envs.stepper.Attentive`)."""
-        for stepper in (self.others, self.theirs):
-            if hasattr(stepper, "attend"):
-                stepper.attend(world, state)
 
     def step(
         self,
@@ -63,9 +56,14 @@ class Joined:
 
 def _chosen(mine_B1: torch.Tensor, other: Action, own: Action) -> Action:
     call_B4 = torch.where(mine_B1, own.call_B4, other.call_B4)
-    payloads = [action.payload_BX for action in (own, other)]
-    given = next((payload for payload in payloads if payload is not None), None)
-    if given is None:
+    if own.payload_BX is None and other.payload_BX is None:
         return Action(call_B4)
-    own_BX, other_BX = (torch.zeros_like(given) if payload is None else payload for payload in payloads)
-    return Action(call_B4, torch.where(mine_B1, own_BX, other_BX))
+    parts = [(own, mine_B1[:, 0]), (other, ~mine_B1[:, 0])]
+    given_B = torch.zeros_like(mine_B1[:, 0])
+    for action, is_its_B in parts:
+        if action.payload_BX is not None:
+            given_B = given_B | (is_its_B if action.given_B is None else is_its_B & action.given_B)
+    one_BX, two_BX = (part.payload_BX for part in (own, other))
+    if one_BX is None or two_BX is None:
+        return Action(call_B4, two_BX if one_BX is None else one_BX, given_B)
+    return Action(call_B4, torch.where(mine_B1, one_BX, two_BX), given_B)

@@ -12,7 +12,7 @@ import torch
 
 from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Action
-from envs.world import Rewarded, State, World
+from envs.world import Privileged, State, World
 
 
 class Player(Protocol):
@@ -68,7 +68,7 @@ class Oracle:
     """Knows the state, and makes the choice that is worth most now. Its regret is 0."""
 
     def __init__(self, world: World[Any]) -> None:
-        assert isinstance(world, Rewarded)
+        assert isinstance(world, Privileged)
         self.world, self.choices = world, choices(world.spec)
 
     def begin(self, state: State) -> None:
@@ -76,6 +76,6 @@ class Oracle:
 
     def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
         tokens = (torch.full((len(obs_BF),), 1 + a, device=obs_BF.device) for a in range(self.choices))
-        return 1 + torch.stack([self.world.worth(self.state, Action(calls(token_B))) for token_B in tokens], 1).argmax(
+        return 1 + torch.stack([self.world.value(self.state, Action(calls(token_B))) for token_B in tokens], 1).argmax(
             1
         )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from envs.stepper import Action
-from envs.world import Rewarded, State, World
+from envs.world import Privileged, Scored, State, World
 from meta.baselines.player import Player, calls
 
 
@@ -57,7 +57,7 @@ def play(world: World[Any], player: Player, state: State, steps: int) -> Played:
 
     Raises ``ValueError`` for a world that does not reward.
     """
-    if not isinstance(world, Rewarded):
+    if not (isinstance(world, Scored) and isinstance(world, Privileged)):
         raise ValueError(f"world {world.spec.name} does not reward; play a bandit, two_step or harlow")
     player.begin(state)
     everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
@@ -66,9 +66,9 @@ def play(world: World[Any], player: Player, state: State, steps: int) -> Played:
         obs_BF = world.observe(state).fields_BF
         token_B = player.act(obs_BF)
         action = Action(calls(token_B))
-        regrets.append(world.best(state) - world.worth(state, action))
+        regrets.append(world.optimum(state) - world.value(state, action))
         world.act(state, action, everyone_B)
         seen.append(obs_BF.short())
         chosen.append(token_B)
-        rewards.append(world.reward(state))
+        rewards.append(world.score(state)["reward"])
     return Played(torch.stack(seen), torch.stack(chosen), torch.stack(rewards), torch.stack(regrets))

@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from envs.spec import WorldSpec
-from envs.world import Lossy, World
+from envs.world import World
 from npi.core.initialisation import seeded_linear
 from npi.learners.interface import Asked, HostedConfig, HostedTraining, Roll, Step
 
@@ -236,10 +236,10 @@ class Optimiser:
     anywhere = True
 
     def admit(self, spec: WorldSpec) -> None:
-        if spec.primitives[0].slots:
+        if spec.primitives[0].payload is None or "gradient" not in [channel.name for channel in spec.channels]:
             raise ValueError(
-                f"world {spec.name} ({spec.kind}) has no primitive that takes nothing and adds a step to parameters; "
-                "use an optimisee, or a world that has a loss (Lossy in envs/world.py)"
+                f"world {spec.name} ({spec.kind}) shows no gradient to a primitive that adds a step to parameters; "
+                "use an optimisee"
             )
 
     def network(
@@ -249,8 +249,7 @@ class Optimiser:
 
     def width(self, net: nn.Module, world: World[Any]) -> int:
         assert isinstance(net, OptimiserCore)
-        assert isinstance(world, Lossy)
-        return world.parameters(world.reset([{}])).shape[1] * net.numbers
+        return world.spec.channel("gradient").size * net.numbers
 
     def step(
         self,

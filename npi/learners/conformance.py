@@ -126,7 +126,6 @@ def _network(trial: Trial) -> None:
 def _steps(trial: Trial) -> None:
     net, B = trial.net(), len(trial.layouts)
     row_BP = trial.rows(B)
-    state = trial.world.reset(trial.layouts)
     hidden_BH = torch.zeros(B, trial.learner.width(net, trial.world))
     asked = Asked(0, row_BP, torch.zeros(B, SLOTS, dtype=torch.int64))
     (roll,) = trial.roll(net, row_BP)
@@ -148,8 +147,8 @@ def _steps(trial: Trial) -> None:
                 bool(trial.world.legal(Action(weighed_A4)).all()), "weighed calls must be such as the world carries out"
             )
     else:
-        shape = trial.world.parameters(state).shape  # type: ignore[attr-defined]
-        demand(step.act.shape == shape and step.act.dtype == torch.float32, f"act must be step_BD, {tuple(shape)}")
+        size = trial.world.spec.channel("gradient").size
+        demand(step.act.shape == (B, size) and step.act.dtype == torch.float32, f"act must be step_BD, {(B, size)}")
 
 
 def _repeats(trial: Trial) -> None:

@@ -46,5 +46,4 @@ def _seen(core: HostedCore, world: Any, spec: WorldSpec, situations: int, genera
     if core.learner.signal == "reward":
         columns = [torch.randint(field.size, (situations,), generator=generator) for field in spec.fields]
         return torch.stack(columns, 1)
-    parameters_1D = world.parameters(world.reset([{}]))
-    return torch.randn(min(situations, 4), parameters_1D.shape[1], generator=generator)
+    return torch.randn(min(situations, 4), spec.channel("gradient").size, generator=generator)

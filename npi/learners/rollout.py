@@ -12,18 +12,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from envs.spec import SLOTS
 from envs.stepper import Action
-from envs.world import Lossy, Rewarded, World
+from envs.world import Scored, World
 from npi.learners.interface import Asked, Learner, Roll, Step
 
 
 def check_signal(learner: Learner, world: World[Any]) -> None:
     """Raise ``ValueError`` for a world that does not have the learner's signal."""
-    needed: type = Rewarded if learner.signal == "reward" else Lossy
-    if not isinstance(world, needed):
+    if not isinstance(world, Scored) or learner.signal not in world.scores:
         raise ValueError(
             f"world {world.spec.name} ({world.spec.kind}) has no {learner.signal}, which {learner.kind!r} learns from; "
-            f"use a kind of world that has one ({needed.__name__} in envs/world.py)"
+            "use a kind of world that has one (Scored in envs/world.py)"
         )
 
 
@@ -102,33 +102,26 @@ class _Walk:
             call_B4 = self.step(world.observe(state).fields_BF)
             weighed_A4 = self.taken[-1].weighed_A4
             if weighed_A4 is not None:
-                each = [world.worth(state, Action(weighed_4.expand_as(call_B4))) for weighed_4 in weighed_A4]
+                each = [world.value(state, Action(weighed_4.expand_as(call_B4))) for weighed_4 in weighed_A4]
                 self.worths.append(torch.stack(each, 1))
             if judged:
-                self.regrets.append(world.best(state) - world.worth(state, Action(call_B4)))
+                self.regrets.append(world.optimum(state) - world.value(state, Action(call_B4)))
             world.act(state, Action(call_B4), everyone_B)
-            self.signals.append(world.reward(state))
+            self.signals.append(world.score(state)["reward"])
         return torch.zeros_like(self.signals[0])
 
     def losing(self, steps: int) -> torch.Tensor:
         """The parameters' graph reaches back to the stretch's first step; gradients that are observed have none
         (Andrychowicz et al. 2016, section 2.1: the dashed edges of figure 2 are dropped)."""
-        world, state, learns = self.world, self.state, torch.is_grad_enabled()
+        world, state = self.world, self.state
+        everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
+        call_B4 = torch.zeros(state.batch, 1 + SLOTS, dtype=torch.int64, device=state.device)
         world.detach(state)
-        with torch.enable_grad():
-            loss_B = world.loss(state)
-            first_B = loss_B.detach()
-            for _ in range(steps):
-                (seen_BD,) = torch.autograd.grad(loss_B.sum(), world.parameters(state), retain_graph=learns)
-                with torch.set_grad_enabled(learns):
-                    step_BD = self.step(seen_BD)
-                world.move(state, step_BD)
-                if not learns:
-                    world.detach(state)
-                loss_B = world.loss(state)
-                self.signals.append(loss_B if learns else loss_B.detach())
-        if not learns:
-            world.detach(state)
+        first_B = world.score(state)["loss"].detach()
+        for _ in range(steps):
+            step_BD = self.step(world.observe(state).channels["gradient"])
+            world.act(state, Action(call_B4, step_BD), everyone_B)
+            self.signals.append(world.score(state)["loss"])
         return first_B
 
 

@@ -47,7 +47,6 @@ class HostedStepper:
         for number, row_P in rows.items():
             self.row_NP[number] = row_P.detach()
             self.steps_N[number] = steps[number]
-        self.state: Any = None
 
     @torch.no_grad()
     def step(
@@ -63,36 +62,15 @@ class HostedStepper:
         """The learner's next act, or a return; programs that are not its own return at once."""
         asked = Asked(self.world, self.row_NP[program_B], arguments_B3)
         acts_B = hidden_BH[:, 0] < self.steps_N[program_B]
-        call_B4, after_BH = self._act(seen.fields_BF, asked, hidden_BH[:, 1:], acts_B)
+        moves = self.learner.signal == "loss"
+        what = seen.channels["gradient"] if moves else seen.fields_BF
+        assert isinstance(what, torch.Tensor)
+        step = self.learner.step(self.net, asked, what, hidden_BH[:, 1:], generator=None)
+        call_B4 = torch.zeros(len(program_B), 1 + SLOTS, dtype=torch.int64, device=what.device) if moves else step.act
         over_4 = torch.tensor([RETURN, 0, 0, 0], device=program_B.device)
-        hidden_BH = torch.cat([hidden_BH[:, :1] + 1, after_BH], 1)
-        return Decision(Action(torch.where(acts_B[:, None], call_B4, over_4)), hidden_BH)
-
-    def _act(
-        self, obs_BF: torch.Tensor, asked: Asked, hidden_BH: torch.Tensor, acts_B: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        step = self.learner.step(self.net, asked, obs_BF, hidden_BH, generator=None)
-        return step.act, step.hidden_BH
-
-
-class LosingStepper(HostedStepper):
-    """The same for learners that move parameters: it looks at gradients, proposes steps and calls what takes them."""
-
-    def attend(self, world: Any, state: Any) -> None:
-        """The state whose gradients the next steps look at (implements ``Attentive``)."""
-        self.state = state
-
-    def _act(
-        self, obs_BF: torch.Tensor, asked: Asked, hidden_BH: torch.Tensor, acts_B: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.enable_grad():
-            self.place.detach(self.state)
-            loss_B = self.place.loss(self.state)
-            (gradient_BD,) = torch.autograd.grad(loss_B.sum(), self.place.parameters(self.state))
-            self.place.detach(self.state)
-        step = self.learner.step(self.net, asked, gradient_BD, hidden_BH, generator=None)
-        self.place.propose(self.state, step.act, acts_B)
-        return torch.zeros(len(obs_BF), 1 + SLOTS, dtype=torch.int64, device=obs_BF.device), step.hidden_BH
+        call_B4 = torch.where(acts_B[:, None], call_B4, over_4)
+        hidden_BH = torch.cat([hidden_BH[:, :1] + 1, step.hidden_BH], 1)
+        return Decision(Action(call_B4, step.act if moves else None), hidden_BH)
 
 
 def hosted_stepper(
@@ -104,5 +82,4 @@ def hosted_stepper(
     world: int,
 ) -> HostedStepper:
     """The stepper for what the core's learner learns from."""
-    kind = HostedStepper if core.learner.signal == "reward" else LosingStepper
-    return kind(core, table, rows, steps, world=world)
+    return HostedStepper(core, table, rows, steps, world=world)

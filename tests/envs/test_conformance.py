@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -262,6 +262,8 @@ class LooksAtTheHost(Wrapped):
 class Paying(Wrapped):
     """Pays for every act; sound."""
 
+    scores: ClassVar = {"reward": True}
+
     def reset(
         self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
     ) -> Any:
@@ -274,24 +276,32 @@ class Paying(Wrapped):
         if len(active_B) == len(self.paid_B):
             self.paid_B += active_B
 
-    def reward(self, state: Any) -> torch.Tensor:
-        return self.paid_B.clone()
+    def score(self, state: Any) -> dict[str, torch.Tensor]:
+        return {"reward": self.paid_B.clone()}
 
-    def worth(self, state: Any, action: Action) -> torch.Tensor:
+    def detach(self, state: Any) -> None:
+        pass
+
+    def value(self, state: Any, action: Action) -> torch.Tensor:
         return action.call_B4[:, 1].float()
 
-    def best(self, state: Any) -> torch.Tensor:
+    def optimum(self, state: Any) -> torch.Tensor:
         return torch.full((state.batch,), float(len(self.spec.tokens)))
 
 
-class PaysBeforeTheFirstAct(Paying):
-    def reward(self, state: Any) -> torch.Tensor:
-        return self.paid_B + 1
+class ScoresByAnotherName(Paying):
+    def score(self, state: Any) -> dict[str, torch.Tensor]:
+        return {"loss": self.paid_B.clone()}
 
 
 class PaysWholeNumbers(Paying):
-    def reward(self, state: Any) -> torch.Tensor:
-        return self.paid_B.long()
+    def score(self, state: Any) -> dict[str, torch.Tensor]:
+        return {"reward": self.paid_B.long()}
+
+
+class DetachesTheScore(Paying):
+    def detach(self, state: Any) -> None:
+        self.paid_B += 1
 
 
 class PaysThoseWhoRest(Paying):
@@ -301,7 +311,7 @@ class PaysThoseWhoRest(Paying):
 
 
 class KnowsNoBest(Paying):
-    def best(self, state: Any) -> torch.Tensor:
+    def optimum(self, state: Any) -> torch.Tensor:
         return torch.zeros(state.batch)
 
 
@@ -333,10 +343,11 @@ SPECIMENS: list[tuple[type[Wrapped], str, str]] = [
     (SelectsSharedCells, "select", "changed the state it was selected from"),
     (ReplacesItsTensors, "prepare", "replayed on the same tensors"),
     (LooksAtTheHost, "prepare", "needs the host"),
-    (PaysBeforeTheFirstAct, "reward", "before the first act"),
-    (PaysWholeNumbers, "reward", "expected float32 B"),
-    (PaysThoseWhoRest, "reward", "did not act"),
-    (KnowsNoBest, "reward", "the best ones"),
+    (ScoresByAnotherName, "scores", "declared"),
+    (PaysWholeNumbers, "scores", "expected float32 B"),
+    (DetachesTheScore, "scores", "detach changes more"),
+    (PaysThoseWhoRest, "scores", "did not act"),
+    (KnowsNoBest, "privileged", "the optimum is"),
     (DeclaresTuples, "spec", "no tuples"),
     (DeclaresAnotherConfig, "spec", "declares otherwise"),
 ]

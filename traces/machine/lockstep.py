@@ -20,7 +20,7 @@ from traces.machine import compiled as compiled_machine
 from traces.machine.call_rules import ACT, PUSH, REFUSED, CallRules, call_rules
 from traces.machine.cuda_graphs import Capture, Stretches, cuda_graph
 from traces.machine.outcome import Budget, Chunk, Outcome, S, Status, Watcher
-from traces.stepper import Attentive, Stepper
+from traces.stepper import Stepper
 
 __all__ = ["Budget", "Outcome", "Status", "Watcher", "advance", "run"]
 
@@ -65,9 +65,8 @@ def run(
         return cast("Outcome[S]", found)
     stack = Stack(first_N4, width=stepper.width, dtype=stepper.dtype)
     ledger: Ledger[S] = Ledger(len(program_N), device)
-    if capture == "auto":  # pictures come from the host, which a graph cannot ask
-        blind = not world.spec.rendered and not isinstance(stepper, Attentive)
-        capture = cuda_graph if device.type == "cuda" and blind else None
+    if capture == "auto":  # channels can need the host, or gradients
+        capture = cuda_graph if device.type == "cuda" and not world.spec.channels else None
     onward = partial(advance, stepper, world, rules, watched=recorder is not None)
     stretches: Stretches[S] | None = None if capture is None else Stretches(onward, capture)
     if recorder is not None:
@@ -77,8 +76,6 @@ def run(
             limit = min(budget.depth, budget.stack_bytes // stack.bytes_a_level)
             steps = max(1, min(check_every, budget.steps - ledger.clock, limit + 1 - stack.deepest))
             moved = stack.reserve(stack.deepest + steps) | world.prepare(state, steps)
-            if isinstance(stepper, Attentive):
-                stepper.attend(world, state)
             if stretches is None:
                 chunk = onward(state, stack, steps)
             else:

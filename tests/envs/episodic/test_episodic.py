@@ -21,7 +21,7 @@ from envs.episodic.two_step import TwoStep
 from envs.spec import SpecError
 from envs.stepper import Action
 from envs.support.counter_rng import mixed, uniform
-from envs.world import Rewarded
+from envs.world import Scored
 from meta.baselines.player import calls
 from tests.support.paths import PROGRAMS
 from traces.machine.lockstep import run
@@ -78,7 +78,7 @@ CONFIGS: list[tuple[str, dict[str, Any], dict[str, list[int]]]] = [
 def test_the_worlds_keep_their_promises(kind: str, config: dict[str, Any], laid: dict[str, list[int]]) -> None:
     layouts = [{}, {"EPISODE": digits(17)}, {"EPISODE": digits(10**17), **laid}, {"EPISODE": [0, 1, 7], **laid}]
     world = make(kind, "w", config)
-    assert isinstance(world, Rewarded)
+    assert isinstance(world, Scored)
     check_world(world, layouts, generator=generator(2))
 
 
@@ -92,7 +92,7 @@ def test_what_is_seen_is_what_was_paid(kind: str, config: dict[str, Any], laid: 
     for _ in range(19):
         world.act(state, Action(calls(1 + torch.randint(tokens, (13,), generator=generator()))), everyone)
         seen = [field.values[i] for i in world.observe(state).fields_BF[:, world.spec.field("REWARD")].tolist()]
-        assert [float(value) for value in seen] == pytest.approx(world.reward(state).tolist())
+        assert [float(value) for value in seen] == pytest.approx(world.score(state)["reward"].tolist())
 
 
 def test_where_less_is_wanted_rewards_turn_round_and_what_is_seen_does_not() -> None:
@@ -101,16 +101,16 @@ def test_where_less_is_wanted_rewards_turn_round_and_what_is_seen_does_not() -> 
     everyone = torch.ones(50, dtype=torch.bool)
     for arm in (1, 2, 2):
         pull = calls(torch.full((50,), arm))
-        torch.testing.assert_close(world.worth(less, Action(pull)), -world.worth(more, Action(pull)))
+        torch.testing.assert_close(world.value(less, Action(pull)), -world.value(more, Action(pull)))
         other = calls(torch.full((50,), 3 - arm))
         torch.testing.assert_close(
-            world.best(less), -torch.minimum(world.worth(more, Action(pull)), world.worth(more, Action(other)))
+            world.optimum(less), -torch.minimum(world.value(more, Action(pull)), world.value(more, Action(other)))
         )
         world.act(more, Action(pull), everyone)
         world.act(less, Action(pull), everyone)
         assert torch.equal(world.observe(more).fields_BF, world.observe(less).fields_BF)
-        torch.testing.assert_close(world.reward(less), -world.reward(more))
-    assert 0 < float(world.reward(more).mean()) < 1
+        torch.testing.assert_close(world.score(less)["reward"], -world.score(more)["reward"])
+    assert 0 < float(world.score(more)["reward"].mean()) < 1
 
 
 @pytest.mark.parametrize("family", ["independent", "uniform", "easy", "restless"])
@@ -129,7 +129,7 @@ def test_a_bandit_is_what_plain_python_says(family: str) -> None:
         chances = [float(row[a]) for row, a in zip(state.chance_BA, arms, strict=True)]
         wins = [uniform_of(n, PULLS, step, a) < c for n, a, c in zip(numbers, arms, chances, strict=True)]
         world.act(state, Action(calls(torch.tensor(arms) + 1)), torch.ones(4, dtype=torch.bool))
-        assert world.reward(state).tolist() == wins
+        assert world.score(state)["reward"].tolist() == wins
 
 
 def test_restless_chances_walk_as_far_as_declared() -> None:
@@ -150,11 +150,11 @@ def test_the_informative_arm_tells_the_target() -> None:
     """On the first trial it pays 0.55 on average, and the others 1.4, as in the paper."""
     world, episode_B = Bandit("w", {"arms": 11, "family": "informative"}), torch.arange(20_000)
     state = world.begin(episode_B, full(episode_B, FAMILIES.index("informative")), full(episode_B, 0))
-    assert float(world.worth(state, Action(calls(full(episode_B, 11)))).mean()) == pytest.approx(0.55, abs=0.01)
-    assert float(world.worth(state, Action(calls(full(episode_B, 4)))).mean()) == pytest.approx(1.4, abs=0.05)
+    assert float(world.value(state, Action(calls(full(episode_B, 11)))).mean()) == pytest.approx(0.55, abs=0.01)
+    assert float(world.value(state, Action(calls(full(episode_B, 4)))).mean()) == pytest.approx(1.4, abs=0.05)
     world.act(state, Action(calls(full(episode_B, 11))), torch.ones(20_000, dtype=torch.bool))
-    target_B = (10 * world.reward(state)).round().long()
-    assert set(world.worth(state, Action(calls(target_B))).tolist()) == {5.0}
+    target_B = (10 * world.score(state)["reward"]).round().long()
+    assert set(world.value(state, Action(calls(target_B))).tolist()) == {5.0}
 
 
 @pytest.mark.parametrize("arms", [2, 5])
@@ -175,13 +175,13 @@ def test_what_a_choice_is_worth_is_what_it_brings_on_average() -> None:
     chance = generator()
     for _ in range(20):
         call_B4 = calls(1 + torch.randint(2, (4_000,), generator=chance))
-        worth_B = world.worth(state, Action(call_B4))
-        assert world.best(state).unique().tolist() == pytest.approx([0.8 * 0.9 + 0.2 * 0.1])
+        worth_B = world.value(state, Action(call_B4))
+        assert world.optimum(state).unique().tolist() == pytest.approx([0.8 * 0.9 + 0.2 * 0.1])
         world.act(state, Action(call_B4), everyone)
-        assert not world.reward(state).any()
-        assert not world.best(state).any()
+        assert not world.score(state)["reward"].any()
+        assert not world.optimum(state).any()
         world.act(state, Action(call_B4), everyone)
-        for worth, paid in zip(worth_B.tolist(), world.reward(state).tolist(), strict=True):
+        for worth, paid in zip(worth_B.tolist(), world.score(state)["reward"].tolist(), strict=True):
             found.setdefault(round(worth, 3), []).append(paid)
     assert sorted(found) == [0.26, 0.74]
     for worth, paid in found.items():
@@ -215,7 +215,7 @@ def test_harlow_pays_by_its_rule(rule: str) -> None:
         left_BK, right_BK = world.observe(state).fields_BF[:, 5:].split(11, 1)
         assert not (left_BK == right_BK).all(1).any()
         world.act(state, Action(calls(full(episode_B, 1))), everyone)
-        won_B = world.reward(state) > 0
+        won_B = world.score(state)["reward"] > 0
         paying.append(won_B)
         goods.append(torch.where(won_B[:, None], left_BK, right_BK))
         lefts.append(left_BK)
@@ -230,7 +230,7 @@ def test_harlow_pays_by_its_rule(rule: str) -> None:
         assert same.T.tolist() == [expected[rule]] * 300
     assert (world.observe(state).fields_BF[:, 5:] == 0).all()
     world.act(state, Action(calls(full(episode_B, 1))), everyone)
-    assert not world.reward(state).any()
+    assert not world.score(state)["reward"].any()
 
 
 def test_unseen_objects_are_never_seen_ones() -> None:
@@ -251,7 +251,7 @@ def test_a_cross_comes_before_the_objects() -> None:
     paid, shown = [], []
     for side_B in (3 - cross_B, cross_B, cross_B, cross_B, cross_B, cross_B):
         world.act(state, Action(calls(side_B)), everyone)
-        paid.append(world.reward(state).abs())
+        paid.append(world.score(state)["reward"].abs())
         shown.append((world.observe(state).fields_BF[:, 5:] > 0).all(1))
     assert torch.stack(paid, 1).tolist() == [pytest.approx([0, 0, 0, 0.2, 0, 1])] * 20
     assert torch.stack(shown, 1).tolist() == [[False, False, False, True, True, False]] * 20

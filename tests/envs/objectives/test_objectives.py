@@ -20,7 +20,7 @@ from envs.objectives.networks import UNSEEN, Conv, Mlp, images
 from envs.objectives.world import IMAGES, WORST, Optimisee, OptimiseeState
 from envs.spec import SpecError
 from envs.stepper import Action
-from envs.world import Lossy
+from envs.world import Scored
 from traces.machine.lockstep import run
 
 CONFIGS: list[dict[str, Any]] = [
@@ -45,20 +45,26 @@ def begun(world: Optimisee, *numbers: int, unseen: int = 0) -> OptimiseeState:
     return world.begin(episode_B, torch.full_like(episode_B, unseen))
 
 
-def updated(world: Optimisee, state: OptimiseeState, times: int = 1) -> None:
+def updated(world: Optimisee, state: OptimiseeState, times: int = 1, **payload: torch.Tensor | None) -> None:
     for _ in range(times):
-        world.act(state, Action(torch.zeros(state.batch, 4).long()), torch.ones(state.batch).bool())
+        world.act(state, Action(torch.zeros(state.batch, 4).long(), **payload), torch.ones(state.batch).bool())
 
 
 def gradient(world: Optimisee, state: OptimiseeState) -> torch.Tensor:
-    (gradient_BD,) = torch.autograd.grad(world.loss(state).sum(), world.parameters(state))
+    """By a graph of its own."""
+    theta_BD = state.theta_BD.detach().requires_grad_()
+    (gradient_BD,) = torch.autograd.grad(world._losses(theta_BD, *world._data(state)).sum(), theta_BD)
     return gradient_BD
+
+
+def loss(world: Optimisee, state: OptimiseeState) -> torch.Tensor:
+    return world.score(state)["loss"]
 
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_they_keep_their_promises(config: dict[str, Any]) -> None:
     world = made(config)
-    assert isinstance(world, Lossy)
+    assert isinstance(world, Scored)
     laid = {"IMAGES": [1]} if IMAGES in world.spec.hidden else {}
     layouts = [{}, {"EPISODE": digits(17)}, {"EPISODE": digits(10**17), **laid}, {"EPISODE": [0, 1, 7], **laid}]
     check_world(world, layouts, generator=torch.Generator().manual_seed(2))
@@ -73,7 +79,7 @@ def test_a_quadratic_is_the_sum_of_squares() -> None:
     numbers, theta = state.given_BG[0].tolist(), state.theta_BD[0].tolist()
     rows, y = [numbers[i : i + 3] for i in (0, 3, 6)], numbers[9:]
     by_hand = sum((sum(w * t for w, t in zip(r, theta, strict=True)) - b) ** 2 for r, b in zip(rows, y, strict=True))
-    assert world.loss(state).item() == pytest.approx(by_hand, rel=1e-5)
+    assert loss(world, state).item() == pytest.approx(by_hand, rel=1e-5)
 
 
 def test_drawn_numbers_are_normal() -> None:
@@ -86,9 +92,9 @@ def test_drawn_numbers_are_normal() -> None:
 def test_the_least_of_a_valley_is_zero() -> None:
     world = made({"function": "rosenbrock", "dimensions": 3})
     state = begun(world, 1, 2)
-    state.theta_BD = state.given_BG[:, 9:].clone().requires_grad_()
-    assert world.loss(state).tolist() == [0, 0]
-    assert gradient(world, state).abs().max() == 0
+    updated(world, state, payload_BX=state.given_BG[:, 9:] - state.theta_BD.detach())
+    assert loss(world, state).tolist() == pytest.approx([0, 0], abs=1e-9)
+    assert gradient(world, state).abs().max() < 1e-3
 
 
 def test_a_valley_without_turn_is_rosenbrocks() -> None:
@@ -159,7 +165,7 @@ def test_problems_of_a_batch_are_those_one_by_one(config: dict[str, Any]) -> Non
         alone = begun(world, number)
         updated(world, alone, 2)
         torch.testing.assert_close(alone.theta_BD[0], together.theta_BD[place], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(world.loss(alone)[0], world.loss(together)[place], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(loss(world, alone)[0], loss(world, together)[place], rtol=1e-4, atol=1e-5)
 
 
 # --- images ----------------------------------------------------------------------------------------------------------
@@ -172,7 +178,7 @@ def test_no_image_is_both_seen_and_unseen() -> None:
     shown = []
     for unseen in (0, 1):
         state = begun(world, *range(40), unseen=unseen)
-        pixels_BMI, _ = world._data(state, state.step_B)
+        pixels_BMI, _ = world._data(state)
         shown.append({tuple(row) for row in pixels_BMI.flatten(0, 1).tolist()})
     kept = {tuple(row) for row in pixels_NI[-UNSEEN:].tolist()}
     assert not shown[0] & shown[1]
@@ -183,9 +189,9 @@ def test_no_image_is_both_seen_and_unseen() -> None:
 def test_each_step_has_other_images() -> None:
     world = made({"function": "digits", "minibatch": 20})
     state = begun(world, 4)
-    first, again = world.loss(state).item(), world.loss(state).item()
-    world.move(state, torch.zeros_like(state.theta_BD))
-    assert first == again != world.loss(state).item()
+    first, again = loss(world, state).item(), loss(world, state).item()
+    updated(world, state, payload_BX=torch.zeros_like(state.theta_BD))
+    assert first == again != loss(world, state).item()
 
 
 # --- what learners do ------------------------------------------------------------------------------------------------
@@ -195,21 +201,30 @@ def test_moved_parameters_are_in_the_graph_until_they_are_detached() -> None:
     world = made({"dimensions": 2})
     state = begun(world, 1, 2, 3)
     step_BD = torch.full((3, 2), 0.1, requires_grad=True)
-    world.move(state, step_BD)
-    world.loss(state).sum().backward()
+    updated(world, state, payload_BX=step_BD)
+    loss(world, state).sum().backward(retain_graph=True)
     assert step_BD.grad is not None
-    torch.testing.assert_close(step_BD.grad, gradient(world, other := begun_at(world, state)))
+    torch.testing.assert_close(step_BD.grad, gradient(world, state))
     step_BD.grad = None
     world.detach(state)
-    assert world.parameters(state).is_leaf
-    world.loss(state).sum().backward()
+    loss(world, state).sum().backward()
     assert step_BD.grad is None
-    assert other.batch == 3
 
 
-def begun_at(world: Optimisee, state: OptimiseeState) -> OptimiseeState:
-    """A copy that shares no graph."""
-    return state.select(torch.arange(state.batch))
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_gradient_that_is_shown_is_that_of_the_loss(config: dict[str, Any]) -> None:
+    world = made(config)
+    state = begun(world, 3, 41)
+    payloads = [None, torch.full_like(state.theta_BD, 0.01), None]
+    for payload_BX in payloads:
+        shown_BD = world.observe(state).channels["gradient"]
+        torch.testing.assert_close(shown_BD, gradient(world, state))
+        assert isinstance(shown_BD, torch.Tensor)
+        assert not shown_BD.requires_grad
+        late = world.observe(state)
+        updated(world, state, payload_BX=payload_BX)
+    with pytest.raises(ValueError, match="read before the next action"):
+        _ = late.channels["gradient"]
 
 
 # --- what programs do ------------------------------------------------------------------------------------------------
@@ -219,27 +234,25 @@ def test_update_goes_down_the_gradient_or_where_it_was_told() -> None:
     world = made({"dimensions": 3, "rate": 0.02})
     state = begun(world, 1, 2)
     expected_BD = state.theta_BD.detach() - 0.02 * gradient(world, state)
-    proposed_BD = torch.arange(6.0).view(2, 3)
-    world.propose(state, proposed_BD, torch.tensor([False, True]))
-    expected_BD[1] = state.theta_BD.detach()[1] + proposed_BD[1]
-    updated(world, state)
+    payload_BD = torch.arange(6.0).view(2, 3)
+    expected_BD[1] = state.theta_BD.detach()[1] + payload_BD[1]
+    updated(world, state, payload_BX=payload_BD, given_B=torch.tensor([False, True]))
     torch.testing.assert_close(state.theta_BD.detach(), expected_BD)
     again_BD = expected_BD - 0.02 * gradient(world, state)
     updated(world, state)
-    torch.testing.assert_close(state.theta_BD.detach(), again_BD)  # what was proposed is taken once
+    torch.testing.assert_close(state.theta_BD.detach(), again_BD)
 
 
 def test_what_is_seen_are_halvings_and_trends() -> None:
     world = made({"dimensions": 2, "steps": 3})
     state = begun(world, 1)
     assert seen(world, state) == ("0", "0", "none")
-    before = first = world.loss(state).item()
+    before = first = loss(world, state).item()
     for turn, share in enumerate((0.7, 0.9, -0.5, 0.0)):  # of the way to the least
         W, y = state.given_BG[0, :4].view(2, 2), state.given_BG[0, 4:]
         least_D = torch.linalg.solve(W, y)
-        world.propose(state, share * (least_D - state.theta_BD.detach()), torch.tensor([True]))
-        updated(world, state)
-        now = world.loss(state).item()
+        updated(world, state, payload_BX=share * (least_D - state.theta_BD.detach()))
+        now = loss(world, state).item()
         level = max(WORST, math.floor(math.log2(first / now)))
         trend = "fell" if now < before else "rose"
         assert seen(world, state) == (str(min(turn + 1, 3)), str(level), trend)

@@ -328,7 +328,7 @@ def test_a_play_keeps_what_happened() -> None:
     state = world.reset([{}, {"EPISODE": [5]}, {}])
     for step in range(7):
         assert torch.equal(worst.obs_SBF[step].long(), world.observe(state).fields_BF)
-        gap = world.best(state) - world.worth(state, Action(calls(worst.chosen_SB[step])))
+        gap = world.optimum(state) - world.value(state, Action(calls(worst.chosen_SB[step])))
         assert torch.equal(worst.regret_SB[step], gap)
         world.act(state, Action(calls(worst.chosen_SB[step])), torch.ones(3, dtype=torch.bool))
     curve = worst.regret()

@@ -230,6 +230,7 @@ def test_its_gradient_is_that_of_finite_differences() -> None:
         state = problems(world, 2)
         state.theta_BD = state.theta_BD.detach().double().requires_grad_()
         state.given_BG = state.given_BG.double()
+        state.loss_B = world._loss(state)
         hidden_BH = torch.zeros(2, LEARNER.width(net, world)).double()
         roll, _ = rollout(LEARNER, net, world, state, asked(row_P.expand(2, -1)), hidden_BH, 1)
         return LEARNER.loss(net, roll)
@@ -256,7 +257,7 @@ def test_a_stretch_sees_nothing_of_the_one_before() -> None:
 
 
 def test_worlds_without_steps_to_add_are_refused() -> None:
-    with pytest.raises(ValueError, match="has no primitive that takes nothing"):
+    with pytest.raises(ValueError, match="shows no gradient"):
         LEARNER.admit(make("bandit", "arms", {}).spec)
 
 
@@ -338,7 +339,7 @@ def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
         row_BP = library.memory.embeddings_NP[:1].detach().expand(4, -1)
         roll, _ = rollout(LEARNER, core.net, world, rolled, asked(row_BP), hidden_BH, 100)
     assert outcome.steps_N.tolist() == [101] * 4
-    torch.testing.assert_close(world.loss(state).detach(), roll.signal_KB[-1], rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(world.score(state)["loss"].detach(), roll.signal_KB[-1], rtol=1e-3, atol=1e-5)
 
 
 # --- for any module --------------------------------------------------------------------------------------------------

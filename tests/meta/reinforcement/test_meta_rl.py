@@ -291,7 +291,7 @@ def test_calls_are_weighed_while_something_is_learned_and_only_there() -> None:
     state = WORLD.begin(torch.arange(B), torch.zeros(B, dtype=torch.int64), torch.zeros(B, dtype=torch.int64))
     for arm in range(ARMS):
         call_B4 = torch.tensor([[0, arm + 1, 0, 0]]).expand(B, 4)
-        assert torch.equal(roll.worth_KBA[0, :, arm], WORLD.worth(state, Action(call_B4)))
+        assert torch.equal(roll.worth_KBA[0, :, arm], WORLD.value(state, Action(call_B4)))
     assert rolled(net, told).worth_KBA is None
     assert rolled(core(), told, luck=0).worth_KBA is None
 
