@@ -1,4 +1,4 @@
-"""Runs as animated pictures (``--film``), in worlds that have pictures."""
+"""Runs as animated pictures (``--animation``), in worlds that have pictures."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from npi.cli.run_view import OneRun, Replay, is_return
 from traces.machine.lockstep import Status
 from traces.recording.text import call_text
 from traces.viewing.animation import MAX_STILLS, Still, animation, pillow
-from traces.viewing.film import has_pictures, views
+from traces.viewing.states import has_pictures, views
 
 if TYPE_CHECKING:
     from dsl import ProgramSet
 
 
-def check_film(file: Path, programs: ProgramSet) -> None:
-    """``ValueError`` where a film cannot be written: before anything is run."""
+def check_animation(file: Path, programs: ProgramSet) -> None:
+    """``ValueError`` where an animation cannot be written: before anything is run."""
     world = programs.world
     if not has_pictures(world):
         kind = world.spec.kind
-        raise ValueError(f"--film {file}: world {world.spec.name} ({kind}) has no pictures; --html shows any world")
+        raise ValueError(
+            f"--animation {file}: world {world.spec.name} ({kind}) has no pictures; --html shows any world"
+        )
     if file.suffix.lower() != ".gif":
-        raise ValueError(f"--film {file}: films are GIFs; name a file that ends in .gif")
+        raise ValueError(f"--animation {file}: animations are GIFs; name a file that ends in .gif")
     pillow()
 
 
-def write_film(screen: Screen, file: Path, programs: ProgramSet, found: OneRun) -> None:
-    """Write the film and say so on stderr."""
+def write_animation(screen: Screen, file: Path, programs: ProgramSet, found: OneRun) -> None:
+    """Write the animation and say so on stderr."""
     shown = list(stills(programs, found))
     content = animation(shown)
     file.write_bytes(content)

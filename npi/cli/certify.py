@@ -60,7 +60,7 @@ def certify(
 
     Walks every configuration that a program can be in (place in its text, state of the core, observation) and compares
     what the core decides with what the text says. Where they agree everywhere the core never takes another step than
-    the text. Ends with 1 where a program is not proved. Of an lstm only programs without loops, which see little, can
+    the text. Exit status 1 where a program is not proved. Of an lstm only programs without loops, which see little, can
     be. Rows of a universal core are compared with the text for any observations at all, whatever the world does; that
     takes moments, so no certificate is written of it.
 

@@ -53,9 +53,11 @@ HtmlOption = Annotated[
     Path | None,
     typer.Option("--html", metavar="PAGE.html", help="Write a page to step through the run in a browser."),
 ]
-FilmOption = Annotated[
+AnimationOption = Annotated[
     Path | None,
-    typer.Option("--film", metavar="FILM.gif", help="Write an animated picture of the run, in a world with pictures."),
+    typer.Option(
+        "--animation", metavar="FILE.gif", help="Write an animated picture of the run, in a world with pictures."
+    ),
 ]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto (CUDA where there is one), cpu, cuda, cuda:1 …")

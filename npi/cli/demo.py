@@ -40,7 +40,7 @@ LEARNED = "max.npi"
 TRACES = 32
 """Runs of each training size."""
 TRAINING: dict[str, Any] = {"certify": True}
-"""Changes of the default settings of training: it goes on until every program is proved."""
+"""Changes of the default settings of training: it ends when every program is proved."""
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,8 @@ def evaluate(
 ) -> None:
     """Measure accuracy by size on random problems that training never saw.
 
-    A size marked with * was trained on; the others ask how far the program carries. Ends with 1 where any size is below
-    100 %. Tasks of a learner's library are judged by its signal, with the standard error of the mean.
+    A size marked with * was trained on; the others ask how far the program carries. Exit status 1 where any size is
+    below 100 %. Tasks of a learner's library are judged by its signal, with the standard error of the mean.
 
     \b
     Example:

@@ -14,13 +14,15 @@ from npi.cli.console import BAD_INPUT, DONE, NOT_REACHED, Screen, finish, plural
 
 def fmt(
     files: Annotated[list[Path], typer.Argument(help="Program files, or folders of *.npi.", show_default=False)],
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; end with 1 if a file would change.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit status 1 if a file would change.")
+    ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
 ) -> None:
-    """Lay program files out anew: indentation, spaces and empty lines; comments stay.
+    """Format program files: indentation, spaces and empty lines; comments stay.
 
-    What a program means does not change, and a file that is laid out already is not touched. A file is written whole
-    or not at all. A file that does not parse is reported and left as it is; the others are laid out.
+    What a program means does not change, and a file that is formatted already is not touched. A file is written whole
+    or not at all. A file that does not parse is reported and left as it is; the others are formatted.
 
     \b
     Example:
@@ -32,7 +34,7 @@ def fmt(
     paths = list(dict.fromkeys(path for given in files for path in program_files(given)))
     for path in paths:
         try:
-            changed += _lay_out(screen, path, check=check, diff=diff)
+            changed += _format(screen, path, check=check, diff=diff)
         except ValueError as error:
             screen.note(str(error))
             broken += 1
@@ -52,8 +54,8 @@ def program_files(given: Path) -> Iterator[Path]:
     yield from found
 
 
-def _lay_out(screen: Screen, path: Path, *, check: bool, diff: bool) -> bool:
-    """Lay one file out; returns whether it changed, or would."""
+def _format(screen: Screen, path: Path, *, check: bool, diff: bool) -> bool:
+    """Format one file; returns whether it changed, or would."""
     from dsl.check.modules import read_text
     from dsl.formatting.formatter import format_text
 
@@ -74,7 +76,7 @@ def _lay_out(screen: Screen, path: Path, *, check: bool, diff: bool) -> bool:
 def _difference(before: str, after: str, path: Path) -> Iterator[str]:
     """A unified diff; a changed line end is shown as a changed line."""
     old, new = before.split("\n"), after.split("\n")
-    for line in difflib.unified_diff(old, new, f"{path} as it is", f"{path} laid out", lineterm=""):
+    for line in difflib.unified_diff(old, new, f"{path} as it is", f"{path} formatted", lineterm=""):
         yield line.replace("\r", "\\r")
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from npi.cli.console import Screen, file_size
 from traces.viewing.compare import compare, time_order
-from traces.viewing.film import Film, FilmError, film
 from traces.viewing.page import MAX_STEPS, Take, page
+from traces.viewing.states import States, StatesError, states
 
 if TYPE_CHECKING:
     from dsl import ProgramSet
@@ -32,8 +32,8 @@ def take_of(
     shots, notes = None, []
     if problem is not None:
         try:
-            shots = _film(programs, problem, trace)
-        except FilmError as error:
+            shots = _states(programs, problem, trace)
+        except StatesError as error:
             notes.append(f"The states are not drawn: {error}.")
     comparison = None if text is None else compare(text, trace)
     other = "" if text is None else "program text"
@@ -68,7 +68,7 @@ def drawn_again(found: TraceSet, index: int) -> tuple[ProgramSet, Problem] | Non
     return None
 
 
-def _film(programs: ProgramSet, problem: Problem, trace: TraceBatch) -> Film:
+def _states(programs: ProgramSet, problem: Problem, trace: TraceBatch) -> States:
     order_S = time_order(trace)[:MAX_STEPS]
     calls_S4, obs_SF = trace.calls[order_S], trace.obs[order_S]
-    return film(programs.world, problem.layout, calls_S4, obs_SF, primitives=programs.table.primitives)
+    return states(programs.world, problem.layout, calls_S4, obs_SF, primitives=programs.table.primitives)

@@ -48,7 +48,7 @@ def learn(
         Path | None, typer.Option("--out", metavar="DIR", help="Write there instead of into the library itself.")
     ] = None,
     starts: Annotated[
-        int | None, typer.Option("--starts", min=1, metavar="N", help="Beginnings that are tried side by side.")
+        int | None, typer.Option("--starts", min=1, metavar="N", help="Random restarts, in parallel.")
     ] = None,
     updates: Annotated[
         int | None, typer.Option("--updates", min=1, metavar="N", help="The most steps of the optimiser.")
@@ -69,7 +69,7 @@ def learn(
 ) -> None:
     """Learn programs that a library does not have yet: a row of numbers each, and no other number changes.
 
-    The old programs put out the same, to the bit, which is checked. The library on disk changes only where the new
+    The outputs of the old programs stay bit-identical, which is checked. The library on disk changes only where the new
     programs pass.
 
     A library that is not there yet begins with the universal core that comes with the engine, into which any program
@@ -153,7 +153,7 @@ def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds:
                 f"{duration(seconds)}")  # fmt: skip
     for label, part in (("core", "core"), ("old rows", "rows"), ("old outputs", "probes")):
         before, after = getattr(found, f"{part}_before"), getattr(found, f"{part}_after")
-        same = "the same to the bit" if before == after else "CHANGED"
+        same = "bit-identical" if before == after else "CHANGED"
         screen.line(f"{label:<12}{before[:16]} before, {after[:16]} after: {same}")
     if found.validation is not None:
         checks = f"{found.validation.solved} of {found.validation.problems}"

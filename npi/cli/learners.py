@@ -141,13 +141,13 @@ def train_signals(
         seconds = meter.seconds
     report = result.report
     _score_lines(screen, report.scores, learner)
-    went_on = "; went on from an interrupted run" if result.resumed else ""
+    went_on = "; resumed from an interrupted run" if result.resumed else ""
     screen.line(f"{plural(report.update, 'update')} of a core of {learner.kind!r}, {duration(seconds)}{went_on}")
     if result.finished:
         screen.line(f"the library is in {out} (core {result.library.core.digest()[:16]})")
         screen.line(f"next: npi eval --library {out}, or npi learn FILE.npi --library {out}")
     else:
-        screen.note(f"interrupted; the state is kept in {out}.training, and the same command goes on")
+        screen.note(f"interrupted; the state is kept in {out}.training, and the same command resumes")
     screen.document(
         {
             "library": str(out) if result.finished else None,
@@ -294,5 +294,5 @@ def _learned(screen: Screen, found: HostedLearned, learner: Learner, seconds: fl
     screen.line(f"{plural(found.numbers, 'number')} each, {plural(found.updates, 'update')}, {duration(seconds)}")
     for label, part in (("core", "core"), ("old rows", "rows"), ("old outputs", "outputs")):
         before, after = getattr(found, f"{part}_before"), getattr(found, f"{part}_after")
-        same = "the same to the bit" if before == after else "CHANGED"
+        same = "bit-identical" if before == after else "CHANGED"
         screen.line(f"{label:<12}{before[:16]} before, {after[:16]} after: {same}")

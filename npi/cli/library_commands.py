@@ -35,7 +35,7 @@ def pack(
     """Write learned programs into a row file: a kilobyte or a few, for any library of the same core.
 
     A program comes with what was learned together with it, with the learned programs that it calls, and with its text,
-    so that tasks, proofs and the teacher go on working. What was trained with the core is in every such library.
+    so that tasks, proofs and the teacher keep working. What was trained with the core is in every such library.
 
     \b
     Example:
@@ -115,7 +115,7 @@ def merge(
 ) -> None:
     """Combine what two people learned for one core into one library; rows that both have are there once.
 
-    No program can call what it could not call before, so each goes on deciding as it did.
+    No program can call what it could not call before, so each decides as it did.
 
     \b
     Example:
@@ -141,7 +141,7 @@ def _finish(screen: Screen, found: Change, library: Path, out: Path | None) -> N
             screen.line(f"{label:<12}{_some(names)}{said if label == 'there' else ''}")
     for label in ("core", "rows", "outputs"):
         what = label if label == "core" else f"old {label}"
-        screen.line(f"{what:<12}{getattr(found, label)[:16]}: the same to the bit")
+        screen.line(f"{what:<12}{getattr(found, label)[:16]}: bit-identical")
     place = out or library
     screen.line(f"written to {place}" if changed or out is not None else f"{place} is as it was")
     names = {label: list(getattr(found, label)) for label in ("added", "removed", "there")}

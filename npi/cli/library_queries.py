@@ -215,7 +215,7 @@ def diff(
 ) -> None:
     """Say what two libraries have of each other: the core, rows that only one has, rows that differ.
 
-    Ends with 0 where they have the same core and the same rows, and with 1 where not.
+    Exit status 0 where they have the same core and the same rows, 1 where not.
 
     \b
     Example:

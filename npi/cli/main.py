@@ -49,7 +49,7 @@ app = typer.Typer(
         "programs to a core that no longer changes. Begin with: npi demo"
     ),
     epilog=(
-        "Ends with 0: done. 1: not reached (not solved, a wrong result, below 100 %). 2: bad input. 130: interrupted."
+        "Exit status 0: done. 1: not reached (not solved, a wrong result, below 100 %). 2: bad input. 130: interrupted."
     ),
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -60,7 +60,7 @@ app = typer.Typer(
 
 COMMANDS = (
     ("check", check.check, "Check program files, and try their tasks."),
-    ("fmt", fmt.fmt, "Lay program files out anew."),
+    ("fmt", fmt.fmt, "Format program files."),
     ("graph", graph.graph, "Draw which program calls which."),
     ("trace", trace.trace, "Record runs of a task, to train on."),
     ("merge", trace.merge, "Put parts of a trace set together."),

@@ -114,10 +114,10 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "seeds": Kind("with --seeds", refused={"--seed": "name it among --seeds"}),
     },
     "run": {
-        "core": Kind("", "--library --teacher --every --step --quiet --limit --steps --html --film --json"),
+        "core": Kind("", "--library --teacher --every --step --quiet --limit --steps --html --animation --json"),
         "teacher": Kind(
             "with --teacher",
-            "--teacher --every --step --quiet --limit --steps --html --film --json",
+            "--teacher --every --step --quiet --limit --steps --html --animation --json",
             {"--library": _TEXT},
         ),
         "quiet": Kind(

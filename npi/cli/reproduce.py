@@ -76,7 +76,7 @@ def reproduce(
     sorting learned from 1 to 256 traces, sorting up to 120 items, addition up to 3,000 digits. A seed takes some
     25 minutes on one CPU core, nearly all of it for the cars.
 
-    Each finished stage is one file in the folder. After Ctrl-C or a kill, the same command goes on from there. Ends
+    Each finished stage is one file in the folder. After Ctrl-C or a kill, the same command resumes. Ends
     with 1 where a figure is below the paper's (but for --quick), or learning MAX changed something.
 
     \b
@@ -109,7 +109,7 @@ def reproduce(
     people(screen, report, paths)
     screen.document(report.to_json())
     if report.missing:
-        screen.note(f"stopped after {done} of {plural(len(stages), 'stage')}; the same command goes on from there")
+        screen.note(f"stopped after {done} of {plural(len(stages), 'stage')}; the same command resumes")
         finish(INTERRUPTED)
     reached = report.quick or not report.below()  # nobody quotes quick figures, so they need not reach the paper's
     finish(DONE if report.unchanged and reached else NOT_REACHED)

@@ -12,7 +12,7 @@ import typer
 from npi.cli.console import (
     DONE,
     NOT_REACHED,
-    FilmOption,
+    AnimationOption,
     HtmlOption,
     JsonOption,
     LibraryOption,
@@ -55,7 +55,7 @@ def run(
         ),
     ] = None,
     html: HtmlOption = None,
-    film: FilmOption = None,
+    animation: AnimationOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run a task on your inputs and judge the result.
@@ -69,7 +69,7 @@ def run(
       npi run sort 3,1,2 --every
       npi run add 96 125 --html run.html
       npi run add a=96 b=125 --teacher programs/addition.npi
-      npi run canonicalise car=7 azimuth=-60 elevation=45 --film run.gif
+      npi run canonicalise car=7 azimuth=-60 elevation=45 --animation run.gif
     """
     refuse_others(context, "core" if teacher is None else "teacher", *["quiet"] * quiet)
     from npi.cli.run_view import Replay, right_budget, run_once, teacher_steps
@@ -77,10 +77,10 @@ def run(
 
     screen = Screen(json=json)
     programs, chosen, stepper, text = find(task, library, teacher)
-    if film is not None:
-        from npi.cli.animation import check_film
+    if animation is not None:
+        from npi.cli.animation import check_animation
 
-        check_film(film, programs)
+        check_animation(animation, programs)
     problem = chosen.parse(inputs or [])
     needed = None if text is None else teacher_steps(text, programs, problem)
     budget = Budget(steps=steps) if steps else Budget() if needed is None else right_budget(needed)
@@ -102,10 +102,10 @@ def run(
         screen.note(f"npi: {trouble(found, needed)}")
     if html is not None:
         _page(screen, html, programs, found, None if teacher else text)
-    if film is not None:
-        from npi.cli.animation import write_film
+    if animation is not None:
+        from npi.cli.animation import write_animation
 
-        write_film(screen, film, programs, found)
+        write_animation(screen, animation, programs, found)
     screen.document(_document(found, replay, seconds))
     finish(DONE if found.right else NOT_REACHED)
 
@@ -215,7 +215,7 @@ def _steps(screen: Screen, programs: ProgramSet, found: OneRun, replay: Replay) 
         for line in way:
             screen.line(line)
         screen.line()
-        word = input(f"call {number + 1} of {len(shown)}; Enter goes on, q ends: ")
+        word = input(f"call {number + 1} of {len(shown)}; Enter: next, q: end: ")
         if word.strip().lower().startswith("q"):
             for rest in shown[number + 1 :]:
                 replay.act(rest)

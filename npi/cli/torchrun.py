@@ -22,7 +22,7 @@ GRACE = 12.0
 """Seconds after which another process than the first tells its error. The first one mostly finds the same, tells it and
 ends, and torchrun ends the others."""
 
-AGAIN = "the same command goes on, with any number of processes"
+AGAIN = "the same command resumes, with any number of processes"
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def trace(
         typer.Option("--sizes", metavar="SIZES", help="Such as 1..20 or 1,5,10; the task's training sizes by default."),
     ] = None,
     processes: Annotated[
-        int, typer.Option("--processes", min=1, metavar="N", help="Side by side; the result is the same.")
+        int, typer.Option("--processes", min=1, metavar="N", help="In parallel; the result is the same.")
     ] = 1,
     part: Annotated[
         str | None,
@@ -56,7 +56,7 @@ def trace(
 ) -> None:
     """Record what a task's program does on random problems, as a set of traces to train on.
 
-    Each result is judged by the task. A set that was interrupted goes on with the same command. npi train takes program
+    Each result is judged by the task. The same command resumes a set that was interrupted. npi train takes program
     files as well and traces them itself; a set on disk is for large ones, or to look at (npi show).
 
     Several hosts share the work with --part, and the same words otherwise; npi merge puts their folders together.
@@ -94,7 +94,7 @@ def trace(
             else:
                 found = generate(programs, **settings)
         except KeyboardInterrupt:
-            screen.note(f"interrupted: finished shards are kept in {out}; the same command goes on from there")
+            screen.note(f"interrupted: finished shards are kept in {out}; the same command resumes")
             finish(INTERRUPTED)
         seconds = meter.seconds
     frames = unique_frames(found.batches())
@@ -128,7 +128,7 @@ def merge(
         try:
             found = merge_parts(parts, out=out, progress=lambda done, total: meter.update(done, total, "traces"))
         except KeyboardInterrupt:
-            screen.note(f"interrupted: what was copied is kept in {out}; the same command goes on from there")
+            screen.note(f"interrupted: what was copied is kept in {out}; the same command resumes")
             finish(INTERRUPTED)
         seconds = meter.seconds
     frames = unique_frames(found.batches())

@@ -62,12 +62,12 @@ def train(
         int | None, typer.Option("--frames", min=1, metavar="N", help="Frames drawn in an update.")
     ] = None,
     rate: Annotated[float | None, typer.Option("--rate", metavar="X", help="Peak learning rate.")] = None,
-    certify: Annotated[bool, typer.Option("--certify", help="Go on until every program is proved, too.")] = False,
+    certify: Annotated[bool, typer.Option("--certify", help="Train until every program is proved, too.")] = False,
     device: DeviceOption = "auto",
     precision: Annotated[Precision, typer.Option("--precision", help="Of matrix products.")] = Precision.float32,
     compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile (slow to begin).")] = False,
     log: Annotated[Path | None, typer.Option("--log", metavar="DIR", help="Write TensorBoard scalars there.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew where an interrupted run could go on.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew where an interrupted run could resume.")] = False,
     seed: SeedOption = 0,
     seeds: Annotated[
         str | None,
@@ -80,19 +80,19 @@ def train(
     """Train one core, with a row of numbers for each program, until it runs every task without a mistake.
 
     Program files are traced first. Done is when every different frame is right and the core, run on random problems,
-    solves them all. Ctrl-C keeps the state in OUT.training; the same command goes on from there to the same numbers.
+    solves them all. Ctrl-C keeps the state in OUT.training; the same command resumes and comes to the same numbers.
     With --seeds a library is trained for each seed, as --seed would, in parallel on the cores of the machine.
 
     With --universal the core learns no programs of yours but to obey rows: from then on npi learn writes any program
     over symbols into it, in seconds. One such core comes with the engine, and npi learn uses it by itself.
 
-    Programs with a signal in place of a body (maximise reward, minimise loss) are learned by the learner that they
+    Programs with an objective in place of a body (maximise reward, minimise loss) are learned by the learner that they
     name, with a core of its own kind; --set changes its settings. Programs that call such programs are trained with
     --host, which names the library that has them.
 
     Several processes, each with a CUDA device of its own where there is CUDA, share the work of every update under
     torchrun --standalone --nproc-per-node N -m npi.cli.main train ... (or --no-python npi train ...). The losses are
-    those of one process but for rounding, and a state goes on with any number of processes.
+    those of one process but for rounding, and a state resumes with any number of processes.
 
     \b
     Example:

@@ -24,7 +24,7 @@ def tell(
     screen.document(document(result, out, seconds, interrupted=interrupted))
     if interrupted:
         update = plural(result.report.update, "update")
-        screen.note(f"interrupted after {update}; the state is kept in {out}.training, and the same command goes on")
+        screen.note(f"interrupted after {update}; the state is kept in {out}.training, and the same command resumes")
     finish(INTERRUPTED if interrupted else DONE if result.solved else NOT_REACHED)
 
 
@@ -100,7 +100,7 @@ def people(
     if report.validation is not None:
         what = "random problems solved, and programs proved" if certified else "random problems solved by the core"
         screen.line(f"{what}: {report.validation.solved} of {report.validation.problems}")
-    went_on = "; went on from an interrupted run" if result.resumed else ""
+    went_on = "; resumed from an interrupted run" if result.resumed else ""
     screen.line(f"{plural(report.update, 'update')} of a {core.kind} core, {duration(seconds)}{went_on}")
     if report.solved:
         screen.line(f"solved; the library is in {out} (core {result.core[:16]})")

@@ -71,7 +71,7 @@ def train_universal_core(
         screen.line(f"the library is in {out} (core {found.library.core.digest()[:16]}); it has no rows yet")
         screen.line(f"next: npi learn FILE.npi --library {out}")
     else:
-        screen.note(f"interrupted; the state is kept in {out}.training, and the same command goes on")
+        screen.note(f"interrupted; the state is kept in {out}.training, and the same command resumes")
     screen.document(_document(found, out, seconds))
     finish(DONE if found.finished else INTERRUPTED)
 

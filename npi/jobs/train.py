@@ -134,7 +134,7 @@ def train_library(
 ) -> TrainResult:
     """Train one core on everything in ``paths`` and write the library to ``out``.
 
-    The run's state is kept in ``<out>.training`` at every check; the same call goes on from there after a kill, to the
+    The run's state is kept in ``<out>.training`` at every check; the same call resumes after a kill, to the
     same numbers. It is removed when the library is written (solved, or the updates spent).
 
     Args:

@@ -33,7 +33,7 @@ class HostedResult:
     """What training came to.
 
     Attributes:
-        resumed: whether it went on from an interrupted run. finished: whether all updates were taken, and the library
+        resumed: whether it resumed from an interrupted run. finished: whether all updates were taken, and the library
             written.
     """
 
@@ -67,7 +67,7 @@ def train_hosted(
 ) -> HostedResult:
     """Train a learner's core with a row for each program of some files, and write the library to ``out``.
 
-    The run's state is kept in ``<out>.training`` at every check; the same call goes on from there, to the same numbers.
+    The run's state is kept in ``<out>.training`` at every check; the same call resumes, to the same numbers.
 
     Args:
         config, training: the learner's usual ones by default.

@@ -117,7 +117,7 @@ class Learned:
 
     @property
     def unchanged(self) -> bool:
-        """Whether core, old rows and old outputs are the same to the bit."""
+        """Whether core, old rows and old outputs are bit-identical."""
         return (self.core_before, self.rows_before, self.probes_before) == (
             self.core_after,
             self.rows_after,

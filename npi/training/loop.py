@@ -138,7 +138,7 @@ class Progress:
     Attributes:
         update: updates taken. loss: mean of the last update's losses. scores: of the last check.
         seconds: CPU seconds of this process, those before a resume included.
-        solved: whether a check said that training is done. resumed: whether it went on from a checkpoint.
+        solved: whether a check said that training is done. resumed: whether it resumed from a checkpoint.
     """
 
     update: int = 0

@@ -83,7 +83,7 @@ class Ranks:
         return index_M[self.rank :: self.count]
 
     def sum(self, numbers: torch.Tensor) -> torch.Tensor:
-        """The sum over ranks of a tensor on the CPU, in place, the same to the bit on every rank."""
+        """The sum over ranks of a tensor on the CPU, in place, bit-identical on every rank."""
         if not self.alone:
             with losing():
                 dist.all_reduce(numbers)

@@ -39,7 +39,7 @@ class UniversalResult:
 
     Attributes:
         library: the core without rows. programs, functions: what it was trained on. updates, loss: of training.
-        seconds: CPU seconds of this process' training. resumed: whether it went on from an interrupted run.
+        seconds: CPU seconds of this process' training. resumed: whether it resumed from an interrupted run.
         finished: whether all updates were taken, and the library written.
     """
 
@@ -67,7 +67,7 @@ def train_universal(
 ) -> UniversalResult:
     """Train a universal core on the states of random programs, and write it to ``out`` as a library without rows.
 
-    Programs are drawn first. When it is stopped, its state is kept in ``OUT.training``, and the same call goes on to
+    Programs are drawn first. When it is stopped, its state is kept in ``OUT.training``, and the same call resumes to
     the same numbers.
 
     Args:

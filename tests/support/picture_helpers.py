@@ -1,4 +1,4 @@
-"""Runs, films and hostile texts for the tests of pictures and pages."""
+"""Runs, states and hostile texts for the tests of pictures and pages."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from npi.cli.run_view import OneRun, run_once
 from tests.support.paths import PROGRAMS
 from traces.machine.lockstep import Budget
 from traces.stepper import Action, Decision, Draw, Observation, Stepper
-from traces.viewing.film import PadFilm
 from traces.viewing.page import Take
+from traces.viewing.states import PadStates
 
 ADDITION = load(PROGRAMS / "addition.npi")
 SORT = load(PROGRAMS / "bubblesort.npi")
@@ -81,8 +81,8 @@ def sort_slip() -> tuple[OneRun, Take]:
     return found, take
 
 
-def frames_of(shots: PadFilm, steps: int) -> Iterator[tuple[list[int], list[dict[int, int]]]]:
-    """Pointers' columns and rows' cells before each step and after the last, from the film alone."""
+def frames_of(shots: PadStates, steps: int) -> Iterator[tuple[list[int], list[dict[int, int]]]]:
+    """Pointers' columns and rows' cells before each step and after the last, from the states alone."""
     at = [pointer.at for pointer in shots.pointers]
     cells = [dict(enumerate(row.cells, row.start)) for row in shots.rows]
     moves = unfold(shots.moves, 3)

@@ -1,1 +1,1 @@
-"""Traces for people: films, pages, animations, comparisons."""
+"""Traces for people: states, pages, animations, comparisons."""

@@ -19,7 +19,7 @@ SIDE = 256
 """Pixels along a picture's longer side, about: each pixel of the world becomes a square of whole pixels."""
 
 MAX_STILLS = 1000
-"""A film holds the beginning of a run that is longer."""
+"""An animation holds the beginning of a run that is longer."""
 
 STEP_MS, END_MS = 600, 2500
 """How long a still is shown, and the last one."""

@@ -23,7 +23,7 @@ from envs.spec import ProgramTable, WorldSpec
 from traces.recording.batch import Ints, TraceBatch
 from traces.recording.text import call_text, name_text
 from traces.viewing.compare import Comparison, time_order
-from traces.viewing.film import Film
+from traces.viewing.states import States
 
 MAX_STEPS = 200_000
 """A page holds the beginning of a run that is longer."""
@@ -36,14 +36,14 @@ class Take:
     Attributes:
         by: who decided, ``"core"``.
         trace: one trace.
-        film: its states; None where they are not known, and only what was observed is shown.
+        states: its states; None where they are not known, and only what was observed is shown.
         verdict: how it ended, in words; empty where nothing is to be said. right: whether that is good.
         other: who else was asked, ``"program text"``, and ``comparison``, what it said; None where none was.
     """
 
     by: str
     trace: TraceBatch
-    film: Film | None = None
+    states: States | None = None
     verdict: str = ""
     right: bool = True
     other: str = ""
@@ -111,16 +111,18 @@ def run_document(take: Take, *, most_steps: int = MAX_STEPS) -> dict[str, Any]:
         "instead": numbers[len(order_S) :].tolist(),
         "alone": alone,
         "whole": len(order_S) == trace.steps,
-        "film": None if take.film is None else take.film.to_json(),
+        "states": None if take.states is None else take.states.to_json(),
     }
 
 
 def shared_pictures(runs: Sequence[dict[str, Any]]) -> list[str]:
-    """The different pictures of all films, which from now on name theirs by their places in this list."""
+    """The different pictures of all states, which from now on name theirs by their places in this list."""
     places: dict[str, int] = {}
     for run in runs:
-        if run["film"] is not None and "pictures" in run["film"]:
-            run["film"]["pictures"] = [places.setdefault(picture, len(places)) for picture in run["film"]["pictures"]]
+        if run["states"] is not None and "pictures" in run["states"]:
+            run["states"]["pictures"] = [
+                places.setdefault(picture, len(places)) for picture in run["states"]["pictures"]
+            ]
     return list(places)
 
 

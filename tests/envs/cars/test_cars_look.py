@@ -1,4 +1,4 @@
-"""Looking at runs of the car world: text in degrees, films as GIFs, pages with pictures."""
+"""Looking at runs of the car world: text in degrees, animations as GIFs, pages with pictures."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from tests.support.paths import PROGRAMS
 from tests.support.picture_helpers import ADDITION, document, teacher_run, unfold
 from traces.recording.text import content_text, state_lines
 from traces.viewing.animation import END_MS, STEP_MS, Still, animation, enlarged, fitted, frame
-from traces.viewing.film import PictureFilm, TextFilm, film
 from traces.viewing.page import page
 from traces.viewing.png import Pixels, png
+from traces.viewing.states import PictureStates, TextStates, states
 
 pillow = pytest.importorskip("PIL.Image")
 
@@ -93,8 +93,8 @@ def test_what_cannot_be_drawn_is_read_by_the_names_of_values(programs: dsl.Progr
     assert content_text(world.spec, "CAR", []) == "nothing"
     order = np.concatenate([[event.call] for event in found.events])
     obs = np.concatenate([[event.obs] for event in found.events])
-    shots = film(world, found.problem.layout, order, obs, primitives=1)
-    assert isinstance(shots, TextFilm)
+    shots = states(world, found.problem.layout, order, obs, primitives=1)
+    assert isinstance(shots, TextStates)
     assert "AZIMUTH: -15" in shots.texts
 
 
@@ -135,10 +135,10 @@ def test_wrong_inputs_are_told(goto: Path, inputs: list[str], message: str, caps
     assert message in capsys.readouterr().err
 
 
-def test_run_writes_a_film(goto: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_writes_an_animation(goto: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "run.gif"
     words = ["run", "canonicalise", "1", "azimuth=-30", "elevation=45", "--teacher", str(goto), "--quiet"]
-    assert main([*words, "--film", str(file)]) == 0
+    assert main([*words, "--animation", str(file)]) == 0
     calls = len(WAY) - 1 + 5  # and GOTO, HGOTO, RGOTO, VGOTO, DGOTO
     assert f"run.gif, {len(file.read_bytes()) / 1000:.1f} kB, {calls + 1} pictures" in capsys.readouterr().err
     image = pillow.open(file)
@@ -152,28 +152,28 @@ def test_run_writes_a_film(goto: Path, tmp_path: Path, capsys: pytest.CaptureFix
         (["canonicalise", "1", "0", "0"], "a.mp4", "name a file that ends in .gif"),
     ],
 )
-def test_films_that_cannot_be_are_told(
+def test_animations_that_cannot_be_are_told(
     goto: Path, tmp_path: Path, task: list[str], name: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     teacher = [] if "--teacher" in task else ["--teacher", str(goto)]
-    assert main(["run", *task, *teacher, "--film", str(tmp_path / name)]) == 2
+    assert main(["run", *task, *teacher, "--animation", str(tmp_path / name)]) == 2
     printed = capsys.readouterr()
     assert message in printed.err
     assert printed.out == ""
     assert not list(tmp_path.iterdir())
 
 
-def test_a_film_without_pillow_names_the_extra(
+def test_an_animation_without_pillow_names_the_extra(
     goto: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     words = ["run", "canonicalise", "1", "0", "0", "--teacher", str(goto)]
-    assert main([*words, "--film", str(tmp_path / "run.gif")]) == 2
+    assert main([*words, "--animation", str(tmp_path / "run.gif")]) == 2
     assert "npi-engine[pictures]" in capsys.readouterr().err
     assert main([*words, "--html", str(tmp_path / "run.html")]) == 0  # a page needs nothing
 
 
-# films
+# animations
 
 
 def test_stills_are_what_was_seen_at_each_call(programs: dsl.ProgramSet, found: OneRun) -> None:
@@ -233,10 +233,10 @@ def test_a_long_way_keeps_its_ends() -> None:
 # pages
 
 
-def test_a_picture_film_shows_what_was_observed(programs: dsl.ProgramSet, found: OneRun) -> None:
+def test_picture_states_show_what_was_observed(programs: dsl.ProgramSet, found: OneRun) -> None:
     take, notes = take_of(programs, found.problem, found.trace, by="teacher")
-    shots = take.film
-    assert isinstance(shots, PictureFilm)
+    shots = take.states
+    assert isinstance(shots, PictureStates)
     assert notes == []
     assert shots.captions == ("view", "target")
     assert len(set(shots.pictures)) == len(shots.pictures) == len(WAY)  # the target's is the last one's
@@ -255,18 +255,18 @@ def test_a_page_holds_each_picture_once(programs: dsl.ProgramSet, found: OneRun)
     text = page("cars", [take])
     data = document(text)
     assert [field["pictured"] for field in data["fields"]] == [True, True, True, False, False]
-    shots = data["runs"][0]["film"]
+    shots = data["runs"][0]["states"]
     assert shots["kind"] == "picture"
     assert text.count("data:image/png;base64,") == len(WAY)
     held = [base64.b64decode(picture.partition(",")[2]) for picture in data["pictures"]]
-    assert [held[place] for place in shots["pictures"]] == list(take.film.pictures)  # type: ignore[union-attr]
+    assert [held[place] for place in shots["pictures"]] == list(take.states.pictures)  # type: ignore[union-attr]
     assert "img-src data:;" in text
     assert "<img" not in text
     shorter = teacher_run(programs, "canonicalise", "car=1", "azimuth=0", "elevation=60")
     other, _ = take_of(programs, shorter.problem, shorter.trace, by="core")
     text = page("cars", [take, other])
     assert text.count("data:image/png;base64,") == len(WAY) + 1  # the way down from 45 degrees is the same
-    last = document(text)["runs"][1]["film"]
+    last = document(text)["runs"][1]["states"]
     assert len(last["pictures"]) == 4
     assert last["pictures"][last["shown"][1]] == shots["pictures"][shots["shown"][1]]
 

@@ -16,7 +16,7 @@ from envs.episodic.harlow import RULES, Harlow, scrambled
 from envs.stepper import Action
 from envs.world import Pictured
 from meta.baselines.player import calls
-from traces.viewing.film import has_pictures, views
+from traces.viewing.states import has_pictures, views
 
 PIXELS = 16
 

@@ -110,7 +110,7 @@ def test_steps_wait_at_a_terminal(capsys, tape_library, monkeypatch):
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     code, out, _ = npi(capsys, "run", "clear", "1,1", "--library", tape_library, "--step")
     assert code == 0
-    assert asked == [f"call {number} of 4; Enter goes on, q ends: " for number in (1, 2, 3)]
+    assert asked == [f"call {number} of 4; Enter: next, q: end: " for number in (1, 2, 3)]
     assert "A  01" in out
 
 
@@ -214,7 +214,7 @@ def test_learning_that_is_not_done_changes_nothing(capsys, tape_files, tape_libr
     code, out, _ = npi(capsys, "learn", tape_files / "ones.npi", "--library", tape_library, "--updates", 1)
     assert code == 1
     assert "not solved, so the library is as it was" in out
-    assert "the same to the bit" in out
+    assert "bit-identical" in out
     assert contents(tape_library) == before
 
 

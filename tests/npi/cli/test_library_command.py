@@ -122,8 +122,8 @@ def test_pack_add_and_remove(capsys: pytest.CaptureFixture[str], shop: Path, tmp
     code, out, _ = npi(capsys, "add", tmp_path / "library", shop / "again.npirow")
     assert code == 0
     core, rows = grown().core.digest()[:16], versions_of(grown())
-    lines = [line for line in out.splitlines() if "to the bit" in line]
-    assert lines[0] == f"core        {core}: the same to the bit"
+    lines = [line for line in out.splitlines() if "bit-identical" in line]
+    assert lines[0] == f"core        {core}: bit-identical"
     assert [line.split()[:2] for line in lines[1:]] == [["old", "rows"], ["old", "outputs"]]
     assert "added       turn.RUN, turn.TURN, again.AGAIN" in out
     assert Library.open(tmp_path / "library").rows_digest() == grown("turn", "again").rows_digest()

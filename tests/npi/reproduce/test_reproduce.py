@@ -216,7 +216,7 @@ def test_an_interrupt_keeps_what_is_finished(
     monkeypatch.setattr("npi.cli.reproduce.stop_on_interrupt", lambda: nullcontext(stop))
     code, _, err = ran(capsys, programs, tmp_path / "out", "--only", "samples")
     assert code == 130, err
-    assert "stopped after 1 of 2 stages; the same command goes on from there" in err
+    assert "stopped after 1 of 2 stages; the same command resumes" in err
     assert (tmp_path / "out" / "libraries" / "seed-0" / "samples-2.training").is_dir()
     assert read_report(tmp_path / "out").missing == ("seed-0/samples-2",)
     assert "**Not finished:** 1 stages" in (tmp_path / "out" / "table.md").read_text()
@@ -352,5 +352,5 @@ def test_other_folders_are_left_alone(programs: Path, tmp_path: Path, capsys: py
 def test_the_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("Single", "Multi", "+ Max", "goes on from there", "--only", "table|samples|lengths"):
+    for words in ("Single", "Multi", "+ Max", "resumes", "--only", "table|samples|lengths"):
         assert words in text, words

@@ -130,7 +130,7 @@ def test_ctrl_c_of_torchrun_keeps_the_state_once(folder, job, tmp_path):
     out, err = process.communicate(timeout=60)
     assert json.loads(out)["interrupted"]
     assert err.count("stopping after this update") == 1
-    assert err.count("and the same command goes on") == 1
+    assert err.count("and the same command resumes") == 1
 
 
 def test_the_end_by_a_signal_is_told_inside_a_call_that_does_not_end(tmp_path):

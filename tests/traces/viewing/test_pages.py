@@ -14,8 +14,8 @@ from npi.cli.html_page import take_of
 from tests.support.browser import MISSING, Browser, browser
 from tests.support.picture_helpers import ADDITION, EVIL, HOSTILE, SORT, document, frames_of, sort_slip, teacher_run
 from traces.recording.recorder import assemble
-from traces.viewing.film import PadFilm
 from traces.viewing.page import Take, page
+from traces.viewing.states import PadStates
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +69,13 @@ def test_keys_step_through_the_run(window: Browser, tmp_path: Path) -> None:
     assert not window.complaints()
 
 
-def test_every_state_on_the_page_is_that_of_the_film(window: Browser, tmp_path: Path) -> None:
+def test_every_state_on_the_page_is_that_of_the_run(window: Browser, tmp_path: Path) -> None:
     found = teacher_run(SORT, "sort", "3,1,2")
     take, _ = take_of(SORT, found.problem, found.trace, by="teacher")
     window.open(written(tmp_path, page("sort", [take])))
-    assert isinstance(take.film, PadFilm)
-    states = list(frames_of(take.film, found.steps))
-    script = "go(arguments[0]); return [run.film.at, [...run.film.cells[0].values()]]"
+    assert isinstance(take.states, PadStates)
+    states = list(frames_of(take.states, found.steps))
+    script = "go(arguments[0]); return [run.states.at, [...run.states.cells[0].values()]]"
     order = [*range(found.steps + 1), *range(found.steps, -1, -3), found.steps // 2, 0]
     for position in order:
         at, (row,) = states[position]
@@ -172,7 +172,7 @@ def test_a_long_pad_is_cut_around_what_is_observed(window: Browser, tmp_path: Pa
     found = teacher_run(SORT, "sort", ",".join("9" + "1" * 59))
     take, _ = take_of(SORT, found.problem, found.trace, by="teacher")
     window.open(written(tmp_path, page("sort", [take])))
-    drawn = "return [document.querySelectorAll('.cell.seen').length, new Set(run.film.at.slice(0, 2)).size]"
+    drawn = "return [document.querySelectorAll('.cell.seen').length, new Set(run.states.at.slice(0, 2)).size]"
     for position in range(0, 440, 7):
         seen, stands = window.run(f"go({position}); {drawn}")
         assert seen == stands

@@ -1,4 +1,4 @@
-"""Pictures of call graphs, films and pages of runs, as structures; ``test_pages.py`` has them in a browser."""
+"""Pictures of call graphs, states and pages of runs, as structures; ``test_pages.py`` has them in a browser."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ from tests.support.picture_helpers import (
 )
 from traces.generation.generate import generate
 from traces.viewing.compare import compare, time_order
-from traces.viewing.film import FilmError, PadFilm, film
 from traces.viewing.page import Take, distinct, page, script_json, stretches
+from traces.viewing.states import PadStates, StatesError, states
 
 FILES = sorted([*PROGRAMS.glob("*.npi"), *(PROGRAMS / "examples").glob("*.npi")])
 FILES += sorted((PROGRAMS / "recursive").glob("*.npi"))
@@ -169,7 +169,7 @@ def test_a_png_without_matplotlib_is_a_clear_error(
     assert "npi-engine[pictures]" in capsys.readouterr().err
 
 
-# films
+# states of runs
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_a_png_without_matplotlib_is_a_clear_error(
 def test_a_film_shows_what_was_observed_and_ends_as_the_run(programs: ProgramSet, task: str, inputs: list[str]) -> None:
     found = teacher_run(programs, task, *inputs)
     take, _ = take_of(programs, found.problem, found.trace, by="teacher")
-    shots = take.film
-    assert isinstance(shots, PadFilm)
+    shots = take.states
+    assert isinstance(shots, PadStates)
     states = list(frames_of(shots, found.steps))
     seeing = [p for p, pointer in enumerate(shots.pointers) if pointer.sees]
     for event, (at, cells) in zip(found.events, states, strict=False):
@@ -202,33 +202,33 @@ PADS = [file for file in FILES if "is scratchpad" in file.read_text() or 'use "'
 
 
 @pytest.mark.parametrize("file", PADS, ids=lambda file: f"{file.parent.name}-{file.stem}")
-def test_every_program_file_has_a_film(file: Path) -> None:
-    """Rows that hold places among them: the film ends with what the machine's own final state reads."""
+def test_every_program_file_has_states(file: Path) -> None:
+    """Rows that hold places among them: the states end with what the machine's own final state reads."""
     programs = load(file)
     task = programs.tasks[0]
     size = sorted(task.train_sizes)[min(2, len(task.train_sizes) - 1)]
     (problem,) = task.draw(size, 1, generator=torch.Generator().manual_seed(3), spread=False)
     found = run_once(compile_teacher(programs), programs, task, problem)
     take, notes = take_of(programs, problem, found.trace, by="teacher")
-    assert isinstance(take.film, PadFilm)
+    assert isinstance(take.states, PadStates)
     assert not notes
     outcome = run_problems(compile_teacher(programs), programs, [problem])
     (reading,) = outcome.read(programs.world)
-    *_, (at, rows) = frames_of(take.film, found.steps)
-    assert at == [reading[f"at({pointer.name})"][0] for pointer in take.film.pointers]
-    for row, content in zip(take.film.rows, rows, strict=True):
+    *_, (at, rows) = frames_of(take.states, found.steps)
+    assert at == [reading[f"at({pointer.name})"][0] for pointer in take.states.pointers]
+    for row, content in zip(take.states.rows, rows, strict=True):
         filled = [column for column, value in content.items() if value != row.empty]
         inside = range(min(filled), max(filled) + 1) if filled else ()
         assert [content.get(column, row.empty) for column in inside] == reading[row.name]
 
 
-def test_a_film_of_other_observations_is_refused() -> None:
+def test_a_film_of_other_observations_are_refused() -> None:
     found = teacher_run(ADDITION, "add", "96", "125")
     order = time_order(found.trace)
     obs = found.trace.obs[order].copy()
     obs[7, 0] = 3
-    with pytest.raises(FilmError, match="at step 8 "):
-        film(ADDITION.world, found.problem.layout, found.trace.calls[order], obs, primitives=1)
+    with pytest.raises(StatesError, match="at step 8 "):
+        states(ADDITION.world, found.problem.layout, found.trace.calls[order], obs, primitives=1)
 
 
 def test_time_order_is_the_walk() -> None:
@@ -244,11 +244,11 @@ def test_a_trace_of_a_set_gets_its_problem_back(tmp_path: Path, capsys: pytest.C
         again = drawn_again(found, index)
         assert again is not None
         take, notes = take_of(*again, found.trace(index), by="teacher")
-        assert take.film is not None
+        assert take.states is not None
         assert not notes
     out = tmp_path / "trace.html"
     assert main(["show", str(tmp_path / "set"), "--trace", "6", "--html", str(out)]) == 0
-    assert document(out.read_text())["runs"][0]["film"]["kind"] == "pad"
+    assert document(out.read_text())["runs"][0]["states"]["kind"] == "pad"
 
 
 # comparisons
@@ -366,7 +366,7 @@ def test_run_and_show_write_pages(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["show", str(PROGRAMS / "addition.npi"), "--task", "add", "96", "125", "--html", str(two)]) == 0
     first, second = (document(file.read_text())["runs"][0] for file in (one, two))
     assert first["step"] == second["step"]
-    assert first["film"] == second["film"]
+    assert first["states"] == second["states"]
     assert "right" in first["verdict"]
 
 

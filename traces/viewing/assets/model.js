@@ -16,7 +16,7 @@ class Run {
     this.deepest = 0; // depth of the deepest call of a program
     this.nest();
     this.other = new Map(raw.differing.map((step, i) => [step, raw.calls[raw.instead[i]]]));
-    this.film = raw.film === null ? null : new FILMS[raw.film.kind](raw.film);
+    this.states = raw.states === null ? null : new STATES[raw.states.kind](raw.states);
   }
 
   nest() {
@@ -95,7 +95,7 @@ class Changes {
 }
 
 /** A pad: rows of cells and pointers, at any position of the run. */
-class PadFilm {
+class PadStates {
   constructor(raw) {
     this.raw = raw;
     this.moves = new Changes(raw.moves, 3);
@@ -158,7 +158,7 @@ class PadFilm {
 }
 
 /** Any other world: lines of text. */
-class TextFilm {
+class TextStates {
   constructor(raw) {
     this.raw = raw;
     this.lines = [...raw.lines];
@@ -183,10 +183,10 @@ class TextFilm {
 }
 
 /** A world with pictures: which one lies at each place, and lines of text. */
-class PictureFilm {
+class PictureStates {
   constructor(raw) {
     this.raw = raw;
-    this.lines = new TextFilm(raw.text);
+    this.lines = new TextStates(raw.text);
     this.shown = [...raw.shown];
     this.turns = new Changes(raw.turns, 3);
   }
@@ -208,4 +208,4 @@ class PictureFilm {
   }
 }
 
-const FILMS = { pad: PadFilm, text: TextFilm, picture: PictureFilm };
+const STATES = { pad: PadStates, text: TextStates, picture: PictureStates };

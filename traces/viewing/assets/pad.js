@@ -18,10 +18,10 @@ function html(name, className, ...inside) {
 }
 
 class PadView {
-  constructor(place, film) {
+  constructor(place, states) {
     this.place = place;
-    this.film = film;
-    this.from = film.first; // the first column that is drawn
+    this.states = states;
+    this.from = states.first; // the first column that is drawn
     this.legend = html("div", "legend", html("span", "", html("i"), "what is observed"),
       html("span", "", html("i", "changed"), "changed by the step before"));
     this.columns = html("span");
@@ -31,14 +31,14 @@ class PadView {
     this.names = svg("g", {});
     this.drawing.append(this.names, this.cells);
     this.measure();
-    this.pointers = film.raw.pointers.map((pointer, i) => this.pointer(pointer, i));
+    this.pointers = states.raw.pointers.map((pointer, i) => this.pointer(pointer, i));
     this.drawing.append(...this.pointers.map((pointer) => pointer.group));
     place.replaceChildren(this.drawing, this.legend);
   }
 
   /** Rows and lanes from top to bottom: pointers with the name of their row need no name. */
   measure() {
-    const { rows, pointers } = this.film.raw;
+    const { rows, pointers } = this.states.raw;
     let y = 2;
     this.rowY = [];
     this.laneY = [];
@@ -54,11 +54,11 @@ class PadView {
     });
     this.height = y - ROW_GAP + 2;
     this.label = 14 + 7.6 * Math.max(...rows.map((row) => [...row.name].length));
-    this.tight = Math.max(CELL - 8, 10.4 * this.film.letters + 12);
+    this.tight = Math.max(CELL - 8, 10.4 * this.states.letters + 12);
   }
 
   pointer(pointer, p) {
-    const own = pointer.name === this.film.raw.rows[pointer.row].name;
+    const own = pointer.name === this.states.raw.rows[pointer.row].name;
     const lift = this.laneY[p] - this.rowY[pointer.row] - CELL - 2;
     const stem = svg("line", { x1: 0, x2: 0, y1: -lift, y2: 3 });
     const name = svg("text", { x: 9, y: 12 }, own ? "" : pointer.name);
@@ -68,43 +68,43 @@ class PadView {
   }
 
   draw(position) {
-    const { film } = this, { rows, pointers } = film.raw, { moved, wrote } = film.changed(position);
+    const { states } = this, { rows, pointers } = states.raw, { moved, wrote } = states.changed(position);
     const width = Math.max(200, this.place.clientWidth - 30);
-    const line = width - this.label - 2 * SIDE, columns = film.last - film.first + 1;
+    const line = width - this.label - 2 * SIDE, columns = states.last - states.first + 1;
     this.pitch = Math.max(this.tight, Math.min(Math.max(WIDE, this.tight), line / columns));
     const room = Math.max(3, Math.floor(line / this.pitch));
     const last = this.window(room, moved);
     const x = (column) => this.label + SIDE + (column - this.from + 0.5) * this.pitch;
     this.drawing.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
     this.drawing.setAttribute("height", this.height);
-    const seen = new Set(pointers.flatMap((p, i) => (p.sees ? [`${p.row} ${film.at[i]}`] : [])));
+    const seen = new Set(pointers.flatMap((p, i) => (p.sees ? [`${p.row} ${states.at[i]}`] : [])));
     const cells = [], names = [];
     rows.forEach((row, r) => {
       const y = this.rowY[r];
       names.push(svg("text", { class: "label", x: this.label - 4, y: y + CELL / 2 + 4.5 }, row.name));
       for (let column = this.from; column <= last; column++) {
-        if (!film.isCell(r, column)) continue;
+        if (!states.isCell(r, column)) continue;
         const key = `${r} ${column}`;
         const kind = `cell${row.endless ? "" : " list"}${seen.has(key) ? " seen" : ""}${wrote.has(key) ? " changed" : ""}`;
         const box = svg("rect", { x: x(column) - this.pitch / 2 + 1.5, y, width: this.pitch - 3, height: CELL, rx: 5 });
-        const text = svg("text", { x: x(column), y: y + CELL / 2 + 6 }, film.text(r, column));
+        const text = svg("text", { x: x(column), y: y + CELL / 2 + 6 }, states.text(r, column));
         cells.push(svg("g", { class: kind, "data-at": key }, box, text));
       }
-      if (this.from > film.first) names.push(svg("text", { class: "cut", x: this.label, y: y + CELL / 2 + 4 }, "…"));
+      if (this.from > states.first) names.push(svg("text", { class: "cut", x: this.label, y: y + CELL / 2 + 4 }, "…"));
       const after = x(last) + this.pitch / 2 + 3;
-      if (last < film.last) names.push(svg("text", { class: "cut", x: after, y: y + CELL / 2 + 4 }, "…"));
+      if (last < states.last) names.push(svg("text", { class: "cut", x: after, y: y + CELL / 2 + 4 }, "…"));
     });
     this.cells.replaceChildren(...cells);
     this.names.replaceChildren(...names);
     pointers.forEach((pointer, p) => this.place1(pointer, p, moved.has(p), x, last));
-    const cut = this.from > film.first || last < film.last;
-    this.columns.textContent = cut ? `columns ${this.from} to ${last} of ${film.first} to ${film.last}` : "";
+    const cut = this.from > states.first || last < states.last;
+    this.columns.textContent = cut ? `columns ${this.from} to ${last} of ${states.first} to ${states.last}` : "";
   }
 
   /** Put one pointer under its cell; one outside the window stands at its edge and says how far it is away. */
   place1(pointer, p, moved, x, last) {
     const { group, stem, name, mark, own } = this.pointers[p];
-    const column = this.film.at[p], away = column < this.from ? this.from - column : column > last ? column - last : 0;
+    const column = this.states.at[p], away = column < this.from ? this.from - column : column > last ? column - last : 0;
     const shown = Math.min(Math.max(column, this.from), last);
     group.setAttribute("class", `pointer${pointer.sees ? " sees" : ""}${moved ? " moved" : ""}`);
     group.style.transform = `translate(${x(shown)}px, ${this.laneY[p]}px)`;
@@ -119,9 +119,9 @@ class PadView {
 
   /** Choose the columns; the window moves only where what is observed or moves would leave it. Returns the last one. */
   window(room, moved) {
-    const { first, last, at } = this.film;
+    const { first, last, at } = this.states;
     if (last - first < room) { this.from = first; return last; }
-    const columns = (chosen) => at.filter((_, p) => chosen(p)), sees = (p) => this.film.raw.pointers[p].sees;
+    const columns = (chosen) => at.filter((_, p) => chosen(p)), sees = (p) => this.states.raw.pointers[p].sees;
     const choices = [columns((p) => sees(p) || moved.has(p)), columns(sees), columns((p) => moved.has(p)), [at[0]]];
     const interest = choices.find((all) => all.length && Math.max(...all) - Math.min(...all) < room);
     const low = Math.min(...interest), high = Math.max(...interest);
@@ -133,38 +133,38 @@ class PadView {
 }
 
 class TextView {
-  constructor(place, film) {
-    this.film = film;
+  constructor(place, states) {
+    this.states = states;
     this.lines = html("pre");
     place.replaceChildren(this.lines);
   }
 
   draw(position) {
-    const changed = this.film.changed(position);
-    this.lines.replaceChildren(...this.film.lines.flatMap((_, line) => {
-      const text = this.film.text(line);
+    const changed = this.states.changed(position);
+    this.lines.replaceChildren(...this.states.lines.flatMap((_, line) => {
+      const text = this.states.text(line);
       return [changed.has(line) ? html("b", "", text) : text, "\n"];
     }));
   }
 }
 
 class PictureView {
-  constructor(place, film) {
-    this.film = film;
-    this.figures = film.raw.captions.map((caption) => {
+  constructor(place, states) {
+    this.states = states;
+    this.figures = states.raw.captions.map((caption) => {
       const image = html("img");
       image.alt = caption;
       return { image, figure: html("figure", "", image, html("figcaption", "", caption)) };
     });
     const lines = html("div");
-    this.lines = new TextView(lines, film.lines);
+    this.lines = new TextView(lines, states.lines);
     place.replaceChildren(html("div", "pictures", ...this.figures.map(({ figure }) => figure)), lines);
   }
 
   draw(position) {
-    const changed = this.film.changed(position);
+    const changed = this.states.changed(position);
     this.figures.forEach(({ image, figure }, place) => {
-      const address = data.pictures[this.film.raw.pictures[this.film.shown[place]]];
+      const address = data.pictures[this.states.raw.pictures[this.states.shown[place]]];
       if (image.src !== address) image.src = address;
       figure.className = changed.has(place) ? "changed" : "";
     });

@@ -149,8 +149,8 @@ function choose(number) {
   $("slider").max = run.steps;
   $("differences").hidden = run.other.size === 0;
   position = Math.min(position, run.steps);
-  const { film } = run;
-  view = film === null ? null : new VIEWS[film.raw.kind]($("pad"), film);
+  const { states } = run;
+  view = states === null ? null : new VIEWS[states.raw.kind]($("pad"), states);
   if (view === null) $("pad").replaceChildren(html("p", "nothing", "The states of this run are not known; below is what was observed."));
   tree = new Tree(run);
   notes();
@@ -175,7 +175,7 @@ function notes() {
 function go(to) {
   const before = position;
   position = Math.max(0, Math.min(Math.round(to), run.steps));
-  if (run.film) run.film.go(position);
+  if (run.states) run.states.go(position);
   if (position !== before) document.body.classList.toggle("still", Math.abs(position - before) > 1);
   if (view) view.draw(position);
   tree.follow();

@@ -1,7 +1,7 @@
 """The states of a run, told as the first one and what each step changed, for a page to draw.
 
 A run is carried out once more in its world. What is observed on the way must be what was recorded; a world that does
-not repeat itself has no film.
+not repeat itself has none.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ TEXT_WIDTH = 400
 """Characters of a line that is shown of a world that is no pad."""
 
 
-class FilmError(ValueError):
+class StatesError(ValueError):
     """A run that cannot be carried out again as it was recorded; the message says where it parts."""
 
 
 @dataclass(frozen=True)
-class FilmRow:
+class PadRow:
     """A row of a pad as it begins.
 
     Attributes:
@@ -49,7 +49,7 @@ class FilmRow:
 
 
 @dataclass(frozen=True)
-class FilmPointer:
+class PadPointer:
     """A pointer as it begins: on which row, in which column, and whether the symbol under it is observed."""
 
     name: str
@@ -59,15 +59,15 @@ class FilmPointer:
 
 
 @dataclass(frozen=True)
-class PadFilm:
+class PadStates:
     """A scratch pad. Changes are flat, each with the steps since the change before it in the same list.
 
     Attributes:
         moves: steps, pointer, column. writes: steps, row, column, value.
     """
 
-    rows: tuple[FilmRow, ...]
-    pointers: tuple[FilmPointer, ...]
+    rows: tuple[PadRow, ...]
+    pointers: tuple[PadPointer, ...]
     moves: tuple[int, ...]
     writes: tuple[int, ...]
 
@@ -76,7 +76,7 @@ class PadFilm:
 
 
 @dataclass(frozen=True)
-class TextFilm:
+class TextStates:
     """Any other world: the lines that describe it. ``changes``: steps since the change before, line, text."""
 
     texts: tuple[str, ...]
@@ -88,7 +88,7 @@ class TextFilm:
 
 
 @dataclass(frozen=True)
-class PictureFilm:
+class PictureStates:
     """A world that shows pictures: places for pictures beside each other, and the lines that describe it.
 
     Attributes:
@@ -99,7 +99,7 @@ class PictureFilm:
         turns: flat; steps since the change before, place, picture.
     """
 
-    text: TextFilm
+    text: TextStates
     captions: tuple[str, ...]
     pictures: tuple[bytes, ...]
     shown: tuple[int, ...]
@@ -111,10 +111,10 @@ class PictureFilm:
         return {"kind": "picture", "text": self.text.to_json(), "pictures": addresses, **places}
 
 
-Film = PadFilm | TextFilm | PictureFilm
+States = PadStates | TextStates | PictureStates
 
 
-def film(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, primitives: int) -> Film:
+def states(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, primitives: int) -> States:
     """Carry a run out again.
 
     Args:
@@ -122,7 +122,7 @@ def film(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, pri
         primitives: how many ids of the table are primitives.
 
     Raises:
-        FilmError: where something else is observed than was recorded.
+        StatesError: where something else is observed than was recorded.
     """
     state = world.reset([layout])
     camera = _camera(world, state)
@@ -132,13 +132,13 @@ def film(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, pri
         if step == 0 or acts[step - 1]:
             seen = world.observe(state).fields_BF[0].tolist()
         if seen != obs_SF[step].tolist():
-            raise FilmError(f"at step {step + 1} the world shows something else than was recorded")
+            raise StatesError(f"at step {step + 1} the world shows something else than was recorded")
         if act:
             call_14 = call_S4[step : step + 1]
             if step < len(acts) - 1 or bool(world.legal(Action(call_14))):
                 world.act(state, Action(call_14), active_1)
                 camera.take(state, step)
-    return camera.film()
+    return camera.states()
 
 
 def has_pictures(world: World[Any]) -> bool:
@@ -197,20 +197,20 @@ class PadCamera:
             self._writes += (step - self._wrote, row, column - state.origin, value)
             self._wrote = step
 
-    def film(self) -> PadFilm:
+    def states(self) -> PadStates:
         rows, at = self._first
         names = [row.name for row in self.config.rows]
         pointers = tuple(
-            FilmPointer(p.name, names.index(p.row), column, p.sees)
+            PadPointer(p.name, names.index(p.row), column, p.sees)
             for p, column in zip(self.config.pointers, at, strict=True)
         )
-        return PadFilm(rows, pointers, tuple(self._moves), tuple(self._writes))
+        return PadStates(rows, pointers, tuple(self._moves), tuple(self._writes))
 
     def _columns(self, state: PadState) -> list[int]:
         columns: list[int] = (state.at_BP[0] % state.width - state.origin).tolist()
         return columns
 
-    def _rows(self, state: PadState) -> tuple[FilmRow, ...]:
+    def _rows(self, state: PadState) -> tuple[PadRow, ...]:
         rows = []
         for r, row in enumerate(self.config.rows):
             cells, begin = self._cells_RW[r], state.origin
@@ -221,7 +221,7 @@ class PadCamera:
             values = () if row.places else row.values[: len(row.symbols)]
             inside = tuple(cells[begin:end].tolist())
             empty = int(row.empty) if row.blank else -1
-            rows.append(FilmRow(row.name, values, empty, row.blank, begin - state.origin, inside))
+            rows.append(PadRow(row.name, values, empty, row.blank, begin - state.origin, inside))
         return tuple(rows)
 
     def _widened(self, like_RW: Ints, origin: int) -> Ints:
@@ -256,9 +256,9 @@ class PictureCamera:
                 self._turned = step
         self._now = now
 
-    def film(self) -> PictureFilm:
+    def states(self) -> PictureStates:
         pictures, shown, turns = tuple(self._pictures), tuple(self._first), tuple(self._turns)
-        return PictureFilm(self._text.film(), self._captions, pictures, shown, turns)
+        return PictureStates(self._text.states(), self._captions, pictures, shown, turns)
 
     def _number(self, pixels: Pixels) -> int:
         number = self._numbers.setdefault(pixels.tobytes(), len(self._pictures))
@@ -287,8 +287,8 @@ class TextCamera:
                 self._changed = step
         self._now = now
 
-    def film(self) -> TextFilm:
-        return TextFilm(tuple(self._texts), self._first, tuple(self._changes))
+    def states(self) -> TextStates:
+        return TextStates(tuple(self._texts), self._first, tuple(self._changes))
 
     def _lines(self, state: Any) -> list[int]:
         return [self._text(_brief(line)) for line in state_lines(self._world, state)]
