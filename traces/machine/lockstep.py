@@ -9,18 +9,19 @@ Shapes: ``B`` instances still in the batch, ``D`` depth of the stacks, ``F`` obs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Generic, Literal, cast
 
 import torch
 
 from envs.spec import SLOTS, ProgramTable
-from envs.world import State, World
+from envs.world import Ending, State, World
 from traces.machine import compiled as compiled_machine
 from traces.machine.call_rules import ACT, PUSH, REFUSED, CallRules, call_rules
 from traces.machine.cuda_graphs import Capture, Stretches, cuda_graph
 from traces.machine.outcome import Budget, Chunk, Outcome, S, Status, Watcher
-from traces.stepper import Stepper
+from traces.stepper import Draw, Stepper
 
 __all__ = ["Budget", "Outcome", "Status", "Watcher", "advance", "run"]
 
@@ -39,6 +40,7 @@ def run(
     compact: bool = True,
     compiled: bool = True,
     capture: Capture | Literal["auto"] | None = "auto",
+    seed: int | None = None,
 ) -> Outcome[S]:
     """Run a program in every instance until it returns or its budget is spent; ``state`` changes in place.
 
@@ -50,6 +52,8 @@ def run(
         compiled: use machine code where it can be (:mod:`traces.machine.compiled`); it takes a third of a second to
         load. capture: how steps are captured to be replayed (:mod:`traces.machine.cuda_graphs`); by default in graphs,
         on CUDA.
+        seed: of actions that are random, as those of learned programs can be; without one the likeliest are taken. An
+        instance draws the same numbers alone and in a batch, by its number in it.
 
     Raises:
         ValueError: where batch sizes differ, the world is not the table's, or a first call is not a program's.
@@ -65,9 +69,10 @@ def run(
         return cast("Outcome[S]", found)
     stack = Stack(first_N4, width=stepper.width, dtype=stepper.dtype)
     ledger: Ledger[S] = Ledger(len(program_N), device)
-    if capture == "auto":  # channels can need the host, or gradients
-        capture = cuda_graph if device.type == "cuda" and not world.spec.channels else None
-    onward = partial(advance, stepper, world, rules, watched=recorder is not None)
+    if capture == "auto":  # channels can need the host, or gradients; draws depend on the step
+        capture = cuda_graph if device.type == "cuda" and not world.spec.channels and seed is None else None
+    draws = None if seed is None else (lambda step: Draw(seed, ledger.origin_B, ledger.clock + step))
+    onward = partial(advance, stepper, world, rules, watched=recorder is not None, draws=draws)
     stretches: Stretches[S] | None = None if capture is None else Stretches(onward, capture)
     if recorder is not None:
         recorder.begin(program_N, arguments_N3)
@@ -96,17 +101,29 @@ def run(
 
 
 def advance(
-    stepper: Stepper, world: World[S], rules: CallRules, state: S, stack: Stack, steps: int, *, watched: bool
+    stepper: Stepper,
+    world: World[S],
+    rules: CallRules,
+    state: S,
+    stack: Stack,
+    steps: int,
+    *,
+    watched: bool,
+    draws: Callable[[int], Draw] | None = None,
 ) -> Chunk:
     """NPI Algorithm 1, ``steps`` times round its loop (lines 4 to 9), for all instances at once.
 
     An instance whose top is its slot 0 has ended. It goes on deciding about its first frame, and nothing comes of it.
     """
+    ends = world.ended if isinstance(world, Ending) else None
     B, tops, changes, calls, fields = len(stack), [], [], [], []
-    for _ in range(steps):
+    for step in range(steps):
         top_B, frame_B4, hidden_BH = stack.read()
         seen = world.observe(state)  # line 5: s ← f_enc(e, a); h ← f_lstm(s, p, h)
-        action, hidden_BH = stepper.step(seen, frame_B4[:, 0], frame_B4[:, 1:], hidden_BH)  # lines 5 to 7
+        ended_B, draw = ends and ends(state), draws and draws(step)
+        action, hidden_BH = stepper.step(  # lines 5 to 7
+            seen, frame_B4[:, 0], frame_B4[:, 1:], hidden_BH, ended_B=ended_B, draw=draw
+        )
         call_B4 = action.call_B4
         running_B = top_B >= B
         change_B = rules.change(call_B4) * running_B

@@ -27,7 +27,7 @@ from tests.support.trace_helpers import (
 )
 from traces.machine.call_rules import ACT, POP, PUSH, REFUSED, CallRules
 from traces.machine.lockstep import Budget, Status, run
-from traces.stepper import Action, Decision
+from traces.stepper import Action, Decision, Draw
 
 WORLD = LineWorld()
 
@@ -228,3 +228,67 @@ def test_an_empty_batch_has_an_empty_outcome():
     nothing = torch.zeros(0, dtype=torch.int64)
     outcome = run(always((RETURN, 0, 0, 0)), WORLD, start([]), TABLE, nothing, nothing.view(0, 1).expand(0, 3))
     assert (len(outcome.status_N), outcome.read(WORLD)) == (0, [])
+
+
+# --- random actions and true ends ------------------------------------------------------------------------------------
+
+
+class Sampling:
+    """Moves left or right at random, ``stop`` times in a frame; returns where the world has ended."""
+
+    width, dtype = 1, torch.int64
+
+    def __init__(self, stop=20):
+        self.stop = stop
+
+    def step(self, seen, program_B, arguments_B3, hidden_BH, *, ended_B=None, draw=None):
+        right_B = torch.zeros_like(program_B) if draw is None else (draw.uniform(2)[:, 1] < 0.5).long()
+        call_B4 = torch.zeros(len(program_B), 4, dtype=torch.int64)
+        call_B4[:, 0], call_B4[:, 1] = MOVE, 1 + right_B
+        over_B = hidden_BH[:, 0] == self.stop
+        over_B = over_B if ended_B is None else over_B | ended_B
+        return Decision(Action(torch.where(over_B[:, None], torch.tensor([RETURN, 0, 0, 0]), call_B4)), hidden_BH + 1)
+
+
+def test_a_seed_draws_the_same_for_an_instance_alone_and_in_a_batch():
+    whole = run_all(Sampling(), [0] * 7, [FIRSTS[0]] * 7, seed=5).read(WORLD)
+    assert len({reading["x"][0] for reading in whole}) > 2
+    assert run_all(Sampling(), [0] * 3, [FIRSTS[0]] * 3, seed=5, check_every=3).read(WORLD) == whole[:3]
+    assert run_all(Sampling(), [0] * 7, [FIRSTS[0]] * 7, seed=6).read(WORLD) != whole
+    assert run_all(Sampling(), [0], [FIRSTS[0]]).read(WORLD) == [{"x": [-20]}]  # without one, the likeliest
+
+
+def test_an_instance_keeps_its_draws_where_the_batch_shrinks():
+    class Leaving(Sampling):
+        def step(self, seen, program_B, *rest, ended_B=None, draw=None):
+            found = super().step(seen, program_B, *rest, ended_B=ended_B, draw=draw)
+            found.call_B4[program_B != MAIN, 0] = RETURN
+            return found
+
+    firsts = [FIRSTS[0], *[FIRSTS[1]] * 5, FIRSTS[0]]
+    shrunk = run_all(Leaving(), [0] * 7, firsts, seed=5, check_every=2)
+    assert len(shrunk.parts) > 1
+    assert shrunk.read(WORLD) == run_all(Leaving(), [0] * 7, firsts, seed=5, compact=False).read(WORLD)
+
+
+def test_where_the_world_ends_the_stepper_is_told():
+    class Ending(LineWorld):
+        def ended(self, state):
+            return state.x_B <= -4
+
+    world, firsts = Ending(), torch.tensor([FIRSTS[0]] * 2)
+    outcome = run(Sampling(), world, start([0, 30]), TABLE, firsts[:, 0], firsts[:, 1:])
+    assert outcome.read(world) == [{"x": [-4]}, {"x": [10]}]
+    assert outcome.steps_N.tolist() == [5, 21]
+
+
+def test_draws_are_uniform_normal_and_new_each_time():
+    draw = Draw(3, torch.arange(20_000), 7)
+    uniform, normal, again = draw.uniform(2), draw.normal(2), draw.uniform(2)
+    assert uniform.min() >= 0
+    assert uniform.max() < 1
+    assert uniform.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert (normal.mean().item(), normal.std().item()) == pytest.approx((0, 1), abs=0.02)
+    assert torch.cat([uniform, again, normal], 1).T.corrcoef().fill_diagonal_(0).abs().max() < 0.03
+    assert torch.equal(Draw(3, torch.tensor([11]), 7).uniform(2), uniform[11:12])
+    assert not torch.equal(Draw(3, torch.arange(20_000), 8).uniform(2), uniform)
