@@ -20,6 +20,7 @@ from npi.cli.console import (
     duration,
     finish,
     grid,
+    parse_numbers,
     plural,
     stop_on_interrupt,
 )
@@ -94,7 +95,7 @@ def reproduce(
 
     check_matplotlib()
     screen, recipe = Screen(json=json), choose(quick=quick)
-    chosen = parse_seeds(seeds) if seeds else recipe.seeds
+    chosen = parse_numbers(seeds, "--seeds", least=0) if seeds else recipe.seeds
     folder = out or Path(what.value if not quick else f"{what.value}-quick")
     if quick:
         screen.note("quick: figures to see that it works, not to quote. What is less than in the full recipe:")
@@ -113,17 +114,6 @@ def reproduce(
         finish(INTERRUPTED)
     reached = report.quick or not report.below()  # nobody quotes quick figures, so they need not reach the paper's
     finish(DONE if report.unchanged and reached else NOT_REACHED)
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """``0..4``, ``0,3`` or both; raises ``ValueError`` for anything else."""
-    seeds: list[int] = []
-    for part in text.replace(" ", "").split(","):
-        low, dots, high = part.partition("..")
-        if not (low.isdecimal() and (high.isdecimal() if dots else True)) or (dots and int(high) < int(low)):
-            raise ValueError(f"--seeds {text!r}: {part!r} is no seed; write for example 0, or 0..4, or 0..2,7")
-        seeds += range(int(low), int(high) + 1 if dots else int(low) + 1)
-    return tuple(dict.fromkeys(seeds))
 
 
 def carry_out(screen: Screen, work: Work, stages: Sequence[Stage]) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npi.cli.console import duration, elide, parse_sizes, percent, plural, short_names, show_sizes
+from npi.cli.console import duration, elide, parse_numbers, parse_sizes, percent, plural, short_names, show_sizes
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, unique=True))
@@ -43,3 +43,14 @@ def test_words():
     assert (plural(1, "trace"), plural(1200, "trace")) == ("1 trace", "1,200 traces")
     assert (percent(5, 5), percent(99_999, 100_000), percent(1, 3)) == ("100 %", "99.99 %", "33.33 %")
     assert short_names(["a.X", "b.X", "b.Y"]) == {"a.X": "a.X", "b.X": "b.X", "b.Y": "Y"}
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("0", (0,)), ("0..3", (0, 1, 2, 3)), ("2,0..1,2", (2, 0, 1))])
+def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
+    assert parse_numbers(text, "--seeds", least=0) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "x", "3..1", "1..", "-1", "0,,1"])
+def test_strange_seeds_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="--seeds"):
+        parse_numbers(text, "--seeds", least=0)

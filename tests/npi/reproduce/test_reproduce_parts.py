@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from dsl import load
-from npi.cli.reproduce import parse_seeds
 from npi.reproduce import ledger as ledgers
 from npi.reproduce.ledger import Ledger, Stage, Stopped
 from npi.reproduce.outputs import write_outputs
@@ -109,17 +108,6 @@ def test_stages_come_after_what_they_need(programs: Path, tmp_path: Path) -> Non
     assert names.index("seed-3/test-max") < names.index("seed-1/traces-addition")
     assert all(f"seed-1/{name}" in names for name in ("sorting-3", "digits-2", "train-goto"))
     assert not any("samples" in name for name in names)
-
-
-@pytest.mark.parametrize(("text", "seeds"), [("0", (0,)), ("0..3", (0, 1, 2, 3)), ("2,0..1,2", (2, 0, 1))])
-def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
-    assert parse_seeds(text) == seeds
-
-
-@pytest.mark.parametrize("text", ["", "x", "3..1", "1..", "-1", "0,,1"])
-def test_strange_seeds_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="--seeds"):
-        parse_seeds(text)
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
