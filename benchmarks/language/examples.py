@@ -24,8 +24,10 @@ from npi.library.library import Library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import score_sizes
-from npi.training.dataset import Material, TaskValidator
-from npi.training.trainer import Trainer, place
+from npi.training.dataset import Material
+from npi.training.frame_objective import FrameObjective, place
+from npi.training.loop import fit
+from npi.training.validation import TaskValidator
 
 FOLDERS = ["examples", "recursive"]
 
@@ -46,11 +48,11 @@ def run(path: Path, seed: int) -> Result:
     material = Material.from_programs(programs, traces=32, seed=seed)
     library = new_library(CoreConfig(), [material], seed=seed)
     validator = TaskValidator(library, [programs], training)
-    trainer = Trainer(library, [place(library, material.frames)], training, validate=validator)
-    solved = trainer.run()
+    objective = FrameObjective(library, [place(library, material.frames)], training, validate=validator)
+    progress = fit(objective, objective.schedule)
     seconds = time.process_time() - began
-    found: Result = {"solved": solved, "updates": trainer.progress.update, "seconds": seconds}
-    print(f"  {path.stem}: solved {solved}, {trainer.progress.update} updates, {seconds:.0f} s", flush=True)
+    found: Result = {"solved": progress.solved, "updates": progress.update, "seconds": seconds}
+    print(f"  {path.stem}: solved {progress.solved}, {progress.update} updates, {seconds:.0f} s", flush=True)
     found["scores"] = scores(library, programs, path, seed=TEST_SEED + seed)
     print("  " + ", ".join(f"{t} {size}: {right}/{n}" for t, size, _, right, n in found["scores"]), flush=True)
     return found

@@ -18,8 +18,10 @@ from npi.jobs.train import new_library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import score_sizes
-from npi.training.dataset import Material, TaskValidator
-from npi.training.trainer import Trainer, place
+from npi.training.dataset import Material
+from npi.training.frame_objective import FrameObjective, place
+from npi.training.loop import fit
+from npi.training.validation import TaskValidator
 from traces.generation.generate import record_traces
 
 SIZES = (10, 100, 1000)
@@ -36,10 +38,10 @@ def run(seed: int) -> Result:
     library = new_library(CoreConfig(), [material], seed=seed)
     add = programs.task("add")
     validator = TaskValidator(library, [programs], training, tasks=[add.name])
-    trainer = Trainer(library, [place(library, material.frames)], training, validate=validator)
-    solved = trainer.run()
+    objective = FrameObjective(library, [place(library, material.frames)], training, validate=validator)
+    progress = fit(objective, objective.schedule)
     seconds = time.process_time() - began
-    found: Result = {"solved": solved, "updates": trainer.progress.update, "seconds": seconds}
+    found: Result = {"solved": progress.solved, "updates": progress.update, "seconds": seconds}
     stepper = library.stepper(programs.table)
     scored = score_sizes(stepper, programs, add, name="addition.add", sizes=SIZES, seed=seed, count=COUNTS.__getitem__)
     found["scores"] = {str(s.size): [s.right, s.count] for s in scored}

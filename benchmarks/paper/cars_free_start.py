@@ -28,7 +28,8 @@ from npi.reproduce.recipe import FULL
 from npi.reproduce.score import random_problems
 from npi.running.evaluate import MAX_BATCH, bounded_budget, run_problems
 from npi.training.dataset import Material
-from npi.training.trainer import Report, Trainer, place
+from npi.training.frame_objective import FrameObjective, Report, place
+from npi.training.loop import Progress, fit
 from traces.machine.lockstep import Status
 from traces.stepper import Action, Decision, Draw, Observation, Stepper
 
@@ -60,16 +61,16 @@ def train(programs: ProgramSet, seed: int) -> tuple[Library, Report]:
             assert isinstance(picture.shown.world, Cars)
             picture.shown.world.views.most_bytes = PICTURES
     validate = validator_for(library, config)
-    trainer = Trainer(library, [place(library, material.frames)], config, validate=validate)
+    objective = FrameObjective(library, [place(library, material.frames)], config, validate=validate)
 
-    def say(report: Report) -> None:
+    def say(progress: Progress) -> None:
+        report = objective.report(progress)
         if report.update % 50 == 0:
             tried = f", {report.validation.solved} of {report.validation.problems} runs" if report.validation else ""
             wrong = f"wrong frames at the last check {report.wrong}{tried}"
             print(f"  {report.update} updates, {report.seconds:.0f} s: loss {report.loss:.3f}, {wrong}", flush=True)
 
-    trainer.run(report=say)
-    return library, trainer.report()
+    return library, objective.report(fit(objective, objective.schedule, report=say))
 
 
 class Advised:

@@ -28,11 +28,13 @@ from benchmarks.common import ROOT, plain_arguments, write
 from dsl import load
 from envs.cars.world import Cars
 from npi.core.pictures import PictureInput
+from npi.core.recurrent import RecurrentCore
 from npi.jobs.train import new_library, validator_for
 from npi.reproduce.pages import Content
 from npi.reproduce.recipe import FILES, FULL
 from npi.training.dataset import Material
-from npi.training.trainer import Trainer, place
+from npi.training.frame_objective import FrameObjective, place
+from npi.training.loop import Descent, Progress
 
 RENDER, COPY, FORWARD, BACKWARD, STEP, REST = PARTS = (
     "render: pictures that were not there",
@@ -105,8 +107,8 @@ class Shown:
         return self._pictures(values_UF)  # type: ignore[no-any-return]
 
 
-def watch(trainer: Trainer, clock: Clock) -> None:
-    """Put pictures, picture encoders and optimiser of a trainer on the clock."""
+def watch(core: RecurrentCore, descent: Descent, clock: Clock) -> None:
+    """Put pictures, picture encoders and optimiser on the clock."""
 
     def backward(_: object, __: object, features_UX: torch.Tensor) -> None:
         clock.end()
@@ -114,14 +116,15 @@ def watch(trainer: Trainer, clock: Clock) -> None:
             node.register_prehook(lambda _: clock.begin(BACKWARD))
             node.register_hook(clock.end)
 
-    for picture in trainer.core.modules():
+    for picture in core.modules():
         if isinstance(picture, PictureInput):
             assert isinstance(picture.shown.world, Cars)
             picture.shown.show(Shown(picture.shown.world, clock))
             picture.eye.register_forward_pre_hook(lambda *_: clock.begin(FORWARD))
             picture.eye.register_forward_hook(backward)
-    trainer.optimizer.register_step_pre_hook(lambda *_: clock.begin(STEP))
-    trainer.optimizer.register_step_post_hook(clock.end)
+    for optimizer in descent.optimizers.values():
+        optimizer.register_step_pre_hook(lambda *_: clock.begin(STEP))
+        optimizer.register_step_post_hook(clock.end)
 
 
 def nodes(tensor: torch.Tensor) -> list[torch.autograd.graph.Node]:
@@ -135,8 +138,8 @@ def nodes(tensor: torch.Tensor) -> list[torch.autograd.graph.Node]:
     return found
 
 
-def train(seed: int, updates: int, first: int) -> tuple[Clock, Trainer, float]:
-    """Train from nothing; the clock, the trainer, and the seconds that making the traces took."""
+def train(seed: int, updates: int, first: int) -> tuple[Clock, Progress, float]:
+    """Train from nothing; the clock, how far it came, and the seconds that making the traces took."""
     began = time.process_time()
     materials = [
         Material.from_programs(load(ROOT / "programs" / f"{name}.npi"), traces=FULL.traces[name], seed=seed)
@@ -146,19 +149,22 @@ def train(seed: int, updates: int, first: int) -> tuple[Clock, Trainer, float]:
     config = replace(FULL.trained("multi", seed), updates=updates)
     library = new_library(FULL.core, materials, seed=seed)
     sources = [place(library, material.frames) for material in materials]
-    trainer = Trainer(library, sources, config, validate=validator_for(library, config))
+    objective = FrameObjective(library, sources, config, validate=validator_for(library, config))
+    descent, progress = Descent(objective.groups(), objective.schedule), Progress()
     clock = Clock()
-    watch(trainer, clock)
+    watch(library.core, descent, clock)
     with patch.object(envs.cars.image_cache, "render", clock.timed(RENDER, envs.cars.image_cache.render)):
-        while not trainer.progress.solved and trainer.progress.update < updates:
-            clock.enter(f"updates 1–{first}" if trainer.progress.update < first else LATER)
-            trainer.update()
+        while not progress.ended(objective.schedule):
+            clock.enter(f"updates 1–{first}" if progress.update < first else LATER)
+            descent.update(objective, progress.update)
+            progress.update += 1
             clock.enter(CHECKS)
-            trainer.check_when_due()
+            if progress.update % config.check_every == 0 or progress.update == updates:
+                progress.solved = objective.evaluate(progress.update).solved
             clock.enter("")
-            if trainer.progress.update % 100 == 0:
-                print(f"  {trainer.progress.update} updates: {_spent(clock):.0f} s, {trainer.wrong}", flush=True)
-    return clock, trainer, traced
+            if progress.update % 100 == 0:
+                print(f"  {progress.update} updates: {_spent(clock):.0f} s, {objective.wrong}", flush=True)
+    return clock, progress, traced
 
 
 def _spent(clock: Clock, phase: str | None = None, kind: str = "") -> float:
@@ -187,13 +193,13 @@ def each(clock: Clock, *parts: str, of: str) -> str:
     return f"{1e3 * seconds / max(1, sum(n for (_, part), n in clock.counts.items() if part == of)):.2f} ms"
 
 
-def contents(clock: Clock, trainer: Trainer, traced: float, updates: int | None) -> dict[str, Content]:
+def contents(clock: Clock, progress: Progress, traced: float, updates: int | None) -> dict[str, Content]:
     """The page's table and figures."""
     rendered, looked = (sum(n for (_, at), n in clock.counts.items() if at == part) for part in (RENDER, COPY))
     command = "python -m benchmarks.paper.training_profile" + (f" --updates {updates}" if updates else "")
     return {
         "command": f"`{command}`",
-        "updates": f"{trainer.progress.update:,} updates, {'all' if trainer.progress.solved else 'not all'} right",
+        "updates": f"{progress.update:,} updates, {'all' if progress.solved else 'not all'} right",
         "traced": f"{traced:.1f}",
         "rendered": f"{rendered:,}",
         "render": each(clock, RENDER, of=RENDER),

@@ -37,9 +37,12 @@ from npi.recurrent import learn
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import run_problems
-from npi.training.dataset import Material, TaskValidator
+from npi.training.dataset import Material
+from npi.training.frame_objective import FrameObjective, place
 from npi.training.learn_rows import LearnConfig
-from npi.training.trainer import Trainer, place
+from npi.training.loop import fit
+from npi.training.validation import TaskValidator
+from tests.support.tiny import solved
 from traces.generation.generate import record_traces
 from traces.machine.lockstep import Budget, Status
 from traces.recording.unique_frames import FrameSet, unique_frames
@@ -69,10 +72,10 @@ def certified(
     materials = [Material.from_programs(programs, traces=32, seed=seed) for programs in sets]
     library = new_library(core or CoreConfig(), materials, seed=seed)
     certifier = Certifier(TaskValidator(library, sets, training), library, sets)
-    trainer = Trainer(library, [place(library, m.frames) for m in materials], training, validate=certifier)
-    solved = trainer.run()
+    objective = FrameObjective(library, [place(library, m.frames) for m in materials], training, validate=certifier)
+    progress = fit(objective, objective.schedule)
     if found is not None:
-        found |= {"proved": solved, "updates": trainer.progress.update, "seconds": time.process_time() - began}
+        found |= {"proved": progress.solved, "updates": progress.update, "seconds": time.process_time() - began}
         found |= {"rounds": certifier.rounds} | figures(library, check_it=solved)
     elif not solved:
         raise NotProvedError(f"{', '.join(s.path for s in sets)}: not proved after {training.updates} updates")

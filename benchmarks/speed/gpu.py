@@ -9,18 +9,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.common import ROOT, plain_arguments, write
-from benchmarks.speed.parts import FILES, Figure, fresh_trainer, problems, rate, steps_of
+from benchmarks.speed.parts import FILES, Figure, fresh_objective, problems, rate, steps_of
 from dsl import compile_teacher
 from envs.steppers.decision_tables import TableStepper
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import train_library
 from npi.library.library import Library
+from npi.training.loop import Descent
 from traces.machine.lockstep import run
 from traces.stepper import Stepper
 
@@ -75,10 +77,13 @@ def machine(stepper: Stepper, name: str, size: int, count: int, device: torch.de
 def training(device: torch.device, flops: float) -> Figure:
     """One update of the discrete core on addition and sorting."""
     config = CoreConfig()
-    trainer = fresh_trainer(config, device=device, frames=4096)
-    steps = steps_of(trainer, draws=1)
+    objective = fresh_objective(config, device=device, frames=4096)
+    descent = Descent(objective.groups(), objective.schedule)
+    steps = steps_of(objective, draws=1)
     floor = 3 * 2 * config.hidden * (config.hidden + 2 * config.bits) / flops
-    return rate("training update of 4,096 frames, discrete", steps, best(trainer.update, device), floor)
+    return rate(
+        "training update of 4,096 frames, discrete", steps, best(partial(descent.update, objective, 0), device), floor
+    )
 
 
 def measure(

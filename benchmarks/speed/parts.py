@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from npi.library.library import Library
 from npi.running.compiled_library import CompiledLibrary
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Material
-from npi.training.trainer import Trainer, place
+from npi.training.frame_objective import FrameObjective, place
+from npi.training.loop import Descent
 from traces.generation.generate import record_traces
 from traces.machine.lockstep import Budget
 from traces.machine.lockstep import run as run_machine
@@ -129,27 +131,28 @@ def training(flops: float) -> list[Figure]:
     found = []
     for kind in ("discrete", "lstm"):
         config = CoreConfig() if kind == "discrete" else CoreConfig.published()
-        trainer = fresh_trainer(config)
-        steps = steps_of(trainer)
+        objective = fresh_objective(config)
+        descent = Descent(objective.groups(), objective.schedule)
+        steps = steps_of(objective)
         hidden = config.hidden
         products = hidden * (hidden + 2 * config.bits) if kind == "discrete" else 16 * hidden * hidden
-        seconds = best(trainer.update, seconds=4)
+        seconds = best(partial(descent.update, objective, 0), seconds=4)
         floor = 3 * 2 * products / flops
         found.append(rate(f"training update, {kind}", steps, seconds, floor, f"{seconds * 1e3:.0f} ms an update"))
     return found
 
 
-def fresh_trainer(config: CoreConfig, *, device: torch.device | str = "cpu", **changes: Any) -> Trainer:
-    """An untrained trainer of addition and sorting."""
+def fresh_objective(config: CoreConfig, *, device: torch.device | str = "cpu", **changes: Any) -> FrameObjective:
+    """Training on addition and sorting, at its beginning."""
     materials = [Material.from_programs(load(ROOT / "programs" / f), traces=8, seed=0) for f in FILES.values()]
     library = new_library(config, materials, seed=0, device=device)
     training = TrainConfig.for_core(config, seed=0, **changes)
-    return Trainer(library, [place(library, m.frames) for m in materials], training)
+    return FrameObjective(library, [place(library, m.frames) for m in materials], training)
 
 
-def steps_of(trainer: Trainer, draws: int = 10) -> int:
+def steps_of(objective: FrameObjective, draws: int = 10) -> int:
     """Steps that an update unrolls, padding included: the mean of some draws."""
-    drawn = [trainer.curriculum.draw(generator=trainer.generator) for _ in range(draws)]
+    drawn = [objective.curriculum.draw(generator=objective.generator) for _ in range(draws)]
     return sum(b.mask_BT.numel() for groups in drawn for group in groups for b in group) // draws
 
 

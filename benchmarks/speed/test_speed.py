@@ -15,7 +15,8 @@ from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Material
-from npi.training.trainer import Trainer, place
+from npi.training.frame_objective import FrameObjective, place
+from npi.training.loop import Descent
 from traces.generation.generate import record_problems
 from traces.machine.lockstep import Budget
 from traces.recording.unique_frames import unique_frames
@@ -67,9 +68,10 @@ def test_training_update(benchmark: BenchmarkFixture, kind: str) -> None:
     config = CoreConfig() if kind == "discrete" else CoreConfig.published()
     materials = [Material.from_programs(load(ROOT / "programs" / f), traces=4, seed=0) for f in FILES.values()]
     library = new_library(config, materials, seed=0)
-    trainer = Trainer(library, [place(library, m.frames) for m in materials], TrainConfig.for_core(config))
-    benchmark(trainer.update)
-    benchmark.extra_info["frames"] = trainer.config.frames
+    objective = FrameObjective(library, [place(library, m.frames) for m in materials], TrainConfig.for_core(config))
+    descent = Descent(objective.groups(), objective.schedule)
+    benchmark(lambda: descent.update(objective, 0))
+    benchmark.extra_info["frames"] = objective.config.frames
 
 
 @pytest.mark.parametrize("memo", [True, False])

@@ -24,7 +24,7 @@ from npi.cli.train_report import check_folder, document, pace_of
 if TYPE_CHECKING:
     from npi.core.config import TrainConfig
     from npi.jobs.sweep import Spread, SweepResult
-    from npi.training.trainer import Report
+    from npi.training.frame_objective import Report
 
 
 def sweep(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dsl.program import ProgramSet
     from npi.core.config import CoreConfig, TrainConfig
     from npi.jobs.train import TrainResult, TrainSummary
-    from npi.training.trainer import Report
+    from npi.training.frame_objective import Report
 
 
 def tell(

@@ -25,7 +25,7 @@ from typing import Any
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import TrainSummary, checkpoint_path, train_library
 from npi.library.library import Library
-from npi.training.trainer import Report
+from npi.training.frame_objective import Report
 
 SeedReporter = Callable[[int, Report], None]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,12 +20,14 @@ from npi.library.kinds import is_learners, kind_of
 from npi.library.library import Library, LibraryError
 from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
-from npi.training.checkpoint import resume, save_checkpoint
-from npi.training.dataset import Material, TaskValidator
+from npi.training.checkpoint import FileCheckpoint
+from npi.training.dataset import Material
+from npi.training.frame_objective import FrameObjective, Report, place
 from npi.training.learn_rows import LearnConfig, Learned
+from npi.training.loop import Progress, fit
 from npi.training.rank_exchange import FirstValidator, shared_frames
 from npi.training.ranks import ALONE, Ranks, pick_device
-from npi.training.trainer import Report, Trainer, Validator, place
+from npi.training.validation import TaskValidator, Validator
 from npi.universal.code_search import SearchConfig
 from npi.universal.jobs import SHIPPED
 from traces.storage.trace_set import TraceSet
@@ -166,32 +167,26 @@ def train_library(
     if other := ranks.differing(identity):
         raise ValueError(f"process {other[0]} has other settings, programs or traces than process 0; give all the same")
     sources = [place(library, m.frames) for m in materials]
-    trainer = Trainer(library, sources, training, validate=validator, ranks=ranks)
-    state = checkpoint_path(out)
-    resumed = resume(trainer, state, identity=identity, fresh=fresh, ranks=ranks)
+    objective = FrameObjective(library, sources, training, validate=validator, ranks=ranks)
+    checkpoint = FileCheckpoint(checkpoint_path(out), identity=identity, device=ranks.device, ranks=ranks, fresh=fresh)
     with ScalarLog(log if ranks.first else None) as writer:
 
-        def each(found: Report) -> None:
+        def each(progress: Progress) -> None:
+            found = objective.report(progress)
             writer.add(found)
-            if found.update % training.check_every == 0:
-                save_checkpoint(trainer, state, identity=identity)
             if report is not None:
                 report(found)
 
-        trainer.run(stop=stop, report=each if ranks.first else None)
-    final = trainer.report()
-    ended = final.solved or final.update >= training.updates
-    if ended:
+        progress = fit(objective, objective.schedule, ranks=ranks, checkpoint=checkpoint, report=each, stop=stop)
+    final = objective.report(progress)
+    if progress.ended(objective.schedule):
         library.history.append(history_entry(final, training, materials))
-    if ended and ranks.first:
-        library.save(out)
-    if ranks.first and ended and not keep_state:
-        shutil.rmtree(state.parent, ignore_errors=True)
-    elif ranks.first:
-        save_checkpoint(trainer, state, identity=identity)
+        if ranks.first:
+            library.save(out)
+        if ranks.first and not keep_state:
+            checkpoint.remove()
     ranks.wait()
-    trainer.shared = None
-    return TrainResult(library, final, tuple(materials), resumed, ended)
+    return TrainResult(library, final, tuple(materials), progress.resumed, progress.ended(objective.schedule))
 
 
 def new_library(

@@ -31,7 +31,7 @@ from npi.proof.configuration_walk import Walk
 from npi.proof.history_walk import HistoryWalk
 from npi.proof.world_audit import audit
 from npi.running.core_stepper import CoreStepper
-from npi.training.trainer import Validation, Validator
+from npi.training.validation import Validation, Validator
 
 PICTURED = "its world shows pictures, and there is no list of all pictures to walk: measure it with npi eval"
 """Why such programs have no proof."""

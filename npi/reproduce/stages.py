@@ -17,8 +17,8 @@ from npi.reproduce.recipe import FILES, LEARNED, LENGTHS, SAMPLES, Curve, rows
 from npi.reproduce.score import every_problem, hashes, random_problems, score
 from npi.reproduce.workspace import Work
 from npi.training.checkpoint import CheckpointError
+from npi.training.frame_objective import Report
 from npi.training.learn_rows import LearnConfig
-from npi.training.trainer import Report
 from traces.generation.generate import generate, record_traces
 from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
 

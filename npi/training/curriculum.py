@@ -74,7 +74,7 @@ class Curriculum:
 
     def __init__(self, sources: Sequence[WorldFrames], *, frames: int, cut: int) -> None:
         self.sources = list(sources)
-        self.frames = frames
+        self.frames, self.cut = frames, cut
         self.lengths: list[torch.Tensor] = []
         self.lessons: list[Lesson] = []
         self.hard: list[torch.Tensor] = [torch.empty(0, dtype=torch.int64) for _ in self.sources]

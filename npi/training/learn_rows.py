@@ -19,11 +19,12 @@ from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, LibraryError, check_texts, missing_rows, row_name, row_names
 from npi.library.program_files import held_in
 from npi.program_memory import ProgramMemory, RowInfo
-from npi.training.curriculum import Curriculum, WorldFrames
-from npi.training.dataset import Material, TaskValidator
-from npi.training.input_gates import set_gates
+from npi.training.curriculum import WorldFrames
+from npi.training.dataset import Material
+from npi.training.frame_objective import CurriculumObjective, wrong_frames
+from npi.training.loop import Evaluation, Group, Progress, fit, frozen
 from npi.training.loss import Rules
-from npi.training.trainer import Validation, Validator, frame_loss, learning_rate, to_device, wrong_frames
+from npi.training.validation import TaskValidator, Validation, Validator
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class LearnConfig:
             rate=self.rate,
             decay=300,
             warmup=10,
+            check_every=self.check_every,
             problems=self.problems,
         )
 
@@ -152,10 +154,16 @@ def learn(
     near = library.near(fresh[0].sees or ())
     before = library.core.digest(), library.rows_digest(), fingerprint(library.core, old, len(old))
     began = time.process_time()
-    search = RowSearch(near, materials, fresh, config, certifier)
-    solved = search.run(report=report, stop=stop)
-    if solved or keep_unsolved:
-        library.memory = old.extended(fresh, search.numbers(search.best))
+    objective = RowObjective(near, materials, fresh, config, certifier)
+
+    def each(progress: Progress) -> None:
+        if report is not None and (progress.update % config.check_every == 0 or progress.update == config.updates):
+            report(progress.update, progress.loss / config.starts, objective.wrong[objective.best])
+
+    with frozen(objective.core):
+        progress = fit(objective, objective.schedule, report=each, stop=stop)
+    if progress.solved or keep_unsolved:
+        library.memory = old.extended(fresh, objective.parameters(objective.best))
         held = {one.digest for one in held_in(library.sets)}
         given = {m.programs.digest: m.programs for m in materials if m.programs is not None}
         library.sets += [programs for digest, programs in given.items() if digest not in held]
@@ -163,10 +171,10 @@ def learn(
     return Learned(
         rows=tuple(info.name for info in fresh),
         numbers=old.numbers,
-        solved=solved,
-        wrong=search.wrong[search.best],
-        validation=search.validation,
-        updates=search.update,
+        solved=progress.solved,
+        wrong=objective.wrong[objective.best],
+        validation=objective.validation,
+        updates=progress.update,
         seconds=time.process_time() - began,
         core_before=before[0],
         core_after=library.core.digest(),
@@ -211,43 +219,55 @@ def _named(library: Library, materials: Sequence[Material]) -> set[str]:
     return {name for table, world in tables for name in row_names(table, world, primitives=primitives)}
 
 
-class RowSearch:
-    """Descends several starts of the new rows at once, the core and the old rows fixed."""
+class RowObjective(CurriculumObjective):
+    """Several starts of the new rows side by side, the core and the old rows fixed.
+
+    Args:
+        library: its core, and the old rows that the new ones may call.
+        fresh: infos of the new rows.
+        certifier: makes of a validator one that asks for proofs, too; None to prove nothing.
+    """
 
     def __init__(
         self,
         library: Library,
         materials: Sequence[Material],
-        fresh: list[RowInfo],
+        fresh: Sequence[RowInfo],
         config: LearnConfig,
         certifier: Callable[..., Validator] | None = None,
     ) -> None:
-        self.core, self.certifier = recurrent(library.core), certifier
-        self.library, self.config, self.fresh = library, config, fresh
-        self.train = config.training()
+        self.library, self.materials, self.fresh, self.learning = library, materials, fresh, config
+        self.certifier = certifier
         self.old = len(library.memory)
-        self.materials = materials
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.noise = torch.Generator(library.memory.keys_NK.device).manual_seed(config.seed + 1)
-        self.memory = self._starts()
-        self.rules = Rules.of(self.core, self.memory, self._reach())
         self.frames = [m.frames for m in materials]
-        self._curriculum()
-        self.update = 0
+        generator = torch.Generator().manual_seed(config.seed)
+        copies = [replace(i, name=f"{i.name} (start {s})") for s in range(config.starts) for i in fresh]
+        memory = library.memory.drawn(copies, generator=generator)
+        for parameter in (memory.keys_NK, memory.embeddings_NP):
+            parameter.register_hook(self._new_rows_alone)
+        core, sources = recurrent(library.core), self._sources()
+        programs = len({row for source in sources for row in source.frames.program_M.unique().tolist()})
+        super().__init__(
+            core,
+            memory,
+            Rules.of(core, memory, self._reach(memory)),
+            sources,
+            replace(config.training(), frames=config.frames * programs),
+            generator=generator,
+        )
         self.best = 0
         self.wrong: list[dict[str, int]] = [{} for _ in range(config.starts)]
         self.validation: Validation | None = None
 
-    def _starts(self) -> ProgramMemory:
-        copies = [replace(i, name=f"{i.name} (start {s})") for s in range(self.config.starts) for i in self.fresh]
-        return self.library.memory.drawn(copies, generator=self.generator)
+    def _new_rows_alone(self, gradient_NX: torch.Tensor) -> torch.Tensor:
+        """Adam leaves what never had a gradient bit-identical."""
+        return torch.cat([torch.zeros_like(gradient_NX[: self.old]), gradient_NX[self.old :]])
 
-    def _reach(self) -> torch.Tensor:
+    def _reach(self, memory: ProgramMemory) -> torch.Tensor:
         """What may be called, with the copies of different starts apart."""
-        allowed = may_call(self.memory)
-        start = (torch.arange(len(self.memory)) - self.old).div(len(self.fresh), rounding_mode="floor")
+        start = (torch.arange(len(memory)) - self.old).div(len(self.fresh), rounding_mode="floor")
         start[: self.old] = -1
-        return allowed & ((start == start[:, None]) | (start == -1))
+        return may_call(memory) & ((start == start[:, None]) | (start == -1))
 
     def _rows(self, table: ProgramTable, start: int) -> torch.Tensor:
         """For each id of the table: its old row, or its copy of this start."""
@@ -257,113 +277,59 @@ class RowSearch:
         world = self.library.world(table.world)
         return torch.tensor([places[row_name(table, i, world)] for i in range(len(table))])
 
-    def _sources(self, start: int) -> list[WorldFrames]:
-        """The frames of new programs, as frames of one start's copies."""
+    def _sources(self) -> list[WorldFrames]:
+        """The frames of new programs, start by start, each as frames of the start's copies."""
         sources = []
-        for frames in self.frames:
-            world = self.library.world(frames.table.world)
-            placed = WorldFrames.of(world, frames, self._rows(frames.table, start))
-            new = placed.frames.program_M >= self.old
-            if bool(new.any()):
-                sources.append(WorldFrames(world, placed.frames.select(new)))
+        for start in range(self.learning.starts):
+            for frames in self.frames:
+                world = self.library.world(frames.table.world)
+                placed = WorldFrames.of(world, frames, self._rows(frames.table, start))
+                new = placed.frames.program_M >= self.old
+                if bool(new.any()):
+                    sources.append(WorldFrames(world, placed.frames.select(new)))
         return sources
 
-    def _curriculum(self) -> None:
-        self.sources = [self._sources(start) for start in range(self.config.starts)]
-        set_gates(self.memory, [source for sources in self.sources for source in sources])
-        flat = [source for sources in self.sources for source in sources]
-        programs = len({int(r) for source in flat for r in source.frames.program_M.unique()})
-        self.curriculum = Curriculum(flat, frames=self.config.frames * programs, cut=self.train.cut)
+    def groups(self) -> dict[str, Group]:
+        """Keys and embeddings; each start is descended as if it were alone, so nothing is clipped."""
+        parameters = [self.memory.keys_NK, self.memory.embeddings_NP]
+        return {"rows": Group(parameters, self.learning.rate, clipped=False)}
 
-    def run(self, *, report: Callable[[int, float, dict[str, int]], None] | None, stop: Callable[[], bool]) -> bool:
-        """Descend until a start is right and solves the tasks; False when the updates are spent."""
-        core = self.core
-        frozen = [p.requires_grad for p in core.parameters()]
-        core.requires_grad_(False)
-        optimizer = torch.optim.Adam([self.memory.keys_NK, self.memory.embeddings_NP], lr=self.config.rate)
-        try:
-            while self.update < self.config.updates and not stop():
-                loss = self._step(optimizer)
-                if self.update % self.config.check_every == 0 or self.update == self.config.updates:
-                    solved = self._check()
-                    if report is not None:
-                        report(self.update, loss, self.wrong[self.best])
-                    if solved:
-                        return True
-            return False
-        finally:
-            for parameter, needed in zip(core.parameters(), frozen, strict=True):
-                parameter.requires_grad_(needed)
-
-    def _step(self, optimizer: torch.optim.Optimizer) -> float:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(self.train, self.update)
-        device = self.memory.keys_NK.device
-        drawn = [[to_device(b, device) for b in g] for g in self.curriculum.draw(generator=self.generator)]
-        optimizer.zero_grad(set_to_none=True)
-        loss, rows, wrong = frame_loss(
-            self.core,
-            self.memory,
-            self.rules,
-            drawn,
-            self.train,
-            generator=self.noise,
-        )
-        loss.backward()
-        for parameter in (self.memory.keys_NK, self.memory.embeddings_NP):
-            assert parameter.grad is not None
-            parameter.grad[: self.old] = 0  # Adam leaves what never had a gradient as it is, to the bit
-        optimizer.step()
-        self.curriculum.note(rows.cpu(), wrong.cpu())
-        self.update += 1
-        return loss.item() / self.config.starts
-
-    def _check(self) -> bool:
+    def evaluate(self, update: int) -> Evaluation:
         """Count each start's wrong frames; let those without any run the tasks."""
-        hard = []
-        for start, sources in enumerate(self.sources):
-            counts: dict[str, int] = {}
-            for source in sources:
-                every = torch.arange(len(source.frames))
-                wrong = wrong_frames(self.core, self.memory, self.rules, source, every)
-                hard.append(wrong)
-                for row in source.frames.program_M[wrong].tolist():
-                    name = self.fresh[(row - self.old) % len(self.fresh)].name
-                    counts[name] = counts.get(name, 0) + 1
-            self.wrong[start] = counts
-        self.curriculum.hard = hard
+        self.wrong = [{} for _ in range(self.learning.starts)]
+        for number, source in enumerate(self.curriculum.sources):
+            wrong = wrong_frames(self.core, self.memory, self.rules, source, torch.arange(len(source.frames)))
+            self.curriculum.hard[number] = wrong
+            for row in source.frames.program_M[wrong].tolist():
+                start, place = divmod(row - self.old, len(self.fresh))
+                name = self.fresh[place].name
+                self.wrong[start][name] = self.wrong[start].get(name, 0) + 1
         totals = [sum(counts.values()) for counts in self.wrong]
         self.best = totals.index(min(totals))
-        return any(total == 0 and self._validated(start) for start, total in enumerate(totals))
+        solved = any(total == 0 and self._validated(start, update) for start, total in enumerate(totals))
+        return Evaluation({name: float(count) for name, count in self.wrong[self.best].items()}, solved)
 
-    def _validated(self, start: int) -> bool:
+    def _validated(self, start: int, update: int) -> bool:
         sets = [m.programs for m in self.materials if m.programs is not None and m.programs.tasks]
         if not sets:
             self.best = start
             return True
-        trial = Library(self.core, self.memory_with(start), [])
-        validate: Validator = TaskValidator(trial, sets, self.train)
-        if self.certifier is not None and self.config.certify and self._can_be_proved():
+        trial = Library(self.core, self.library.memory.extended(self.fresh, self.parameters(start)), [])
+        validate: Validator = TaskValidator(trial, sets, self.config)
+        if self.certifier is not None and self.learning.certify and self._can_be_proved():
             validate = self.certifier(validate, trial, sets, names={info.name for info in self.fresh})
-        self.validation = validate(self.update)
+        self.validation = validate(update)
         if self.validation.passed:
             self.best = start
         elif self.validation.frames:
-            errors = self.curriculum.errors
             self.frames += self.validation.frames
-            self._curriculum()
-            for lesson in self.curriculum.lessons:
-                lesson.error = errors.get(lesson.row, 1.0)
+            self.use(self._sources())
         return self.validation.passed
 
     def _can_be_proved(self) -> bool:
-        return self.core.config.kind == "discrete" and self.library.memory.keys_NK.device.type == "cpu"
+        return self.core.config.kind == "discrete" and self.memory.keys_NK.device.type == "cpu"
 
-    def memory_with(self, start: int) -> ProgramMemory:
-        """The library's memory with one start's rows appended."""
-        return self.library.memory.extended(self.fresh, self.numbers(start))
-
-    def numbers(self, start: int) -> dict[str, torch.Tensor]:
+    def parameters(self, start: int) -> dict[str, torch.Tensor]:
         """The rows of one start, by the name of each parameter."""
         first = self.old + start * len(self.fresh)
         return {name: p.detach()[first : first + len(self.fresh)] for name, p in self.memory.named_parameters()}

@@ -11,6 +11,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -108,6 +109,18 @@ class Objective(ABC):
     ) -> None:
         """Let go of processes and files."""
         return
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """The parameters of a module get no gradients inside."""
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
 
 
 def constant(update: int) -> float:
@@ -261,7 +274,7 @@ class Descent:
         """The gradients of a loss by each parameter that it reaches, and its value, summed over the ranks."""
         found = torch.autograd.grad(loss, moved, allow_unused=True)
         if self.ranks.alone:
-            return {p: g for p, g in zip(moved, found, strict=True) if g is not None}, loss.item()
+            return {p: _laid_out(p, g) for p, g in zip(moved, found, strict=True) if g is not None}, loss.item()
         dense = [torch.zeros_like(p) if g is None else g.to_dense() for p, g in zip(moved, found, strict=True)]
         reached = torch.tensor([g is not None for g in found] + [True]).to(dense[0])
         reached[-1] = loss.detach()
@@ -302,6 +315,13 @@ class Descent:
                 held.setdefault(int(number), {})[what] = int(tensor) if counts else tensor
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": held, "param_groups": groups})
+
+
+def _laid_out(parameter: nn.Parameter, gradient: torch.Tensor) -> torch.Tensor:
+    """The gradient with the strides of its parameter: fused optimisers go over both in the order of memory."""
+    if gradient.is_sparse or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def state_of(objective: Objective, descent: Descent, progress: Progress) -> State:

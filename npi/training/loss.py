@@ -5,7 +5,7 @@ A frame is right when every one of its calls is: return or not, which program, w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,7 +16,7 @@ from npi.core.encoder import stack_slots
 from npi.core.recurrent import RecurrentCore, RowTables
 from npi.core.share import Share
 from npi.program_memory import ProgramMemory
-from npi.training.ranks import Ranks
+from npi.training.ranks import ALONE, Ranks
 
 OUT_OF_REACH = -1e9
 """Logit of a call that a row may not make, or of a token outside the callee's signature."""
@@ -45,16 +45,20 @@ class FrameBatch:
     def __len__(self) -> int:
         return len(self.program_B)
 
+    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> FrameBatch:
+        """The batch with each of its tensors changed."""
+        tensors = self.obs_BTF, self.call_BT4, self.mask_BT, self.program_B, self.arguments_B3
+        return FrameBatch(self.world, *map(change, tensors))
+
     def take(self, index_B: torch.Tensor) -> FrameBatch:
         """The frames named, as long as before."""
-        return replace(
-            self,
-            obs_BTF=self.obs_BTF[index_B],
-            call_BT4=self.call_BT4[index_B],
-            mask_BT=self.mask_BT[index_B],
-            program_B=self.program_B[index_B],
-            arguments_B3=self.arguments_B3[index_B],
-        )
+        return self.map(lambda part: part[index_B])
+
+    def to(self, device: torch.device) -> FrameBatch:
+        """The batch on a device; itself where it is there already."""
+        if self.obs_BTF.device == device:
+            return self
+        return self.map(lambda part: part.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True)
@@ -63,19 +67,32 @@ class DrawnShare:
 
     Attributes:
         groups: batches to unroll together, with its frames only (perhaps none).
-        shares: for each group, which of the group's frames these are.
+        shares: for each group, which of the group's frames these are; None for all of them.
         index_B: its frames among all that were drawn.
         program_D: rows of all that were drawn.
     """
 
     groups: list[list[FrameBatch]]
-    shares: list[Share]
+    shares: Sequence[Share | None]
     index_B: torch.Tensor
     program_D: torch.Tensor
 
+    def to(self, device: torch.device) -> DrawnShare:
+        """The share with its batches on a device."""
+        return replace(self, groups=[[batch.to(device) for batch in batches] for batches in self.groups])
 
-def take_share(drawn: Sequence[Sequence[FrameBatch]], ranks: Ranks) -> DrawnShare:
+    def flags(self, wrong_B: torch.Tensor, ranks: Ranks) -> torch.Tensor:
+        """bool_D: of all frames that were drawn which are wrong, put together from what each rank found."""
+        counts_D = torch.zeros(len(self.program_D), dtype=torch.int64)
+        counts_D[self.index_B] = wrong_B.long().cpu()
+        return ranks.sum(counts_D) > 0
+
+
+def take_share(drawn: Sequence[Sequence[FrameBatch]], ranks: Ranks = ALONE) -> DrawnShare:
     """A rank's frames: of each batch every ``count``-th, so that all ranks get some of each program and length."""
+    program_D = torch.cat([batch.program_B for batches in drawn for batch in batches])
+    if ranks.alone:
+        return DrawnShare([list(b) for b in drawn], [None] * len(drawn), torch.arange(len(program_D)), program_D)
     groups, shares, places, before = [], [], [], 0
     for batches in drawn:
         mine = [ranks.share(torch.arange(len(batch))) for batch in batches]
@@ -84,10 +101,10 @@ def take_share(drawn: Sequence[Sequence[FrameBatch]], ranks: Ranks) -> DrawnShar
         for batch, index_B in zip(batches, mine, strict=True):
             found.append(index_B + whole)
             whole += len(batch)
-        shares.append(Share(torch.cat(found), whole))
-        places.append(shares[-1].index_B + before)
+        index_B = torch.cat(found)
+        shares.append(Share(index_B, whole))
+        places.append(index_B + before)
         before += whole
-    program_D = torch.cat([batch.program_B for batches in drawn for batch in batches])
     return DrawnShare(groups, shares, torch.cat(places), program_D)
 
 
@@ -118,6 +135,35 @@ class Rules:
 
 def _penalty(allowed: torch.Tensor) -> torch.Tensor:
     return torch.where(allowed, 0.0, OUT_OF_REACH)
+
+
+def frame_loss(
+    core: RecurrentCore,
+    memory: ProgramMemory,
+    rules: Rules,
+    drawn: DrawnShare,
+    *,
+    noise: float,
+    generator: torch.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A share's part of the loss of all that was drawn, and wrong_B of its frames.
+
+    The whole loss is the mean over a program's frames, summed over programs.
+
+    Args:
+        noise: standard deviation of the noise on the core's state. generator: of the noise.
+    """
+    tables = core.tables(memory)
+    nll, rows, wrong = [], [], []
+    for batches, share in zip(drawn.groups, drawn.shares, strict=True):
+        scores = score(core, tables, rules, batches, noise=noise, generator=generator, share=share)
+        for batch, one in zip(batches, scores, strict=True):
+            nll.append(one.nll_B)
+            wrong.append(one.wrong_B)
+            rows.append(batch.program_B)
+    row_B = torch.cat(rows)
+    weight_B = 1.0 / torch.bincount(drawn.program_D.to(row_B.device), minlength=len(memory))[row_B]
+    return (torch.cat(nll) * weight_B).sum(), torch.cat(wrong)
 
 
 def score(

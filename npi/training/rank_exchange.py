@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import torch
 
 from envs.spec import ProgramTable
+from npi.training.frame_objective import COLUMNS
 from npi.training.ranks import Parcel, Ranks
-from npi.training.trainer import Validation, Validator
+from npi.training.validation import Validation, Validator
 from traces.recording.unique_frames import FrameSet, unique_frames, united
 from traces.storage.trace_set import TraceSet
-
-_COLUMNS = tuple(field.name for field in fields(FrameSet) if field.name != "table")
 
 
 def shared_frames(traces: TraceSet, ranks: Ranks) -> FrameSet:
@@ -58,13 +55,13 @@ class FirstValidator:
 
 def pack_frames(found: list[FrameSet] | tuple[FrameSet, ...], about: object = None) -> Parcel:
     """Frame sets with their tables, and something JSON-able beside them."""
-    tensors = {f"{n}.{name}": getattr(frames, name) for n, frames in enumerate(found) for name in _COLUMNS}
+    tensors = {f"{n}.{name}": getattr(frames, name) for n, frames in enumerate(found) for name in COLUMNS}
     return Parcel(tensors, {"tables": [frames.table.to_json() for frames in found], "more": about})
 
 
 def unpack_frames(parcel: Parcel) -> list[FrameSet]:
     """The inverse of :func:`pack_frames`."""
     return [
-        FrameSet(ProgramTable.from_json(table), **{name: parcel.tensors[f"{n}.{name}"] for name in _COLUMNS})
+        FrameSet(ProgramTable.from_json(table), **{name: parcel.tensors[f"{n}.{name}"] for name in COLUMNS})
         for n, table in enumerate(parcel.about["tables"])
     ]

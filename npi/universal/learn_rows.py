@@ -22,9 +22,9 @@ from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, LibraryError
 from npi.library.program_files import held_in
 from npi.program_memory import RowInfo
-from npi.training.dataset import Material, TaskValidator, merged
+from npi.training.dataset import Material, merged
 from npi.training.learn_rows import Inferred, Learned, new_rows
-from npi.training.trainer import Validation
+from npi.training.validation import TaskValidator, Validation
 from npi.universal.code_search import Found, Search, SearchConfig
 from npi.universal.core import UniversalCore, universal
 from npi.universal.files import by_file

@@ -20,9 +20,11 @@ from envs.spec import BLANK
 from npi.core.config import CoreConfig, TrainConfig
 from npi.library.library import Library
 from npi.running.evaluate import run_problems, score_sizes
-from npi.training.dataset import Material, TaskValidator
-from npi.training.trainer import Trainer, place
+from npi.training.dataset import Material
+from npi.training.frame_objective import FrameObjective, place
+from npi.training.validation import TaskValidator
 from tests.support.paths import PROGRAMS
+from tests.support.tiny import solved
 from traces.generation.generate import TeacherError, record_problems
 from traces.machine.lockstep import Budget, Status
 from traces.recording.batch import TraceBatch
@@ -274,7 +276,7 @@ def test_an_example_is_learned_and_works_at_ten_times_its_sizes() -> None:
     library = Library.create(CoreConfig(), [material.table], sets=[programs], sources=[material.source], seed=0)
     config = TrainConfig(seed=0, updates=600, decay=600)
     validate = TaskValidator(library, [programs], config)
-    assert Trainer(library, [place(library, material.frames)], config, validate=validate).run()
+    assert solved(FrameObjective(library, [place(library, material.frames)], config, validate=validate))
     for task in programs.tasks:
         stepper = library.stepper(material.table)
         for score in score_sizes(stepper, programs, task, name=task.name, sizes=(10, 100), seed=1):

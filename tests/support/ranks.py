@@ -16,11 +16,12 @@ import npi.training.curriculum
 from dsl import loads
 from npi.jobs.train import new_library, train_library
 from npi.training.dataset import Material
+from npi.training.frame_objective import FrameObjective, place
 from npi.training.rank_exchange import FirstValidator, shared_frames
 from npi.training.ranks import FirstRankError, LostRankError, Parcel, Ranks, join
-from npi.training.trainer import Trainer, Validation, place
+from npi.training.validation import Validation
 from tests.support.paths import PROGRAMS
-from tests.support.tiny import CORE, CORES, LSTM, SMALL, material, strip, training, untrained
+from tests.support.tiny import CORE, CORES, LSTM, SMALL, Steps, material, strip, training, untrained
 from traces.generation.generate import record_problems
 from traces.recording.unique_frames import FrameSet, unique_frames
 from traces.storage.trace_set import TraceSet, TraceSetError
@@ -60,23 +61,24 @@ def as_lists(frames: FrameSet) -> dict[str, Any]:
     return {name: getattr(frames, name).tolist() for name in COLUMNS}
 
 
-def state(trainer: Trainer) -> dict[str, Any]:
+def state(objective: FrameObjective) -> dict[str, Any]:
     """What the next update depends on."""
-    numbers = [p.detach().cpu().double().flatten() for p in trainer.parameters]
+    parameters = objective.groups()["frames"].parameters
+    numbers = [p.detach().cpu().double().flatten() for p in parameters]
     return {
-        "digests": [trainer.core.digest(), trainer.library.rows_digest()],
+        "digests": [objective.core.digest(), objective.library.rows_digest()],
         "numbers": torch.cat(numbers).tolist(),
-        "draws": [trainer.generator.get_state().tolist(), trainer.noise.get_state().tolist()],
-        "errors": [lesson.error for lesson in trainer.curriculum.lessons],
-        "hard": [hard.tolist() for hard in trainer.curriculum.hard],
-        "frames": [as_lists(source.frames) for source in trainer.curriculum.sources],
-        "wrong": trainer.wrong,
-        "progress": [trainer.progress.update, trainer.progress.clean, trainer.progress.solved],
+        "draws": [objective.generator.get_state().tolist(), objective.noise.get_state().tolist()],
+        "errors": [lesson.error for lesson in objective.curriculum.lessons],
+        "hard": [hard.tolist() for hard in objective.curriculum.hard],
+        "frames": [as_lists(source.frames) for source in objective.curriculum.sources],
+        "wrong": objective.wrong,
+        "clean": objective.clean,
     }
 
 
-def trainer_of(kind: str, ranks: Ranks) -> Trainer:
-    """A trainer whose checks find wrong frames, and whose validator (on a clean check) finds some to learn from."""
+def objective_of(kind: str, ranks: Ranks) -> FrameObjective:
+    """Training whose checks find wrong frames, and whose validator (on a clean check) finds some to learn from."""
     lstm = {"cut": 0, "noise": 0.0, "rate": 1e-2} if kind == "lstm" else {"rate": 6e-3}
     config = training(check_every=8, **lstm)
     drawn = strip().tasks[0].draw(9, 3, generator=torch.Generator().manual_seed(5), spread=False)
@@ -85,17 +87,19 @@ def trainer_of(kind: str, ranks: Ranks) -> Trainer:
     for part in (library.core, library.memory):
         part.to(ranks.device)
     validate = FirstValidator(lambda _: Validation(2, 1, (found,)), ranks)
-    return Trainer(library, [place(library, material(strip()).frames)], config, validate=validate, ranks=ranks)
+    return FrameObjective(library, [place(library, material(strip()).frames)], config, validate=validate, ranks=ranks)
 
 
 def curves(ranks: Ranks, folder: Path) -> dict[str, Any]:
     """Losses of the first updates of both kinds of core, and the state after them."""
     found = {}
     for kind in CORES:
-        trainer, losses = trainer_of(kind, ranks), []
-        progress = trainer.progress
-        trainer.run(report=lambda r, kept=losses: kept.append(r.loss), stop=lambda p=progress: p.update >= UPDATES)
-        found[kind] = {"losses": losses, **state(trainer)}
+        objective, losses = objective_of(kind, ranks), []
+        steps = Steps(objective)
+        while steps.done < UPDATES:
+            losses += steps.take(objective.config.check_every)
+            objective.evaluate(steps.done)
+        found[kind] = {"losses": losses, **state(objective)}
     return found
 
 
@@ -105,24 +109,21 @@ def looking(ranks: Ranks, folder: Path) -> dict[str, Any]:
     text = text.replace("cars(seen: 500, unseen: 60, novel: 60)", "cars(seen: 3, unseen: 2, novel: 2, pixels: 16)")
     found = Material.from_programs(loads(text.replace("train 20000 traces", "train 12 traces")), traces=1, seed=0)
     library = new_library(SMALL, [found], seed=0)
-    trainer = Trainer(library, [place(library, found.frames)], training(frames=1), ranks=ranks)
-    trainer.curriculum.lessons = trainer.curriculum.lessons[:2]
-    losses, least, npi.training.curriculum.LEAST = [], npi.training.curriculum.LEAST, 1
-    for _ in range(8):
-        trainer.update()
-        losses.append(trainer.loss)
+    objective = FrameObjective(library, [place(library, found.frames)], training(frames=1), ranks=ranks)
+    objective.curriculum.lessons = objective.curriculum.lessons[:2]
+    least, npi.training.curriculum.LEAST = npi.training.curriculum.LEAST, 1
+    losses = Steps(objective).take(8)
     npi.training.curriculum.LEAST = least
-    return {"losses": losses, **state(trainer)}
+    return {"losses": losses, **state(objective)}
 
 
 def mining(ranks: Ranks, folder: Path) -> dict[str, Any]:
     """A core of which a validation fails: its frames join the set."""
-    trainer = trainer_of("discrete", ranks)
-    trainer._frames_right = lambda limit: True  # type: ignore[method-assign]
-    trainer.check()
-    for _ in range(3):
-        trainer.update()
-    return state(trainer)
+    objective = objective_of("discrete", ranks)
+    objective._frames_right = lambda limit: True  # type: ignore[method-assign]
+    objective.evaluate(0)
+    Steps(objective).take(3)
+    return state(objective)
 
 
 def validating(ranks: Ranks, folder: Path) -> dict[str, Any]:
@@ -207,12 +208,12 @@ def disagreeing(ranks: Ranks, folder: Path) -> str:
 
 def drifting(ranks: Ranks, folder: Path) -> str:
     """A rank whose numbers are changed behind its back."""
-    trainer = trainer_of("discrete", ranks)
+    objective = objective_of("discrete", ranks)
     if ranks.rank == 1:
         with torch.no_grad():
-            trainer.core.end.weight[0, 0] += 1e-7
+            objective.core.end.weight[0, 0] += 1e-7
     try:
-        trainer.check()
+        objective.evaluate(0)
     except AssertionError as error:
         return str(error)
     return "not seen"

@@ -14,8 +14,11 @@ from envs.spec import ProgramTable
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
 from npi.library.library import Library
-from npi.training.dataset import Material, TaskValidator
-from npi.training.trainer import Trainer, place
+from npi.training.dataset import Material
+from npi.training.frame_objective import CurriculumObjective, FrameObjective, place
+from npi.training.loop import Descent, fit
+from npi.training.ranks import ALONE
+from npi.training.validation import TaskValidator
 from traces.generation.generate import load_sources
 
 STRIP = """
@@ -142,21 +145,43 @@ def untrained(config: CoreConfig = CORE, *sets: ProgramSet, seed: int = 0) -> Li
     return new_library(config, [material(programs) for programs in sets or (strip(),)], seed=seed)
 
 
-def make_trainer(
+def make_objective(
     config: TrainConfig, *, core: CoreConfig = CORE, seed: int = 0, validated: bool = True, traces: int = 8
-) -> Trainer:
-    """A trainer of the strip."""
+) -> FrameObjective:
+    """Training on the strip."""
     found = material(strip(), traces)
     library = new_library(core, [found], seed=seed)
     validate = TaskValidator(library, library.sets, config) if validated else None
-    return Trainer(library, [place(library, found.frames)], config, validate=validate)
+    return FrameObjective(library, [place(library, found.frames)], config, validate=validate)
+
+
+def solved(objective: FrameObjective) -> bool:
+    """Whether training comes to an end before the updates are spent."""
+    return fit(objective, objective.schedule).solved
+
+
+class Steps:
+    """One update of an objective after the other, without checks."""
+
+    def __init__(self, objective: CurriculumObjective) -> None:
+        self.objective, self.done = objective, 0
+        ranks = objective.ranks if isinstance(objective, FrameObjective) else ALONE
+        self.descent = Descent(objective.groups(), objective.schedule, ranks)
+
+    def take(self, count: int = 1) -> list[float]:
+        """The losses of so many updates."""
+        losses = []
+        for _ in range(count):
+            losses.append(self.descent.update(self.objective, self.done))
+            self.done += 1
+        return losses
 
 
 @cache
 def _trained() -> Library:
-    trainer = make_trainer(training())
-    assert trainer.run(), "the strip was not learned"
-    return trainer.library
+    objective = make_objective(training())
+    assert solved(objective), "the strip was not learned"
+    return objective.library
 
 
 def trained() -> Library:

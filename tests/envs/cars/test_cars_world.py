@@ -21,9 +21,11 @@ from npi.jobs.train import train_library
 from npi.library.library import Library, LibraryError
 from npi.proof.prove import PICTURED, certify
 from npi.running.compiled_library import CompiledLibrary
-from npi.training.dataset import Material, TaskValidator
-from npi.training.trainer import Trainer, Validation, place
+from npi.training.dataset import Material
+from npi.training.frame_objective import FrameObjective, place
+from npi.training.validation import TaskValidator, Validation
 from tests.support.paths import PROGRAMS
+from tests.support.tiny import Steps
 from traces.generation.generate import record_traces
 
 SMALL = CarsConfig(seen=3, unseen=2, novel=2, pixels=16)
@@ -200,20 +202,17 @@ def test_a_few_wrong_frames_end_the_training_of_what_looks_at_pictures() -> None
         [record_traces(programs, task="canonicalise", traces={1: 5}, seed=1)], programs, name="goto", source="x"
     )
     for slack, solved in ((0.0, False), (0.1, False)):
-        trainer = Trainer(made, [place(made, material.frames)], TrainConfig(slack=slack, frames=32))
-        trainer.update()
-        trainer.check()
-        assert trainer.progress.solved is solved
-    trainer.config = replace(trainer.config, slack=0.1)
-    source = trainer.curriculum.sources[0]
+        objective = FrameObjective(made, [place(made, material.frames)], TrainConfig(slack=slack, frames=32))
+        Steps(objective).take()
+        assert objective.evaluate(1).solved is solved
+    objective.config = replace(objective.config, slack=0.1)
+    source = objective.curriculum.sources[0]
     wrong = torch.arange(int(0.1 * len(source.frames)))
-    trainer._wrong = lambda source, index_M: wrong  # type: ignore[method-assign]
-    trainer.check()
-    assert (trainer.progress.solved, sum(trainer.wrong.values())) == (True, len(wrong))
-    trainer.progress.solved = False
-    trainer._wrong = lambda source, index_M: torch.arange(len(wrong) + 1)  # type: ignore[method-assign]
-    trainer.check()
-    assert not trainer.progress.solved
+    objective._wrong = lambda source, index_M: wrong  # type: ignore[method-assign]
+    assert objective.evaluate(2).solved
+    assert sum(objective.wrong.values()) == len(wrong)
+    objective._wrong = lambda source, index_M: torch.arange(len(wrong) + 1)  # type: ignore[method-assign]
+    assert not objective.evaluate(3).solved
 
 
 def test_a_few_failed_problems_are_spared_where_there_are_pictures() -> None:

@@ -27,11 +27,12 @@ from npi.proof.certificate import Certificate, table_rows
 from npi.proof.check_certificate import check
 from npi.proof.prove import Certifier, certificate_of, prove
 from npi.recurrent import learn
-from npi.training.dataset import Material, TaskValidator
+from npi.training.dataset import Material
+from npi.training.frame_objective import FrameObjective, place
 from npi.training.learn_rows import LearnConfig
-from npi.training.trainer import Trainer, place
+from npi.training.validation import TaskValidator
 from tests.support.operation_helpers import grown, of, versions_of
-from tests.support.tiny import untrained
+from tests.support.tiny import solved, untrained
 from traces.generation.generate import load_sources
 
 
@@ -292,7 +293,7 @@ def _proved(*names: str) -> Library:
         library = new_library(CoreConfig(hidden=32, bits=3), [found], seed=0)
         training = TrainConfig(seed=0, frames=64, check_every=50, problems=8)
         validate = Certifier(TaskValidator(library, [clear], training), library, [clear])
-        assert Trainer(library, [place(library, found.frames)], training, validate=validate).run()
+        assert solved(FrameObjective(library, [place(library, found.frames)], training, validate=validate))
         return library
     library = copy.deepcopy(_proved(*names[:-1]))
     config = LearnConfig(starts=3, updates=300, frames=32, check_every=20, problems=8)

@@ -15,9 +15,9 @@ from npi.library.library import Library, LibraryError
 from npi.proof import configuration_walk
 from npi.proof.history_walk import is_bounded
 from npi.proof.prove import Certifier, certificate_of, certify, prove
-from npi.training.dataset import TaskValidator
-from npi.training.trainer import Trainer, place
-from tests.support.tiny import LSTM, material, strip, training
+from npi.training.frame_objective import FrameObjective, place
+from npi.training.validation import TaskValidator
+from tests.support.tiny import LSTM, material, solved, strip, training
 
 BOUNDED = {"strip.MOVE", "strip.STAY", "strip.ROUND", "strip.BOTH"}
 
@@ -29,8 +29,8 @@ def proved() -> tuple[Library, int]:
     library = new_library(LSTM, [found], seed=0)
     config = training(rate=1e-2, cut=0, noise=0.0, updates=2000, decay=1500)
     validate = Certifier(TaskValidator(library, library.sets, config), library, library.sets, names=BOUNDED)
-    trainer = Trainer(library, [place(library, found.frames)], config, validate=validate)
-    assert trainer.run(), "the programs without loops were not proved"
+    objective = FrameObjective(library, [place(library, found.frames)], config, validate=validate)
+    assert solved(objective), "the programs without loops were not proved"
     return library, validate.rounds
 
 

@@ -28,9 +28,10 @@ from npi.proof.counterexample import smallest
 from npi.proof.prove import Certifier, certificate_of, certify, prove
 from npi.proof.world_audit import UnsoundError, audit, audit_traces
 from npi.recurrent import learn
-from npi.training.dataset import Material, TaskValidator
+from npi.training.dataset import Material
+from npi.training.frame_objective import FrameObjective, place
 from npi.training.learn_rows import LearnConfig
-from npi.training.trainer import Trainer, place
+from npi.training.validation import TaskValidator
 from tests.support import tiny
 from tests.support.paths import ROOT
 from traces.generation.generate import record_traces
@@ -65,7 +66,7 @@ def _proved() -> Library:
     library = new_library(CoreConfig(hidden=32, bits=3), [material], seed=0)
     training = TrainConfig(seed=0, frames=64, check_every=50, problems=8)
     validate = Certifier(TaskValidator(library, [_clear()], training), library, [_clear()])
-    assert Trainer(library, [place(library, material.frames)], training, validate=validate).run()
+    assert tiny.solved(FrameObjective(library, [place(library, material.frames)], training, validate=validate))
     assert validate.audited > 0
     return library
 
@@ -146,7 +147,8 @@ def test_learned_rows_are_proved_and_the_old_certificate_holds() -> None:
     library = tiny.untrained(tiny.CORE)
     config = tiny.training()
     certifier = Certifier(TaskValidator(library, library.sets, config), library, library.sets)
-    assert Trainer(library, [place(library, tiny.material(tiny.strip()).frames)], config, validate=certifier).run()
+    sources = [place(library, tiny.material(tiny.strip()).frames)]
+    assert tiny.solved(FrameObjective(library, sources, config, validate=certifier))
     old = certificate_of(library, prove(library))
     assert all(not finding.fault for finding in check(old, library))
     config = LearnConfig(starts=4, updates=600, problems=16)

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on to the same numbers, bit for bit; what cannot be gone on from is refused."""
+"""A run that was stopped resumes to bit-identical parameters; what cannot be resumed from is refused."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from npi.core.config import CoreConfig
 from npi.jobs.train import checkpoint_path, train_library
 from npi.library.library import Library
 from npi.library.tensor_files import read_tensors, tensors_bytes
-from npi.training.checkpoint import CheckpointError, FileCheckpoint, load_checkpoint, save_checkpoint
-from npi.training.loop import State
-from npi.training.trainer import Trainer, Validation, place
+from npi.training.checkpoint import CheckpointError, FileCheckpoint
+from npi.training.curriculum import WorldFrames
+from npi.training.frame_objective import FrameObjective, place
+from npi.training.loop import Checkpoint, Progress, State, fit
+from npi.training.validation import Validation
 from tests.support.paths import ROOT
-from tests.support.tiny import CORE, LSTM, STRIP, material, strip, training, untrained
+from tests.support.tiny import CORE, LSTM, STRIP, Steps, material, strip, training, untrained
 from traces.generation.generate import record_problems
 from traces.recording.unique_frames import FrameSet, unique_frames
 
@@ -31,94 +33,87 @@ def mined() -> FrameSet:
     return unique_frames([record_problems(strip(), task, drawn)])
 
 
-def trainer_that_mines(core: CoreConfig) -> Trainer:
-    """A trainer whose every validation fails, so that each clean check adds a source."""
+def objective_that_mines(core: CoreConfig) -> FrameObjective:
+    """Training whose every validation fails, so that each clean check adds a source."""
     library = untrained(core)
     config = training(check_every=10, stretch=1.0, **({"rate": 1e-2, "cut": 0, "noise": 0.0} if core is LSTM else {}))
     frames = mined()
-    return Trainer(
+    return FrameObjective(
         library, [place(library, material(strip()).frames)], config, validate=lambda _: Validation(2, 1, (frames,))
     )
 
 
-def run_to(trainer: Trainer, update: int) -> None:
-    trainer.run(stop=lambda: trainer.progress.update >= update)
+class Kept(Checkpoint):
+    """A file, and the state that was last written to it."""
+
+    state = State({}, {})
+
+    def __init__(self, path: Path) -> None:
+        self.file = FileCheckpoint(path, identity="same")
+
+    def save(self, state: State) -> None:
+        self.file.save(state)
+        self.state = State({name: tensor.clone() for name, tensor in state.tensors.items()}, state.facts)
+
+    def load(self) -> State | None:
+        return self.file.load()
 
 
-def everything(trainer: Trainer) -> dict[str, object]:
-    """What the next update depends on, and what a report says."""
-    curriculum = trainer.curriculum
-    return {
-        "core": trainer.core.digest(),
-        "rows": trainer.library.rows_digest(),
-        "draws": trainer.generator.get_state().tolist(),
-        "noise": trainer.noise.get_state().tolist(),
-        "errors": [x.error for x in curriculum.lessons],
-        "hard": [h.tolist() for h in curriculum.hard],
-        "frames": [(s.world, s.frames.obs_SF.tolist(), s.frames.call_S4.tolist()) for s in curriculum.sources],
-        "progress": (trainer.progress.update, trainer.progress.clean, trainer.progress.solved),
-        "report": (trainer.loss, trainer.wrong, trainer.validation and trainer.validation.solved),
-        "moments": {
-            (number, name): value.tolist()
-            for number, state in trainer.optimizer.state_dict()["state"].items()
-            for name, value in state.items()
-        },
-    }
+def run_to(objective: FrameObjective, update: int, path: Path) -> dict[str, object]:
+    """All that the next update depends on after so many; the run resumes from the file where there is one."""
+    kept, seen = Kept(path), Progress()
+
+    def each(progress: Progress) -> None:
+        seen.update = progress.update
+
+    fit(objective, objective.schedule, checkpoint=kept, report=each, stop=lambda: seen.update >= update)
+    facts = {name: fact for name, fact in kept.state.facts.items() if name != "seconds"}
+    return {name: tensor.tolist() for name, tensor in kept.state.tensors.items()} | facts
 
 
 @KINDS
 @pytest.mark.parametrize("half", [7, 20])
-def test_going_on_gives_the_numbers_of_one_go(core: CoreConfig, half: int, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_to_the_parameters_of_one_go(core: CoreConfig, half: int, tmp_path: Path) -> None:
     """Stopped between checks (7) and right after one that found hard frames (20)."""
-    straight, first, second = (trainer_that_mines(core) for _ in range(3))
-    run_to(straight, 2 * half)
-    run_to(first, half)
+    straight, first, second = (objective_that_mines(core) for _ in range(3))
+    whole = run_to(straight, 2 * half, tmp_path / "one" / "c")
+    stopped = run_to(first, half, tmp_path / "two" / "c")
     if half == 20:
         assert len(first.curriculum.hard[0]) > 0
-    save_checkpoint(first, tmp_path / "state" / "c.safetensors", identity="same")
-    load_checkpoint(second, tmp_path / "state" / "c.safetensors", identity="same")
-    assert everything(second) == everything(first)
-    run_to(second, 2 * half)
-    assert everything(second) == everything(straight)
-    assert everything(second)["core"] != everything(first)["core"]
+    resumed = run_to(second, 2 * half, tmp_path / "two" / "c")
+    assert resumed == whole
+    assert resumed["parameters.frames.0"] != stopped["parameters.frames.0"]
+    assert second.curriculum.errors == straight.curriculum.errors
+    assert (second.wrong, second.clean) == (straight.wrong, straight.clean)
 
 
 def test_frames_that_validation_found_are_kept_too(tmp_path: Path) -> None:
-    """Red when a mined source, its lessons' errors or its hard frames are not written."""
-    straight, first, second = (trainer_that_mines(CORE) for _ in range(3))
+    """Red when a source that was found, its groups' errors or its hard frames are not written."""
+    first, second = (objective_that_mines(CORE) for _ in range(2))
     while len(first.curriculum.sources) < 3:
-        run_to(first, first.progress.update + 10)
-        assert first.progress.update < 300
+        half = Steps(first).take(10) and first.evaluate(0)
     first.curriculum.hard[1] = torch.tensor([0, 2])
-    half = first.progress.update
-    run_to(straight, half)
-    straight.curriculum.hard[1] = torch.tensor([0, 2])
-    save_checkpoint(first, tmp_path / "c.safetensors", identity="")
-    load_checkpoint(second, tmp_path / "c.safetensors", identity="")
-    assert everything(second) == everything(first)
-    for trainer in (straight, second):
-        run_to(trainer, half + 15)
-    assert everything(second) == everything(straight)
+    second.load_state_dict(first.state_dict())
+    assert half is not None
+    assert [frames_of(s) for s in second.curriculum.sources] == [frames_of(s) for s in first.curriculum.sources]
+    assert second.curriculum.errors == first.curriculum.errors
+    assert [hard.tolist() for hard in second.curriculum.hard] == [hard.tolist() for hard in first.curriculum.hard]
+    assert torch.equal(second.memory.gates_NF, first.memory.gates_NF)
+    assert second.validation == Validation(2, 1)
 
 
-def test_writing_a_checkpoint_changes_nothing(tmp_path: Path) -> None:
-    one, two = (trainer_that_mines(CORE) for _ in range(2))
-    for trainer in (one, two):
-        run_to(trainer, 4)
-    for name in ("a", "b"):
-        save_checkpoint(one, tmp_path / name, identity="")
-    assert everything(one) == everything(two)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+def frames_of(source: WorldFrames) -> tuple[object, ...]:
+    return source.world, source.frames.obs_SF.tolist(), source.frames.call_S4.tolist()
 
 
-def test_a_killed_run_goes_on_in_another_process(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_in_another_process(tmp_path: Path) -> None:
     """The first half in a process of its own, the second here; compared with one go."""
     (tmp_path / "strip.npi").write_text(STRIP)
     script = tmp_path / "half.py"
     script.write_text(
         "import sys, torch\n"
         "torch.set_num_threads(1)\n"
-        "from tests.support.tiny import CORE, training\n"
+        "from tests.support.tiny import Steps, CORE, training\n"
         "from npi.jobs.train import train_library\n"
         "seen = []\n"
         "result = train_library([sys.argv[1]], out=sys.argv[2], core=CORE, training=training(updates=50), traces=8,\n"
@@ -160,9 +155,9 @@ def test_beginning_anew_ignores_what_is_there(tmp_path: Path) -> None:
         return train_library([tmp_path / "strip.npi"], out=tmp_path / "out", **settings)
 
     job(stop=lambda: True)
-    with pytest.raises(CheckpointError, match="other settings, programs or traces"):
+    with pytest.raises(CheckpointError, match="other settings or data"):
         job(training=training(updates=6))
-    with pytest.raises(CheckpointError, match="other settings, programs or traces"):
+    with pytest.raises(CheckpointError, match="other settings or data"):
         job(traces=5)
     result = job(training=training(updates=6), fresh=True)
     assert (result.resumed, result.report.update) == (False, 6)

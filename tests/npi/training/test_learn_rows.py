@@ -17,9 +17,9 @@ from npi.library.library import Library, LibraryError
 from npi.recurrent import learn
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Material
-from npi.training.learn_rows import LearnConfig, Learned, RowSearch, new_rows
-from npi.training.loss import Rules, score
-from npi.training.trainer import frame_loss, place
+from npi.training.frame_objective import place
+from npi.training.learn_rows import LearnConfig, Learned, RowObjective, new_rows
+from npi.training.loss import Rules, frame_loss, score, take_share
 from tests.support.operation_helpers import AGAIN
 from tests.support.tiny import (
     CORE,
@@ -27,6 +27,7 @@ from tests.support.tiny import (
     SMALL,
     STRIP,
     TURN,
+    Steps,
     configurations,
     material,
     plain_end,
@@ -54,11 +55,11 @@ def taught() -> tuple[Library, Learned]:
     return copy.deepcopy(_taught())
 
 
-def search(starts: int = 3, seed: int = 0) -> RowSearch:
+def search(starts: int = 3, seed: int = 0) -> RowObjective:
     library = untrained(SMALL)
     materials = [material(turn())]
     config = LearnConfig(starts=starts, updates=10, frames=16, problems=4, seed=seed)
-    return RowSearch(library, materials, new_rows(library, materials), config)
+    return RowObjective(library, materials, new_rows(library, materials), config)
 
 
 def test_two_programs_are_learned_in_seconds_as_rows_only() -> None:
@@ -246,9 +247,9 @@ def test_starts_may_call_old_rows_and_their_own_only() -> None:
 def test_a_start_learns_as_if_the_others_were_not_there() -> None:
     """Other starts' rows get other numbers: loss, errors and gradient of this start stay the same to the bit."""
     found = search(starts=3)
-    (source,) = found.sources[1]
-    batch = [[source.batch(torch.arange(len(source.frames)))]]
-    assert set(batch[0][0].program_B.tolist()) == {10, 11}
+    source = found.curriculum.sources[1]
+    drawn = take_share([[source.batch(torch.arange(len(source.frames)))]])
+    assert set(drawn.program_D.tolist()) == {10, 11}
     results = []
     for seed in (1, 2):
         generator = torch.Generator().manual_seed(seed)
@@ -257,8 +258,8 @@ def test_a_start_learns_as_if_the_others_were_not_there() -> None:
                 for rows in (slice(8, 10), slice(12, 14)):
                     parameter[rows] = 30 * torch.randn(parameter[rows].shape, generator=generator)
         found.memory.zero_grad()
-        args = (found.library.core, found.memory, found.rules, batch, found.train)
-        loss, _, wrong = frame_loss(*args, generator=torch.Generator().manual_seed(0))
+        args = (found.core, found.memory, found.rules, drawn)
+        loss, wrong = frame_loss(*args, noise=0.5, generator=torch.Generator().manual_seed(0))
         loss.backward()
         grads = [p.grad for p in found.memory.parameters()]
         for grad in grads:
@@ -272,11 +273,8 @@ def test_a_start_learns_as_if_the_others_were_not_there() -> None:
 
 def test_one_update_leaves_old_rows_and_moves_every_start() -> None:
     found = search(starts=3)
-    found.library.core.requires_grad_(False)
     before = {n: p.detach().clone() for n, p in found.memory.named_parameters()}
-    optimizer = torch.optim.Adam(found.memory.parameters(), lr=0.05)
-    for _ in range(3):
-        found._step(optimizer)
+    Steps(found).take(3)
     for name, parameter in found.memory.named_parameters():
         assert torch.equal(parameter[:8], before[name][:8]), name
     for row in range(8, 14):
@@ -287,7 +285,7 @@ def test_each_start_begins_with_its_own_numbers_and_becomes_a_memory_of_its_own(
     found = search(starts=3)
     seen = set()
     for start in range(3):
-        memory = found.memory_with(start)
+        memory = found.library.memory.extended(found.fresh, found.parameters(start))
         assert [i.name for i in memory.infos[8:]] == ["turn.RUN", "turn.TURN"]
         assert torch.equal(memory.keys_NK[8:], found.memory.keys_NK[8 + 2 * start : 10 + 2 * start])
         assert torch.equal(memory.embeddings_NP[:8], found.library.memory.embeddings_NP)
@@ -298,11 +296,11 @@ def test_each_start_begins_with_its_own_numbers_and_becomes_a_memory_of_its_own(
 def test_a_start_judged_apart_gets_the_scores_that_it_got_among_others() -> None:
     """Its rows as a memory of their own, its frames renumbered to them."""
     found = search(starts=3)
-    library = Library(found.library.core, found.memory_with(2), [])
+    library = Library(found.core, found.library.memory.extended(found.fresh, found.parameters(2)), [])
     whole = material(turn()).frames
     fresh = (whole.program_M >= turn().table.id("RUN")).nonzero()[:, 0]
     alone = place(library, whole).batch(fresh)
-    (source,) = found.sources[2]
+    source = found.curriculum.sources[2]
     among = source.batch(torch.arange(len(source.frames)))
     assert len(among) == len(fresh)
     with torch.no_grad():
@@ -327,7 +325,7 @@ def test_new_rows_of_every_start_see_what_their_frames_need() -> None:
 
 def test_only_frames_of_new_programs_are_learned_from() -> None:
     found = search(starts=2)
-    rows = {int(r) for sources in found.sources for s in sources for r in s.frames.program_M}
+    rows = {int(r) for s in found.curriculum.sources for r in s.frames.program_M}
     assert rows == {8, 9, 10, 11}
     names = {i.name for i in found.memory.infos[8:]}
     assert names == {f"turn.{n} (start {s})" for n in ("RUN", "TURN") for s in (0, 1)}
@@ -339,10 +337,10 @@ def test_frames_of_failed_problems_keep_what_is_known_about_errors() -> None:
     for lesson in found.curriculum.lessons:
         lesson.error = 0.01 * lesson.row
     before = found.curriculum.errors
-    assert not found._validated(0)  # untrained rows solve nothing
+    assert not found._validated(0, 1)  # untrained rows solve nothing
     assert len(found.frames) == 2
     assert found.curriculum.errors == before
-    assert all(len(sources) == 2 for sources in found.sources)
+    assert len(found.curriculum.sources) == 2 * 2
 
 
 # --- seeds and files --------------------------------------------------------------------------------------------------

@@ -112,6 +112,25 @@ def test_a_check_ends_it() -> None:
     assert not fit(Bowls(), replace(SCHEDULE, updates=3)).solved  # and a check after the last update
 
 
+def test_gradients_are_laid_out_as_their_parameters() -> None:
+    """Red where a fused optimiser gets a convolution's gradient, whose channels may come last in memory, as it is."""
+
+    class Transposed(Bowls):
+        def __init__(self) -> None:
+            super().__init__()
+            self.square = nn.Parameter(torch.zeros(2, 3))
+
+        def groups(self) -> dict[str, Group]:
+            return {"square": Group([self.square], rate=0.1, optimiser="adamw")}
+
+        def losses(self, update: int, ranks: Ranks) -> Iterator[Iterable[Loss]]:
+            yield [Loss((self.square.t() * torch.tensor([[1.0, -1.0], [1.0, 1.0], [-1.0, -1.0]])).sum())]
+
+    objective = Transposed()
+    fit(objective, replace(SCHEDULE, updates=1))
+    assert torch.equal(objective.square.sign(), torch.tensor([[-1.0, -1.0, 1.0], [1.0, -1.0, 1.0]]))
+
+
 def test_a_loss_moves_its_groups_alone() -> None:
     class OneSided(Bowls):
         def losses(self, update: int, ranks: Ranks) -> Iterator[Iterable[Loss]]:

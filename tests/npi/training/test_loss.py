@@ -15,9 +15,9 @@ from npi.core.recurrent import may_call
 from npi.library.library import Library
 from npi.running.core_stepper import CoreStepper
 from npi.training.curriculum import WorldFrames
-from npi.training.loss import OUT_OF_REACH, FrameBatch, Rules, score
-from npi.training.trainer import frame_loss, place, wrong_frames
-from tests.support.tiny import CORE, LSTM, SMALL, make_trainer, material, strip, tape, training, untrained
+from npi.training.frame_objective import place, wrong_frames
+from npi.training.loss import OUT_OF_REACH, FrameBatch, Rules, frame_loss, score, take_share
+from tests.support.tiny import CORE, LSTM, SMALL, Steps, make_objective, material, strip, tape, training, untrained
 
 KINDS = pytest.mark.parametrize("config", [SMALL, LSTM], ids=["discrete", "lstm"])
 
@@ -214,11 +214,10 @@ def test_what_may_not_be_called_takes_no_share_of_the_chances() -> None:
 @torch.no_grad()
 def test_a_frame_is_wrong_where_the_stepper_would_decide_otherwise(config) -> None:
     """The stepper goes through each frame alone, shown the teacher's observations."""
-    trainer = make_trainer(training(rate=1e-2, noise=0.0, cut=0), core=config, validated=False)
-    for _ in range(40):
-        with torch.enable_grad():
-            trainer.update()
-    library, frames = trainer.library, material(strip()).frames
+    objective = make_objective(training(rate=1e-2, noise=0.0, cut=0), core=config, validated=False)
+    with torch.enable_grad():
+        Steps(objective).take(40)
+    library, frames = objective.library, material(strip()).frames
     rows = library.rows(strip().table)
     stepper = CoreStepper(library.core, library.memory, rows, world=0, table=strip().table)
     expected = []
@@ -245,15 +244,14 @@ def test_every_program_has_one_share_of_the_loss() -> None:
     library = untrained(SMALL)
     source = place(library, material(strip()).frames)
     one = [int((source.frames.program_M == r).nonzero()[0]) for r in source.frames.program_M.unique()]
-    config, generator = training(noise=0.0), torch.Generator()
     found = []
     for index in (one, one[:1] * 10 + one[1:]):
-        drawn = [[source.batch(torch.tensor(index))]]
-        loss, row_B, wrong_B = frame_loss(
-            library.core, library.memory, rules_of(library), drawn, config, generator=generator
+        drawn = take_share([[source.batch(torch.tensor(index))]])
+        loss, wrong_B = frame_loss(
+            library.core, library.memory, rules_of(library), drawn, noise=0.0, generator=torch.Generator()
         )
-        assert row_B.tolist() == source.frames.program_M[torch.tensor(index)].tolist()
-        assert wrong_B.shape == row_B.shape
+        assert drawn.program_D.tolist() == source.frames.program_M[torch.tensor(index)].tolist()
+        assert wrong_B.shape == drawn.program_D.shape
         found.append(loss.item())
     assert found[0] == pytest.approx(found[1], rel=1e-5)
     tables = library.core.tables(library.memory)
@@ -263,11 +261,11 @@ def test_every_program_has_one_share_of_the_loss() -> None:
 
 def test_the_loss_of_an_update_is_taken_under_noise() -> None:
     library = untrained(SMALL)
-    batch = [[some_frames(library, strip(), 40)]]
+    drawn = take_share([[some_frames(library, strip(), 40)]])
 
     def loss(noise: float, seed: int) -> float:
-        args = (library.core, library.memory, rules_of(library), batch, training(noise=noise))
-        return frame_loss(*args, generator=torch.Generator().manual_seed(seed))[0].item()
+        args = (library.core, library.memory, rules_of(library), drawn)
+        return frame_loss(*args, noise=noise, generator=torch.Generator().manual_seed(seed))[0].item()
 
     assert loss(0.0, 1) == loss(0.0, 2) != loss(2.0, 1)
     assert loss(2.0, 1) == loss(2.0, 1) != loss(2.0, 2)
@@ -283,7 +281,7 @@ def test_the_loss_is_the_same_on_cuda(config) -> None:
     (here,) = score(library.core, library.core.tables(library.memory), rules_of(library), [batch])
     library.core.to("cuda")
     library.memory.to("cuda")
-    moved = FrameBatch(0, *(getattr(batch, n).cuda() for n in list(vars(batch))[1:]))
+    moved = batch.to(torch.device("cuda"))
     (there,) = score(library.core, library.core.tables(library.memory), rules_of(library), [moved])
     torch.testing.assert_close(there.nll_B.cpu(), here.nll_B, rtol=1e-3, atol=1e-3)
 

@@ -12,10 +12,10 @@ from npi.core.recurrent import may_call
 from npi.jobs.train import checkpoint_path, train_library
 from npi.library.library import Library
 from npi.training.curriculum import Curriculum
-from npi.training.loss import Rules, take_share
+from npi.training.frame_objective import place
+from npi.training.loss import Rules, frame_loss, take_share
 from npi.training.rank_exchange import pack_frames, unpack_frames
 from npi.training.ranks import ALONE, Parcel, Ranks, join, launched, losing, pick_device, rank_device
-from npi.training.trainer import SharedLoss, frame_loss, place
 from tests.support import ranks as jobs
 from tests.support.ranks import UPDATES, as_lists, in_ranks
 from tests.support.tiny import CORE, LSTM, SMALL, STRIP, material, strip, tape, training, untrained
@@ -51,20 +51,22 @@ def test_losses_and_gradients_of_shares_add_up_to_the_whole(config, count):
         return torch.Generator().manual_seed(8)
 
     used = noise()
-    whole, row_D, wrong_D = frame_loss(core, memory, rules, drawn, settings, generator=used)
+    all_drawn = take_share(drawn)
+    row_D = all_drawn.program_D
+    whole, wrong_D = frame_loss(core, memory, rules, all_drawn, noise=settings.noise, generator=used)
     gradients = torch.autograd.grad(whole, parameters)
     total, summed, flags = 0.0, [torch.zeros_like(p) for p in parameters], torch.full((len(row_D),), -1)
     for rank in range(count):
         part = take_share(drawn, Ranks(rank, count))
         assert torch.equal(part.program_D, row_D)
         generator = noise()
-        loss, wrong_B = SharedLoss(core, memory, count)(rules, part, settings, generator)
+        loss, wrong_B = frame_loss(core, memory, rules, part, noise=settings.noise, generator=generator)
         assert torch.equal(generator.get_state(), used.get_state())
         assert (flags[part.index_B] == -1).all()
         flags[part.index_B] = wrong_B.long()
-        total += loss.item() / count
+        total += loss.item()
         for into, gradient in zip(summed, torch.autograd.grad(loss, parameters), strict=True):
-            into += gradient / count
+            into += gradient
     assert torch.equal(flags, wrong_D.long())
     assert total == pytest.approx(whole.item(), rel=1e-6)
     for into, gradient in zip(summed, gradients, strict=True):
@@ -150,7 +152,7 @@ def test_two_ranks_follow_the_loss_curve_of_one(folder, two):
         assert len(single["losses"]) == UPDATES
         assert found["losses"] == pytest.approx(single["losses"], rel=TOLERANCE)
         assert found["numbers"] == pytest.approx(single["numbers"], abs=1e-4)
-        for key in ("draws", "errors", "hard", "frames", "wrong", "progress"):
+        for key in ("draws", "errors", "hard", "frames", "wrong", "clean"):
             assert found[key] == single[key], key
         assert single["wrong"]
         assert max(single["losses"]) - min(single["losses"]) > 0.01 * single["losses"][0]
@@ -223,7 +225,7 @@ def test_ranks_that_were_told_different_things_are_refused(two):
 
 
 def test_ranks_that_drift_apart_are_found(two):
-    assert {found["drifting"] for found in two} == {"ranks [1] hold other numbers than the first one"}
+    assert {found["drifting"] for found in two} == {"ranks [1] hold other parameters than the first one"}
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="NCCL needs two CUDA devices, one for each rank")

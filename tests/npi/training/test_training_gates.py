@@ -8,8 +8,8 @@ import torch
 from envs.spec import RETURN
 from npi.program_memory import OPEN
 from npi.training.curriculum import WorldFrames
+from npi.training.frame_objective import FrameObjective, place
 from npi.training.input_gates import set_gates
-from npi.training.trainer import Trainer, place
 from tests.support.tiny import SMALL, material, strip, tape, trained, training, untrained
 from traces.recording.unique_frames import FrameSet
 
@@ -136,8 +136,8 @@ def test_mined_frames_open_what_they_need() -> None:
         if frames.program_M[m] == zero and frames.obs_SF[int(frames.start_M[m] + frames.length_M[m]) - 1, symbol] == 0
     ]
     rest = torch.tensor([m for m in range(len(frames)) if m not in stops])
-    trainer = Trainer(library, [place(library, frames.select(rest))], training())
+    objective = FrameObjective(library, [place(library, frames.select(rest))], training())
     row = library.memory.index("strip.ZERO")
     assert library.memory.gates_NF[row, symbol] == -OPEN
-    trainer._learn_more([place(library, frames.select(torch.tensor(stops)))])
+    objective.use([*objective.curriculum.sources, place(library, frames.select(torch.tensor(stops)))])
     assert library.memory.gates_NF[row, symbol] == OPEN

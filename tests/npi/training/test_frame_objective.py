@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -15,16 +14,21 @@ from npi.jobs.train import checkpoint_path, gather, pick_device, train_library
 from npi.library.library import Library, LibraryError
 from npi.running.core_stepper import CoreStepper
 from npi.running.evaluate import run_problems
-from npi.training.dataset import Material, TaskValidator
-from npi.training.trainer import Trainer, Validation, learning_rate, place
+from npi.training.dataset import Material
+from npi.training.frame_objective import FrameObjective, learning_rate_share, place
+from npi.training.loop import fit
+from npi.training.loss import frame_loss, take_share
+from npi.training.validation import TaskValidator, Validation
 from tests.support.tiny import (
     CORE,
     LSTM,
     SMALL,
     STRIP,
-    make_trainer,
+    Steps,
+    make_objective,
     material,
     plain_end,
+    solved,
     strip,
     tape,
     trained,
@@ -38,8 +42,8 @@ from traces.recording.unique_frames import unique_frames
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-def state(trainer: Trainer) -> tuple[str, str]:
-    return trainer.core.digest(), trainer.library.rows_digest()
+def state(objective: FrameObjective) -> tuple[str, str]:
+    return objective.core.digest(), objective.library.rows_digest()
 
 
 def problems(size: int, count: int, seed: int = 99):
@@ -66,17 +70,17 @@ def test_a_small_program_is_learned_and_carries_beyond_its_training_sizes() -> N
 
 def test_the_published_core_is_learned_too() -> None:
     config = training(cut=0, noise=0.0, rate=1e-2, stretch=1.0)
-    trainer = make_trainer(config, core=LSTM)
-    assert trainer.run()
-    assert all(plain_right(trainer.library, [p for size in (1, 2, 3, 4) for p in problems(size, 20)]))
+    objective = make_objective(config, core=LSTM)
+    assert solved(objective)
+    assert all(plain_right(objective.library, [p for size in (1, 2, 3, 4) for p in problems(size, 20)]))
 
 
 def test_a_core_that_hardly_moves_learns_nothing() -> None:
-    trainer = make_trainer(training(rate=1e-9, updates=140))
-    assert not trainer.run()
-    assert trainer.progress.update == 140
-    assert trainer.wrong
-    assert sum(plain_right(trainer.library, problems(3, 20))) < 15  # some need nothing to be done
+    objective = make_objective(training(rate=1e-9, updates=140))
+    progress = fit(objective, objective.schedule)
+    assert (progress.solved, progress.update) == (False, 140)
+    assert objective.wrong
+    assert sum(plain_right(objective.library, problems(3, 20))) < 15  # some need nothing to be done
 
 
 def test_shuffled_calls_cannot_be_learned() -> None:
@@ -84,22 +88,24 @@ def test_shuffled_calls_cannot_be_learned() -> None:
     order = torch.randperm(found.frames.steps, generator=torch.Generator().manual_seed(0))
     broken = replace(found.frames, call_S4=found.frames.call_S4[order])
     library, config = untrained(CORE), training(updates=140)
-    trainer = Trainer(library, [place(library, broken)], config)
-    assert not trainer.run()
-    assert sum(trainer.wrong.values()) > len(broken) / 4
+    objective = FrameObjective(library, [place(library, broken)], config)
+    assert not solved(objective)
+    assert sum(objective.wrong.values()) > len(broken) / 4
 
 
 def test_training_ends_at_a_clean_check_only() -> None:
-    trainer = make_trainer(training())
+    objective = make_objective(training())
     seen = []
-    assert trainer.run(report=lambda r: seen.append((r.update, r.solved, dict(r.wrong))))
+    progress = fit(
+        objective, objective.schedule, report=lambda p: seen.append((p.update, p.solved, dict(objective.wrong)))
+    )
     *before, last = seen
     assert last[1]
     assert not any(solved for _, solved, _ in before)
     assert last[0] % 20 == 0
     assert last[2] == {}
     assert [u for u, _, _ in seen] == list(range(1, last[0] + 1))
-    report = trainer.report()
+    report = objective.report(progress)
     assert report.validation == Validation(8, 8)
     assert report.validation.passed
     assert report.errors.keys() == {f"strip.{n}" for n in "MOVE SCAN HOME STAY ROUND ZERO BOTH".split()}
@@ -119,32 +125,30 @@ def test_a_solved_core_that_fails_its_tasks_is_not_solved_and_learns_their_frame
         turns.append(turn)
         return next(answers)
 
-    trainer = Trainer(library, [place(library, material(strip()).frames)], config, validate=validate)
-    for lesson in trainer.curriculum.lessons:
+    objective = FrameObjective(library, [place(library, material(strip()).frames)], config, validate=validate)
+    for lesson in objective.curriculum.lessons:
         lesson.error = 0.01 * lesson.row
-    trainer.check()
-    assert (trainer.progress.clean, len(trainer.curriculum.sources)) == (0, 2)
-    assert int(trainer.curriculum.sources[1].frames.length_M.max()) == 7
-    assert [x.error for x in trainer.curriculum.lessons] == [0.01 * x.row for x in trainer.curriculum.lessons]
-    trainer.check()
-    assert not trainer.progress.solved
-    trainer.update()
-    trainer.check()
-    assert trainer.progress.solved
+    objective.evaluate(0)
+    assert (objective.clean, len(objective.curriculum.sources)) == (0, 2)
+    assert int(objective.curriculum.sources[1].frames.length_M.max()) == 7
+    assert [x.error for x in objective.curriculum.lessons] == [0.01 * x.row for x in objective.curriculum.lessons]
+    assert not objective.evaluate(0).solved
+    Steps(objective).take()
+    assert objective.evaluate(1).solved
     assert turns == [0, 0, 1]
 
 
 def test_wrong_frames_become_the_hard_ones() -> None:
-    trainer = make_trainer(training())
-    for _ in range(30):
-        trainer.update()
-    trainer.check(limit=5)
-    few = sum(trainer.wrong.values())
-    assert few == len(trainer.curriculum.hard[0]) > 0
-    assert max(trainer.wrong.values()) <= 5
-    trainer.check(limit=10_000)
-    assert sum(trainer.wrong.values()) == len(trainer.curriculum.hard[0]) > few
-    assert trainer.validation is None  # tasks are run by a core that has every frame right only
+    objective = make_objective(training())
+    Steps(objective).take(30)
+    found = objective.check(30, limit=5)
+    few = sum(objective.wrong.values())
+    assert few == len(objective.curriculum.hard[0]) > 0
+    assert max(objective.wrong.values()) <= 5
+    assert found.scores == objective.wrong
+    objective.check(30, limit=10_000)
+    assert sum(objective.wrong.values()) == len(objective.curriculum.hard[0]) > few
+    assert objective.validation is None  # tasks are run by a core that has every frame right only
 
 
 def test_the_last_frames_are_looked_at_before_training_ends() -> None:
@@ -156,20 +160,19 @@ def test_the_last_frames_are_looked_at_before_training_ends() -> None:
     calls = frames.call_S4.clone()
     step = int(frames.start_M[last])
     calls[step] = torch.tensor([strip().table.id("ROUND"), 0, 0, 0], dtype=torch.int32)
-    trainer = Trainer(library, [place(library, frames)], training())
-    trainer.curriculum.sources[0] = place(library, replace(frames, call_S4=calls))
-    trainer.check(limit=1)
-    assert trainer.wrong == {"strip.HOME": 1}
-    assert trainer.curriculum.hard[0].tolist() == [last]
+    objective = FrameObjective(library, [place(library, frames)], training())
+    objective.curriculum.sources[0] = place(library, replace(frames, call_S4=calls))
+    assert not objective.check(1, limit=1).solved
+    assert objective.wrong == {"strip.HOME": 1}
+    assert objective.curriculum.hard[0].tolist() == [last]
 
 
 @pytest.mark.parametrize("config", [SMALL, LSTM], ids=["discrete", "lstm"])
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(config: CoreConfig) -> None:
     def after(seed: int) -> tuple[str, str]:
-        trainer = make_trainer(training(seed=seed), core=config)
-        for _ in range(6):
-            trainer.update()
-        return state(trainer)
+        objective = make_objective(training(seed=seed), core=config)
+        Steps(objective).take(6)
+        return state(objective)
 
     torch.manual_seed(1)
     one = after(0)
@@ -181,76 +184,64 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(config: Co
 
 def test_nothing_touches_the_global_generator() -> None:
     before = torch.random.get_rng_state()
-    make_trainer(training(updates=22)).run()
-    make_trainer(training(updates=2, cut=0), core=LSTM).run()
+    assert not solved(make_objective(training(updates=22)))
+    assert not solved(make_objective(training(updates=2, cut=0), core=LSTM))
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_stopping_between_updates() -> None:
-    trainer = make_trainer(training())
-    assert not trainer.run(stop=lambda: trainer.progress.update >= 7)
-    assert trainer.progress.update == 7
-    assert trainer.wrong == {}
-
-
-def test_the_end_of_the_updates_is_checked_whenever_it_comes() -> None:
-    trainer = make_trainer(training(updates=5))
-    trainer.run()
-    assert trainer.wrong
-
-
-def test_a_loss_that_is_no_number_stops_training() -> None:
-    trainer = make_trainer(training())
-    with torch.no_grad():
-        trainer.core.end.weight.fill_(math.inf)
-    with pytest.raises(FloatingPointError, match="update 0; lower the learning rate"):
-        trainer.update()
-
-
-def test_gradients_are_clipped_to_a_norm_of_one() -> None:
-    trainer = make_trainer(training(), validated=False)
-    trainer.update()
-    norm = math.sqrt(sum(float((p.grad.double() ** 2).sum()) for p in trainer.parameters if p.grad is not None))
-    assert norm == pytest.approx(1.0, rel=1e-3)
+def test_the_first_updates_are_those_of_a_loop_written_out() -> None:
+    """Frames of the curriculum, their loss backward, a norm of one, AdamW (NPI section 4.1)."""
+    objective, other = (make_objective(training(), validated=False) for _ in range(2))
+    parameters = [*other.core.parameters(), other.memory.keys_NK, other.memory.embeddings_NP]
+    adamw = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=1e-4)
+    losses = []
+    for update in range(12):
+        adamw.param_groups[0]["lr"] = 3e-3 * min(1.0, (update + 1) / 50) * (1 - update / 300)
+        drawn = take_share(other.curriculum.draw(generator=other.generator))
+        loss, wrong_B = frame_loss(other.core, other.memory, other.rules, drawn, noise=0.5, generator=other.noise)
+        adamw.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        adamw.step()
+        other.curriculum.note(drawn.program_D, wrong_B)
+        losses.append(loss.item())
+    assert Steps(objective).take(12) == pytest.approx(losses, rel=1e-5)
+    assert losses[-1] < losses[0]
 
 
 def test_half_precision_gives_other_numbers_from_the_same_weights() -> None:
     losses = []
     for precision in ("float32", "bfloat16"):
-        trainer = make_trainer(training(precision=precision), validated=False)
-        trainer.update()
-        losses.append(trainer.loss)
+        losses += Steps(make_objective(training(precision=precision), validated=False)).take()
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
 def test_half_precision_learns_too() -> None:
-    trainer = make_trainer(training(precision="bfloat16"), validated=False)
-    assert trainer.run()
-    assert next(trainer.core.parameters()).dtype == torch.float32
+    objective = make_objective(training(precision="bfloat16"), validated=False)
+    assert solved(objective)
+    assert next(objective.core.parameters()).dtype == torch.float32
 
 
 # --- schedule and groups ----------------------------------------------------------------------------------------
 
 
 def test_the_learning_rate_warms_up_once_and_falls_in_cycles() -> None:
-    config = TrainConfig(rate=2.0, warmup=4, decay=100)
-    found = [learning_rate(config, u) for u in (0, 1, 3, 50, 94, 95, 99, 100, 150, 199, 200)]
+    config = TrainConfig(warmup=4, decay=100)
+    found = [2 * learning_rate_share(config, u) for u in (0, 1, 3, 50, 94, 95, 99, 100, 150, 199, 200)]
     assert found == pytest.approx([2 * 0.25 * 1.0, 2 * 0.5 * 0.99, 2 * 0.97, 1.0, 0.12, 0.1, 0.1, 2.0, 1.0, 0.1, 2.0])
-    assert learning_rate(replace(config, warmup=0), 0) == 2.0
+    assert learning_rate_share(replace(config, warmup=0), 0) == 1.0
 
 
 def test_weights_keys_and_embeddings_are_descended_and_gates_are_not() -> None:
-    trainer = make_trainer(training(rate=1e-3), validated=False)
-    (group,) = trainer.optimizer.param_groups
-    descended = {id(p) for p in group["params"]}
-    memory = trainer.memory
-    assert descended == {id(p) for p in [*trainer.core.parameters(), memory.keys_NK, memory.embeddings_NP]}
-    assert group["weight_decay"] == 1e-4
-    gates = memory.gates_NF.clone()
-    trainer.update()
-    assert group["lr"] == pytest.approx(1e-3 / 50)
-    assert torch.equal(memory.gates_NF, gates)
+    objective = make_objective(training(), validated=False)
+    memory = objective.memory
+    before = {
+        name: part.detach().clone() for name, part in [*memory.named_parameters(), *objective.core.named_parameters()]
+    }
+    Steps(objective).take()
+    after = {**dict(memory.named_parameters()), **dict(objective.core.named_parameters())}
+    assert [name for name in before if torch.equal(before[name], after[name])] == ["gates_NF"]
 
 
 # --- validation on the machine --------------------------------------------------------------------------------------
@@ -332,8 +323,7 @@ def test_one_core_learns_programs_of_two_worlds() -> None:
     library = untrained(CORE, strip(), tape())
     config = training(stretch=1.0)
     sources = [place(library, material(p).frames) for p in (strip(), tape())]
-    trainer = Trainer(library, sources, config, validate=TaskValidator(library, library.sets, config))
-    assert trainer.run()
+    assert solved(FrameObjective(library, sources, config, validate=TaskValidator(library, library.sets, config)))
     assert all(plain_right(library, problems(4, 20)))
     problem = tape().tasks[0].problem({"a": 5})
     (reading,) = run_problems(library.stepper(tape().table), tape(), [problem]).read(tape().world)
@@ -385,5 +375,4 @@ def test_training_on_cuda() -> None:
     library.core.to("cuda")
     library.memory.to("cuda")
     validate = TaskValidator(library, library.sets, config)
-    trainer = Trainer(library, [place(library, material(strip()).frames)], config, validate=validate)
-    assert trainer.run()
+    assert solved(FrameObjective(library, [place(library, material(strip()).frames)], config, validate=validate))
