@@ -1,22 +1,30 @@
-"""Worlds: what a program acts in, declared as small integers."""
+"""Worlds: what a program acts in, declared as small integers and real tensors."""
 
-from envs.registry import KINDS, make, register
+from envs.episodes import Episodes
+from envs.registry import make, register_world, world_kinds
 from envs.scratchpad.world import PadConfig, PadState, PointerConfig, RowConfig, Scratchpad
-from envs.spec import BLANK, NONE, RETURN, SLOTS, Field, ProgramTable, Signature, Slot, SpecError, WorldSpec
-from envs.world import Layout, State, World
+from envs.spec import BLANK, NONE, RETURN, SLOTS, Channel, Field, ProgramTable, Signature, Slot, SpecError, WorldSpec
+from envs.stepper import Action, Draw, Observation, Ragged
+from envs.world import Given, Layout, State, World, check_given
 
 __all__ = [
     "BLANK",
-    "KINDS",
     "NONE",
     "RETURN",
     "SLOTS",
+    "Action",
+    "Channel",
+    "Draw",
+    "Episodes",
     "Field",
+    "Given",
     "Layout",
+    "Observation",
     "PadConfig",
     "PadState",
     "PointerConfig",
     "ProgramTable",
+    "Ragged",
     "RowConfig",
     "Scratchpad",
     "Signature",
@@ -25,6 +33,8 @@ __all__ = [
     "State",
     "World",
     "WorldSpec",
+    "check_given",
     "make",
-    "register",
+    "register_world",
+    "world_kinds",
 ]

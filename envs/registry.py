@@ -1,12 +1,14 @@
 """The kinds of worlds that a program file can name.
 
-To add a kind: write a world (``envs/world.py``), check it with ``envs.conformance.check_world``, and add it here with
-:func:`register`, or in :data:`KINDS`.
+To add a kind: write a world (``envs/world.py``), check it with ``envs.conformance.check_world``, and offer it as an
+entry point of the group ``npi.worlds``, or add it with :func:`register_world`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any
 
 from envs.cars import world as cars
@@ -16,8 +18,11 @@ from envs.scratchpad import world as scratchpad
 from envs.scratchpad.config import closest
 from envs.world import World
 
-Factory = Callable[[str, Mapping[str, Any]], World[Any]]
-"""Makes a world from its name and its JSON-able settings."""
+GROUP = "npi.worlds"
+"""The group of entry points that kinds of worlds outside of the engine are found by."""
+
+Factory = Callable[..., World[Any]]
+"""Makes a world from its name and its JSON-able settings; where it is given data, from ``data=`` by name, too."""
 
 KINDS: dict[str, Factory] = {
     scratchpad.KIND: scratchpad.Scratchpad,
@@ -27,21 +32,37 @@ KINDS: dict[str, Factory] = {
     harlow.KIND: harlow.Harlow,
     objectives.KIND: objectives.Optimisee,
 }
-"""What ``world NAME is KIND`` can name."""
+"""The engine's own kinds, and those that were registered."""
 
 
-def make(kind: str, name: str, config: Mapping[str, Any]) -> World[Any]:
+def world_kinds() -> list[str]:
+    """What ``world NAME is KIND`` can name."""
+    return list(dict.fromkeys([*KINDS, *_offered()]))
+
+
+def make(kind: str, name: str, config: Mapping[str, Any], *, data: Mapping[str, Any] | None = None) -> World[Any]:
     """A world of a kind.
+
+    Args:
+        data: what its settings do not hold, such as arrays of a data set, by name.
 
     Raises ``ValueError`` for a kind that is not registered, naming the closest one, and what the world raises for
     settings that it does not take (:class:`envs.spec.SpecError`, which is a ``ValueError``).
     """
-    if kind not in KINDS:
-        raise ValueError(f"world {name}: there is no kind of world {kind!r}{closest(kind, list(KINDS))}")
-    return KINDS[kind](name, config)
+    factory = KINDS.get(kind)
+    if factory is None:
+        if kind not in _offered():
+            raise ValueError(f"world {name}: there is no kind of world {kind!r}{closest(kind, world_kinds())}")
+        factory = _offered()[kind].load()
+    return factory(name, config, data=data) if data else factory(name, config)
 
 
-def register(kind: str, factory: Factory) -> None:
+@cache
+def _offered() -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def register_world(kind: str, factory: Factory) -> None:
     """Add a kind; raises ``ValueError`` where another one has its name."""
     if KINDS.setdefault(kind, factory) is not factory:
         raise ValueError(f"a kind of world {kind!r} is registered already; choose another name")

@@ -147,10 +147,10 @@ def make_face(world: World[Any]) -> Face:
 
 def build_world(world: s.World, source: Source) -> World[Any]:
     """The world that a declaration describes; raises :class:`LanguageError` for one that contradicts itself."""
-    if world.kind not in registry.KINDS:
+    if world.kind not in registry.world_kinds():
         message = f"there is no kind of world named {world.kind}"
         raise LanguageError(
-            source, world.line, world.column, message, suggest(world.kind, registry.KINDS), code="NPI042"
+            source, world.line, world.column, message, suggest(world.kind, registry.world_kinds()), code="NPI042"
         )
     config = pad_config(world, source) if world.kind == PAD else {item.name: item.value for item in world.settings}
     if world.kind != PAD and world.items:

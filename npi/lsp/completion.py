@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dsl.names.worlds import SYMBOL_SETS
 from dsl.tasks.expressions import FUNCTIONS, ON_WORLD
-from envs.registry import KINDS
+from envs.registry import world_kinds
 from envs.scratchpad.actions import JUMPS, STEPS
 from envs.spec import NONE, Signature
 from npi.lsp import names as n
@@ -129,7 +129,7 @@ def domains(*more: str) -> Iterator[Offer]:
 def in_world(project: Project, path: Path, spot: Spot) -> Iterator[Offer]:
     """Rows and pointers, and the kind of the world in its first line."""
     if spot.head:
-        yield from (Offer(kind, "type") for kind in KINDS if spot.last == "is")
+        yield from (Offer(kind, "type") for kind in world_kinds() if spot.last == "is")
         yield from keywords(*(["is"] if len(spot.pieces) == 2 else []))
     elif not spot.pieces:
         yield from keywords("row", "pointer", "counter", "order", "jump")

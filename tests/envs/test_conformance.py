@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint
 from typing import Any, ClassVar
 
 import pytest
 import torch
 
-from envs import KINDS, Layout, PadConfig, PadState, Scratchpad, register
+from envs import Layout, PadConfig, PadState, Scratchpad, make, register_world, world_kinds
 from envs.conformance import CHECKS, ConformanceError, check_world
+from envs.registry import KINDS
 from envs.scratchpad.world import NOWHERE
 from envs.stepper import Action, Observation
 from envs.world import Given
@@ -48,7 +50,7 @@ def test_the_scratch_pad_conforms(name: str, seed: int) -> None:
 def test_every_kind_is_checked_here() -> None:
     """Cars are, in test_cars_world.py, the worlds of trials in test_trials.py, and optimisees in test_optimisees.py."""
     known = ["scratchpad", "cars", "bandit", "two_step", "harlow", "optimisee"]
-    assert list(KINDS) == known, "check the new kind with check_world as above, then name it here"
+    assert world_kinds() == known, "check the new kind with check_world as above, then name it here"
 
 
 class Wrapped:
@@ -380,7 +382,23 @@ def test_the_kit_leaves_the_global_generator_alone() -> None:
 
 def test_a_kind_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("envs.registry.KINDS", dict(KINDS))
-    register("another", Scratchpad)
-    register("another", Scratchpad)
+    register_world("another", Scratchpad)
+    register_world("another", Scratchpad)
     with pytest.raises(ValueError, match="registered already"):
-        register("another", lambda name, config: Scratchpad(name, config))
+        register_world("another", lambda name, config: Scratchpad(name, config))
+
+
+def test_kinds_outside_of_the_engine_are_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("elsewhere", "envs.scratchpad.world:Scratchpad", "npi.worlds")
+    monkeypatch.setattr("envs.registry._offered", lambda: {point.name: point})
+    assert world_kinds()[-1] == "elsewhere"
+    assert isinstance(make("elsewhere", "pad", ADDITION.to_json()), Scratchpad)
+    with pytest.raises(ValueError, match="did you mean 'elsewhere'"):
+        make("elswhere", "pad", {})
+
+
+def test_a_world_is_made_from_settings_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("envs.registry.KINDS", dict(KINDS))
+    register_world("taught", lambda name, config, data=None: Scratchpad(name, data["pads"][config["pad"]]))
+    made = make("taught", "pad", {"pad": 1}, data={"pads": [SORTING, ADDITION]})
+    assert made.spec == Scratchpad("pad", ADDITION).spec
