@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from envs import product
 from envs.cars import world as cars
 from envs.episodic import bandit, harlow, two_step
 from envs.objectives import world as objectives
@@ -31,6 +32,7 @@ KINDS: dict[str, Factory] = {
     two_step.KIND: two_step.TwoStep,
     harlow.KIND: harlow.Harlow,
     objectives.KIND: objectives.Optimisee,
+    product.KIND: lambda name, config: product.Product(name, config, make),
 }
 """The engine's own kinds, and those that were registered."""
 
