@@ -114,6 +114,10 @@ class Draw:
         middle = (self._next(count).bitwise_and(2**52 - 1)).double() * 2.0**-52 + 2.0**-53
         return torch.special.ndtri(middle).float()
 
+    def exponential(self, count: int) -> torch.Tensor:
+        """float32 B × count, exponentially distributed with mean 1."""
+        return -torch.log1p(-self.uniform(count))
+
     def _next(self, count: int) -> torch.Tensor:
         place = torch.arange(self._given, self._given + count, device=self._bits_B.device)
         self._given += count

@@ -29,9 +29,9 @@ from meta.baselines.player import Player
 from meta.baselines.rollout import play
 from meta.reinforcement.program_files.bandit_priors import program_file
 from npi.learners.core import HostedCore
-from npi.learners.interface import HostedTraining
-from npi.learners.learn_rows import learn_hosted
-from npi.learners.programs import Lesson, lessons_of
+from npi.learners.learn_rows import learn_rows
+from npi.learners.objectives.on_policy import OnPolicyTraining
+from npi.learners.tasks import TrainingTask, training_tasks
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content
 
@@ -43,9 +43,9 @@ TRAINED = range(1, 97)
 """Priors that the core is trained on. HELD: those that it never meets."""
 HELD = range(1001, 1009)
 
-TRAINING = HostedTraining(updates=1500, batch=384, twins=4, rate=5e-3, check_every=250)
-LEARNING = HostedTraining(updates=200, batch=256, twins=4, row_rate=3e-2, starts=4, problems=256, check_every=100)
-TUNING = HostedTraining(updates=200, batch=256, twins=4, rate=1e-3, row_rate=1e-2, check_every=100)
+TRAINING = OnPolicyTraining(updates=1500, batch=384, rollouts=4, rate=5e-3, check_every=250)
+LEARNING = OnPolicyTraining(updates=200, batch=256, rollouts=4, row_rate=3e-2, starts=4, problems=256, check_every=100)
+TUNING = OnPolicyTraining(updates=200, batch=256, rollouts=4, rate=1e-3, row_rate=1e-2, check_every=100)
 
 EPISODES = 4000
 
@@ -73,20 +73,20 @@ def run(seed: int) -> Result:
     assert isinstance(core, HostedCore)
     held = loads(program_file(HELD, arms=ARMS, steps=STEPS), path="held.npi")
     began = time.process_time()
-    learned = learn_hosted(library, [held], replace(LEARNING, seed=seed))
+    learned = learn_rows(library, [held], replace(LEARNING, seed=seed))
     learning = time.process_time() - began
     assert learned.unchanged
     random_N = torch.randint(len(old_NP), (len(HELD),), generator=torch.Generator().manual_seed(seed))
     families = {}
-    for place, (prior, lesson) in enumerate(zip(HELD, lessons_of(held), strict=True)):
-        row_P = library.memory.embeddings_NP[library.memory.index(lesson.name)]
+    for place, (prior, task) in enumerate(zip(HELD, training_tasks(held), strict=True)):
+        row_P = library.memory.embeddings_NP[library.memory.index(task.name)]
         generator = torch.Generator().manual_seed(seed)
-        world = lesson.world.spec
+        world = task.world.spec
         agents: dict[str, Player] = {
             "mean": Learned(core, old_NP.mean(0)),
             "random": Learned(core, old_NP[random_N[place]]),
             "learned": Learned(core, row_P),
-            "tuned": tuned(core, old_NP, lesson, seed),
+            "tuned": tuned(core, old_NP, task, seed),
             "thompson": Thompson(world, generator=generator),
             "told": CaseThompson(world, drawn_cases(world, prior), generator=generator),
         }
@@ -97,9 +97,9 @@ def run(seed: int) -> Result:
     return {"families": families, "seconds": seconds, "learning": learning, "parameters": parameters, "hashes": hashes}
 
 
-def tuned(core: HostedCore, old_NP: torch.Tensor, lesson: Lesson, seed: int) -> Learned:
+def tuned(core: HostedCore, old_NP: torch.Tensor, task: TrainingTask, seed: int) -> Learned:
     """A copy of the core that was fine-tuned on one family."""
-    net, row_P = fine_tuned(core, old_NP, [lesson], replace(TUNING, seed=seed))
+    net, row_P = fine_tuned(core, old_NP, [task], replace(TUNING, seed=seed))
     found = copy.copy(core)
     found._modules = {**core._modules, "net": net}
     return Learned(found, row_P)

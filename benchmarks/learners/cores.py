@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from benchmarks.common import RUNS, finished
 from npi.learners.core import HostedCore
-from npi.learners.interface import HostedConfig, HostedTraining
-from npi.learners.jobs import train_hosted
-from npi.learners.programs import Lesson
-from npi.learners.trainer import HostedTrainer, Report
+from npi.learners.interface import LearnerConfig, LearnerCore, LearnerTraining
+from npi.learners.jobs import train_learner
+from npi.learners.objectives.base import schedule_of
+from npi.learners.tasks import Problems, TrainingTask
 from npi.library.library import Library
+from npi.training.loop import Progress, fit
 
 
 def trained_core(
     name: str,
     files: Sequence[Path],
-    training: HostedTraining,
+    training: LearnerTraining,
     *,
-    config: HostedConfig | None = None,
-    report: Callable[[Report], None] | None = None,
+    config: LearnerConfig | None = None,
+    report: Callable[[Progress], None] | None = None,
 ) -> tuple[Library, float]:
     """The library of a core that was trained on some files, and the CPU seconds that this took.
 
@@ -37,7 +37,7 @@ def trained_core(
     def train() -> dict[str, Any]:
         out.parent.mkdir(parents=True, exist_ok=True)
         began = time.process_time()
-        train_hosted(files, out=out, config=config, training=training, report=report, fresh=True)
+        train_learner(files, out=out, config=config, training=training, report=report, fresh=True)
         return {"seconds": time.process_time() - began}
 
     found = finished(f"{name}/train", train, training=training.to_json())
@@ -52,15 +52,15 @@ def written(path: Path, text: str) -> Path:
 
 
 def fine_tuned(
-    core: HostedCore, old_NP: torch.Tensor, lessons: Sequence[Lesson], training: HostedTraining
-) -> tuple[nn.Module, torch.Tensor]:
-    """A copy of the core's network, all of whose parameters are trained on one lesson, and the lesson's row.
+    core: HostedCore, old_NP: torch.Tensor, tasks: Sequence[TrainingTask], training: LearnerTraining
+) -> tuple[LearnerCore, torch.Tensor]:
+    """A copy of the core's network, all of whose parameters are trained on one task, and the task's row.
 
     It begins from the mean of the old rows or the old row, whichever does best as it is.
     """
-    net, begin_NP = copy.deepcopy(core.net), torch.cat([old_NP.mean(0, keepdim=True), old_NP])
-    judge = HostedTrainer(core.learner, net, begin_NP, lessons, [0], training, frozen=True, copies=len(begin_NP))
-    best = int(judge.judged(turn=1).argmax())
-    trainer = HostedTrainer(core.learner, net, begin_NP[best : best + 1], lessons, [0], training)
-    trainer.run()
-    return net, trainer.rows_NP[0]
+    net, start_NP = copy.deepcopy(core.net), torch.cat([old_NP.mean(0, keepdim=True), old_NP])
+    judge = core.learner.objective(net, start_NP, Problems(tuple(tasks), (0,), copies=len(start_NP)), training)
+    best = int(judge.row_scores(1).argmax())
+    objective = core.learner.objective(net, start_NP[best : best + 1], Problems(tuple(tasks), (0,)), training)
+    fit(objective, schedule_of(training))
+    return net, objective.rows_NP.detach()[0]

@@ -20,29 +20,29 @@ from benchmarks.common import ROOT, plain_arguments
 from benchmarks.learners import bandits, harlow, optimisers
 from dsl import load, loads
 from dsl.program import ProgramSet
-from npi.learners.core import HostedCore
-from npi.learners.interface import HostedConfig, HostedTraining
-from npi.learners.jobs import new_library, usual_config
-from npi.learners.programs import learner_for, lessons_of
-from npi.learners.trainer import HostedTrainer
+from npi.learners.interface import LearnerConfig, LearnerTraining
+from npi.learners.jobs import new_library, objective_of, usual_config
+from npi.learners.objectives.base import schedule_of
+from npi.learners.tasks import learner_for, training_tasks
 from npi.library.tensor_files import write_whole
+from npi.training.loop import Descent
 
 UPDATES, SEED = 50, 0
 
-Run = tuple[list[ProgramSet], HostedConfig | None, HostedTraining]
+Run = tuple[list[ProgramSet], LearnerConfig | None, LearnerTraining]
 """Program files, the shape of the core (None: the usual one), and how it is trained."""
 
 
 def bandit(family: str) -> Run:
     """A core for one family of bandits."""
     programs = loads(bandits.text(family), path=f"{family}.npi")
-    return [programs], bandits.SHAPED.get(family), bandits.TRAINING[family]
+    return [programs], bandits.SHAPES.get(family), bandits.TRAINING[family]
 
 
 def harlow_task(kind: str) -> Run:
     """A core for Harlow's task, with codes or with pictures."""
-    name, recall = harlow.KINDS[kind]
-    return [load(harlow.LEARNING_FILES / name)], harlow.MetaRLConfig(recall=recall), harlow.TRAINING
+    name, memory = harlow.KINDS[kind]
+    return [load(harlow.LEARNING_FILES / name)], harlow.MetaRLConfig(object_memory=memory), harlow.TRAINING
 
 
 def optimiser() -> Run:
@@ -62,16 +62,11 @@ def losses(run: Run, updates: int) -> list[float]:
     """The outer loss of each of the first updates of a run."""
     sets, config, training = run
     training = replace(training, seed=SEED)
-    learner, lessons = learner_for(sets[0]), [lesson for programs in sets for lesson in lessons_of(programs)]
-    library = new_library(config or usual_config(learner), lessons, sets, seed=SEED)
-    assert isinstance(library.core, HostedCore)
-    worlds = [library.world(lesson.world.spec) for lesson in lessons]
-    trainer = HostedTrainer(learner, library.core.net, library.memory.embeddings_NP, lessons, worlds, training)
-    found = []
-    for _ in range(updates):
-        trainer.step()
-        found.append(trainer.loss)
-    return found
+    learner, tasks = learner_for(sets[0]), [task for programs in sets for task in training_tasks(programs)]
+    library = new_library(config or usual_config(learner), tasks, sets, seed=SEED)
+    objective = objective_of(library, tasks, training)
+    descent = Descent(objective.groups(), schedule_of(training))
+    return [descent.update(objective, update) for update in range(updates)]
 
 
 def largest_difference(before: list[float], after: list[float]) -> float:

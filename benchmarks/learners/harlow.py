@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
 
 from benchmarks.common import ROOT, RUNS, arguments, each_seed, results, seeds, write
 from benchmarks.learners.bandit_baselines import BEGIN
@@ -29,16 +28,16 @@ from envs.episodic.harlow import RULES, Harlow, HarlowState, scrambled
 from meta.baselines.harlow import ObjectStayer, SideStayer
 from meta.baselines.player import Player
 from meta.baselines.rollout import play
-from meta.reinforcement.learner import LEARNER
 from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.program_files.harlow_rules import Rule, program_file, turned
 from npi.learners.core import HostedCore
-from npi.learners.interface import Asked, HostedTraining, steps_of
-from npi.learners.jobs import new_library, train_hosted
-from npi.learners.learn_rows import learn_hosted
-from npi.learners.programs import lessons_of
-from npi.learners.rollout import rollout
-from npi.learners.trainer import HostedTrainer
+from npi.learners.interface import LearnerCore, TaskInput, steps_of
+from npi.learners.jobs import new_library, train_learner
+from npi.learners.learn_rows import learn_rows
+from npi.learners.objectives.base import LearnerObjective
+from npi.learners.objectives.on_policy import OnPolicyTraining
+from npi.learners.rollout import play as run_program
+from npi.learners.tasks import training_tasks
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, Rows, spread
 from npi.reproduce.plots import label, panels, png
@@ -50,7 +49,7 @@ LEARNING_FILES = ROOT / "programs" / "learning"
 KINDS = {"codes": ("harlow.npi", 1), "pictures": ("glyphs.npi", 1), "codes, no memory": ("harlow.npi", 0)}
 """What is trained: the file, and whether the core has a memory of things."""
 
-TRAINING = HostedTraining(updates=300, batch=64, twins=1, rate=5e-3, check_every=30, problems=32)
+TRAINING = OnPolicyTraining(updates=300, batch=64, rollouts=1, rate=5e-3, check_every=30, problems=32)
 
 EPISODES = 1000
 
@@ -69,16 +68,17 @@ THREE = [Rule("object", (0,) * 5), Rule("side", (0,) * 5), Rule("object", (1, 0)
 
 HELD = (AVOID, Rule("object", (0, 1, 1, 1, 1)))
 
-RULE_CORE = MetaRLConfig(hidden=64, discount=0.0, later_discount=0.0, entropy=0.1)
+RULE_CORE = MetaRLConfig(hidden=64)
+RULE_AIM = OnPolicyTraining(discount=0.0, final_discount=0.0, entropy=0.1)
 """Where each choice ends a trial and all choices are equally informative, later rewards are noise."""
 
 RULE_TRAINING = {
-    "3 rules": HostedTraining(updates=900, batch=96, twins=1, rate=5e-3, check_every=300),
-    "21 rules": HostedTraining(updates=1500, batch=256, twins=1, rate=5e-3, check_every=500, problems=32),
+    "3 rules": replace(RULE_AIM, updates=900, batch=96, rollouts=1, rate=5e-3, check_every=300),
+    "21 rules": replace(RULE_AIM, updates=1500, batch=256, rollouts=1, rate=5e-3, check_every=500, problems=32),
 }
 
-ROW = HostedTraining(updates=300, batch=128, twins=1, row_rate=0.1, check_every=100, starts=4)
-TUNING = HostedTraining(updates=300, batch=128, twins=1, rate=2e-3, row_rate=0.1, check_every=100)
+ROW = replace(RULE_AIM, updates=300, batch=128, rollouts=1, row_rate=0.1, check_every=100, starts=4)
+TUNING = replace(RULE_AIM, updates=300, batch=128, rollouts=1, rate=2e-3, row_rate=0.1, check_every=100)
 
 
 def taught() -> list[Rule]:
@@ -105,15 +105,15 @@ def right(state: HarlowState) -> list[float]:
 
 
 @torch.no_grad()
-def accuracies(net: nn.Module, row_P: torch.Tensor, world: Harlow, state: HarlowState, steps: int) -> list[float]:
+def accuracies(net: LearnerCore, row_P: torch.Tensor, world: Harlow, state: HarlowState, steps: int) -> list[float]:
     """A row on a core, without exploring."""
     arguments_B3 = torch.zeros(state.batch, 3, dtype=torch.int64)
-    asked = Asked(0, row_P.detach().expand(state.batch, -1), arguments_B3)
-    rollout(LEARNER, net, world, state, asked, torch.zeros(state.batch, LEARNER.width(net, world)), steps)
+    task = TaskInput(world.spec, 0, row_P.detach().expand(state.batch, -1), arguments_B3)
+    run_program(net, world, state, task, steps)
     return right(state)
 
 
-def both(net: nn.Module, row_P: torch.Tensor, programs: ProgramSet) -> Result:
+def both(net: LearnerCore, row_P: torch.Tensor, programs: ProgramSet) -> Result:
     """With seen and with unseen objects."""
     world, steps = world_of(programs), steps_of(programs.programs[0])
     return {
@@ -129,23 +129,23 @@ def world_of(programs: ProgramSet) -> Harlow:
 
 def learned(kind: str, seed: int) -> Result:
     """A core trained on one file: accuracies on the way, and CPU seconds without what measuring took."""
-    name, recall = KINDS[kind]
+    name, memory = KINDS[kind]
     programs = load(LEARNING_FILES / name)
-    config, training = MetaRLConfig(recall=recall), replace(TRAINING, seed=seed)
-    fresh = new_library(config, lessons_of(programs), [programs], seed=seed)
+    config, training = MetaRLConfig(object_memory=memory), replace(TRAINING, seed=seed)
+    fresh = new_library(config, training_tasks(programs), [programs], seed=seed)
     assert isinstance(fresh.core, HostedCore)
     curve: list[Result] = [{"update": 0, **both(fresh.core.net, fresh.memory.embeddings_NP[0], programs)}]
     measuring = 0.0
 
-    def measure(trainer: HostedTrainer) -> None:
+    def measure(objective: LearnerObjective, update: int) -> None:
         nonlocal measuring
         began = time.process_time()
-        curve.append({"update": trainer.update, **both(trainer.net, trainer.rows_NP[0], programs)})
+        curve.append({"update": update, **both(objective.core, objective.rows_NP[0], programs)})
         measuring += time.process_time() - began
 
     began = time.process_time()
     out = RUNS / NAME / f"core-{seed}-{kind.replace(', ', '-').replace(' ', '-')}"
-    train_hosted([LEARNING_FILES / name], out=out, config=config, training=training, keep=measure, fresh=True)
+    train_learner([LEARNING_FILES / name], out=out, config=config, training=training, checked=measure, fresh=True)
     seconds = time.process_time() - began - measuring
     print(f"  {kind}: {percent(curve[-1]['unseen'])} on unseen objects, {seconds:.0f} CPU s", flush=True)
     return {"curve": curve, "seconds": seconds}
@@ -178,17 +178,17 @@ def held_out(name: str, rules: Sequence[Rule], seed: int) -> Result:
     assert isinstance(core, HostedCore)
     world, old_NP = world_of(library.sets[0]), library.memory.embeddings_NP.detach().clone()
 
-    def tried(net: nn.Module, row_P: torch.Tensor, rule: Rule) -> list[float]:
+    def tried(net: LearnerCore, row_P: torch.Tensor, rule: Rule) -> list[float]:
         return accuracies(net, row_P, world, begun(world, unseen=True, rule=rule), TRIALS)
 
     old = [tried(core.net, row_P, rule) for row_P, rule in zip(old_NP, rules, strict=True)]
     programs = loads(program_file([AVOID]), path="avoid.npi")
     began = time.process_time()
-    found = learn_hosted(library, [programs], replace(ROW, seed=seed))
+    found = learn_rows(library, [programs], replace(ROW, seed=seed))
     learning = time.process_time() - began
     assert found.unchanged
     row_P = library.memory.embeddings_NP[-1]
-    tuned_net, tuned_P = fine_tuned(core, old_NP, lessons_of(programs), replace(TUNING, seed=seed))
+    tuned_net, tuned_P = fine_tuned(core, old_NP, training_tasks(programs), replace(TUNING, seed=seed))
     result: Result = {
         "seconds": seconds,
         "learning": learning,

@@ -23,12 +23,13 @@ from benchmarks.learners.cores import trained_core
 from dsl import load
 from envs.objectives.world import Optimisee, OptimiseeState
 from envs.stepper import Action
-from meta.optimisation.learner import LEARNER, OptimiserCore
+from meta.optimisation.learner import LEARNER
+from meta.optimisation.network import OptimiserCore
 from meta.optimisation.torch_optimizer import row_of
 from npi.learners.core import HostedCore
-from npi.learners.interface import Asked
+from npi.learners.interface import TaskInput
 from npi.learners.learn_rows import learn_files
-from npi.learners.rollout import rollout
+from npi.learners.rollout import play as run_program
 from npi.library.library import Library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, Rows, spread
@@ -144,10 +145,9 @@ def learned(
     """loss_SB after each step of a row."""
     found = []
     for state in states:
-        asked = Asked(0, row_P.expand(state.batch, -1), torch.zeros(state.batch, 3, dtype=torch.int64))
-        hidden_BH = torch.zeros(state.batch, LEARNER.width(net, world))
-        roll, _ = rollout(LEARNER, net, world, state, asked, hidden_BH, steps)
-        found.append(roll.signal_KB)
+        arguments_B3 = torch.zeros(state.batch, 3, dtype=torch.int64)
+        task = TaskInput(world.spec, 0, row_P.expand(state.batch, -1), arguments_B3)
+        found.append(run_program(net, world, state, task, steps).scores["loss"])
     return torch.cat(found, 1)
 
 

@@ -25,14 +25,14 @@ from meta.baselines.player import Player, Random
 from meta.baselines.rollout import Played, play
 from meta.baselines.two_step import ModelBased, ModelFree, Stays, stays
 from npi.learners.core import HostedCore
-from npi.learners.interface import HostedTraining
+from npi.learners.objectives.on_policy import OnPolicyTraining
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, Rows, markdown
 from npi.reproduce.plots import panels, png
 
 NAME = "twosteps"
 
-TRAINING = HostedTraining(updates=500, batch=256, twins=4, rate=5e-3, check_every=100)
+TRAINING = OnPolicyTraining(updates=500, batch=256, rollouts=4, rate=5e-3, check_every=100)
 
 FILE = ROOT / "programs" / "learning" / "twostep.npi"
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import torch
 
-from envs.registry import make
 from envs.spec import SLOTS
+from envs.stepper import Observation
 from envs.world import State
 from npi.learners.core import HostedCore
-from npi.learners.interface import Asked
+from npi.learners.interface import TaskInput
 
 
 class Learned:
@@ -24,19 +24,17 @@ class Learned:
     """
 
     def __init__(self, core: HostedCore, row_P: torch.Tensor, *, world: int = 0) -> None:
-        spec = core.worlds[world]
-        self.core, self.row_P, self.index = core, row_P.detach(), world
-        self.width = core.learner.width(core.net, make(spec.kind, spec.name, spec.config))
+        self.core, self.row_P, self.world = core, row_P.detach(), world
 
     def begin(self, state: State) -> None:
         """New episodes: nothing is remembered."""
         row_BP = self.row_P.expand(state.batch, -1)
-        self.asked = Asked(self.index, row_BP, torch.zeros(state.batch, SLOTS, dtype=torch.int64))
-        self.hidden_BH = torch.zeros(state.batch, self.width)
+        arguments_B3 = torch.zeros(state.batch, SLOTS, dtype=torch.int64)
+        self.task = TaskInput(self.core.worlds[self.world], self.world, row_BP, arguments_B3)
+        self.hidden_BH = self.core.net.begin(self.task)
 
     @torch.no_grad()
     def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
         """int64 B: the token of the next choice."""
-        step = self.core.learner.step(self.core.net, self.asked, obs_BF, self.hidden_BH, generator=None)
-        self.hidden_BH = step.hidden_BH
-        return step.act[:, 1]
+        action, self.hidden_BH, _ = self.core.net.step(self.task, Observation(obs_BF), self.hidden_BH)
+        return action.call_B4[:, 1]

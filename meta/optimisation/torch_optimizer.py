@@ -12,7 +12,7 @@ from typing import Any, Self, overload
 
 import torch
 
-from meta.optimisation.learner import OptimiserCore
+from meta.optimisation.network import OptimiserCore
 from npi.learners.core import HostedCore
 from npi.library.library import Library
 

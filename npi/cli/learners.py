@@ -21,16 +21,17 @@ from npi.cli.console import (
     short_names,
     stop_on_interrupt,
 )
+from npi.cli.torchrun import ranks_of
 from npi.cli.train_report import check_folder
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
     from npi.core.config import Settings
     from npi.learners.evaluate import TaskScore
-    from npi.learners.interface import HostedConfig, HostedTraining, Learner
-    from npi.learners.learn_rows import HostedLearned
-    from npi.learners.trainer import Report
+    from npi.learners.interface import Learner, LearnerConfig, LearnerTraining
+    from npi.learners.learn_rows import LearnedRows
     from npi.library.library import Library
+    from npi.training.loop import Progress
 
 SetOption = Annotated[
     list[str] | None,
@@ -68,8 +69,8 @@ def is_learners(library: Path) -> bool:
 
 
 def chosen(
-    learner: Learner, usual: HostedTraining, settings: Sequence[str], **given: int | float | None
-) -> tuple[HostedConfig, HostedTraining]:
+    learner: Learner, usual: LearnerTraining, settings: Sequence[str], **given: int | float | None
+) -> tuple[LearnerConfig, LearnerTraining]:
     """A learner's settings with those that a user gives; ``ValueError`` for one that there is not."""
     from npi.learners.jobs import usual_config
 
@@ -126,23 +127,26 @@ def train_signals(
     """Train a learner's core on program files with signals."""
     import torch
 
-    from npi.learners.jobs import files_of, train_hosted
-    from npi.training.ranks import pick_device
+    from npi.learners.jobs import files_of, state_path, train_learner
 
-    check_folder(out)
-    _, learner = files_of(paths)
-    config, training = chosen(learner, learner.training, settings, updates=updates, rate=rate, seed=seed)
-    torch.set_num_threads(1)  # tiny recurrent steps
-    with stop_on_interrupt() as stop, Meter("training") as meter:
-        result = train_hosted(
-            paths, out=out, config=config, training=training, device=pick_device(device), stop=stop, fresh=fresh,
-            report=_progress(meter, training.updates, learner.signal),
-        )  # fmt: skip
-        seconds = meter.seconds
-    report = result.report
+    with ranks_of(device, state_path(out)) as ranks:
+        check_folder(out)
+        _, learner = files_of(paths)
+        config, training = chosen(learner, learner.training, settings, updates=updates, rate=rate, seed=seed)
+        torch.set_num_threads(1)  # small recurrent steps
+        quiet = not ranks.first
+        with stop_on_interrupt(quiet=quiet) as stop, Meter("training", quiet=quiet) as meter:
+            result = train_learner(
+                paths, out=out, config=config, training=training, ranks=ranks, stop=stop, fresh=fresh,
+                report=_progress(meter, training.updates, _signal(learner)),
+            )  # fmt: skip
+            seconds = meter.seconds
+    if quiet:
+        finish(DONE if result.finished else INTERRUPTED)
+    report = result.progress
     _score_lines(screen, report.scores, learner)
-    went_on = "; resumed from an interrupted run" if result.resumed else ""
-    screen.line(f"{plural(report.update, 'update')} of a core of {learner.kind!r}, {duration(seconds)}{went_on}")
+    resumed = "; resumed an interrupted run" if report.resumed else ""
+    screen.line(f"{plural(report.update, 'update')} of a core of {learner.kind!r}, {duration(seconds)}{resumed}")
     if result.finished:
         screen.line(f"the library is in {out} (core {result.library.core.digest()[:16]})")
         screen.line(f"next: npi eval --library {out}, or npi learn FILE.npi --library {out}")
@@ -152,7 +156,7 @@ def train_signals(
         {
             "library": str(out) if result.finished else None,
             "interrupted": not result.finished,
-            "resumed": result.resumed,
+            "resumed": report.resumed,
             "updates": report.update,
             "loss": report.loss,
             "scores": dict(report.scores),
@@ -201,7 +205,7 @@ def learn_signals(
             training,
             out=out or library,
             stop=stop,
-            report=_progress(meter, training.updates, learner.signal),
+            report=_progress(meter, training.updates, _signal(learner)),
         )
         stopped, seconds = stop(), meter.seconds
     _learned(screen, found, learner, seconds)
@@ -258,7 +262,7 @@ def evaluate_signals(screen: Screen, library: Library, tasks: Sequence[str], *, 
 def _progress(meter: Meter, updates: int, signal: str) -> Any:
     began: list[tuple[int, float]] = []
 
-    def report(found: Report) -> None:
+    def report(found: Progress) -> None:
         if not began:
             began.append((found.update, meter.seconds))
         (first, at), left = began[0], ""
@@ -273,8 +277,14 @@ def _progress(meter: Meter, updates: int, signal: str) -> Any:
     return report
 
 
+def _signal(learner: Learner) -> str:
+    """What its programs maximise, minimise or imitate."""
+    return learner.signals[0][1]
+
+
 def _score_lines(screen: Screen, scores: Mapping[str, float], learner: Learner) -> None:
-    table = grid("program", f"{learner.signal} at the last check", right=(f"{learner.signal} at the last check",))
+    column = f"{_signal(learner)} at the last check"
+    table = grid("program", column, right=(column,))
     shown = list(scores.items())
     for name, score in shown[:20]:
         table.add_row(name, f"{score:.3f}")
@@ -284,9 +294,9 @@ def _score_lines(screen: Screen, scores: Mapping[str, float], learner: Learner) 
         screen.line(f"and {len(shown) - 20} more (--json has them all)")
 
 
-def _learned(screen: Screen, found: HostedLearned, learner: Learner, seconds: float) -> None:
+def _learned(screen: Screen, found: LearnedRows, learner: Learner, seconds: float) -> None:
     table = grid("program", "mean row", "best old row", "learned", right=("mean row", "best old row", "learned"),
-                 title=f"{learner.signal} on fresh problems")  # fmt: skip
+                 title=f"{_signal(learner)} on fresh problems")  # fmt: skip
     for name in found.rows:
         cells = (found.mean[name], found.nearest[name], found.learned[name])
         table.add_row(name, *(f"{cell:.3f}" for cell in cells))

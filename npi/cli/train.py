@@ -115,7 +115,6 @@ def train(
     sources, signals = sources_of(paths)
     if signals:
         refuse_others(context, "learners")
-        refuse_torchrun("a learner's core trains in one process")
         train_signals(
             Screen(json=json), sources, out=out, settings=settings or (), updates=updates, rate=rate, seed=seed,
             device=device, fresh=fresh,

@@ -9,7 +9,7 @@ import torch
 
 from envs.spec import WorldSpec
 from npi.core.base import Core
-from npi.learners.interface import HostedConfig, learner_of
+from npi.learners.interface import LearnerConfig, learner_of
 from npi.library.manifest import LibraryError
 
 
@@ -26,14 +26,14 @@ class HostedCore(Core):
     """
 
     calls_rows = False  # a program with a signal calls what its world does itself
-    config: HostedConfig
+    config: LearnerConfig
 
-    def __init__(self, config: HostedConfig, worlds: Sequence[WorldSpec] = (), *, generator: torch.Generator) -> None:
+    def __init__(self, config: LearnerConfig, worlds: Sequence[WorldSpec] = (), *, generator: torch.Generator) -> None:
         super().__init__(config, worlds)
         self.learner = learner_of(config.kind)
         for spec in worlds:
             self.learner.admit(spec)
-        self.net = self.learner.network(config, self.worlds, generator=generator)
+        self.net = self.learner.core(config, self.worlds, generator=generator)
 
     @property
     def lists_worlds(self) -> bool:

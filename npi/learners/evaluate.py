@@ -14,17 +14,19 @@ import torch
 
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
+from envs.episodes import Episodes
+from envs.stepper import Draw
 from npi.learners.core import hosted
-from npi.learners.interface import Asked, Roll, steps_of
-from npi.learners.rollout import rollout
+from npi.learners.interface import TaskInput, steps_of
+from npi.learners.rollout import play
 from npi.library.library import Library
 from npi.running.evaluate import test_seed
 
-TOGETHER = 500
-"""Problems that are played side by side."""
+BATCH = 500
+"""Problems that are run side by side."""
 
 COUNT = 1000
-"""Problems of a task, where nobody says how many."""
+"""Problems of a task by default."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class TaskScore:
     """How a task went.
 
     Attributes:
-        task: qualified by file. count: problems played. right: those that ended as the task expects.
+        task: qualified by file. count: of its problems. right: those that ended as the task expects.
         scores: by name, as the learner judges. seconds: wall clock.
     """
 
@@ -52,15 +54,15 @@ class TaskScore:
 
 
 @dataclass(frozen=True)
-class Play:
-    """Some problems of a task, played to their ends; ``right_B`` as the task expects."""
+class Evaluated:
+    """Some problems of a task, run to their ends; ``right_B`` as the task expects."""
 
     problems: list[Problem]
-    roll: Roll
+    episodes: Episodes
     right_B: list[bool]
 
 
-def plays(
+def evaluated(
     library: Library,
     programs: ProgramSet,
     task: Task,
@@ -69,8 +71,10 @@ def plays(
     seed: int = 0,
     row_P: torch.Tensor | None = None,
     steps: int | None = None,
-) -> Iterator[Play]:
-    """A task's problems of its test sizes, played without exploring, :data:`TOGETHER` at a time.
+) -> Iterator[Evaluated]:
+    """A task's problems of its test sizes, :data:`BATCH` at a time, without exploration noise.
+
+    Cores whose actions are random draw them from the seed.
 
     Args:
         row_P: in place of the program's own row.
@@ -82,18 +86,18 @@ def plays(
     device = row_P.device
     sizes = task.test_sizes or task.train_sizes
     index, taken = library.world(world.spec), steps or steps_of(program)
-    for turn, begin in enumerate(range(0, count, TOGETHER)):
+    for turn, begin in enumerate(range(0, count, BATCH)):
         size = sizes[turn % len(sizes)]
         generator = np.random.default_rng([test_seed(seed, f"{program.name} {task.name}", size), turn])
-        problems = task.draw(size, min(TOGETHER, count - begin), generator=generator, spread=False)
+        problems = task.draw(size, min(BATCH, count - begin), generator=generator, spread=False)
         state = world.reset([p.layout for p in problems], device=device)
         arguments_B3 = torch.tensor([p.arguments for p in problems], device=device)
-        asked = Asked(index, row_P.detach().expand(len(problems), -1), arguments_B3)
-        with torch.no_grad():
-            hidden_BH = torch.zeros(len(problems), core.learner.width(core.net, world), device=device)
-            roll, _ = rollout(core.learner, core.net, world, state, asked, hidden_BH, taken, judged=True)
+        asked = TaskInput(world.spec, index, row_P.detach().expand(len(problems), -1), arguments_B3)
+        instance_B = begin + torch.arange(len(problems), device=device)
+        draw = Draw(seed, instance_B, 0) if core.net.samples else None
+        episodes = play(core.net, world, state, asked, taken, draw=draw)
         right_B = [task.judge(p, reading) for p, reading in zip(problems, world.read(state), strict=True)]
-        yield Play(problems, roll, right_B)
+        yield Evaluated(problems, episodes, right_B)
 
 
 def score_task(
@@ -106,13 +110,13 @@ def score_task(
     seed: int = 0,
     row_P: torch.Tensor | None = None,
 ) -> TaskScore:
-    """What :func:`plays` comes to."""
+    """The scores of :func:`evaluated`."""
     began = time.perf_counter()
     core, right = hosted(library.core), 0
     judged: dict[str, list[torch.Tensor]] = {}
-    for play in plays(library, programs, task, count=count, seed=seed, row_P=row_P):
-        right += sum(play.right_B)
-        for measure, score_B in core.learner.judge(programs.world, play.roll).items():
+    for part in evaluated(library, programs, task, count=count, seed=seed, row_P=row_P):
+        right += sum(part.right_B)
+        for measure, score_B in core.learner.judge(programs.world, part.episodes).items():
             judged.setdefault(measure, []).append(score_B.double().cpu())
     scores = {measure: _mean(torch.cat(parts)) for measure, parts in judged.items()}
     return TaskScore(name or task.name, count, right, scores, time.perf_counter() - began)

@@ -3,41 +3,45 @@
 A program with a signal (``maximise reward over 100 steps``) names the kind of its learner (``core "meta-rl"``).
 Packages offer learners as entry points of the group ``npi.learners``, so that the engine imports none of them.
 
-Shape legend: ``B`` problems of a batch, ``K`` steps of a stretch, ``P`` numbers of a row, ``H`` hidden numbers, ``F``
-observation fields, ``D`` parameters that are optimised.
+Shape legend: ``B`` instances of a batch, ``T`` steps, ``N`` rows, ``P`` parameters of a row, ``H`` hidden numbers,
+``A`` calls to choose from, ``X`` payload.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import nn
 
 from dsl.program import Program
+from envs.episodes import Episodes
 from envs.spec import WorldSpec
+from envs.stepper import Action, Observation
 from envs.world import World
 from npi.core.config import Settings
+
+if TYPE_CHECKING:
+    from npi.learners.objectives.base import LearnerObjective
+    from npi.learners.tasks import Problems
 
 GROUP = "npi.learners"
 """The group of entry points that learners are found by."""
 
-SIGNALS = {("maximise", "reward"), ("minimise", "loss")}
-"""The signals that the engine has loops for: aim and what it is of."""
-
 
 @dataclass(frozen=True)
-class HostedConfig(Settings):
+class LearnerConfig(Settings):
     """The shape of a learner's core; each learner has its own, made from this one.
 
     Attributes:
         kind: the learner's.
-        row: P, numbers of a row.
+        row: P, parameters of a row.
     """
 
     kind: str = ""
@@ -45,19 +49,14 @@ class HostedConfig(Settings):
 
 
 @dataclass(frozen=True)
-class HostedTraining(Settings):
-    """How the core of a learner is trained with its rows, or rows beside a frozen core.
+class LearnerTraining(Settings):
+    """How a core is trained with its rows, or rows beside a frozen core: what every objective needs.
 
     Attributes:
-        seed: of weights, problems and luck.
+        seed: of weights, problems and exploration noise.
         updates: in each, a batch of every world is learned from. batch: its problems, shared out among the programs
             of the world.
-        twins: how often each problem of a batch is played, side by side, each time with other luck of exploring.
-        carried: hidden numbers that all problems of a batch carry together, at most: worlds whose problems carry many
-            have smaller batches. 0: any number.
-        stretch: steps between two steps of the optimiser; what lies further back is not seen by the gradient. 0: all
-            steps of the program.
-        rate: peak learning rate of Adam; it falls along a cosine to a twentieth. row_rate: of the rows.
+        rate: peak learning rate of the core; it falls along a cosine. row_rate: of the rows.
         clip: the largest norm of what a world adds to a gradient.
         check_every: updates between checks, on ``problems`` fresh problems of each program.
         starts: rows that are tried side by side where one is learned.
@@ -66,9 +65,6 @@ class HostedTraining(Settings):
     seed: int = 0
     updates: int = 1000
     batch: int = 64
-    twins: int = 1
-    carried: int = 0
-    stretch: int = 0
     rate: float = 3e-3
     row_rate: float = 1e-2
     clip: float = 1.0
@@ -77,146 +73,192 @@ class HostedTraining(Settings):
     starts: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("updates", "batch", "twins", "check_every", "problems", "starts"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"training setting {name} must be at least 1, it is {getattr(self, name)}")
+        self.at_least(1, "updates", "batch", "check_every", "problems", "starts")
         for name in ("rate", "row_rate", "clip"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"training setting {name} must be positive, it is {getattr(self, name)}")
-        for name, all_of_them in (("stretch", "all steps"), ("carried", "any number")):
-            if getattr(self, name) < 0:
-                value = getattr(self, name)
-                raise ValueError(f"training setting {name} must be 0 ({all_of_them}) or more, it is {value}")
+
+    def at_least(self, bound: int, *names: str) -> None:
+        """``ValueError`` for a setting below a bound."""
+        for name in names:
+            if getattr(self, name) < bound:
+                raise ValueError(f"training setting {name} must be at least {bound}, it is {getattr(self, name)}")
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a batch is to do: the world's index in the core, row_BP, and the program's arguments_B3 (tokens)."""
+@dataclass(frozen=True, eq=False)
+class TaskInput:
+    """What a batch is to do: the world and its index in the core, row_BP, and the program's arguments_B3 (tokens)."""
 
+    spec: WorldSpec
     world: int
     row_BP: torch.Tensor
     arguments_B3: torch.Tensor
 
 
-class Step(NamedTuple):
-    """What a learner does once.
+class Draw(Protocol):
+    """Random numbers of the instances of a batch (:class:`envs.stepper.Draw`; in training, of a generator)."""
+
+    def uniform(self, count: int) -> torch.Tensor:
+        """float32 B × count, at least 0 and below 1."""
+        ...
+
+    def normal(self, count: int) -> torch.Tensor:
+        """float32 B × count, normally distributed."""
+        ...
+
+    def exponential(self, count: int) -> torch.Tensor:
+        """float32 B × count, exponentially distributed with mean 1."""
+        ...
+
+
+def choice(weight_BA: torch.Tensor, draw: Draw | None) -> torch.Tensor:
+    """int64 B: an index by weights, or of the largest weight where nothing is drawn.
+
+    The least of exponential numbers over weights has its index by these weights.
+    """
+    return (weight_BA if draw is None else weight_BA / draw.exponential(weight_BA.shape[1])).argmax(1)
+
+
+class StepOutput(NamedTuple):
+    """What a core does once.
 
     Attributes:
-        act: where there is a reward, call_B4 (int64, a call of a primitive); where there is a loss, step_BD, which is
-            added to the parameters.
         hidden_BH: float32, carried to the next step.
-        notes: what :meth:`Learner.loss` needs of this step later (log-probabilities, values …), B first.
-        weighed_A4: calls whose worth the loss is told (:attr:`Roll.worth_KBA`), the same at each step; None: no calls.
+        extras: what else the objective reads of a step (log-likelihoods, values …), B first.
     """
 
-    act: torch.Tensor
+    action: Action
     hidden_BH: torch.Tensor
-    notes: Mapping[str, torch.Tensor]
-    weighed_A4: torch.Tensor | None = None
+    extras: Mapping[str, torch.Tensor] = {}
 
 
-@dataclass(frozen=True)
-class Roll:
-    """A stretch of steps of a batch, for :meth:`Learner.loss` and :meth:`Learner.judge`.
+class LearnerCore(nn.Module, ABC):
+    """The network of a learner. Every layer should depend on the row, which is all that makes a program."""
 
-    Attributes:
-        asked: what the batch was to do.
-        seen: K tensors: what was observed before each act. acts: what was done.
-        notes: of each step; name → K × B × ….
-        signal_KB: the reward that each act brought, or the loss after it, with a graph while it is learned from.
-        first_B: the loss before the first act of the stretch; zeros where there is a reward.
-        begun: steps of the program before this stretch. ends: whether the program ends with it.
-        twin_B: int64; the same number where a row plays the same problem (:attr:`HostedTraining.twins`).
-        progress: the share of training that is over, for what a loss changes on the way; 1 outside of training.
-        worth_KBA: what each weighed call was worth before each act (``Rewarded.worth`` in ``envs/world.py``), which no
-            observation tells; None where no calls were weighed.
-        regret_KB: how much more the best choice was worth than the one made; in worlds that reward, and only where the
-            roll is judged.
-    """
+    config: Any
+    samples: ClassVar[bool] = False
+    """Whether actions are drawn at random when a program runs, too, and not in training alone."""
 
-    asked: Asked
-    seen: Sequence[torch.Tensor]
-    acts: Sequence[torch.Tensor]
-    notes: Mapping[str, torch.Tensor]
-    signal_KB: torch.Tensor
-    first_B: torch.Tensor
-    begun: int
-    ends: bool
-    twin_B: torch.Tensor | None = None
-    progress: float = 1.0
-    worth_KBA: torch.Tensor | None = None
-    regret_KB: torch.Tensor | None = None
+    @abstractmethod
+    def hidden_size(self, spec: WorldSpec) -> int:
+        """H in a world: how many numbers an instance carries from step to step."""
+
+    def begin(self, task: TaskInput, given: Observation | None = None) -> torch.Tensor:
+        """hidden_BH before the first step, zeros by default; encodes what lasts an episode, such as a support set."""
+        return task.row_BP.new_zeros(len(task.row_BP), self.hidden_size(task.spec))
+
+    @abstractmethod
+    def step(
+        self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None
+    ) -> StepOutput:
+        """The next action of each instance; without ``draw`` the likeliest one."""
+
+    def likelihood(self, step: StepOutput, action: Action) -> torch.Tensor | None:
+        """float32 B: the log-likelihood of another action in that step; None where actions have none."""
+        return None
+
+    def unroll(self, task: TaskInput, episodes: Episodes, hidden_BH: torch.Tensor) -> dict[str, torch.Tensor]:
+        """T × B …, by name: the extras of each step along given episodes, and ``log_likelihood`` of their actions."""
+        found: list[dict[str, torch.Tensor]] = []
+        for t in range(episodes.steps):
+            step = self.step(task, episodes.seen[t], hidden_BH)
+            hidden_BH, extras = step.hidden_BH, dict(step.extras)
+            if episodes.actions is not None:
+                log_B = self.likelihood(step, episodes.actions[t])
+                extras |= {} if log_B is None else {"log_likelihood": log_B}
+            found.append(extras)
+        return {name: torch.stack([extras[name] for extras in found]) for name in found[0]}
+
+    def generate(
+        self,
+        task: TaskInput,
+        seen: Observation,
+        respond: Callable[[StepOutput], Observation],
+        hidden_BH: torch.Tensor,
+        steps: int,
+        *,
+        draw: Draw | None = None,
+    ) -> tuple[list[Observation], list[StepOutput]]:
+        """So many steps, and what was observed before each of them and after the last.
+
+        A core can have a faster way to the same.
+
+        Args:
+            respond: what the world shows after an action.
+        """
+        observed, taken = [seen], list[StepOutput]()
+        for _ in range(steps):
+            taken.append(self.step(task, observed[-1], hidden_BH, draw=draw))
+            hidden_BH = taken[-1].hidden_BH
+            observed.append(respond(taken[-1]))
+        return observed, taken
+
+    def parameter_groups(self) -> Mapping[str, Sequence[nn.Parameter]]:
+        """The parameters that objectives move, by group: apart where one loss moves some of them only."""
+        return {"core": list(self.parameters())}
 
 
 class Learner(Protocol):
-    """A kind of core that learns from a signal.
+    """A kind of core, and how it learns.
 
     Attributes:
         kind: what ``core "…"`` in a program file names.
-        signal: ``"reward"`` or ``"loss"``.
+        signals: what its programs may say, such as ``("maximise", "reward")``.
+        anywhere: whether a frozen core can learn rows in worlds that it was not trained in.
         config: the class of its core's shape; made without arguments, it is the usual one.
         training: how it is usually trained. learning: how rows are usually learned beside its frozen core.
-        anywhere: whether a frozen core can learn rows in worlds that it was not trained in.
     """
 
-    kind: str
-    signal: str
-    config: type[HostedConfig]
-    training: HostedTraining
-    learning: HostedTraining
-    anywhere: bool
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def signals(self) -> tuple[tuple[str, str], ...]: ...
+
+    @property
+    def anywhere(self) -> bool: ...
+
+    @property
+    def config(self) -> type[LearnerConfig]: ...
+
+    @property
+    def training(self) -> LearnerTraining: ...
+
+    @property
+    def learning(self) -> LearnerTraining: ...
 
     def admit(self, spec: WorldSpec) -> None:
         """Raise ``ValueError``, with the reason and a fix, for a world that its cores cannot act in."""
         ...
 
-    def network(self, config: Any, worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> nn.Module:
-        """A core with random numbers, for programs in these worlds."""
+    def core(self, config: Any, specs: Sequence[WorldSpec], *, generator: torch.Generator) -> LearnerCore:
+        """A core with random parameters, for programs in these worlds."""
         ...
 
-    def width(self, net: nn.Module, world: World[Any]) -> int:
-        """H in a world: how many hidden numbers a problem carries from step to step. They begin as zeros."""
-        ...
-
-    def step(
-        self,
-        net: nn.Module,
-        asked: Asked,
-        seen: torch.Tensor,
-        hidden_BH: torch.Tensor,
-        *,
-        generator: torch.Generator | None,
-    ) -> Step:
-        """Do something for each problem.
-
-        Every layer should depend on the row, since all that a new program can be is said by it.
+    def objective(self, core: Any, rows_NP: torch.Tensor, problems: Problems, training: Any) -> LearnerObjective:
+        """Trains rows, and those parameters of the core that need a gradient (:mod:`npi.learners.objectives`).
 
         Args:
-            seen: where there is a reward, obs_BF (int64, as the world observes); where there is a loss, gradient_BD
-                (float32, of each problem's loss by its parameters, without a graph).
-            generator: of the luck of exploring; None where nothing is left to it (run, eval).
+            rows_NP: ``problems.copies`` rows for each task.
         """
         ...
 
-    def loss(self, net: nn.Module, roll: Roll) -> torch.Tensor:
-        """What is to fall (one number, with a graph to the core's numbers and the rows): the outer loss."""
+    def infer_row(self, core: Any, evidence: Episodes) -> torch.Tensor | None:
+        """row_BP from a demonstration or a support set, differentiable; None where rows are learned by gradient."""
         ...
 
-    def judge(self, world: World[Any], roll: Roll) -> dict[str, torch.Tensor]:
+    def judge(self, world: World[Any], episodes: Episodes) -> dict[str, torch.Tensor]:
         """Scores of whole programs, B each, by name; the first is the one that training shows and rows are chosen by.
 
-        More is better where the signal is a reward, less where it is a loss.
+        More is better of that one, unless the program says ``minimise``.
         """
         ...
 
 
 def steps_of(program: Program) -> int:
-    """How long a program with a signal acts; ``ValueError`` where it does not say, or its signal is not known."""
+    """How long a program with a signal acts at most; ``ValueError`` where it does not say."""
     signal = program.signal
     assert signal is not None
-    if (signal.aim, signal.what) not in SIGNALS:
-        known = " or ".join(" ".join(pair) for pair in sorted(SIGNALS))
-        raise ValueError(f"{program.name}: nothing learns to {signal.aim} {signal.what}; write {known}")
     if signal.steps is None:
         fix = f"{signal.aim} {signal.what} over 100 steps"
         raise ValueError(f"{program.name} does not say how long it acts; write, for example: {fix}")
@@ -226,7 +268,7 @@ def steps_of(program: Program) -> int:
 _REGISTERED: dict[str, Learner] = {}
 
 
-def register(learner: Learner) -> None:
+def register_learner(learner: Learner) -> None:
     """Add a learner that no package offers; raises ``ValueError`` where another one has its kind."""
     if _REGISTERED.setdefault(learner.kind, learner) is not learner or learner.kind in _offered():
         raise ValueError(f"a learner of kind {learner.kind!r} is registered already; choose another name")

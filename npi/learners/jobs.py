@@ -1,10 +1,9 @@
-"""Whole jobs with learners: train a core on program files with signals, and learn new ones as rows beside it."""
+"""Whole jobs with learners: train a core on program files with signals."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,30 +15,29 @@ import torch
 from dsl.program import ProgramSet
 from envs.spec import WorldSpec
 from npi.learners.core import HostedCore, hosted
-from npi.learners.interface import HostedConfig, HostedTraining, Learner
-from npi.learners.programs import Lesson, learner_for, lessons_of
-from npi.learners.trainer import HostedTrainer, Report
+from npi.learners.interface import Learner, LearnerConfig, LearnerTraining
+from npi.learners.objectives.base import LearnerObjective, schedule_of
+from npi.learners.tasks import Problems, TrainingTask, learner_for, training_tasks
 from npi.library.library import Library, check_texts
 from npi.library.program_files import parsed
-from npi.library.tensor_files import tensors_bytes, write_whole
 from npi.program_memory import RowInfo
-from npi.training.checkpoint import read_state
+from npi.training.checkpoint import FileCheckpoint
+from npi.training.loop import Progress, fit
+from npi.training.ranks import ALONE, Ranks
 
-Reporter = Callable[[Report], None]
+Reporter = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
-class HostedResult:
+class TrainedLearner:
     """What training came to.
 
     Attributes:
-        resumed: whether it resumed from an interrupted run. finished: whether all updates were taken, and the library
-            written.
+        finished: whether all updates were taken, and the library written.
     """
 
     library: Library
-    report: Report
-    resumed: bool
+    progress: Progress
     finished: bool
 
 
@@ -53,122 +51,120 @@ def files_of(paths: Sequence[Path | str | ProgramSet]) -> tuple[list[ProgramSet]
     return sets, learner
 
 
-def train_hosted(
+def train_learner(
     paths: Sequence[Path | str | ProgramSet],
     *,
     out: Path | str,
-    config: HostedConfig | None = None,
-    training: HostedTraining | None = None,
-    device: torch.device | str = "cpu",
+    config: LearnerConfig | None = None,
+    training: LearnerTraining | None = None,
+    ranks: Ranks = ALONE,
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     fresh: bool = False,
-    keep: Callable[[HostedTrainer], None] | None = None,
-) -> HostedResult:
+    checked: Callable[[LearnerObjective, int], None] | None = None,
+) -> TrainedLearner:
     """Train a learner's core with a row for each program of some files, and write the library to ``out``.
 
-    The run's state is kept in ``<out>.training`` at every check; the same call resumes, to the same numbers.
+    The run's state is kept in ``<out>.training`` at every check; the same call resumes it, to the same numbers.
 
     Args:
         config, training: the learner's usual ones by default.
-        fresh: begin anew even where there is a state to go on from.
-        keep: given the trainer after every check, for measurements.
+        ranks: processes that share out the problems of each batch; all give the same library, the first one writes it.
+        fresh: start anew even where there is a state to resume.
+        checked: given the objective and the number of updates at every check, for measurements.
 
     Raises:
         ValueError: for files that no learner can learn from. CheckpointError: for a state of another run in the way.
     """
     sets, learner = files_of(paths)
-    config, training = config or usual_config(learner), training or learner.training
     check_texts(sets)
-    lessons = [lesson for programs in sets for lesson in lessons_of(programs)]
-    library = new_library(config, lessons, sets, seed=training.seed, device=device)
-    core = hosted(library.core)
-    worlds = [library.world(lesson.world.spec) for lesson in lessons]
-    trainer = HostedTrainer(learner, core.net, library.memory.embeddings_NP, lessons, worlds, training)
+    config, training = config or usual_config(learner), training or learner.training
+    tasks = [task for programs in sets for task in training_tasks(programs)]
+    library = new_library(config, tasks, sets, seed=training.seed, device=ranks.device)
+    objective = objective_of(library, tasks, training)
     identity = _identity(config, training, sets)
-    path = Path(out).with_name(Path(out).name + ".training") / "state.safetensors"
-    if fresh:
-        shutil.rmtree(path.parent, ignore_errors=True)
-    resumed = path.exists()
-    if resumed:
-        trainer.restore(*read_state(path, identity, "settings or programs"))
+    checkpoint = FileCheckpoint(state_path(out), identity=identity, device=ranks.device, ranks=ranks, fresh=fresh)
 
-    def each(found: Report) -> None:
-        if found.update % training.check_every == 0:
-            _write(trainer, path, identity)
-            if keep is not None:
-                keep(trainer)
+    def each(progress: Progress) -> None:
+        if checked is not None and progress.update % training.check_every == 0:
+            checked(objective, progress.update)
         if report is not None:
-            report(found)
+            report(progress)
 
-    final = trainer.run(report=each, stop=stop)
+    schedule = schedule_of(training)
+    progress = fit(objective, schedule, ranks=ranks, checkpoint=checkpoint, report=each, stop=stop)
     with torch.no_grad():
-        library.memory.embeddings_NP.copy_(trainer.rows_NP)
-    finished = final.update >= training.updates
-    if finished:
-        library.history.append(history_entry("trained", lessons, training, final, curve=trainer.curve))
+        library.memory.embeddings_NP.copy_(objective.rows_NP)
+    finished = progress.ended(schedule)
+    if finished and ranks.first:
+        library.history.append(history_entry("trained", tasks, training, progress, curve=objective.curve))
         library.save(out)
-        shutil.rmtree(path.parent, ignore_errors=True)
-    else:
-        _write(trainer, path, identity)
-    return HostedResult(library, final, resumed, finished)
+        checkpoint.remove()
+    return TrainedLearner(library, progress, finished)
 
 
-def usual_config(learner: Learner) -> HostedConfig:
+def state_path(out: Path | str) -> Path:
+    """Where the state of a run is kept whose library will be in ``out``."""
+    return Path(out).with_name(Path(out).name + ".training") / "state.safetensors"
+
+
+def objective_of(library: Library, tasks: Sequence[TrainingTask], training: LearnerTraining) -> LearnerObjective:
+    """What trains a library's core with its rows, one for each task in order."""
+    core = hosted(library.core)
+    worlds = tuple(library.world(task.world.spec) for task in tasks)
+    problems = Problems(tuple(tasks), worlds)
+    return core.learner.objective(core.net, library.memory.embeddings_NP, problems, training)
+
+
+def usual_config(learner: Learner) -> LearnerConfig:
     """The usual shape of a learner's core."""
     return learner.config(kind=learner.kind)
 
 
 def new_library(
-    config: HostedConfig,
-    lessons: Sequence[Lesson],
+    config: LearnerConfig,
+    tasks: Sequence[TrainingTask],
     sets: Sequence[ProgramSet],
     *,
     seed: int,
     device: torch.device | str = "cpu",
 ) -> Library:
-    """An untrained core with a row for each lesson."""
+    """An untrained core with a row for each training task."""
     generator = torch.Generator().manual_seed(seed)
     worlds: dict[str, WorldSpec] = {}
-    for lesson in lessons:
-        worlds.setdefault(lesson.world.spec.digest, lesson.world.spec)
+    for task in tasks:
+        worlds.setdefault(task.world.spec.digest, task.world.spec)
     core = HostedCore(config, list(worlds.values()), generator=generator)
     places = list(worlds)
-    infos = [row_info(lesson, places.index(lesson.world.spec.digest), 0) for lesson in lessons]
+    infos = [row_info(task, places.index(task.world.spec.digest), 0) for task in tasks]
     found = Library(core, core.memory(infos, generator=generator), list(sets))
     found.to(device)
     return found
 
 
-def row_info(lesson: Lesson, world: int, generation: int) -> RowInfo:
+def row_info(task: TrainingTask, world: int, generation: int) -> RowInfo:
     """What a library knows about the row of a program with a signal."""
     return RowInfo(
-        lesson.name, world, generation, lesson.program.signature, primitive=False, source=lesson.programs.digest
+        task.name, world, generation, task.program.signature, primitive=False, source=task.programs.digest
     )  # fmt: skip
 
 
-def _identity(config: HostedConfig, training: HostedTraining, sets: Sequence[ProgramSet]) -> str:
+def _identity(config: LearnerConfig, training: LearnerTraining, sets: Sequence[ProgramSet]) -> str:
     """sha256 of all that a run's numbers depend on."""
-    told = [config.to_json(), training.to_json(), [programs.digest for programs in sets]]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    parts = [config.to_json(), training.to_json(), [programs.digest for programs in sets]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def history_entry(
-    what: str, lessons: Sequence[Lesson], training: HostedTraining, report: Report, **more: Any
+    what: str, tasks: Sequence[TrainingTask], training: LearnerTraining, progress: Progress, **more: Any
 ) -> dict[str, Any]:
     """What a library's history says of a run."""
     return {
-        what: [lesson.name for lesson in lessons],
-        "from": sorted({Path(lesson.programs.path).name for lesson in lessons}),
+        what: [task.name for task in tasks],
+        "from": sorted({Path(task.programs.path).name for task in tasks}),
         "settings": training.to_json(),
-        "updates": report.update,
-        "scores": dict(report.scores),
+        "updates": progress.update,
+        "scores": dict(progress.scores),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         **more,
     }
-
-
-def _write(trainer: HostedTrainer, path: Path, identity: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors, about = trainer.state()
-    write_whole(path, tensors_bytes(tensors, {**about, "identity": identity}))

@@ -11,7 +11,7 @@ from envs.spec import ProgramTable, WorldSpec
 from npi.learners.core import HostedCore, hosted
 from npi.learners.fingerprint import hosted_outputs
 from npi.learners.interface import learner_of, steps_of
-from npi.learners.stepper import HostedStepper, hosted_stepper
+from npi.learners.stepper import LearnerStepper
 from npi.library.kinds import CoreKind, refused
 from npi.library.library import Library
 from npi.proof.prove import prove_decisions
@@ -21,12 +21,12 @@ def _build(config: Mapping[str, Any], worlds: Sequence[WorldSpec], *, generator:
     return HostedCore(learner_of(config["kind"]).config.from_json(config), worlds, generator=generator)
 
 
-def _stepper(library: Library, table: ProgramTable, programs: Sequence[int], *, memo: bool) -> HostedStepper:
+def _stepper(library: Library, table: ProgramTable, programs: Sequence[int], *, memo: bool) -> LearnerStepper:
     names = {number: table.signatures[number].name for number in programs}
     texts = {program.name: program for held in library.texts_of(names.values()) for program in held.signals}
     rows = {n: library.memory.embeddings_NP[row] for n, row in library.program_rows(table, programs).items()}
     steps = {number: steps_of(texts[name]) for number, name in names.items()}
-    return hosted_stepper(hosted(library.core), table, rows, steps, world=library.world(table.world))
+    return LearnerStepper(hosted(library.core), table, rows, steps, world=library.world(table.world))
 
 
 BODIES = (

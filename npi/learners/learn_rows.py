@@ -14,17 +14,18 @@ import torch
 
 from dsl.program import ProgramSet
 from npi.learners.core import HostedCore
-from npi.learners.interface import HostedTraining
+from npi.learners.interface import LearnerCore, LearnerTraining
 from npi.learners.jobs import Reporter, history_entry, row_info
-from npi.learners.programs import Lesson, learner_for, lessons_of
-from npi.learners.trainer import HostedTrainer
+from npi.learners.objectives.base import LearnerObjective, schedule_of
+from npi.learners.tasks import Problems, TrainingTask, learner_for, training_tasks
 from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
 from npi.library.program_files import parsed
+from npi.training.loop import fit
 
-TRIED = 64
-"""Old rows that are looked at for beginnings, at most."""
+MAX_TRIED = 64
+"""Old rows that are tried as starts."""
 
 CHOICE = -1
 """The turn of the problems by which rows are chosen; TOLD: of those by which the choice is told."""
@@ -32,7 +33,7 @@ TOLD = -2
 
 
 @dataclass(frozen=True)
-class HostedLearned:
+class LearnedRows:
     """What learning rows came to.
 
     Attributes:
@@ -63,14 +64,14 @@ class HostedLearned:
         return all(a == b for a, b in (*pairs, (self.outputs_before, self.outputs_after)))
 
 
-def learn_hosted(
+def learn_rows(
     library: Library,
     sets: Sequence[ProgramSet],
-    training: HostedTraining | None = None,
+    training: LearnerTraining | None = None,
     *,
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
-) -> HostedLearned:
+) -> LearnedRows:
     """Learn the programs of some files that a library does not have; they become rows of it, in memory.
 
     Of each program several rows are tried side by side: they begin at the mean of the old rows and at those that do
@@ -91,13 +92,13 @@ def learn_hosted(
     check_texts([*library.sets, *sets])
     training = training or core.learner.learning
     known = {info.name for info in library.memory.infos}
-    lessons = [lesson for programs in sets for lesson in lessons_of(programs) if lesson.name not in known]
-    if not lessons:
+    tasks = [task for programs in sets for task in training_tasks(programs) if task.name not in known]
+    if not tasks:
         raise LibraryError("the library has all of these programs already; rename one to learn it anew")
     before = core.digest(), library.rows_digest(), fingerprint(core, library.memory, len(library.memory))
     count, listed = len(library.memory), core.worlds
     try:
-        found = _learn(library, core, lessons, training, report, stop)
+        found = _learn(library, core, tasks, training, report, stop)
     except BaseException:
         core.worlds = listed
         raise
@@ -105,8 +106,8 @@ def learn_hosted(
     new = [programs for programs in sets if library.file(programs.digest) is None]
     library.sets.extend(new)
     (core_a, rows_a, outputs_a), (core_b, rows_b, outputs_b) = before, after
-    return HostedLearned(
-        tuple(lesson.name for lesson in lessons), library.memory.numbers, *found,
+    return LearnedRows(
+        tuple(task.name for task in tasks), library.memory.numbers, *found,
         core_a, core_b, rows_a, rows_b, outputs_a, outputs_b,
     )  # fmt: skip
 
@@ -114,90 +115,101 @@ def learn_hosted(
 def _learn(
     library: Library,
     core: HostedCore,
-    lessons: Sequence[Lesson],
-    training: HostedTraining,
+    tasks: Sequence[TrainingTask],
+    training: LearnerTraining,
     report: Reporter | None,
     stop: Callable[[], bool],
 ) -> tuple[int, dict[str, float], dict[str, float], dict[str, float]]:
-    worlds = [core.learns_in(lesson.world.spec) for lesson in lessons]
-    asked = lessons, worlds, training
-    begin_MP = _beginnings(library, worlds)
-    order_LM = _best_first(core, _scores(core, begin_MP[1:].repeat(len(lessons), 1), *asked, turn=CHOICE)) + 1
-    starts = min(training.starts, len(begin_MP))
+    worlds = [core.learns_in(task.world.spec) for task in tasks]
+    asked = tasks, worlds, training
+    start_MP = _starts(library, worlds)
+    order_LM = _best_first(tasks, _scores(core, start_MP[1:].repeat(len(tasks), 1), *asked, turn=CHOICE)) + 1
+    starts = min(training.starts, len(start_MP))
     chosen_LS = torch.cat([torch.zeros_like(order_LM[:, :1]), order_LM[:, : starts - 1]], 1)
-    begin_LSP = begin_MP[chosen_LS]
-    net = copy.deepcopy(core.net).requires_grad_(False)
-    trainer = HostedTrainer(
-        core.learner, net, begin_LSP.flatten(0, 1), lessons, worlds, training, frozen=True, copies=starts
-    )
-    final = trainer.run(report=report, stop=stop)
-    both_LMP = torch.cat([begin_LSP, trainer.rows_NP.detach().view_as(begin_LSP)], 1)
-    best_LM = _best_first(core, _scores(core, both_LMP.flatten(0, 1), *asked, turn=CHOICE))
-    row_LP = both_LMP[torch.arange(len(lessons)), best_LM[:, 0]]
-    told_L3P = torch.stack([begin_MP[0].expand_as(row_LP), begin_MP[order_LM[:, 0]], row_LP], 1)
+    start_LSP = start_MP[chosen_LS]
+    objective = _objective(core, copy.deepcopy(core.net).requires_grad_(False), start_LSP.flatten(0, 1), *asked)
+    progress = fit(objective, schedule_of(training), report=report, stop=stop)
+    both_LMP = torch.cat([start_LSP, objective.rows_NP.detach().view_as(start_LSP)], 1)
+    best_LM = _best_first(tasks, _scores(core, both_LMP.flatten(0, 1), *asked, turn=CHOICE))
+    row_LP = both_LMP[torch.arange(len(tasks)), best_LM[:, 0]]
+    told_L3P = torch.stack([start_MP[0].expand_as(row_LP), start_MP[order_LM[:, 0]], row_LP], 1)
     told_L3 = _scores(core, told_L3P.flatten(0, 1), *asked, turn=TOLD)
-    _append(library, lessons, worlds, row_LP)
-    library.history.append(history_entry("learned", lessons, training, final))
-    names = [lesson.name for lesson in lessons]
+    _append(library, tasks, worlds, row_LP)
+    library.history.append(history_entry("learned", tasks, training, progress))
+    names = [task.name for task in tasks]
     mean, nearest, learned = (dict(zip(names, part, strict=True)) for part in told_L3.T.tolist())
-    return final.update, mean, nearest, learned
+    return progress.update, mean, nearest, learned
 
 
-def _beginnings(library: Library, worlds: Sequence[int]) -> torch.Tensor:
+def _starts(library: Library, worlds: Sequence[int]) -> torch.Tensor:
     """M × P: the mean of the old rows, then some of them; those of the same worlds where there are any."""
     infos = library.memory.infos
     near = [place for place, info in enumerate(infos) if info.world in worlds] or list(range(len(infos)))
     if not near:
         raise LibraryError("the library has no row to begin from; train its core on some programs")
     old_MP = library.memory.embeddings_NP.detach()[near]
-    looked_M = torch.linspace(0, len(near) - 1, min(TRIED, len(near))).long()
+    looked_M = torch.linspace(0, len(near) - 1, min(MAX_TRIED, len(near))).long()
     return torch.cat([old_MP.mean(0, keepdim=True), old_MP[looked_M]])
 
 
-def _append(library: Library, lessons: Sequence[Lesson], worlds: Sequence[int], row_LP: torch.Tensor) -> None:
+def _append(library: Library, tasks: Sequence[TrainingTask], worlds: Sequence[int], row_LP: torch.Tensor) -> None:
     """The rows of a new generation."""
     generation = library.memory.generations
-    infos = [row_info(lesson, world, generation) for lesson, world in zip(lessons, worlds, strict=True)]
+    infos = [row_info(task, world, generation) for task, world in zip(tasks, worlds, strict=True)]
     numbers = {name: part.new_zeros(len(infos), part.shape[1]) for name, part in library.memory.named_parameters()}
     library.memory = library.memory.extended(infos, {**numbers, "embeddings_NP": row_LP})
+
+
+def _objective(
+    core: HostedCore,
+    net: LearnerCore,
+    rows_NP: torch.Tensor,
+    tasks: Sequence[TrainingTask],
+    worlds: Sequence[int],
+    training: LearnerTraining,
+) -> LearnerObjective:
+    """Of each task several rows, side by side."""
+    problems = Problems(tuple(tasks), tuple(worlds), copies=len(rows_NP) // len(tasks))
+    return core.learner.objective(net, rows_NP, problems, training)
 
 
 def _scores(
     core: HostedCore,
     rows_NP: torch.Tensor,
-    lessons: Sequence[Lesson],
+    tasks: Sequence[TrainingTask],
     worlds: Sequence[int],
-    training: HostedTraining,
+    training: LearnerTraining,
     *,
     turn: int,
 ) -> torch.Tensor:
-    """float64: for each lesson the first score of each of its rows, which lie side by side."""
-    copies = len(rows_NP) // len(lessons)
-    judge = HostedTrainer(core.learner, core.net, rows_NP, lessons, worlds, training, frozen=True, copies=copies)
+    """float64: for each task the first score of each of its rows, which lie side by side."""
+    objective = _objective(core, core.net, rows_NP, tasks, worlds, training)
     problems = training.problems * (4 if turn == TOLD else 1)
-    return judge.judged(turn=2**31 + turn, problems=problems).view(len(lessons), copies)
+    return objective.row_scores(2**31 + turn, problems).view(len(tasks), -1)
 
 
-def _best_first(core: HostedCore, scores_LM: torch.Tensor) -> torch.Tensor:
-    return scores_LM.argsort(stable=True, dim=1, descending=core.learner.signal == "reward")
+def _best_first(tasks: Sequence[TrainingTask], scores_LM: torch.Tensor) -> torch.Tensor:
+    """int64: for each task its rows, the best one first."""
+    sign_L1 = torch.tensor([[1.0 if task.signal[0] == "minimise" else -1.0] for task in tasks])
+    return (sign_L1 * scores_LM).argsort(stable=True, dim=1)
 
 
 def learn_files(
     place: Path | str | Library,
     paths: Sequence[Path | str | ProgramSet],
-    training: HostedTraining | None = None,
+    training: LearnerTraining | None = None,
     *,
     out: Path | str | None = None,
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
-) -> tuple[Library, HostedLearned]:
-    """:func:`learn_hosted` on files; the library is written to ``out`` (its own folder by default) unless stopped.
+) -> tuple[Library, LearnedRows]:
+    """:func:`learn_rows` on files; the library is written to ``out`` (its own folder by default) unless stopped.
 
     Args:
         place: the folder, or the library, which is written only where ``out`` is given.
     """
     library = place if isinstance(place, Library) else Library.open(place)
-    found = learn_hosted(library, [parsed(path) for path in paths], training, report=report, stop=stop)
+    found = learn_rows(library, [parsed(path) for path in paths], training, report=report, stop=stop)
     folder = place if out is None else out
     if not stop() and not isinstance(folder, Library):
         library.save(folder)

@@ -1,130 +1,96 @@
-"""A learner in a world for some steps: from what it observes to what that brought.
+"""A core in a world for some steps.
 
-Shape legend: ``B`` problems, ``K`` steps, ``H`` hidden numbers, ``D`` parameters.
+Shape legend: ``B`` instances, ``T`` steps, ``H`` hidden numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
 
-from envs.spec import SLOTS
-from envs.stepper import Action
-from envs.world import Scored, World
-from npi.learners.interface import Asked, Learner, Roll, Step
+from envs.episodes import Episodes
+from envs.stepper import Action, Observation
+from envs.world import Ending, Privileged, Scored, World
+from npi.learners.interface import Draw, LearnerCore, StepOutput, TaskInput
 
-
-def check_signal(learner: Learner, world: World[Any]) -> None:
-    """Raise ``ValueError`` for a world that does not have the learner's signal."""
-    if not isinstance(world, Scored) or learner.signal not in world.scores:
-        raise ValueError(
-            f"world {world.spec.name} ({world.spec.kind}) has no {learner.signal}, which {learner.kind!r} learns from; "
-            "use a kind of world that has one (Scored in envs/world.py)"
-        )
+Notes = Callable[[Any, Action], Mapping[str, torch.Tensor]]
+"""What is kept of a step beside the rest, by name and B first: of the state before an action, and of the action."""
 
 
 def rollout(
-    learner: Learner,
-    net: nn.Module,
+    core: LearnerCore,
     world: World[Any],
     state: Any,
-    asked: Asked,
+    task: TaskInput,
     hidden_BH: torch.Tensor,
     steps: int,
     *,
-    begun: int = 0,
-    ends: bool = True,
-    twin_B: torch.Tensor | None = None,
-    progress: float = 1.0,
-    generator: torch.Generator | None = None,
-    judged: bool = False,
-) -> tuple[Roll, torch.Tensor]:
-    """So many steps of a batch, and the hidden numbers after them; ``state`` is changed.
+    draw: Draw | None = None,
+    first_step: int = 0,
+    notes: Notes | None = None,
+) -> tuple[Episodes, torch.Tensor]:
+    """So many steps of a batch, and the hidden numbers after them; ``state`` changes.
+
+    Where a graph is made it reaches back to the first of these steps, through the world where that is differentiable.
+    Instances stay as they are behind a true end.
 
     Args:
-        hidden_BH: zeros at a program's beginning.
-        begun, ends, twin_B, progress: as in :class:`npi.learners.interface.Roll`.
-        generator: of the luck of exploring; None where nothing is left to it.
-        judged: note regrets, too, where there is a reward.
+        draw: of exploration noise; without it the likeliest actions are taken.
+        first_step: steps of the program before these.
     """
-    walk = _Walk(learner, net, world, state, asked, hidden_BH, generator)
-    first_B = walk.rewarded(steps, judged=judged) if learner.signal == "reward" else walk.losing(steps)
-    roll = Roll(
-        asked=asked,
-        seen=walk.seen,
-        acts=[step.act for step in walk.taken],
-        notes=_stacked(step.notes for step in walk.taken),
-        signal_KB=torch.stack(walk.signals),
-        first_B=first_B,
-        begun=begun,
-        ends=ends,
-        twin_B=twin_B,
-        progress=progress,
-        worth_KBA=torch.stack(walk.worths) if walk.worths else None,
-        regret_KB=torch.stack(walk.regrets) if walk.regrets else None,
+    scored, ending = isinstance(world, Scored), isinstance(world, Ending)
+    everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
+    live, scores, extras = list[torch.Tensor](), list[Mapping[str, torch.Tensor]](), list[Mapping[str, torch.Tensor]]()
+
+    def respond(step: StepOutput) -> Observation:
+        if notes is not None:
+            extras.append(notes(state, step.action))
+        world.act(state, step.action, live[-1])
+        scores.append(world.score(state) if scored else {})  # type: ignore[attr-defined]
+        live.append(~world.ended(state) if ending else everyone_B)  # type: ignore[attr-defined]
+        return world.observe(state)
+
+    if scored:
+        world.detach(state)  # type: ignore[attr-defined]
+    live.append(~world.ended(state) if ending else everyone_B)  # type: ignore[attr-defined]
+    seen, taken = core.generate(task, world.observe(state), respond, hidden_BH, steps, draw=draw)
+    live_JB = torch.stack(live)
+    episodes = Episodes(
+        seen=seen,
+        actions=[step.action for step in taken],
+        scores=stacked(scores),
+        live_TB=live_JB[:-1],
+        ended_TB=live_JB[:-1] & ~live_JB[1:],
+        row_BP=task.row_BP,
+        extras=stacked([step.extras for step in taken]) | stacked(extras),
+        first_step=first_step,
     )
-    return roll, walk.hidden_BH
+    return episodes, taken[-1].hidden_BH
 
 
-@dataclass
-class _Walk:
-    """A batch on its way; what it saw, did and was told."""
+@torch.no_grad()
+def play(
+    core: LearnerCore, world: World[Any], state: Any, task: TaskInput, steps: int, *, draw: Draw | None = None
+) -> Episodes:
+    """Whole programs from their beginning, with the regret of each action where the world knows it."""
 
-    learner: Learner
-    net: nn.Module
-    world: Any
-    state: Any
-    asked: Asked
-    hidden_BH: torch.Tensor
-    generator: torch.Generator | None
-    seen: list[torch.Tensor] = field(default_factory=list)
-    taken: list[Step] = field(default_factory=list)
-    signals: list[torch.Tensor] = field(default_factory=list)
-    worths: list[torch.Tensor] = field(default_factory=list)
-    regrets: list[torch.Tensor] = field(default_factory=list)
+    def regret(state: Any, action: Action) -> Mapping[str, torch.Tensor]:
+        assert isinstance(world, Privileged)
+        return {"regret": world.optimum(state) - world.value(state, action)}
 
-    def step(self, seen: torch.Tensor) -> torch.Tensor:
-        """What the learner does."""
-        step = self.learner.step(self.net, self.asked, seen, self.hidden_BH, generator=self.generator)
-        self.seen.append(seen)
-        self.taken.append(step)
-        self.hidden_BH = step.hidden_BH
-        return step.act
-
-    def rewarded(self, steps: int, *, judged: bool) -> torch.Tensor:
-        world, state = self.world, self.state
-        everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
-        for _ in range(steps):
-            call_B4 = self.step(world.observe(state).fields_BF)
-            weighed_A4 = self.taken[-1].weighed_A4
-            if weighed_A4 is not None:
-                each = [world.value(state, Action(weighed_4.expand_as(call_B4))) for weighed_4 in weighed_A4]
-                self.worths.append(torch.stack(each, 1))
-            if judged:
-                self.regrets.append(world.optimum(state) - world.value(state, Action(call_B4)))
-            world.act(state, Action(call_B4), everyone_B)
-            self.signals.append(world.score(state)["reward"])
-        return torch.zeros_like(self.signals[0])
-
-    def losing(self, steps: int) -> torch.Tensor:
-        """The parameters' graph reaches back to the stretch's first step; gradients that are observed have none
-        (Andrychowicz et al. 2016, section 2.1: the dashed edges of figure 2 are dropped)."""
-        world, state = self.world, self.state
-        everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
-        call_B4 = torch.zeros(state.batch, 1 + SLOTS, dtype=torch.int64, device=state.device)
-        world.detach(state)
-        first_B = world.score(state)["loss"].detach()
-        for _ in range(steps):
-            step_BD = self.step(world.observe(state).channels["gradient"])
-            world.act(state, Action(call_B4, step_BD), everyone_B)
-            self.signals.append(world.score(state)["loss"])
-        return first_B
+    hidden_BH = core.begin(task, world.observe(state))
+    notes = regret if isinstance(world, Privileged) else None
+    return rollout(core, world, state, task, hidden_BH, steps, draw=draw, notes=notes)[0]
 
 
-def _stacked(notes: Iterable[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    every = list(notes)
-    return {name: torch.stack([one[name] for one in every]) for name in (every[0] if every else {})}
+def calls(episodes: Episodes) -> torch.Tensor:
+    """call_TB4 of what was done."""
+    assert episodes.actions is not None
+    return torch.stack([action.call_B4 for action in episodes.actions])
+
+
+def stacked(parts: list[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """By name, T first."""
+    return {name: torch.stack([part[name] for part in parts]) for name in (parts[0] if parts else ())}

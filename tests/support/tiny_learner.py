@@ -1,4 +1,4 @@
-"""The smallest learners that are whole: a policy that remembers in a GRU, and a rate for every row."""
+"""The smallest learner that acts by calls: a policy that remembers in a GRU, and a row for every program."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from envs.episodes import Episodes
 from envs.spec import SLOTS, WorldSpec
+from envs.stepper import Action, Observation
 from envs.world import World
-from npi.learners.interface import Asked, HostedConfig, HostedTraining, Roll, Step
+from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput, choice
+from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
+from npi.learners.tasks import Problems
 
 
 @dataclass(frozen=True)
-class TinyConfig(HostedConfig):
+class TinyConfig(LearnerConfig):
     """Of :class:`Tiny`."""
 
     kind: str = "tiny"
@@ -23,66 +27,64 @@ class TinyConfig(HostedConfig):
     hidden: int = 16
 
 
-class Net(nn.Module):
-    """Fields and row into a GRU, out comes a choice."""
+class TinyCore(LearnerCore):
+    """Fields and row into a GRU; out comes a choice of the one argument of one primitive, and a value."""
 
     def __init__(self, config: TinyConfig, spec: WorldSpec, generator: torch.Generator) -> None:
         super().__init__()
+        self.config = config
         self.sizes = [field.size for field in spec.fields]
         self.choices = len(spec.primitives[0].slots[0].tokens)
         self.cell = nn.GRUCell(sum(self.sizes) + config.row, config.hidden)
-        self.head = nn.Linear(config.hidden + config.row, self.choices)
+        self.head = nn.Linear(config.hidden + config.row, self.choices + 1)
         for parameter in self.parameters():
             nn.init.normal_(parameter, std=0.2, generator=generator)
 
+    def hidden_size(self, spec: WorldSpec) -> int:
+        return self.cell.hidden_size
+
+    def step(
+        self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None
+    ) -> StepOutput:
+        columns = zip(seen.fields_BF.unbind(1), self.sizes, strict=True)
+        shown = [nn.functional.one_hot(column, size).float() for column, size in columns]
+        hidden_BH = self.cell(torch.cat([*shown, task.row_BP], 1), hidden_BH)
+        logit_BA, value_B1 = self.head(torch.cat([hidden_BH, task.row_BP], 1)).split([self.choices, 1], 1)
+        log_BA = logit_BA.log_softmax(1)
+        call_B4 = torch.zeros(len(log_BA), 1 + SLOTS, dtype=torch.int64, device=log_BA.device)
+        call_B4[:, 1] = 1 + choice(log_BA.exp(), draw)
+        entropy_B = -(log_BA.exp() * log_BA).sum(1)
+        return StepOutput(Action(call_B4), hidden_BH, {"log_BA": log_BA, "value": value_B1[:, 0], "entropy": entropy_B})
+
+    def likelihood(self, step: StepOutput, action: Action) -> torch.Tensor:
+        return step.extras["log_BA"].gather(1, action.call_B4[:, 1:2] - 1)[:, 0]
+
 
 class Tiny:
-    """REINFORCE with the mean of the batch as baseline (implements ``Learner``)."""
+    """Advantage actor-critic (implements ``Learner``)."""
 
-    kind, signal, anywhere = "tiny", "reward", False
+    kind, signals, anywhere = "tiny", (("maximise", "reward"),), False
     config = TinyConfig
-    training = HostedTraining(updates=60, batch=32, rate=1e-2, check_every=20, problems=32)
-    learning = HostedTraining(updates=20, batch=32, check_every=10, problems=32, starts=2)
+    training = OnPolicyTraining(updates=60, batch=32, rate=1e-2, check_every=20, problems=32)
+    learning = OnPolicyTraining(updates=20, batch=32, check_every=10, problems=32, starts=2)
 
     def admit(self, spec: WorldSpec) -> None:
         if len(spec.primitives) != 1:
             raise ValueError(f"world {spec.name} has several primitives; tiny learners take one")
 
-    def network(self, config: Any, worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> nn.Module:
-        (spec,) = worlds
-        return Net(config, spec, generator)
+    def core(self, config: Any, specs: Sequence[WorldSpec], *, generator: torch.Generator) -> TinyCore:
+        (spec,) = specs
+        return TinyCore(config, spec, generator)
 
-    def width(self, net: nn.Module, world: World[Any]) -> int:
-        assert isinstance(net, Net)
-        return net.cell.hidden_size
+    def objective(self, core: Any, rows_NP: torch.Tensor, problems: Problems, training: OnPolicyTraining) -> OnPolicy:
+        return OnPolicy(self, core, rows_NP, problems, training)
 
-    def step(
-        self, net: nn.Module, asked: Asked, seen: torch.Tensor, hidden_BH: torch.Tensor, *,
-        generator: torch.Generator | None,
-    ) -> Step:  # fmt: skip
-        assert isinstance(net, Net)
-        shown = [nn.functional.one_hot(c, n).float() for c, n in zip(seen.unbind(1), net.sizes, strict=True)]
-        hidden_BH = net.cell(torch.cat([*shown, asked.row_BP], 1), hidden_BH)
-        chance_BA = net.head(torch.cat([hidden_BH, asked.row_BP], 1)).log_softmax(1)
-        chosen_B = chance_BA.argmax(1)
-        if generator is not None:
-            chosen_B = torch.multinomial(chance_BA.detach().exp(), 1, generator=generator)[:, 0]
-        call_B4 = torch.zeros(len(seen), 1 + SLOTS, dtype=torch.int64, device=seen.device)
-        call_B4[:, 1] = 1 + chosen_B
-        return Step(call_B4, hidden_BH, {"log": chance_BA.gather(1, chosen_B[:, None])[:, 0]})
+    def infer_row(self, core: Any, evidence: Episodes) -> None:
+        """Rows are learned by gradient."""
 
-    def loss(self, net: nn.Module, roll: Roll) -> torch.Tensor:
-        left_KB, left_B = [], torch.zeros_like(roll.first_B)
-        for reward_B in roll.signal_KB.flip(0):
-            left_B = reward_B + 0.5 * left_B
-            left_KB.append(left_B)
-        gain_KB = torch.stack(left_KB[::-1])
-        gain_KB = (gain_KB - gain_KB.mean()) / (gain_KB.std() + 1e-6)
-        return -(roll.notes["log"] * gain_KB).mean()
-
-    def judge(self, world: World[Any], roll: Roll) -> dict[str, torch.Tensor]:
-        found = {"reward": roll.signal_KB.sum(0)}
-        return found if roll.regret_KB is None else {**found, "regret": roll.regret_KB.sum(0)}
+    def judge(self, world: World[Any], episodes: Episodes) -> dict[str, torch.Tensor]:
+        parts = {"reward": episodes.scores["reward"], "regret": episodes.extras.get("regret")}
+        return {name: part.sum(0) for name, part in parts.items() if part is not None}
 
 
 LEARNER = Tiny()

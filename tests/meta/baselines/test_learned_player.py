@@ -20,35 +20,36 @@ from meta.baselines.two_step import ModelFree, stays
 from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.program_files.bandit_priors import program_file
 from npi.learners.core import HostedCore
-from npi.learners.evaluate import plays
-from npi.learners.interface import HostedTraining
-from npi.learners.jobs import new_library, train_hosted
-from npi.learners.programs import lessons_of
+from npi.learners.evaluate import evaluated
+from npi.learners.jobs import new_library, train_learner
+from npi.learners.objectives.on_policy import OnPolicyTraining
+from npi.learners.rollout import calls
+from npi.learners.tasks import training_tasks
 from npi.library.library import Library
 
 
 def library_of(source: str) -> Library:
     """An untrained one."""
     programs = loads(source, path="file.npi")
-    return new_library(MetaRLConfig(hidden=8), lessons_of(programs), [programs], seed=0)
+    return new_library(MetaRLConfig(hidden=8), training_tasks(programs), [programs], seed=0)
 
 
 def test_a_learned_player_plays_what_its_program_does() -> None:
     library = library_of(text("easy"))
     programs, task = library.task("easy")
-    played = next(iter(plays(library, programs, task, count=20)))
+    played = next(iter(evaluated(library, programs, task, count=20)))
     state = programs.world.reset([problem.layout for problem in played.problems])
     again = play(programs.world, agent_of(library), state, 100)
-    assert torch.equal(again.chosen_SB, torch.stack([act[:, 1] for act in played.roll.acts]))
-    assert torch.equal(again.reward_SB, played.roll.signal_KB)
+    assert torch.equal(again.chosen_SB, calls(played.episodes)[:, :, 1])
+    assert torch.equal(again.reward_SB, played.episodes.scores["reward"])
 
 
 def test_every_family_has_a_file_whose_program_can_be_learned() -> None:
     for family in TRAINED:
-        (lesson,) = lessons_of(loads(text(family)))
+        (learned,) = training_tasks(loads(text(family)))
         world, steps = world_of(family)
-        assert isinstance(lesson.world, Bandit)
-        assert (lesson.steps, lesson.world.config) == (steps, world.config)
+        assert isinstance(learned.world, Bandit)
+        assert (learned.steps, learned.world.config) == (steps, world.config)
 
 
 def test_a_file_of_priors_has_a_program_and_a_task_for_each() -> None:
@@ -134,8 +135,8 @@ def test_what_learns_the_two_step_task_knows_the_ways(tmp_path: Path) -> None:
     """After a reward behind the rare way it leaves (Daw et al. 2011): without a model the interaction is 0."""
     path = tmp_path / "ways.npi"
     path.write_text(WAYS)
-    training = HostedTraining(updates=120, batch=192, twins=4, rate=5e-3, check_every=120)
-    library = train_hosted([path], out=tmp_path / "library", training=training).library
+    training = OnPolicyTraining(updates=120, batch=192, rollouts=4, rate=5e-3, check_every=120)
+    library = train_learner([path], out=tmp_path / "library", training=training).library
     world = library.sets[0].world
     assert isinstance(world, TwoStep)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,30 +11,40 @@ from typing import Any
 import pytest
 import torch
 
-from dsl import load
+from dsl import load, loads
 from envs import make
 from envs.objectives.world import Optimisee, OptimiseeState
-from meta.optimisation.learner import FEW, KEPT, LEARNER, OptimiserConfig, OptimiserCore, averaged, seen, sized
+from meta.optimisation.learner import LEARNER
+from meta.optimisation.network import (
+    AVERAGES,
+    BATCHED_COORDINATES,
+    OptimiserConfig,
+    OptimiserCore,
+    averaged,
+    encoded,
+    sized,
+)  # fmt: skip
 from meta.optimisation.torch_optimizer import LearnedOptimizer
 from npi.learners.conformance import check_learner
 from npi.learners.core import HostedCore
 from npi.learners.evaluate import score_task
-from npi.learners.interface import Asked, HostedTraining
-from npi.learners.jobs import train_hosted
+from npi.learners.interface import TaskInput
+from npi.learners.jobs import new_library, objective_of, train_learner
 from npi.learners.learn_rows import learn_files
-from npi.learners.programs import learner_for
-from npi.learners.rollout import rollout
+from npi.learners.objectives.unrolled import Unrolled, UnrolledTraining
+from npi.learners.rollout import play, rollout
+from npi.learners.tasks import learner_for, training_tasks
 from npi.library.library import Library
 from tests.support.paths import PROGRAMS
 from traces.machine.lockstep import run
 
 LEARNING = PROGRAMS / "learning"
 
-QUICK = HostedTraining(updates=60, batch=32, stretch=20, rate=5e-3, check_every=60, problems=32)
+QUICK = UnrolledTraining(updates=60, batch=32, truncation=20, rate=5e-3, check_every=60, problems=32)
 
 
 def core(seed: int = 0, **config: Any) -> OptimiserCore:
-    return LEARNER.network(OptimiserConfig(**config), (), generator=torch.Generator().manual_seed(seed))
+    return LEARNER.core(OptimiserConfig(**config), (), generator=torch.Generator().manual_seed(seed))
 
 
 def quadratics(dimensions: int = 10) -> Optimisee:
@@ -51,15 +62,15 @@ def problems(world: Optimisee, count: int) -> OptimiseeState:
     return world.begin(episode_B, torch.zeros_like(episode_B))
 
 
-def asked(row_BP: torch.Tensor) -> Asked:
-    return Asked(0, row_BP, torch.zeros(len(row_BP), 3, dtype=torch.int64))
+def task_of(world: Optimisee, row_BP: torch.Tensor) -> TaskInput:
+    return TaskInput(world.spec, 0, row_BP, torch.zeros(len(row_BP), 3, dtype=torch.int64))
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library that has quadratic.OPTIMISE."""
     folder = tmp_path_factory.mktemp("optimiser") / "library"
-    train_hosted([LEARNING / "quadratic.npi"], out=folder, training=QUICK)
+    train_learner([LEARNING / "quadratic.npi"], out=folder, training=QUICK)
     return folder
 
 
@@ -67,22 +78,24 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "config",
+    "settings",
     [
-        {"dimensions": 3},
-        {"function": "rosenbrock", "dimensions": 2},
-        {"function": "digits", "units": 2, "minibatch": 5},
-        {"function": "conv", "units": 2, "minibatch": 3},
+        "dimensions: 3",
+        "function: rosenbrock, dimensions: 2",
+        "function: digits, units: 2, minibatch: 5",
+        "function: conv, units: 2, minibatch: 3",
     ],
 )
-def test_it_keeps_its_promises(config: dict[str, Any]) -> None:
-    check_learner(LEARNER, made(config), [{"EPISODE": [k]} for k in range(3)])
+def test_it_keeps_its_promises(settings: str) -> None:
+    text = (LEARNING / "quadratic.npi").read_text()
+    text = re.sub(r"optimisee(\(.*\))?", f"optimisee({settings})", text, count=1).replace("100", "10")
+    check_learner(LEARNER, loads(text, path="quadratic.npi"))
 
 
 def test_gradients_are_seen_as_logarithm_and_sign() -> None:
     gradient_BD = torch.tensor([[1.0, -math.e, math.exp(-5), -math.exp(-10), math.exp(-12), 0.0]])
     expected = [[0, 1], [0.1, -1], [-0.5, 1], [-1, -1], [-1, math.exp(-2)], [-1, 0]]
-    torch.testing.assert_close(seen(gradient_BD, 10.0)[0].T, torch.tensor(expected))
+    torch.testing.assert_close(encoded(gradient_BD, 10.0)[0].T, torch.tensor(expected))
 
 
 def test_without_a_row_it_is_torchs_lstm() -> None:
@@ -99,7 +112,7 @@ def test_without_a_row_it_is_torchs_lstm() -> None:
     hidden_BND, states = torch.zeros(1, 20, 3), [None, None]
     for _ in range(3):
         step_BD, hidden_BND = net(gradient_1D, torch.zeros(1, 16), hidden_BND)
-        x = seen(gradient_1D, 10.0)[0].T
+        x = encoded(gradient_1D, 10.0)[0].T
         for place, cell in enumerate(cells):
             states[place] = cell(x, states[place])
             x = states[place][0]  # type: ignore[index]
@@ -123,8 +136,8 @@ def test_each_coordinate_of_each_problem_is_moved_by_itself(averages: int) -> No
 def test_many_coordinates_are_moved_as_few_are() -> None:
     """Another way to multiply, and the same numbers."""
     net, luck = core(seed=4, units=5), torch.Generator().manual_seed(1)
-    row_BP, gradient_BD = torch.randn(2, 16, generator=luck), torch.randn(2, FEW + 7, generator=luck)
-    hidden_BND = torch.randn(2, net.numbers, FEW + 7, generator=luck).abs()
+    row_BP, gradient_BD = torch.randn(2, 16, generator=luck), torch.randn(2, BATCHED_COORDINATES + 7, generator=luck)
+    hidden_BND = torch.randn(2, net.numbers, BATCHED_COORDINATES + 7, generator=luck).abs()
     hidden_BND[:, -1] = 3.0  # steps so far
     whole = net(gradient_BD, row_BP, hidden_BND)
     parts = [net(g, row_BP, h) for g, h in zip(gradient_BD.split(40, 1), hidden_BND.split(40, 2), strict=True)]
@@ -134,7 +147,7 @@ def test_many_coordinates_are_moved_as_few_are() -> None:
 
 def test_averages_are_weighted_means_of_all_gradients_so_far() -> None:
     gradient_KD = torch.randn(7, 4, generator=torch.Generator().manual_seed(0)).double()
-    averages_BXD, keeps = torch.zeros(1, KEPT, 4).double(), (0.3, 0.8, 0.99)
+    averages_BXD, keeps = torch.zeros(1, AVERAGES, 4).double(), (0.3, 0.8, 0.99)
     for gradient_D in gradient_KD:
         averages_BXD = averaged(gradient_D[None], averages_BXD, keeps)
     for place, (kept, parts_KD) in enumerate(zip(keeps, (gradient_KD, gradient_KD, gradient_KD**2), strict=True)):
@@ -145,16 +158,16 @@ def test_averages_are_weighted_means_of_all_gradients_so_far() -> None:
 
 
 @pytest.mark.parametrize("way", ["adam", "momentum"])
-@pytest.mark.parametrize("keeps", [{}, {"long": 0.7, "squares": 0.95}], ids=["usual", "others"])
+@pytest.mark.parametrize("keeps", [{}, {"beta_long": 0.7, "beta_squares": 0.95}], ids=["usual", "others"])
 def test_where_the_cells_say_nothing_it_is_adam_or_momentum(way: str, keeps: dict[str, float]) -> None:
     net, nowhere = core(units=3, **keeps), -100.0
-    long = net.config.long
+    long = net.config.beta_long
     with torch.no_grad():
         net.out.weight.zero_()
         net.out.bias.copy_(torch.tensor([0.0, *((0.5, nowhere) if way == "adam" else (nowhere, 0.5))]))
     rate = net.config.scale * math.exp(0.5)
     weight = torch.nn.Parameter(torch.zeros(4))
-    adam = torch.optim.Adam([weight], rate, betas=(long, net.config.squares), eps=1e-10)
+    adam = torch.optim.Adam([weight], rate, betas=(long, net.config.beta_squares), eps=1e-10)
     (mean_D, own_D, moved_D), hidden_BND = torch.zeros(3, 4), torch.zeros(1, net.numbers, 4)
     for step, gradient_D in enumerate(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), 1):
         weight.grad = gradient_D
@@ -169,7 +182,7 @@ def test_where_the_cells_say_nothing_it_is_adam_or_momentum(way: str, keeps: dic
 
 @pytest.mark.parametrize("far", [100.0, 7.0])
 def test_a_wall_moves_momentum_no_farther_than_a_slope(far: float) -> None:
-    net = core(units=3, far=far)
+    net = core(units=3, momentum_clip=far)
     with torch.no_grad():
         net.out.weight.zero_()
         net.out.bias.copy_(torch.tensor([0.0, -100.0, 0.5]))
@@ -182,12 +195,12 @@ def test_a_wall_moves_momentum_no_farther_than_a_slope(far: float) -> None:
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_sized_gradients_are_those_of_any_scale(scale: float) -> None:
     gradient_KD = torch.tensor([[1.0, -2.0, 0.0], [3.0, 0.5, 0.0]])
-    averages_BXD, config = torch.zeros(1, KEPT, 3), OptimiserConfig()
+    averages_BXD, config = torch.zeros(1, AVERAGES, 3), OptimiserConfig()
     for gradient_D in scale * gradient_KD:
-        averages_BXD = averaged(gradient_D[None], averages_BXD, config.keeps)
+        averages_BXD = averaged(gradient_D[None], averages_BXD, config.betas)
     looks_BID = sized(scale * gradient_KD[1:], averages_BXD)
-    size = ((config.squares * 1 + 9) / (config.squares + 1)) ** 0.5
-    expected = [3 / size, *((kept * 1 + 3) / (kept + 1) / size for kept in (config.short, config.long))]
+    size = ((config.beta_squares * 1 + 9) / (config.beta_squares + 1)) ** 0.5
+    expected = [3 / size, *((kept * 1 + 3) / (kept + 1) / size for kept in (config.beta_short, config.beta_long))]
     torch.testing.assert_close(looks_BID[0, :, 0], torch.tensor(expected))
     assert looks_BID[0, :, 2].tolist() == [0] * 3
 
@@ -206,11 +219,11 @@ def test_settings_that_cannot_be() -> None:
         OptimiserConfig(units=0)
     with pytest.raises(ValueError, match="averages is 0 or 1, it is 2"):
         OptimiserConfig(averages=2)
-    for name, wrong in (("short", -0.1), ("long", 1.0), ("squares", math.nan)):
+    for name, wrong in (("beta_short", -0.1), ("beta_long", 1.0), ("beta_squares", math.nan)):
         with pytest.raises(ValueError, match=f"{name} is a share from 0 to below 1, it is {wrong}"):
             OptimiserConfig(**{name: wrong})
-    with pytest.raises(ValueError, match="far must be above 0, it is 0"):
-        OptimiserConfig(far=0)
+    with pytest.raises(ValueError, match="momentum_clip must be above 0, it is 0"):
+        OptimiserConfig(momentum_clip=0)
 
 
 def test_rows_reach_every_gate_and_what_comes_out() -> None:
@@ -231,9 +244,9 @@ def test_its_gradient_is_that_of_finite_differences() -> None:
         state.theta_BD = state.theta_BD.detach().double().requires_grad_()
         state.given_BG = state.given_BG.double()
         state.loss_B = world._loss(state)
-        hidden_BH = torch.zeros(2, LEARNER.width(net, world)).double()
-        roll, _ = rollout(LEARNER, net, world, state, asked(row_P.expand(2, -1)), hidden_BH, 1)
-        return LEARNER.loss(net, roll)
+        hidden_BH = torch.zeros(2, net.hidden_size(world.spec)).double()
+        episodes, _ = rollout(net, world, state, task_of(world, row_P.expand(2, -1)), hidden_BH, 1)
+        return (episodes.scores["loss"].mean(1) + 1e-6).log().mean()
 
     (gradient_P,) = torch.autograd.grad(outer(row_P), row_P)
     for place in range(0, 16, 5):
@@ -247,28 +260,27 @@ def test_its_gradient_is_that_of_finite_differences() -> None:
 
 def test_a_stretch_sees_nothing_of_the_one_before() -> None:
     world, net = quadratics(3), core()
-    state, hidden_BH = problems(world, 2), torch.zeros(2, LEARNER.width(net, world))
+    state = problems(world, 2)
     early, late = (torch.zeros(2, 16, requires_grad=True) for _ in range(2))
-    _, hidden_BH = rollout(LEARNER, net, world, state, asked(early), hidden_BH, 3, ends=False)
-    roll, _ = rollout(LEARNER, net, world, state, asked(late), hidden_BH.detach(), 3, begun=3)
-    LEARNER.loss(net, roll).backward()
+    before, after = task_of(world, early), task_of(world, late)
+    _, hidden_BH = rollout(net, world, state, before, net.begin(before), 3)
+    episodes, _ = rollout(net, world, state, after, hidden_BH.detach(), 3, first_step=3)
+    episodes.scores["loss"].mean().backward()
     assert early.grad is None
     assert late.grad is not None
 
 
 def test_worlds_without_steps_to_add_are_refused() -> None:
-    with pytest.raises(ValueError, match="shows no gradient"):
+    with pytest.raises(ValueError, match="has no channel 'gradient'"):
         LEARNER.admit(make("bandit", "arms", {}).spec)
 
 
 def test_a_loss_is_judged_in_the_mean_and_at_horizons() -> None:
     world, net = quadratics(2), core()
-    with torch.no_grad():
-        hidden_BH = torch.zeros(3, LEARNER.width(net, world))
-        roll, _ = rollout(LEARNER, net, world, problems(world, 3), asked(torch.zeros(3, 16)), hidden_BH, 50)
-    scores = LEARNER.judge(world, roll)
+    episodes = play(net, world, problems(world, 3), task_of(world, torch.zeros(3, 16)), 50)
+    scores = LEARNER.judge(world, episodes)
     assert list(scores) == ["loss", "loss at 20", "loss at 50"]
-    torch.testing.assert_close(scores["loss at 20"], roll.signal_KB[19])
+    torch.testing.assert_close(scores["loss at 20"], episodes.scores["loss"][19])
 
 
 # --- training and rows -----------------------------------------------------------------------------------------------
@@ -291,7 +303,7 @@ def test_training_learns_to_optimise(trained: Path) -> None:
 
 def test_training_learns_to_optimise_from_nothing(tmp_path: Path) -> None:
     config, training = OptimiserConfig(averages=0), replace(QUICK, updates=30, rate=1e-2)
-    library = train_hosted([LEARNING / "quadratic.npi"], out=tmp_path, config=config, training=training).library
+    library = train_learner([LEARNING / "quadratic.npi"], out=tmp_path, config=config, training=training).library
     assert losses(library)["loss at 100"] < 0.6
     assert losses(library, seed=5)["loss at 100"] > 100
 
@@ -307,21 +319,16 @@ def test_a_new_row_changes_only_the_row(trained: Path, tmp_path: Path) -> None:
     assert torch.equal(before.memory.embeddings_NP, after.memory.embeddings_NP[:1])
 
 
-def test_batches_are_smaller_where_problems_carry_much(trained: Path) -> None:
-    from npi.learners.programs import lessons_of
-    from npi.learners.trainer import HostedTrainer
-
-    core = Library.open(trained).core
-    assert isinstance(core, HostedCore)
+def test_batches_are_smaller_where_problems_have_many_hidden_numbers() -> None:
     sets = [load(LEARNING / f"{name}.npi") for name in ("quadratic", "digits")]
-    lessons = [lesson for programs in sets for lesson in lessons_of(programs)]
-    training = replace(LEARNER.training, batch=64, carried=400_000)
-    trainer = HostedTrainer(LEARNER, core.net, torch.zeros(2, 16), lessons, [0, 1], training)
-    widths = [LEARNER.width(core.net, group.world) for group in trainer.groups]
-    assert widths == [10 * 84, 1510 * 84]
-    assert [trainer._room(group, 64, 400_000) for group in trainer.groups] == [64, 3]
-    assert trainer._room(trainer.groups[1], 64, 1) == 1
-    assert trainer._room(trainer.groups[1], 64, 0) == 64
+    tasks = [task for programs in sets for task in training_tasks(programs)]
+    objective = objective_of(new_library(OptimiserConfig(), tasks, sets, seed=0), tasks, LEARNER.training)
+    assert isinstance(objective, Unrolled)
+    groups = objective.problems.groups
+    assert [objective.core.hidden_size(group.world.spec) for group in groups] == [10 * 84, 1510 * 84]
+    assert [objective.room(group, 64, 400_000) for group in groups] == [64, 3]
+    assert objective.room(groups[1], 64, 1) == 1
+    assert objective.room(groups[1], 64, 0) == 64
 
 
 def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
@@ -334,12 +341,10 @@ def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
     state, rolled = problems(world, 4), problems(world, 4)
     program_B = torch.full((4,), task.program)
     outcome = run(library.stepper(programs.table), world, state, programs.table, program_B, torch.zeros(4, 3).long())
-    with torch.no_grad():
-        hidden_BH = torch.zeros(4, LEARNER.width(core.net, world))
-        row_BP = library.memory.embeddings_NP[:1].detach().expand(4, -1)
-        roll, _ = rollout(LEARNER, core.net, world, rolled, asked(row_BP), hidden_BH, 100)
+    row_BP = library.memory.embeddings_NP[:1].detach().expand(4, -1)
+    episodes = play(core.net, world, rolled, task_of(world, row_BP), 100)
     assert outcome.steps_N.tolist() == [101] * 4
-    torch.testing.assert_close(world.score(state)["loss"].detach(), roll.signal_KB[-1], rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(world.score(state)["loss"].detach(), episodes.scores["loss"][-1], rtol=1e-3, atol=1e-5)
 
 
 # --- for any module --------------------------------------------------------------------------------------------------
@@ -351,11 +356,8 @@ def test_it_takes_the_steps_that_it_takes_in_the_world(trained: Path) -> None:
     assert isinstance(core, HostedCore)
     theta = [torch.nn.Parameter(part.clone()) for part in state.theta_BD.detach()[0].split([3, 7])]
     optimizer = LearnedOptimizer.open(theta, library, "quadratic.OPTIMISE")
-    with torch.no_grad():
-        hidden_BH = torch.zeros(1, LEARNER.width(core.net, world))
-        row_BP = library.memory.embeddings_NP[:1].detach()
-        roll, _ = rollout(LEARNER, core.net, world, state, asked(row_BP), hidden_BH, 20)
-    for gradient_BD in roll.seen:
+    episodes = play(core.net, world, state, task_of(world, library.memory.embeddings_NP[:1].detach()), 20)
+    for gradient_BD in (seen.channels["gradient"] for seen in episodes.seen[:-1]):
         for parameter, part in zip(theta, gradient_BD[0].split([3, 7]), strict=True):
             parameter.grad = part.clone()
         optimizer.step()

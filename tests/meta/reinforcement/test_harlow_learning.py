@@ -12,6 +12,7 @@ import torch
 
 import dsl
 from envs.cars.world import Cars
+from envs.episodes import Episodes
 from envs.episodic.bandit import Bandit
 from envs.episodic.harlow import RULES, Harlow
 from envs.spec import Channel, Field
@@ -25,8 +26,11 @@ from meta.reinforcement.object_memory import KEY, VALUE, Recall, places
 from meta.reinforcement.program_files.harlow_rules import Rule, program_file, turned
 from npi.learners.conformance import check_learner
 from npi.learners.core import HostedCore
-from npi.learners.interface import Asked, HostedTraining, Roll
-from npi.learners.jobs import train_hosted
+from npi.learners.draws import GeneratorDraw
+from npi.learners.interface import TaskInput
+from npi.learners.jobs import train_learner
+from npi.learners.objectives.on_policy import OnPolicyTraining
+from npi.learners.rollout import play as run_program
 from npi.learners.rollout import rollout
 
 B, K, ROW, HIDDEN = 5, 7, 3, 11
@@ -38,28 +42,28 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def core(world: Harlow, seed: int = 0) -> ActorCritic:
-    net = LEARNER.network(MetaRLConfig(row=ROW, hidden=HIDDEN), [world.spec], generator=generator(seed))
-    assert isinstance(net, ActorCritic)
-    return net
+    return LEARNER.core(MetaRLConfig(row=ROW, hidden=HIDDEN), [world.spec], generator=generator(seed))
 
 
 def recall_of(net: ActorCritic) -> Recall:
-    found = net.worlds[0].recall
+    found = net.worlds[0].objects
     assert isinstance(found, Recall)
     return found
 
 
-def asked(rows: int = B) -> Asked:
-    return Asked(0, torch.randn(rows, ROW, generator=generator(1)), torch.zeros(rows, 3, dtype=torch.int64))
+def task_of(world: Harlow, rows: int = B) -> TaskInput:
+    row_BP = torch.randn(rows, ROW, generator=generator(1))
+    return TaskInput(world.spec, 0, row_BP, torch.zeros(rows, 3, dtype=torch.int64))
 
 
-def rolled(net: ActorCritic, world: Harlow, told: Asked, *, first: int = 0) -> Roll:
+def rolled(net: ActorCritic, world: Harlow, task: TaskInput, *, first: int = 0) -> Episodes:
     """K steps of episodes first, first + 1, …"""
-    episode_B = first + torch.arange(len(told.row_BP))
+    episode_B = first + torch.arange(len(task.row_BP))
     none_B = torch.zeros_like(episode_B)
-    hidden_BH = torch.zeros(len(episode_B), LEARNER.width(net, world))
     state = world.begin(episode_B, none_B, none_B)
-    return rollout(LEARNER, net, world, state, told, hidden_BH, K, generator=generator(2))[0]
+    draw = GeneratorDraw(generator(2), len(episode_B), torch.arange(len(episode_B)))
+    with torch.no_grad():
+        return rollout(net, world, state, task, net.begin(task), K, draw=draw)[0]
 
 
 # --- what is looked at -----------------------------------------------------------------------------------------------
@@ -128,12 +132,13 @@ def test_keys_that_are_kept_follow_the_eye() -> None:
 def test_the_memory_is_the_delta_rule() -> None:
     """Step by step with plain loops: what was in view before is written, then what is in view now is read."""
     world = Harlow("w", {"bits": 4, "seen": 8})
-    recall, told = recall_of(core(world)), asked()
-    roll = rolled(core(world), world, told)
-    obs_KBF, plain_KBH = torch.stack([*roll.seen]), torch.randn(K, B, HIDDEN, generator=generator(4))
+    recall, task = recall_of(core(world)), task_of(world)
+    episodes = rolled(core(world), world, task)
+    obs_KBF = torch.stack([seen.fields_BF for seen in episodes.seen[:-1]])
+    plain_KBH = torch.randn(K, B, HIDDEN, generator=generator(4))
     carried_BM = torch.zeros(B, recall.numbers)
-    found_KBH, after_BM = recall(obs_KBF, plain_KBH, told.row_BP, carried_BM)
-    factor_BH, summand_BH = recall.condition(told.row_BP).chunk(2, 1)
+    found_KBH, after_BM = recall(obs_KBF, plain_KBH, task.row_BP, carried_BM)
+    factor_BH, summand_BH = recall.condition(task.row_BP).chunk(2, 1)
     for b in range(B):
         known_VD, before_LD = torch.zeros(VALUE, KEY), torch.zeros(2, KEY)
         for k in range(K):
@@ -149,49 +154,38 @@ def test_the_memory_is_the_delta_rule() -> None:
 
 
 @pytest.mark.parametrize("config", WORLDS)
-def test_the_loss_sees_what_the_steps_saw(config: dict[str, Any]) -> None:
+def test_unrolled_at_once_it_is_its_steps(config: dict[str, Any]) -> None:
     world = Harlow("w", config)
-    net, told = core(world), asked()
-    roll = rolled(net, world, told)
-    assert roll.notes["hidden"].shape == (K, B, 2 * HIDDEN + (VALUE + 2) * KEY)
-    for begin in (0, 3):
-        _, value_KB = net.whole(told, net.told(told), torch.stack([*roll.seen[begin:]]), roll.notes["hidden"][begin])
-        torch.testing.assert_close(value_KB, roll.notes["value"][begin:])
+    net, task = core(world), task_of(world)
+    episodes = rolled(net, world, task)
+    assert net.hidden_size(world.spec) == 2 * HIDDEN + (VALUE + 2) * KEY
+    for name in ("value", "log_likelihood"):
+        torch.testing.assert_close(net.unroll(task, episodes, net.begin(task))[name], episodes.extras[name])
 
 
 @pytest.mark.parametrize("config", WORLDS)
-def test_episodes_do_in_a_batch_what_they_do_alone(config: dict[str, Any]) -> None:
-    world = Harlow("w", config)
-    net, told = core(world), asked()
-    whole = rolled(net, world, told).notes["value"][0]
-    for b in range(B):
-        alone = Asked(0, told.row_BP[b : b + 1], told.arguments_B3[b : b + 1])
-        torch.testing.assert_close(rolled(net, world, alone, first=b).notes["value"][0], whole[b : b + 1])
-
-
-@pytest.mark.parametrize("config", WORLDS)
-def test_gradient_reaches_the_row_and_every_number_of_the_core(config: dict[str, Any]) -> None:
+def test_gradient_reaches_the_row_and_every_parameter_of_the_core(config: dict[str, Any]) -> None:
     world = Harlow("w", {**config, "reach": 1, "fixation": 0})
-    net, told = core(world), asked()
-    told.row_BP.requires_grad_()
-    LEARNER.loss(net, rolled(net, world, told)).backward()
-    assert told.row_BP.grad is not None
+    net, task = core(world), task_of(world)
+    task.row_BP.requires_grad_()
+    sum(part.sum() for part in net.unroll(task, rolled(net, world, task), net.begin(task)).values()).backward()
+    assert task.row_BP.grad is not None
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
         assert float(parameter.grad.abs().sum()) > 0, name
 
 
-@pytest.mark.parametrize("config", WORLDS)
-def test_the_learner_keeps_its_promises_where_things_are_known_again(config: dict[str, Any]) -> None:
-    check_learner(LEARNER, Harlow("w", config), [{"EPISODE": [n]} for n in range(5)])
+@pytest.mark.parametrize("settings", ["reach: 2, fixation: 1", "bits: 5, seen: 16, pixels: 8"])
+def test_the_learner_keeps_its_promises_where_objects_are_recognised(settings: str) -> None:
+    check_learner(LEARNER, dsl.loads(SMALL.replace("bits: 8, seen: 128", settings), path="pick.npi"))
 
 
 def test_what_cannot_be_looked_at_is_told() -> None:
     spec = Harlow("w", {"pixels": 8}).spec
     LEARNER.admit(spec)
-    with pytest.raises(ValueError, match="recall: 0 has no eye"):
-        LEARNER.network(MetaRLConfig(recall=0), [spec], generator=generator())
-    with pytest.raises(ValueError, match="have eyes only for several of one size"):
+    with pytest.raises(ValueError, match="object_memory: 0 cannot encode"):
+        LEARNER.core(MetaRLConfig(object_memory=0), [spec], generator=generator())
+    with pytest.raises(ValueError, match="encode only several of one size"):
         LEARNER.admit(replace(spec, channels=(Channel("ONE", (8, 8, 3), fields=("LEFT1",)),)))
 
 
@@ -256,17 +250,16 @@ def test_harlows_task_is_learned_from_nothing(seen_as: str, tmp_path: Path) -> N
     world = dsl.load(path).world
     assert isinstance(world, Harlow)
 
-    def right(net: torch.nn.Module, row_P: torch.Tensor) -> torch.Tensor:
+    def right(net: Any, row_P: torch.Tensor) -> torch.Tensor:
         state = world.begin(10**7 + torch.arange(600), torch.ones(600).long(), torch.zeros(600).long())
-        told = Asked(0, row_P.detach().expand(600, -1), torch.zeros(600, 3, dtype=torch.int64))
-        with torch.no_grad():
-            rollout(LEARNER, net, world, state, told, torch.zeros(600, LEARNER.width(net, world)), 4)
+        arguments_B3 = torch.zeros(600, 3, dtype=torch.int64)
+        run_program(net, world, state, TaskInput(world.spec, 0, row_P.detach().expand(600, -1), arguments_B3), 4)
         return (state.right_BT == 2).double().mean(0)
 
-    config, training = MetaRLConfig(hidden=32), HostedTraining(updates=120, batch=96, rate=5e-3, check_every=60)
-    untrained = LEARNER.network(config, [world.spec], generator=generator())
+    config, training = MetaRLConfig(hidden=32), OnPolicyTraining(updates=120, batch=96, rate=5e-3, check_every=60)
+    untrained = LEARNER.core(config, [world.spec], generator=generator())
     assert float(right(untrained, torch.zeros(8))[1:].max()) < 0.65
-    library = train_hosted([path], out=tmp_path / "pick", config=config, training=training).library
+    library = train_learner([path], out=tmp_path / "pick", config=config, training=training).library
     assert isinstance(library.core, HostedCore)
     first, *later = right(library.core.net, library.memory.embeddings_NP[0]).tolist()
     assert 0.4 < first < 0.6

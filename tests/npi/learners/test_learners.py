@@ -12,16 +12,16 @@ import pytest
 import torch
 
 from dsl import load
-from envs.spec import WorldSpec
 from npi.cli.main import main
 from npi.learners import interface as registry
 from npi.learners.core import HostedCore
-from npi.learners.evaluate import plays, score_task
-from npi.learners.interface import HostedTraining, learner_of, register
-from npi.learners.jobs import train_hosted
+from npi.learners.evaluate import evaluated, score_task
+from npi.learners.interface import learner_of, register_learner
+from npi.learners.jobs import train_learner
 from npi.learners.learn_rows import learn_files
-from npi.learners.programs import learner_for, lessons_of
-from npi.learners.trainer import HostedTrainer
+from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
+from npi.learners.rollout import calls
+from npi.learners.tasks import Problems, learner_for, training_tasks
 from npi.library.hosting import joined
 from npi.library.library import Library
 from npi.library.manifest import LibraryError
@@ -29,6 +29,7 @@ from npi.library.operations import add, merge, pack
 from npi.library.row_file import RowFile
 from npi.running.evaluate import solve
 from npi.training.checkpoint import CheckpointError
+from npi.training.ranks import ALONE
 from npi.universal.jobs import SHIPPED
 from tests.support.tiny_learner import LEARNER, Tiny
 from traces.machine.lockstep import run
@@ -88,13 +89,15 @@ task visit(episode: number):
     test episode of 9 digits
 """
 
-QUICK = HostedTraining(updates=60, batch=64, rate=1e-2, check_every=20, problems=64)
+QUICK = OnPolicyTraining(
+    updates=60, batch=64, rate=1e-2, check_every=20, problems=64, discount=0.5, final_discount=0.5, entropy=0.0
+)
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_REGISTERED", {})
-    register(LEARNER)
+    register_learner(LEARNER)
 
 
 @pytest.fixture
@@ -111,7 +114,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hosted")
     (folder / "arms.npi").write_text(ARMS)
     registry._REGISTERED.setdefault("tiny", LEARNER)
-    train_hosted([folder / "arms.npi"], out=folder / "library", training=QUICK)
+    train_learner([folder / "arms.npi"], out=folder / "library", training=QUICK)
     return folder / "library"
 
 
@@ -124,8 +127,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (" over 20 steps", "", "does not say how long it acts"),
         ('    core "tiny"\n', "", "does not say what learns it"),
         ('core "tiny"', 'core "tinny"', "no learner of kind 'tinny'.*did you mean 'tiny'"),
-        ("maximise reward", "minimise loss", "learns from a reward, not from a loss"),
-        ("maximise reward", "maximise loss", "nothing learns to maximise loss"),
+        ("maximise reward", "minimise loss", "does not learn to minimise loss; write maximise reward"),
+        ("maximise reward", "maximise loss", "does not learn to maximise loss"),
         ("    train episode of 8 digits\n", "", "says sizes to train on"),
     ],
 )
@@ -133,12 +136,12 @@ def test_files_that_cannot_be_learned_are_told_why(files: Path, old: str, new: s
     (files / "arms.npi").write_text(ARMS.replace(old, new))
     programs = load(files / "arms.npi")
     with pytest.raises(ValueError, match=told):
-        _ = learner_for(programs), lessons_of(programs)
+        _ = learner_for(programs), training_tasks(programs)
 
 
 def test_kinds_are_taken_once() -> None:
     with pytest.raises(ValueError, match="registered already"):
-        register(Tiny())
+        register_learner(Tiny())
     assert learner_of("tiny") is LEARNER
 
 
@@ -158,14 +161,14 @@ def test_training_finds_the_better_arm(trained: Path) -> None:
 
 def test_a_run_that_is_stopped_goes_on_to_the_same_numbers(files: Path) -> None:
     paths, training = [files / "arms.npi", files / "medium.npi"], replace(QUICK, updates=12, check_every=4)
-    whole = train_hosted(paths, out=files / "whole", training=training)
+    whole = train_learner(paths, out=files / "whole", training=training)
     asked: list[int] = []
     stop = lambda: bool(asked.append(0)) or len(asked) == 7  # noqa: E731
-    part = train_hosted(paths, out=files / "parts", training=training, stop=stop)
+    part = train_learner(paths, out=files / "parts", training=training, stop=stop)
     assert not part.finished
     assert not (files / "parts").exists()
-    rest = train_hosted(paths, out=files / "parts", training=training)
-    assert rest.resumed
+    rest = train_learner(paths, out=files / "parts", training=training)
+    assert rest.progress.resumed
     assert rest.library.core.digest() == whole.library.core.digest()
     assert rest.library.rows_digest() == whole.library.rows_digest()
     assert rest.library.history[-1]["curve"] == whole.library.history[-1]["curve"]
@@ -174,51 +177,44 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_numbers(files: Path) -> None:
 
 def test_a_damaged_or_other_state_is_told(files: Path) -> None:
     training = replace(QUICK, updates=8, check_every=2)
-    train_hosted([files / "arms.npi"], out=files / "l", training=training, stop=lambda: True)
+    train_learner([files / "arms.npi"], out=files / "l", training=training, stop=lambda: True)
     with pytest.raises(CheckpointError, match="other settings"):
-        train_hosted([files / "arms.npi"], out=files / "l", training=replace(training, batch=8))
+        train_learner([files / "arms.npi"], out=files / "l", training=replace(training, batch=8))
     state = files / "l.training" / "state.safetensors"
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="--fresh"):
-        train_hosted([files / "arms.npi"], out=files / "l", training=training)
-    assert train_hosted([files / "arms.npi"], out=files / "l", training=training, fresh=True).finished
+        train_learner([files / "arms.npi"], out=files / "l", training=training)
+    assert train_learner([files / "arms.npi"], out=files / "l", training=training, fresh=True).finished
 
 
 def test_a_loss_that_is_no_number_is_told(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Tiny, "loss", lambda self, net, roll: roll.notes["log"].sum() * float("nan"))
-    with pytest.raises(FloatingPointError, match="lower the rate"):
-        train_hosted([files / "arms.npi"], out=files / "l", training=QUICK)
+    monkeypatch.setattr(OnPolicy, "loss", lambda self, unrolled, *more: unrolled["value"].sum() * float("nan"))
+    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+        train_learner([files / "arms.npi"], out=files / "l", training=QUICK)
 
 
-def test_a_step_hears_every_world(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two worlds, one of two stretches; each gradient is clipped to a length of 1 by itself."""
-    lessons = [lesson for name in ("arms", "three") for lesson in lessons_of(load(files / f"{name}.npi"))]
-    worlds = [lesson.world.spec for lesson in lessons]
-    net = LEARNER.network(LEARNER.config(), worlds[:1], generator=torch.Generator().manual_seed(0))
-    trainer = HostedTrainer(LEARNER, net, torch.zeros(2, 4), lessons, [0, 1], replace(QUICK, clip=1.0), frozen=True)
-    assert len(trainer.groups) == 2
-    long, short = torch.zeros(2, 4), torch.zeros(2, 4)
-    long[0, 0], short[1, 2] = 100.0, 0.5
-    slopes = [[long, short], [short]]
-    monkeypatch.setattr(
-        trainer, "_losses", lambda group, _: ((trainer.rows_NP * slope).sum() for slope in slopes[group.index])
-    )
-    trainer.optimizer = torch.optim.SGD([trainer.rows_NP], lr=1.0)
-    trainer._peaks = [1.0]
-    trainer.step()
-    torch.testing.assert_close(trainer.rows_NP.detach(), -(long / 100 + 2 * short))
-    assert trainer.update == 1
+def test_an_optimiser_step_is_the_sum_over_worlds(files: Path) -> None:
+    """Two worlds, one of two segments and one of one: both are in the first step, one in the second."""
+    (files / "three.npi").write_text((files / "three.npi").read_text().replace("over 20", "over 10"))
+    tasks = [task for name in ("arms", "three") for task in training_tasks(load(files / f"{name}.npi"))]
+    worlds = [task.world.spec for task in tasks]
+    core = LEARNER.core(LEARNER.config(), worlds[:1], generator=torch.Generator().manual_seed(0))
+    training = replace(QUICK, truncation=10, batch=4)
+    objective = LEARNER.objective(core, torch.zeros(2, 4), Problems(tuple(tasks), (0, 1)), training)
+    reached = []
+    for losses in objective.losses(0, ALONE):
+        grads = [torch.autograd.grad(loss.value, objective.rows_NP)[0].abs().sum(1) > 0 for loss in losses]
+        reached.append([grad.tolist() for grad in grads])
+    assert reached == [[[True, False], [False, True]], [[True, False]]]
 
 
 def test_rows_side_by_side_are_judged_apart(files: Path) -> None:
-    lessons = lessons_of(load(files / "arms.npi"))
-    world: WorldSpec = lessons[0].world.spec
-    net = LEARNER.network(LEARNER.config(), [world], generator=torch.Generator().manual_seed(0))
+    (task,) = training_tasks(load(files / "arms.npi"))
+    core = LEARNER.core(LEARNER.config(), [task.world.spec], generator=torch.Generator().manual_seed(0))
     row_P = torch.randn(4, generator=torch.Generator().manual_seed(1))
-    trainer = HostedTrainer(
-        LEARNER, net, torch.stack([row_P, -row_P, row_P]), lessons, [0], QUICK, frozen=True, copies=3
-    )
-    first, other, again = trainer.judged(turn=5, problems=64).tolist()
+    rows_NP = torch.stack([row_P, -row_P, row_P])
+    objective = LEARNER.objective(core, rows_NP, Problems((task,), (0,), copies=3), QUICK)
+    first, other, again = objective.row_scores(5, 64).tolist()
     assert first == again != other
 
 
@@ -234,8 +230,8 @@ def test_a_new_row_changes_nothing_else(trained: Path, files: Path) -> None:
     assert after.core.digest() == before.core.digest()
     assert torch.equal(after.memory.embeddings_NP[:1], before.memory.embeddings_NP)
     programs, task = before.task("easy")
-    old, new = (next(iter(plays(one, programs, task, count=50))).roll for one in (before, after))
-    assert torch.equal(old.signal_KB, new.signal_KB)
+    old, new = (next(iter(evaluated(one, programs, task, count=50))).episodes for one in (before, after))
+    assert torch.equal(old.scores["reward"], new.scores["reward"])
     with pytest.raises(LibraryError, match="has all of these programs already"):
         learn_files(files / "more", [files / "medium.npi"])
 
@@ -246,7 +242,7 @@ def test_rows_go_from_library_to_library(trained: Path, files: Path) -> None:
     other = Library.open(trained)
     added = add(other, [RowFile.open(files / "medium.rows")])
     assert "medium.MEDIUM" in {info.name for info in added.library.memory.infos}
-    train_hosted([files / "arms.npi"], out=files / "third", training=replace(QUICK, updates=1, seed=3))
+    train_learner([files / "arms.npi"], out=files / "third", training=replace(QUICK, updates=1, seed=3))
     with pytest.raises(LibraryError, match="for another core"):
         add(Library.open(files / "third"), [RowFile.open(files / "medium.rows")])
 
@@ -262,7 +258,7 @@ def test_worlds_that_a_core_never_saw_are_refused(trained: Path, files: Path) ->
 def test_the_machine_does_what_a_rollout_does(trained: Path) -> None:
     library = Library.open(trained)
     programs, task = library.task("easy")
-    played = next(iter(plays(library, programs, task, count=20)))
+    played = next(iter(evaluated(library, programs, task, count=20)))
     state = programs.world.reset([p.layout for p in played.problems])
     first = torch.tensor([p.program for p in played.problems])
     outcome = run(
@@ -270,7 +266,7 @@ def test_the_machine_does_what_a_rollout_does(trained: Path) -> None:
     )
     assert outcome.steps_N.tolist() == [21] * 20
     pulled = [reading["LAST"] for reading in outcome.read(programs.world)]
-    assert pulled == [[int(token)] for token in played.roll.acts[-1][:, 1]]
+    assert pulled == [[int(token)] for token in calls(played.episodes)[-1, :, 1]]
 
 
 def test_programs_with_bodies_call_what_was_learned(trained: Path, files: Path, capsys: Any) -> None:
@@ -318,7 +314,7 @@ def test_a_universal_core_learns_programs_that_call_what_was_learned(trained: Pa
 
 
 def test_hosts_that_would_stand_for_each_other_are_refused(trained: Path, files: Path) -> None:
-    train_hosted([files / "arms.npi"], out=files / "other", training=replace(QUICK, updates=1, seed=3))
+    train_learner([files / "arms.npi"], out=files / "other", training=replace(QUICK, updates=1, seed=3))
     learn_files(trained, [files / "medium.npi"], replace(QUICK, updates=1), out=files / "more")
     host, other, more = map(Library.open, (trained, files / "other", files / "more"))
     assert joined([host], [host]) == [host]
