@@ -1,45 +1,72 @@
 """The neural program induction engine: programs in files, one network that learns to run them, new ones as rows.
 
 >>> import npi
->>> result = npi.train_library(["programs/addition.npi", "programs/bubblesort.npi"], out="library")
->>> npi.learn_into("library", ["programs/max.npi"])
+>>> result = npi.train(["programs/addition.npi", "programs/bubblesort.npi"], out="library")
+>>> npi.learn("library", ["programs/max.npi"])
 """
 
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from envs.registry import register_world
+    from npi.api import Run, certify, check_certificate, compile, evaluate, learn, run, train
+    from npi.core.config import CoreConfig, TrainConfig
+    from npi.jobs.sweep import SweepResult, train_sweep
+    from npi.jobs.train import TrainResult
+    from npi.learners.interface import register_learner
+    from npi.library.kinds import CoreKind, ProgramProof, register_core
+    from npi.library.library import Library, LibraryError
+    from npi.proof.certificate import Certificate
+    from npi.proof.check_certificate import Finding
+    from npi.running.compiled_library import CompiledLibrary
+    from npi.running.evaluate import SizeScore, Solved, run_problems, score_sizes, solve
+    from npi.training.learn_rows import LearnConfig, Learned
+    from npi.universal.code_search import SearchConfig
+    from npi.universal.network import InterpreterConfig
+    from npi.universal.trainer import UniversalTrainConfig
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "CoreConfig": "npi.core.config",
-    "TrainConfig": "npi.core.config",
-    "score_sizes": "npi.running.evaluate",
-    "solve": "npi.running.evaluate",
-    "LearnConfig": "npi.training.learn_rows",
-    "Learned": "npi.training.learn_rows",
-    "learn": "npi.recurrent",
-    "register_core": "npi.library.kinds",
-    "Library": "npi.library.library",
-    "LibraryError": "npi.library.library",
-    "TrainResult": "npi.jobs.train",
-    "learn_into": "npi.jobs.train",
-    "train_library": "npi.jobs.train",
-    "SweepResult": "npi.jobs.sweep",
-    "train_sweep": "npi.jobs.sweep",
-}
-
-__all__ = [*_HOMES, "__version__"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: the command line's help needs no torch."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'npi' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__all__ = [
+    "Certificate",
+    "CompiledLibrary",
+    "CoreConfig",
+    "CoreKind",
+    "Finding",
+    "InterpreterConfig",
+    "LearnConfig",
+    "Learned",
+    "Library",
+    "LibraryError",
+    "ProgramProof",
+    "Run",
+    "SearchConfig",
+    "SizeScore",
+    "Solved",
+    "SweepResult",
+    "TrainConfig",
+    "TrainResult",
+    "UniversalTrainConfig",
+    "__version__",
+    "certify",
+    "check_certificate",
+    "compile",
+    "evaluate",
+    "learn",
+    "register_core",
+    "register_learner",
+    "register_world",
+    "run",
+    "run_problems",
+    "score_sizes",
+    "solve",
+    "train",
+    "train_sweep",
+]
 
 
 def _check_siblings() -> None:
@@ -56,4 +83,29 @@ def _check_siblings() -> None:
         )
 
 
-_check_siblings()
+_check_siblings()  # before anything of these packages is imported
+
+from envs.support.lazy_exports import lazy  # noqa: E402
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "npi.api": ["Run", "certify", "check_certificate", "compile", "evaluate", "learn", "run", "train"],
+        "npi.core.config": ["CoreConfig", "TrainConfig"],
+        "npi.jobs.sweep": ["SweepResult", "train_sweep"],
+        "npi.jobs.train": ["TrainResult"],
+        "npi.library.kinds": ["CoreKind", "ProgramProof", "register_core"],
+        "npi.library.library": ["Library", "LibraryError"],
+        "npi.proof.certificate": ["Certificate"],
+        "npi.proof.check_certificate": ["Finding"],
+        "npi.running.compiled_library": ["CompiledLibrary"],
+        "npi.running.evaluate": ["SizeScore", "Solved", "run_problems", "score_sizes", "solve"],
+        "npi.training.learn_rows": ["LearnConfig", "Learned"],
+        "npi.universal.code_search": ["SearchConfig"],
+        "npi.universal.network": ["InterpreterConfig"],
+        "npi.universal.trainer": ["UniversalTrainConfig"],
+        "envs.registry": ["register_world"],
+        "npi.learners.interface": ["register_learner"],
+    },
+    ["__version__"],
+)

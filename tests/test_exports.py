@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-PACKAGES = ["envs", "dsl", "traces"]
+PACKAGES = ["envs", "dsl", "traces", "npi"]
 
 
 def shown_to_type_checkers(package: str) -> set[str]:

@@ -173,17 +173,17 @@ class Optimisee:
         state.step_B = state.step_B + acts_B
         state.loss_B, state.gradient_BD = self._loss(state), None
 
-    @torch.no_grad()
     def _descend(self, state: OptimiseeState, acts_B: torch.Tensor) -> None:
         """A step of gradient descent; it changes the state's tensors in place."""
-        theta_BD = state.theta_BD.detach()
-        step_BD = self._descent(state)
-        state.theta_BD = theta_BD.detach().requires_grad_()  # a leaf on the same memory
-        state.loss_B, state.gradient_BD = state.loss_B.detach(), None
-        state.before_B.copy_(torch.where(acts_B, state.loss_B, state.before_B))
-        theta_BD.copy_(torch.where(acts_B[:, None], theta_BD + step_BD, theta_BD))
-        state.step_B.add_(acts_B.long())
-        state.loss_B.copy_(self._losses(theta_BD, *self._data(state)))
+        with torch.no_grad():
+            theta_BD = state.theta_BD.detach()
+            step_BD = self._descent(state)
+            state.theta_BD = theta_BD.detach().requires_grad_()  # a leaf on the same memory
+            state.loss_B, state.gradient_BD = state.loss_B.detach(), None
+            state.before_B.copy_(torch.where(acts_B, state.loss_B, state.before_B))
+            theta_BD.copy_(torch.where(acts_B[:, None], theta_BD + step_BD, theta_BD))
+            state.step_B.add_(acts_B.long())
+            state.loss_B.copy_(self._losses(theta_BD, *self._data(state)))
 
     def _descent(self, state: OptimiseeState) -> torch.Tensor:
         return -self.config.rate * self._gradients(state.theta_BD.detach(), *self._data(state))

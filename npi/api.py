@@ -1,0 +1,280 @@
+"""The public face in Python: one function a verb, for every kind of program file and of library.
+
+What the commands ``npi train``, ``learn``, ``run``, ``eval``, ``certify`` and ``compile`` do, these functions do; they
+raise errors of the ``ValueError`` family where the commands end with exit status 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsl import compile_teacher, load
+from dsl.program import ProgramSet
+from dsl.tasks.task import Problem, Task
+from npi.core.config import CoreConfig, TrainConfig
+from npi.jobs.train import TrainResult, learn_into, train_library
+from npi.learners.evaluate import COUNT, TaskScore, score_task
+from npi.learners.interface import LearnerConfig, LearnerTraining
+from npi.learners.jobs import TrainedLearner, train_learner
+from npi.learners.learn_rows import LearnedRows, learn_files
+from npi.learners.tasks import is_hosted
+from npi.library.kinds import ProgramProof, is_learners
+from npi.library.library import Library
+from npi.library.program_files import parsed
+from npi.proof.certificate import Certificate
+from npi.proof.check_certificate import Finding, check
+from npi.proof.prove import certificate_of, prove
+from npi.proof.world_audit import audit
+from npi.running.compiled_library import CompiledLibrary
+from npi.running.evaluate import SizeScore, problem_counts, run_problems, score_sizes
+from npi.training.learn_rows import LearnConfig, Learned
+from npi.training.ranks import pick_device
+from npi.universal.code_search import SearchConfig
+from npi.universal.jobs import UniversalResult, train_universal
+from npi.universal.network import InterpreterConfig
+from npi.universal.trainer import UniversalTrainConfig
+from traces.machine.outcome import Budget, Status
+from traces.stepper import Stepper
+
+Source = Path | str | ProgramSet
+"""A program file or a folder of traces; a file may have been parsed before (:func:`dsl.load`)."""
+
+
+def train(
+    paths: Sequence[Source],
+    *,
+    out: Path | str,
+    core: CoreConfig | LearnerConfig | InterpreterConfig | None = None,
+    training: TrainConfig | LearnerTraining | UniversalTrainConfig | None = None,
+    device: str = "auto",
+    fresh: bool = False,
+    report: Callable[[Any], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    **more: Any,
+) -> TrainResult | TrainedLearner | UniversalResult:
+    """Train a core and write its library to ``out``; an interrupted call resumes from ``<out>.training``.
+
+    Args:
+        paths: program files and folders of traces. Files whose programs have a learning signal go to the learner that
+            they name. With an :class:`InterpreterConfig` as ``core`` there are none: a universal core is trained.
+        core: the shape of the core; the usual one of the kind by default. training: how it is trained; likewise.
+        report: called after each update with where training stands. stop: asked after each update.
+        more: of :func:`npi.jobs.train.train_library`, for programs with bodies (``traces``, ``hosts``, ``ranks``,
+            ``log``).
+
+    Raises:
+        ValueError: for files that cannot be read or learned, settings of another kind of core, or a state of another
+            run in the way.
+    """
+    if isinstance(core, InterpreterConfig) or isinstance(training, UniversalTrainConfig):
+        if paths or more:
+            raise ValueError("a universal core is trained on random programs: give no paths, and no options of theirs")
+        assert core is None or isinstance(core, InterpreterConfig)
+        assert training is None or isinstance(training, UniversalTrainConfig)
+        tell = None if report is None else lambda update, loss: report((update, loss))
+        return train_universal(Path(out), config=core, training=training, report=tell, stop=stop, fresh=fresh)
+    files = [path if isinstance(path, ProgramSet) or Path(path).is_dir() else parsed(path) for path in paths]
+    if files and all(isinstance(file, ProgramSet) and is_hosted(file) for file in files):
+        if isinstance(core, CoreConfig) or isinstance(training, TrainConfig) or more:
+            raise ValueError("programs with a learning signal are trained by their learner, with settings of its own")
+        return train_learner(
+            files, out=out, config=core, training=training, device=pick_device(device), report=report, stop=stop,
+            fresh=fresh,
+        )  # fmt: skip
+    if isinstance(core, LearnerConfig) or isinstance(training, LearnerTraining):
+        raise ValueError("settings of a learner are for programs with a learning signal, and these have bodies")
+    return train_library(
+        files, out=out, core=core, training=training, device=device, report=report, stop=stop, fresh=fresh, **more
+    )
+
+
+def learn(
+    library: Path | str,
+    paths: Sequence[Source],
+    *,
+    settings: LearnConfig | SearchConfig | LearnerTraining | None = None,
+    out: Path | str | None = None,
+    report: Callable[..., None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    **more: Any,
+) -> Learned | LearnedRows:
+    """Learn the new programs of some files as rows of the library in a folder; core and old rows stay as they are.
+
+    Args:
+        library: a folder; one that is not there yet becomes a library of the universal core that comes with the engine.
+        out: where the library is written; the same folder by default.
+        more: of :func:`npi.jobs.train.learn_into`, for programs with bodies (``traces``, ``hosts``, ``device``,
+            ``keep_unsolved``, ``from_traces``).
+
+    Raises :class:`LibraryError`, a ``ValueError``, where nothing is new or the core cannot learn it.
+    """
+    opened = Library.open(library) if Path(library).exists() else None
+    if opened is not None and _is_learners(opened):
+        if more or isinstance(settings, LearnConfig | SearchConfig):
+            raise ValueError("rows of a learner's core have settings of their own: leave out those for bodies")
+        return learn_files(opened, list(paths), settings, out=out or library, report=report, stop=stop)[1]
+    if isinstance(settings, LearnerTraining):
+        raise ValueError("settings of a learner are for the library of a learner")
+    return learn_into(opened or library, paths, config=settings, out=out or library, report=report, stop=stop, **more)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a task.
+
+    Attributes:
+        problem: the inputs, laid out. status: how it ended. steps: calls and returns that it took.
+        reading: what the world holds at the end, by the name of each part. result: that, as the task reads it.
+        right: whether it returned with what the task expects.
+    """
+
+    problem: Problem
+    status: Status
+    steps: int
+    reading: dict[str, list[int]]
+    result: str
+    right: bool
+
+
+def run(
+    task: str,
+    inputs: dict[str, Any] | Sequence[str] = (),
+    *,
+    library: Library | CompiledLibrary | Path | str | None = None,
+    programs: Source | None = None,
+    steps: int | None = None,
+) -> Run:
+    """Run a task once, by the core of a library or by the text of a program file.
+
+    Args:
+        task: its name, qualified by its file where several have it. inputs: values by name, or words as ``npi run``
+            takes them.
+        steps: at most; by default as many as the machine's budget allows.
+
+    Raises ``ValueError`` for a task, an input or a library that is not there.
+    """
+    held, chosen, stepper = _to_run(task, library, programs)
+    problem = chosen.problem(inputs) if isinstance(inputs, dict) else chosen.parse(list(inputs))
+    outcome = run_problems(stepper, held, [problem], budget=None if steps is None else Budget(steps=steps))
+    (reading,), (status,) = outcome.read(held.world), outcome.status_N.tolist()
+    right = status == Status.DONE and chosen.judge(problem, reading)
+    return Run(problem, Status(status), int(outcome.steps_N[0]), reading, chosen.result(reading), right)
+
+
+def evaluate(
+    tasks: Sequence[str] = (),
+    *,
+    library: Library | CompiledLibrary | Path | str | None = None,
+    programs: Source | None = None,
+    sizes: Sequence[int] | None = None,
+    count: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> list[SizeScore] | list[TaskScore]:
+    """Accuracy by size on random problems that training never saw; of a learner's library, its scores.
+
+    Args:
+        tasks: all of the library's (or the file's) by default. sizes: in place of the tasks' test sizes.
+        count: problems of each size (of each task, of a learner's library).
+    """
+    opened = _opened(library) if programs is None else None
+    if isinstance(opened, Library) and _is_learners(opened):
+        if sizes is not None:
+            raise ValueError("a learner's tasks are judged at their test sizes; leave sizes out")
+        chosen = [opened.task(name) for name in tasks] if tasks else list(opened.tasks().values())
+        return [
+            score_task(opened, held, task, name=_qualified(held, task), seed=seed, count=count or COUNT)
+            for held, task in chosen
+        ]
+    names = list(tasks) or (list(opened.tasks()) if opened is not None else [])
+    if programs is not None:
+        programs = parsed(programs)
+        names = names or [task.name for task in programs.tasks]
+    scores: list[SizeScore] = []
+    for name in names:
+        held, task, stepper = _to_run(name, opened, programs)
+        amounts = problem_counts if count is None else lambda size: count
+        scores += score_sizes(
+            stepper, held, task, name=_qualified(held, task), sizes=sizes or task.test_sizes, seed=seed, count=amounts,
+            device=pick_device(device),
+        )  # fmt: skip
+    return scores
+
+
+def certify(
+    library: Library | Path | str, programs: Sequence[str] | None = None, *, out: Path | str | None = None
+) -> list[ProgramProof]:
+    """Prove programs of a library, and what they call, for every input of every size.
+
+    Args:
+        programs: qualified names; all by default. out: where a certificate is written, if all of it is proved.
+
+    Raises ``ValueError`` for a program without a text, and where no certificate is written of such a core.
+    """
+    opened = _library(library)
+    names = [info.name for info in opened.memory.infos if not info.primitive] if programs is None else list(programs)
+    for held in opened.texts_of(names):
+        audit(held)
+    proofs = prove(opened, names)
+    found = [proof for _, mine in proofs for proof in mine]
+    if out is not None:
+        wrong = [proof.program for proof in found if not proof.proved]
+        if wrong:
+            raise ValueError(f"{out} is not written: {', '.join(wrong)} is not proved")
+        certificate_of(opened, proofs).save(Path(out))
+    return found
+
+
+def check_certificate(certificate: Certificate | Path | str, library: Library | Path | str) -> list[Finding]:
+    """Check a certificate against a library, by a checker that shares no code with the proof.
+
+    A program's finding has no ``fault`` where the certificate holds.
+    """
+    opened = certificate if isinstance(certificate, Certificate) else Certificate.open(Path(certificate))
+    return check(opened, _library(library))
+
+
+def compile(library: Library | Path | str, *, out: Path | str | None = None) -> CompiledLibrary:
+    """Every decision that a core can make, as tables; written to a file where ``out`` names one.
+
+    Raises :class:`LibraryError` for a core whose decisions are no tables of a bearable size.
+    """
+    compiled = CompiledLibrary.of(_library(library))
+    if out is not None:
+        compiled.save(Path(out))
+    return compiled
+
+
+def _library(library: Library | Path | str) -> Library:
+    return library if isinstance(library, Library) else Library.open(library)
+
+
+def _opened(library: Library | CompiledLibrary | Path | str | None) -> Library | CompiledLibrary:
+    if library is None:
+        raise ValueError("say what runs: library=DIR, or programs=FILE for the program text")
+    if isinstance(library, Library | CompiledLibrary):
+        return library
+    return CompiledLibrary.open(Path(library)) if Path(library).is_file() else Library.open(library)
+
+
+def _is_learners(library: Library) -> bool:
+    return is_learners(library.core.config.kind)
+
+
+def _qualified(programs: ProgramSet, task: Task) -> str:
+    return f"{Path(programs.path).stem}.{task.name}"
+
+
+def _to_run(
+    name: str, library: Library | CompiledLibrary | Path | str | None, programs: Source | None
+) -> tuple[ProgramSet, Task, Stepper]:
+    """A task, the file that has it, and what decides."""
+    if programs is not None:
+        held = programs if isinstance(programs, ProgramSet) else load(programs)
+        return held, held.task(name.rpartition(".")[2]), compile_teacher(held)
+    opened = _opened(library)
+    held, task = opened.task(name)
+    return held, task, opened.stepper(held.table)
