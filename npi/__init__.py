@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from npi.running.compiled_library import CompiledLibrary
     from npi.running.evaluate import SizeScore, Solved, run_problems, score_sizes, solve
     from npi.training.learn_rows import LearnConfig, Learned
+    from npi.training.ranks import Ranks, join
     from npi.universal.code_search import SearchConfig
     from npi.universal.network import InterpreterConfig
     from npi.universal.trainer import UniversalTrainConfig
@@ -43,6 +44,7 @@ __all__ = [
     "Library",
     "LibraryError",
     "ProgramProof",
+    "Ranks",
     "Run",
     "SearchConfig",
     "SizeScore",
@@ -56,6 +58,7 @@ __all__ = [
     "check_certificate",
     "compile",
     "evaluate",
+    "join",
     "learn",
     "register_core",
     "register_learner",
@@ -101,6 +104,7 @@ __getattr__, __dir__ = lazy(
         "npi.running.compiled_library": ["CompiledLibrary"],
         "npi.running.evaluate": ["SizeScore", "Solved", "run_problems", "score_sizes", "solve"],
         "npi.training.learn_rows": ["LearnConfig", "Learned"],
+        "npi.training.ranks": ["Ranks", "join"],
         "npi.universal.code_search": ["SearchConfig"],
         "npi.universal.network": ["InterpreterConfig"],
         "npi.universal.trainer": ["UniversalTrainConfig"],

@@ -31,7 +31,7 @@ from npi.proof.world_audit import audit
 from npi.running.compiled_library import CompiledLibrary
 from npi.running.evaluate import SizeScore, problem_counts, run_problems, score_sizes
 from npi.training.learn_rows import LearnConfig, Learned
-from npi.training.ranks import pick_device
+from npi.training.ranks import Ranks, pick_device
 from npi.universal.code_search import SearchConfig
 from npi.universal.jobs import UniversalResult, train_universal
 from npi.universal.network import InterpreterConfig
@@ -50,6 +50,7 @@ def train(
     core: CoreConfig | LearnerConfig | InterpreterConfig | None = None,
     training: TrainConfig | LearnerTraining | UniversalTrainConfig | None = None,
     device: str = "auto",
+    ranks: Ranks | None = None,
     fresh: bool = False,
     report: Callable[[Any], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -61,9 +62,10 @@ def train(
         paths: program files and folders of traces. Files whose programs have a learning signal go to the learner that
             they name. With an :class:`InterpreterConfig` as ``core`` there are none: a universal core is trained.
         core: the shape of the core; the usual one of the kind by default. training: how it is trained; likewise.
+        device: where there is one process. ranks: the processes that train together (:func:`npi.join`).
         report: called after each update with where training stands. stop: asked after each update.
-        more: of :func:`npi.jobs.train.train_library`, for programs with bodies (``traces``, ``hosts``, ``ranks``,
-            ``log``).
+        more: for programs with bodies: ``traces`` (runs of each training size), ``hosts`` (libraries of learners that
+            they call), ``log`` (a folder for TensorBoard).
 
     Raises:
         ValueError: for files that cannot be read or learned, settings of another kind of core, or a state of another
@@ -80,15 +82,16 @@ def train(
     if files and all(isinstance(file, ProgramSet) and is_hosted(file) for file in files):
         if isinstance(core, CoreConfig) or isinstance(training, TrainConfig) or more:
             raise ValueError("programs with a learning signal are trained by their learner, with settings of its own")
+        place = ranks or Ranks(device=pick_device(device))
         return train_learner(
-            files, out=out, config=core, training=training, device=pick_device(device), report=report, stop=stop,
-            fresh=fresh,
-        )  # fmt: skip
+            files, out=out, config=core, training=training, ranks=place, report=report, stop=stop, fresh=fresh
+        )
     if isinstance(core, LearnerConfig) or isinstance(training, LearnerTraining):
         raise ValueError("settings of a learner are for programs with a learning signal, and these have bodies")
     return train_library(
-        files, out=out, core=core, training=training, device=device, report=report, stop=stop, fresh=fresh, **more
-    )
+        files, out=out, core=core, training=training, device=device, ranks=ranks, report=report, stop=stop,
+        fresh=fresh, **more,
+    )  # fmt: skip
 
 
 def learn(
@@ -106,8 +109,8 @@ def learn(
     Args:
         library: a folder; one that is not there yet becomes a library of the universal core that comes with the engine.
         out: where the library is written; the same folder by default.
-        more: of :func:`npi.jobs.train.learn_into`, for programs with bodies (``traces``, ``hosts``, ``device``,
-            ``keep_unsolved``, ``from_traces``).
+        more: for programs with bodies: ``traces``, ``hosts``, ``device``, ``keep_unsolved`` (write rows that are not
+            right, too), ``from_traces`` (rows of a universal core without a look at the text).
 
     Raises :class:`LibraryError`, a ``ValueError``, where nothing is new or the core cannot learn it.
     """
