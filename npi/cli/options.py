@@ -114,11 +114,13 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "seeds": Kind("with --seeds", refused={"--seed": "name it among --seeds"}),
     },
     "run": {
-        "core": Kind("", "--library --teacher --every --step --quiet --limit --steps --html --animation --json"),
+        "core": Kind(
+            "", "--library --teacher --every --step --quiet --limit --steps --html --animation --seed --json"
+        ),
         "teacher": Kind(
             "with --teacher",
             "--teacher --every --step --quiet --limit --steps --html --animation --json",
-            {"--library": _TEXT},
+            {"--library": _TEXT, "--seed": "a program text draws nothing"},
         ),
         "quiet": Kind(
             "with --quiet", refused=dict.fromkeys(("--every", "--step", "--limit"), "only the result is printed")

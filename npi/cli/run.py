@@ -17,6 +17,7 @@ from npi.cli.console import (
     JsonOption,
     LibraryOption,
     Screen,
+    SeedOption,
     TeacherOption,
     elide,
     finish,
@@ -56,6 +57,7 @@ def run(
     ] = None,
     html: HtmlOption = None,
     animation: AnimationOption = None,
+    seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
     """Run a task on your inputs and judge the result.
@@ -85,7 +87,7 @@ def run(
     needed = None if text is None else teacher_steps(text, programs, problem)
     budget = Budget(steps=steps) if steps else Budget() if needed is None else right_budget(needed)
     began = time.perf_counter()
-    found = run_once(stepper, programs, chosen, problem, budget=budget)
+    found = run_once(stepper, programs, chosen, problem, budget=budget, seed=seed if programs.signals else None)
     seconds = time.perf_counter() - began
     replay = Replay(programs, problem, width=min(100, screen.out.width))
     if quiet:

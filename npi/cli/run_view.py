@@ -84,9 +84,15 @@ SHORT = 600
 
 
 def run_once(
-    stepper: Stepper, programs: ProgramSet, task: Task, problem: Problem, *, budget: Budget | None = None
+    stepper: Stepper,
+    programs: ProgramSet,
+    task: Task,
+    problem: Problem,
+    *,
+    budget: Budget | None = None,
+    seed: int | None = None,
 ) -> OneRun:
-    """Run one problem and keep everything that happened."""
+    """Run one problem and keep everything that happened; actions that are random are drawn from a seed."""
     world, table = programs.world, programs.table
     recorder = Recorder(table)
     state = world.reset([problem.layout])
@@ -94,7 +100,7 @@ def run_once(
     compiled = budget is None or budget.steps > SHORT
     outcome = run(
         stepper, world, state, table, first_14[:, 0], first_14[:, 1:],
-        budget=budget, recorder=recorder, compiled=compiled,
+        budget=budget, recorder=recorder, compiled=compiled, seed=seed,
     )  # fmt: skip
     (reading,) = outcome.read(world)
     trace = recorder.batch().trace(0)

@@ -31,7 +31,7 @@ from npi.running.evaluate import solve
 from npi.training.checkpoint import CheckpointError
 from npi.training.ranks import ALONE
 from npi.universal.jobs import SHIPPED
-from tests.support.tiny_learner import LEARNER, Tiny
+from tests.support.tiny_learner import LEARNER, Tiny, TinyCore
 from traces.machine.lockstep import run
 
 ARMS = """
@@ -267,6 +267,27 @@ def test_the_machine_does_what_a_rollout_does(trained: Path) -> None:
     assert outcome.steps_N.tolist() == [21] * 20
     pulled = [reading["LAST"] for reading in outcome.read(programs.world)]
     assert pulled == [[int(token)] for token in calls(played.episodes)[-1, :, 1]]
+
+
+def test_random_actions_follow_the_seed(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a core draws its actions, the machine's seed says which; without a seed it takes the likeliest."""
+    monkeypatch.setattr(TinyCore, "samples", True)
+    library = Library.open(trained)
+    programs, task = library.task("easy")
+    for parameter in library.core.net.head.parameters():
+        torch.nn.init.zeros_(parameter)  # every arm is as likely
+    stepper, arguments_B3 = library.stepper(programs.table), torch.zeros(50, 3).long()
+
+    def pulled(seed: int | None) -> list[list[int]]:
+        state = programs.world.reset([{"EPISODE": [1]}] * 50)
+        first_B = torch.full((50,), task.program)
+        outcome = run(stepper, programs.world, state, programs.table, first_B, arguments_B3, seed=seed)
+        return [reading["LAST"] for reading in outcome.read(programs.world)]
+
+    likeliest, one, again, other = (pulled(seed) for seed in (None, 1, 1, 2))
+    assert likeliest == [likeliest[0]] * 50
+    assert one == again != other
+    assert len({tuple(last) for last in one}) == 2
 
 
 def test_programs_with_bodies_call_what_was_learned(trained: Path, files: Path, capsys: Any) -> None:
