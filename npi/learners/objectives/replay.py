@@ -134,7 +134,9 @@ class Replay(LearnerObjective):
         episodes, _ = rollout(self.core, group.world, batch.state, task, hidden_BH, group.steps, draw=draw)
         sign = -1 if group.signal[0] == "minimise" else 1
         parcels = ranks.gather(Parcel(transitions(episodes, batch, group.signal[1], sign)))
-        return {name: torch.cat([p.tensors[name] for p in parcels]).to(self.device) for name in parcels[0].tensors}
+        columns = {name: torch.cat([p.tensors[name] for p in parcels]).to(self.device) for name in parcels[0].tensors}
+        order_M = columns.pop("order").argsort()  # as one rank has them
+        return {name: column[order_M] for name, column in columns.items()}
 
     def state_dict(self) -> State:
         """The target, and the memory by shards, so that a checkpoint can append what is new."""
@@ -167,6 +169,7 @@ def transitions(episodes: Episodes, batch: Batch, score: str, sign: int) -> dict
     live_TB, T = episodes.live_TB, episodes.steps
     payloads = [action.payload_BX for action in episodes.actions if action.payload_BX is not None]
     columns = {
+        "order": batch.whole * torch.arange(T, device=live_TB.device)[:, None] + batch.index_B,
         "row": batch.row_B.expand(T, -1),
         "arguments": batch.arguments_B3.expand(T, -1, -1),
         "call": calls(episodes),
