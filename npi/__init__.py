@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from npi.training.ranks import Ranks, join
     from npi.universal.code_search import SearchConfig
     from npi.universal.network import InterpreterConfig
-    from npi.universal.trainer import UniversalTrainConfig
+    from npi.universal.objective import UniversalTrainConfig
 
 __version__ = "0.1.0"
 
@@ -107,7 +107,7 @@ __getattr__, __dir__ = lazy(
         "npi.training.ranks": ["Ranks", "join"],
         "npi.universal.code_search": ["SearchConfig"],
         "npi.universal.network": ["InterpreterConfig"],
-        "npi.universal.trainer": ["UniversalTrainConfig"],
+        "npi.universal.objective": ["UniversalTrainConfig"],
         "envs.registry": ["register_world"],
         "npi.learners.interface": ["register_learner"],
     },

@@ -16,6 +16,7 @@ from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import TrainResult, learn_into, train_library
+from npi.jobs.universal import UniversalResult, train_universal
 from npi.learners.evaluate import COUNT, TaskScore, score_task
 from npi.learners.interface import LearnerConfig, LearnerTraining
 from npi.learners.jobs import TrainedLearner, train_learner
@@ -33,9 +34,8 @@ from npi.running.evaluate import SizeScore, problem_counts, run_problems, score_
 from npi.training.learn_rows import LearnConfig, Learned
 from npi.training.ranks import Ranks, pick_device
 from npi.universal.code_search import SearchConfig
-from npi.universal.jobs import UniversalResult, train_universal
 from npi.universal.network import InterpreterConfig
-from npi.universal.trainer import UniversalTrainConfig
+from npi.universal.objective import UniversalTrainConfig
 from traces.machine.outcome import Budget, Status
 from traces.stepper import Stepper
 

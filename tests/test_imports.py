@@ -159,3 +159,24 @@ def test_the_wheel_works_in_an_empty_folder(tmp_path: Path) -> None:
         "assert all(m.__file__.startswith(sys.argv[1]) for m in (envs, dsl, traces, npi, meta))"
     )
     subprocess.run([sys.executable, "-c", code, str(installed)], check=True, cwd=empty)
+
+
+def optimiser_steps(source: str) -> list[int]:
+    """Lines that call a ``.step()`` without arguments, as optimisers and schedulers of PyTorch have."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        call.lineno
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "step" and not call.args and not call.keywords
+    ]
+
+
+def test_optimisers_step_in_the_one_training_loop_alone() -> None:
+    assert optimiser_steps("for x in y:\n    self.adam.step()\n    core.step(x)\n") == [2]
+    found = {
+        path.relative_to(ROOT).as_posix(): lines
+        for path in FILES
+        if path.relative_to(ROOT).parts[0] != "benchmarks" and (lines := optimiser_steps(path.read_text("utf-8")))
+    }
+    assert found.keys() == {"npi/training/loop.py"}
+    assert len(found["npi/training/loop.py"]) == 1

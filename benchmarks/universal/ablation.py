@@ -138,7 +138,7 @@ class Trained:
 
 
 def train(variant: Variant, lessons: Lessons, budget: Budget, *, seed: int) -> Trained:
-    """As :class:`npi.universal.trainer.UniversalTrainer`, for any variant, all codes drawn as often."""
+    """As :class:`npi.universal.objective.UniversalObjective`, for any variant, all codes drawn as often."""
     generator = torch.Generator().manual_seed(seed)
     shape = variant.shape()
     net, proposer = Interpreter(shape, generator=generator), Proposer(shape, generator=generator)

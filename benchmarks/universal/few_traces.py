@@ -34,11 +34,10 @@ from npi.reproduce.pages import Content
 from npi.reproduce.plots import panels, png
 from npi.running.evaluate import solve_bounded
 from npi.training.dataset import training_tasks
-from npi.universal.core import UniversalCore
+from npi.universal.core import SHIPPED, UniversalCore
 from npi.universal.functions import oversize
 from npi.universal.induction.plan_from_traces import plan_of_frames
 from npi.universal.induction.replay import replay
-from npi.universal.jobs import SHIPPED
 from npi.universal.rows import row_of, tabulate, wired, wiring_of
 from npi.universal.stepper import UniversalStepper
 from npi.universal.training_stream import WORLDS, checked, held_programs

@@ -22,8 +22,7 @@ from benchmarks.universal.frozen_rows import Bench, learn_batch, learn_rows
 from benchmarks.universal.heldout_programs import Sample
 from npi.library.library import Library
 from npi.reproduce.ledger import Result
-from npi.universal.core import UniversalCore
-from npi.universal.jobs import SHIPPED
+from npi.universal.core import SHIPPED, UniversalCore
 from npi.universal.training_stream import draw_pool, vocabularies
 
 OLD = 2

@@ -123,7 +123,7 @@ def train(
     kinds = [*["traces"] * all(path.is_dir() for path in paths), *["seeds"] * (seeds is not None)]
     refuse_others(context, core.value, *kinds)
     from npi.core.config import CoreConfig, TrainConfig
-    from npi.jobs.train import checkpoint_path
+    from npi.jobs.run import checkpoint_path
     from npi.library.library import Library
 
     hosts = [Library.open(folder) for folder in host or ()]

@@ -11,7 +11,7 @@ from npi.cli.console import DONE, INTERRUPTED, Meter, Screen, duration, finish, 
 from npi.cli.train_report import check_folder
 
 if TYPE_CHECKING:
-    from npi.universal.jobs import UniversalResult
+    from npi.jobs.universal import UniversalResult
 
 
 def train_universal_core(
@@ -30,9 +30,9 @@ def train_universal_core(
 
     from dsl import load
     from dsl.generator import vocabulary_of
-    from npi.universal.jobs import train_universal
+    from npi.jobs.universal import train_universal
     from npi.universal.network import InterpreterConfig
-    from npi.universal.trainer import UniversalTrainConfig
+    from npi.universal.objective import UniversalTrainConfig
 
     training = UniversalTrainConfig(seed=seed)
     training = replace(training, updates=updates or training.updates, rate=rate or training.rate)
@@ -66,24 +66,24 @@ def train_universal_core(
             return
         seconds = meter.seconds
     screen.line(f"{plural(found.programs, 'program')}, {plural(found.functions, 'different function')} of their states")
-    screen.line(f"{plural(found.updates, 'update')}, loss {found.loss:.4f}, {duration(seconds)}")
-    if found.finished:
+    screen.line(f"{plural(found.progress.update, 'update')}, loss {found.loss:.4f}, {duration(seconds)}")
+    if found.ended:
         screen.line(f"the library is in {out} (core {found.library.core.digest()[:16]}); it has no rows yet")
         screen.line(f"next: npi learn FILE.npi --library {out}")
     else:
         screen.note(f"interrupted; the state is kept in {out}.training, and the same command resumes")
     screen.document(_document(found, out, seconds))
-    finish(DONE if found.finished else INTERRUPTED)
+    finish(DONE if found.ended else INTERRUPTED)
 
 
 def _document(found: UniversalResult, out: Path, seconds: float) -> dict[str, Any]:
     return {
-        "library": str(out) if found.finished else None,
-        "interrupted": not found.finished,
-        "resumed": found.resumed,
+        "library": str(out) if found.ended else None,
+        "interrupted": not found.ended,
+        "resumed": found.progress.resumed,
         "programs": found.programs,
         "functions": found.functions,
-        "updates": found.updates,
+        "updates": found.progress.update,
         "loss": found.loss if found.loss == found.loss else None,
         "core": found.library.core.digest(),
         "seconds": round(seconds, 3),

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from npi.core.config import CoreConfig, TrainConfig
-from npi.jobs.train import TrainSummary, checkpoint_path, train_library
+from npi.jobs.run import checkpoint_path
+from npi.jobs.train import TrainSummary, train_library
 from npi.library.library import Library
 from npi.training.frame_objective import Report
 

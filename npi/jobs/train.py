@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,21 +13,21 @@ import torch
 from dsl.program import ProgramSet
 from npi.core.base import tensors_digest
 from npi.core.config import CoreConfig, TrainConfig
+from npi.jobs.run import Run, identity_of
 from npi.library.hosting import hosting, joined
 from npi.library.kinds import is_learners, kind_of
 from npi.library.library import Library, LibraryError
 from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
-from npi.training.checkpoint import FileCheckpoint
 from npi.training.dataset import Material
-from npi.training.frame_objective import FrameObjective, Report, place
+from npi.training.frame_objective import COLUMNS, FrameObjective, Report, place
 from npi.training.learn_rows import LearnConfig, Learned
-from npi.training.loop import Progress, fit
+from npi.training.loop import Progress
 from npi.training.rank_exchange import FirstValidator, shared_frames
 from npi.training.ranks import ALONE, Ranks, pick_device
 from npi.training.validation import TaskValidator, Validator
 from npi.universal.code_search import SearchConfig
-from npi.universal.jobs import SHIPPED
+from npi.universal.core import SHIPPED
 from traces.storage.trace_set import TraceSet
 
 Reporter = Callable[[Report], None]
@@ -156,19 +154,26 @@ def train_library(
     ranks = Ranks(device=pick_device(device)) if ranks is None else ranks
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
-    out = Path(out)
     materials = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks)
+    run = Run(out, run_identity(core, training, materials), ranks=ranks, fresh=fresh, keep_state=keep_state)
     library = new_library(core, materials, seed=training.seed, device=ranks.device)
     library.hosts = joined((), hosts)
     validator = validator_for(library, training)
     if validator is not None and not ranks.alone:
         validator = FirstValidator(validator, ranks)
-    identity = run_identity(core, training, materials)
-    if other := ranks.differing(identity):
-        raise ValueError(f"process {other[0]} has other settings, programs or traces than process 0; give all the same")
     sources = [place(library, m.frames) for m in materials]
     objective = FrameObjective(library, sources, training, validate=validator, ranks=ranks)
-    checkpoint = FileCheckpoint(checkpoint_path(out), identity=identity, device=ranks.device, ranks=ranks, fresh=fresh)
+
+    def entry(progress: Progress) -> dict[str, object]:
+        return {
+            "trained": [m.name for m in materials],
+            "traces": [m.traces for m in materials],
+            "settings": training.to_json(),
+            "updates": progress.update,
+            "solved": progress.solved,
+            "wrong": objective.wrong,
+        }
+
     with ScalarLog(log if ranks.first else None) as writer:
 
         def each(progress: Progress) -> None:
@@ -177,16 +182,9 @@ def train_library(
             if report is not None:
                 report(found)
 
-        progress = fit(objective, objective.schedule, ranks=ranks, checkpoint=checkpoint, report=each, stop=stop)
-    final = objective.report(progress)
-    if progress.ended(objective.schedule):
-        library.history.append(history_entry(final, training, materials))
-        if ranks.first:
-            library.save(out)
-        if ranks.first and not keep_state:
-            checkpoint.remove()
-    ranks.wait()
-    return TrainResult(library, final, tuple(materials), progress.resumed, progress.ended(objective.schedule))
+        progress = run.train(library, objective, objective.schedule, entry, report=each, stop=stop)
+    ended = progress.ended(objective.schedule)
+    return TrainResult(library, objective.report(progress), tuple(materials), progress.resumed, ended)
 
 
 def new_library(
@@ -216,11 +214,6 @@ def validator_for(library: Library, training: TrainConfig) -> Validator | None:
     if pictured:
         raise ValueError(f"{pictured[0]} cannot be proved: {PICTURED}; train without --certify")
     return Certifier(validator, library, library.sets)
-
-
-def checkpoint_path(out: Path) -> Path:
-    """Where the state of a training run for this library is kept."""
-    return out.with_name(out.name + ".training") / "checkpoint.safetensors"
 
 
 def learn_into(
@@ -297,25 +290,11 @@ def learn_settings(
 
 
 def run_identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Material]) -> str:
-    """sha256 of what a run's numbers depend on: settings and frames."""
-    digest = hashlib.sha256(json.dumps([core.to_json(), training.to_json()], sort_keys=True).encode())
-    for material in materials:
-        columns = {k: v for k, v in vars(material.frames).items() if isinstance(v, torch.Tensor)}
-        digest.update(tensors_digest(columns).encode())
-        digest.update(json.dumps(material.table.to_json(), sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def history_entry(report: Report, training: TrainConfig, materials: Sequence[Material]) -> dict[str, object]:
-    """What a library's history says of the run that trained it."""
-    return {
-        "trained": [m.name for m in materials],
-        "traces": [m.traces for m in materials],
-        "settings": training.to_json(),
-        "updates": report.update,
-        "solved": report.solved,
-        "wrong": report.wrong,
-    }
+    """sha256 of settings and frames."""
+    frames = [
+        [tensors_digest({name: getattr(m.frames, name) for name in COLUMNS}), m.table.to_json()] for m in materials
+    ]
+    return identity_of(core.to_json(), training.to_json(), frames)
 
 
 def _learned(

@@ -10,7 +10,8 @@ from typing import Any
 from dsl import load
 from dsl.program import ProgramSet
 from npi.core.config import TrainConfig
-from npi.jobs.train import checkpoint_path, learn_into, train_library
+from npi.jobs.run import checkpoint_path
+from npi.jobs.train import learn_into, train_library
 from npi.library.library import Library
 from npi.reproduce.ledger import Result, Say, Stage, Stopped
 from npi.reproduce.recipe import FILES, LEARNED, LENGTHS, SAMPLES, Curve, rows

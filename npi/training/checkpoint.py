@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -84,19 +83,3 @@ class FileCheckpoint(Checkpoint):
     def remove(self) -> None:
         """Delete the state and what else is kept in its folder: the run is over."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
-
-
-def read_state(path: Path, identity: str, what: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Tensors and facts of a run's state, whose facts hold its identity.
-
-    Raises :class:`CheckpointError` for a damaged file, and for a run with another identity, of other ``what``.
-    """
-    try:
-        tensors, about = read_tensors(path)
-    except ValueError as error:
-        raise CheckpointError(f"{error}; start anew with --fresh") from error
-    if about.get("identity") != identity:
-        raise CheckpointError(
-            f"{path} is of a run with other {what}; repeat those to go on with it, or start anew with --fresh"
-        )
-    return tensors, about

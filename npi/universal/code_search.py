@@ -1,4 +1,4 @@
-"""Codes for new functions beside a network that does not change: a proposal, then gradient on the code's own numbers.
+"""Codes for new functions beside a network that does not change: a proposal, then gradient on the code itself.
 
 Many functions are learned as one batch. Situations that are still decided wrongly are drawn more often. A function is
 done when every situation that is known of it is decided rightly, by a small lead.
@@ -8,12 +8,15 @@ Shape legend: ``N`` functions that are looked for, ``S`` starts of each, ``A`` c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
+from npi.training.loop import Evaluation, Group, Loss, Objective, Progress, Schedule, fit, frozen
+from npi.training.ranks import Ranks
 from npi.universal.functions import Examples, Functions, Spans, loss
 from npi.universal.network import Interpreter, Proposer
 
@@ -28,7 +31,7 @@ class SearchConfig:
     Attributes:
         seed: of starts and sampling.
         starts: candidates of each function, side by side: the first is the proposal, the others lie around it.
-        spread: how far (standard deviation of each number).
+        spread: how far (standard deviation of each parameter).
         updates: the most steps of Adam in a round. rate: its first learning rate.
         rounds: how many there are, for what is not right before: each begins at the best that was found, with half the
             rate, and all but the first compute in full precision.
@@ -82,12 +85,16 @@ class Found:
         return torch.tensor([len(wrong) == 0 for wrong in self.wrong])
 
 
-class Search:
-    """Looks for the codes of functions.
+class Search(Objective):
+    """Looks for the codes of functions: in each round, candidates around the best codes so far descend side by side.
 
     Args:
         net, proposer: not changed.
         functions: all of them are looked for.
+
+    Attributes:
+        which_A, code_AC, gain_AG: the function and the parameters of each candidate of the round.
+        active: the candidates of functions that are not right yet. wrong: the situations that each of these has wrong.
     """
 
     def __init__(self, net: Interpreter, proposer: Proposer, functions: Functions, config: SearchConfig) -> None:
@@ -103,16 +110,21 @@ class Search:
         spread_S = torch.full((config.starts,), config.spread if config.propose else 1.0)
         spread_S[0] = 0.0 if config.propose else 1.0
         noise = torch.randn(count, config.starts, shape.code, generator=self.generator)
-        self.which_A = every_N.repeat_interleave(config.starts)
-        self.code_AC = (start_NC[:, None] + noise * spread_S[:, None]).flatten(0, 1)
-        self.gain_AG = torch.zeros(len(self.which_A), shape.features)
+        code_AC = (start_NC[:, None] + noise * spread_S[:, None]).flatten(0, 1)
+        which_A = every_N.repeat_interleave(config.starts)
+        self.round = 0
+        self._candidates(which_A, code_AC, torch.zeros(len(which_A), shape.features))
         self.best = Found(
-            self.code_AC[:: config.starts].clone(),
-            self.gain_AG[:: config.starts].clone(),
+            code_AC[:: config.starts].clone(),
+            self.gain_AG.detach()[:: config.starts].clone(),
             [torch.arange(int(s), int(s + c)) for s, c in zip(*vars(functions.spans).values(), strict=True)],
             torch.full((count,), config.most),
         )
         self.wrong: list[torch.Tensor] = []
+
+    def _candidates(self, which_A: torch.Tensor, code_AC: torch.Tensor, gain_AG: torch.Tensor) -> None:
+        self.which_A, self.code_AC, self.gain_AG = which_A, nn.Parameter(code_AC), nn.Parameter(gain_AG)
+        self.active = torch.arange(len(which_A))
 
     def run(
         self,
@@ -121,75 +133,65 @@ class Search:
         stop: Callable[[], bool] = lambda: False,
     ) -> Found:
         """Descend until every function is right or the updates are spent; ``report`` hears of both."""
-        trained = [parameter.requires_grad for parameter in self.net.parameters()]
-        self.net.requires_grad_(False)
-        try:
-            self._check(0)
-            for number in range(self.config.rounds):
-                if len(self.which_A) and not stop():
-                    self._round(number, report, stop)
-        finally:
-            for parameter, needed in zip(self.net.parameters(), trained, strict=True):
-                parameter.requires_grad_(needed)
-        return self.best
+        config = self.config
 
-    def _round(self, number: int, report: Callable[[int, int], None] | None, stop: Callable[[], bool]) -> None:
-        """Descend from where the round before came, as long as something is wrong and updates are left."""
-        if number:
-            self._begin_again()
-        self.moments = [torch.zeros_like(part) for part in (self.code_AC, self.code_AC, self.gain_AG, self.gain_AG)]
-        before = number * self.config.updates
-        for update in range(1, self.config.updates + 1):
-            if not len(self.which_A) or stop():
-                break
-            self._step(update, number)
-            if update % self.config.check_every == 0 or update == self.config.updates:
-                self._check(before + update)
-                if report is not None:
-                    report(before + update, int(self.best.right_N.sum()))
+        def each(progress: Progress) -> None:
+            if report is not None and (progress.update % config.check_every == 0 or progress.update == config.updates):
+                report(self.round * config.updates + progress.update, int(self.best.right_N.sum()))
+
+        schedule = Schedule(config.updates, config.check_every, lambda update: 1 - 0.9 * (update + 1) / config.updates)
+        with frozen(self.net):
+            self.evaluate(0)
+            for number in range(config.rounds):
+                self.round = number
+                if number:
+                    self._begin_again()
+                if not len(self.active) or stop():
+                    break
+                fit(self, schedule, report=each, stop=stop)
+        return self.best
 
     def _begin_again(self) -> None:
         """Candidates around the best of each function that is not right: itself, and others near to it."""
-        self.which_A = (~self.best.right_N).nonzero()[:, 0].repeat_interleave(self.config.starts)
-        noise = torch.randn(len(self.which_A), self.net.config.code, generator=self.generator)
+        which_A = (~self.best.right_N).nonzero()[:, 0].repeat_interleave(self.config.starts)
+        noise = torch.randn(len(which_A), self.net.config.code, generator=self.generator)
         noise[:: self.config.starts] = 0
-        self.code_AC = self.best.code_NC[self.which_A] + self.config.spread / 3 * noise
-        self.gain_AG = self.best.gain_NG[self.which_A]
-        self.wrong = [self.best.wrong[which] for which in self.which_A.tolist()]
+        code_AC = self.best.code_NC[which_A] + self.config.spread / 3 * noise
+        self._candidates(which_A, code_AC, self.best.gain_NG[which_A])
+        self.wrong = [self.best.wrong[which] for which in which_A.tolist()]
 
-    def _step(self, update: int, number: int) -> None:
-        """One step of Adam (Kingma and Ba 2015) on each candidate's own numbers."""
-        code, gain = self.code_AC.requires_grad_(), self.gain_AG.requires_grad_()
-        total = loss(self.net, self._examples(), code, gain, precise=number > 0).sum()
-        gradients = torch.autograd.grad(total, (code, gain))
-        self.code_AC, self.gain_AG = code.detach(), gain.detach()
-        rate = self.config.rate * 0.5**number * (1 - 0.9 * update / self.config.updates)
-        for place, (part, gradient) in enumerate(zip((self.code_AC, self.gain_AG), gradients, strict=True)):
-            first, second = self.moments[2 * place : 2 * place + 2]
-            first.lerp_(gradient, 0.1)
-            second.lerp_(gradient.square(), 0.02)
-            size = (second / (1 - 0.98**update)).sqrt() + 1e-8
-            part.sub_(rate * first / (1 - 0.9**update) / size)
+    def groups(self) -> dict[str, Group]:
+        """The candidates of the round; each descends as if it were alone, so nothing is clipped."""
+        rate = self.config.rate * 0.5**self.round
+        return {"candidates": Group([self.code_AC, self.gain_AG], rate, betas=(0.9, 0.98), clipped=False)}
+
+    def losses(self, update: int, ranks: Ranks) -> Iterator[Iterable[Loss]]:
+        """The sum over the active candidates."""
+        code, gain = self.code_AC.index_select(0, self.active), self.gain_AG.index_select(0, self.active)
+        yield [Loss(loss(self.net, self._examples(), code, gain, precise=self.round > 0).sum())]
 
     def _examples(self) -> Examples:
         third = self.config.situations // 3
-        drawn = self.functions.draw(self.which_A, self.config.situations - third, generator=self.generator)
+        which_A = self.which_A[self.active]
+        drawn = self.functions.draw(which_A, self.config.situations - third, generator=self.generator)
         wrong = Spans.of(torch.tensor([len(one) for one in self.wrong]))
         index = wrong.draw(torch.arange(len(self.wrong))[:, None].expand(-1, third), self.generator)
         return drawn.joined(self.functions.at(torch.cat(self.wrong)[index]))
 
-    def _check(self, update: int) -> None:
-        """Decide every situation; candidates of functions that are right now leave the batch."""
-        wrong = self.functions.wrong(self.net, self.which_A, self.code_AC, self.gain_AG, lead=LEAD)
-        for candidate, which in enumerate(self.which_A.tolist()):
-            if len(wrong[candidate]) < len(self.best.wrong[which]):
-                self.best.wrong[which] = wrong[candidate]
-                self.best.code_NC[which] = self.code_AC[candidate]
-                self.best.gain_NG[which] = self.gain_AG[candidate]
+    def evaluate(self, update: int) -> Evaluation:
+        """Decide every situation; candidates of functions that are right now are active no longer."""
+        code_AC, gain_AG = self.code_AC.detach()[self.active], self.gain_AG.detach()[self.active]
+        which = self.which_A[self.active].tolist()
+        wrong = self.functions.wrong(self.net, self.which_A[self.active], code_AC, gain_AG, lead=LEAD)
+        for candidate, function in enumerate(which):
+            if len(wrong[candidate]) < len(self.best.wrong[function]):
+                self.best.wrong[function] = wrong[candidate]
+                self.best.code_NC[function] = code_AC[candidate]
+                self.best.gain_NG[function] = gain_AG[candidate]
                 if not len(wrong[candidate]):
-                    self.best.updates_N[which] = update
-        kept = [c for c, which in enumerate(self.which_A.tolist()) if len(self.best.wrong[which])]
+                    self.best.updates_N[function] = self.round * self.config.updates + update
+        kept = [candidate for candidate, function in enumerate(which) if len(self.best.wrong[function])]
         self.wrong = [wrong[candidate] for candidate in kept]
-        self.which_A, self.code_AC, self.gain_AG = self.which_A[kept], self.code_AC[kept], self.gain_AG[kept]
-        if update:
-            self.moments = [moment[kept] for moment in self.moments]
+        self.active = self.active[kept]
+        right = self.best.right_N
+        return Evaluation({"right": float(right.sum())}, not len(self.active))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import final
 
 import torch
 
 from envs.spec import WorldSpec
 from npi.core.base import Core
+from npi.library.library import Library
 from npi.library.manifest import LibraryError
 from npi.universal.network import Interpreter, InterpreterConfig, Proposer
 from npi.universal.symbols import numbering
+
+SHIPPED = Path(__file__).parent / "shipped"
+"""The library of the core that comes with the engine: no rows, for users to copy."""
 
 
 @final
@@ -50,6 +55,12 @@ class UniversalCore(Core):
         if spec.rendered:
             raise ValueError(f"world {spec.name} shows pictures; the universal core reads symbols only")
         numbering(spec)
+
+
+def new_universal(config: InterpreterConfig, *, seed: int) -> Library:
+    """An untrained universal core, without rows."""
+    core = UniversalCore(config, generator=torch.Generator().manual_seed(seed))
+    return Library(core, core.memory(), [])
 
 
 def universal(core: Core) -> UniversalCore:

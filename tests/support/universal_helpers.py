@@ -17,7 +17,7 @@ from npi.proof.prove import prove
 from npi.running.evaluate import solve
 from npi.training.dataset import Material
 from npi.universal.code_search import SearchConfig
-from npi.universal.jobs import new_universal
+from npi.universal.core import new_universal
 from npi.universal.learn_rows import learn_universal
 from npi.universal.network import InterpreterConfig
 from npi.universal.rows import SEAL

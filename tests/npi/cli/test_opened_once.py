@@ -41,7 +41,7 @@ def test_train(capsys, tmp_path: Path, tape_files: Path, counted: Counter[str]) 
 
 @pytest.mark.parametrize("new", [False, True], ids=["a library that is there", "a new one"])
 def test_learn(capsys, tmp_path: Path, tape_files: Path, raw_library: Path, counted: Counter[str], new: bool) -> None:
-    from npi.universal.jobs import SHIPPED
+    from npi.universal.core import SHIPPED
 
     words = ["--out", tmp_path / "more", "--traces", 1, *([] if new else ["--updates", 1, "--starts", 1])]
     place = tmp_path / "none" if new else raw_library

@@ -10,7 +10,7 @@ import typer.main
 from npi.cli.main import app, main
 from npi.cli.options import OPTIONS
 from npi.library.manifest import FORMAT, NAME, sealed
-from npi.universal.jobs import SHIPPED
+from npi.universal.core import SHIPPED
 from tests.support.tiny import CORE, LSTM, STRIP, untrained
 
 SIGNALS = """

@@ -16,7 +16,7 @@ from npi.library.library import Library, LibraryError
 from npi.library.wiring import in_words
 from npi.proof.prove import certificate_of, prove
 from npi.running.compiled_library import CompiledLibrary
-from npi.universal.jobs import new_universal
+from npi.universal.core import new_universal
 from tests.support.universal_helpers import SMALL, spoiled, taught, text
 
 # --- what there is ----------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from npi.library.row_file import RowFile
 from npi.running.evaluate import solve
 from npi.training.checkpoint import CheckpointError
 from npi.training.ranks import ALONE
-from npi.universal.jobs import SHIPPED
+from npi.universal.core import SHIPPED
 from tests.support.tiny_learner import LEARNER, Tiny, TinyCore
 from traces.machine.lockstep import run
 

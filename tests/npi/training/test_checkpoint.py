@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from npi.core.config import CoreConfig
-from npi.jobs.train import checkpoint_path, train_library
+from npi.jobs.run import checkpoint_path
+from npi.jobs.train import train_library
 from npi.library.library import Library
 from npi.library.tensor_files import read_tensors, tensors_bytes
 from npi.training.checkpoint import CheckpointError, FileCheckpoint

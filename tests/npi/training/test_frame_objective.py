@@ -10,7 +10,8 @@ import torch
 import npi
 from dsl import loads
 from npi.core.config import CoreConfig, TrainConfig
-from npi.jobs.train import checkpoint_path, gather, pick_device, train_library
+from npi.jobs.run import checkpoint_path
+from npi.jobs.train import gather, pick_device, train_library
 from npi.library.library import Library, LibraryError
 from npi.running.core_stepper import CoreStepper
 from npi.running.evaluate import run_problems

@@ -9,7 +9,8 @@ import torch
 import torch.distributed as dist
 
 from npi.core.recurrent import may_call
-from npi.jobs.train import checkpoint_path, train_library
+from npi.jobs.run import checkpoint_path
+from npi.jobs.train import train_library
 from npi.library.library import Library
 from npi.training.curriculum import Curriculum
 from npi.training.frame_objective import place

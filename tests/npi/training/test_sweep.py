@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from npi.core.config import TrainConfig
+from npi.jobs.run import checkpoint_path
 from npi.jobs.sweep import Spread, SweepResult, train_sweep
-from npi.jobs.train import checkpoint_path, train_library
+from npi.jobs.train import train_library
 from npi.library.library import Library
 from tests.support.paths import ROOT
 from tests.support.tiny import CORE, STRIP, training

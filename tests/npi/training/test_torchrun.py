@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from npi.jobs.train import checkpoint_path
+from npi.jobs.run import checkpoint_path
 from npi.library.library import Library
 from tests.support.paths import ROOT
 from tests.support.tiny import STRIP, strip

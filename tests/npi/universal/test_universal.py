@@ -23,9 +23,8 @@ from npi.library.library import Library, LibraryError
 from npi.library.wiring import seal
 from npi.running.evaluate import solve
 from npi.universal.code_search import LEAD, Search, SearchConfig
-from npi.universal.core import UniversalCore
+from npi.universal.core import SHIPPED, UniversalCore, new_universal
 from npi.universal.functions import Functions, deciding, oversize
-from npi.universal.jobs import SHIPPED, new_universal
 from npi.universal.learn_rows import learn_universal
 from npi.universal.network import CONDITIONINGS, Interpreter, InterpreterConfig, Proposer
 from npi.universal.plan import Plan, describe, plan_of
@@ -287,7 +286,7 @@ def test_nothing_is_kept_of_a_row_that_is_not_right(tmp_path: Path) -> None:
     first = found.notes[place + 1]
     assert first.startswith("  state 0 sees IN1 = ")
     assert " is right" in first
-    assert any("looks at 3 things in 242 situations: let a program that ADD1 calls" in note for note in found.notes)
+    assert any("looks at 3 things in 242 configurations: let a program that ADD1 calls" in note for note in found.notes)
     assert not len(Library.open(tmp_path / "weak").memory)
 
 

@@ -24,9 +24,9 @@ from npi.library.library import Library, LibraryError
 from npi.running.evaluate import solve
 from npi.training.dataset import Material
 from npi.universal.code_search import SearchConfig
+from npi.universal.core import new_universal
 from npi.universal.induction.plan_from_traces import plan_of_frames
 from npi.universal.induction.replay import Evidence, Replay, replay
-from npi.universal.jobs import new_universal
 from npi.universal.learn_rows import learn_universal
 from npi.universal.plan import COMPUTED, COPIED, Plan, describe, plan_of
 from npi.universal.rows import Tabulated

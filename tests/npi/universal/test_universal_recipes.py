@@ -35,8 +35,8 @@ from npi.library.library import Library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import fill
 from npi.universal.code_search import SearchConfig
+from npi.universal.core import new_universal
 from npi.universal.functions import decide
-from npi.universal.jobs import new_universal
 from npi.universal.network import Interpreter, InterpreterConfig
 from npi.universal.plan import State
 from npi.universal.symbols import VALUES

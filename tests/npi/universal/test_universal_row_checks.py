@@ -21,8 +21,7 @@ from npi.library.wiring import SEAL, seal
 from npi.program_memory import RowInfo
 from npi.proof.prove import prove
 from npi.universal.code_search import SearchConfig
-from npi.universal.core import UniversalCore
-from npi.universal.jobs import new_universal
+from npi.universal.core import UniversalCore, new_universal
 from npi.universal.learn_rows import learn_universal
 from npi.universal.network import InterpreterConfig
 from npi.universal.rows import row_of

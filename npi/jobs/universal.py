@@ -1,0 +1,134 @@
+"""Train a universal core from nothing, on the states of random programs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dsl.generator import Vocabulary
+from npi.jobs.run import Run, checkpoint_path, identity_of
+from npi.library.library import Library
+from npi.training.checkpoint import FileCheckpoint
+from npi.training.loop import Progress, State
+from npi.universal.core import UniversalCore
+from npi.universal.functions import Functions
+from npi.universal.network import InterpreterConfig
+from npi.universal.objective import UniversalObjective, UniversalTrainConfig
+from npi.universal.plan import State as PlanState
+from npi.universal.training_stream import SIZES, Pool, Say, draw_pool, vocabularies
+
+
+@dataclass(frozen=True)
+class UniversalResult:
+    """What universal training came to.
+
+    Attributes:
+        library: the core without rows. programs, functions: what it was trained on.
+        progress: where training stands. loss: the mean of the last updates.
+        ended: whether all updates were taken, and the library written.
+    """
+
+    library: Library
+    programs: int
+    functions: int
+    progress: Progress
+    loss: float
+    ended: bool
+
+
+def train_universal(
+    out: Path,
+    *,
+    config: InterpreterConfig | None = None,
+    training: UniversalTrainConfig | None = None,
+    worlds: Mapping[str, Vocabulary] | None = None,
+    each: int = 300,
+    say: Say = lambda done, total, world: None,
+    report: Callable[[int, float], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    fresh: bool = False,
+) -> UniversalResult:
+    """Train a universal core on the states of random programs, and write it to ``out`` as a library without rows.
+
+    Programs are drawn first. When it is stopped, its state is kept in ``OUT.training``, and the same call resumes it to
+    bit-identical parameters.
+
+    Args:
+        worlds: whose programs it is trained on; those of the shipped core by default.
+        each: programs of each size in each world.
+        say: called as programs are drawn. report: called after each update with its number and the mean loss.
+
+    Raises:
+        CheckpointError: where the kept state is of other settings, or damaged. InterruptedError: stopped in drawing.
+    """
+    config, training = config or InterpreterConfig(), training or UniversalTrainConfig()
+    worlds = vocabularies() if worlds is None else worlds
+    drawn = {name: [vocabulary.face.spec.digest, sorted(vocabulary.hashes)] for name, vocabulary in worlds.items()}
+    identity = identity_of(config.to_json(), training.to_json(), drawn, each)
+    folder = checkpoint_path(out).parent
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    kept = FileCheckpoint(folder / "functions.safetensors", identity=identity)
+    state = kept.load()
+    if state is None:
+        pool = draw_pool(config, worlds, each=each, seed=training.seed, say=say, stop=stop)
+        if not pool.states:
+            raise ValueError("none of the programs that were drawn decides anything; draw more, or from richer worlds")
+        kept.save(_state_of(pool))
+    else:
+        pool = _pool_of(state, config)
+    generator = torch.Generator().manual_seed(training.seed)
+    core = UniversalCore(config, generator=generator)
+    library = Library(core, core.memory(), [])
+    functions, count_N = Functions(pool.states, config.inputs), torch.tensor(pool.counts)
+    objective = UniversalObjective(core, training, functions, count_N, generator=generator)
+
+    def each_update(progress: Progress) -> None:
+        if report is not None:
+            report(progress.update, objective.loss)
+
+    def entry(progress: Progress) -> dict[str, object]:
+        return {
+            "trained": "a stream of random programs",
+            "worlds": sorted(worlds),
+            "programs": pool.programs,
+            "functions": len(pool.states),
+            "settings": {**training.to_json(), "each": each, "sizes": [min(SIZES), max(SIZES)]},
+            "updates": progress.update,
+            "loss": objective.loss,
+        }
+
+    schedule = objective.schedule
+    progress = Run(out, identity).train(library, objective, schedule, entry, report=each_update, stop=stop)
+    return UniversalResult(library, pool.programs, len(pool.states), progress, objective.loss, progress.ended(schedule))
+
+
+def _state_of(pool: Pool) -> State:
+    """The functions of a pool, to be kept beside a run's state."""
+    tensors = {
+        "rows": torch.tensor([len(state.outcome_M) for state in pool.states]),
+        "inputs": torch.tensor([state.seen_MR.shape[1] for state in pool.states]),
+        "seen": torch.from_numpy(np.concatenate([state.seen_MR.ravel() for state in pool.states])).to(torch.int8),
+        "outcome": torch.from_numpy(np.concatenate([state.outcome_M for state in pool.states])).to(torch.int8),
+        "value": torch.from_numpy(np.concatenate([state.value_M for state in pool.states])).to(torch.int8),
+        "counts": torch.tensor(pool.counts),
+    }
+    return State(tensors, {"programs": pool.programs, "left_out": pool.left_out})
+
+
+def _pool_of(state: State, config: InterpreterConfig) -> Pool:
+    """The inverse of :func:`_state_of`."""
+    tensors, facts = state
+    rows, inputs = tensors["rows"].tolist(), tensors["inputs"].tolist()
+    seen = tensors["seen"].long().split([r * i for r, i in zip(rows, inputs, strict=True)])
+    outcome, value = (tensors[name].long().split(rows) for name in ("outcome", "value"))
+    states = [
+        PlanState((), (), s.numpy().reshape(r, i), o.numpy(), v.numpy())
+        for s, o, v, r, i in zip(seen, outcome, value, rows, inputs, strict=True)
+    ]
+    return Pool(config, states, tensors["counts"].tolist(), facts["programs"], facts["left_out"])
