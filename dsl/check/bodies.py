@@ -34,7 +34,7 @@ def resolve_body(program: s.Program, scope: Scope) -> Body:
             count = prod(len(scope.slots[slot].tokens) for slot in slots)
             if count > MOST_VARIANTS:
                 message = f"{program.name} reads cells through parameters that can be {count} combinations of pointers"
-                raise scope.error(program, message, "narrow them: p: P1 or P2", code="NPI095") from None
+                raise scope.error(program, message, "narrow them: p: P1 or P2", "NPI095") from None
 
 
 def variants(program: s.Program, slots: list[int], scope: Scope, found: Gather) -> list[Variant]:
@@ -90,7 +90,7 @@ def asked(condition: s.Expression, scope: Scope, found: Gather) -> Code:
 def loop(statement: s.While, scope: Scope, found: Gather) -> Loop:
     if not calls_or_leaves(statement.body):
         message = "this loop calls nothing, so what it asks never changes and it never ends"
-        raise scope.error(statement, message, "call a program or ACT in its body, or use if", code="NPI091")
+        raise scope.error(statement, message, "call a program or ACT in its body, or use if", "NPI091")
     condition = asked(statement.condition, scope, found)
     return Loop(condition, block(statement.body, scope, found), statement.line, statement.column)
 
@@ -118,7 +118,7 @@ def unroll(statement: s.For, scope: Scope, found: Gather) -> tuple[Step, ...]:
             bound = Bound(SYMBOL, symbol_token(code, scope), None)
         if bound is None or (bound.token is None and bound.slot is None):
             raise scope.error(
-                item, "a for loop runs over names that are known", "list pointers, words or symbols", code="NPI094"
+                item, "a for loop runs over names that are known", "list pointers, words or symbols", "NPI094"
             )
         made += block(statement.body, scope.bind(statement.variable, bound), found)
     return tuple(made)
@@ -136,7 +136,7 @@ def check_fresh(name: str, node: s.Node, scope: Scope) -> None:
     check_name(name, node, "variable", scope.source)
     taken = name in scope.face.pointers or name in scope.bound or name in scope.words
     if taken or (scope.face.spec.kind != PAD and name in scope.face.fields):
-        raise scope.error(node, f"{name} means something already", "choose another name", code="NPI065")
+        raise scope.error(node, f"{name} means something already", "choose another name", "NPI065")
 
 
 def invoke(call: s.Call, scope: Scope) -> Invoke:
@@ -174,7 +174,7 @@ def check_arity(call: s.Call, slots: tuple[Slot, ...], scope: Scope) -> None:
     shape = f"{call.name}({', '.join(slot.name for slot in slots)})" if slots else call.name
     plural = "argument" if takes == "1" else "arguments"
     message = f"{call.name} takes {takes} {plural} and is given {len(call.arguments)}"
-    raise scope.error(call, message, f"write {shape}", code="NPI072")
+    raise scope.error(call, message, f"write {shape}", "NPI072")
 
 
 def check_argument(code: Code, node: s.Expression, slot: Slot, call: s.Call, scope: Scope) -> None:
@@ -191,7 +191,7 @@ def check_argument(code: Code, node: s.Expression, slot: Slot, call: s.Call, sco
         shown = next(name for name, index in scope.ids.items() if index == strange[0])
         allowed = describe_symbols(tuple(names[token] for token in slot.tokens if names[token] != NONE))
         message = f"argument {slot.name} of {call.name} cannot be {shown}"
-        raise scope.error(node, message, f"it can be {allowed}", code="NPI073")
+        raise scope.error(node, message, f"it can be {allowed}", "NPI073")
 
 
 def check_ends(statements: tuple[s.Statement, ...], scope: Scope, found: Gather) -> bool:
@@ -200,7 +200,7 @@ def check_ends(statements: tuple[s.Statement, ...], scope: Scope, found: Gather)
     for statement in statements:
         if ended:
             message = "this is never reached: the program has returned"
-            found.add(scope.error(statement, message, "remove it", code="NPI093"))
+            found.add(scope.error(statement, message, "remove it", "NPI093"))
             break
         if isinstance(statement, s.If):
             ends = [check_ends(arm.body, scope, found) for arm in statement.arms]

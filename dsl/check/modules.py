@@ -119,7 +119,7 @@ def load_modules(text: str, path: str, files: Files | None) -> Loaded:
             line = next(iter(module.tree.items), module.tree)
             message = f"{module.name} and {stems[module.stem]} have the same name, which qualifies their programs"
             fix = "rename one of the files"
-            loader.refuse(LanguageError(module.source, line.line, line.column, message, fix, code="NPI035"))
+            loader.refuse(module.source.error(line, message, fix, "NPI035"))
     return Loaded(tuple(loader.done.values()), tuple(loader.errors), Rest().union(*loader.rests))
 
 
@@ -154,10 +154,10 @@ class _Loader:
         if inner in (*open_names, name):
             chain = " uses ".join([*open_names, name, inner])
             message, fix = f"files use each other in a circle: {chain}", "move what both need into a third file"
-            raise LanguageError(source, use.line, use.column, message, fix, code="NPI033")
+            raise source.error(use, message, fix, "NPI033")
         if inner in used:
             message = f"{use.path} is used twice"
-            raise LanguageError(source, use.line, use.column, message, "remove one line", code="NPI034")
+            raise source.error(use, message, "remove one line", "NPI034")
         if inner not in self.done:
             shown = str(Path(source.name).parent / use.path)
             self.visit(inner, Source(shown, text), (*open_names, name))
@@ -167,24 +167,18 @@ class _Loader:
         """The name and the text of the file that a ``use`` names in the file ``name``."""
         if self.files is None:
             message = "a text that is in no folder cannot use files"
-            raise LanguageError(
-                source, use.line, use.column, message, "save it as a file, or give its folder", code="NPI030"
-            )
+            raise source.error(use, message, "save it as a file, or give its folder", "NPI030")
         inner = self.files.name(use.path, name)
         if inner is None:
             message = f"{use.path} lies outside the folder of the program file"
-            raise LanguageError(
-                source, use.line, use.column, message, "use files beside it or in folders below", code="NPI031"
-            )
+            raise source.error(use, message, "use files beside it or in folders below", "NPI031")
         try:
             return inner, self.files.text(inner)
         except FileNotFoundError:
             beside = self.files.beside(name)
             fix = f"files beside this one: {', '.join(beside[:12])}" if beside else "check the name"
-            raise LanguageError(
-                source, use.line, use.column, f"there is no file {use.path}", fix, code="NPI032"
-            ) from None
+            raise source.error(use, f"there is no file {use.path}", fix, "NPI032") from None
         except ValueError as error:
             message = f"{use.path} cannot be used: {str(error).partition(': ')[2]}"
             fix = "fix that file, or use another"
-            raise LanguageError(source, use.line, use.column, message, fix, code="NPI036") from None
+            raise source.error(use, message, fix, "NPI036") from None

@@ -33,9 +33,7 @@ def resolve(node: s.Expression, scope: Scope) -> Typed:
         return resolve_name(node, scope)
     if isinstance(node, s.Number):
         if node.value > LARGEST:
-            raise scope.error(
-                node, f"{node.value} is too large for a body", f"use numbers up to {LARGEST}", code="NPI089"
-            )
+            raise scope.error(node, f"{node.value} is too large for a body", f"use numbers up to {LARGEST}", "NPI089")
         return NUMBER, Constant(node.value)
     if isinstance(node, s.Text | s.Blank):
         return SYMBOL, resolve_symbol(node, scope)
@@ -49,14 +47,14 @@ def resolve(node: s.Expression, scope: Scope) -> Typed:
         return resolve_binary(node, scope)
     if isinstance(node, s.Choice):
         return resolve_choice(node, scope)
-    raise scope.error(node, "a body has no lists", "lists belong in tasks; read cells through pointers", code="NPI088")
+    raise scope.error(node, "a body has no lists", "lists belong in tasks; read cells through pointers", "NPI088")
 
 
 def resolve_symbol(node: s.Text | s.Blank, scope: Scope) -> Symbol:
     name = BLANK if isinstance(node, s.Blank) else node.value
     if name not in scope.face.symbols:
         message = f"no row of world {scope.face.spec.name} can hold {name}"
-        raise scope.error(node, message, suggest(name, scope.face.symbols), code="NPI077")
+        raise scope.error(node, message, suggest(name, scope.face.symbols), "NPI077")
     return Symbol(scope.ids[name])
 
 
@@ -88,24 +86,22 @@ def lookup(node: s.Name, scope: Scope) -> Bound | None:
     if node.text in scope.face.rows and scope.face.spec.kind != PAD:
         message = f"{node.text} is laid out and never seen"
         fix = f"decide on what the world shows: {', '.join(scope.face.fields)}"
-        raise scope.error(node, message, fix, code="NPI080")
+        raise scope.error(node, message, fix, "NPI080")
     if node.text in scope.face.rows:
         here = [pointer for pointer, row in scope.face.pointers.items() if row == node.text]
         raise scope.error(
-            node, f"{node.text} is a row, not a pointer", f"name a pointer on it: {', '.join(here)}", code="NPI069"
+            node, f"{node.text} is a row, not a pointer", f"name a pointer on it: {', '.join(here)}", "NPI069"
         )
     if node.text in scope.visible:
-        raise scope.error(
-            node, f"{node.text} is a program, not a value", "call it as a statement of its own", code="NPI070"
-        )
-    raise scope.error(node, f"there is no pointer or parameter {node.text}", suggest(node.text, known), code="NPI068")
+        raise scope.error(node, f"{node.text} is a program, not a value", "call it as a statement of its own", "NPI070")
+    raise scope.error(node, f"there is no pointer or parameter {node.text}", suggest(node.text, known), "NPI068")
 
 
 def cell(pointer: str, node: s.Node, scope: Scope) -> Cell:
     if pointer in scope.face.counters:
         message = f"{pointer} is a counter: the world does not show the cell under it"
         raise scope.error(
-            node, message, f"use first({pointer}) or last({pointer}), or declare it as a pointer", code="NPI078"
+            node, message, f"use first({pointer}) or last({pointer}), or declare it as a pointer", "NPI078"
         )
     return Cell(scope.face.fields[pointer])
 
@@ -117,14 +113,14 @@ def resolve_apply(node: s.Apply, scope: Scope) -> Typed:
     if node.name not in ("first", "last"):
         known = ("first", "last", *ORDER)
         fix = suggest(node.name, known, otherwise="bodies have first(P), last(P), before(P, Q); call programs alone")
-        raise scope.error(node, f"there is no function {node.name} in a body", fix, code="NPI071")
+        raise scope.error(node, f"there is no function {node.name} in a body", fix, "NPI071")
     target = node.arguments[0] if len(node.arguments) == 1 else None
     if not isinstance(target, s.Name):
-        raise scope.error(node, f"{node.name} takes one pointer", f"write {node.name}(P)", code="NPI079")
+        raise scope.error(node, f"{node.name} takes one pointer", f"write {node.name}(P)", "NPI079")
     bound = lookup(target, scope)
     if bound is None or bound.type != POINTER:
         fix = f"use one of {', '.join(scope.face.pointers)}" if scope.face.pointers else "read a field by its name"
-        raise scope.error(target, f"{target.text} is not a pointer", fix, code="NPI079")
+        raise scope.error(target, f"{target.text} is not a pointer", fix, "NPI079")
     if bound.token is None:
         assert bound.slot is not None
         raise NeedsVariant(bound.slot)
@@ -132,7 +128,7 @@ def resolve_apply(node: s.Apply, scope: Scope) -> Typed:
     field = scope.face.fields.get(f"{node.name}({pointer})")
     if field is None:
         message = f"{pointer} stands on row {scope.face.pointers[pointer]}, which has blanks and so no ends"
-        raise scope.error(node, message, f"ask for a blank instead: not {pointer}", code="NPI080")
+        raise scope.error(node, message, f"ask for a blank instead: not {pointer}", "NPI080")
     return TRUTH, Flag(field)
 
 
@@ -142,20 +138,20 @@ def resolve_order(node: s.Apply, scope: Scope) -> Operation:
     for target in node.arguments:
         bound = lookup(target, scope) if isinstance(target, s.Name) else None
         if bound is None or bound.type != POINTER:
-            raise scope.error(target, "this is not a pointer", f"write {node.name}(P, Q)", code="NPI079")
+            raise scope.error(target, "this is not a pointer", f"write {node.name}(P, Q)", "NPI079")
         if bound.token is None:
             assert bound.slot is not None
             raise NeedsVariant(bound.slot)
         names.append(scope.face.spec.tokens[bound.token])
     if len(names) != 2:
-        raise scope.error(node, f"{node.name} takes two pointers", f"write {node.name}(P, Q)", code="NPI079")
+        raise scope.error(node, f"{node.name} takes two pointers", f"write {node.name}(P, Q)", "NPI079")
     for pair, answers in ((names, ORDER), (names[::-1], ORDER[::-1])):
         field = scope.face.fields.get(f"order({', '.join(pair)})")
         if field is not None:
             answer = answers[ORDER.index(node.name)]
             return Operation("same", (Cell(field), Symbol(scope.ids[answer])), node.line, node.column)
     message = f"world {scope.face.spec.name} does not show the order of {' and '.join(names)}"
-    raise scope.error(node, message, f"add to the world: order {', '.join(names)}", code="NPI080")
+    raise scope.error(node, message, f"add to the world: order {', '.join(names)}", "NPI080")
 
 
 def resolve_binary(node: s.Binary, scope: Scope) -> Typed:
@@ -184,7 +180,7 @@ def equality(node: s.Binary, scope: Scope) -> Operation:
         same = Operation("==", (left, right))
     else:
         message = f"a {left_kind} is compared with a {right_kind}"
-        raise scope.error(node, message, "compare two cells, two numbers or two conditions", code="NPI081")
+        raise scope.error(node, message, "compare two cells, two numbers or two conditions", "NPI081")
     return same if node.operator == "==" else Operation("not", (same,))
 
 
@@ -195,7 +191,7 @@ def as_symbol(code: Code, other: s.Node, scope: Scope) -> Code:
     found = scope.ids.get(str(code.value))
     if found is None:
         message = f"no cell can hold {code.value}"
-        raise scope.error(other, message, f"compare with one of {describe_symbols(scope.face.symbols)}", code="NPI077")
+        raise scope.error(other, message, f"compare with one of {describe_symbols(scope.face.symbols)}", "NPI077")
     return Symbol(found)
 
 
@@ -204,7 +200,7 @@ def check_places(left: Code, right: Code, node: s.Binary, scope: Scope) -> None:
     literal = any(isinstance(code, Symbol) for code in (left, right))
     if not literal and all(PLACE in symbols_of(code, scope) for code in (left, right)):
         message = "these hold places, and which ones is not seen"
-        raise scope.error(node, message, "follow them, and ask same(P, Q)", code="NPI082")
+        raise scope.error(node, message, "follow them, and ask same(P, Q)", "NPI082")
 
 
 def check_overlap(same: Operation, node: s.Binary, scope: Scope) -> None:
@@ -213,7 +209,7 @@ def check_overlap(same: Operation, node: s.Binary, scope: Scope) -> None:
     if not left & right:
         one, two = (describe_symbols(symbols_of(code, scope)) for code in same.operands)
         message = f"these can never be equal: {one} on the left, {two} on the right"
-        raise scope.error(node, message, "compare with a symbol that the cell can hold", code="NPI082")
+        raise scope.error(node, message, "compare with a symbol that the cell can hold", "NPI082")
 
 
 def resolve_choice(node: s.Choice, scope: Scope) -> Typed:
@@ -222,7 +218,7 @@ def resolve_choice(node: s.Choice, scope: Scope) -> Typed:
         kind, value, other = NUMBER, number(node.value, scope), number(node.other, scope)
     elif kind != other_kind:
         message = f"one side is a {kind}, the other a {other_kind}"
-        raise scope.error(node, message, "give both sides the same kind", code="NPI083")
+        raise scope.error(node, message, "give both sides the same kind", "NPI083")
     return kind, Operation("choice", (truth(node.condition, scope), value, other))
 
 
@@ -245,12 +241,12 @@ def number(node: s.Expression, scope: Scope) -> Code:
     if kind == NUMBER:
         return code
     if kind != SYMBOL:
-        raise scope.error(node, f"a {kind} stands where a number is needed", "use a cell or a number", code="NPI084")
+        raise scope.error(node, f"a {kind} stands where a number is needed", "use a cell or a number", "NPI084")
     strange = [symbol for symbol in symbols_of(code, scope) if symbol != BLANK and number_of(symbol) is None]
     if strange or isinstance(node, s.Text | s.Blank):
         shown = strange[0] if strange else BLANK
         message = f"{shown} is not a number, and numbers are needed here"
-        raise scope.error(node, message, "compare symbols with == or !=", code="NPI085")
+        raise scope.error(node, message, "compare symbols with == or !=", "NPI085")
     return NumberOf(code)
 
 
@@ -260,11 +256,11 @@ def truth(node: s.Expression, scope: Scope) -> Code:
     if kind == TRUTH:
         return code
     if kind != SYMBOL:
-        raise scope.error(node, f"a {kind} is not a condition", "compare it, for example with == or >", code="NPI086")
+        raise scope.error(node, f"a {kind} is not a condition", "compare it, for example with == or >", "NPI086")
     if BLANK not in symbols_of(code, scope):
         shown = node.text if isinstance(node, s.Name) else "this"
         message = f"{shown} is never blank, so as a condition it always holds"
-        raise scope.error(node, message, f"compare its cell ({shown} > 0), or ask last({shown})", code="NPI087")
+        raise scope.error(node, message, f"compare its cell ({shown} > 0), or ask last({shown})", "NPI087")
     return Operation("not", (Operation("same", (code, Symbol(scope.ids[BLANK]))),))
 
 
@@ -277,6 +273,6 @@ def argument(node: s.Expression, scope: Scope, *, by_value: bool) -> Code:
     kind, code = resolve(node, scope)
     if kind == TRUTH:
         raise scope.error(
-            node, "a truth value cannot be an argument", "write 1 if … else 0, or branch with if", code="NPI076"
+            node, "a truth value cannot be an argument", "write 1 if … else 0, or branch with if", "NPI076"
         )
     return SymbolOf(code) if kind == NUMBER else code

@@ -14,7 +14,6 @@ from typing import Any
 from dsl.check.bodies import check_fresh, resolve_body
 from dsl.check.modules import Loaded, Module
 from dsl.check.tasks import check_task
-from dsl.errors.catalogue import RESTS_ON_WORLD
 from dsl.errors.error import Gather, LanguageError, Remark, Source
 from dsl.lowering.control_flow import lower
 from dsl.lowering.decision_tables import Legality, tabulate
@@ -92,6 +91,15 @@ def check(loaded: Loaded, path: str) -> Checked:
 UNKNOWN = frozenset(f"NPI{n:03}" for n in (48, 66, 68, 69, 102, 105, 108, 110, 118, 121))
 """Kinds that say of a name that nothing has it."""
 
+RESTS_ON_WORLD = frozenset(
+    f"NPI{n:03}"
+    for n in (
+        44, 46, 47, 48, 63, 64, 69, 73, 74, 75, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 90, 92, 94, 95, 96,
+        104, 105, 107, 108, 115, 116, 117, 118, 121,
+    )
+)  # fmt: skip
+"""Kinds that can follow from a row or pointer that could not be declared."""
+
 MISSING = frozenset(("NPI100", "NPI101", "NPI112"))
 """Kinds that say of a task that it lacks a line."""
 
@@ -143,7 +151,7 @@ def find_world(modules: Sequence[Module], found: Gather, lost: _Lost) -> tuple[s
             if first is not None and (first[1] is module or first[2].spec.digest != world.spec.digest):
                 message = f"a second world {tree.name}; {first[1].name} declares {first[0].name}, and files share one"
                 fix = "remove it, or move its programs into a file of their own"
-                found.add(LanguageError(module.source, tree.line, tree.column, message, fix, code="NPI041"))
+                found.add(module.source.error(tree, message, fix, "NPI041"))
             first = first or (tree, module, world)
     if first is not None:
         return first[0].name, first[2]
@@ -190,12 +198,12 @@ def declare_one(tree: s.Program, module: Module, face: Face) -> Declared:
         check_name(tree.name, tree, "program", module.source)
     if tree.name in {primitive.name for primitive in face.spec.primitives}:
         message = f"{tree.name} is the name of a primitive, and of a program"
-        found.add(LanguageError(module.source, tree.line, tree.column, message, "rename the program", code="NPI060"))
+        found.add(module.source.error(tree, message, "rename the program", "NPI060"))
     if len(tree.params) > SLOTS:
         extra = tree.params[SLOTS]
         message = f"{tree.name} takes {len(tree.params)} arguments; a call carries at most {SLOTS}"
         fix = "pass less, or write it to the pad"
-        found.add(LanguageError(module.source, extra.line, extra.column, message, fix, code="NPI061"))
+        found.add(module.source.error(extra, message, fix, "NPI061"))
     refuse_doubles(tree.params, "parameter", module.source, found)
     typed = []
     for param in tree.params:
@@ -211,7 +219,7 @@ def refuse_doubles(nodes: Iterable[s.Program | s.Task | s.Param], what: str, sou
     for node in nodes:
         if node.name in seen:
             message = f"{what} {node.name} is declared twice, first in line {seen[node.name].line}"
-            found.add(LanguageError(source, node.line, node.column, message, "rename one of them", code="NPI053"))
+            found.add(source.error(node, message, "rename one of them", "NPI053"))
         seen.setdefault(node.name, node)
 
 

@@ -55,7 +55,7 @@ def check_task(task: s.Task, scope: Scope) -> Task:
     with mistakes:
         if not expectations:
             message, fix = f"task {task.name} expects nothing", "add a line: expect number(OUT) == a + b"
-            raise scope.error(task, message, fix, code="NPI101")
+            raise scope.error(task, message, fix, "NPI101")
     sizes: dict[str, tuple[int, ...]] = {}
     for purpose in ("train", "test"):
         with mistakes:
@@ -111,15 +111,15 @@ def with_digits(line: s.Sizes) -> s.Sizes:
 def check_input(item: s.Input, task: s.Task, scope: Scope) -> Input:
     check_name(item.name, item, "input", scope.source)
     if any(other.name == item.name for other in task.inputs[: position(item, task.inputs)]):
-        raise scope.error(item, f"input {item.name} is declared twice", "rename one of them", code="NPI053")
+        raise scope.error(item, f"input {item.name} is declared twice", "rename one of them", "NPI053")
     if item.name in scope.face.rows or item.name in scope.face.pointers:
         raise scope.error(
-            item, f"{item.name} is the name of a row or pointer, and of an input", "rename the input", code="NPI104"
+            item, f"{item.name} is the name of a row or pointer, and of an input", "rename the input", "NPI104"
         )
     if isinstance(item.kind, s.NumberKind):
         if not 2 <= item.kind.base <= 36:
             raise scope.error(
-                item.kind, f"base {item.kind.base} is not between 2 and 36", "write for example base 2", code="NPI103"
+                item.kind, f"base {item.kind.base} is not between 2 and 36", "write for example base 2", "NPI103"
             )
         return Input(item.name, NUMBER, (), item.kind.base)
     if isinstance(item.kind, s.GraphKind):
@@ -146,18 +146,16 @@ def check_layout(item: s.Layout, task: s.Task, kinds: Kinds, scope: Scope) -> La
     rows = scope.face.rows
     if item.row not in rows:
         raise scope.error(
-            item, f"there is no row {item.row} in world {scope.face.spec.name}", suggest(item.row, rows), code="NPI105"
+            item, f"there is no row {item.row} in world {scope.face.spec.name}", suggest(item.row, rows), "NPI105"
         )
     before = task.items[: position(item, task.items)]
     if any(isinstance(other, s.Layout) and other.row == item.row for other in before):
-        raise scope.error(item, f"row {item.row} is laid out twice", "keep one of the lines", code="NPI106")
+        raise scope.error(item, f"row {item.row} is laid out twice", "keep one of the lines", "NPI106")
     kind = kind_of(item.value, kinds, scope, after=False)
     if kind == "number" and not isinstance(item.value, s.Number):
-        raise scope.error(item.value, "a number is not a row's content", f"write {item.row} = digits(…)", code="NPI107")
+        raise scope.error(item.value, "a number is not a row's content", f"write {item.row} = digits(…)", "NPI107")
     if kind == "truth":
-        raise scope.error(
-            item.value, "a truth value is not a row's content", "lay out a list or digits(…)", code="NPI107"
-        )
+        raise scope.error(item.value, "a truth value is not a row's content", "lay out a list or digits(…)", "NPI107")
     aligned = isinstance(item.value, s.Apply) and item.value.name == "digits"
     return Laid(item.row, item.value, aligned)
 
@@ -167,10 +165,10 @@ def check_run(task: s.Task, kinds: Kinds, scope: Scope) -> s.Run:
     if len(runs) != 1:
         message = f"task {task.name} runs {len(runs)} programs; it must run one"
         fix = "call both from one program" if runs else "add a line: run PROGRAM"
-        raise scope.error(runs[1] if runs else task, message, fix, code="NPI100")
+        raise scope.error(runs[1] if runs else task, message, fix, "NPI100")
     run = runs[0]
     if scope.callee(run) < len(scope.face.spec.primitives):
-        raise scope.error(run, f"{run.name} is a primitive", "run a program; a program may call it", code="NPI102")
+        raise scope.error(run, f"{run.name} is a primitive", "run a program; a program may call it", "NPI102")
     slots = scope.callables[scope.callee(run)].slots
     check_arity(s.Call(run.name, run.arguments, line=run.line, column=run.column), slots, scope)
     for node, slot in zip(run.arguments, slots, strict=True):
@@ -179,7 +177,7 @@ def check_run(task: s.Task, kinds: Kinds, scope: Scope) -> s.Run:
             if token is None or token not in slot.tokens:
                 allowed = [scope.face.spec.tokens[t] for t in slot.tokens]
                 message = f"argument {slot.name} of {run.name} cannot be {node.text}"
-                raise scope.error(node, message, suggest(node.text, [*allowed, *kinds]), code="NPI108")
+                raise scope.error(node, message, suggest(node.text, [*allowed, *kinds]), "NPI108")
         else:
             kind_of(node, kinds, scope, after=False)
     return run
@@ -190,7 +188,7 @@ def check_sizes(purpose: str, task: s.Task, inputs: tuple[Input, ...], scope: Sc
     lines = [item for item in task.items if isinstance(item, s.Sizes) and item.purpose == purpose]
     sized = {item.name: item for item in inputs if item.sized}
     if len(lines) > 1:
-        raise scope.error(lines[1], f"a second {purpose} line", "join them: 1..20, 100", code="NPI109")
+        raise scope.error(lines[1], f"a second {purpose} line", "join them: 1..20, 100", "NPI109")
     if not lines:
         alone = any(isinstance(item, s.Sizes) for item in task.items)
         return () if sized or alone else (1,)
@@ -201,27 +199,27 @@ def check_sizes(purpose: str, task: s.Task, inputs: tuple[Input, ...], scope: Sc
         if name not in sized:
             known = any(item.name == name for item in inputs)
             message = f"{name} has no size" if known else f"task {task.name} has no input {name}"
-            raise scope.error(line, message, "leave it out" if known else suggest(name, sized), code="NPI110")
+            raise scope.error(line, message, "leave it out" if known else suggest(name, sized), "NPI110")
         if line.unit == "digits" and sized[name].kind == LIST:
             raise scope.error(
-                line, f"{name} is a list, and lists are counted in items", "write items, or no unit", code="NPI111"
+                line, f"{name} is a list, and lists are counted in items", "write items, or no unit", "NPI111"
             )
     if line.unit and any((line.unit == "vertices") != (sized[name].kind == GRAPH) for name in line.inputs):
         fix = "write vertices for graphs, items for lists and digits for numbers, or no unit"
-        raise scope.error(line, f"{', '.join(line.inputs)} {line.unit} of sizes of another kind", fix, code="NPI112")
+        raise scope.error(line, f"{', '.join(line.inputs)} {line.unit} of sizes of another kind", fix, "NPI112")
     missing = [name for name in sized if name not in line.inputs]
     if missing:
         raise scope.error(
-            line, f"the sizes of {missing[0]} are not said", f"write {purpose} {', '.join(sized)} of …", code="NPI112"
+            line, f"the sizes of {missing[0]} are not said", f"write {purpose} {', '.join(sized)} of …", "NPI112"
         )
     for first, last in line.ranges:
         if first < 1 or last < first:
-            raise scope.error(line, f"the sizes {first}..{last} are none", "sizes begin at 1 and ascend", code="NPI113")
+            raise scope.error(line, f"the sizes {first}..{last} are none", "sizes begin at 1 and ascend", "NPI113")
     largest, count = max(last for _, last in line.ranges), sum(last - first + 1 for first, last in line.ranges)
     if largest > LARGEST_SIZE or count > MOST_SIZES:
         message = f"{count:,} sizes up to {largest:,}"
         fix = f"sizes go up to {LARGEST_SIZE:,}, and a line has at most {MOST_SIZES:,}; list a few, as in 1, 10, 100"
-        raise scope.error(line, message, fix, code="NPI122")
+        raise scope.error(line, message, fix, "NPI122")
     return tuple(dict.fromkeys(n for first, last in line.ranges for n in range(first, last + 1)))
 
 
@@ -229,11 +227,9 @@ def check_alone(line: s.Sizes, sized: Mapping[str, Input], scope: Scope) -> tupl
     """The size 1 of a ``train`` or ``test`` line of a task whose inputs have no sizes."""
     if sized:
         names = ", ".join(sized)
-        raise scope.error(
-            line, f"the sizes of {names} are not said", f"write {line.purpose} {names} of …", code="NPI112"
-        )
+        raise scope.error(line, f"the sizes of {names} are not said", f"write {line.purpose} {names} of …", "NPI112")
     if line.traces and line.purpose == "test":
-        raise scope.error(line, "traces are what is learned from", "write test alone", code="NPI112")
+        raise scope.error(line, "traces are what is learned from", "write test alone", "NPI112")
     return (1,)
 
 
@@ -243,7 +239,7 @@ def want(node: s.Expression, kind: str, kinds: Kinds, scope: Scope, *, after: bo
     if found not in (kind, "any") or (kind == "truth" and found == "any"):
         names = {"truth": "a condition", "number": "a number", "list": "a list", "graph": "a graph", "any": "a symbol"}
         fix = "compare it, for example with ==" if kind == "truth" else f"put {names[kind]} here"
-        raise scope.error(node, f"{names[found]} stands where {names[kind]} is needed", fix, code="NPI114")
+        raise scope.error(node, f"{names[found]} stands where {names[kind]} is needed", fix, "NPI114")
 
 
 def kind_of(node: s.Expression, kinds: Kinds, scope: Scope, *, after: bool) -> str:
@@ -274,7 +270,7 @@ def kind_of(node: s.Expression, kinds: Kinds, scope: Scope, *, after: bool) -> s
     if node.operator in ("==", "!=", "<", "<=", ">", ">="):
         one, two = (kind_of(operand, kinds, scope, after=after) for operand in operands)
         if "any" not in (one, two) and one != two:
-            raise scope.error(node, f"a {one} is compared with a {two}", "compare two of a kind", code="NPI115")
+            raise scope.error(node, f"a {one} is compared with a {two}", "compare two of a kind", "NPI115")
         return "truth"
     for operand in operands:
         want(operand, "number", kinds, scope, after=after)
@@ -288,13 +284,11 @@ def name_kind(node: s.Name, kinds: Kinds, scope: Scope, *, after: bool) -> str:
         if after:
             return "list"
         message = f"row {node.text} is known only after the run"
-        raise scope.error(node, message, f"use the inputs: {', '.join(kinds) or 'there are none'}", code="NPI116")
+        raise scope.error(node, message, f"use the inputs: {', '.join(kinds) or 'there are none'}", "NPI116")
     if node.text in scope.face.pointers:
-        raise scope.error(
-            node, f"{node.text} is a pointer", f"write under({node.text}) or at({node.text})", code="NPI117"
-        )
+        raise scope.error(node, f"{node.text} is a pointer", f"write under({node.text}) or at({node.text})", "NPI117")
     raise scope.error(
-        node, f"there is no input or row {node.text}", suggest(node.text, [*kinds, *scope.face.rows]), code="NPI118"
+        node, f"there is no input or row {node.text}", suggest(node.text, [*kinds, *scope.face.rows]), "NPI118"
     )
 
 
@@ -304,13 +298,13 @@ def apply_kind(node: s.Apply, kinds: Kinds, scope: Scope, *, after: bool) -> str
     function = FUNCTIONS.get(node.name)
     if function is None:
         fix = suggest(node.name, [*FUNCTIONS, *ON_WORLD])
-        raise scope.error(node, f"there is no function {node.name}", fix, code="NPI119")
+        raise scope.error(node, f"there is no function {node.name}", fix, "NPI119")
     if not function.least <= len(node.arguments) <= function.most:
         takes = str(function.least) if function.least == function.most else f"{function.least} or {function.most}"
         if function.most > 9:
             takes = f"at least {function.least}"
         message = f"{node.name} takes {takes} arguments and is given {len(node.arguments)}"
-        raise scope.error(node, message, "write as many", code="NPI120")
+        raise scope.error(node, message, "write as many", "NPI120")
     for i, argument in enumerate(node.arguments):
         kind = function.takes[min(i, len(function.takes) - 1)]
         if node.name in ("max", "min") and len(node.arguments) == 1:
@@ -330,12 +324,12 @@ def world_kind(node: s.Apply, kinds: Kinds, scope: Scope, *, after: bool) -> str
     first = node.arguments[0] if 1 <= len(node.arguments) <= most else None
     if not isinstance(first, s.Name):
         fix = f"write {node.name}({next(iter(what), 'P')})"
-        raise scope.error(node, f"{node.name} takes the name of a {noun}", fix, code="NPI121")
+        raise scope.error(node, f"{node.name} takes the name of a {noun}", fix, "NPI121")
     if first.text not in what:
-        raise scope.error(first, f"there is no {noun} {first.text}", suggest(first.text, what), code="NPI121")
+        raise scope.error(first, f"there is no {noun} {first.text}", suggest(first.text, what), "NPI121")
     if not after:
         raise scope.error(
-            node, f"{node.name}({first.text}) is known only after the run", "use the inputs here", code="NPI116"
+            node, f"{node.name}({first.text}) is known only after the run", "use the inputs here", "NPI116"
         )
     for argument in node.arguments[1:]:
         want(argument, "number", kinds, scope, after=after)

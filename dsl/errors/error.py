@@ -1,7 +1,7 @@
 """Errors of the program language: where, what was seen, what was expected, how to fix it.
 
-Every kind of mistake has a code that stays the same (:mod:`dsl.errors.catalogue`); ``docs/errors.md`` has a section for
-each.
+Every kind of mistake has a code that stays the same; ``docs/errors.md`` has a section for each. A new kind gets a new
+code; the code of a kind that is gone is not used again. From ``NPI200`` on they are warnings.
 """
 
 from __future__ import annotations
@@ -11,12 +11,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
+from typing import Protocol
 
 OTHER = "NPI000"
-"""The code of a mistake whose kind is not in the catalogue."""
+"""The code of a mistake whose kind has no section in ``docs/errors.md``."""
 
 MOST_ERRORS = 50
 """Errors that one file is told of; behind the last one stands how many more there are."""
+
+
+class Placed(Protocol):
+    """What begins at a line and a column of a text: a node of the syntax tree, a step, a branch."""
+
+    @property
+    def line(self) -> int: ...
+
+    @property
+    def column(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,10 @@ class Source:
         """The lines as the grammar counts them: only a line feed ends one."""
         return tuple(line.removesuffix("\r") for line in self.text.split("\n"))
 
+    def error(self, item: Placed, message: str, fix: str, code: str) -> LanguageError:
+        """A mistake at the place of an item of the text."""
+        return LanguageError(self, item.line, item.column, message, fix, code=code)
+
 
 class LanguageError(ValueError):
     """A program file that cannot be used.
@@ -42,7 +57,7 @@ class LanguageError(ValueError):
     Attributes:
         file, line, column: the place, line and column from 1.
         source_line: the text of that line.
-        code: the kind of mistake, as in :data:`dsl.errors.catalogue.KINDS`.
+        code: the kind of mistake, a section of ``docs/errors.md``.
         message: what was seen and what was expected.
         fix: what to do.
         errors: all mistakes that were found together, this one first; ``str()`` tells all of them.
@@ -118,7 +133,7 @@ def joined(errors: Sequence[LanguageError]) -> LanguageError:
     """One error that carries them all, with the attributes of the first."""
     flat = [one for error in errors for one in error.errors]
     first = flat[0]
-    found = LanguageError(first.source, first.line, first.column, first.message, first.fix, code=first.code)
+    found = first.source.error(first, first.message, first.fix, first.code)
     found._all = tuple(flat)
     return found
 

@@ -167,13 +167,9 @@ def from_lark(error: UnexpectedInput, source: Source, parser: Lark) -> LanguageE
 def bad_character(error: UnexpectedCharacters, source: Source) -> LanguageError:
     character = source.line(error.line)[error.column - 1 : error.column]
     if character == '"':
-        return LanguageError(
-            source, error.line, error.column, "a quoted symbol that does not end", 'close it with "', code="NPI005"
-        )
+        return source.error(error, "a quoted symbol that does not end", 'close it with "', "NPI005")
     fix = "use == to compare" if character == "=" else "remove it, or quote it where a symbol is meant"
-    return LanguageError(
-        source, error.line, error.column, f"the character {character!r} means nothing here", fix, code="NPI006"
-    )
+    return source.error(error, f"the character {character!r} means nothing here", fix, "NPI006")
 
 
 def example_hint(error: UnexpectedToken, parser: Lark) -> Hint | None:

@@ -211,7 +211,7 @@ class _Tabulator:
         held = "; ".join(f"row {row.name} holds {row.describe()}" for row in rows)
         can_be = held or f"it can be {allowed}"
         fix = f"{can_be}; keep a number inside with mod, or ask with if first"
-        return LanguageError(self.scope.source, call.line, call.column, message, fix, code="NPI074")
+        return self.scope.error(call, message, fix, "NPI074")
 
     def rows_under(self, call: Invoke) -> tuple[RowFace, ...]:
         """The rows on which an act of a pad may write: that of its pointer, or of each that a parameter can be."""
@@ -235,7 +235,7 @@ class _Tabulator:
         when = f" when {grid.describe(combination)}" if grid.reads else ""
         message = f"this loop calls nothing and never ends{when}"
         fix = "make sure that each round calls something, or returns"
-        return LanguageError(self.scope.source, node.line, node.column, message, fix, code="NPI092")
+        return self.scope.error(node, message, fix, "NPI092")
 
     def check_size(self, grid: Grid, node: GraphNode) -> None:
         if grid.size > MAX_ENTRIES:
@@ -243,9 +243,7 @@ class _Tabulator:
             place = node if isinstance(node, Branch) else node.call
             sizes = " × ".join(str(read_size(read, self.scope)) for read in grid.reads)
             message = f"this reads {sizes} combinations of cells at once, more than {MAX_ENTRIES}"
-            raise LanguageError(
-                self.scope.source, place.line, place.column, message, "split it with if, cell by cell", code="NPI096"
-            )
+            raise self.scope.error(place, message, "split it with if, cell by cell", "NPI096")
 
     def hops(self, tables: list[NodeTable]) -> int:
         """The longest way through undecided combinations; a way that never ends is a silent loop."""
@@ -352,7 +350,7 @@ def check_legal(
         text = f"{scope.callables[row[0]].name}({', '.join(words)})"
         when = f" when {grid.describe(combination)}" if grid.reads else ""
         message = f"world {scope.face.spec.name} cannot carry out {text}{when}"
-        found.add(LanguageError(scope.source, call.line, call.column, message, fix_for(row, scope), code="NPI075"))
+        found.add(scope.error(call, message, fix_for(row, scope), "NPI075"))
     found.close()
 
 

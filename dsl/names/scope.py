@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dsl.errors.error import OTHER, LanguageError, Source, suggest
+from dsl.errors.error import LanguageError, Placed, Source, suggest
 from dsl.errors.examples import RESERVED
 from dsl.names.worlds import DIRECTIONS, Face, domain_symbols
 from dsl.text import syntax as s
@@ -44,8 +44,8 @@ class Scope:
     bound: Mapping[str, Bound]
     slots: tuple[Slot, ...]
 
-    def error(self, node: s.Node, message: str, fix: str, *, code: str = OTHER) -> LanguageError:
-        return LanguageError(self.source, node.line, node.column, message, fix, code=code)
+    def error(self, item: Placed, message: str, fix: str, code: str) -> LanguageError:
+        return self.source.error(item, message, fix, code)
 
     def bind(self, name: str, bound: Bound) -> Scope:
         known = {**self.bound, name: bound}
@@ -69,10 +69,10 @@ class Scope:
         if found:
             names = " or ".join(self.callables[i].name for i in found)
             raise self.error(
-                node, f"{node.name} can mean {names}", f"write which: {self.callables[found[0]].name}", code="NPI067"
+                node, f"{node.name} can mean {names}", f"write which: {self.callables[found[0]].name}", "NPI067"
             )
         raise self.error(
-            node, f"there is no program or primitive {node.name}", suggest(node.name, self.visible), code="NPI066"
+            node, f"there is no program or primitive {node.name}", suggest(node.name, self.visible), "NPI066"
         )
 
 
@@ -86,9 +86,7 @@ def param_slot(param: s.Param, face: Face, source: Source) -> tuple[str, Slot]:
         found = list(face.pointers) if POINTER in names else names
         if not found:
             message = f"world {face.spec.name} has no pointers"
-            raise LanguageError(
-                source, param.line, param.column, message, "give the parameter another domain", code="NPI064"
-            )
+            raise source.error(param, message, "give the parameter another domain", "NPI064")
         return POINTER, Slot(param.name, tuple(face.tokens[name] for name in found))
     if len(names) == len(parts) and set(names) <= others | {"direction"}:
         found = [n for name in names for n in (DIRECTIONS if name == "direction" else (name,)) if n in face.tokens]
@@ -103,13 +101,13 @@ def symbol_slot(param: s.Param, face: Face, source: Source) -> Slot:
         if isinstance(part, s.DomainName) and part.name in {*face.pointers, POINTER, "direction", *DIRECTIONS}:
             message = f"{param.name} can be {part.name} or something of another kind"
             fix = "a parameter is a pointer, a direction or a symbol: make two programs"
-            raise LanguageError(source, part.line, part.column, message, fix, code="NPI063")
+            raise source.error(part, message, fix, "NPI063")
     symbols = domain_symbols(param.domain, source)
     for symbol in symbols:
         if symbol not in face.tokens:
             message = f"{param.name} can be {symbol}, which no row of world {face.spec.name} can hold"
             fix = f"choose from {', '.join(face.symbols[:12])}"
-            raise LanguageError(source, param.domain.line, param.domain.column, message, fix, code="NPI064")
+            raise source.error(param.domain, message, fix, "NPI064")
     return Slot(param.name, tuple(face.tokens[symbol] for symbol in symbols))
 
 
@@ -117,6 +115,4 @@ def check_name(name: str, node: s.Node, what: str, source: Source) -> None:
     """Refuse a word of the language as a name."""
     if name in RESERVED:
         message = f"{name} is a word of the language and cannot name a {what}"
-        raise LanguageError(
-            source, node.line, node.column, message, f"choose another name, for example {name}_", code="NPI057"
-        )
+        raise source.error(node, message, f"choose another name, for example {name}_", "NPI057")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dsl.errors.error import LanguageError, Source, suggest
+from dsl.errors.error import Source, suggest
 from dsl.text import syntax as s
 from envs import registry
 from envs.scratchpad.actions import JUMPS, STEPS, actions_of
@@ -149,23 +149,17 @@ def build_world(world: s.World, source: Source) -> World[Any]:
     """The world that a declaration describes; raises :class:`LanguageError` for one that contradicts itself."""
     if world.kind not in registry.world_kinds():
         message = f"there is no kind of world named {world.kind}"
-        raise LanguageError(
-            source, world.line, world.column, message, suggest(world.kind, registry.world_kinds()), code="NPI042"
-        )
+        raise source.error(world, message, suggest(world.kind, registry.world_kinds()), "NPI042")
     config = pad_config(world, source) if world.kind == PAD else {item.name: item.value for item in world.settings}
     if world.kind != PAD and world.items:
         first = world.items[0]
         message = f"a {world.kind} has no rows or pointers"
-        raise LanguageError(
-            source, first.line, first.column, message, "remove it, or make the world a scratchpad", code="NPI044"
-        )
+        raise source.error(first, message, "remove it, or make the world a scratchpad", "NPI044")
     try:
         return registry.make(world.kind, world.name, config)
     except ValueError as error:
         message = f"world {world.name} cannot be made: {error}"
-        raise LanguageError(
-            source, world.line, world.column, message, "change the declaration", code="NPI044"
-        ) from error
+        raise source.error(world, message, "change the declaration", "NPI044") from error
 
 
 def pad_config(world: s.World, source: Source) -> dict[str, Any]:
@@ -173,9 +167,7 @@ def pad_config(world: s.World, source: Source) -> dict[str, Any]:
     if world.settings:
         setting = world.settings[0]
         message = f"a scratchpad has no setting {setting.name}"
-        raise LanguageError(
-            source, setting.line, setting.column, message, "declare its rows, one a line", code="NPI045"
-        )
+        raise source.error(setting, message, "declare its rows, one a line", "NPI045")
     rows: dict[str, RowFace] = {}
     for item in world.items:
         if isinstance(item, s.Row):
@@ -184,9 +176,7 @@ def pad_config(world: s.World, source: Source) -> dict[str, Any]:
                 rows[name] = make_row(name, item, source)
     if not rows:
         message = f"the scratchpad {world.name} has no rows"
-        raise LanguageError(
-            source, world.line, world.column, message, "put a : at the end and declare rows below it", code="NPI046"
-        )
+        raise source.error(world, message, "put a : at the end and declare rows below it", "NPI046")
     listed: list[dict[str, Any]] = []
     for row in rows.values():
         places = {"places": True} if row.places else {}
@@ -207,12 +197,12 @@ def pad_extras(world: s.World, pointers: Sequence[str], source: Source) -> dict[
             if name not in known:
                 what = "pointer" if isinstance(item, s.Order) else "jump"
                 message = f"there is no {what} {name} in world {world.name}"
-                raise LanguageError(source, item.line, item.column, message, suggest(name, known), code="NPI048")
+                raise source.error(item, message, suggest(name, known), "NPI048")
         if isinstance(item, s.Jump):
             jumps += item.names
         elif len(item.names) < 2:
             message = f"the order of {item.names[0]} alone"
-            raise LanguageError(source, item.line, item.column, message, "name two pointers: order P, Q", code="NPI048")
+            raise source.error(item, message, "name two pointers: order P, Q", "NPI048")
         else:
             orders += map(list, combinations(item.names, 2))
     return {key: value for key, value in (("orders", orders), ("jumps", jumps)) if value}
@@ -222,15 +212,13 @@ def make_row(name: str, item: s.Row, source: Source) -> RowFace:
     if [part.name for part in item.domain.parts if isinstance(part, s.DomainName)] == [PLACE]:
         if len(item.domain.parts) > 1:
             message = f"row {name} holds places and something else"
-            raise LanguageError(source, item.line, item.column, message, f"write: row {name} of place", code="NPI047")
+            raise source.error(item, message, f"write: row {name} of place", "NPI047")
         return RowFace(name, (PLACE,), True, places=True)
     values = domain_symbols(item.domain, source)
     symbols = tuple(value for value in values if value != BLANK)
     if not symbols:
         message = f"row {name} can hold nothing but blanks"
-        raise LanguageError(
-            source, item.line, item.column, message, "add symbols, for example: of digit", code="NPI047"
-        )
+        raise source.error(item, message, "add symbols, for example: of digit", "NPI047")
     return RowFace(name, symbols, BLANK in values)
 
 
@@ -243,20 +231,16 @@ def pad_pointers(world: s.World, rows: Mapping[str, RowFace], source: Source) ->
     for item in (item for item in world.items if isinstance(item, s.Row | s.Pointer)):
         if isinstance(item, s.Pointer) and item.row not in rows:
             message = f"there is no row {item.row} in world {world.name}"
-            raise LanguageError(source, item.line, item.column, message, suggest(item.row, rows), code="NPI048")
+            raise source.error(item, message, suggest(item.row, rows), "NPI048")
         if isinstance(item, s.Row) and item.start and taken & set(item.names):
             message = "this row has pointers of its own, and a start"
-            raise LanguageError(
-                source, item.line, item.column, message, "write the start behind each pointer", code="NPI049"
-            )
+            raise source.error(item, message, "write the start behind each pointer", "NPI049")
         counter = isinstance(item, s.Pointer) and item.counter
         default = "right" if isinstance(item, s.Row) else "left"
         start = item.start or default
         if start not in ("left", "right"):
             message = f"a pointer cannot start at {start}"
-            raise LanguageError(
-                source, item.line, item.column, message, suggest(start, ("left", "right")), code="NPI050"
-            )
+            raise source.error(item, message, suggest(start, ("left", "right")), "NPI050")
         for name in item.names:
             if isinstance(item, s.Row) and name in taken:
                 continue
@@ -277,18 +261,16 @@ def check_pointer(name: str, row: RowFace, counter: bool, actions: Sequence[str]
     if counter and row.blank:
         message = f"counter {name} on row {row.name}, which has blanks, so no ends for it to show"
         fix = "make it a pointer, or give the row a domain without blank"
-        raise LanguageError(source, item.line, item.column, message, fix, code="NPI051")
+        raise source.error(item, message, fix, "NPI051")
     if name in row.values or name in actions:
         message = f"{name} is the name of a symbol or an action, and of a pointer"
-        raise LanguageError(source, item.line, item.column, message, "rename the pointer", code="NPI052")
+        raise source.error(item, message, "rename the pointer", "NPI052")
 
 
 def check_new(name: str, known: Mapping[str, Any], item: s.Node, source: Source, what: str) -> None:
     """Refuse a name that is declared twice."""
     if name in known:
-        raise LanguageError(
-            source, item.line, item.column, f"{what} {name} is declared twice", "rename one of them", code="NPI053"
-        )
+        raise source.error(item, f"{what} {name} is declared twice", "rename one of them", "NPI053")
 
 
 def domain_symbols(
@@ -305,19 +287,15 @@ def domain_symbols(
                 message = f"there is no domain named {part.name}"
                 known = [*SYMBOL_SETS, *rows]
                 fix = suggest(part.name, known, otherwise='use digit, bit, letter, 0..9, or quote a symbol: "x"')
-                raise LanguageError(source, part.line, part.column, message, fix, code="NPI054")
+                raise source.error(part, message, fix, "NPI054")
             found += SYMBOL_SETS[part.name]
         elif isinstance(part, s.DomainRange):
             if part.last < part.first:
                 message = f"the range {part.first}..{part.last} is empty"
-                raise LanguageError(
-                    source, part.line, part.column, message, f"write {part.last}..{part.first}", code="NPI055"
-                )
+                raise source.error(part, message, f"write {part.last}..{part.first}", "NPI055")
             if part.last - part.first >= MAX_SYMBOLS:
                 message = f"the range {part.first}..{part.last} has more than {MAX_SYMBOLS} symbols"
-                raise LanguageError(
-                    source, part.line, part.column, message, "keep large numbers as rows of digits", code="NPI056"
-                )
+                raise source.error(part, message, "keep large numbers as rows of digits", "NPI056")
             found += map(str, range(part.first, part.last + 1))
         else:
             found.append(BLANK if isinstance(part, s.DomainBlank) else part.value)

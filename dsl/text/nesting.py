@@ -32,7 +32,7 @@ def deep_block(body: tuple[s.Statement, ...], source: Source) -> LanguageError |
         if depth > BLOCKS:
             message = f"blocks are nested more than {BLOCKS} deep"
             fix = "move the inner ones into a program, and call it"
-            return LanguageError(source, item.line, item.column, message, fix, code="NPI024")
+            return source.error(item, message, fix, "NPI024")
         inner: list[tuple[s.Statement, int]] = []
         expressions: tuple[s.Expression, ...] = ()
         if isinstance(item, s.Call):
@@ -63,7 +63,7 @@ def deep_expression(node: s.Expression, source: Source) -> LanguageError | None:
         if depth > LEVELS:
             message = f"an expression of more than {LEVELS} levels"
             fix = "work it out in parts: ask with if one after another, or lay parts of it on the pad"
-            return LanguageError(source, node.line, node.column, message, fix, code="NPI024")
+            return source.error(node, message, fix, "NPI024")
         if not isinstance(inner, s.Name | s.Number | s.Text | s.Blank):
             waiting += [(part, depth + 1) for part in operands(inner)]
     return None
