@@ -59,7 +59,7 @@ def _bodies(program_set: ProgramSet) -> Teacher:
                 node.strides,
                 torch.from_numpy(np.concatenate([node.call_M4, node.next_M[:, None]], axis=1)),
             )
-            for node in _nodes(program)
+            for node in (program.table.nodes if program.table is not None else ())
         ]
         for program in program_set.programs
     }
@@ -70,7 +70,3 @@ def _bodies(program_set: ProgramSet) -> Teacher:
 def body_nodes(program: Program) -> tuple[NodeTable, ...]:
     assert program.table is not None, f"{program.name} has no body"
     return program.table.nodes
-
-
-def _nodes(program: Program) -> tuple[NodeTable, ...]:
-    return () if program.table is None else program.table.nodes

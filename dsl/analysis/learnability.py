@@ -23,7 +23,7 @@ from dsl.analysis.unreachable_symbols import symbols_never_there
 from dsl.errors.error import Remark
 from dsl.lowering.control_flow import Fork
 from dsl.lowering.decision_tables import DecisionTable, NodeTable
-from dsl.lowering.ir import Body, Leave, Loop, Step, Test, reads
+from dsl.lowering.ir import Body, Leave, Loop, Step, every_step, reads
 from dsl.lowering.value_grid import read_size
 from dsl.program import Program, ProgramSet
 from dsl.text import syntax as s
@@ -209,17 +209,6 @@ def variant_loops(body: Body | None) -> Iterator[tuple[tuple[int, ...], Loop]]:
 
 def loops_of(body: Body) -> Iterator[Loop]:
     return (loop for _, loop in variant_loops(body))
-
-
-def every_step(steps: Sequence[Step]) -> Iterator[Step]:
-    """The steps and those inside them."""
-    for step in steps:
-        yield step
-        if isinstance(step, Test):
-            yield from every_step(step.yes)
-            yield from every_step(step.no)
-        elif isinstance(step, Loop):
-            yield from every_step(step.body)
 
 
 def leaves(steps: Sequence[Step]) -> bool:

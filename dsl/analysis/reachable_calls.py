@@ -12,7 +12,7 @@ from itertools import product
 
 import numpy as np
 
-from dsl.lowering.ir import Invoke, Loop, Parameter, Step, Symbol, Test
+from dsl.lowering.ir import Invoke, Parameter, Step, Symbol, every_step
 from dsl.lowering.value_grid import read_size
 from dsl.names.worlds import PAD
 from dsl.program import Program, ProgramSet
@@ -47,7 +47,8 @@ class ReachableCalls:
 
     def changes(self, steps: Sequence[Step], program: Program) -> set[int]:
         """The observation fields that a block of a program's body can change."""
-        waiting = [call for invoke in calls_in(steps) for call in self.calls_of(invoke, program)]
+        invocations = (step for step in every_step(steps) if isinstance(step, Invoke))
+        waiting = [call for invoke in invocations for call in self.calls_of(invoke, program)]
         seen, found = set(waiting), set[int]()
         while waiting:
             call = waiting.pop()
@@ -98,13 +99,3 @@ class ReachableCalls:
                 _, first = np.unique(keys, return_index=True)
                 found.update(map(tuple, call_C4[first].tolist()))
         return self.made[call]
-
-
-def calls_in(steps: Sequence[Step]) -> Iterable[Invoke]:
-    for step in steps:
-        if isinstance(step, Invoke):
-            yield step
-        elif isinstance(step, Test):
-            yield from calls_in((*step.yes, *step.no))
-        elif isinstance(step, Loop):
-            yield from calls_in(step.body)

@@ -1,4 +1,4 @@
-"""The call graph of a program set: as a graph, as indented text, as a Mermaid drawing."""
+"""The call graph of a program set: as a graph, as a Mermaid drawing."""
 
 from __future__ import annotations
 
@@ -35,27 +35,10 @@ def roots(graph: nx.DiGraph[str]) -> list[str]:
     return found or programs
 
 
-def tree_text(program_set: ProgramSet, name: str | None = None) -> str:
-    """The calls below a program (below all roots without a name), indented; what was shown above ends in ``…``."""
-    graph = call_graph(program_set)
-    names = roots(graph) if name is None else [program_set.program(name).name]
-    lines: list[str] = []
-    shown: set[str] = set()
-
-    def add(node: str, depth: int) -> None:
-        below = list(graph.successors(node))
-        again = node in shown and bool(below)
-        doc = f"  {graph.nodes[node]['doc']}" if graph.nodes[node]["doc"] and node not in shown else ""
-        lines.append("  " * depth + node + (" …" if again else doc))
-        if node in shown:
-            return
-        shown.add(node)
-        for child in below:
-            add(child, depth + 1)
-
-    for root in names:
-        add(root, 0)
-    return "\n".join(lines)
+def circle_edges(graph: nx.DiGraph[str]) -> set[tuple[str, str]]:
+    """The calls that are part of a recursion: of a program by itself, or by what it calls."""
+    group = {name: number for number, part in enumerate(nx.strongly_connected_components(graph)) for name in part}
+    return {(a, b) for a, b in graph.edges if group[a] == group[b]}
 
 
 def mermaid(graph: nx.DiGraph[str], *, world: str) -> str:
@@ -75,8 +58,8 @@ def mermaid(graph: nx.DiGraph[str], *, world: str) -> str:
         lines += [f'        {number[name]}(["{_entities(name)}"])' for name in primitives]
         lines.append("    end")
     lines += [f"    {number[caller]} --> {number[callee]}" for caller, callee in graph.edges]
-    group = {name: place for place, part in enumerate(nx.strongly_connected_components(graph)) for name in part}
-    circles = [str(place) for place, (a, b) in enumerate(graph.edges) if group[a] == group[b]]
+    recursive = circle_edges(graph)
+    circles = [str(place) for place, edge in enumerate(graph.edges) if edge in recursive]
     if circles:
         lines.append(f"    linkStyle {','.join(circles)} stroke:#d9541e,stroke-width:2px")
     return "\n".join(lines)

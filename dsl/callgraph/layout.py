@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import networkx as nx
 
-from dsl.callgraph.graph import roots
+from dsl.callgraph.graph import circle_edges, roots
 
 LETTER = 7.83
 """Width of a letter of the labels: a monospaced font of 13 pixels."""
@@ -132,12 +132,6 @@ def draw(graph: nx.DiGraph[str], *, world: str) -> Drawing:
     return _framed(boxes, lines, _regions(boxes, world))
 
 
-def circle_edges(graph: nx.DiGraph[str]) -> set[tuple[str, str]]:
-    """The calls that are part of a recursion: of a program by itself, or by what it calls."""
-    group = {name: number for number, part in enumerate(nx.strongly_connected_components(graph)) for name in part}
-    return {(a, b) for a, b in graph.edges if group[a] == group[b]}
-
-
 def _backward(graph: nx.DiGraph[str]) -> Iterable[tuple[str, str]]:
     """Calls of a program that is on the way from a root: without them there is no circle."""
     done: set[str] = set()
@@ -161,9 +155,7 @@ def _layers(graph: nx.DiGraph[str]) -> Layers:
     kinds = {name: graph.nodes[name]["kind"] for name in graph}
     forward = graph.copy()
     forward.remove_edges_from(list(_backward(graph)))
-    rank: dict[str, int] = {}
-    for name in nx.topological_sort(forward):
-        rank[name] = max((rank[caller] + 1 for caller in forward.predecessors(name)), default=0)
+    rank = {name: level for level, names in enumerate(nx.topological_generations(forward)) for name in names}
     programs = [rank[name] for name in graph if kinds[name] != "primitive"]
     rank |= {name: max(programs, default=-1) + 1 for name in graph if kinds[name] == "primitive"}
     layers = Layers(rank, [[] for _ in range(max(rank.values()) + 1)])

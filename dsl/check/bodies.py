@@ -88,23 +88,11 @@ def asked(condition: s.Expression, scope: Scope, found: Gather) -> Code:
 
 
 def loop(statement: s.While, scope: Scope, found: Gather) -> Loop:
-    if not calls_or_leaves(statement.body):
+    if not any(isinstance(node, s.Call | s.Return) for node in s.nodes(statement.body)):
         message = "this loop calls nothing, so what it asks never changes and it never ends"
         raise scope.error(statement, message, "call a program or ACT in its body, or use if", "NPI091")
     condition = asked(statement.condition, scope, found)
     return Loop(condition, block(statement.body, scope, found), statement.line, statement.column)
-
-
-def calls_or_leaves(statements: tuple[s.Statement, ...]) -> bool:
-    """Whether a block holds a call or a return anywhere."""
-    for item in statements:
-        if isinstance(item, s.Call | s.Return):
-            return True
-        if isinstance(item, s.While | s.For) and calls_or_leaves(item.body):
-            return True
-        if isinstance(item, s.If) and any(map(calls_or_leaves, [*(arm.body for arm in item.arms), item.otherwise])):
-            return True
-    return False
 
 
 def unroll(statement: s.For, scope: Scope, found: Gather) -> tuple[Step, ...]:
@@ -128,13 +116,13 @@ def symbol_token(code: Code, scope: Scope) -> int | None:
     """The token of a literal; None for anything that is not known when the file is read."""
     if isinstance(code, Symbol):
         return code.id
-    return scope.ids.get(str(code.value)) if isinstance(code, Constant) else None
+    return scope.face.ids.get(str(code.value)) if isinstance(code, Constant) else None
 
 
 def check_fresh(name: str, node: s.Node, scope: Scope) -> None:
     """Refuse a parameter or loop variable that hides another name."""
     check_name(name, node, "variable", scope.source)
-    taken = name in scope.face.pointers or name in scope.bound or name in scope.words
+    taken = name in scope.face.pointers or name in scope.bound or name in scope.face.words
     if taken or (scope.face.spec.kind != PAD and name in scope.face.fields):
         raise scope.error(node, f"{name} means something already", "choose another name", "NPI065")
 
@@ -161,7 +149,7 @@ def wants_symbol(slot: Slot, scope: Scope) -> bool:
 
 def takes_symbol(code: Code, scope: Scope) -> bool:
     """Whether this is an action of a pad that takes a symbol."""
-    tokens = [scope.words.get(action.name) for action in actions.TABLE if action.operand == actions.SYMBOL]
+    tokens = [scope.face.words.get(action.name) for action in actions.TABLE if action.operand == actions.SYMBOL]
     return isinstance(code, Symbol) and code.id in tokens
 
 
@@ -188,7 +176,7 @@ def check_argument(code: Code, node: s.Expression, slot: Slot, call: s.Call, sco
     strange = [token for token in tokens if token not in slot.tokens]
     if strange:
         names = scope.face.spec.tokens
-        shown = next(name for name, index in scope.ids.items() if index == strange[0])
+        shown = next(name for name, index in scope.face.ids.items() if index == strange[0])
         allowed = describe_symbols(tuple(names[token] for token in slot.tokens if names[token] != NONE))
         message = f"argument {slot.name} of {call.name} cannot be {shown}"
         raise scope.error(node, message, f"it can be {allowed}", "NPI073")

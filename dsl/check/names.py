@@ -55,7 +55,7 @@ def resolve_symbol(node: s.Text | s.Blank, scope: Scope) -> Symbol:
     if name not in scope.face.symbols:
         message = f"no row of world {scope.face.spec.name} can hold {name}"
         raise scope.error(node, message, suggest(name, scope.face.symbols), "NPI077")
-    return Symbol(scope.ids[name])
+    return Symbol(scope.face.ids[name])
 
 
 def resolve_name(node: s.Name, scope: Scope) -> Typed:
@@ -78,11 +78,11 @@ def lookup(node: s.Name, scope: Scope) -> Bound | None:
         return scope.bound[node.text]
     if node.text in scope.face.pointers:
         return Bound(POINTER, scope.face.tokens[node.text], None)
-    if node.text in scope.words:
-        return Bound("token", scope.words[node.text], None)
+    if node.text in scope.face.words:
+        return Bound("token", scope.face.words[node.text], None)
     if scope.face.spec.kind != PAD and node.text in scope.face.fields:
         return None
-    known = [*scope.bound, *scope.face.pointers, *scope.words]
+    known = [*scope.bound, *scope.face.pointers, *scope.face.words]
     if node.text in scope.face.rows and scope.face.spec.kind != PAD:
         message = f"{node.text} is laid out and never seen"
         fix = f"decide on what the world shows: {', '.join(scope.face.fields)}"
@@ -149,7 +149,7 @@ def resolve_order(node: s.Apply, scope: Scope) -> Operation:
         field = scope.face.fields.get(f"order({', '.join(pair)})")
         if field is not None:
             answer = answers[ORDER.index(node.name)]
-            return Operation("same", (Cell(field), Symbol(scope.ids[answer])), node.line, node.column)
+            return Operation("same", (Cell(field), Symbol(scope.face.ids[answer])), node.line, node.column)
     message = f"world {scope.face.spec.name} does not show the order of {' and '.join(names)}"
     raise scope.error(node, message, f"add to the world: order {', '.join(names)}", "NPI080")
 
@@ -188,7 +188,7 @@ def as_symbol(code: Code, other: s.Node, scope: Scope) -> Code:
     """A literal beside a cell is the symbol of that number."""
     if not isinstance(code, Constant):
         return code
-    found = scope.ids.get(str(code.value))
+    found = scope.face.ids.get(str(code.value))
     if found is None:
         message = f"no cell can hold {code.value}"
         raise scope.error(other, message, f"compare with one of {describe_symbols(scope.face.symbols)}", "NPI077")
@@ -224,7 +224,7 @@ def resolve_choice(node: s.Choice, scope: Scope) -> Typed:
 
 def symbols_of(code: Code, scope: Scope) -> tuple[str, ...]:
     """What a code of kind SYMBOL can be."""
-    names = list(scope.ids)
+    names = list(scope.face.ids)
     if isinstance(code, Cell):
         return scope.face.spec.fields[code.field].values
     if isinstance(code, Parameter):
@@ -261,7 +261,7 @@ def truth(node: s.Expression, scope: Scope) -> Code:
         shown = node.text if isinstance(node, s.Name) else "this"
         message = f"{shown} is never blank, so as a condition it always holds"
         raise scope.error(node, message, f"compare its cell ({shown} > 0), or ask last({shown})", "NPI087")
-    return Operation("not", (Operation("same", (code, Symbol(scope.ids[BLANK]))),))
+    return Operation("not", (Operation("same", (code, Symbol(scope.face.ids[BLANK]))),))
 
 
 def argument(node: s.Expression, scope: Scope, *, by_value: bool) -> Code:

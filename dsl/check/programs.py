@@ -258,7 +258,7 @@ def reachable(module: Module, by_name: Mapping[str, Module]) -> set[str]:
 def check_program(number: int, item: Declared, outer: Scope, legality: Legality, *, whole: bool) -> Program:
     """A program with its body resolved and, where no line of it was lost (``whole``), tabulated."""
     found = Gather()
-    scope = Scope(outer.source, outer.face, outer.callables, outer.visible, {}, item.signature.slots)
+    scope = replace(outer, slots=item.signature.slots)
     for slot, (param, type_) in enumerate(zip(item.tree.params, item.types, strict=True)):
         with found:
             check_fresh(param.name, param, scope)
@@ -274,22 +274,8 @@ def check_program(number: int, item: Declared, outer: Scope, legality: Legality,
         graph = lower(resolved)
         table = tabulate(graph, scope, legality) if whole else None
     found.close()
-    calls = tuple(dict.fromkeys(scope.callee(call) for call in calls_of(body)))
+    calls = tuple(dict.fromkeys(scope.callee(node) for node in s.nodes(body) if isinstance(node, s.Call)))
     return Program(number, signature.name, signature, item.tree, scope, table, calls, resolved, graph)
-
-
-def calls_of(statements: Sequence[s.Statement]) -> list[s.Call]:
-    """Every call in a body, in the order of the text."""
-    found: list[s.Call] = []
-    for item in statements:
-        if isinstance(item, s.Call):
-            found.append(item)
-        elif isinstance(item, s.While | s.For):
-            found += calls_of(item.body)
-        elif isinstance(item, s.If):
-            for body in (*(arm.body for arm in item.arms), item.otherwise):
-                found += calls_of(body)
-    return found
 
 
 def unused(programs: Sequence[Program], tasks: Sequence[Task], top: Module) -> tuple[Remark, ...]:

@@ -20,8 +20,6 @@ from envs.spec import BLANK
 
 Number = Cursor | Given
 
-NEGATED = {"==": "!=", "<": ">=", ">": "<="}
-
 
 @dataclass(frozen=True)
 class Names:

@@ -131,7 +131,7 @@ def _block(body: Sequence[s.Statement], words: Mapping[str, str], known: Known, 
     for item in body:
         sure: set[Act] = set()
         _statement(item, words, known, may, sure)
-        certain = certain and not leaves(item)
+        certain = certain and not any(isinstance(node, s.Return) for node in s.nodes(item))
         if certain:
             must |= sure
 
@@ -165,10 +165,3 @@ def effects_of_call(call: s.Call, words: Mapping[str, str], known: Known) -> Eff
 
 def _word(node: s.Expression, words: Mapping[str, str]) -> str:
     return words.get(node.text, node.text) if isinstance(node, s.Name) else ANY
-
-
-def leaves(item: s.Statement) -> bool:
-    """Whether a statement holds a ``return``."""
-    if isinstance(item, s.If):
-        return any(leaves(inner) for body in (*(arm.body for arm in item.arms), item.otherwise) for inner in body)
-    return isinstance(item, s.Return) or (isinstance(item, s.While | s.For) and any(map(leaves, item.body)))

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from dsl.text import syntax as s
 
 
-def nodes(item: Any) -> Iterator[s.Node]:
-    """A node, or those of a tuple, with all nodes inside."""
-    if isinstance(item, tuple):
-        for part in item:
-            yield from nodes(part)
-    elif isinstance(item, s.Node):
-        yield item
-        for part in vars(item).values():
-            if isinstance(part, s.Node | tuple):
-                yield from nodes(part)
-
-
 def words(item: Any) -> set[str]:
     """The names in expressions."""
-    return {node.text for node in nodes(item) if isinstance(node, s.Name)}
+    return {node.text for node in s.nodes(item) if isinstance(node, s.Name)}
 
 
 def calls(item: Any, name: str) -> bool:
     """Whether a call of that name is among the statements."""
-    return any(isinstance(node, s.Call) and node.name == name for node in nodes(item))
+    return any(isinstance(node, s.Call) and node.name == name for node in s.nodes(item))
 
 
 def mapped(item: Any, change: Callable[[Any], Any]) -> Any:

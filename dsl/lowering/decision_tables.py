@@ -186,14 +186,14 @@ class _Tabulator:
             if not fits.all():
                 raise self.outside(call, i, grid, int(chosen[fits.argmin()]))
         if call.callee < len(self.scope.face.spec.primitives):
-            for position in first_of_each(call_C4[:, varying], len(self.scope.ids)):
+            for position in first_of_each(call_C4[:, varying], len(self.scope.face.ids)):
                 self.calls.setdefault(tuple(call_C4[position].tolist()), (call, grid, int(chosen[position])))
         return call_C4
 
     def allowed(self, callee: int, slot: int) -> npt.NDArray[np.bool_]:
         """Whether a callee's slot takes each interned symbol; the last one stands for :data:`NO_SYMBOL`."""
         if (callee, slot) not in self.slots:
-            fits = np.zeros(len(self.scope.ids) + 1, dtype=np.bool_)
+            fits = np.zeros(len(self.scope.face.ids) + 1, dtype=np.bool_)
             slots = self.scope.callables[callee].slots
             fits[list(slots[slot].tokens) if slot < len(slots) else [0]] = True
             self.slots[callee, slot] = fits
@@ -227,7 +227,7 @@ class _Tabulator:
         chosen = np.array([combination])
         if isinstance(code, SymbolOf):
             return str(grid.evaluate(code.number, chosen)[0])
-        return list(self.scope.ids)[int(grid.evaluate(code, chosen)[0])]
+        return list(self.scope.face.ids)[int(grid.evaluate(code, chosen)[0])]
 
     def silent_loop(self, index: int, grid: Grid, combination: int) -> LanguageError:
         node = self.graph.nodes[index]

@@ -6,6 +6,7 @@ carries are compared and copied without translation.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -153,3 +154,13 @@ def reads(code: Code) -> frozenset[Read]:
     if isinstance(code, Operation):
         return frozenset[Read]().union(*map(reads, code.operands))
     return frozenset()
+
+
+def every_step(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps and those inside them."""
+    for step in steps:
+        yield step
+        if isinstance(step, Test):
+            yield from every_step((*step.yes, *step.no))
+        elif isinstance(step, Loop):
+            yield from every_step(step.body)

@@ -125,12 +125,12 @@ class Grid:
             return np.broadcast_to(np.int64(code.id), chosen_C.shape)
         if isinstance(code, Cell | Flag):
             index_C = self.values(Read("field", code.field), chosen_C)
-            return index_C if isinstance(code, Flag) else field_ids(code.field, scope)[index_C]
+            return index_C if isinstance(code, Flag) else scope.face.field_ids[code.field][index_C]
         if isinstance(code, Parameter):
             tokens = np.array(scope.slots[code.slot].tokens, dtype=np.int64)
             return tokens[self.values(Read("slot", code.slot), chosen_C)]
         if isinstance(code, NumberOf):
-            return symbol_numbers(scope)[self.evaluate(code.symbol, chosen_C)]
+            return scope.face.symbol_numbers[self.evaluate(code.symbol, chosen_C)]
         if isinstance(code, SymbolOf):
             return tokens_of_numbers(self.evaluate(code.number, chosen_C), scope)
         return self.operate(code, chosen_C)
@@ -167,16 +167,6 @@ class Grid:
         if code.operator != "and":
             result_C[~first_C] = self.evaluate(code.operands[-1], chosen_C[~first_C])
         return result_C
-
-
-def field_ids(field: int, scope: Scope) -> Array:
-    """The interned symbol of each value of a field."""
-    return scope.face.field_ids[field]
-
-
-def symbol_numbers(scope: Scope) -> Array:
-    """The number of each interned symbol; 0 for those that are none."""
-    return scope.face.symbol_numbers
 
 
 def tokens_of_numbers(number_C: Array, scope: Scope) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dsl.errors.error import LanguageError, Placed, Source, suggest
 from dsl.errors.examples import RESERVED
@@ -49,17 +49,7 @@ class Scope:
 
     def bind(self, name: str, bound: Bound) -> Scope:
         known = {**self.bound, name: bound}
-        return Scope(self.source, self.face, self.callables, self.visible, known, self.slots)
-
-    @property
-    def ids(self) -> Mapping[str, int]:
-        """Interned symbols: tokens first, then values of fields that are no tokens."""
-        return self.face.ids
-
-    @property
-    def words(self) -> Mapping[str, int]:
-        """Tokens that a text can name as a word and that are neither pointers nor symbols: ``LEFT``, ``WRITE``."""
-        return self.face.words
+        return replace(self, bound=known)
 
     def callee(self, node: s.Call | s.Run) -> int:
         """The id of the callable that a call names."""

@@ -6,7 +6,9 @@ Every node knows where it begins (``line`` and ``column``, from 1); places do no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -363,3 +365,15 @@ class File(Node):
     @property
     def tasks(self) -> tuple[Task, ...]:
         return tuple(item for item in self.items if isinstance(item, Task))
+
+
+def nodes(item: Any) -> Iterator[Node]:
+    """A node, or those of a tuple, with all nodes inside, in the order of the text."""
+    waiting = [item]
+    while waiting:
+        top = waiting.pop()
+        if isinstance(top, tuple):
+            waiting += reversed(top)
+        elif isinstance(top, Node):
+            yield top
+            waiting += [part for part in reversed(vars(top).values()) if isinstance(part, Node | tuple)]

@@ -14,10 +14,10 @@ from dsl.analysis.learnability import check_tables
 from dsl.formatting.printer import format_tree
 from dsl.generator import Tally, draw_file, draw_program, enumerate_programs, held_out, size_of, stream, vocabulary_of
 from dsl.generator.termination import Effects, Ranking, Standing
-from dsl.generator.trees import nodes
 from dsl.lowering import decision_tables
 from dsl.text import syntax as s
 from dsl.text.parse import parse
+from dsl.text.syntax import nodes
 from tests.support.random_programs import PROGRAMS, TINY, WORLDS, drawn, layouts, run_all, together, vocabulary
 from tests.support.reference_interpreter import OutOfSteps, interpret
 from traces.machine.lockstep import Status
