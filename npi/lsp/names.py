@@ -10,7 +10,7 @@ from lark import Token, Tree
 
 from dsl.errors.error import LanguageError, Source
 from dsl.errors.examples import KEYWORDS
-from dsl.errors.wording import grammar, read
+from dsl.errors.wording import QUOTED_OR_COMMENT, grammar, read
 from dsl.text.build import unquote
 from dsl.text.indentation import straighten
 from dsl.text.recovery import salvage
@@ -188,9 +188,28 @@ class _Reader:
 
     def read(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
         """All names below a node."""
-        rule = getattr(self, str(tree.data), None) if str(tree.data) in RULES else None
-        if rule is not None:
-            yield from rule(tree)
+        rule = str(tree.data)
+        if rule in HEADS:
+            yield from self.headed(tree)
+        elif rule in FIRST:
+            first, *rest = tree.children
+            assert isinstance(first, Token), f"{rule} begins with a name"
+            yield self.used(FIRST[rule], first)
+            yield from self.inside(rest)
+        elif rule in WORDS:
+            yield from (self.used(WORD, token) for token in tokens_of(tree) if token.type == "NAME")
+        elif rule == "setting":
+            yield self.used(WORD, tokens_of(tree)[0])
+        elif rule in ("row", "pointer"):
+            yield from self.names(tree)
+        elif rule == "world":
+            yield from self.world(tree)
+        elif rule == "dotted":
+            *stem, name = tokens_of(tree)
+            yield from (self.used(WORD, token) for token in stem)
+            yield self.used(CALLABLE, name, str(stem[0]) if stem else "")
+        elif rule == "use":
+            yield from (Used(FILE, unquote(x), span_of(x), "", "", self.part) for x in tokens_of(tree))
         else:
             yield from self.inside(tree.children)
 
@@ -217,35 +236,15 @@ class _Reader:
     def used(self, role: str, token: Token, before: str = "") -> Used:
         return Used(role, str(token), span_of(token), before, self.caller, self.part)
 
-    # one method a rule of the grammar that declares names or uses them for something else than their value
-
-    def use(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        for token in tokens_of(tree):
-            yield Used(FILE, unquote(token), span_of(token), "", "", self.part)
-
     def world(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
         name, kind = (child for child in tree.children[:2] if isinstance(child, Token))
         yield self.declare(WORLD, name, tree)
         yield self.used(WORD, kind)
         yield from self.inside(tree.children[2:])
 
-    def setting(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        yield from (self.used(WORD, token) for token in tokens_of(tree)[:1])
-
-    def at(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        yield from (self.used(WORD, token) for token in tokens_of(tree))
-
-    def row(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        yield from self.names(ROW, tree)
-
-    def pointer(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        yield from self.names(COUNTER if tokens_of(tree)[0].type == "COUNTER" else POINTER, tree)
-
-    def jump(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        yield from (self.used(WORD, token) for token in tokens_of(tree))
-
-    def names(self, kind: str, tree: Tree[Token]) -> Iterator[Declared | Used]:
+    def names(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
         """A line of a world: a list of new names, then what they are."""
+        kind = ROW if tree.data == "row" else COUNTER if tokens_of(tree)[0].type == "COUNTER" else POINTER
         for child in tree.children:
             if isinstance(child, Tree) and child.data == "names":
                 yield from (self.declare(kind, token, tree) for token in tokens_of(child))
@@ -254,61 +253,26 @@ class _Reader:
             elif child is not None and child.type == "NAME":
                 yield self.used(PLACE, child)
 
-    def program(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        yield from self.headed(PROGRAM, tree)
-
-    def task(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        yield from self.headed(TASK, tree)
-
-    def param(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        yield from self.headed(PARAMETER, tree, last=self.last)
-
-    def input(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        yield from self.headed(INPUT, tree, last=self.last)
-
-    def for_(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        yield from self.headed(VARIABLE, tree, last=max(span_of(token).line for token in tokens_of(tree)))
-
-    def headed(self, kind: str, tree: Tree[Token], *, last: int | None = None) -> Iterator[Declared | Used]:
+    def headed(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
         """A node that begins with a new name."""
+        kind = HEADS[str(tree.data)]
+        last = {PARAMETER: self.last, INPUT: self.last, VARIABLE: max(span_of(t).line for t in tokens_of(tree))}
         first, *rest = tree.children
         assert isinstance(first, Token), f"{tree.data} begins with its name"
-        yield self.declare(kind, first, tree, last=last)
-        yield from self.inside(rest)
-
-    def signal(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        yield from (self.used(WORD, token) for token in tokens_of(tree) if token.type == "NAME")
-
-    def dotted(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        *stem, name = tokens_of(tree)
-        yield from (self.used(WORD, token) for token in stem)
-        yield self.used(CALLABLE, name, str(stem[0]) if stem else "")
-
-    def apply(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        first, *rest = tree.children
-        assert isinstance(first, Token), "a function begins with its name"
-        yield self.used(FUNCTION, first)
-        yield from self.inside(rest)
-
-    def layout(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
-        first, *rest = tree.children
-        assert isinstance(first, Token), "a layout begins with its row"
-        yield self.used(PLACE, first)
+        yield self.declare(kind, first, tree, last=last.get(kind))
         yield from self.inside(rest)
 
 
-RULES = frozenset(
-    "use world setting at row pointer jump program task param input for_ signal dotted apply layout".split()
-)
-"""Rules that have a method above; the names below any other are values."""
+HEADS = {"program": PROGRAM, "task": TASK, "param": PARAMETER, "input": INPUT, "for_": VARIABLE}
+"""Rules that begin with a new name, and its kind."""
+
+FIRST = {"apply": FUNCTION, "layout": PLACE}
+"""Rules that begin with a name in use, and how it is used."""
+
+WORDS = frozenset(("at", "jump", "signal"))
+"""Rules all of whose names are words of the language or the world."""
 
 
 def strip_comment(line: str) -> str:
     """A line without its indentation and comment."""
-    quoted = False
-    for index, character in enumerate(line):
-        if character == '"' and (not quoted or (len(line[:index]) - len(line[:index].rstrip("\\"))) % 2 == 0):
-            quoted = not quoted
-        elif character == "#" and not quoted:
-            return line[:index].strip()
-    return line.strip()
+    return QUOTED_OR_COMMENT.sub(lambda match: "" if match[0][0] == "#" else match[0], line).strip()
