@@ -61,14 +61,15 @@ def diagnose(
 
 def read(text: str, path: str, files: Files | None) -> tuple[Loaded, Checked]:
     """A text and the files that it uses, read and checked."""
-    with uncollected():
+    with without_garbage_collection():
         loaded = load_modules(text, path, files)
         return loaded, check(loaded, path)
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the search for circular garbage: trees are large and hold none, and it takes a quarter of the time."""
+def without_garbage_collection() -> Iterator[None]:
+    """Without the search for circular garbage, which costs a quarter of the time where many objects without circles are
+    made: trees, problems that are drawn and judged."""
     before = gc.isenabled()
     gc.disable()
     try:

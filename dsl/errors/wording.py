@@ -23,8 +23,8 @@ class Blocks(Indenter):
     """Indentation as in Python: four spaces a level is usual, any consistent depth is accepted."""
 
     NL_type = "_NL"
-    OPEN_PAREN_types: ClassVar[list[str]] = ["LPAR", "LSQB"]  # type: ignore[misc]
-    CLOSE_PAREN_types: ClassVar[list[str]] = ["RPAR", "RSQB"]  # type: ignore[misc]
+    OPEN_PAREN_types: ClassVar[list[str]] = ["LPAR", "LSQB"]
+    CLOSE_PAREN_types: ClassVar[list[str]] = ["RPAR", "RSQB"]
     INDENT_type = "_INDENT"
     DEDENT_type = "_DEDENT"
     tab_len = 8

@@ -101,7 +101,7 @@ class Task:
         while len(found) < count:
             wanted = max(16, 2 * (count - len(found))) if rounds else count - len(found)
             drawn = draw_values(self.inputs, size, wanted, generator=generator, spread=spread)
-            found += [self._problem(values, size) for values in drawn if self._allowed(values)]
+            found += [self._problem(values, size) for values in drawn if self.allows(values)]
             rounds += 1
             if rounds >= 100 and len(found) < count / 100:
                 raise ValueError(
@@ -127,7 +127,7 @@ class Task:
         if missing:
             raise ValueError(f"task {self.name}: input {missing[0]} is missing; give {', '.join(names)}")
         checked = {item.name: item.check(values[item.name], self.name) for item in self.inputs}
-        if not self._allowed(checked):
+        if not self.allows(checked):
             condition = expression(self.where) if self.where else ""
             raise ValueError(f"task {self.name}: these inputs do not satisfy its condition ({condition}); change them")
         return self.lay(checked)
@@ -237,7 +237,8 @@ class Task:
     def _facts(self, values: Mapping[str, Value], reading: Reading | None) -> Facts:
         return Facts(values, self.rows, self.pointers, reading)
 
-    def _allowed(self, values: Mapping[str, Value]) -> bool:
+    def allows(self, values: Mapping[str, Value]) -> bool:
+        """Whether the condition on the inputs holds; one without a value does not."""
         return self.where is None or self._holds(self.where, values)
 
     def _holds(self, condition: s.Expression, values: Mapping[str, Value]) -> bool:

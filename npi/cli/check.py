@@ -81,10 +81,10 @@ def check(
       npi check programs/addition.npi
     """
     refuse_others(context, "traces" if all(path.is_dir() for path in files) else "programs", *["no run"] * (not run))
-    from dsl.analysis.diagnose import uncollected
+    from dsl.analysis.diagnose import without_garbage_collection
 
     screen, problems = Screen(json=json), Problems(count, seed, steps)
-    with uncollected():
+    with without_garbage_collection():
         reports = [
             _look_at_traces(screen, path) if path.is_dir() else _look(screen, path, run=run, problems=problems)
             for path in files

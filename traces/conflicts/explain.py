@@ -20,6 +20,7 @@ from envs.world import Layout, World
 from traces.recording.batch import TraceBatch
 from traces.recording.text import call_text, name_text, observation_text
 from traces.recording.unique_frames import Place
+from traces.viewing.compare import time_order
 
 Key = tuple[int, tuple[int, ...], bytes]
 """A program, its arguments, and the observations up to a step."""
@@ -215,28 +216,15 @@ def replay(batch: TraceBatch, target: _Step, world: World[Any], layout: Layout) 
     """What the world holds just before a step: the trace's primitive calls carried out again up to there."""
     state = world.reset([layout])
     active = torch.ones(1, dtype=torch.bool)
-    for frame, step in in_time(batch, target.place.trace):
-        if (frame, step) == (target.frame, target.step):
+    trace = batch.trace(target.place.trace)
+    wanted = int(trace.start[target.place.frame]) + target.step
+    for index in time_order(trace).tolist():
+        if index == wanted:
             return world.read(state)[0]
-        call = batch.frame(frame).calls[step]
+        call = trace.calls[index]
         if 0 <= call[0] < batch.table.primitives:
             world.act(state, Action(torch.tensor(call[None].tolist())), active)
     raise AssertionError("a step of the trace is not in the trace")
-
-
-def in_time(batch: TraceBatch, trace: int) -> Iterator[tuple[int, int]]:
-    """The steps of a trace (frame in the batch, step) in the order in which they were made."""
-    first, frames = int(batch.first_frame[trace]), int(batch.frames[trace])
-    begun = {(int(batch.parent[f]), int(batch.parent_step[f])): f for f in range(first, first + frames)}
-    stack = [(first, 0)]
-    while stack:
-        frame, step = stack.pop()
-        if step == int(batch.length[frame]):
-            continue
-        yield frame, step
-        stack.append((frame, step + 1))
-        if (frame, step) in begun:
-            stack.append((begun[frame, step], 0))
 
 
 def row_symbols(world: World[Any]) -> dict[str, tuple[str, ...]]:

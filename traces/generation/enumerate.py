@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, combinations, product
 
-from dsl.tasks.expressions import Facts, NoValue, evaluate
 from dsl.tasks.graphs import check_graph
 from dsl.tasks.inputs import GRAPH, LIST, NUMBER, Input
 from dsl.tasks.task import Problem, Task
@@ -21,18 +20,8 @@ def problems_of_size(task: Task, size: int) -> Iterator[Problem]:
         choices = [values_of_size(item, length) for item, length in zip(task.inputs, chosen, strict=True)]
         for values in product(*choices):
             named = {item.name: value for item, value in zip(task.inputs, values, strict=True)}
-            if allowed(task, named):
+            if task.allows(named):
                 yield task.problem(named)
-
-
-def allowed(task: Task, values: dict[str, Value]) -> bool:
-    """Whether the task's condition holds; a condition without a value does not."""
-    if task.where is None:
-        return True
-    try:
-        return evaluate(task.where, Facts(values, task.rows, task.pointers, None)) is True
-    except NoValue:
-        return False
 
 
 def values_of_size(item: Input, size: int) -> Iterator[Value]:

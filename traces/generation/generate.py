@@ -6,14 +6,12 @@ the files are the same whatever the number of processes, and a set that was inte
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import posixpath
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,6 +19,7 @@ from pathlib import Path
 import torch
 
 from dsl import loads, shown_by
+from dsl.analysis.diagnose import without_garbage_collection
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import show
@@ -227,24 +226,12 @@ def record_problems(
 def _draw_and_run(program_set: ProgramSet, teacher: Stepper, task: Task, plan: ShardPlan, budget: Budget) -> TraceBatch:
     problems: list[Problem] = []
     seeds: list[int] = []
-    with _no_collection():
+    with without_garbage_collection():
         for size, count, seed in plan.draws:
             generator = torch.Generator().manual_seed(seed)
             problems += task.draw(size, count, generator=generator, spread=True)
             seeds += [seed] * count
         return record_problems(program_set, task, problems, teacher=teacher, seeds=seeds, budget=budget)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """No search for cycles of garbage: drawing and judging make many small objects, and no cycles."""
-    collected = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collected:
-            gc.enable()
 
 
 def _make_all(
@@ -257,50 +244,45 @@ def _make_all(
 ) -> Iterator[tuple[ShardPlan, Shard]]:
     """Make the shards, in any order. What is running when this is interrupted is finished and kept."""
     if processes <= 1 or len(plans) <= 1:
-        teacher = shown_by(program_set)
+        make = _maker(program_set, task, writer)
         for plan in plans:
-            yield plan, writer.write(plan.index, _draw_and_run(program_set, teacher, task, plan, budget))
+            yield plan, make(plan, budget)
         return
     pool = ProcessPoolExecutor(
         min(processes, len(plans)),
         mp_context=get_context("spawn"),
-        initializer=_Worker.begin,
-        initargs=(program_set.sources, str(writer.folder), asdict(writer.info), writer.part),
+        initializer=_begin_worker,
+        initargs=(program_set.sources, writer.folder, writer.info, writer.part),
     )
     try:
-        futures = {pool.submit(_Worker.make, plan, budget): plan for plan in plans}
+        futures = {pool.submit(_make_in_worker, plan, budget): plan for plan in plans}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _Worker:
-    """What one process keeps from shard to shard."""
+def _maker(program_set: ProgramSet, task: Task, writer: TraceSetWriter) -> Callable[[ShardPlan, Budget], Shard]:
+    """What draws, runs and writes a shard of a task."""
+    teacher = shown_by(program_set)
+    return lambda plan, budget: writer.write(plan.index, _draw_and_run(program_set, teacher, task, plan, budget))
 
-    current: _Worker
 
-    def __init__(
-        self, sources: Sequence[tuple[str, str]], folder: str, info: Mapping[str, object], part: ShardRange | None
-    ) -> None:
-        self.program_set = load_sources(sources)
-        self.task = self.program_set.task(str(info["task"]))
-        self.teacher = shown_by(self.program_set)
-        whole = TraceInfo(**info)  # type: ignore[arg-type]
-        self.writer = TraceSetWriter(folder, self.program_set.table, whole, part)
+_worker: list[Callable[[ShardPlan, Budget], Shard]] = []
+"""What makes shards in a process of the pool, its programs and teacher loaded once."""
 
-    @staticmethod
-    def begin(
-        sources: Sequence[tuple[str, str]], folder: str, info: Mapping[str, object], part: ShardRange | None
-    ) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-        torch.set_num_threads(1)
-        _Worker.current = _Worker(sources, folder, info, part)
 
-    @staticmethod
-    def make(plan: ShardPlan, budget: Budget) -> Shard:
-        self = _Worker.current
-        return self.writer.write(plan.index, _draw_and_run(self.program_set, self.teacher, self.task, plan, budget))
+def _begin_worker(sources: Sequence[tuple[str, str]], folder: Path, info: TraceInfo, part: ShardRange | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    torch.set_num_threads(1)
+    program_set = load_sources(sources)
+    _worker[:] = [
+        _maker(program_set, program_set.task(info.task), TraceSetWriter(folder, program_set.table, info, part))
+    ]
+
+
+def _make_in_worker(plan: ShardPlan, budget: Budget) -> Shard:
+    return _worker[0](plan, budget)
 
 
 def load_sources(sources: Sequence[tuple[str, str]]) -> ProgramSet:
