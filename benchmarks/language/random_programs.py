@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from benchmarks.common import ROOT, plain_arguments, write
+from benchmarks.language.every_program import enumerate_programs
 from dsl import compile_teacher, loads
 from dsl.formatting.printer import format_tree
-from dsl.generator import GeneratedProgram, Tally, Vocabulary, enumerate_programs, stream, vocabulary_of
+from dsl.generator import GeneratedProgram, Tally, Vocabulary, stream, vocabulary_of
 from dsl.program import ProgramSet
 from envs.scratchpad.config import NOWHERE
 from traces.machine.lockstep import Budget, Status, run

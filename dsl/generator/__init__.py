@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsl.generator.programs import size_of
 from dsl.generator.sampling import draw_file, draw_program
-from dsl.generator.stream import GeneratedProgram, Tally, enumerate_programs, held_out, stream
+from dsl.generator.stream import GeneratedProgram, Tally, held_out, stream
 from dsl.generator.vocabulary import Vocabulary, vocabulary_of
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Vocabulary",
     "draw_file",
     "draw_program",
-    "enumerate_programs",
     "held_out",
     "size_of",
     "stream",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 
 import numpy as np
 
@@ -13,11 +12,10 @@ from dsl.check.modules import Module
 from dsl.check.programs import Declared, check_program
 from dsl.errors.error import Source
 from dsl.formatting.printer import format_tree
-from dsl.generator.programs import Stuck, size_of
-from dsl.generator.sampling import attempt, draw_program
+from dsl.generator.programs import size_of
+from dsl.generator.sampling import draw_program
 from dsl.generator.trees import renamed
 from dsl.generator.vocabulary import Vocabulary
-from dsl.generator.weighted_choice import Script
 from dsl.lowering.decision_tables import DecisionTable, Legality
 from dsl.names.scope import Scope, param_slot
 from dsl.program import Program
@@ -177,26 +175,4 @@ def held_out(vocabulary: Vocabulary, sizes: Mapping[int, int], *, seed: int = 0)
     return tuple(stream(vocabulary, sizes, generator=np.random.Generator(np.random.PCG64([seed, 1]))))
 
 
-def enumerate_programs(vocabulary: Vocabulary, size: int, *, most: int | None = None) -> Iterator[GeneratedProgram]:
-    """Every behaviour without parameters that :func:`stream` can draw at this size, once each.
-
-    It goes through all decisions of a draw, whose number grows some hundredfold with each size: worlds of one or two
-    pointers and few symbols, and sizes up to 3, take seconds to minutes.
-
-    Args:
-        most: draws after which to stop; all by default.
-    """
-    examiner, script, seen = Examiner(vocabulary), Script(), set(vocabulary.hashes)
-    for number in count(1):
-        try:
-            found = examined(attempt(vocabulary, size, script, NAME, parameters=False), examiner)
-        except Stuck:
-            found = None
-        if found is not None and found.hash not in seen:
-            seen.add(found.hash)
-            yield found
-        if not script.advance() or number == most:
-            return
-
-
-__all__ = ["Examiner", "GeneratedProgram", "Tally", "enumerate_programs", "held_out", "stream"]
+__all__ = ["Examiner", "GeneratedProgram", "Tally", "held_out", "stream"]

@@ -1,4 +1,4 @@
-"""What decides while a program is drawn: random numbers, or a script that goes through all decisions in turn."""
+"""What decides while a program is drawn: random numbers, or what a caller puts in their place."""
 
 from __future__ import annotations
 
@@ -56,37 +56,3 @@ class Dice:
             if left < 0:
                 return number
         raise AssertionError("the weights are whole numbers from 0 on, of which one is more")
-
-
-class Script:
-    """Decides in every possible way, one after the other: the leaves of the tree of decisions, depth first.
-
-    ``while True: draw(script)`` and ``if not script.advance(): break`` see what every sequence of decisions draws.
-    """
-
-    def __init__(self) -> None:
-        self.path: list[int] = []
-        self.options: list[int] = []
-        self.position = 0
-
-    def below(self, count: int) -> int:
-        if self.position == len(self.path):
-            self.path.append(0)
-            self.options.append(count)
-        self.position += 1
-        return self.path[self.position - 1]
-
-    def index(self, weights: Sequence[int]) -> int:
-        possible = [number for number, weight in enumerate(weights) if weight]
-        return possible[self.below(len(possible))]
-
-    def advance(self) -> bool:
-        """Go on to the next sequence of decisions; false where there is none."""
-        del self.path[self.position :], self.options[self.position :]  # a draw that was given up
-        self.position = 0
-        while self.path and self.path[-1] + 1 == self.options[-1]:
-            self.path.pop()
-            self.options.pop()
-        if self.path:
-            self.path[-1] += 1
-        return bool(self.path)

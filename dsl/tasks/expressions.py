@@ -303,7 +303,7 @@ def reads_world(node: s.Expression, rows: Mapping[str, RowFace], inputs: Mapping
         return node.text not in inputs and node.text in rows
     if isinstance(node, s.Apply) and node.name in ON_WORLD:
         return True
-    return any(reads_world(part, rows, inputs) for part in parts(node))
+    return any(reads_world(part, rows, inputs) for part in s.parts(node))
 
 
 def conjuncts(node: s.Expression) -> tuple[s.Expression, ...]:
@@ -311,16 +311,3 @@ def conjuncts(node: s.Expression) -> tuple[s.Expression, ...]:
     if isinstance(node, s.Binary) and node.operator == "and":
         return (*conjuncts(node.left), *conjuncts(node.right))
     return (node,)
-
-
-def parts(node: s.Expression) -> tuple[s.Expression, ...]:
-    """The expressions inside one."""
-    if isinstance(node, s.Apply):
-        return node.arguments
-    if isinstance(node, s.Items):
-        return node.items
-    if isinstance(node, s.Unary):
-        return (node.operand,)
-    if isinstance(node, s.Binary):
-        return (node.left, node.right)
-    return (node.value, node.condition, node.other) if isinstance(node, s.Choice) else ()

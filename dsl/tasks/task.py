@@ -11,7 +11,7 @@ import numpy as np
 from dsl.errors.error import nearest
 from dsl.formatting.printer import expression
 from dsl.names.worlds import RowFace
-from dsl.tasks.expressions import Facts, NoValue, Reading, conjuncts, evaluate, parts, reads_world
+from dsl.tasks.expressions import Facts, NoValue, Reading, conjuncts, evaluate, reads_world
 from dsl.tasks.inputs import Input, named_words
 from dsl.tasks.sampling import draw_values
 from dsl.tasks.values import Value, show, symbol_value
@@ -232,7 +232,7 @@ class Task:
             return []
         if not isinstance(node, s.Binary | s.Unary | s.Choice) and not mentions(node, names):
             return [node]
-        return [side for part in parts(node) for side in self._looks(part)]
+        return [side for part in s.parts(node) for side in self._looks(part)]
 
     def _facts(self, values: Mapping[str, Value], reading: Reading | None) -> Facts:
         return Facts(values, self.rows, self.pointers, reading)
@@ -303,4 +303,4 @@ class Task:
 
 
 def mentions(node: s.Expression, names: set[str]) -> bool:
-    return (isinstance(node, s.Name) and node.text in names) or any(mentions(part, names) for part in parts(node))
+    return any(isinstance(part, s.Name) and part.text in names for part in s.nodes(node))

@@ -64,19 +64,8 @@ def deep_expression(node: s.Expression, source: Source) -> LanguageError | None:
             message = f"an expression of more than {LEVELS} levels"
             fix = "work it out in parts: ask with if one after another, or lay parts of it on the pad"
             return source.error(node, message, fix, "NPI024")
-        if not isinstance(inner, s.Name | s.Number | s.Text | s.Blank):
-            waiting += [(part, depth + 1) for part in operands(inner)]
+        waiting += [(part, depth + 1) for part in s.parts(inner)]
     return None
-
-
-def operands(node: s.Apply | s.Items | s.Unary | s.Binary | s.Choice) -> tuple[s.Expression, ...]:
-    if isinstance(node, s.Binary):
-        return node.left, node.right
-    if isinstance(node, s.Unary):
-        return (node.operand,)
-    if isinstance(node, s.Choice):
-        return node.value, node.condition, node.other
-    return node.arguments if isinstance(node, s.Apply) else node.items
 
 
 def task_expressions(task: s.Task) -> Iterator[s.Expression]:

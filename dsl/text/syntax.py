@@ -367,6 +367,19 @@ class File(Node):
         return tuple(item for item in self.items if isinstance(item, Task))
 
 
+def parts(node: Expression) -> tuple[Expression, ...]:
+    """The expressions right inside one."""
+    if isinstance(node, Apply):
+        return node.arguments
+    if isinstance(node, Items):
+        return node.items
+    if isinstance(node, Unary):
+        return (node.operand,)
+    if isinstance(node, Binary):
+        return (node.left, node.right)
+    return (node.value, node.condition, node.other) if isinstance(node, Choice) else ()
+
+
 def nodes(item: Any) -> Iterator[Node]:
     """A node, or those of a tuple, with all nodes inside, in the order of the text."""
     waiting = [item]

@@ -72,6 +72,11 @@ class Server(LanguageServer):
         name = to_fs_path(uri)
         return Path(name).resolve() if name and uri.startswith("file:") else Path(re.sub(r"\W", "_", uri)).resolve()
 
+    def asked(self, params: Any) -> tuple[Project, Path, int, int]:
+        """The files, and the file, line and column that a request is about."""
+        project, path = self.project(), self.path(params.text_document.uri)
+        return (project, path, *self.place(project, path, params.position))
+
     def project(self) -> Project:
         """The files as they are now."""
         documents = self.workspace.text_documents
@@ -117,8 +122,8 @@ def line_of(text: str, number: int) -> str:
 
 
 def on_hover(server: Server, params: t.HoverParams) -> t.Hover | None:
-    project, path = server.project(), server.path(params.text_document.uri)
-    found = answers.hover(project, path, *server.place(project, path, params.position))
+    project, path, line, column = server.asked(params)
+    found = answers.hover(project, path, line, column)
     if found is None:
         return None
     text, span = found
@@ -127,14 +132,13 @@ def on_hover(server: Server, params: t.HoverParams) -> t.Hover | None:
 
 
 def on_definition(server: Server, params: t.DefinitionParams) -> list[t.Location]:
-    project, path = server.project(), server.path(params.text_document.uri)
-    found = answers.definition(project, path, *server.place(project, path, params.position))
-    return [server.location(project, other, span) for other, span in found]
+    project, path, line, column = server.asked(params)
+    places = answers.definition(project, path, line, column)
+    return [server.location(project, other, span) for other, span in places]
 
 
 def on_references(server: Server, params: t.ReferenceParams) -> list[t.Location]:
-    project, path = server.project(), server.path(params.text_document.uri)
-    line, column = server.place(project, path, params.position)
+    project, path, line, column = server.asked(params)
     wanted = params.context.include_declaration
     found = answers.references(project, path, line, column, declaration=wanted)
     return [server.location(project, other, span) for other, span in found]
@@ -150,8 +154,7 @@ def on_prepare_rename(server: Server, params: t.PrepareRenameParams) -> t.Range:
 
 
 def on_rename(server: Server, params: t.RenameParams) -> t.WorkspaceEdit:
-    project, path = server.project(), server.path(params.text_document.uri)
-    line, column = server.place(project, path, params.position)
+    project, path, line, column = server.asked(params)
     try:
         found = answers.rename(project, path, line, column, params.new_name)
     except ValueError as error:
@@ -167,9 +170,7 @@ def on_rename(server: Server, params: t.RenameParams) -> t.WorkspaceEdit:
 
 
 def on_completion(server: Server, params: t.CompletionParams) -> list[t.CompletionItem]:
-    project, path = server.project(), server.path(params.text_document.uri)
-    offers = complete(project, path, *server.place(project, path, params.position))
-    return [item_of(offer, number) for number, offer in enumerate(offers)]
+    return [item_of(offer, number) for number, offer in enumerate(complete(*server.asked(params)))]
 
 
 def item_of(offer: Offer, number: int) -> t.CompletionItem:

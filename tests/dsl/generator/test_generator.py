@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import dsl
+from benchmarks.language.every_program import enumerate_programs
 from dsl.analysis.learnability import check_tables
 from dsl.formatting.printer import format_tree
-from dsl.generator import Tally, draw_file, draw_program, enumerate_programs, held_out, size_of, stream, vocabulary_of
+from dsl.generator import Tally, draw_file, draw_program, held_out, size_of, stream, vocabulary_of
 from dsl.generator.termination import Effects, Ranking, Standing
 from dsl.lowering import decision_tables
 from dsl.text import syntax as s
