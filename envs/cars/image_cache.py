@@ -5,19 +5,14 @@ Shape legend: ``U`` pictures asked for, ``P`` poses of the grid, in rows of equa
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from envs.cars.mesh import Mesh
 from envs.cars.render import MAX_SIDE, mix, render
-from envs.support.atomic_files import write_whole
 
 FINEST = 5
 """Degrees of the smallest step."""
@@ -111,7 +106,6 @@ class Views:
         grid: the poses.
         size: pixels along a side.
         seed: chooses lights and backgrounds.
-        folder: where pictures are kept between runs, a file for each car with all its poses; ``None`` keeps none.
         most_bytes: of pictures in memory; the car that was not asked for longest is dropped first.
     """
 
@@ -122,12 +116,11 @@ class Views:
         *,
         size: int = 64,
         seed: int = 0,
-        folder: Path | None = None,
         most_bytes: int = MAX_BYTES,
     ) -> None:
         if not 1 <= size <= MAX_SIDE:
             raise ValueError(f"size is {size}; it has to be 1 to {MAX_SIDE}")
-        self.mesh_of, self.grid, self.size, self.seed, self.folder = mesh_of, grid, size, seed, folder
+        self.mesh_of, self.grid, self.size, self.seed = mesh_of, grid, size, seed
         self.most_bytes = most_bytes
         self._shots: OrderedDict[int, Shots] = OrderedDict()
         self._bytes = 0
@@ -179,19 +172,9 @@ class Views:
         return found_U
 
     def _opened(self, car: int) -> Shots:
-        """What there is of a car at first: no picture, or with a folder all, from its file or rendered for it."""
-        poses = np.arange(self.grid.azimuths * self.grid.elevations)
-        shape = self.size, self.size, 3
-        # Making a mesh takes longer than a dozen pictures of it, so it is kept with them.
-        shots = Shots(self.mesh_of(car), np.empty((0, *shape), np.uint8), np.full(len(poses), -1))
-        if self.folder is not None:
-            path = self.folder / f"{self._name(shots.mesh, car)}.pictures"
-            kept = _read(path, len(poses) * math.prod(shape))
-            if kept is None:
-                kept = self._rendered(shots.mesh, car, poses).tobytes()
-                _write(path, kept)
-            shots.add(poses, np.frombuffer(kept, np.uint8).reshape(-1, *shape))
-        return shots
+        """A car without pictures. Making a mesh takes longer than a dozen pictures of it, so it is kept with them."""
+        poses = self.grid.azimuths * self.grid.elevations
+        return Shots(self.mesh_of(car), np.empty((0, self.size, self.size, 3), np.uint8), np.full(poses, -1))
 
     def _rendered(self, mesh: Mesh, car: int, poses: np.ndarray) -> np.ndarray:
         azimuth = self.grid.azimuth(poses % self.grid.azimuths)
@@ -199,37 +182,9 @@ class Views:
         seeds = scene_seeds(self.seed, car, azimuth, elevation)
         return render(mesh, azimuth, elevation, size=self.size, seed_V=seeds)
 
-    def _name(self, mesh: Mesh, car: int) -> str:
-        """A hash of everything on which the pictures of a car depend."""
-        about = f"{_code()} {mesh.digest} {car} {self.seed} {self.size} {self.grid}"
-        return hashlib.sha256(about.encode()).hexdigest()
-
 
 def scene_seeds(seed: int, car: int, azimuth_V: np.ndarray, elevation_V: np.ndarray) -> np.ndarray:
     """The number that chooses light and background of a car at poses in whole degrees, uint64."""
     mixed = mix(np.array([seed, car], np.int64).astype(np.uint64))
     pose_V = (np.asarray(azimuth_V, np.int64) + 180) * 360 + np.asarray(elevation_V, np.int64) + 180
     return mix(mix(mixed[:1] + np.uint64(1)) ^ mix(mixed[1:] + np.uint64(2)) ^ mix(pose_V.astype(np.uint64)))
-
-
-@cache
-def _code() -> str:
-    """A hash of the files that render; the shape of cars is in the meshes."""
-    found = hashlib.sha256()
-    for name in ("render.py", "rasterizer.py", "image_cache.py"):
-        found.update(Path(__file__).with_name(name).read_bytes())
-    return found.hexdigest()
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, hashlib.sha256(data).digest() + data)
-
-
-def _read(path: Path, size: int) -> bytes | None:
-    """What :func:`_write` wrote; ``None`` where there is no such file, or it is damaged."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    return data[32:] if len(data) == 32 + size and data[:32] == hashlib.sha256(data[32:]).digest() else None

@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,10 +111,9 @@ class Cars:
 
     Args:
         name: as in the program file. config: settings; a mapping is read by :meth:`CarsConfig.from_json`.
-        folder: where pictures are kept between runs; ``None`` renders them anew.
     """
 
-    def __init__(self, name: str, config: CarsConfig | Mapping[str, Any], *, folder: Path | None = None) -> None:
+    def __init__(self, name: str, config: CarsConfig | Mapping[str, Any]) -> None:
         self.config = config if isinstance(config, CarsConfig) else CarsConfig.from_json(config)
         self.grid = PoseGrid(self.config.grid, self.config.grid)
         self.targets = PoseGrid(STEP, STEP)
@@ -123,7 +121,7 @@ class Cars:
         self.collection = Collection(self.config.seed)
         self._begin = self._beginning()
         self._move = _moves(self.grid)
-        self.views = Views(self.mesh, self.grid, size=self.config.pixels, seed=self.config.seed, folder=folder)
+        self.views = Views(self.mesh, self.grid, size=self.config.pixels, seed=self.config.seed)
 
     def showing(self, meshes: Sequence[Mesh]) -> Cars:
         """The same world with these cars in place of the first ones; raises ``ValueError`` for more than it has."""

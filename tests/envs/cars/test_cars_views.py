@@ -1,4 +1,4 @@
-"""Collections of cars, and pictures of them over a grid of poses, in memory and on disk."""
+"""Collections of cars, and pictures of them over a grid of poses."""
 
 from __future__ import annotations
 
@@ -145,58 +145,6 @@ def test_lights_and_backgrounds_differ_by_seed_car_and_pose():
     assert len({*scene_seeds(0, 0, np.arange(-180, 180, 5), np.zeros(72)).tolist()}) == 72
     seeds = {int(scene_seeds(a, b, np.array([x]), np.array([y]))[0]) for a, b, x, y in product((0, 1), repeat=4)}
     assert len(seeds) == 16
-
-
-def test_pictures_on_disk_are_used_and_whole(tmp_path):
-    grid = PoseGrid(180, 60)
-    asked = np.array([0, 1]), np.array([1, 0]), np.array([1, 0])
-    plain = Views(SEEN, grid, size=8).pictures(*asked)
-    assert (Views(SEEN, grid, size=8, folder=tmp_path / "new").pictures(*asked) == plain).all()
-    files = sorted((tmp_path / "new").iterdir())
-    assert [path.stat().st_size for path in files] == [32 + 4 * 8 * 8 * 3] * 2
-    times = [path.stat().st_mtime_ns for path in files]
-    assert (Views(SEEN, grid, size=8, folder=tmp_path / "new").pictures(*asked) == plain).all()
-    assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "new").iterdir())] == times
-
-
-def test_a_file_on_disk_is_what_is_shown(tmp_path, monkeypatch):
-    """Turns red where the file is written and never read."""
-    grid = PoseGrid(180, 60)
-    asked = np.array([0]), np.array([1]), np.array([1])
-    first = Views(SEEN, grid, size=8, folder=tmp_path).pictures(*asked)
-    monkeypatch.setattr("envs.cars.image_cache.render", None)
-    assert (Views(SEEN, grid, size=8, folder=tmp_path).pictures(*asked) == first).all()
-
-
-@pytest.mark.parametrize(
-    "damage", [lambda x: x[:-1], lambda x: x[:100] + b"?" + x[101:], lambda x: b"", lambda x: x + x]
-)
-def test_a_damaged_file_is_rendered_anew(tmp_path, damage):
-    grid = PoseGrid(180, 60)
-    asked = np.array([0]), np.array([1]), np.array([1])
-    first = Views(SEEN, grid, size=8, folder=tmp_path).pictures(*asked)
-    (path,) = tmp_path.iterdir()
-    whole = path.read_bytes()
-    path.write_bytes(damage(whole))
-    assert (Views(SEEN, grid, size=8, folder=tmp_path).pictures(*asked) == first).all()
-    assert path.read_bytes() == whole
-
-
-def test_what_pictures_depend_on_is_in_the_name(tmp_path):
-    """Turns red where one file would be taken for another."""
-    grid = PoseGrid(180, 60)
-    one = np.array([0])
-    for made in (
-        Views(SEEN, grid, size=8, folder=tmp_path),
-        Views(SEEN, grid, size=9, folder=tmp_path),
-        Views(SEEN, grid, size=8, seed=1, folder=tmp_path),
-        Views(SEEN, PoseGrid(180, 30), size=8, folder=tmp_path),
-        Views(partial(CARS.mesh, "unseen"), grid, size=8, folder=tmp_path),
-    ):
-        made.pictures(one, one, one)
-    assert len(list(tmp_path.iterdir())) == 5
-    Views(SEEN, grid, size=8, folder=tmp_path).pictures(one + 1, one, one)
-    assert len(list(tmp_path.iterdir())) == 6
 
 
 @pytest.mark.parametrize(
