@@ -88,13 +88,13 @@ def reproduce(
     from npi.jobs.train import pick_device
     from npi.reproduce.outputs import write_outputs
     from npi.reproduce.plots import check_matplotlib
-    from npi.reproduce.recipe import choose, skipped
+    from npi.reproduce.recipe import FULL, QUICK, skipped
     from npi.reproduce.report import collect
     from npi.reproduce.stages import PARTS, plan
     from npi.reproduce.workspace import begin
 
     check_matplotlib()
-    screen, recipe = Screen(json=json), choose(quick=quick)
+    screen, recipe = Screen(json=json), QUICK if quick else FULL
     chosen = parse_numbers(seeds, "--seeds", least=0) if seeds else recipe.seeds
     folder = out or Path(what.value if not quick else f"{what.value}-quick")
     if quick:

@@ -176,30 +176,24 @@ QUICK = replace(
 """Minutes in place of hours; figures to see that it works, and not to quote."""
 
 
-def choose(*, quick: bool) -> Recipe:
-    """The recipe to follow."""
-    return QUICK if quick else FULL
-
-
-def skipped(recipe: Recipe, full: Recipe | None = None) -> list[str]:
+def skipped(recipe: Recipe) -> list[str]:
     """What is less than in the full recipe, a line for each kind of thing."""
-    full = full or FULL
-    found = [_less("seeds, unless --seeds names others", len(recipe.seeds), len(full.seeds))]
-    found += [_less(f"traces of {name}.npi for each size", n, full.traces[name]) for name, n in recipe.traces.items()]
+    found = [_less("seeds, unless --seeds names others", len(recipe.seeds), len(FULL.seeds))]
+    found += [_less(f"traces of {name}.npi for each size", n, FULL.traces[name]) for name, n in recipe.traces.items()]
     for name in recipe.training:
-        few, many = recipe.trained(name, 0), full.trained(name, 0)
+        few, many = recipe.trained(name, 0), FULL.trained(name, 0)
         what = {"multi": "the core for all", "samples": "a point of the curve of traces"}.get(name, f"{name}.npi alone")
         found.append(_less(f"updates at most of {what}", few.updates, many.updates))
         found.append(_less(f"frames in an update of {what}", few.frames, many.frames))
-    found.append(_less("test problems of a row of the table", recipe.problems, full.problems))
-    if recipe.poses and recipe.poses != full.poses:
-        found.append(f"start poses tested of each kind of car: {recipe.poses:,} in place of {full.poses or 'all'}")
-    if recipe.pixels and recipe.pixels != full.pixels:
+    found.append(_less("test problems of a row of the table", recipe.problems, FULL.problems))
+    if recipe.poses and recipe.poses != FULL.poses:
+        found.append(f"start poses tested of each kind of car: {recipe.poses:,} in place of {FULL.poses or 'all'}")
+    if recipe.pixels and recipe.pixels != FULL.pixels:
         file = "those that goto.npi says"
-        found.append(f"pixels along a side of a picture: {recipe.pixels} in place of {full.pixels or file}")
-    found.append(_less("points of the curve of traces", len(recipe.samples), len(full.samples)))
+        found.append(f"pixels along a side of a picture: {recipe.pixels} in place of {FULL.pixels or file}")
+    found.append(_less("points of the curve of traces", len(recipe.samples), len(FULL.samples)))
     for curve in LENGTHS:
-        few_of, all_of = recipe.lengths[curve.key], full.lengths[curve.key]
+        few_of, all_of = recipe.lengths[curve.key], FULL.lengths[curve.key]
         found.append(_less(f"points of the curve of {curve.axis}", len(few_of), len(all_of)))
         found.append(_less("test problems of that curve, over all points", sum(few_of.values()), sum(all_of.values())))
     return [line for line in found if line]

@@ -22,6 +22,9 @@ from envs.scratchpad.world import Scratchpad
 from envs.spec import RETURN
 from traces.generation.enumerate import problems_of_size
 
+MAX_DEPTH = 10_000
+"""Frames on the stack of a run that is not taken for an endless one."""
+
 Call = tuple[int, int, int, int]
 Seen = tuple[int, ...]
 
@@ -133,21 +136,21 @@ class SingleTeacher:
         self.kinds: dict[Call, Kind] = {}
         self.frames = self.steps = 0
 
-    def try_all(self, task: Task, problems: Iterable[Problem], *, steps: int, depth: int = 10_000) -> None:
+    def try_all(self, task: Task, problems: Iterable[Problem], *, steps: int) -> None:
         """Run problems and judge them.
 
         Args:
-            steps, depth: a run that takes more decisions or frames is taken for an endless one.
+            steps: a run that takes more decisions, or :data:`MAX_DEPTH` frames, is taken for an endless one.
 
         Raises:
             Trouble: at the first problem whose run does not end, ends wrong, or contradicts an earlier one.
         """
         for problem in problems:
             pad = SinglePad(self.plan, problem.layout) if fits(self.plan, problem) else None
-            if pad is None or not self.run(pad, problem, steps, depth) or not task.judge(problem, pad.read()):
+            if pad is None or not self.run(pad, problem, steps) or not task.judge(problem, pad.read()):
                 raise Trouble(problem)
 
-    def run(self, pad: SinglePad, problem: Problem, most: int, depth: int) -> bool:
+    def run(self, pad: SinglePad, problem: Problem, most: int) -> bool:
         """Algorithm 1 of NPI for one instance; whether it came to an end without contradicting an earlier frame."""
         primitives, acts = self.program_set.table.primitives, self.plan.acts
         kind = self.kind((problem.program, *problem.arguments))
@@ -174,7 +177,7 @@ class SingleTeacher:
                 seen = pad.seen
             else:
                 stack.append((kind, number, step.onward))
-                if len(stack) >= depth:
+                if len(stack) >= MAX_DEPTH:
                     return False
                 kind = self.kind(call)
                 number, tree = 0, kind.tree
