@@ -15,6 +15,8 @@ from dsl.tasks.task import Problem, Task
 from envs.support.lazy_exports import lazy
 
 if TYPE_CHECKING:
+    from dsl.analysis.equivalence import behaviours
+    from dsl.formatting.printer import format_tree
     from dsl.teacher import Teacher, compile_teacher, shown_by
 
 __all__ = [
@@ -26,15 +28,25 @@ __all__ = [
     "Remark",
     "Task",
     "Teacher",
+    "behaviours",
     "compile_teacher",
     "diagnose",
+    "format_tree",
     "load",
     "loads",
     "shown_by",
 ]
 
 
-__getattr__, __dir__ = lazy(__name__, {"dsl.teacher": ["Teacher", "compile_teacher", "shown_by"]}, __all__)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "dsl.analysis.equivalence": ["behaviours"],
+        "dsl.formatting.printer": ["format_tree"],
+        "dsl.teacher": ["Teacher", "compile_teacher", "shown_by"],
+    },
+    __all__,
+)
 
 
 def load(path: Path | str) -> ProgramSet:

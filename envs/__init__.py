@@ -1,11 +1,19 @@
 """Worlds: what a program acts in, declared as small integers and real tensors."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from envs.episodes import Episodes
 from envs.registry import make, register_world, world_kinds
 from envs.scratchpad.world import PadConfig, PadState, PointerConfig, RowConfig, Scratchpad
 from envs.spec import BLANK, NONE, RETURN, SLOTS, Channel, Field, ProgramTable, Signature, Slot, SpecError, WorldSpec
-from envs.stepper import Action, Draw, Observation, Ragged
+from envs.stepper import Action, Decision, Draw, Observation, Ragged
+from envs.support.lazy_exports import lazy
 from envs.world import Given, Layout, State, World, check_given
+
+if TYPE_CHECKING:
+    from envs.conformance import check_world
 
 __all__ = [
     "BLANK",
@@ -14,6 +22,7 @@ __all__ = [
     "SLOTS",
     "Action",
     "Channel",
+    "Decision",
     "Draw",
     "Episodes",
     "Field",
@@ -34,7 +43,10 @@ __all__ = [
     "World",
     "WorldSpec",
     "check_given",
+    "check_world",
     "make",
     "register_world",
     "world_kinds",
 ]
+
+__getattr__, __dir__ = lazy(__name__, {"envs.conformance": ["check_world"]}, __all__)

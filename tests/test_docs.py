@@ -18,6 +18,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -318,3 +319,30 @@ def test_the_checks_can_fail(tmp_path: Path) -> None:
     assert wrong_command(["trace"]) != ""
     assert missing_lines("b\nd\n", "a\nb\nc\nd\n") == []
     assert missing_lines("d\nb\n", "a\nb\nc\nd\n") == ["b"]
+
+
+OURS = {"envs", "dsl", "traces", "npi", "meta"}
+
+
+def private_imports(source: str) -> list[str]:
+    """Imports of the engine that are no export of a package (a name of its ``__all__``)."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [a.name for a in node.names if a.name.split(".")[0] in OURS and a.name not in OURS]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in OURS:
+            module = import_module(node.module)
+            exported = module.__all__ if hasattr(module, "__path__") and hasattr(module, "__all__") else []
+            found += [f"{node.module}.{alias.name}" for alias in node.names if alias.name not in exported]
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_a_page_imports_public_names_only(page: Path) -> None:
+    assert [name for b in BLOCKS[page] if b.language == "python" for name in private_imports(b.text)] == []
+
+
+def test_a_private_import_would_be_found() -> None:
+    assert private_imports("from npi.library.library import Library") == ["npi.library.library.Library"]
+    assert private_imports("import npi.core\nimport npi") == ["npi.core"]
+    assert private_imports("import torch\nfrom npi import Library, nothing") == ["npi.nothing"]

@@ -11,12 +11,17 @@ import pytest
 
 from tests.support.paths import ROOT
 
-PACKAGES = ["envs", "dsl", "traces", "npi"]
+PACKAGES = sorted(
+    ".".join(path.parent.relative_to(ROOT).parts)
+    for package in ("envs", "dsl", "traces", "npi", "meta")
+    for path in (ROOT / package).rglob("__init__.py")
+    if "__all__" in path.read_text(encoding="utf-8")
+)
 
 
 def shown_to_type_checkers(package: str) -> set[str]:
     """The names that a package's ``__init__`` imports or defines, those under ``TYPE_CHECKING`` too."""
-    tree = ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT.joinpath(*package.split(".")) / "__init__.py").read_text(encoding="utf-8"))
     names = {alias.asname or alias.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for alias in n.names}
     names |= {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
     return names | {t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
@@ -37,7 +42,9 @@ def test_every_export_is_there(package: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_export_is_hidden_by_a_submodule(package: str) -> None:
     """``npi.learn`` must not turn into a module once some module of that name was imported."""
-    submodules = {path.stem for path in (ROOT / package).iterdir() if path.suffix == ".py" or path.is_dir()}
+    submodules = {
+        path.stem for path in ROOT.joinpath(*package.split(".")).iterdir() if path.suffix == ".py" or path.is_dir()
+    }
     assert submodules & set(import_module(package).__all__) == set()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from envs.support.lazy_exports import lazy
 
 if TYPE_CHECKING:
-    from traces.generation.generate import generate
+    from traces.generation.generate import generate, record_traces
     from traces.generation.shards import generate_part, merge_parts
     from traces.machine.lockstep import run
     from traces.machine.outcome import Budget, Outcome, Status
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from traces.recording.text import text
     from traces.recording.unique_frames import ConflictError, FrameSet, check_rule, unique_frames
     from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
+    from traces.viewing.png import png
 
 __all__ = [
     "Budget",
@@ -34,6 +35,8 @@ __all__ = [
     "generate",
     "generate_part",
     "merge_parts",
+    "png",
+    "record_traces",
     "run",
     "text",
     "unique_frames",
@@ -42,7 +45,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "traces.generation.generate": ["generate"],
+        "traces.generation.generate": ["generate", "record_traces"],
         "traces.generation.shards": ["generate_part", "merge_parts"],
         "traces.machine.lockstep": ["run"],
         "traces.machine.outcome": ["Budget", "Outcome", "Status"],
@@ -51,5 +54,6 @@ __getattr__, __dir__ = lazy(
         "traces.recording.text": ["text"],
         "traces.recording.unique_frames": ["ConflictError", "FrameSet", "check_rule", "unique_frames"],
         "traces.storage.trace_set": ["TraceInfo", "TraceSet", "TraceSetWriter"],
+        "traces.viewing.png": ["png"],
     },
 )

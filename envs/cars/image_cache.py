@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.cars.mesh import Mesh
-from envs.cars.render import MAX_SIDE, mix, render
+from envs.cars.rendering import MAX_SIDE, mix, render
 
 FINEST = 5
 """Degrees of the smallest step."""

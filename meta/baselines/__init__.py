@@ -1,1 +1,24 @@
 """Baseline agents of episodic worlds, from Thompson sampling to the Bayes optimum, and their rollouts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envs.support.lazy_exports import lazy
+
+if TYPE_CHECKING:
+    from meta.baselines.registry import lineup
+    from meta.baselines.rollout import play
+
+__all__ = [
+    "lineup",
+    "play",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "meta.baselines.registry": ["lineup"],
+        "meta.baselines.rollout": ["play"],
+    },
+)

@@ -1,1 +1,86 @@
 """Programs with a learning signal: what a learner supplies, its training, its rows, its conformance kit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envs.support.lazy_exports import lazy
+
+if TYPE_CHECKING:
+    from npi.learners.conformance import check_learner
+    from npi.learners.evaluate import TaskScore, score_task
+    from npi.learners.inner import adapt
+    from npi.learners.interface import (
+        Learner,
+        LearnerConfig,
+        LearnerCore,
+        LearnerTraining,
+        StepOutput,
+        TaskInput,
+        choice,
+        register_learner,
+    )
+    from npi.learners.jobs import TrainedLearner, train_learner
+    from npi.learners.objectives.base import LearnerObjective
+    from npi.learners.objectives.likelihood import Imitation, ImitationTraining, Supervised, SupervisedTraining
+    from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
+    from npi.learners.objectives.replay import Replay, ReplayTraining, ValuedCore
+    from npi.learners.objectives.search import Search, SearchTraining
+    from npi.learners.objectives.unrolled import Unrolled, UnrolledTraining
+
+__all__ = [
+    "Imitation",
+    "ImitationTraining",
+    "Learner",
+    "LearnerConfig",
+    "LearnerCore",
+    "LearnerObjective",
+    "LearnerTraining",
+    "OnPolicy",
+    "OnPolicyTraining",
+    "Replay",
+    "ReplayTraining",
+    "Search",
+    "SearchTraining",
+    "StepOutput",
+    "Supervised",
+    "SupervisedTraining",
+    "TaskInput",
+    "TaskScore",
+    "TrainedLearner",
+    "Unrolled",
+    "UnrolledTraining",
+    "ValuedCore",
+    "adapt",
+    "check_learner",
+    "choice",
+    "register_learner",
+    "score_task",
+    "train_learner",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "npi.learners.conformance": ["check_learner"],
+        "npi.learners.evaluate": ["TaskScore", "score_task"],
+        "npi.learners.inner": ["adapt"],
+        "npi.learners.interface": [
+            "Learner",
+            "LearnerConfig",
+            "LearnerCore",
+            "LearnerTraining",
+            "StepOutput",
+            "TaskInput",
+            "choice",
+            "register_learner",
+        ],
+        "npi.learners.jobs": ["TrainedLearner", "train_learner"],
+        "npi.learners.objectives.base": ["LearnerObjective"],
+        "npi.learners.objectives.likelihood": ["Imitation", "ImitationTraining", "Supervised", "SupervisedTraining"],
+        "npi.learners.objectives.on_policy": ["OnPolicy", "OnPolicyTraining"],
+        "npi.learners.objectives.replay": ["Replay", "ReplayTraining", "ValuedCore"],
+        "npi.learners.objectives.search": ["Search", "SearchTraining"],
+        "npi.learners.objectives.unrolled": ["Unrolled", "UnrolledTraining"],
+    },
+)

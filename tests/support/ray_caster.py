@@ -1,6 +1,7 @@
 """Pictures of meshes the slow way: a ray through each sample, tried on every triangle (Möller and Trumbore 1997).
 
-Shares nothing with ``envs.cars.render`` but the meaning of its arguments: the camera is written out anew from its text.
+Shares nothing with ``envs.cars.rendering`` but the meaning of its arguments: the camera is written out anew from its
+text.
 """
 
 from __future__ import annotations

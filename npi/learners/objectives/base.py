@@ -90,6 +90,8 @@ class LearnerObjective(Objective):
         ]
         for _ in range(max(map(self.optimizer_steps, groups))):
             yield (loss for losses in worlds for loss in next(losses, ()))
+        for losses in worlds:
+            next(losses, ())  # what stands behind the last yield
 
     def optimizer_steps(self, group: TaskGroup) -> int:
         """In an update, for a group."""

@@ -19,7 +19,7 @@ from dsl.analysis import equivalence as module
 from dsl.analysis.equivalence import behaviours
 from dsl.formatting.printer import format_tree
 from dsl.generator import draw_program, vocabulary_of
-from dsl.generator.stream import Examiner
+from dsl.generator.program_stream import Examiner
 from dsl.generator.trees import mapped, renamed
 from dsl.lowering import decision_tables
 from dsl.program import Program

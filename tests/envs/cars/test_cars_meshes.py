@@ -9,7 +9,7 @@ import pytest
 
 from envs.cars.mesh import Mesh
 from envs.cars.mesh_files import AXES, GREY, LENGTH, axes, load_folder
-from envs.cars.render import render
+from envs.cars.rendering import render
 from envs.cars.shapes import draw_car, mesh
 
 trimesh = pytest.importorskip("trimesh")

@@ -15,7 +15,7 @@ from benchmarks.common import RESULTS
 from benchmarks.paper.car_sheet import sheet
 from envs.cars.catalogue import SPLITS, Collection
 from envs.cars.image_cache import PoseGrid, Views, scene_seeds
-from envs.cars.render import render
+from envs.cars.rendering import render
 from envs.cars.styles import STYLES
 
 CARS = Collection(seed=7)
