@@ -16,7 +16,7 @@ from envs.registry import KINDS
 from envs.scratchpad.world import NOWHERE
 from envs.stepper import Action, Observation
 from envs.world import Given
-from tests.support.pads import ADDITION, MIXED, SORTING, WANDERING
+from tests.support.pads import ADDITION, MIXED, PADS, SORTING
 
 LAYOUTS: dict[str, list[Layout]] = {
     "addition": [{"IN1": [9, 6], "IN2": [2, 5]}, {"OUT": [1]}, {"IN1": [1, 2, 3], "CARRY": [1, 10, 1]}],
@@ -28,7 +28,6 @@ LAYOUTS: dict[str, list[Layout]] = {
         {"BITS": [1, 0, 0, 1], "STACK": [3]},
     ],
 }
-CONFIGS = {"addition": ADDITION, "sorting": SORTING, "mixed": MIXED, "wandering": WANDERING}
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -40,10 +39,10 @@ def test_the_unbroken_specimens_conform() -> None:
         check_world(world, LAYOUTS["mixed"], generator=generator())
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", PADS)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_scratch_pad_conforms(name: str, seed: int) -> None:
-    world = Scratchpad(name, CONFIGS[name])
+    world = Scratchpad(name, PADS[name])
     assert check_world(world, LAYOUTS[name], generator=generator(seed)) == tuple(CHECKS)
 
 

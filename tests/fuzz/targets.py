@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def teacher(text: str) -> None:
             if str(error).startswith(("task ", "instance 0: ")):
                 return  # inputs that fit no row, or no condition
             raise
-        reading = compare(found, made, problem.layout, problem.program, problem.arguments)
+        _, reading = compare(found, made, problem.layout, problem.program, problem.arguments)
         task.expected(problem)
         if reading is not None:
             task.judge(problem, reading)
@@ -93,29 +93,33 @@ def teacher(text: str) -> None:
 
 
 def compare(
-    found: ProgramSet, made: Teacher, layout: Mapping[str, list[int]], program: int, arguments: Call
-) -> dict[str, list[int]] | None:
-    """Run both; what the world shows at the end, or None where the run was cut."""
-    events, reading = drive(found, made, layout, program, arguments, limit=STEPS)
+    found: ProgramSet,
+    made: Teacher,
+    layout: Mapping[str, Sequence[int]],
+    program: int,
+    arguments: Call = (0, 0, 0),
+    limit: int = STEPS,
+) -> tuple[list[Event], dict[str, list[int]] | None]:
+    """Run both; the decisions, and what the world shows at the end, or None where the run was cut."""
+    events, reading = drive(found, made, layout, program, arguments, limit)
     try:
-        expected, pad = interpret(found, layout, program, arguments, limit=STEPS)
+        expected, pad = interpret(found, layout, program, arguments, limit=limit)
     except OutOfSteps as stopped:
         expected, pad = stopped.events, None
     assert events == expected, "the teacher decides otherwise than the text says"
     if pad is None:
-        return None
-    for pointer, column in pad.at.items():
-        assert reading[f"at({pointer})"][0] == column, f"{pointer} stands elsewhere"
-    return reading
+        return events, None
+    assert reading == pad.read(), "the pads differ at the end"
+    return events, reading
 
 
 def drive(
     found: ProgramSet,
     made: Teacher,
-    layout: Mapping[str, list[int]],
+    layout: Mapping[str, Sequence[int]],
     program: int,
-    arguments: Call = (0, 0, 0),
-    limit: int = 100_000,
+    arguments: Call,
+    limit: int,
 ) -> tuple[list[Event], dict[str, list[int]]]:
     """What the teacher decides, with a stack of Python lists; and what the world shows at the end."""
     world = found.world

@@ -1,4 +1,4 @@
-"""The programs in ``programs/examples``: right by their tasks and by plain Python, learnable, and fit to be read."""
+"""Program files in ``examples``, ``composition`` and ``recursive``: right by their tasks and by plain Python."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import networkx as nx
 import pytest
 import torch
 
+from benchmarks.universal.human_programs import CHAINS
 from dsl import compile_teacher, load, loads
+from dsl.callgraph.graph import call_graph
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from envs.scratchpad.config import NOWHERE
@@ -23,15 +25,19 @@ from npi.running.evaluate import run_problems, score_sizes
 from npi.training.dataset import Material
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.validation import TaskValidator
+from tests.support.graphs import digraph, follows
 from tests.support.paths import PROGRAMS
+from tests.support.reference_interpreter import interpret
 from tests.support.tiny import solved
 from traces.generation.generate import TeacherError, record_problems
 from traces.machine.lockstep import Budget, Status
 from traces.recording.batch import TraceBatch
 from traces.recording.unique_frames import check_rule, unique_frames
 
-FOLDER = PROGRAMS / "examples"
-FILES = sorted(FOLDER.glob("*.npi"))
+EXAMPLES, COMPOSITION, RECURSIVE = (
+    sorted((PROGRAMS / name).glob("*.npi")) for name in ("examples", "composition", "recursive")
+)
+PATHS = {path.stem: path for path in (*EXAMPLES, *COMPOSITION, *RECURSIVE)}
 
 Shown = Mapping[str, object]
 """Row → its content as a list, ``under P`` → what lies under a pointer."""
@@ -86,13 +92,13 @@ def occurrences(text: list[str], word: list[str]) -> list[int]:
     return [i for i in range(len(text)) if "".join(text).startswith("".join(word), i)]
 
 
+def signed(sign: str, number: int) -> int:
+    return number if sign == "plus" else -number
+
+
 def ways(v: Mapping[str, Any]) -> dict[int, int]:
     """The length of the shortest way from vertex 0 to each vertex that can be reached."""
-    edges = [(one, two) for one, ends in enumerate(v["g"]) for two in ends]
-    graph = nx.DiGraph()
-    graph.add_nodes_from(range(len(v["g"])))
-    graph.add_edges_from(edges)
-    return dict(nx.single_source_shortest_path_length(graph, 0))
+    return dict(nx.single_source_shortest_path_length(digraph(v["g"]), 0))
 
 
 def ways_by_parents(parents: list[Any]) -> dict[int, int]:
@@ -138,6 +144,24 @@ RIGHT: Mapping[str, Callable[[dict[str, Any], Shown], bool]] = {
     "search.beginning": lambda v, end: end["FOUND"] == occurrences(v["text"], v["text"][: v["letters"]]),
     "subtract.subtract": lambda v, end: zeros_off(end["OUT"]) == digits(v["a"] - v["b"]),
     "vote.elect": lambda v, end: end["under STACK"] == winner(v["votes"]),
+    "keep.next": lambda v, end: end["under BEST"] == min(v["items"][:2]),
+    "least.least": lambda v, end: end["under BEST"] == min(v["items"]),
+    "select.select": lambda v, end: end["under FRONT"] == min(v["items"]),
+    "median.median": lambda v, end: end["under FRONT"] == sorted(v["items"])[len(v["items"]) // 2],
+    "order.order": lambda v, end: end["A"] == sorted(v["items"]),
+    "columns.left": lambda v, end: end["A"] == digits(v["a"]) and end["under A"] == [BLANK, *end["A"]][-2],
+    "columns.right": lambda v, end: end["A"] == digits(v["a"]) and end["under A"] == BLANK,
+    "plus.plus": lambda v, end: zeros_off(end["OUT"]) == digits(v["a"] + v["b"]),
+    "minus.minus": lambda v, end: zeros_off(end["OUT"]) == digits(v["a"] - v["b"]),
+    "calculate.calculate": lambda v, end: zeros_off(end["OUT"]) == digits(v["a"] + signed(v["sign"], v["b"])),
+    "fetch.fetch": lambda v, end: zeros_off(end["A"]) == digits(v["r"]) and end["OUT"] == [],
+    "chain.chain": lambda v, end: (
+        zeros_off(end["OUT"]) == digits(v["a"] + signed(v["one"], v["b"]) + signed(v["two"], v["c"]))
+    ),
+    "addition.add": lambda v, end: end["OUT"] == digits(v["a"] + v["b"]),
+    "bubblesort.sort": lambda v, end: end["A"] == sorted(v["items"]),
+    "quicksort.sort": lambda v, end: end["A"] == sorted(v["items"]),
+    "topological.sort": lambda v, end: follows(cast("list[int]", end["ORDER"]), v["g"]),
 }
 """Each task in plain Python: from the inputs and what the pad shows at the end to right or wrong."""
 
@@ -165,20 +189,32 @@ SPOILED: Mapping[str, tuple[str, str]] = {
     "search": ("LETTER == READ", "LETTER != READ"),
     "subtract": ("A < B + BORROW", "A < B"),
     "vote": ("STACK != VOTES", "STACK == VOTES"),
+    "keep": ("LOOK < BEST", "LOOK > BEST"),
+    "least": ("not last(LOOK)", "not last(BEST)"),
+    "select": ("ACT(FRONT, SWAP, BEST)", "ACT(BEST, TO, FRONT)"),
+    "median": ("ACT(BACK, LEFT)", "ACT(FRONT, LEFT)"),
+    "order": ("        SELECT", "        pass"),
+    "columns": ("ACT(p, d)", "ACT(p, LEFT)"),
+    "plus": (">= 10", "> 10"),
+    "minus": ("A < B + CARRY", "A < B"),
+    "calculate": ('== "minus"', '== "plus"'),
+    "fetch": ("ACT(B, WRITE, C)", "ACT(B, WRITE, OUT)"),
+    "chain": ("ACT(SIGN, RIGHT)", "ACT(SIGN, LEFT)"),
 }
 """For each file a mistake that its own tasks must notice."""
 
 LONGEST = {"multiply": 8, "insertionsort": 40, "mergesort": 30, "divide": 8, "hanoi": 6, "binarysearch": 100}
+LONGEST |= dict.fromkeys([path.stem for path in COMPOSITION], 9) | dict.fromkeys([path.stem for path in RECURSIVE], 25)
 """Sizes at which the teacher is still quick, where the largest test size is not."""
 
 
 @cache
 def opened(stem: str) -> ProgramSet:
-    return load(FOLDER / f"{stem}.npi")
+    return load(PATHS[stem])
 
 
 def tasks() -> list[tuple[str, Task]]:
-    return [(path.stem, task) for path in FILES for task in opened(path.stem).tasks]
+    return [(stem, task) for stem in PATHS for task in opened(stem).tasks]
 
 
 def name_of(value: object) -> str:
@@ -213,8 +249,8 @@ def listed(values: Mapping[str, object]) -> dict[str, Any]:
 
 def test_every_task_is_in_the_table() -> None:
     assert {f"{stem}.{task.name}" for stem, task in tasks()} == set(RIGHT)
-    assert {path.stem for path in FILES} == set(SPOILED)
-    assert len(FILES) >= 10
+    assert {path.stem for path in (*EXAMPLES, *COMPOSITION)} == set(SPOILED)
+    assert len(EXAMPLES) >= 10
 
 
 @pytest.mark.parametrize(("stem", "task"), tasks(), ids=name_of)
@@ -239,15 +275,15 @@ def run_teacher(programs: ProgramSet) -> list[TraceBatch]:
 @pytest.mark.parametrize("stem", SPOILED)
 def test_tasks_notice_a_mistake(stem: str) -> None:
     """Red for an expectation that holds whatever the program does."""
-    text = (FOLDER / f"{stem}.npi").read_text(encoding="utf-8")
+    text = PATHS[stem].read_text(encoding="utf-8")
     old, new = SPOILED[stem]
     assert text.count(old) == 1, f"{old} occurs {text.count(old)} times in {stem}.npi"
-    spoiled = loads(text.replace(old, new), path=f"{stem}.npi")
+    spoiled = loads(text.replace(old, new), path=f"{stem}.npi", folder=PATHS[stem].parent)
     with pytest.raises(TeacherError):
         run_teacher(spoiled)
 
 
-@pytest.mark.parametrize("stem", SPOILED)
+@pytest.mark.parametrize("stem", PATHS)
 def test_what_the_pad_shows_decides_every_call(stem: str) -> None:
     """Red for a body that depends on something that its observations do not tell; also for an unseen program."""
     programs = opened(stem)
@@ -256,7 +292,38 @@ def test_what_the_pad_shows_decides_every_call(stem: str) -> None:
     assert set(frames.program_M.tolist()) == {program.id for program in programs.programs}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECURSIVE, ids=lambda path: path.stem)
+def test_recursive_programs_have_no_loops_and_short_frames(path: Path) -> None:
+    """Red where a program loops: then a run of it becomes longer with the input."""
+    assert "while" not in path.read_text(encoding="utf-8")
+    (task,) = opened(path.stem).tasks
+    drawn = task.draw(14, 3, generator=torch.Generator().manual_seed(0), spread=False)
+    frames = unique_frames([record_problems(opened(path.stem), task, drawn)])
+    check_rule(frames)
+    assert int(frames.length_M.max()) <= 9
+
+
+def test_hanoi_never_lays_a_disk_on_a_smaller_one() -> None:
+    program_set = opened("hanoi")
+    problem = program_set.task("hanoi").parse([",".join("o" * 5)])
+    events, _ = interpret(program_set, problem.layout, problem.program, problem.arguments)
+    pegs: dict[str, list[int]] = {"A": [4, 3, 2, 1, 0], "B": [], "C": []}
+    move = program_set.table.id("MOVE")
+    moves = [[program_set.world.spec.tokens[t] for t in event.call[1:3]] for event in events if event.call[0] == move]
+    for one, two in moves:
+        disk = pegs[one].pop()
+        assert not pegs[two] or pegs[two][-1] > disk
+        pegs[two].append(disk)
+    assert pegs == {"A": [], "B": [], "C": [4, 3, 2, 1, 0]}
+    assert len(moves) == 2**5 - 1
+
+
+def test_places_stay_finite_to_see() -> None:
+    """However long the input, a pointer on a row of places shows one of two values."""
+    assert {field.size for field in opened("breadthfirst").world.spec.fields} == {2}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_files_are_short_and_documented(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     programs = opened(path.stem)
@@ -269,8 +336,22 @@ def test_files_are_short_and_documented(path: Path) -> None:
     assert all(max(task.test_sizes) >= beyond * max(task.train_sizes) for task in programs.tasks)
 
 
+def test_every_file_is_learned_after_those_that_it_uses() -> None:
+    """Red for a file that no chain learns, or learns too early."""
+    assert sorted(stem for chain in CHAINS for stem in chain) == [path.stem for path in COMPOSITION]
+    for chain in CHAINS:
+        for number, stem in enumerate(chain):
+            used = [Path(name).stem for name, _ in opened(stem).sources[:-1]]
+            assert set(used) <= set(chain[:number])
+
+
+@pytest.mark.parametrize(("stem", "depth"), [("order", 6), ("chain", 5)])
+def test_calls_go_several_levels_deep(stem: str, depth: int) -> None:
+    assert nx.dag_longest_path_length(call_graph(opened(stem))) == depth
+
+
 def test_an_example_is_learned_and_works_at_ten_times_its_sizes() -> None:
-    """Red where the trainer, or the material that the tasks give, gets worse."""
+    """Red where the trainer, or the dataset that the tasks give, gets worse."""
     programs = opened("increment")
     material = Material.from_programs(programs, traces=32, seed=0)
     library = Library.create(CoreConfig(), [material.table], sets=[programs], sources=[material.source], seed=0)

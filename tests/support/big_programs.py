@@ -43,14 +43,3 @@ def big_text(lines: int) -> str:
         callee = f"STEP{number - 1}(p, v)" if number else "ACT(P, LEFT)"
         parts.append(PROGRAM.format(number=number, digit=number % 10, callee=callee))
     return "".join([*parts, TASK.format(number=count - 1)])
-
-
-if __name__ == "__main__":
-    import time
-
-    import dsl
-
-    text = big_text(10_000)
-    began = time.process_time()
-    found = dsl.diagnose(text)
-    print(f"{text.count(chr(10))} lines, {len(found.errors)} errors: {time.process_time() - began:.2f} s")

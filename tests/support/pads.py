@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from envs.scratchpad.world import NOWHERE, PadConfig, PointerConfig, RowConfig
@@ -60,13 +61,15 @@ WANDERING = PadConfig(
 )
 """Pointers that jump, places that are saved and followed, and comparisons across rows of both kinds."""
 
+PADS = {"addition": ADDITION, "sorting": SORTING, "mixed": MIXED, "wandering": WANDERING}
+
 
 @dataclass
 class PlainPad:
     """One instance of a pad as dictionaries of Python values, written from the description and not from the code."""
 
     config: PadConfig
-    layout: dict[str, list[int]]
+    layout: Mapping[str, Sequence[int]]
     cells: dict[str, dict[int, int]] = field(init=False)
     at: dict[str, int] = field(init=False)
 
@@ -83,6 +86,20 @@ class PlainPad:
         """The symbol under a pointer."""
         row = self._row(name)
         return self.cells[row.name].get(self.at[name], self._empty(row))
+
+    def symbol(self, name: str) -> str:
+        """What is seen of the cell under a pointer."""
+        row, found = self._row(name), self.cell(name)
+        return "blank" if found == self._empty(row) else row.symbols[0 if row.places else found]
+
+    def order(self, one: str, two: str) -> str:
+        mine, other = self.at[one], self.at[two]
+        return "before" if mine < other else "same" if mine == other else "after"
+
+    def edge(self, which: str, name: str) -> bool:
+        """Whether a pointer on a list stands on its first or last cell."""
+        columns = self.cells[self._row(name).name]
+        return self.at[name] == (min(columns) if which == "first" else max(columns))
 
     def act(self, name: str, action: str, operand: str = "-") -> bool:
         """Perform a call given by names; false where it is illegal."""
@@ -136,13 +153,9 @@ class PlainPad:
             symbol = self.cell(pointer.name)
             seen.append(int(symbol == NOWHERE) if self._row(pointer.name).places else symbol)
         for pointer in self.config.pointers:
-            row = self.config.row_of(pointer)
-            if not row.blank:
-                columns = self.cells[row.name]
-                seen += [int(self.at[pointer.name] == min(columns)), int(self.at[pointer.name] == max(columns))]
-        for one, two in self.config.orders:
-            seen.append(0 if self.at[one] < self.at[two] else 2 if self.at[one] > self.at[two] else 1)
-        return seen
+            if not self.config.row_of(pointer).blank:
+                seen += [int(self.edge(which, pointer.name)) for which in ("first", "last")]
+        return seen + [("before", "same", "after").index(self.order(*pair)) for pair in self.config.orders]
 
     def read(self) -> dict[str, list[int]]:
         """Rows without the blanks around them, then what is under each pointer and where it stands."""

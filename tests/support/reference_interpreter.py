@@ -1,4 +1,4 @@
-"""A second way to run a program: a plain interpreter of the syntax tree on one pad of Python lists.
+"""A second way to run a program: a plain interpreter of the syntax tree on one pad of Python values.
 
 It shares nothing with the checked code, the decision tables or the tensors of the scratch pad, so tests compare the
 two. It is slow and meant for nothing else than that and for reading.
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from dsl.program import ProgramSet
 from dsl.text import syntax as s
+from envs.scratchpad.config import PadConfig
 from envs.spec import RETURN
+from tests.support.pads import PlainPad
 
 Call = tuple[int, int, int, int]
 
@@ -42,83 +43,11 @@ class _Returned(Exception):
 
 
 @dataclass
-class Pad:
-    """One scratch pad: cells by column; a list has all of its columns, an endless row those that were written."""
-
-    config: Mapping[str, Any]
-    cells: dict[str, dict[int, str]] = field(default_factory=dict)
-    at: dict[str, int] = field(default_factory=dict)
-
-    def lay(self, layout: Mapping[str, Sequence[int]]) -> None:
-        rows = {str(row["name"]): row for row in self.config["rows"]}
-        endless = [len(cells) for name, cells in layout.items() if rows[name]["blank"]]
-        for name, row in rows.items():
-            values = [*row["symbols"], "blank"]
-            for i, index in enumerate(layout.get(name, ())):
-                if row.get("places"):
-                    self.cells.setdefault(name, {})[i] = "blank" if index < 0 else f"@{index}"
-                else:
-                    self.cells.setdefault(name, {})[i] = values[index]
-            self.cells.setdefault(name, {})
-        for pointer in self.config["pointers"]:
-            on = str(pointer["row"])
-            width = max([*endless, 1]) if rows[on]["blank"] else len(self.cells[on])
-            self.at[str(pointer["name"])] = 0 if pointer["start"] == "left" else width - 1
-
-    def row(self, pointer: str) -> dict[str, Any]:
-        name = next(p["row"] for p in self.config["pointers"] if p["name"] == pointer)
-        return next(row for row in self.config["rows"] if row["name"] == name)
-
-    def content(self, pointer: str) -> str:
-        """What the cell holds; a place is written ``@`` and its column."""
-        return self.cells[str(self.row(pointer)["name"])].get(self.at[pointer], "blank")
-
-    def symbol(self, pointer: str) -> str:
-        """What is seen of the cell."""
-        found = self.content(pointer)
-        return "place" if self.row(pointer).get("places") and found != "blank" else found
-
-    def order(self, one: str, two: str) -> str:
-        mine, other = self.at[one], self.at[two]
-        return "before" if mine < other else "same" if mine == other else "after"
-
-    def edge(self, which: str, pointer: str) -> bool:
-        last = len(self.cells[str(self.row(pointer)["name"])]) - 1
-        return self.at[pointer] == (0 if which == "first" else last)
-
-    def act(self, pointer: str, action: str, operand: str) -> None:
-        row = self.row(pointer)
-        cells = self.cells[str(row["name"])]
-        if action == "WRITE":
-            cells[self.at[pointer]] = operand
-        elif action == "SWAP":
-            mine, other = self.content(pointer), self.content(operand)
-            cells[self.at[pointer]], cells[self.at[operand]] = other, mine
-        elif action == "SAVE":
-            cells[self.at[pointer]] = f"@{self.at[operand]}"
-        else:
-            moved = self.target(pointer, action, operand)
-            self.at[pointer] = moved if row["blank"] else min(max(moved, 0), len(cells) - 1)
-
-    def target(self, pointer: str, action: str, operand: str) -> int:
-        """The column to which a moving action leads."""
-        here = self.at[pointer]
-        if action == "TO":
-            return self.at[operand]
-        if action == "HALFWAY":
-            return (here + self.at[operand]) // 2
-        if action == "FOLLOW":
-            found = self.content(operand)
-            return here if found == "blank" else int(found[1:])
-        return here + (1 if action == "RIGHT" else -1)
-
-
-@dataclass
 class Interpreter:
     """Runs programs of a set on one pad and writes down every decision."""
 
     program_set: ProgramSet
-    pad: Pad
+    pad: PlainPad
     limit: int
     events: list[Event] = field(default_factory=list)
 
@@ -136,19 +65,7 @@ class Interpreter:
     def note(self, frame: _Frame, call: Call) -> None:
         if len(self.events) >= self.limit:
             raise OutOfSteps(self.events)
-        self.events.append(Event(frame.depth, frame.program, frame.arguments, self.observation(), call))
-
-    def observation(self) -> tuple[int, ...]:
-        found = []
-        for item in self.program_set.table.world.fields:
-            which, _, rest = item.name.partition("(")
-            if which == "order":
-                found.append(item.values.index(self.pad.order(*rest[:-1].split(", "))))
-            elif rest:
-                found.append(int(self.pad.edge(which, rest[:-1])))
-            else:
-                found.append(item.values.index(self.pad.symbol(item.name)))
-        return tuple(found)
+        self.events.append(Event(frame.depth, frame.program, frame.arguments, tuple(self.pad.observe()), call))
 
 
 @dataclass
@@ -192,7 +109,7 @@ class _Frame:
         arguments = (tokens[0], tokens[1], tokens[2])
         self.machine.note(self, (callee, *arguments))
         if callee < program_set.table.primitives:
-            self.machine.pad.act(words[0], words[1], words[2] if len(words) > 2 else "")
+            assert self.machine.pad.act(*words), "a call that the pad refuses"
         else:
             self.machine.run(callee, arguments, self.depth + 1)
 
@@ -293,7 +210,7 @@ def interpret(
     arguments: tuple[int, int, int] = (0, 0, 0),
     *,
     limit: int = 100_000,
-) -> tuple[list[Event], Pad]:
+) -> tuple[list[Event], PlainPad]:
     """Run a program on one scratch pad.
 
     Args:
@@ -304,8 +221,7 @@ def interpret(
     Returns:
         Every decision in order, and the pad at the end.
     """
-    pad = Pad(program_set.world.spec.config)
-    pad.lay(layout)
+    pad = PlainPad(PadConfig.from_json(program_set.world.spec.config), layout)
     machine = Interpreter(program_set, pad, limit)
     machine.run(program, arguments)
     return machine.events, pad

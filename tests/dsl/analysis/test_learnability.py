@@ -17,6 +17,7 @@ from tests.support.paths import ROOT
 from traces.conflicts.explain import explain
 from traces.conflicts.search import search
 from traces.generation.enumerate import problems_of_size
+from traces.generation.generate import record_traces
 from traces.recording.recorder import ManualRecorder
 from traces.recording.unique_frames import find_conflict, unique_frames
 
@@ -73,8 +74,6 @@ def test_no_frame_is_longer_than_was_said(path: Path) -> None:
     assert found.program_set is not None
     assert found.outlook is not None
     seen: dict[int, int] = {}
-    from traces.generation.generate import record_traces
-
     for task in found.program_set.tasks:
         sizes = [size for size in task.train_sizes if size <= 4] or task.sizes[:1]
         batch = record_traces(found.program_set, task=task.name, traces=12, sizes=sizes)
@@ -178,13 +177,9 @@ def test_symbols_that_are_never_there() -> None:
 # the rule: same program, arguments and observations so far, same call
 
 
-def small(path: Path) -> ProgramSet:
-    return dsl.load(path)
-
-
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_teachers_are_functions_of_what_a_core_sees(path: Path) -> None:
-    program_set = small(path)
+    program_set = dsl.load(path)
     check_tables(program_set)
     for task in program_set.tasks:
         found = search(program_set, task, most=120, seconds=0.1)
@@ -283,7 +278,7 @@ def test_a_conflict_is_explained_by_what_decided(secret: str, sight: str, fix: s
     assert "A = 0 2 0 0" in text, "the smaller inputs are shown"
 
 
-def test_a_conflict_with_the_mend_made_is_gone() -> None:
+def test_a_conflict_is_gone_after_its_fix() -> None:
     """The same teacher in the world that the explanation asks for."""
     seen = LIST.replace("pointer P, Q on A\n    counter K on A", "pointer P, Q, K on A")
     program_set = dsl.loads(seen + "program X:\n    ACT(P, RIGHT)\n" + TASK)

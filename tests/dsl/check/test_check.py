@@ -170,6 +170,51 @@ WRONG = [
 ]
 
 
+MOVES = """world pad is scratchpad:
+    row T of 0..2 or blank at left
+    row L of 0..2
+    row S, R of place at left
+    pointer P, Q on L at left
+    pointer Z on L at right
+    order P, Q, Z
+    order S, P
+    jump TO, HALFWAY
+"""
+
+
+def jumping(*lines: str) -> str:
+    return MOVES + "program X:\n" + "".join(f"    {line}\n" for line in lines)
+
+
+def world(*lines: str) -> str:
+    inner = "".join(f"    {line}\n" for line in lines)
+    return f"world pad is scratchpad:\n    row L of 0..2\n    pointer P, Q on L\n{inner}program X:\n    ACT(P, LEFT)\n"
+
+
+WRONG += [
+    (
+        jumping("if before(P, T):", "    pass"),
+        "world pad does not show the order of P and T",
+        "add to the world: order P",
+    ),
+    (jumping("if before(P):", "    pass"), "before takes two pointers", "write before(P, Q)"),
+    (jumping("if after(P, 1):", "    pass"), "this is not a pointer", "write after(P, Q)"),
+    (jumping("if S == R:", "    pass"), "these hold places, and which ones is not seen", "ask same(P, Q)"),
+    (jumping("if S > 1:", "    pass"), "place is not a number", "compare symbols"),
+    (jumping("ACT(P, SAVE, Q)"), "world pad cannot carry out ACT(P, SAVE, Q)", "holds no places: declare one"),
+    (jumping("ACT(P, FOLLOW, Q)"), "cannot carry out ACT(P, FOLLOW, Q)", "for a pointer Q on a row of places"),
+    (jumping("ACT(P, TO)"), "cannot carry out ACT(P, TO)", "write ACT(P, TO, Q) for a pointer Q"),
+    (jumping("ACT(P, WRITE, S)"), "argument operand of ACT becomes place", "row L holds 0..2"),
+    (world("jump TOO"), "there is no jump TOO in world pad", "did you mean TO?"),
+    (world("order P, R"), "there is no pointer R in world pad", "P, Q"),
+    (world("order P"), "the order of P alone", "name two pointers: order P, Q"),
+    (world("order P, Q", "order Q, P"), "is declared twice", "change the declaration"),
+    (world("row S of place or 1"), "row S holds places and something else", "write: row S of place"),
+    (world("row TO of 0..1 or blank", "jump TO"), "TO is the name of a symbol or an action", "rename the pointer"),
+    (world('row R of "SAVE" or blank', "row S of place"), "SAVE is an action of this pad, and a symbol", "change"),
+]
+
+
 @pytest.mark.parametrize(("text", "message", "fix"), WRONG, ids=range(len(WRONG)))
 def test_wrong_program_has_its_message(text: str, message: str, fix: str) -> None:
     with pytest.raises(LanguageError) as caught:

@@ -20,7 +20,7 @@ from tests.support.paths import PROGRAMS
 
 @dataclass(frozen=True)
 class Mistake:
-    """A program file of the project with one thing written as a new user might, and what a mender would write."""
+    """A program file of the project with one thing written as a new user might, and what a fix would write."""
 
     file: str
     right: str
@@ -50,7 +50,7 @@ def words(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_can_be_mended_from_its_message(
+def test_a_mistake_can_be_fixed_from_its_message(
     name: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -67,7 +67,7 @@ def test_a_section_prints_what_it_says(section: Section, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.code)
-def test_the_mended_file_is_clean(section: Section, tmp_path: Path) -> None:
+def test_the_fixed_file_is_clean(section: Section, tmp_path: Path) -> None:
     assert section.fixed != section.wrong or section.code == "NPI036"  # there the encoding is fixed
     assert told(section.fixed, tmp_path, section.code) == []
 

@@ -282,6 +282,7 @@ WORDS = [
     (["b=1", "2"], "2 comes behind b=1 and has no name; write for example a=2, or put it first"),
     (["a=1"], "takes 2 inputs (a, b) and is given 1"),
     (["a=", "b=1"], "input a is ''"),
+    (["1", "cra=2"], "has no input cra"),
 ]
 
 

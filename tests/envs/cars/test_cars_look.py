@@ -121,20 +121,6 @@ def test_run_reads_named_inputs_and_prints_degrees(goto: Path, capsys: pytest.Ca
     assert "from azimuth -15°, elevation 45°" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("inputs", "message"),
-    [
-        (["cra=1", "azimuth=0", "elevation=0"], "has no input cra; did you mean car?"),
-        (["1", "car=2", "azimuth=0"], "input car is given twice, as 1 and as 2"),
-        (["car=1", "0", "elevation=0"], "0 comes behind car=1 and has no name; write for example azimuth=0"),
-        (["1", "7", "0"], "input azimuth is 7"),
-    ],
-)
-def test_wrong_inputs_are_told(goto: Path, inputs: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "canonicalise", *inputs, "--teacher", str(goto)]) == 2
-    assert message in capsys.readouterr().err
-
-
 def test_run_writes_an_animation(goto: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "run.gif"
     words = ["run", "canonicalise", "1", "azimuth=-30", "elevation=45", "--teacher", str(goto), "--quiet"]

@@ -17,12 +17,10 @@ from envs.scratchpad.scalar import SinglePad, plan_of
 from envs.scratchpad.world import Scratchpad
 from envs.spec import RETURN
 from envs.stepper import Action
-from tests.support.pads import ADDITION, MIXED, SORTING, WANDERING
+from tests.support.pads import PADS
 from tests.support.paths import ROOT
 from traces.conflicts.scalar_teacher import SingleTeacher, Trouble, try_task
 from traces.conflicts.search import search
-
-PADS = {"addition": ADDITION, "sorting": SORTING, "mixed": MIXED, "wandering": WANDERING}
 
 
 def layout_for(config: PadConfig, chooser: random.Random) -> dict[str, list[int]]:

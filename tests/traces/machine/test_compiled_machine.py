@@ -14,7 +14,7 @@ import dsl
 from envs.scratchpad.world import PadConfig, Scratchpad
 from envs.spec import GO_ON, RETURN, SLOTS, UNKNOWN, ProgramTable, Signature, Slot
 from envs.steppers.decision_tables import DecisionTables, TableStepper, positions
-from tests.support.pads import ADDITION, MIXED, SORTING, WANDERING
+from tests.support.pads import MIXED, PADS, SORTING
 from tests.support.paths import PROGRAMS
 from traces.machine import compiled
 from traces.machine.lockstep import Budget, Outcome, Status, run
@@ -23,7 +23,6 @@ from traces.stepper import Action, Decision
 
 pytestmark = pytest.mark.skipif(not compiled.available(), reason="numba is not installed")
 
-PADS = {"addition": ADDITION, "sorting": SORTING, "mixed": MIXED, "wandering": WANDERING}
 CODES = 3
 
 
