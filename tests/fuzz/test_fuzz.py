@@ -127,9 +127,6 @@ def test_a_set_without_programs_has_an_empty_teacher() -> None:
     assert len(compile_teacher(dsl.loads(PAD)).tables.entry_M5) == 0
 
 
-# --- the harness -----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("target", TARGETS)
 def test_seeds_and_changed_seeds_are_no_faults(target: str) -> None:
     chooser = random.Random(7)

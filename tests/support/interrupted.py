@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.support.paths import ROOT
@@ -23,3 +23,17 @@ def interrupted(words: Sequence[str], state: Path) -> tuple[str, str]:
     out, err = running.communicate(timeout=WAIT)
     assert running.returncode == 130, err
     return out, err
+
+
+class Interrupted(Exception):
+    """Raised by :func:`stop_at`."""
+
+
+def stop_at(count: int) -> Callable[[int, int], None]:
+    """A report of progress that raises where so much is done."""
+
+    def stop(done: int, _: int) -> None:
+        if done >= count:
+            raise Interrupted
+
+    return stop

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from envs.spec import NONE, RETURN, Field, ProgramTable, Signature, Slot, WorldSpec
-from traces.stepper import Action, Decision, Observation
+from traces.machine.lockstep import Budget, run
+from traces.recording.recorder import Recorder, TraceBatch
+from traces.stepper import Action, Decision, Observation, Stepper
 
 SPEC = WorldSpec(
     name="line",
@@ -31,6 +34,8 @@ TABLE = ProgramTable(
     calls=((3, 4), (2,), ()),
 )
 MOVE, PUT, MAIN, TURN, PAIR = range(5)
+FIRSTS = [(MAIN, 0, 0, 0), (TURN, 2, 0, 0), (PAIR, 3, 5, 0)]
+"""Programs with their arguments, to begin with."""
 
 
 @dataclass
@@ -191,3 +196,18 @@ def run_plainly(stepper: TableStepper, x: int, first: tuple[int, ...], *, steps:
             stack.append([len(frames) - 1, 0])
             deepest = max(deepest, len(stack))
     return PlainRun(1, taken, deepest, (0, 0, 0, 0), x, [f for f in frames if f.calls])
+
+
+WORLD = LineWorld()
+
+
+def record(stepper: Stepper, instances: Sequence[tuple[int, tuple[int, ...]]], **budget: int) -> TraceBatch:
+    """The traces of a stepper from these x and first calls; the size of a trace is the absolute value of x."""
+    recorder = Recorder(TABLE)
+    state = WORLD.reset([{"x": [x]} for x, _ in instances])
+    first = torch.tensor([first for _, first in instances])
+    run(
+        stepper, WORLD, state, TABLE, first[:, 0], first[:, 1:],
+        budget=Budget(**budget), recorder=recorder, check_every=3,
+    )  # fmt: skip
+    return recorder.batch(size=[abs(x) for x, _ in instances])

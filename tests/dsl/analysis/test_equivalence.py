@@ -35,9 +35,6 @@ def hash_of(text: str, name: str = "X") -> str:
     return behaviours(found)[found.table.id(name)]
 
 
-# --- what makes no difference ----------------------------------------------------------------------------------------
-
-
 def passes(node: Any) -> Any:
     """``pass`` in every block."""
     if isinstance(node, s.Arm | s.While | s.For | s.Program):
@@ -160,9 +157,6 @@ def test_the_hash_stays_as_it_is() -> None:
 
 
 PINNED = "e4a7ba60626bc73ea2af30270e7e39e6"
-
-
-# --- what makes one --------------------------------------------------------------------------------------------------
 
 
 def differ(one: Program, two: Program) -> bool:

@@ -47,9 +47,6 @@ def told(*programs: str) -> list[tuple[int, str]]:
     return [(warning.line, warning.code) for warning in outlook(*programs).warnings]
 
 
-# frames
-
-
 def longest(found: dsl.Diagnosis) -> dict[str, str]:
     assert found.program_set is not None
     assert found.outlook is not None
@@ -82,9 +79,6 @@ def test_no_frame_is_longer_than_was_said(path: Path) -> None:
     for program, length in seen.items():
         bound = found.outlook.frames[program].longest
         assert bound is None or length <= bound
-
-
-# what never matters
 
 
 def test_conditions_that_decide_nothing() -> None:
@@ -174,9 +168,6 @@ def test_symbols_that_are_never_there() -> None:
     ]
 
 
-# the rule: same program, arguments and observations so far, same call
-
-
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_teachers_are_functions_of_what_a_core_sees(path: Path) -> None:
     program_set = dsl.load(path)
@@ -221,9 +212,6 @@ def test_a_search_finds_a_result_that_is_wrong_on_one_input_only() -> None:
     program_set = dsl.loads(LIST + "program X:\n    if P == 1 and Q == 1:\n        ACT(P, WRITE, 2)\n" + wrong)
     with pytest.raises(ValueError, match=r"items = \[1\]"):
         search(program_set, program_set.tasks[0], most=3)
-
-
-# conflicts in traces by hand
 
 
 def by_hand(program_set: ProgramSet, layouts: Sequence[dict[str, list[int]]], secret: str) -> tuple[list, list]:  # type: ignore[type-arg]

@@ -169,8 +169,6 @@ def test_long_lines_are_broken_inside_brackets() -> None:
     assert format_text(format_text(text)) == format_text(text)
 
 
-# --- the command -----------------------------------------------------------------------------------------------------
-
 UGLY = "program A:   \n  B( 1 )# b\n"
 NEAT = "program A:\n    B(1)  # b\n"
 

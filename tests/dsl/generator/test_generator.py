@@ -163,9 +163,6 @@ def test_every_construct_is_drawn() -> None:
     assert sum(any(isinstance(c, s.Call) and c.name == t.name for c in nodes(t.body)) for t in trees) > 20
 
 
-# --- streams ---------------------------------------------------------------------------------------------------------
-
-
 def test_a_seed_gives_one_stream() -> None:
     global_before = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
     makers = (lambda: np.random.default_rng(4), lambda: torch.Generator().manual_seed(4))

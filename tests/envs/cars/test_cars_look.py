@@ -61,9 +61,6 @@ WAY = [(-30, 45), (-15, 45), (0, 45), (0, 30), (0, 15)]
 """The poses that the run goes through."""
 
 
-# text
-
-
 def test_a_pose_is_drawn_in_degrees() -> None:
     world = Cars("street", CarsConfig(seen=3, unseen=0, novel=0, pixels=16))
     state = world.reset([{"CAR": [2], "AZIMUTH": [16], "ELEVATION": [3]}])
@@ -105,9 +102,6 @@ def test_the_goal_is_the_target_pose(grid: int) -> None:
     goal = world.goal(obs)
     names = [[world.spec.fields[i].values[v] for i, v in enumerate(row)] for row in goal.tolist()]
     assert names == [["0", "0", "15", "0", "15"], ["2", "-165", "60", "-165", "60"]]
-
-
-# the command
 
 
 def test_run_reads_named_inputs_and_prints_degrees(goto: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,9 +151,6 @@ def test_an_animation_without_pillow_names_the_extra(
     assert main([*words, "--animation", str(tmp_path / "run.gif")]) == 2
     assert "npi-engine[pictures]" in capsys.readouterr().err
     assert main([*words, "--html", str(tmp_path / "run.html")]) == 0  # a page needs nothing
-
-
-# animations
 
 
 def test_stills_are_what_was_seen_at_each_call(programs: dsl.ProgramSet, found: OneRun) -> None:
@@ -214,9 +205,6 @@ def test_a_long_way_keeps_its_ends() -> None:
     assert fitted(["A", "B", "C", "D"], 12, len) == "A > … > D"
     assert fitted(["A", "B", "C", "D", "E", "F"], 17, len) == "A > … > D > E > F"
     assert fitted(["A", "B"], 1, len) == "A > B"
-
-
-# pages
 
 
 def test_picture_states_show_what_was_observed(programs: dsl.ProgramSet, found: OneRun) -> None:

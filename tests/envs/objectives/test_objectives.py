@@ -70,9 +70,6 @@ def test_they_keep_their_promises(config: dict[str, Any]) -> None:
     check_world(world, layouts, generator=torch.Generator().manual_seed(2))
 
 
-# --- losses ----------------------------------------------------------------------------------------------------------
-
-
 def test_a_quadratic_is_the_sum_of_squares() -> None:
     world = made({"dimensions": 3})
     state = begun(world, 5)
@@ -168,9 +165,6 @@ def test_problems_of_a_batch_are_those_one_by_one(config: dict[str, Any]) -> Non
         torch.testing.assert_close(loss(world, alone)[0], loss(world, together)[place], rtol=1e-4, atol=1e-5)
 
 
-# --- images ----------------------------------------------------------------------------------------------------------
-
-
 def test_no_image_is_both_seen_and_unseen() -> None:
     pixels_NI, label_N = images()
     assert len(label_N) == 1797
@@ -192,9 +186,6 @@ def test_each_step_has_other_images() -> None:
     first, again = loss(world, state).item(), loss(world, state).item()
     updated(world, state, payload_BX=torch.zeros_like(state.theta_BD))
     assert first == again != loss(world, state).item()
-
-
-# --- what learners do ------------------------------------------------------------------------------------------------
 
 
 def test_moved_parameters_are_in_the_graph_until_they_are_detached() -> None:
@@ -225,9 +216,6 @@ def test_the_gradient_that_is_shown_is_that_of_the_loss(config: dict[str, Any]) 
         updated(world, state, payload_BX=payload_BX)
     with pytest.raises(ValueError, match="read before the next action"):
         _ = late.channels["gradient"]
-
-
-# --- what programs do ------------------------------------------------------------------------------------------------
 
 
 def test_update_goes_down_the_gradient_or_where_it_was_told() -> None:

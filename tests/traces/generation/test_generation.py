@@ -7,7 +7,9 @@ import torch
 
 from dsl import compile_teacher, load, loads
 from tests.conftest import compare_golden, pytest_addoption
+from tests.support.interrupted import Interrupted, stop_at
 from tests.support.paths import PROGRAMS
+from tests.support.tape_programs import contents
 from traces.generation.generate import (
     TeacherError,
     count_by_size,
@@ -27,10 +29,6 @@ ADDITION = load(PROGRAMS / "addition.npi")
 SORT = load(PROGRAMS / "bubblesort.npi")
 MAX = load(PROGRAMS / "max.npi")
 SETTINGS = {"task": "add", "traces": 9, "sizes": [1, 2, 3], "seed": 5, "shard_traces": 4}
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture(scope="module")
@@ -99,19 +97,10 @@ def test_another_seed_gives_other_traces(alone, tmp_path):
     assert contents(tmp_path / "other")[shard_name(0)] != contents(alone)[shard_name(0)]
 
 
-class Interrupted(Exception):
-    pass
-
-
 def test_an_interrupted_set_goes_on_where_it_stopped(alone, tmp_path):
     folder = tmp_path / "set"
-
-    def stop(done, _):
-        if done >= 5:
-            raise Interrupted
-
     with pytest.raises(Interrupted):
-        generate(ADDITION, out=folder, progress=stop, **SETTINGS)
+        generate(ADDITION, out=folder, progress=stop_at(5), **SETTINGS)
     kept = {name for name in contents(folder) if name.startswith("shard")}
     assert kept == {shard_name(1), shard_name(2)}  # the longest come first
     assert (folder / PLAN).exists()
@@ -128,7 +117,7 @@ def test_other_settings_are_not_mixed_into_a_folder(alone, tmp_path):
     with pytest.raises(TraceSetError, match="finished trace set of other settings"):
         generate(ADDITION, out=alone, **(SETTINGS | {"seed": 6}))
     with pytest.raises(Interrupted):
-        generate(ADDITION, out=tmp_path / "set", progress=lambda *_: (_ for _ in ()).throw(Interrupted), **SETTINGS)
+        generate(ADDITION, out=tmp_path / "set", progress=stop_at(0), **SETTINGS)
     with pytest.raises(TraceSetError, match="unfinished trace set of other settings"):
         generate(ADDITION, out=tmp_path / "set", **(SETTINGS | {"traces": 10}))
 

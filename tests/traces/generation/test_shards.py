@@ -10,6 +10,8 @@ import pytest
 
 from npi.cli.main import main
 from npi.jobs.train import gather
+from tests.support.interrupted import Interrupted, stop_at
+from tests.support.tape_programs import contents
 from tests.support.tiny import STRIP
 from tests.support.tiny import strip as programs
 from traces.generation import shards as parts_module
@@ -19,10 +21,6 @@ from traces.storage.trace_set import MANIFEST, PART, PLAN, ShardRange, TraceSet,
 
 SETTINGS = {"task": "both", "traces": 7, "sizes": [1, 2, 3], "seed": 5, "shard_traces": 2}
 """Four shards, the last of one trace."""
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture(scope="module")
@@ -84,18 +82,6 @@ def test_a_part_is_not_trained_on(made):
     """Nor opened as a set; the message says what to do."""
     with pytest.raises(TraceSetError, match=r"holds a part of a trace set: put it together .*npi merge"):
         gather([made[0]], traces=1, seed=0)
-
-
-class Interrupted(Exception):
-    pass
-
-
-def stop_at(count: int):
-    def stop(done: int, _: int) -> None:
-        if done >= count:
-            raise Interrupted
-
-    return stop
 
 
 def test_an_interrupted_part_goes_on_where_it_stopped(whole, folders, tmp_path):
@@ -212,9 +198,6 @@ def test_parts_that_cannot_be(tmp_path, choice, message):
     with pytest.raises(ValueError, match=message):
         generate_part(programs(), out=tmp_path / "part", **choice, **SETTINGS)
     assert not (tmp_path / "part").exists()
-
-
-# --- the command line ------------------------------------------------------------------------------------------------
 
 
 def test_parts_on_the_command_line(tmp_path, capsys):

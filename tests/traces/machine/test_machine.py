@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from envs.spec import RETURN, Field, ProgramTable, Signature, Slot, SpecError, WorldSpec
 from tests.support.trace_helpers import (
     BAD,
+    FIRSTS,
     GOOD,
     MAIN,
     MOVE,
@@ -19,6 +20,7 @@ from tests.support.trace_helpers import (
     PUT,
     TABLE,
     TURN,
+    WORLD,
     LineWorld,
     TableStepper,
     allowed_plainly,
@@ -29,8 +31,6 @@ from traces.machine.call_rules import ACT, POP, PUSH, REFUSED, CallRules
 from traces.machine.lockstep import Budget, Status, run
 from traces.stepper import Action, Decision, Draw
 
-WORLD = LineWorld()
-
 
 def start(xs):
     return WORLD.reset([{"x": [x]} for x in xs])
@@ -39,9 +39,6 @@ def start(xs):
 def run_all(stepper, xs, firsts, **settings_):
     first = torch.tensor(firsts)
     return run(stepper, WORLD, start(xs), TABLE, first[:, 0], first[:, 1:], **settings_)
-
-
-FIRSTS = [(MAIN, 0, 0, 0), (TURN, 2, 0, 0), (PAIR, 3, 5, 0)]
 
 
 @settings(max_examples=150)
@@ -228,9 +225,6 @@ def test_an_empty_batch_has_an_empty_outcome():
     nothing = torch.zeros(0, dtype=torch.int64)
     outcome = run(always((RETURN, 0, 0, 0)), WORLD, start([]), TABLE, nothing, nothing.view(0, 1).expand(0, 3))
     assert (len(outcome.status_N), outcome.read(WORLD)) == (0, [])
-
-
-# --- random actions and true ends ------------------------------------------------------------------------------------
 
 
 class Sampling:

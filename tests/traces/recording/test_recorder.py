@@ -11,25 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.spec import RETURN, Field, ProgramTable, SpecError, WorldSpec
-from tests.support.trace_helpers import MAIN, MOVE, PAIR, TABLE, TURN, LineWorld, random_stepper, run_plainly
-from traces.machine.lockstep import Budget, run
+from tests.support.trace_helpers import FIRSTS, MAIN, MOVE, PAIR, TABLE, random_stepper, record, run_plainly
 from traces.recording.batch import DTYPES, batch_from, check_batch, concatenate, same_table
 from traces.recording.recorder import ManualRecorder, Recorder
 from traces.recording.text import lines, text
-
-WORLD = LineWorld()
-FIRSTS = [(MAIN, 0, 0, 0), (TURN, 2, 0, 0), (PAIR, 3, 5, 0)]
-
-
-def record(stepper, instances, **budget):
-    recorder = Recorder(TABLE)
-    state = WORLD.reset([{"x": [x]} for x, _ in instances])
-    first = torch.tensor([first for _, first in instances])
-    run(
-        stepper, WORLD, state, TABLE, first[:, 0], first[:, 1:],
-        budget=Budget(**budget), recorder=recorder, check_every=3,
-    )  # fmt: skip
-    return recorder.batch(size=[abs(x) for x, _ in instances])
 
 
 def as_plain(trace):

@@ -12,26 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.spec import RETURN, ProgramTable
-from tests.support.trace_helpers import MAIN, PAIR, TABLE, TURN, LineWorld, random_stepper
-from traces.machine.lockstep import Budget, run
+from tests.support.trace_helpers import FIRSTS, TABLE, TURN, random_stepper, record
 from traces.recording.batch import concatenate
-from traces.recording.recorder import ManualRecorder, Recorder
+from traces.recording.recorder import ManualRecorder
 from traces.recording.unique_frames import ConflictError, Place, check_rule, find_conflict, unique_frames
-
-WORLD = LineWorld()
-FIRSTS = [(MAIN, 0, 0, 0), (TURN, 2, 0, 0), (PAIR, 3, 5, 0)]
 
 
 def finished(seed, instances):
     """The traces of a random stepper that ended; None where none did."""
-    recorder = Recorder(TABLE)
-    first = torch.tensor([first for _, first in instances])
-    state = WORLD.reset([{"x": [x]} for x, _ in instances])
-    run(
-        random_stepper(seed, bad=0, returns=0.5), WORLD, state, TABLE, first[:, 0], first[:, 1:],
-        budget=Budget(steps=200), recorder=recorder,
-    )  # fmt: skip
-    batch = recorder.batch()
+    batch = record(random_stepper(seed, bad=0, returns=0.5), instances, steps=200)
     done = [batch.trace(i) for i in np.flatnonzero(batch.status == 0)]
     return concatenate(done) if done else None
 

@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 import torch
 
-from dsl import ProgramSet, compile_teacher, load, loads
+from dsl import compile_teacher, load, loads
 from dsl.callgraph.graph import call_graph
 from dsl.callgraph.layout import Box, circle_edges, draw
 from dsl.callgraph.svg import picture, svg
+from envs.scratchpad.config import NOWHERE
 from envs.spec import RETURN
-from envs.stepper import Action
 from npi.cli.html_page import drawn_again, take_of
 from npi.cli.main import main
 from npi.cli.run_view import OneRun, run_once, walk
@@ -82,9 +82,6 @@ task deep(items: list of 0..1):
     train items of 1..3
     test items of 3
 """.replace("expect last(P)", "expect at(P) == len(items) - 1")
-
-
-# call graphs
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
@@ -169,60 +166,40 @@ def test_a_png_without_matplotlib_is_a_clear_error(
     assert "npi-engine[pictures]" in capsys.readouterr().err
 
 
-# states of runs
-
-
-@pytest.mark.parametrize(
-    ("programs", "task", "inputs"),
-    [(ADDITION, "add", ["96", "125"]), (ADDITION, "rshift", ["5", "12"]), (SORT, "sort", ["3,1,2,7,5"])],
-)
-def test_a_film_shows_what_was_observed_and_ends_as_the_run(programs: ProgramSet, task: str, inputs: list[str]) -> None:
-    found = teacher_run(programs, task, *inputs)
-    take, _ = take_of(programs, found.problem, found.trace, by="teacher")
-    shots = take.states
-    assert isinstance(shots, PadStates)
-    states = list(frames_of(shots, found.steps))
-    seeing = [p for p, pointer in enumerate(shots.pointers) if pointer.sees]
-    for event, (at, cells) in zip(found.events, states, strict=False):
-        rows = [shots.pointers[p].row for p in seeing]
-        seen = [cells[row].get(at[p], shots.rows[row].empty) for p, row in zip(seeing, rows, strict=True)]
-        assert seen == list(event.obs[: len(seeing)])
-    at, cells = states[-1]
-    state = programs.world.reset([found.problem.layout])
-    for event in found.events:
-        if 0 <= event.call[0] < programs.table.primitives:
-            programs.world.act(state, Action(torch.tensor([event.call])), torch.ones(1, dtype=torch.bool))
-    (reading,) = programs.world.read(state)
-    for row, content in zip(shots.rows, cells, strict=True):
-        assert [value for _, value in sorted(content.items()) if value != row.empty] == reading[row.name]
-    assert at == [reading[f"at({pointer.name})"][0] for pointer in shots.pointers]
-
-
 PADS = [file for file in FILES if "is scratchpad" in file.read_text() or 'use "' in file.read_text()]
 
 
 @pytest.mark.parametrize("file", PADS, ids=lambda file: f"{file.parent.name}-{file.stem}")
-def test_every_program_file_has_states(file: Path) -> None:
-    """Rows that hold places among them: the states end with what the machine's own final state reads."""
+def test_states_are_what_was_observed_and_end_as_the_run(file: Path) -> None:
+    """Rows that hold places among them, of which is observed whether there is one."""
     programs = load(file)
-    task = programs.tasks[0]
-    size = sorted(task.train_sizes)[min(2, len(task.train_sizes) - 1)]
-    (problem,) = task.draw(size, 1, generator=torch.Generator().manual_seed(3), spread=False)
-    found = run_once(compile_teacher(programs), programs, task, problem)
-    take, notes = take_of(programs, problem, found.trace, by="teacher")
-    assert isinstance(take.states, PadStates)
-    assert not notes
-    outcome = run_problems(compile_teacher(programs), programs, [problem])
-    (reading,) = outcome.read(programs.world)
-    *_, (at, rows) = frames_of(take.states, found.steps)
-    assert at == [reading[f"at({pointer.name})"][0] for pointer in take.states.pointers]
-    for row, content in zip(take.states.rows, rows, strict=True):
-        filled = [column for column, value in content.items() if value != row.empty]
-        inside = range(min(filled), max(filled) + 1) if filled else ()
-        assert [content.get(column, row.empty) for column in inside] == reading[row.name]
+    config = programs.world.config  # type: ignore[attr-defined]
+    generator = torch.Generator().manual_seed(3)
+    for task in programs.tasks:
+        size = sorted(task.train_sizes)[min(2, len(task.train_sizes) - 1)]
+        (problem,) = task.draw(size, 1, generator=generator, spread=False)
+        found = run_once(compile_teacher(programs), programs, task, problem)
+        take, notes = take_of(programs, problem, found.trace, by="teacher")
+        shots = take.states
+        assert isinstance(shots, PadStates)
+        assert not notes
+        states = list(frames_of(shots, found.steps))
+        seeing = [(p, pointer.row) for p, pointer in enumerate(shots.pointers) if pointer.sees]
+        for event, (at, cells) in zip(found.events, states, strict=False):
+            values = [cells[row].get(at[p], shots.rows[row].empty) for p, row in seeing]
+            places = [config.rows[row].places for _, row in seeing]
+            seen = [int(value == NOWHERE) if place else value for value, place in zip(values, places, strict=True)]
+            assert seen == list(event.obs[: len(seeing)])
+        (reading,) = run_problems(compile_teacher(programs), programs, [problem]).read(programs.world)
+        at, cells = states[-1]
+        assert at == [reading[f"at({pointer.name})"][0] for pointer in shots.pointers]
+        for row, content in zip(shots.rows, cells, strict=True):
+            filled = [column for column, value in content.items() if value != row.empty]
+            inside = range(min(filled), max(filled) + 1) if filled else ()
+            assert [content.get(column, row.empty) for column in inside] == reading[row.name]
 
 
-def test_a_film_of_other_observations_are_refused() -> None:
+def test_states_of_other_observations_are_refused() -> None:
     found = teacher_run(ADDITION, "add", "96", "125")
     order = time_order(found.trace)
     obs = found.trace.obs[order].copy()
@@ -251,9 +228,6 @@ def test_a_trace_of_a_set_gets_its_problem_back(tmp_path: Path, capsys: pytest.C
     assert document(out.read_text())["runs"][0]["states"]["kind"] == "pad"
 
 
-# comparisons
-
-
 def test_the_teacher_agrees_with_itself() -> None:
     found = teacher_run(ADDITION, "add", "96", "125")
     comparison = compare(compile_teacher(ADDITION), found.trace)
@@ -277,9 +251,6 @@ def missed_swap(found: OneRun, step: int) -> bool:
     """Whether a return is COMPSWAP's first decision although P1 > P2."""
     event, before = found.events[step], found.events[step - 1]
     return before.call[0] == SORT.table.id("COMPSWAP") and event.obs[0] > event.obs[1]
-
-
-# pages
 
 
 class Elements(HTMLParser):
