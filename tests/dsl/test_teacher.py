@@ -12,7 +12,8 @@ import dsl
 from dsl.lowering import decision_tables
 from envs.spec import RETURN
 from envs.stepper import Observation
-from tests.fuzz.targets import compare, random_layout
+from tests.fuzz.targets import compare
+from tests.support.pads import random_layout
 from tests.support.paths import PROGRAMS
 
 LIMIT = 80
@@ -162,7 +163,7 @@ def check_random(seed: int) -> int:
     chooser = random.Random(seed)
     start, compared = program_set.table.id("X"), 0
     for _ in range(2):
-        events, _ = compare(program_set, teacher, random_layout(program_set, chooser), start, limit=LIMIT)
+        events, _ = compare(program_set, teacher, random_layout(program_set.world.config, chooser), start, limit=LIMIT)
         compared += len(events)
     return compared
 

@@ -23,8 +23,8 @@ from dsl.names.worlds import PAD
 from dsl.program import Program, ProgramSet
 from dsl.teacher import Teacher
 from dsl.text.parse import parse, parse_all
-from envs.scratchpad.config import NOWHERE
 from envs.spec import RETURN
+from tests.support.pads import random_layout
 from tests.support.paths import PROGRAMS
 from tests.support.reference_interpreter import Event, OutOfSteps, interpret
 
@@ -76,7 +76,7 @@ def teacher(text: str) -> None:
     chooser = random.Random(zlib.crc32(text.encode("utf-8", "replace")))
     made = dsl.compile_teacher(found)
     for program in chooser.sample(found.programs, min(2, len(found.programs))):
-        compare(found, made, random_layout(found, chooser), program.id, random_arguments(program, chooser))
+        compare(found, made, random_layout(found.world.config, chooser), program.id, random_arguments(program, chooser))
     for task in found.tasks[:1]:
         try:
             (problem,) = task.draw(2, 1, generator=torch.Generator().manual_seed(chooser.randrange(99)), spread=True)
@@ -141,19 +141,6 @@ def drive(
         else:
             stack.append((callee, (one, two, three), 0))
     return events, world.read(state)[0]
-
-
-def random_layout(found: ProgramSet, chooser: random.Random) -> dict[str, list[int]]:
-    """Up to four cells in each row, some of them blank; places are columns that some row has."""
-    rows = found.world.spec.config["rows"]
-    length = {row["name"]: chooser.randint(0 if row["blank"] else 1, 4) for row in rows}
-    columns = max([length[row["name"]] for row in rows if row["blank"]], default=0)
-    layout = {}
-    for row in rows:
-        choices = range(len(row["symbols"]) + bool(row["blank"]))
-        cells = (NOWHERE, *range(columns)) if row.get("places") else choices
-        layout[row["name"]] = [chooser.choice(cells) for _ in range(length[row["name"]])]
-    return layout
 
 
 def random_arguments(program: Program, chooser: random.Random) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -62,6 +63,17 @@ WANDERING = PadConfig(
 """Pointers that jump, places that are saved and followed, and comparisons across rows of both kinds."""
 
 PADS = {"addition": ADDITION, "sorting": SORTING, "mixed": MIXED, "wandering": WANDERING}
+
+
+def random_layout(config: PadConfig, chooser: random.Random) -> dict[str, list[int]]:
+    """Up to five cells in each row, some of them blank; places are columns that some endless row has."""
+    length = {row.name: chooser.randint(0 if row.blank else 1, 5) for row in config.rows}
+    columns = max([length[row.name] for row in config.rows if row.blank], default=0)
+    layout = {}
+    for row in config.rows:
+        cells = (NOWHERE, *range(columns)) if row.places else range(len(row.symbols) + row.blank)
+        layout[row.name] = [chooser.choice(cells) for _ in range(length[row.name])]
+    return layout
 
 
 @dataclass

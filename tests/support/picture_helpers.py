@@ -15,7 +15,7 @@ from npi.cli.html_page import take_of
 from npi.cli.run_view import OneRun, run_once
 from tests.support.paths import PROGRAMS
 from traces.machine.lockstep import Budget
-from traces.stepper import Action, Decision, Draw, Observation, Stepper
+from traces.stepper import Action, Decision, Observation, Stepper
 from traces.viewing.page import Take
 from traces.viewing.states import PadStates
 
@@ -51,17 +51,8 @@ class Slip:
         self._swap = torch.tensor([0, world.token("P1"), world.token("SWAP"), world.token("P2")])
         self._field, self._value = world.field("P2"), 2
 
-    def step(
-        self,
-        seen: Observation,
-        program_B: torch.Tensor,
-        arguments_B3: torch.Tensor,
-        hidden_BH: torch.Tensor,
-        *,
-        ended_B: torch.Tensor | None = None,
-        draw: Draw | None = None,
-    ) -> Decision:
-        (call_B4, _), hidden_BH = self.inner.step(seen, program_B, arguments_B3, hidden_BH)
+    def step(self, seen: Observation, *others: torch.Tensor, ended_B: object = None, draw: object = None) -> Decision:
+        (call_B4, _), hidden_BH = self.inner.step(seen, *others)
         slips_B = (seen.fields_BF[:, self._field] == self._value) & (call_B4 == self._swap).all(1)
         return Decision(Action(torch.where(slips_B[:, None], torch.tensor([RETURN, 0, 0, 0]), call_B4)), hidden_BH)
 

@@ -6,7 +6,19 @@ import json
 
 from npi.cli.main import main
 
-TAPE = """\
+
+def task(name: str, expect: str) -> str:
+    """A task that runs the program of its name in capitals."""
+    return f"""task {name}(items: list of 0..1):
+    A = items
+    run {name.upper()}
+    expect {expect}
+    train items of 1..6
+    test items of 3, 12
+"""
+
+
+TAPE = f"""\
 world tape is scratchpad:
     row A of 0..1
     pointer P on A at left
@@ -20,15 +32,9 @@ program STEP "Write 0 and go right":
     ACT(P, WRITE, 0)
     ACT(P, RIGHT)
 
-task clear(items: list of 0..1):
-    A = items
-    run CLEAR
-    expect sum(A) == 0
-    train items of 1..6
-    test items of 3, 12
-"""
+{task("clear", "sum(A) == 0")}"""
 
-TRIP = """\
+TRIP = f"""\
 use "tape.npi"
 
 program HOME "Go to the left end":
@@ -39,42 +45,24 @@ program TRIP "Clear, and go to the left end again":
     CLEAR
     HOME
 
-task trip(items: list of 0..1):
-    A = items
-    run TRIP
-    expect sum(A) == 0 and at(P) == 0
-    train items of 1..6
-    test items of 3, 12
-"""
+{task("trip", "sum(A) == 0 and at(P) == 0")}"""
 
-SWEEP = """\
+SWEEP = f"""\
 use "tape.npi"
 
 program SWEEP "Write 0 into every cell but the last":
     while not last(P):
         STEP
 
-task sweep(items: list of 0..1):
-    A = items
-    run SWEEP
-    expect sum(A) == under(P) and at(P) == len(items) - 1
-    train items of 1..6
-    test items of 3, 12
-"""
+{task("sweep", "sum(A) == under(P) and at(P) == len(items) - 1")}"""
 
-ONES = """\
+ONES = f"""\
 use "tape.npi"
 
 program ONES "Write 1, which no program of the tape does":
     ACT(P, WRITE, 1)
 
-task ones(items: list of 0..1):
-    A = items
-    run ONES
-    expect under(P) == 1
-    train items of 1..6
-    test items of 3, 12
-"""
+{task("ones", "under(P) == 1")}"""
 
 DEEP = """\
 world tape is scratchpad:

@@ -12,7 +12,7 @@ import torch
 import dsl
 from dsl.analysis.learnability import check_tables
 from dsl.program import ProgramSet
-from envs.stepper import Action, Draw, Observation
+from envs.stepper import Action
 from tests.support.paths import ROOT
 from traces.conflicts.explain import explain
 from traces.conflicts.search import search
@@ -312,18 +312,9 @@ class Moody:
         left, right = (teacher.table.world.token(name) for name in ("LEFT", "RIGHT"))
         self.turned = {left: right, right: left}
 
-    def step(
-        self,
-        seen: Observation,
-        program_B: torch.Tensor,
-        arguments_B3: torch.Tensor,
-        hidden_BH: torch.Tensor,
-        *,
-        ended_B: torch.Tensor | None = None,
-        draw: Draw | None = None,
-    ) -> object:
-        found = self.teacher.step(seen, program_B, arguments_B3, hidden_BH)
-        for row in range(1, len(program_B), 2):
+    def step(self, *situation: torch.Tensor, ended_B: object = None, draw: object = None) -> object:
+        found = self.teacher.step(*situation)
+        for row in range(1, len(found.call_B4), 2):
             found.call_B4[row, 2] = self.turned.get(int(found.call_B4[row, 2]), int(found.call_B4[row, 2]))
         return found
 

@@ -71,6 +71,7 @@ CONFIGS: list[tuple[str, dict[str, Any], dict[str, list[int]]]] = [
     ("harlow", {}, {"OBJECTS": [1]}),
     ("harlow", {"reach": 3, "fixation": 1}, {"OBJECTS": [1], "RULE": [3]}),
     ("harlow", {"trials": 30, "bits": 3, "seen": 4}, {"RULE": [2]}),
+    ("harlow", {"pixels": 16, "reach": 2, "fixation": 1}, {"OBJECTS": [1], "RULE": [3]}),
 ]
 
 
@@ -267,6 +268,8 @@ BAD = [
     ("two_step(common: 1.5)", "the setting common of a two_step is 1.5; it can be 0 to 1"),
     ("harlow(rule: sight)", "the setting rule of a harlow is 'sight'"),
     ("harlow(bits: 4, seen: 15)", "15 of 16 objects are seen"),
+    ("harlow(pixels: 7)", "the setting pixels of a harlow is 7; it can be 8 to 64"),
+    ("harlow(pixels: 16, bits: 13)", "the setting bits of a harlow with pictures is 13; it can be 3 to 12"),
 ]
 
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
-import dsl
-from dsl.errors.error import LanguageError
-from envs.conformance import check_world
 from envs.episodic.glyphs import glyphs
 from envs.episodic.harlow import RULES, Harlow, scrambled
 from envs.stepper import Action
@@ -39,11 +35,6 @@ def test_pictures_stand_for_the_bits() -> None:
     assert [spec.fields[i].name for i in spec.seen] == ["AT", "CROSS", "LAST", "REWARD", "TRIAL"]
     assert not Harlow("w", {}).spec.rendered
     assert not has_pictures(Harlow("w", {}))
-
-
-def test_a_pictured_world_keeps_its_promises() -> None:
-    layouts = [{}, {"EPISODE": [7, 1]}, {"EPISODE": [3] * 9, "OBJECTS": [1], "RULE": [3]}]
-    check_world(world(reach=2, fixation=1), layouts, generator=torch.Generator().manual_seed(3))
 
 
 def test_the_same_object_always_looks_the_same() -> None:
@@ -106,17 +97,3 @@ def test_people_are_shown_both_objects() -> None:
     assert np.array_equal(found["RIGHT"], glyphs(right[None], PIXELS)[0].numpy())
     world().act(state, Action(calls(torch.tensor([1]))), torch.tensor([True]))
     assert state.trial_B.tolist() == [1]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("harlow(pixels: 7)", "the setting pixels of a harlow is 7; it can be 8 to 64"),
-        ("harlow(pixels: 16, bits: 13)", "the setting bits of a harlow with pictures is 13; it can be 3 to 12"),
-    ],
-)
-def test_wrong_declarations_are_told(text: str, message: str) -> None:
-    with pytest.raises(LanguageError) as caught:
-        dsl.loads(f"world w is {text}\n\nprogram A:\n    maximise reward over 5 steps\n")
-    assert message in str(caught.value)
-    assert caught.value.line == 1

@@ -12,24 +12,15 @@ import pytest
 import torch
 
 import dsl
-from envs.scratchpad.config import NOWHERE, PadConfig, acts_of
+from envs.scratchpad.config import acts_of
 from envs.scratchpad.scalar import SinglePad, plan_of
 from envs.scratchpad.world import Scratchpad
 from envs.spec import RETURN
 from envs.stepper import Action
-from tests.support.pads import PADS
+from tests.support.pads import PADS, random_layout
 from tests.support.paths import ROOT
 from traces.conflicts.scalar_teacher import SingleTeacher, Trouble, try_task
 from traces.conflicts.search import search
-
-
-def layout_for(config: PadConfig, chooser: random.Random) -> dict[str, list[int]]:
-    layout = {}
-    for row in config.rows:
-        length = chooser.randint(0 if row.blank else 1, 5)
-        cells = (NOWHERE, 0) if row.places else range(len(row.values))
-        layout[row.name] = [chooser.choice(cells) for _ in range(length)]
-    return layout
 
 
 @pytest.mark.parametrize("name", PADS)
@@ -45,7 +36,7 @@ def test_a_single_pad_does_what_a_batch_of_one_does(name: str) -> None:
     config, chooser = PADS[name], random.Random(5)
     plan, world = plan_of(config), Scratchpad("w", config)
     for _ in range(12):
-        layout = layout_for(config, chooser)
+        layout = random_layout(config, chooser)
         single, state = SinglePad(plan, layout), world.reset([layout])
         for _ in range(60):
             assert single.seen == tuple(world.observe(state).fields_BF[0].tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import dsl
 from envs.scratchpad.world import PadConfig, Scratchpad
 from envs.spec import GO_ON, RETURN, SLOTS, UNKNOWN, ProgramTable, Signature, Slot
 from envs.steppers.decision_tables import DecisionTables, TableStepper, positions
-from tests.support.pads import MIXED, PADS, SORTING
+from tests.support.pads import MIXED, PADS, SORTING, random_layout
 from tests.support.paths import PROGRAMS
 from traces.machine import compiled
 from traces.machine.lockstep import Budget, Outcome, Status, run
@@ -101,17 +102,8 @@ SCRATCH = {world.spec.digest: world for world in (Scratchpad("pad", config) for 
 
 
 def layouts(config: PadConfig, seed: int, count: int) -> list[dict[str, list[int]]]:
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(count):
-        width = int(rng.integers(1, 6))
-        found.append(
-            {
-                row.name: rng.integers(0, width if row.places else len(row.symbols), width).tolist()
-                for row in config.rows
-            }
-        )
-    return found
+    chooser = random.Random(seed)
+    return [random_layout(config, chooser) for _ in range(count)]
 
 
 def outcome(stepper, world, laid, budget: Budget, *, lockstep: bool) -> tuple[Outcome, TraceBatch]:
