@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import dsl
 from envs.scratchpad.world import PadConfig, Scratchpad
 from envs.spec import GO_ON, RETURN, SLOTS, UNKNOWN, ProgramTable, Signature, Slot
 from envs.steppers.decision_tables import DecisionTables, TableStepper, positions
-from tests.support.pads import MIXED, PADS, SORTING, random_layout
+from tests.support.pads import MIXED, PADS, SORTING
 from tests.support.paths import PROGRAMS
 from traces.machine import compiled
 from traces.machine.lockstep import Budget, Outcome, Status, run
@@ -102,8 +101,17 @@ SCRATCH = {world.spec.digest: world for world in (Scratchpad("pad", config) for 
 
 
 def layouts(config: PadConfig, seed: int, count: int) -> list[dict[str, list[int]]]:
-    chooser = random.Random(seed)
-    return [random_layout(config, chooser) for _ in range(count)]
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        width = int(rng.integers(1, 6))
+        found.append(
+            {
+                row.name: rng.integers(0, width if row.places else len(row.symbols), width).tolist()
+                for row in config.rows
+            }
+        )
+    return found
 
 
 def outcome(stepper, world, laid, budget: Budget, *, lockstep: bool) -> tuple[Outcome, TraceBatch]:
