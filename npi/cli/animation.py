@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from npi.cli.console import Screen, file_size, plural
+from npi.cli.console import Screen
 from npi.cli.run_view import OneRun, Replay, is_return
+from npi.cli.words import file_size, plural
 from traces.machine.lockstep import Status
 from traces.recording.text import call_text
 from traces.viewing.animation import MAX_STILLS, Still, animation, pillow

@@ -8,19 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import (
-    DONE,
-    NOT_REACHED,
-    JsonOption,
-    LibraryOption,
-    Meter,
-    Screen,
-    finish,
-    grid,
-    open_library,
-    plural,
-)
-from npi.cli.options import refuse_others
+from npi.cli.console import Column, Meter, Screen, finish, number, open_library
+from npi.cli.options import JsonOption, LibraryOption, option, refuse_others
+from npi.cli.words import plural
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
@@ -43,16 +33,12 @@ def certify(
         ),
     ] = None,
     library: LibraryOption = Path("library"),
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write a certificate, where all is proved.")
-    ] = None,
+    out: Annotated[Path | None, option("--out", "Write a certificate, where all is proved.", "FILE")] = None,
     check: Annotated[
-        Path | None,
-        typer.Option("--check", metavar="FILE", help="Check a certificate against the library, and prove nothing."),
+        Path | None, option("--check", "Check a certificate against the library, and prove nothing.", "FILE")
     ] = None,
     counterexamples: Annotated[
-        Path | None,
-        typer.Option("--counterexamples", metavar="DIR", help="Keep the inputs that show a program wrong, as traces."),
+        Path | None, option("--counterexamples", "Keep the inputs that show a program wrong, as traces.", "DIR")
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -88,7 +74,18 @@ def certify(
     proofs = _prove(opened, names)
     shown = {proof.program: proof for _, found in reversed(proofs) for proof in found if proof.program in names}
     every = [proof for _, found in proofs for proof in found]
-    _show(screen, [shown[name] for name in names])
+    asked = [shown[name] for name in names]
+    screen.table(
+        asked,
+        Column("program"),
+        number("configurations", lambda proof: "" if proof.trouble else proof.configurations),
+        number("wrong", lambda proof: "" if proof.trouble else proof.wrong),
+        number("margin", lambda proof: "" if proof.trouble else _margin(proof)),
+        Column("reads", lambda proof: "not walked" if proof.trouble else ", ".join(proof.fields) or "nothing"),
+        failed=lambda proof: not proof.proved,
+    )
+    good = sum(proof.proved for proof in asked)
+    screen.line(f"proved for every input of every size: {good} of {plural(len(asked), 'program')}")
     helpers = [proof for proof in every if not proof.proved and proof.program not in names]
     for proof in helpers:
         screen.line(f"{proof.program}, which they call, is wrong in {plural(proof.wrong, 'configuration')}")
@@ -121,21 +118,7 @@ def certify(
         screen.note(f"wrote {out}: {plural(certificate.configurations, 'configuration')}")
     elif out is not None:
         screen.note(f"{out} is not written: not all of it is proved")
-    finish(DONE if proved else NOT_REACHED)
-
-
-def _show(screen: Screen, proofs: list[ProgramProof]) -> None:
-    numbers = ("configurations", "wrong", "margin")
-    table = grid("program", *numbers, "reads", right=numbers)
-    for proof in proofs:
-        reads = ", ".join(proof.fields) or "nothing"
-        margin = f"{proof.margin:.2f}" if math.isfinite(proof.margin) else ""
-        walked = f"{proof.configurations:,}", f"{proof.wrong:,}", margin, reads
-        cells = ("", "", "", "not walked") if proof.trouble else walked
-        table.add_row(proof.program, *cells, style=None if proof.proved else "bold red")
-    screen.say(table)
-    proved = sum(proof.proved for proof in proofs)
-    screen.line(f"proved for every input of every size: {proved} of {plural(len(proofs), 'program')}")
+    finish(proved)
 
 
 def _check(screen: Screen, library: Library, path: Path, files: list[str]) -> None:
@@ -152,41 +135,29 @@ def _check(screen: Screen, library: Library, path: Path, files: list[str]) -> No
     changed = [name for name in files if load(name).digest not in digests]
     with Meter("checking"):
         findings = check(certificate, library)
-    table = grid("program", "configurations", "margin", "", right=("configurations", "margin"))
-    for one in findings:
-        margin = "" if math.isnan(one.margin) else f"{one.margin:.2f}"
-        style = "bold red" if one.fault else None
-        table.add_row(one.program, f"{one.configurations:,}", margin, one.fault or "holds", style=style)
-    screen.say(table)
+    columns = Column("program"), number("configurations"), number("margin", _margin)
+    screen.table(findings, *columns, Column("", lambda one: one.fault or "holds"), failed=lambda one: one.fault)
     for name in changed:
         screen.line(f"{name} is not a program file as it was certified, or not one of this certificate")
     if certificate.engine != npi.__version__:
         screen.note(f"the certificate is from version {certificate.engine}, it was checked by {npi.__version__}")
     good = sum(not one.fault for one in findings)
     screen.line(f"the certificate holds for {good} of {plural(len(findings), 'program')}")
-    screen.document({"programs": [_finding(one) for one in findings], "changed": changed})
-    finish(DONE if findings and good == len(findings) and not changed else NOT_REACHED)
+    screen.document({"programs": findings, "changed": changed})
+    finish(bool(findings) and good == len(findings) and not changed)
 
 
-def _finding(one: Finding) -> dict[str, Any]:
-    return vars(one) | {"margin": None if math.isnan(one.margin) else one.margin}
+def _margin(found: ProgramProof | Finding) -> str:
+    return f"{found.margin:.2f}" if math.isfinite(found.margin) else ""
 
 
 def _chosen(library: Library, words: list[str]) -> list[str]:
     """Qualified names of the programs asked for, in the library's order; raises ``ValueError`` for an unknown one."""
-    from dsl.errors.error import suggest
+    from npi.library.index import named
 
     names = [info.name for info in library.memory.infos if not info.primitive]
-    if not words:
-        return names
-    found: set[str] = set()
-    for word in words:
-        same = [name for name in names if name == word or name.rpartition(".")[2] == word]
-        if not same:
-            known = [*names, *(name.rpartition(".")[2] for name in names)]
-            raise ValueError(f"the library has no program {word}: {suggest(word, known)}")
-        found.update(same)
-    return [name for name in names if name in found]
+    found = {named(word, names) for word in words}
+    return [name for name in names if name in found or not words]
 
 
 def _prove(library: Library, names: list[str]) -> Proofs:
@@ -227,29 +198,10 @@ def _counterexamples(library: Library, proofs: Proofs, folder: Path | None) -> d
 
 
 def _document(proof: ProgramProof, counterexample: Counterexample | None) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "program": proof.program,
-        "proved": proof.proved,
-        "configurations": proof.configurations,
-        "wrong": proof.wrong,
-        "margin": proof.margin if math.isfinite(proof.margin) else None,
-        "fields": list(proof.fields),
-        "trouble": proof.trouble,
-    }
-    if proof.where:
-        found["where"] = proof.where
-    if not proof.proved:
-        one = counterexample
-        found["counterexample"] = (
-            None
-            if one is None
-            else {
-                "task": one.task.name,
-                "inputs": one.inputs,
-                "seen": one.seen,
-                "wanted": one.wanted,
-                "made": one.made,
-                "ended": one.ended,
-            }
-        )
-    return found
+    names = ("program", "proved", "configurations", "wrong", "margin", "fields", "trouble")
+    found = {name: getattr(proof, name) for name in (*names, *["where"] * bool(proof.where))}
+    if proof.proved:
+        return found
+    one = counterexample
+    shown = ("inputs", "seen", "wanted", "made", "ended")
+    return found | {"counterexample": one and {"task": one.task.name, **{name: getattr(one, name) for name in shown}}}

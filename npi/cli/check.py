@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import BAD_INPUT, DONE, JsonOption, Screen, SeedOption, finish, plural, show_sizes
-from npi.cli.options import refuse_others
+from npi.cli.console import BAD_INPUT, Column, Screen
+from npi.cli.options import JsonOption, SeedOption, argument, option, refuse_others
+from npi.cli.words import plural, show_sizes
 
 if TYPE_CHECKING:
     from dsl import Diagnosis, LanguageError, Problem, ProgramSet, Remark, Task
     from dsl.analysis.learnability import Outlook
+    from dsl.program import Program
     from envs.spec import Signature, Slot
     from traces.conflicts.explain import Explanation
+    from traces.conflicts.scalar_teacher import Tried
+    from traces.conflicts.search import Search
 
 SIZES = 5
 """The smallest training sizes, on which the teachers run."""
@@ -38,29 +43,29 @@ class Trial:
     """How a task's teacher ran.
 
     Attributes:
-        problems, sizes: random ones. every, upto: inputs up to a size, all that there are.
-        frames: how many different ones were seen.
-        trouble: what went wrong.
+        problems, sizes: random ones. all_inputs: all inputs up to a size, and how many they are.
+        different_frames: how many were seen. trouble: what went wrong.
     """
 
-    task: str
     problems: int
     sizes: tuple[int, ...]
-    every: int = 0
-    upto: int = 0
-    frames: int = 0
-    trouble: str = ""
+    all_inputs: Mapping[str, int] = field(default_factory=lambda: {"up_to_size": 0, "problems": 0})
+    different_frames: int = 0
+    trouble: str | None = None
+
+    def after(self, found: Tried | Search) -> Trial:
+        """With what a search over all inputs found."""
+        inputs = {"up_to_size": found.sizes, "problems": found.problems}
+        return replace(self, all_inputs=inputs, different_frames=found.frames)
 
 
 def check(
     context: typer.Context,
-    files: Annotated[
-        list[Path], typer.Argument(help="Program files (*.npi), or folders of traces.", show_default=False)
-    ],
-    run: Annotated[bool, typer.Option("--run/--no-run", help="Let each task's teacher run on random problems.")] = True,
-    count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="Random problems for each task.")] = 20,
+    files: Annotated[list[Path], argument("Program files (*.npi), or folders of traces.")],
+    run: Annotated[bool, option("--run/--no-run", "Let each task's teacher run on random problems.")] = True,
+    count: Annotated[int, option("--count", "Random problems for each task.", "N", min=1)] = 20,
     steps: Annotated[
-        int, typer.Option("--steps", min=1, metavar="N", help="A run that takes more is taken for an endless loop.")
+        int, option("--steps", "A run that takes more is taken for an endless loop.", "N", min=1)
     ] = 20_000,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -90,11 +95,12 @@ def check(
             for path in files
         ]
     screen.document(reports)
-    finish(DONE if all(report["ok"] for report in reports) else BAD_INPUT)
+    if not all(report["ok"] for report in reports):
+        raise typer.Exit(BAD_INPUT)
 
 
 def _look(screen: Screen, path: Path, *, run: bool, problems: Problems) -> dict[str, Any]:
-    from dsl import diagnose
+    from dsl import LanguageError, diagnose
     from dsl.check.modules import read_text
     from dsl.errors.error import joined
 
@@ -104,12 +110,13 @@ def _look(screen: Screen, path: Path, *, run: bool, problems: Problems) -> dict[
             raise joined(found.errors)
     except ValueError as error:
         screen.note(str(error))
-        return {"file": str(path), "ok": False, "error": str(error), "errors": _remarks(error)}
+        errors = error.errors if isinstance(error, LanguageError) else ()  # none where the file cannot be read
+        return {"file": path, "ok": False, "error": str(error), "errors": _remarks(errors)}
     assert found.program_set is not None, "a file without errors gives a program set"
     assert found.outlook is not None, "and an outlook"
     _declared(screen, found.program_set, found.outlook, found)
-    trials = _trials(screen, found.program_set, problems) if run else []
-    ok = not any(trial.trouble for trial in trials)
+    trials = _trials(screen, found.program_set, problems) if run else {}
+    ok = not any(trial.trouble for trial in trials.values())
     return _document(found.program_set, found.outlook, found, trials) | {"ok": ok}
 
 
@@ -122,13 +129,13 @@ def _look_at_traces(screen: Screen, folder: Path) -> dict[str, Any]:
         report = look_at_set(found)
     except ValueError as error:
         screen.note(str(error))
-        return {"folder": str(folder), "ok": False, "error": str(error)}
+        return {"folder": folder, "ok": False, "error": str(error)}
     counts = f"{plural(len(found), 'trace')}, {plural(report.frames, 'different frame')}"
     screen.line(f"{folder}: {counts}" + ("" if report.conflict else ", none against another"))
     if report.conflict is not None:
         screen.note(f"{folder}: {report.conflict}")
     return {
-        "folder": str(folder),
+        "folder": folder,
         "ok": report.conflict is None,
         "task": found.info.task,
         "traces": len(found),
@@ -141,28 +148,19 @@ def _conflict(found: Explanation) -> dict[str, Any]:
     """Two steps that contradict each other: what both see, and each with its place, its input and its call."""
     return {
         "frame": found.frame,
-        "observations": list(found.seen),
+        "observations": found.seen,
         "steps": found.steps,
         "sides": [
-            {**asdict(side.place), "input": side.layout, "call": side.call, "called_by": side.caller}
+            vars(side.place) | {"input": side.layout, "call": side.call, "called_by": side.caller}
             for side in found.sides
         ],
-        "apart": [
-            {"what": apart.sight.name, "values": list(apart.values), "fix": apart.sight.fix} for apart in found.apart
-        ],
+        "apart": [{"what": one.sight.name, "values": one.values, "fix": one.sight.fix} for one in found.apart],
     }
 
 
-def _remarks(error: ValueError) -> list[dict[str, Any]]:
-    """The mistakes that an error carries; none for a file that cannot be read."""
-    from dsl import LanguageError
-
-    return [_remark(one) for one in error.errors] if isinstance(error, LanguageError) else []
-
-
-def _remark(found: LanguageError | Remark) -> dict[str, Any]:
+def _remarks(found: Iterable[LanguageError | Remark]) -> list[dict[str, Any]]:
     names = ("file", "line", "column", "code", "message", "fix")
-    return {name: getattr(found, name) for name in names}
+    return [{name: getattr(one, name) for name in names} for one in found]
 
 
 def _declared(screen: Screen, programs: ProgramSet, outlook: Outlook, found: Diagnosis) -> None:
@@ -170,13 +168,14 @@ def _declared(screen: Screen, programs: ProgramSet, outlook: Outlook, found: Dia
     spec = programs.world.spec
     screen.line(programs.path)
     screen.line(f"  world {programs.world_name}: {spec.kind}; it shows {', '.join(f.name for f in spec.fields) or '-'}")
-    rows = []
     own = f"{Path(programs.path).stem}."
-    for program in programs.programs:
-        calls = ", ".join(programs.table.signatures[i].name.removeprefix(own) for i in dict.fromkeys(program.calls))
-        signature = " " + signature_text(programs, program.signature).removeprefix(own)
-        rows.append((signature, calls, program.doc, str(outlook.frames.get(program.id, ""))))
-    screen.columns((" program", "calls", "what it does", "steps of a frame"), rows)
+    screen.table(
+        programs.programs,
+        Column(" program", lambda program: " " + signature_text(programs, program.signature).removeprefix(own)),
+        Column("calls", lambda program: ", ".join(name.removeprefix(own) for name in _calls(programs, program))),
+        Column("what it does", "doc"),
+        Column("steps of a frame", lambda program: outlook.frames.get(program.id, "")),
+    )
     for task in programs.tasks:
         screen.line("  " + _task_text(programs, task))
     if not programs.tasks:
@@ -184,6 +183,10 @@ def _declared(screen: Screen, programs: ProgramSet, outlook: Outlook, found: Dia
     for warning in found.warnings:
         screen.line(f"  warning: {warning}")
         screen.line(f"    {warning.fix}")
+
+
+def _calls(programs: ProgramSet, program: Program) -> list[str]:
+    return [programs.table.signatures[callee].name for callee in dict.fromkeys(program.calls)]
 
 
 def _task_text(programs: ProgramSet, task: Task) -> str:
@@ -213,22 +216,21 @@ def _allowed(programs: ProgramSet, slot: Slot) -> str:
     return describe_symbols(tuple(programs.table.world.tokens[token] for token in slot.tokens))
 
 
-def _trials(screen: Screen, programs: ProgramSet, problems: Problems) -> list[Trial]:
+def _trials(screen: Screen, programs: ProgramSet, problems: Problems) -> dict[str, Trial]:
     signals = [p.name for p in programs.programs if p.signal is not None]
     if signals:
         screen.line(f"  not run: {', '.join(signals)} has a signal in place of a body, so there is no teacher")
-        return []
-    trials = []
-    for task in programs.tasks:
-        trial = _trial(programs, task, problems)
-        trials.append(trial)
+        return {}
+    trials = {task.name: _trial(programs, task, problems) for task in programs.tasks}
+    for name, trial in trials.items():
         if trial.trouble:
             screen.note(trial.trouble)
         else:
             ran = f"{plural(trial.problems, 'random problem')} of sizes {show_sizes(trial.sizes)} came out as expected"
-            every = f", and all {trial.every} inputs up to size {trial.upto}" if trial.upto else ""
-            frames = f"{plural(trial.frames, 'different frame')}, none against another"
-            screen.line(f"  ran {task.name}: {ran}{every}; {frames}")
+            upto, count = trial.all_inputs.values()
+            every = f", and all {count} inputs up to size {upto}" if upto else ""
+            frames = f"{plural(trial.different_frames, 'different frame')}, none against another"
+            screen.line(f"  ran {name}: {ran}{every}; {frames}")
     return trials
 
 
@@ -240,7 +242,7 @@ def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     from traces.conflicts.scalar_teacher import Trouble, try_task
 
     sizes = tuple(sorted(task.sizes)[:SIZES])
-    trial = Trial(task.name, problems.count, sizes)
+    trial = Trial(problems.count, sizes)
     each, more = divmod(problems.count, len(sizes))
     generator = default_rng(problems.seed)
     drawn: list[Problem] = []
@@ -250,12 +252,12 @@ def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
         if programs.world.spec.kind != KIND:
             return _batch_trial(programs, task, trial, drawn, problems.steps)
         found = try_task(programs, task, drawn, most=MOST, decisions=DECISIONS, steps=problems.steps)
+        return trial.after(found)
     except Trouble as trouble:
         told = _told(programs, task, trouble.problem, drawn, problems.steps)
         return replace(trial, trouble=f"{programs.path}: {told}")
     except ValueError as error:
         return replace(trial, trouble=f"{programs.path}: {error}")
-    return replace(trial, every=found.problems, upto=found.sizes, frames=found.frames)
 
 
 def _batch_trial(programs: ProgramSet, task: Task, trial: Trial, drawn: list[Problem], steps: int) -> Trial:
@@ -266,7 +268,7 @@ def _batch_trial(programs: ProgramSet, task: Task, trial: Trial, drawn: list[Pro
     found = search(programs, task, most=MOST, budget=Budget(steps=steps), also=drawn)
     if found.conflict is not None:
         return replace(trial, trouble=f"{programs.path}: {found.conflict}")
-    return replace(trial, every=found.problems, upto=found.sizes, frames=found.frames)
+    return trial.after(found)
 
 
 def _told(programs: ProgramSet, task: Task, problem: Problem, drawn: list[Problem], steps: int) -> str:
@@ -285,8 +287,7 @@ def _told(programs: ProgramSet, task: Task, problem: Problem, drawn: list[Proble
     return str(found.conflict)
 
 
-def _document(programs: ProgramSet, outlook: Outlook, found: Diagnosis, trials: list[Trial]) -> dict[str, Any]:
-    by_task = {trial.task: trial for trial in trials}
+def _document(programs: ProgramSet, outlook: Outlook, found: Diagnosis, trials: Mapping[str, Trial]) -> dict[str, Any]:
     table = programs.table
     return {
         "file": programs.path,
@@ -301,7 +302,7 @@ def _document(programs: ProgramSet, outlook: Outlook, found: Diagnosis, trials: 
                 "name": p.name,
                 "arguments": {s.name: [table.world.tokens[t] for t in s.tokens] for s in p.signature.slots},
                 "doc": p.doc,
-                "calls": [table.signatures[i].name for i in dict.fromkeys(p.calls)],
+                "calls": _calls(programs, p),
             }
             for p in programs.programs
         ],
@@ -310,31 +311,15 @@ def _document(programs: ProgramSet, outlook: Outlook, found: Diagnosis, trials: 
                 "name": t.name,
                 "inputs": {item.name: item.describe() for item in t.inputs},
                 "runs": table.signatures[t.program].name,
-                "train": list(t.train_sizes),
-                "test": list(t.test_sizes),
-                "trial": _trial_document(by_task.get(t.name)),
+                "train": t.train_sizes,
+                "test": t.test_sizes,
+                "trial": trials.get(t.name),
             }
             for t in programs.tasks
         ],
         "frames": {
-            table.signatures[number].name: {
-                "longest": shape.longest,
-                "recursive": shape.recursive,
-                "nodes": shape.nodes,
-            }
+            table.signatures[number].name: {name: getattr(shape, name) for name in ("longest", "recursive", "nodes")}
             for number, shape in outlook.frames.items()
         },
-        "warnings": [_remark(warning) for warning in found.warnings],
-    }
-
-
-def _trial_document(trial: Trial | None) -> dict[str, Any] | None:
-    if trial is None:
-        return None
-    return {
-        "problems": trial.problems,
-        "sizes": list(trial.sizes),
-        "all_inputs": {"up_to_size": trial.upto, "problems": trial.every},
-        "different_frames": trial.frames,
-        "trouble": trial.trouble or None,
+        "warnings": _remarks(found.warnings),
     }

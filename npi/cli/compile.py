@@ -6,14 +6,14 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from npi.cli.console import JsonOption, LibraryOption, Screen, duration, grid, open_library
+from npi.cli.console import Column, Screen, number, open_library
+from npi.cli.options import JsonOption, LibraryOption, option
+from npi.cli.words import duration
 
 
 def compile_library(
     library: LibraryOption = Path("library"),
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="LIBRARY.npic by default.")] = None,
+    out: Annotated[Path | None, option("--out", "LIBRARY.npic by default.", "FILE")] = None,
     json: JsonOption = False,
 ) -> None:
     """Write every decision that a discrete or a universal core can make into one file of tables.
@@ -34,7 +34,6 @@ def compile_library(
     began = time.perf_counter()
     compiled = CompiledLibrary.of(opened)
     compiled.save(file)
-    table = grid("programs", "nodes", "entries", right=("nodes", "entries"))
     rows = [
         {
             "file": Path(programs.path).name,
@@ -44,10 +43,8 @@ def compile_library(
         }
         for programs, stepper in zip(compiled.sets, compiled.steppers, strict=True)
     ]
-    for row in rows:
-        table.add_row(str(row["file"]), f"{row['nodes']:,}", f"{row['entries']:,}")
-    screen.say(table)
+    screen.table(rows, Column("programs", "file"), number("nodes"), number("entries"))
     size = file.stat().st_size
     screen.line(f"{file}: {compiled.entries:,} decisions, {size:,} bytes, {duration(time.perf_counter() - began)}")
     screen.line(f"next: npi eval --library {file}")
-    screen.document({"file": str(file), "bytes": size, "core": compiled.about["core"], "sets": rows})
+    screen.document({"file": file, "bytes": size, "core": compiled.about["core"], "sets": rows})

@@ -12,56 +12,32 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from npi.cli.words import duration, percent
+
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from dsl import ProgramSet, Task
     from npi.library.library import Library
-    from npi.running.compiled_library import CompiledLibrary
+    from traces.stepper import Stepper
 
 DONE, NOT_REACHED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
 WIDTH = 1000
 """Characters after which a table is broken where output goes to no terminal; lines are never broken there."""
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
-SeedOption = Annotated[
-    int, typer.Option("--seed", metavar="N", help="Of everything random; the same seed gives the same result.")
-]
-LibraryOption = Annotated[
-    Path, typer.Option("--library", metavar="DIR", help="Folder of a library (npi train makes one).")
-]
-TeacherOption = Annotated[
-    Path | None,
-    typer.Option("--teacher", metavar="FILE.npi", help="Run this file's program text instead of a trained core."),
-]
-HostOption = Annotated[
-    list[Path] | None,
-    typer.Option("--host", metavar="DIR", help="A learner's library, which runs programs with a signal; repeatable."),
-]
-HtmlOption = Annotated[
-    Path | None,
-    typer.Option("--html", metavar="PAGE.html", help="Write a page to step through the run in a browser."),
-]
-AnimationOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--animation", metavar="FILE.gif", help="Write an animated picture of the run, in a world with pictures."
-    ),
-]
-DeviceOption = Annotated[
-    str, typer.Option("--device", metavar="NAME", help="auto (CUDA where there is one), cpu, cuda, cuda:1 …")
-]
 
 
 class Screen:
@@ -75,42 +51,63 @@ class Screen:
         """The console of stdout; colours and the width of the window only where it is a terminal."""
         return console(sys.stdout)
 
-    @property
-    def err(self) -> Console:
-        """The console of stderr."""
-        return console(sys.stderr)
-
-    def say(self, what: RenderableType = "", *, style: str | None = None) -> None:
-        """A part of the result for people; silent where the result is JSON."""
-        if not self.json:
-            self.out.print(what, style=style)
-
     def line(self, what: str | Text = "") -> None:
-        """A line of the result as it is: never wrapped."""
+        """A line of the result for people as it is: never wrapped; silent where the result is JSON."""
         if not self.json:
             _line(sys.stdout, what)
 
-    def columns(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table of texts; in a terminal its cells are wrapped to fit, elsewhere it is as wide as it must be."""
+    def lines(self, lines: Iterable[str | Text], indent: str = "") -> None:
+        """Several lines."""
+        for text in lines:
+            self.line(indent + text if indent else text)
+
+    def table(
+        self,
+        rows: Iterable[object],
+        *columns: Column,
+        title: str | None = None,
+        failed: Callable[[Any], bool] = lambda row: False,
+    ) -> None:
+        """A table of objects or mappings, a row each; rows that ``failed`` are bold red in a terminal.
+
+        In a terminal cells are wrapped to fit; elsewhere the table is as wide as it must be.
+        """
         if self.json:
             return
-        if not sys.stdout.isatty():
-            for text in aligned(headers, rows):
-                self.line(text)
-            return
-        table = grid(*headers)
-        for row in rows:
-            table.add_row(*row)
-        self.say(table)
+        rows = list(rows)
+        cells = table_cells(rows, columns)
+        if sys.stdout.isatty():
+            self.out.print(grid(columns, cells, title, ["bold red" if failed(row) else None for row in rows]))
+        else:
+            self.lines([*([title] if title else []), *aligned(columns, cells)])
 
     def note(self, text: str) -> None:
         """A line on stderr."""
         _line(sys.stderr, text)
 
     def document(self, data: object) -> None:
-        """The result for programs; silent where it is for people."""
+        """The result for programs (see :func:`plain`); silent where it is for people."""
         if self.json:
-            sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(plain(data), indent=1, ensure_ascii=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """A result as JSON has it: dataclasses and mappings as objects, by the names of their fields.
+
+    Paths are texts, enumerations their names, numbers that are not finite null; ``seconds`` are rounded.
+    """
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        found = {name: plain(one) for name, one in value.items()}
+        return found | {"seconds": round(found["seconds"], 4)} if isinstance(found.get("seconds"), float) else found
+    return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def console(stream: Any) -> Console:
@@ -130,24 +127,78 @@ def _line(stream: Any, what: str | Text) -> None:
         stream.flush()
 
 
-def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        heading: its title.
+        value: what a row has there: an attribute or a key by name, or a function of the row; the heading by default.
+        right: flush right. once: blank where the first column has what it has in the row above.
+    """
+
+    heading: str
+    value: str | Callable[[Any], object] | None = None
+    right: bool = False
+    once: bool = False
+
+    def cell(self, row: Any) -> str:
+        """The text of a row in this column; whole numbers with thousands separated."""
+        if callable(self.value):
+            found = self.value(row)
+        else:
+            name = self.value or self.heading
+            found = row[name] if isinstance(row, Mapping) else getattr(row, name)
+        return f"{found:,}" if isinstance(found, int) else str(found)
+
+
+def number(heading: str, value: str | Callable[[Any], object] | None = None, *, once: bool = False) -> Column:
+    """A column of numbers, flush right."""
+    return Column(heading, value, right=True, once=once)
+
+
+def table_cells(rows: Sequence[object], columns: Sequence[Column]) -> list[list[str]]:
+    """The texts of a table."""
+    full = [[column.cell(row) for column in columns] for row in rows]
+    again = [above is not None and above[:1] == row[:1] for above, row in zip([None, *full], full, strict=False)]
+    return [
+        ["" if blank and column.once else cell for column, cell in zip(columns, row, strict=True)]
+        for blank, row in zip(again, full, strict=True)
+    ]
+
+
+def aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
     """A table as lines, its columns as wide as their widest cell."""
-    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
-    lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (headers, *rows)]
+    headings = [column.heading for column in columns]
+    widths = [max(map(len, cells)) for cells in zip(headings, *rows, strict=True)]
+    lines = [
+        "   ".join(
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for column, cell, width in zip(columns, row, widths, strict=True)
+        )
+        for row in (headings, *rows)
+    ]
     rule = "─" * (sum(widths) + 3 * (len(widths) - 1) + 2)
     return [f" {lines[0]}".rstrip(), rule, *(f" {line}".rstrip() for line in lines[1:])]
 
 
-def grid(*headers: str, right: Sequence[str] = (), title: str | None = None) -> Table:
-    """A table with a line under its headers; columns named in ``right`` are flush right."""
+def grid(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    title: str | None = None,
+    styles: Sequence[str | None] | None = None,
+) -> Table:
+    """The same for a terminal, with a style a row."""
     from rich import box
     from rich.table import Table
 
     table = Table(
         box=box.SIMPLE, title=title, title_justify="left", title_style="bold", header_style="bold", show_edge=False
     )
-    for header in headers:
-        table.add_column(header, justify="right" if header in right else "left", no_wrap=header in right)
+    for column in columns:
+        table.add_column(column.heading, justify="right" if column.right else "left", no_wrap=column.right)
+    for row, style in zip(rows, styles or [None] * len(rows), strict=True):
+        table.add_row(*row, style=style)
     return table
 
 
@@ -163,6 +214,8 @@ class Meter:
     def __init__(self, title: str, *, every: float = 10.0, quiet: bool = False) -> None:
         self.title, self.every, self.quiet = title, every, quiet
         self.began = time.monotonic()
+        self._ended: float | None = None
+        self._first: tuple[int, float] | None = None
         self._printed = -math.inf
         self._console = console(sys.stderr)
         self._live = self._console.is_terminal
@@ -184,11 +237,21 @@ class Meter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._progress.stop()
+        self._ended = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
-        return time.monotonic() - self.began
+        """Since the beginning, until the end."""
+        return (self._ended or time.monotonic()) - self.began
+
+    def left(self, done: int, total: int) -> list[str]:
+        """``at most 12 s left``, at the pace since the first call; nothing before there is a pace."""
+        if self._first is None:
+            self._first = done, self.seconds
+        first, at = self._first
+        if done <= first:
+            return []
+        return [f"at most {duration((self.seconds - at) / (done - first) * (total - done))} left"]
 
     def update(self, done: int, total: int, note: str = "") -> None:
         """Where it stands."""
@@ -235,110 +298,43 @@ def open_library(folder: Path, device: str = "cpu") -> Library:
     return Library.open(folder, device=device)
 
 
-def open_to_run(place: Path, device: str = "cpu") -> Library | CompiledLibrary:
-    """The library in a folder, or compiled in a file."""
+def tasks_to_run(
+    names: list[str], library: Path, teacher: Path | None, device: str = "cpu"
+) -> list[tuple[str, ProgramSet, Task, Stepper]]:
+    """The tasks asked for, or all: name, programs, task, and what decides (a library, or a teacher's text)."""
+    from dsl import compile_teacher, load
     from npi.running.compiled_library import CompiledLibrary
 
-    return CompiledLibrary.open(place) if place.is_file() else open_library(place, device)
+    if teacher is not None:
+        programs = load(teacher)
+        stepper = compile_teacher(programs).to(device)
+        bare = [name.removeprefix(f"{teacher.stem}.") for name in names] or [task.name for task in programs.tasks]
+        return [(f"{teacher.stem}.{name}", programs, programs.task(name), stepper) for name in bare]
+    opened = CompiledLibrary.open(library) if library.is_file() else open_library(library, device)
+    pairs = [opened.task(name) for name in names] if names else list(opened.tasks().values())
+    steppers = {programs.digest: opened.stepper(programs.table) for programs, _ in pairs}
+    named = [(f"{Path(programs.path).stem}.{task.name}", programs, task) for programs, task in pairs]
+    return [(name, programs, task, steppers[programs.digest]) for name, programs, task in named]
 
 
-def finish(code: int) -> None:
-    """End the command with an exit code."""
-    if code != DONE:
-        raise typer.Exit(code)
+def check_folder(out: Path) -> None:
+    """Refuse to write a library among other files: a folder that is there is a library, or empty."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; name a folder")
+    if out.is_dir() and any(out.iterdir()) and not any(out.glob("core-*.safetensors")):
+        raise ValueError(f"--out {out} holds other files and is no library; name a new or an empty folder")
 
 
-def parse_sizes(text: str) -> tuple[int, ...]:
-    """``1..20``, ``1,5,10`` or both, ``1..5,10``; raises ``ValueError`` for anything else, and for sizes below 1."""
-    return parse_numbers(text, "--sizes", least=1)
+def finish(reached: bool = True, *, interrupted: bool = False) -> None:
+    """End the command with the exit status of what it came to."""
+    if interrupted or not reached:
+        raise typer.Exit(INTERRUPTED if interrupted else NOT_REACHED)
 
 
-def parse_numbers(text: str, option: str, *, least: int) -> tuple[int, ...]:
-    """Numbers and ranges as in :func:`parse_sizes`, from ``least``; the error names the option."""
-    what = option.strip("-").removesuffix("s")
-    found: list[int] = []
-    for part in text.replace(" ", "").split(","):
-        low, dots, high = part.partition("..")
-        if not (low.isdecimal() and (high.isdecimal() if dots else True)):
-            raise ValueError(f"{option} {text!r}: {part!r} is no {what}; write for example 5, or 1..20, or 1..5,10,20")
-        first, last = int(low), int(high) if dots else int(low)
-        if first < least or last < first:
-            raise ValueError(f"{option} {text!r}: {part!r} is empty or begins below {least}; write for example 1..20")
-        found += range(first, last + 1)
-    return tuple(dict.fromkeys(found))
-
-
-def show_sizes(sizes: Sequence[int]) -> str:
-    """The inverse of :func:`parse_sizes` for people: ``1..20``, ``1, 10, 100``."""
-    parts: list[list[int]] = []
-    for size in sizes:
-        if parts and size == parts[-1][-1] + 1:
-            parts[-1].append(size)
-        else:
-            parts.append([size])
-    return ", ".join(f"{p[0]}..{p[-1]}" if len(p) > 2 else ", ".join(map(str, p)) for p in parts)
-
-
-def duration(seconds: float) -> str:
-    """``40 ms``, ``1.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
-def short_names(names: Iterable[str]) -> dict[str, str]:
-    """For each qualified name the bare one, where no other has it."""
-    bare = {name: name.rpartition(".")[2] for name in names}
-    several = {word for word in bare.values() if list(bare.values()).count(word) > 1}
-    return {name: name if word in several else word for name, word in bare.items()}
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """``1 trace``, ``1,200 traces``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def file_size(size: int) -> str:
-    """``812 B``, ``3.1 MB``."""
-    value = float(size)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
-
-
-def percent(right: int, count: int) -> str:
-    """``100 %`` only where all are right; otherwise with as many digits as it takes to see that it is less."""
-    if right == count:
-        return "100 %"
-    return f"{min(99.99, 100 * right / count):.2f} %"
-
-
-def elide(heights: Sequence[int], limit: int) -> tuple[int, int]:
-    """How many blocks to print from the beginning and from the end, so that they take about ``limit`` lines.
-
-    Args:
-        heights: lines of each block. limit: 0 keeps all.
-    """
-    count = len(heights)
-    if not limit or sum(heights) <= limit:
-        return count, 0
-    head = _fitting(heights, limit * 2 // 3)
-    return head, min(count - head, _fitting(heights[::-1], limit - limit * 2 // 3))
-
-
-def _fitting(heights: Sequence[int], lines: int) -> int:
-    """How many blocks fit into the lines; one at least."""
-    for count, height in enumerate(heights):
-        lines -= height
-        if lines < 0:
-            return max(1, count)
-    return len(heights)
+SCORED = (
+    number("solved", lambda score: f"{score.right:,} of {score.count:,}"),
+    number("accuracy", lambda score: percent(score.right, score.count)),
+    number("steps each", lambda score: f"{score.steps:,.0f}"),
+    number("time", lambda score: duration(score.seconds)),
+)
+"""Columns of scores: problems solved of how many, and what one took."""

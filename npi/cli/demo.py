@@ -8,27 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from npi.cli.console import (
-    DONE,
-    INTERRUPTED,
-    NOT_REACHED,
-    JsonOption,
-    Meter,
-    Screen,
-    SeedOption,
-    duration,
-    finish,
-    grid,
-    open_library,
-    percent,
-    plural,
-    show_sizes,
-    stop_on_interrupt,
-)
+from npi.cli.console import SCORED, Column, Meter, Screen, check_folder, finish, number, open_library, stop_on_interrupt
 from npi.cli.evaluate import score_document
-from npi.cli.train_report import check_folder, program_rows, train_with
+from npi.cli.options import JsonOption, SeedOption, option
+from npi.cli.train_report import program_rows, train_with
+from npi.cli.words import duration, plural, show_sizes
 
 if TYPE_CHECKING:
     from npi.proof.prove import ProgramProof
@@ -70,9 +54,9 @@ TESTS = (
 
 def demo(
     programs: Annotated[
-        Path, typer.Option("--programs", metavar="DIR", help="Folder of addition.npi, bubblesort.npi and max.npi.")
+        Path, option("--programs", "Folder of addition.npi, bubblesort.npi and max.npi.", "DIR")
     ] = Path("programs"),
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The library's folder.")] = Path("library"),
+    out: Annotated[Path, option("--out", "The library's folder.", "DIR")] = Path("library"),
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -97,18 +81,17 @@ def demo(
     with stop_on_interrupt() as stop:
         job = Job(screen, out, seed, stop, {})
         if not _train(job, files[:-1]):
-            finish(_gave_up(job, "training did not solve every task"))
+            _give_up(job, "training did not solve every task")
         _show_run(job)
         learned = _learn(job, files[-1])
         if not learned.solved:
-            finish(_gave_up(job, f"{LEARNED} was not learned"))
+            _give_up(job, f"{LEARNED} was not learned")
     proofs = _prove(job)
     scores = _test(job)
     _summary(job, scores, learned, proofs)
-    screen.document(_document(job, scores, learned, proofs))
     proved = all(proof.proved for proof in proofs)
     perfect = all(score.right == score.count for score in scores) and learned.unchanged and proved
-    finish(DONE if perfect else NOT_REACHED)
+    finish(perfect)
 
 
 @dataclass(frozen=True)
@@ -122,10 +105,10 @@ class Job:
     seconds: dict[str, float]
 
 
-def _gave_up(job: Job, why: str) -> int:
+def _give_up(job: Job, why: str) -> None:
     interrupted = job.stop()
     job.screen.note("interrupted; npi demo begins anew" if interrupted else f"{why}; try another --seed")
-    return INTERRUPTED if interrupted else NOT_REACHED
+    finish(False, interrupted=interrupted)
 
 
 def _train(job: Job, files: list[Path]) -> bool:
@@ -138,7 +121,7 @@ def _train(job: Job, files: list[Path]) -> bool:
     settings = {"core": core, "training": training, "traces": TRACES, "device": "cpu"}
     with Meter("   training") as meter:
         result = train_with(meter, files, out=job.out, stop=job.stop, fresh=True, **settings)
-        job.seconds["train"] = meter.seconds
+    job.seconds["train"] = meter.seconds
     rows = program_rows(result.summary())
     frames, traces = sum(row["frames"] for row in rows), sum(material.traces for material in result.materials)
     screen.line(
@@ -178,7 +161,7 @@ def _learn(job: Job, file: Path) -> Learned:
     config = LearnConfig(seed=job.seed)
     with Meter("   learning") as meter:
         found = learn_with(meter, job.out, [file], config=config, traces=8, device="cpu", stop=job.stop)
-        job.seconds["learn"] = meter.seconds
+    job.seconds["learn"] = meter.seconds
     people(job.screen, found, job.out, kept=found.solved, seconds=job.seconds["learn"])
     job.screen.line()
     return found
@@ -217,28 +200,29 @@ def _test(job: Job) -> list[SizeScore]:
                 scores += score_sizes(
                     stepper, programs, task, name=test.task, sizes=[size], seed=job.seed, count=amount
                 )
-        job.seconds["test"] = meter.seconds
+    job.seconds["test"] = meter.seconds
     return scores
 
 
 def _summary(job: Job, scores: list[SizeScore], learned: Learned, proofs: list[ProgramProof]) -> None:
     library, screen = open_library(job.out), job.screen
-    right = ("trained at", "tested at", "solved", "accuracy", "paper")
-    table = grid("task", *right, "time", right=(*right, "time"))
-    for test in TESTS:
-        trained = show_sizes(library.task(test.task)[1].train_sizes)
-        for score in (s for s in scores if s.task == test.task):
-            first = score.size == min(test.counts)
-            table.add_row(
-                test.task if first else "",
-                trained if first else "",
-                f"{score.size:,}",
-                f"{score.right:,} of {score.count:,}",
-                percent(score.right, score.count),
-                f"{test.paper:.1f} %" if score.size == test.paper_size else "",
-                duration(score.seconds),
-            )
-    screen.say(table)
+    tests = {test.task: test for test in TESTS}
+
+    def paper(score: SizeScore) -> str:
+        test = tests[score.task]
+        return f"{test.paper:.1f} %" if score.size == test.paper_size else ""
+
+    solved, accuracy, _, seconds = SCORED
+    screen.table(
+        scores,
+        Column("task", once=True),
+        number("trained at", lambda score: show_sizes(library.task(score.task)[1].train_sizes), once=True),
+        number("tested at", "size"),
+        solved,
+        accuracy,
+        number("paper", paper),
+        seconds,
+    )
     screen.line()
     screen.line("paper: Reed & de Freitas 2016, table 1, one core for several tasks")
     proved = sum(proof.proved for proof in proofs)
@@ -247,15 +231,14 @@ def _summary(job: Job, scores: list[SizeScore], learned: Learned, proofs: list[P
     screen.line(f"core after learning {LEARNED}   {learned.core_after}")
     stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in job.seconds.items())
     screen.line(f"time: {stages}; {duration(sum(job.seconds.values()))} in all")
-
-
-def _document(job: Job, scores: list[SizeScore], learned: Learned, proofs: list[ProgramProof]) -> dict[str, Any]:
-    return {
-        "scores": [score_document(score) for score in scores],
-        "paper": {test.task: {"size": test.paper_size, "percent": test.paper} for test in TESTS},
-        "core_before": learned.core_before,
-        "core_after": learned.core_after,
-        "unchanged": learned.unchanged,
-        "proved": {proof.program: proof.proved for proof in proofs},
-        "seconds": {name: round(seconds, 3) for name, seconds in job.seconds.items()},
-    }
+    screen.document(
+        {
+            "scores": [score_document(score) for score in scores],
+            "paper": {test.task: {"size": test.paper_size, "percent": test.paper} for test in TESTS},
+            "core_before": learned.core_before,
+            "core_after": learned.core_after,
+            "unchanged": learned.unchanged,
+            "proved": {proof.program: proof.proved for proof in proofs},
+            "seconds": {name: round(seconds, 3) for name, seconds in job.seconds.items()},
+        }
+    )

@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from npi.cli.console import BAD_INPUT, DONE, NOT_REACHED, Screen, finish, plural
+from npi.cli.console import BAD_INPUT, Screen, finish
+from npi.cli.options import argument, option
+from npi.cli.words import plural
 
 
 def fmt(
-    files: Annotated[list[Path], typer.Argument(help="Program files, or folders of *.npi.", show_default=False)],
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit status 1 if a file would change.")
-    ] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
+    files: Annotated[list[Path], argument("Program files, or folders of *.npi.")],
+    check: Annotated[bool, option("--check", "Write nothing; exit status 1 if a file would change.")] = False,
+    diff: Annotated[bool, option("--diff", "Write nothing; print what would change.")] = False,
 ) -> None:
     """Format program files: indentation, spaces and empty lines; comments stay.
 
@@ -40,7 +40,9 @@ def fmt(
             broken += 1
     would = "would change" if check or diff else "changed"
     screen.note(f"{plural(len(paths), 'file')}: {changed} {would}, {broken} could not be read")
-    finish(BAD_INPUT if broken else NOT_REACHED if check and changed else DONE)
+    if broken:
+        raise typer.Exit(BAD_INPUT)
+    finish(not (check and changed))
 
 
 def program_files(given: Path) -> Iterator[Path]:
@@ -64,8 +66,7 @@ def _format(screen: Screen, path: Path, *, check: bool, diff: bool) -> bool:
     if after == before:
         return False
     if diff:
-        for line in _difference(before, after, path):
-            screen.line(line)
+        screen.lines(_difference(before, after, path))
     else:
         screen.line(str(path))
     if not (check or diff):

@@ -6,24 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from npi.cli.console import JsonOption, Screen, file_size
+from npi.cli.console import Screen
+from npi.cli.options import JsonOption, argument, option
+from npi.cli.words import file_size
 
 if TYPE_CHECKING:
     import networkx as nx
 
 
 def graph(
-    file: Annotated[Path, typer.Argument(help="A program file (*.npi).", show_default=False)],
-    program: Annotated[
-        str | None, typer.Option("--program", metavar="NAME", help="Only what is below this program.")
-    ] = None,
-    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
-    dot: Annotated[bool, typer.Option("--dot", help="Print a Graphviz graph.")] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="PICTURE", help="Write a picture: X.svg, X.png or X.mmd (Mermaid).")
-    ] = None,
+    file: Annotated[Path, argument("A program file (*.npi).")],
+    program: Annotated[str | None, option("--program", "Only what is below this program.", "NAME")] = None,
+    mermaid: Annotated[bool, option("--mermaid", "Print a Mermaid flowchart.")] = False,
+    dot: Annotated[bool, option("--dot", "Print a Graphviz graph.")] = False,
+    out: Annotated[Path | None, option("--out", "Write a picture: X.svg, X.png or X.mmd (Mermaid).", "PICTURE")] = None,
     json: JsonOption = False,
 ) -> None:
     """Draw which program calls which.
@@ -60,8 +56,8 @@ def graph(
         return
     if out is not None and not json:
         return
-    for line in (line for root in roots for line in tree(found, root)):
-        screen.line(line)
+    for root in roots:
+        screen.lines(tree(found, root))
     screen.document(_document(found, roots))
 
 

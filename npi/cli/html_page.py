@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from npi.cli.console import Screen, file_size
+from npi.cli.console import Screen
+from npi.cli.words import file_size
 from traces.viewing.compare import compare, time_order
 from traces.viewing.page import MAX_STEPS, Take, page
 from traces.viewing.states import States, StatesError, states

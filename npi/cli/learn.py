@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import (
-    DONE,
-    INTERRUPTED,
-    NOT_REACHED,
+from npi.cli.console import Meter, Screen, finish, stop_on_interrupt
+from npi.cli.learners import SetOption, learn_with_learner, sources_of
+from npi.cli.options import (
     DeviceOption,
     HostOption,
     JsonOption,
     LibraryOption,
-    Meter,
-    Screen,
+    OutOption,
     SeedOption,
-    duration,
-    finish,
-    plural,
-    stop_on_interrupt,
+    argument,
+    option,
+    refuse_others,
 )
-from npi.cli.learners import SetOption, learn_signals, sources_of
-from npi.cli.options import refuse_others
+from npi.cli.words import duration, plural, unchanged_lines
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
@@ -34,32 +29,23 @@ if TYPE_CHECKING:
     from npi.training.learn_rows import LearnConfig, Learned
     from npi.universal.code_search import SearchConfig
 
-FilesArgument = Annotated[
-    list[Path],
-    typer.Argument(help="Program files (*.npi) or folders of npi trace.", show_default=False),
-]
+FilesArgument = Annotated[list[Path], argument("Program files (*.npi) or folders of npi trace.")]
 
 
 def learn(
     context: typer.Context,
     files: FilesArgument,
     library: LibraryOption = Path("library"),
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Write there instead of into the library itself.")
-    ] = None,
-    starts: Annotated[
-        int | None, typer.Option("--starts", min=1, metavar="N", help="Random restarts, in parallel.")
-    ] = None,
-    updates: Annotated[
-        int | None, typer.Option("--updates", min=1, metavar="N", help="The most steps of the optimiser.")
-    ] = None,
-    traces: Annotated[int, typer.Option("--traces", min=1, metavar="N", help="Runs of each training size.")] = 8,
+    out: OutOption = None,
+    starts: Annotated[int | None, option("--starts", "Random restarts, in parallel.", "N", min=1)] = None,
+    updates: Annotated[int | None, option("--updates", "The most steps of the optimiser.", "N", min=1)] = None,
+    traces: Annotated[int, option("--traces", "Runs of each training size.", "N", min=1)] = 8,
     from_traces: Annotated[
-        bool, typer.Option("--from-traces", help="Infer states from traces; a program's text only checks the rows.")
+        bool, option("--from-traces", "Infer states from traces; a program's text only checks the rows.")
     ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Write the rows even where they are not right yet.")] = False,
+    keep: Annotated[bool, option("--keep", "Write the rows even where they are not right yet.")] = False,
     certify: Annotated[
-        bool, typer.Option("--certify/--no-certify", help="Take rows only that are proved for every input.")
+        bool, option("--certify/--no-certify", "Take rows only that are proved for every input.")
     ] = True,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -80,7 +66,7 @@ def learn(
     is right where it decides as all frames do, a tenth of which were held back. Nothing is proved of it. A folder of
     npi trace has its text; --from-traces learns as if it had none, and then proves the rows.
 
-    Programs with a signal become rows of a learner's library, found by their signal beside its frozen core.
+    Programs with a learning signal become rows of a learner's library, learned from it beside its frozen core.
 
     \b
     Example:
@@ -91,7 +77,7 @@ def learn(
     sources, signals = sources_of(files)
     if signals:
         refuse_others(context, "learners")
-        learn_signals(
+        learn_with_learner(
             Screen(json=json), library, sources, out=out, settings=settings or (), updates=updates, starts=starts,
             seed=seed,
         )  # fmt: skip
@@ -114,13 +100,23 @@ def learn(
             meter, opened, sources, config=config, traces=traces, hosts=hosts, out=out or library, stop=stop,
             keep_unsolved=keep, from_traces=from_traces,
         )  # fmt: skip
-        stopped, seconds = stop(), meter.seconds
-    people(screen, found, out or library, kept=found.solved or keep, seconds=seconds)
-    screen.document(document(found, out or library, kept=found.solved or keep, seconds=seconds))
-    interrupted = stopped and not found.solved
+        interrupted = stop() and not found.solved
+    people(screen, found, out or library, kept=found.solved or keep, seconds=meter.seconds)
+    validation = found.validation
+    names = ("solved", "rows", "numbers", "updates", "wrong", "notes", "inferred", "core_before", "core_after")
+    screen.document(
+        {
+            "library": out or library if found.solved or keep else None,
+            **{name: getattr(found, name) for name in names},
+            "unchanged": found.unchanged,
+            "problems": validation and validation.problems,
+            "problems_solved": validation and validation.solved,
+            "seconds": meter.seconds,
+        }
+    )
     if interrupted:
         screen.note(f"interrupted after {plural(found.updates, 'update')}; the library is as it was")
-    finish(INTERRUPTED if interrupted else DONE if found.solved else NOT_REACHED)
+    finish(found.solved, interrupted=interrupted)
 
 
 def learn_with(
@@ -151,19 +147,14 @@ def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds:
     rows = ", ".join(name.rpartition(".")[2] for name in found.rows)
     screen.line(f"learned     {rows}: {plural(found.numbers, 'number')} each, {plural(found.updates, 'update')}, "
                 f"{duration(seconds)}")  # fmt: skip
-    for label, part in (("core", "core"), ("old rows", "rows"), ("old outputs", "probes")):
-        before, after = getattr(found, f"{part}_before"), getattr(found, f"{part}_after")
-        same = "bit-identical" if before == after else "CHANGED"
-        screen.line(f"{label:<12}{before[:16]} before, {after[:16]} after: {same}")
+    screen.lines(unchanged_lines(found))
     if found.validation is not None:
         checks = f"{found.validation.solved} of {found.validation.problems}"
         screen.line(f"checks      {checks} passed ({kinds_of_checks(found)})")
-    for line in inferences(found):
-        screen.line(line)
+    screen.lines(inferences(found))
     for name, count in found.wrong.items() if not found.notes else ():
         screen.line(f"wrong       {name}: {plural(count, 'frame')}")
-    for note in found.notes:
-        screen.line(note)
+    screen.lines(found.notes)
     if found.solved:
         screen.line(f"solved; the library in {folder} has them now")
     elif kept:
@@ -193,24 +184,3 @@ def inferences(found: Learned) -> Iterator[str]:
         yield f"inferred    {one.name.rpartition('.')[2]}: {states}, looking at {looks}; {right}, {held}"
     if any(one.proved is None for one in found.inferred):
         yield "not proved  without a text, nothing is known of configurations that no frame shows"
-
-
-def document(found: Learned, folder: Path, *, kept: bool, seconds: float) -> dict[str, Any]:
-    """What was learned, for programs."""
-    validation = found.validation
-    return {
-        "library": str(folder) if kept else None,
-        "solved": found.solved,
-        "rows": list(found.rows),
-        "numbers": found.numbers,
-        "updates": found.updates,
-        "wrong": found.wrong,
-        "notes": list(found.notes),
-        "inferred": [asdict(one) for one in found.inferred],
-        "problems": None if validation is None else validation.problems,
-        "problems_solved": None if validation is None else validation.solved,
-        "core_before": found.core_before,
-        "core_after": found.core_after,
-        "unchanged": found.unchanged,
-        "seconds": round(seconds, 3),
-    }

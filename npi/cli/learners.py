@@ -1,42 +1,29 @@
-"""``npi train``, ``learn`` and ``eval`` for programs with a signal: a learner's core and its rows."""
+"""``npi train``, ``learn`` and ``eval`` for programs with a learning signal: a learner's core and its rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from npi.cli.console import (
-    DONE,
-    INTERRUPTED,
-    Meter,
-    Screen,
-    duration,
-    finish,
-    grid,
-    plural,
-    short_names,
-    stop_on_interrupt,
-)
+from npi.cli.console import Column, Meter, Screen, check_folder, finish, number, stop_on_interrupt
+from npi.cli.options import option
 from npi.cli.torchrun import ranks_of
-from npi.cli.train_report import check_folder
+from npi.cli.train_report import took
+from npi.cli.words import duration, kept, plural, short_names, unchanged_lines
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
     from npi.core.config import Settings
     from npi.learners.evaluate import TaskScore
     from npi.learners.interface import Learner, LearnerConfig, LearnerTraining
-    from npi.learners.learn_rows import LearnedRows
     from npi.library.library import Library
     from npi.training.loop import Progress
 
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="A setting of a learner; --set help lists them."),
-]
+SetOption = Annotated[list[str] | None, option("--set", "A setting of a learner; --set help lists them.", "NAME=VALUE")]
 
 
 def sources_of(paths: Sequence[Path]) -> tuple[list[Path | ProgramSet], bool]:
@@ -112,19 +99,17 @@ def _typed(settings: Settings, words: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def train_signals(
+def train_with_learner(
     screen: Screen,
     paths: Sequence[Path | ProgramSet],
     *,
     out: Path,
     settings: Sequence[str],
-    updates: int | None,
-    rate: float | None,
-    seed: int,
     device: str,
     fresh: bool,
+    **given: int | float | None,
 ) -> None:
-    """Train a learner's core on program files with signals."""
+    """Train a learner's core on program files with signals; ``given`` are settings that have options of their own."""
     import torch
 
     from npi.learners.jobs import files_of, state_path, train_learner
@@ -132,7 +117,7 @@ def train_signals(
     with ranks_of(device, state_path(out)) as ranks:
         check_folder(out)
         _, learner = files_of(paths)
-        config, training = chosen(learner, learner.training, settings, updates=updates, rate=rate, seed=seed)
+        config, training = chosen(learner, learner.training, settings, **given)
         torch.set_num_threads(1)  # small recurrent steps
         quiet = not ranks.first
         with stop_on_interrupt(quiet=quiet) as stop, Meter("training", quiet=quiet) as meter:
@@ -140,46 +125,48 @@ def train_signals(
                 paths, out=out, config=config, training=training, ranks=ranks, stop=stop, fresh=fresh,
                 report=_progress(meter, training.updates, _signal(learner)),
             )  # fmt: skip
-            seconds = meter.seconds
     if quiet:
-        finish(DONE if result.finished else INTERRUPTED)
+        finish(interrupted=not result.finished)
+        return
     report = result.progress
-    _score_lines(screen, report.scores, learner)
-    resumed = "; resumed an interrupted run" if report.resumed else ""
-    screen.line(f"{plural(report.update, 'update')} of a core of {learner.kind!r}, {duration(seconds)}{resumed}")
+    shown = list(report.scores.items())
+    if shown:
+        score = number(f"{_signal(learner)} at the last check", lambda item: f"{item[1]:.3f}")
+        screen.table(shown[:20], Column("program", itemgetter(0)), score)
+    if len(shown) > 20:
+        screen.line(f"and {len(shown) - 20} more (--json has them all)")
+    screen.line(took(report.update, f"a core of {learner.kind!r}", meter.seconds, resumed=report.resumed))
     if result.finished:
         screen.line(f"the library is in {out} (core {result.library.core.digest()[:16]})")
         screen.line(f"next: npi eval --library {out}, or npi learn FILE.npi --library {out}")
     else:
-        screen.note(f"interrupted; the state is kept in {out}.training, and the same command resumes")
+        screen.note(f"interrupted; {kept(out)}")
     screen.document(
         {
-            "library": str(out) if result.finished else None,
+            "library": out if result.finished else None,
             "interrupted": not result.finished,
             "resumed": report.resumed,
             "updates": report.update,
             "loss": report.loss,
-            "scores": dict(report.scores),
+            "scores": report.scores,
             "core": result.library.core.digest(),
             "rows": result.library.rows_digest(),
-            "seconds": round(seconds, 3),
+            "seconds": meter.seconds,
         }
     )
-    finish(DONE if result.finished else INTERRUPTED)
+    finish(interrupted=not result.finished)
 
 
-def learn_signals(
+def learn_with_learner(
     screen: Screen,
     library: Path,
     paths: Sequence[Path | ProgramSet],
     *,
     out: Path | None,
     settings: Sequence[str],
-    updates: int | None,
-    starts: int | None,
-    seed: int,
+    **given: int | None,
 ) -> None:
-    """Learn programs with a signal as rows beside a learner's frozen core."""
+    """Learn programs with a learning signal as rows beside a learner's frozen core."""
     import torch
 
     from npi.learners.core import HostedCore
@@ -196,7 +183,7 @@ def learn_signals(
             "learner (npi train makes one of files with signals)"
         )
     learner = core.learner
-    _, training = chosen(learner, learner.learning, settings, updates=updates, starts=starts, seed=seed)
+    _, training = chosen(learner, learner.learning, settings, **given)
     torch.set_num_threads(1)
     with stop_on_interrupt() as stop, Meter("learning") as meter:
         _, found = learn_files(
@@ -207,25 +194,25 @@ def learn_signals(
             stop=stop,
             report=_progress(meter, training.updates, _signal(learner)),
         )
-        stopped, seconds = stop(), meter.seconds
-    _learned(screen, found, learner, seconds)
+        stopped = stop()
+    rows = [(name, found.mean[name], found.nearest[name], found.learned[name]) for name in found.rows]
+    headings = ("mean row", "best old row", "learned")
+    columns = [number(heading, partial(_decimal, place)) for place, heading in enumerate(headings, 1)]
+    screen.table(rows, Column("program", itemgetter(0)), *columns, title=f"{_signal(learner)} on fresh problems")
+    screen.line(f"{plural(found.numbers, 'number')} each, {plural(found.updates, 'update')}, {duration(meter.seconds)}")
+    screen.lines(unchanged_lines(found))
     if stopped:
         screen.note(f"interrupted after {plural(found.updates, 'update')}; the library is as it was")
     else:
         screen.line(f"the library in {out or library} has them now")
-    screen.document(
-        {
-            **{name: value for name, value in vars(found).items() if name != "rows"},
-            "rows": list(found.rows),
-            "library": None if stopped else str(out or library),
-            "unchanged": found.unchanged,
-            "seconds": round(seconds, 3),
-        }
-    )
-    finish(INTERRUPTED if stopped else DONE)
+    place = None if stopped else out or library
+    screen.document(vars(found) | {"library": place, "unchanged": found.unchanged, "seconds": meter.seconds})
+    finish(interrupted=stopped)
 
 
-def evaluate_signals(screen: Screen, library: Library, tasks: Sequence[str], *, count: int | None, seed: int) -> None:
+def evaluate_with_learner(
+    screen: Screen, library: Library, tasks: Sequence[str], *, count: int | None, seed: int
+) -> None:
     """Judge the tasks of a learner's library on fresh problems."""
     from npi.learners.evaluate import COUNT, score_task
 
@@ -237,42 +224,27 @@ def evaluate_signals(screen: Screen, library: Library, tasks: Sequence[str], *, 
             programs, task = library.task(name)
             qualified = f"{Path(programs.path).stem}.{task.name}"
             scores.append(score_task(library, programs, task, name=qualified, count=count or COUNT, seed=seed))
-    numbers = ("problems", "as expected", "mean", "±")
-    table = grid("task", "problems", "as expected", "measure", "mean", "±", right=numbers)
-    for score in scores:
-        for place, (measure, found) in enumerate(score.scores.items()):
-            first = (score.task, f"{score.count:,}", f"{100 * score.right / score.count:.1f} %")
-            table.add_row(*(("", "", "") if place else first), measure, f"{found.mean:.3f}", f"{found.error:.3f}")
-    screen.say(table)
-    screen.document(
-        [
-            {
-                "task": score.task,
-                "count": score.count,
-                "right": score.right,
-                "scores": {name: [found.mean, found.error] for name, found in score.scores.items()},
-                "seconds": round(score.seconds, 3),
-            }
-            for score in scores
-        ]
+    screen.table(
+        [(score, measure, mean) for score in scores for measure, mean in score.scores.items()],
+        Column("task", lambda row: row[0].task, once=True),
+        number("problems", lambda row: row[0].count, once=True),
+        number("as expected", lambda row: f"{100 * row[0].right / row[0].count:.1f} %", once=True),
+        Column("measure", itemgetter(1)),
+        number("mean", lambda row: f"{row[2].mean:.3f}"),
+        number("±", lambda row: f"{row[2].error:.3f}"),
     )
-    finish(DONE)
+    means = [{name: [found.mean, found.error] for name, found in score.scores.items()} for score in scores]
+    screen.document([vars(score) | {"scores": found} for score, found in zip(scores, means, strict=True)])
 
 
-def _progress(meter: Meter, updates: int, signal: str) -> Any:
-    began: list[tuple[int, float]] = []
+def _progress(meter: Meter, updates: int, signal: str) -> Callable[[Progress], None]:
+    from npi.library.program_files import some
 
     def report(found: Progress) -> None:
-        if not began:
-            began.append((found.update, meter.seconds))
-        (first, at), left = began[0], ""
-        if found.update > first:
-            pace = (meter.seconds - at) / (found.update - first)
-            left = f"; {duration(pace * (updates - found.update))} left"
         short = short_names(found.scores)
-        told = ", ".join(f"{short[name]} {score:.2f}" for name, score in list(found.scores.items())[:4])
-        more = f" and {len(found.scores) - 4} more" if len(found.scores) > 4 else ""
-        meter.update(found.update, updates, f"{signal} {told}{more}{left}" if told else f"no check yet{left}")
+        scores = some((f"{short[name]} {score:.2f}" for name, score in found.scores.items()), 4)
+        note = f"{signal} {scores}" if found.scores else "no check yet"
+        meter.update(found.update, updates, "; ".join([note, *meter.left(found.update, updates)]))
 
     return report
 
@@ -282,27 +254,5 @@ def _signal(learner: Learner) -> str:
     return learner.signals[0][1]
 
 
-def _score_lines(screen: Screen, scores: Mapping[str, float], learner: Learner) -> None:
-    column = f"{_signal(learner)} at the last check"
-    table = grid("program", column, right=(column,))
-    shown = list(scores.items())
-    for name, score in shown[:20]:
-        table.add_row(name, f"{score:.3f}")
-    if shown:
-        screen.say(table)
-    if len(shown) > 20:
-        screen.line(f"and {len(shown) - 20} more (--json has them all)")
-
-
-def _learned(screen: Screen, found: LearnedRows, learner: Learner, seconds: float) -> None:
-    table = grid("program", "mean row", "best old row", "learned", right=("mean row", "best old row", "learned"),
-                 title=f"{_signal(learner)} on fresh problems")  # fmt: skip
-    for name in found.rows:
-        cells = (found.mean[name], found.nearest[name], found.learned[name])
-        table.add_row(name, *(f"{cell:.3f}" for cell in cells))
-    screen.say(table)
-    screen.line(f"{plural(found.numbers, 'number')} each, {plural(found.updates, 'update')}, {duration(seconds)}")
-    for label, part in (("core", "core"), ("old rows", "rows"), ("old outputs", "outputs")):
-        before, after = getattr(found, f"{part}_before"), getattr(found, f"{part}_after")
-        same = "bit-identical" if before == after else "CHANGED"
-        screen.line(f"{label:<12}{before[:16]} before, {after[:16]} after: {same}")
+def _decimal(place: int, row: Sequence[Any]) -> str:
+    return f"{row[place]:.3f}"

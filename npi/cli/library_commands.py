@@ -6,29 +6,23 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from npi.cli.console import JsonOption, Screen, file_size, open_library, plural
+from npi.cli.console import Screen, check_folder, open_library
 from npi.cli.library_queries import LibraryArgument, diff, info, list_rows
-from npi.cli.train_report import check_folder
+from npi.cli.options import JsonOption, OutOption, argument, option
+from npi.cli.words import file_size, plural
 
 if TYPE_CHECKING:
     from npi.library.operations import Change
 
-ProgramsArgument = Annotated[
-    list[str], typer.Argument(metavar="PROGRAM...", help="Such as MAX, or max.MAX.", show_default=False)
-]
-OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Write there instead of into the library itself.")
-]
+ProgramsArgument = Annotated[list[str], argument("Such as MAX, or max.MAX.", "PROGRAM...")]
 
 
 def pack(
     library: LibraryArgument,
     programs: ProgramsArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.npirow", help="The file to write.", show_default=False)],
+    out: Annotated[Path, option("--out", "The file to write.", "FILE.npirow", show_default=False)],
     alone: Annotated[
-        bool, typer.Option("--alone", help="Leave out learned programs that these call; they must be there.")
+        bool, option("--alone", "Leave out learned programs that these call; they must be there.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -48,15 +42,13 @@ def pack(
     size = found.save(out)
     numbers = found.parameters
     screen.line(f"wrote {out}, {file_size(size)}: {', '.join(found.names)} ({file_size(4 * numbers)} of numbers)")
-    screen.document({"file": str(out), "bytes": size, "rows": list(found.names), "numbers": numbers})
+    screen.document({"file": out, "bytes": size, "rows": found.names, "numbers": numbers})
 
 
 def add(
     library: LibraryArgument,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Of npi library pack.", show_default=False)],
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Let them take the place of other rows of their names.")
-    ] = False,
+    files: Annotated[list[Path], argument("Of npi library pack.", "FILE...")],
+    replace: Annotated[bool, option("--replace", "Let them take the place of other rows of their names.")] = False,
     out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -80,7 +72,7 @@ def add(
 def remove(
     library: LibraryArgument,
     programs: ProgramsArgument,
-    callers: Annotated[bool, typer.Option("--with-callers", help="Remove the programs that call them, too.")] = False,
+    callers: Annotated[bool, option("--with-callers", "Remove the programs that call them, too.")] = False,
     out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -106,10 +98,10 @@ class Preferred(StrEnum):
 
 def merge(
     first: LibraryArgument,
-    second: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Another one.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the new library.", show_default=False)],
+    second: Annotated[Path, argument("Another one.", "LIBRARY")],
+    out: Annotated[Path, option("--out", "Folder of the new library.", "DIR", show_default=False)],
     prefer: Annotated[
-        Preferred | None, typer.Option("--prefer", help="Whose rows to take where both have other ones of a name.")
+        Preferred | None, option("--prefer", "Whose rows to take where both have other ones of a name.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -131,27 +123,22 @@ def merge(
 
 def _finish(screen: Screen, found: Change, library: Path, out: Path | None) -> None:
     """Write the library where it changed, and say what did and what did not."""
+    from npi.library.program_files import some
+
     changed = bool(found.added or found.removed)
     if changed or out is not None:
         found.library.save(out or library)
     for label in ("removed", "added", "there"):
-        names = getattr(found, label)
-        if names:
+        if names := getattr(found, label):
             said = f" ({plural(len(names), 'row')} that {'is' if len(names) == 1 else 'are'} the same)"
-            screen.line(f"{label:<12}{_some(names)}{said if label == 'there' else ''}")
+            screen.line(f"{label:<12}{some(names)}{said if label == 'there' else ''}")
     for label in ("core", "rows", "outputs"):
         what = label if label == "core" else f"old {label}"
         screen.line(f"{what:<12}{getattr(found, label)[:16]}: bit-identical")
     place = out or library
     screen.line(f"written to {place}" if changed or out is not None else f"{place} is as it was")
-    names = {label: list(getattr(found, label)) for label in ("added", "removed", "there")}
-    screen.document({"library": str(place), **names, "core": found.core, "rows": found.library.rows_digest()})
-
-
-def _some(names: tuple[str, ...]) -> str:
-    from npi.library.program_files import some
-
-    return some(names)
+    names = {label: getattr(found, label) for label in ("added", "removed", "there")}
+    screen.document({"library": place, **names, "core": found.core, "rows": found.library.rows_digest()})
 
 
 COMMANDS = (

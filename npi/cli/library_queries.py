@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import DONE, NOT_REACHED, JsonOption, Screen, file_size, finish, plural
-from npi.cli.options import refuse_others
+from npi.cli.console import Column, Screen, finish
+from npi.cli.options import JsonOption, argument, option, refuse_others
+from npi.cli.words import file_size, plural
 
 if TYPE_CHECKING:
     from npi.library.index import Card, Listing
 
-LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="A library's folder.", show_default=False)]
+LibraryArgument = Annotated[Path, argument("A library's folder.", "LIBRARY")]
 
 
 def list_rows(
     library: LibraryArgument,
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="TEXT", help="Only rows with this in name or arguments.")
-    ] = None,
-    calls: Annotated[
-        str | None, typer.Option("--calls", metavar="PROGRAM", help="Only rows whose text calls this.")
-    ] = None,
-    world: Annotated[str | None, typer.Option("--world", metavar="NAME", help="Only rows of this world.")] = None,
+    name: Annotated[str | None, option("--name", "Only rows with this in name or arguments.", "TEXT")] = None,
+    calls: Annotated[str | None, option("--calls", "Only rows whose text calls this.", "PROGRAM")] = None,
+    world: Annotated[str | None, option("--world", "Only rows of this world.", "NAME")] = None,
     json: JsonOption = False,
 ) -> None:
     """List the rows of a library: name and arguments, what each calls, the version of its numbers, its file.
@@ -42,17 +40,19 @@ def list_rows(
     screen, found = Screen(json=json), listing(library)
     shown = [card for card in found.programs if _wanted(card, name, calls, world)]
     universal = found.kind == "universal"
-    rows = [
-        (card.call, card.version[:DIGITS], *([f"{card.learned_numbers:,}"] if universal else []), card.file or "traces",
-         _short(card.calls, card), card.doc)
-        for card in shown
-    ]  # fmt: skip
-    learned = ["learned"] if universal else []
-    screen.columns(("program", "version", *learned, "from", "calls", "what it does"), rows)
+    screen.table(
+        shown,
+        Column("program", "call"),
+        Column("version", lambda card: card.version[:DIGITS]),
+        *[Column("learned", "learned_numbers")] * universal,
+        Column("from", lambda card: card.file or "traces"),
+        Column("calls", lambda card: _short(card.calls, card)),
+        Column("what it does", "doc"),
+    )
     of = f" of {len(found.programs):,}" if len(shown) < len(found.programs) else ""
     screen.line(f"{plural(len(shown), 'program')}{of}, {_numbers(found)}")
     screen.line(f"core {found.core}")
-    screen.document({"library": str(library), "core": found.core, "rows": [_document(card) for card in shown]})
+    screen.document({"library": library, "core": found.core, "rows": [_document(card) for card in shown]})
 
 
 def _numbers(found: Listing) -> str:
@@ -79,18 +79,14 @@ def _short(names: tuple[str, ...], card: Card) -> str:
 
 def _document(card: Card) -> dict[str, Any]:
     told = {name: value for name, value in vars(card).items() if name != "wiring" or value is not None}
-    return {**told, "arguments": list(card.arguments), "calls": list(card.calls), "bytes": 4 * card.numbers}
+    return told | {"bytes": 4 * card.numbers}
 
 
 def info(
     context: typer.Context,
-    place: Annotated[
-        Path, typer.Argument(metavar="PLACE", help="A library's folder, or a row file.", show_default=False)
-    ],
-    row: Annotated[
-        str | None, typer.Argument(metavar="PROGRAM", help="Such as MAX; needed for a library.", show_default=False)
-    ] = None,
-    text: Annotated[bool, typer.Option("--text", help="Print the program file that it was learned from.")] = False,
+    place: Annotated[Path, argument("A library's folder, or a row file.", "PLACE")],
+    row: Annotated[str | None, argument("Such as MAX; needed for a library.", "PROGRAM")] = None,
+    text: Annotated[bool, option("--text", "Print the program file that it was learned from.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Tell all about one row of a library, or about what a row file holds.
@@ -125,8 +121,7 @@ def info(
     screen.line(f"{card.call}  {card.doc}")
     for label, value in about.items():
         screen.line(f"  {label:<10}{value}")
-    for line in in_words(card.wiring or (), card.arguments):
-        screen.line(f"  {line}")
+    screen.lines(in_words(card.wiring or (), card.arguments), indent="  ")
     screen.document(_document(card) | about)
 
 
@@ -192,17 +187,17 @@ def _file_info(screen: Screen, path: Path) -> None:
         for card in package.infos:
             files = [held.file for held in package.texts if held.digest == card.source]
             rows.append((card.name, package.versions[card.name][:DIGITS], *(files or ["traces"]), needs))
-    screen.columns(("program", "version", "from", "needs"), rows)
+    headings = ("program", "version", "from", "needs")
+    screen.table(rows, *(Column(heading, itemgetter(place)) for place, heading in enumerate(headings)))
     screen.document(
         {
-            "file": str(path),
+            "file": path,
             "bytes": path.stat().st_size,
             "numbers": found.parameters,
             "core": found.core,
             "engine": found.engine,
             "packages": [
-                {"digest": p.digest, "rows": p.versions, "needs": dict(p.needs), "learned": p.entry}
-                for p in found.packages
+                {"digest": p.digest, "rows": p.versions, "needs": p.needs, "learned": p.entry} for p in found.packages
             ],
         }
     )
@@ -210,7 +205,7 @@ def _file_info(screen: Screen, path: Path) -> None:
 
 def diff(
     first: LibraryArgument,
-    second: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Another one.", show_default=False)],
+    second: Annotated[Path, argument("Another one.", "LIBRARY")],
     json: JsonOption = False,
 ) -> None:
     """Say what two libraries have of each other: the core, rows that only one has, rows that differ.
@@ -229,11 +224,12 @@ def diff(
     screen.line(f"core: the same, {one.core}" if found.core else f"core: {one.core} and {two.core}")
     if found.core and not found.first:
         screen.line("the rows that were trained with it are not the same")
-    lines = [(card.name, card.version[:DIGITS], "") for card in found.only_first]
-    lines += [(card.name, "", card.version[:DIGITS]) for card in found.only_second]
-    lines += [(a.name, a.version[:DIGITS], b.version[:DIGITS]) for a, b in found.other]
+    lines = [(card, card.version[:DIGITS], "") for card in found.only_first]
+    lines += [(card, "", card.version[:DIGITS]) for card in found.only_second]
+    lines += [(one, one.version[:DIGITS], other.version[:DIGITS]) for one, other in found.other]
     if lines:
-        screen.columns(("row", str(first), str(second)), lines)
+        versions = Column(str(first), lambda line: line[1]), Column(str(second), lambda line: line[2])
+        screen.table(lines, Column("row", lambda line: line[0].name), *versions)
     same = sum(card.name in {other.name for other in two.cards} for card in one.cards) - len(found.other)
     screen.line(f"{plural(same, 'row')} the same, {len(lines)} not")
     screen.document(
@@ -245,4 +241,4 @@ def diff(
             "other": {a.name: [a.version, b.version] for a, b in found.other},
         }
     )
-    finish(DONE if found.same else NOT_REACHED)
+    finish(found.same)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Annotated
 
-import typer
+from npi.cli.options import option
 
 
 def lsp(
     port: Annotated[
-        int | None,
-        typer.Option("--tcp", metavar="PORT", min=1, max=65535, help="Serve one editor on this port of this machine."),
+        int | None, option("--tcp", "Serve one editor on this port of this machine.", "PORT", min=1, max=65535)
     ] = None,
 ) -> None:
     """Serve an editor: mistakes as you type, hover, definitions, references, rename, completion, layout, outline.

@@ -15,28 +15,11 @@ from typing import Annotated, Any
 
 import typer
 
-from npi.cli import (
-    certify,
-    check,
-    demo,
-    evaluate,
-    fmt,
-    graph,
-    learn,
-    lsp,
-    reproduce,
-    run,
-    show,
-    trace,
-    train,
-)
-from npi.cli import (
-    compile as compiling,
-)
-from npi.cli import (
-    library_commands as library,
-)
+from npi.cli import certify, check, demo, evaluate, fmt, graph, learn, lsp, reproduce, run, show, trace, train
+from npi.cli import compile as compiling
+from npi.cli import library_commands as library
 from npi.cli.console import BAD_INPUT, DONE, INTERRUPTED, NOT_REACHED
+from npi.cli.options import option
 
 TRACEBACK = "NPI_TRACEBACK"
 """Where this variable of the environment is set, errors show where in the code they arose."""
@@ -154,7 +137,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", callback=_version, is_eager=True)
+        bool, option("--version", "Print the version and end.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     pass

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from npi.cli.console import DONE, NOT_REACHED, Meter, Screen, duration, finish, grid, open_library, percent, plural
+from npi.cli.console import SCORED, Column, Meter, Screen, finish, open_library
+from npi.cli.words import plural
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from envs.cars.mesh import Mesh
     from npi.running.mesh_accuracy import MeshScore
 
@@ -44,15 +42,16 @@ def evaluate_meshes(
             meter.update(len(scores), len(meshes), score.mesh)
     what = plural(len(meshes), "mesh", "meshes")
     screen.line(f"{task.name} on {what} of {folder}, {plural(len(poses), 'start')} each")
-    screen.say(mesh_table(scores))
+    rows = [*scores, together(scores)] if len(scores) > 1 else scores
+    screen.table(rows, Column("mesh"), *SCORED, failed=lambda score: score.right < score.count)
     screen.document(
         {
             "task": task.name,
-            "meshes": [mesh_document(score) for score in scores],
+            "meshes": [vars(score) | {"accuracy": score.right / score.count} for score in scores],
             "broken": [{"mesh": name, "reason": reason} for name, reason in broken],
         }
     )
-    finish(DONE if all(score.right == score.count for score in scores) else NOT_REACHED)
+    finish(all(score.right == score.count for score in scores))
 
 
 def load_meshes(
@@ -73,25 +72,11 @@ def load_meshes(
     return good, broken
 
 
-def mesh_table(scores: Sequence[MeshScore]) -> Table:
-    """Accuracy by mesh, and of all together."""
-    right = ("solved", "accuracy", "steps each", "time")
-    table = grid("mesh", *right, right=right)
-    for score in scores:
-        _row(table, score.mesh, score.right, score.count, score.steps, score.seconds)
-    if len(scores) > 1:
-        count = sum(score.count for score in scores)
-        steps = sum(score.steps * score.count for score in scores) / max(1, count)
-        table.add_section()
-        _row(table, "all", sum(s.right for s in scores), count, steps, sum(s.seconds for s in scores))
-    return table
+def together(scores: Sequence[MeshScore]) -> MeshScore:
+    """The score over all meshes."""
+    from npi.running.mesh_accuracy import MeshScore
 
-
-def _row(table: Table, name: str, right: int, count: int, steps: float, seconds: float) -> None:
-    style = None if right == count else "bold red"
-    words = f"{right:,} of {count:,}", percent(right, count), f"{steps:,.0f}", duration(seconds)
-    table.add_row(name, *words, style=style)
-
-
-def mesh_document(score: MeshScore) -> dict[str, Any]:
-    return {**asdict(score), "accuracy": score.right / score.count, "seconds": round(score.seconds, 3)}
+    count = sum(score.count for score in scores)
+    steps = sum(score.steps * score.count for score in scores) / max(1, count)
+    wrong = tuple(inputs for score in scores for inputs in score.wrong)
+    return MeshScore("all", sum(s.right for s in scores), count, steps, sum(s.seconds for s in scores), wrong)

@@ -1,11 +1,41 @@
-"""Which options apply to which kind of call of a command, as one table; what does not apply is refused by name."""
+"""Options that several commands take, and a table of which apply to which kind of call; others are refused by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+
+
+def option(name: str, text: str, metavar: str | None = None, **settings: Any) -> Any:
+    """An option of a command, with what ``--help`` says of it."""
+    return typer.Option(name, help=text, metavar=metavar, **settings)
+
+
+def argument(text: str, metavar: str | None = None) -> Any:
+    """What a command takes by its place."""
+    return typer.Argument(help=text, metavar=metavar, show_default=False)
+
+
+JsonOption = Annotated[bool, option("--json", "Print one JSON document, and nothing else, on stdout.")]
+SeedOption = Annotated[int, option("--seed", "Of everything random; the same seed gives the same result.", "N")]
+LibraryOption = Annotated[Path, option("--library", "Folder of a library (npi train makes one).", "DIR")]
+TeacherOption = Annotated[
+    Path | None, option("--teacher", "Run this file's program text instead of a trained core.", "FILE.npi")
+]
+HostOption = Annotated[
+    list[Path] | None,
+    option("--host", "A learner's library, for programs with a learning signal; repeatable.", "DIR"),
+]
+OutOption = Annotated[Path | None, option("--out", "Write there instead of into the library itself.", "DIR")]
+HtmlOption = Annotated[Path | None, option("--html", "Write a page to step through the run in a browser.", "PAGE.html")]
+AnimationOption = Annotated[
+    Path | None, option("--animation", "Write an animated picture of the run, in a world with pictures.", "FILE.gif")
+]
+DeviceOption = Annotated[str, option("--device", "auto (CUDA where there is one), cpu, cuda, cuda:1 …", "NAME")]
 
 
 @dataclass(frozen=True)
@@ -29,11 +59,11 @@ _BODIES = (
 )
 _WITH_BODIES = {
     "--programs": "it is the number of random programs; give --universal, too",
-    "--set": "it changes settings of learners, which programs with a signal name",
+    "--set": "it changes settings of learners, which programs with a learning signal name",
 }
 _LEARN = "--library --out --starts --updates --traces --keep --seed --host --json"
 _TRACED = Kind("to folders of traces", refused={"--traces": "they hold their traces; npi trace makes more"})
-_NO_SIGNAL = {"--set": "it changes settings of learners, which programs with a signal name"}
+_NO_SIGNAL = {"--set": "it changes settings of learners, which programs with a learning signal name"}
 _MESHES = dict.fromkeys(("--up", "--forward"), "it says how meshes lie; give --meshes FOLDER, too")
 _TEXT = "the program text decides in place of a core"
 
@@ -78,12 +108,12 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         "discrete": Kind("to programs with bodies", _BODIES, _WITH_BODIES),
         "lstm": Kind("to programs with bodies", _BODIES, _WITH_BODIES),
         "learners": Kind(
-            "to programs with a signal",
+            "to programs with a learning signal",
             "--out --universal --updates --rate --device --fresh --seed --set --json",
             {
                 "--programs": "it is the number of random programs of --universal",
                 "--core": "their learner has a core of its own; --set changes its shape",
-                "--traces": "they are learned from their signal, not from traces",
+                "--traces": "they are learned from their learning signal, not from traces",
                 "--frames": "episodes are drawn, not frames; --set help lists how many",
                 "--certify": "without a body there is nothing to prove them against",
                 "--precision": "a learner's core trains in float32",
@@ -106,7 +136,7 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
                 "--compile": "its layers are too small to gain from it",
                 "--log": "no scalars are written of it",
                 "--seeds": "it trains with one --seed at a time",
-                "--set": "it changes settings of learners, which programs with a signal name",
+                "--set": "it changes settings of learners, which programs with a learning signal name",
                 "--host": "random programs call no programs of learners",
             },
         ),
@@ -182,11 +212,11 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
             },
         ),
         "learners": Kind(
-            "to programs with a signal",
+            "to programs with a learning signal",
             "--library --out --starts --updates --seed --set --json",
             {
-                "--traces": "they are learned from their signal, not from traces",
-                "--from-traces": "they are learned from their signal, not from traces",
+                "--traces": "they are learned from their learning signal, not from traces",
+                "--from-traces": "they are learned from their learning signal, not from traces",
                 "--keep": "their rows are always written, since there is no bar to pass",
                 "--certify": "without a body there is nothing to prove them against",
                 "--device": "a row is learned on the CPU",

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from npi.cli.console import (
-    DONE,
-    INTERRUPTED,
-    NOT_REACHED,
-    DeviceOption,
-    JsonOption,
-    Meter,
-    Screen,
-    duration,
-    finish,
-    grid,
-    parse_numbers,
-    plural,
-    stop_on_interrupt,
-)
+from npi.cli.console import Column, Meter, Screen, finish, stop_on_interrupt
+from npi.cli.options import DeviceOption, JsonOption, argument, option
+from npi.cli.words import duration, parse_numbers, plural
 
 if TYPE_CHECKING:
     from npi.reproduce.ledger import Result, Stage
@@ -46,25 +33,22 @@ class Part(StrEnum):
 
 
 def reproduce(
-    what: Annotated[
-        Paper, typer.Argument(help="npi-paper: Reed & de Freitas, Neural Programmer-Interpreters, 2016, section 4.")
-    ],
+    what: Annotated[Paper, argument("npi-paper: Reed & de Freitas, Neural Programmer-Interpreters, 2016, section 4.")],
     out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Where everything is kept; npi-paper, or npi-paper-quick."),
+        Path | None, option("--out", "Where everything is kept; npi-paper, or npi-paper-quick.", "DIR")
     ] = None,
-    programs: Annotated[
-        Path, typer.Option("--programs", metavar="DIR", help="Folder of addition, bubblesort, goto and max.npi.")
-    ] = Path("programs"),
+    programs: Annotated[Path, option("--programs", "Folder of addition, bubblesort, goto and max.npi.", "DIR")] = Path(
+        "programs"
+    ),
     seeds: Annotated[
-        str | None, typer.Option("--seeds", metavar="SEEDS", help="Such as 0..4 or 0,3; five by default, one if quick.")
+        str | None, option("--seeds", "Such as 0..4 or 0,3; five by default, one if quick.", "SEEDS")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Minutes in place of hours, to see that it works; says what it skips.")
+        bool, option("--quick", "Minutes in place of hours, to see that it works; says what it skips.")
     ] = False,
     only: Annotated[
         list[Part] | None,
-        typer.Option("--only", help="One part: the table, the curve of traces, or those of lengths; can be repeated."),
+        option("--only", "One part: the table, the curve of traces, or those of lengths; can be repeated."),
     ] = None,
     device: DeviceOption = "cpu",
     json: JsonOption = False,
@@ -111,9 +95,9 @@ def reproduce(
     screen.document(report.to_json())
     if report.missing:
         screen.note(f"stopped after {done} of {plural(len(stages), 'stage')}; the same command resumes")
-        finish(INTERRUPTED)
+        finish(interrupted=True)
     reached = report.quick or not report.below()  # nobody quotes quick figures, so they need not reach the paper's
-    finish(DONE if report.unchanged and reached else NOT_REACHED)
+    finish(report.unchanged and reached)
 
 
 def carry_out(screen: Screen, work: Work, stages: Sequence[Stage]) -> int:
@@ -161,10 +145,7 @@ def people(screen: Screen, report: Report, paths: Sequence[Path]) -> None:
 
     if report.figures and not screen.json:
         head, *rows = cells(report)
-        table = grid(*head, right=head[1:])
-        for row in rows:
-            table.add_row(*row)
-        screen.say(table)
+        screen.table(rows, *(Column(name, itemgetter(place), right=place > 0) for place, name in enumerate(head)))
         seeds = ", ".join(map(str, report.seeds))
         ours = f"median and range over seeds {seeds}" if len(report.seeds) > 1 else f"seed {seeds}"
         screen.line(f"{PAPER}: Reed & de Freitas 2016, table 1; ours: {ours}")

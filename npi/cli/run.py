@@ -5,26 +5,23 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from npi.cli.console import (
-    DONE,
-    NOT_REACHED,
+from npi.cli.console import Screen, finish, tasks_to_run
+from npi.cli.options import (
     AnimationOption,
     HtmlOption,
     JsonOption,
     LibraryOption,
-    Screen,
     SeedOption,
     TeacherOption,
-    elide,
-    finish,
-    open_to_run,
-    plural,
+    argument,
+    option,
+    refuse_others,
 )
-from npi.cli.options import refuse_others
+from npi.cli.words import elide, plural
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -36,24 +33,16 @@ if TYPE_CHECKING:
 
 def run(
     context: typer.Context,
-    task: Annotated[str, typer.Argument(help="Such as add, or addition.add.", show_default=False)],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(help="The task's inputs: 96, or 3,1,2, or by name, a=96.", show_default=False),
-    ] = None,
+    task: Annotated[str, argument("Such as add, or addition.add.")],
+    inputs: Annotated[list[str] | None, argument("The task's inputs: 96, or 3,1,2, or by name, a=96.")] = None,
     library: LibraryOption = Path("library"),
     teacher: TeacherOption = None,
-    every: Annotated[bool, typer.Option("--every", help="Draw the world after every call of a primitive.")] = False,
-    step: Annotated[bool, typer.Option("--step", help="The same, and wait for Enter each time; q ends.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,
-    limit: Annotated[
-        int, typer.Option("--limit", min=0, metavar="N", help="Lines of calls; the middle is left out. 0: all.")
-    ] = 60,
+    every: Annotated[bool, option("--every", "Draw the world after every call of a primitive.")] = False,
+    step: Annotated[bool, option("--step", "The same, and wait for Enter each time; q ends.")] = False,
+    quiet: Annotated[bool, option("--quiet", "Print the result only.")] = False,
+    limit: Annotated[int, option("--limit", "Lines of calls; the middle is left out. 0: all.", "N", min=0)] = 60,
     steps: Annotated[
-        int | None,
-        typer.Option(
-            "--steps", min=1, metavar="N", help="The most steps; as many as the program text takes by default."
-        ),
+        int | None, option("--steps", "The most steps; as many as the program text takes by default.", "N", min=1)
     ] = None,
     html: HtmlOption = None,
     animation: AnimationOption = None,
@@ -74,6 +63,7 @@ def run(
       npi run canonicalise car=7 azimuth=-60 elevation=45 --animation run.gif
     """
     refuse_others(context, "core" if teacher is None else "teacher", *["quiet"] * quiet)
+    from dsl.tasks.values import show
     from npi.cli.run_view import Replay, right_budget, run_once, teacher_steps
     from traces.machine.lockstep import Budget
 
@@ -94,7 +84,7 @@ def run(
         screen.line(found.result)
     else:
         by = f"the text of {teacher}" if teacher else f"the core of {library}"
-        _title(screen, found, by)
+        screen.line(f"{inputs_text(found)} by {by}\n")
         if step and sys.stdin.isatty() and not json:
             _steps(screen, programs, found, replay)
         else:
@@ -108,22 +98,25 @@ def run(
         from npi.cli.animation import write_animation
 
         write_animation(screen, animation, programs, found)
-    screen.document(_document(found, replay, seconds))
-    finish(DONE if found.right else NOT_REACHED)
+    names = ("result", "right", "status", "steps")
+    screen.document(
+        {
+            "task": chosen.name,
+            "inputs": {name: show(value, limit=10**9) for name, value in problem.values.items()},
+            "expected": chosen.expected(problem),
+            **{name: getattr(found, name) for name in names},
+            "seconds": seconds,
+        }
+    )
+    finish(found.right)
 
 
 def find(name: str, library: Path, teacher: Path | None) -> tuple[ProgramSet, Task, Stepper, Stepper | None]:
     """The task's programs, the task, what decides (core or program text), and the program text where there is one."""
-    from dsl import compile_teacher, load
+    from dsl import compile_teacher
 
-    if teacher is not None:
-        programs = load(teacher)
-        text = compile_teacher(programs)
-        return programs, programs.task(name.removeprefix(f"{teacher.stem}.")), text, text
-    opened = open_to_run(library)
-    programs, task = opened.task(name)
-    signals = any(program.signal is not None for program in programs.programs)
-    return programs, task, opened.stepper(programs.table), None if signals else compile_teacher(programs)
+    ((_, programs, task, stepper),) = tasks_to_run([name], library, teacher)
+    return programs, task, stepper, stepper if teacher else None if programs.signals else compile_teacher(programs)
 
 
 def _page(screen: Screen, file: Path, programs: ProgramSet, found: OneRun, text: Stepper | None) -> None:
@@ -168,11 +161,6 @@ def inputs_text(found: OneRun) -> str:
     return f"{found.task.name}({given})"
 
 
-def _title(screen: Screen, found: OneRun, by: str) -> None:
-    screen.line(f"{inputs_text(found)} by {by}")
-    screen.line()
-
-
 def print_calls(
     screen: Screen, programs: ProgramSet, found: OneRun, replay: Replay, *, every: bool, limit: int
 ) -> None:
@@ -180,7 +168,7 @@ def print_calls(
     from npi.cli.run_view import is_primitive, is_return
 
     drawing = replay.draw()
-    _draw(screen, drawing)
+    screen.lines(drawing)
     screen.line()
     screen.line(_styled(found.head, primitive=False))
     shown = [event for event in found.events if not is_return(event)]
@@ -194,11 +182,11 @@ def print_calls(
             continue
         screen.line(_event(programs, event))
         if every and acted:
-            _draw(screen, replay.draw(), indent="  " * event.depth + "  ")
+            screen.lines(replay.draw(), indent="  " * event.depth + "  ")
             screen.line()
     if not every or not shown:
         screen.line()
-    _draw(screen, replay.draw())
+    screen.lines(replay.draw())
 
 
 def _steps(screen: Screen, programs: ProgramSet, found: OneRun, replay: Replay) -> None:
@@ -212,10 +200,9 @@ def _steps(screen: Screen, programs: ProgramSet, found: OneRun, replay: Replay) 
         way.append(_event(programs, event))
         replay.act(event)
         screen.out.clear()
-        _draw(screen, replay.draw())
+        screen.lines(replay.draw())
         screen.line()
-        for line in way:
-            screen.line(line)
+        screen.lines(way)
         screen.line()
         word = input(f"call {number + 1} of {len(shown)}; Enter: next, q: end: ")
         if word.strip().lower().startswith("q"):
@@ -234,11 +221,6 @@ def _styled(line: str, *, primitive: bool) -> Text:
     from rich.text import Text
 
     return Text(line, style="cyan" if primitive else "bold")
-
-
-def _draw(screen: Screen, drawing: list[str], indent: str = "") -> None:
-    for line in drawing:
-        screen.line(indent + line)
 
 
 def print_verdict(screen: Screen, found: OneRun, needed: int | None, seconds: float) -> None:
@@ -266,18 +248,3 @@ def trouble(found: OneRun, needed: int | None) -> str:
         Status.ILLEGAL: f"it called {found.refused}, which the world cannot carry out here",
     }
     return f"{inputs_text(found)} is not solved: {why[found.status]}"
-
-
-def _document(found: OneRun, replay: Replay, seconds: float) -> dict[str, Any]:
-    from dsl.tasks.values import show
-
-    return {
-        "task": found.task.name,
-        "inputs": {name: show(value, limit=10**9) for name, value in found.problem.values.items()},
-        "result": found.result,
-        "expected": found.task.expected(found.problem),
-        "right": found.right,
-        "status": found.status.name,
-        "steps": found.steps,
-        "seconds": round(seconds, 4),
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from npi.running.evaluate import bounded_budget, run_problems
 from traces.machine.lockstep import Budget, Status, run
 from traces.recording.batch import TraceBatch
 from traces.recording.recorder import Recorder
-from traces.recording.text import call_text, state_lines
+from traces.recording.text import call_text, state_lines, walk
 from traces.stepper import Action, Stepper
 
 
@@ -32,6 +31,12 @@ class Event:
     depth: int
     call: tuple[int, ...]
     obs: tuple[int, ...]
+
+    @classmethod
+    def all_of(cls, trace: TraceBatch) -> tuple[Event, ...]:
+        """The steps of one trace in the order of time."""
+        calls, obs = trace.calls.tolist(), trace.obs.tolist()
+        return tuple(cls(depth, tuple(calls[step]), tuple(obs[step])) for depth, step in walk(trace))
 
 
 @dataclass(frozen=True)
@@ -58,25 +63,6 @@ class OneRun:
     result: str
     steps: int
     trace: TraceBatch
-
-
-def walk(trace: TraceBatch) -> Iterator[Event]:
-    """The steps of one trace in the order of time."""
-    children = {(int(p), int(s)): i for i, (p, s) in enumerate(zip(trace.parent, trace.parent_step, strict=True))}
-    frames = {0: trace.frame(0)}
-    stack = [(0, 0)]  # frame, step of it
-    while stack:
-        index, step = stack.pop()
-        frame = frames[index]
-        if step == len(frame.calls):
-            del frames[index]
-            continue
-        stack.append((index, step + 1))
-        yield Event(len(stack), tuple(map(int, frame.calls[step])), tuple(map(int, frame.obs[step])))
-        child = children.get((index, step))
-        if child is not None:
-            frames[child] = trace.frame(child)
-            stack.append((child, 0))
 
 
 SHORT = 600
@@ -110,7 +96,7 @@ def run_once(
         task=task,
         problem=problem,
         head=call_text(table, first_14[0].tolist()),
-        events=tuple(walk(trace)),
+        events=Event.all_of(trace),
         status=status,
         refused=call_text(table, refused) if refused else "",
         right=status == Status.DONE and task.judge(problem, reading),

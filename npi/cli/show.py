@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import HtmlOption, JsonOption, Screen, SeedOption, elide, grid, plural
-from npi.cli.options import refuse_others
+from npi.cli.console import Column, Screen, number
+from npi.cli.options import HtmlOption, JsonOption, SeedOption, argument, option, refuse_others
+from npi.cli.words import elide, plural
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from dsl import ProgramSet
     from dsl.tasks.task import Problem
     from npi.library.library import Library
@@ -23,23 +22,13 @@ if TYPE_CHECKING:
 
 def show(
     context: typer.Context,
-    path: Annotated[
-        Path,
-        typer.Argument(help="A folder of traces, a program file, or a library's folder.", show_default=False),
-    ],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(help="Of a program file's task; random ones without.", show_default=False),
-    ] = None,
-    trace: Annotated[int, typer.Option("--trace", min=0, metavar="N", help="Which trace of a folder, from 0.")] = 0,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="NAME", help="Of a program file; needed where it has several.")
-    ] = None,
-    obs: Annotated[bool, typer.Option("--obs", help="Add what was observed at each call.")] = False,
-    returns: Annotated[bool, typer.Option("--returns", help="Show returns as lines of their own.")] = False,
-    limit: Annotated[
-        int, typer.Option("--limit", min=0, metavar="N", help="Lines printed; the middle is left out. 0: all.")
-    ] = 200,
+    path: Annotated[Path, argument("A folder of traces, a program file, or a library's folder.")],
+    inputs: Annotated[list[str] | None, argument("Of a program file's task; random ones without.")] = None,
+    trace: Annotated[int, option("--trace", "Which trace of a folder, from 0.", "N", min=0)] = 0,
+    task: Annotated[str | None, option("--task", "Of a program file; needed where it has several.", "NAME")] = None,
+    obs: Annotated[bool, option("--obs", "Add what was observed at each call.")] = False,
+    returns: Annotated[bool, option("--returns", "Show returns as lines of their own.")] = False,
+    limit: Annotated[int, option("--limit", "Lines printed; the middle is left out. 0: all.", "N", min=0)] = 200,
     seed: SeedOption = 0,
     html: HtmlOption = None,
     json: JsonOption = False,
@@ -134,24 +123,20 @@ def _print(screen: Screen, title: str, run: TraceBatch, *, observations: bool, r
     found = list(lines(run, observations=observations, returns=returns))
     screen.line(f"# {title}")
     head, tail = elide([1] * len(found), limit)
-    for line in found[:head]:
-        screen.line(line)
     left = len(found) - head - tail
-    if left:
-        screen.line(f"... {plural(left, 'line')} more (--limit 0 shows all)")
-        for line in found[len(found) - tail :]:
-            screen.line(line)
-    if screen.json:
+    more = [f"... {plural(left, 'line')} more (--limit 0 shows all)"] if left else []
+    screen.lines([*found[:head], *more, *found[len(found) - tail :]])
+    if screen.json:  # a long run is not walked for people
         screen.document({"title": title, "steps": run.steps, "first": found[0], "calls": _calls(run)})
 
 
 def _calls(run: TraceBatch) -> list[dict[str, Any]]:
     """The steps as data, returns too: depth, call, and what was observed."""
-    from npi.cli.run_view import walk
+    from npi.cli.run_view import Event
     from traces.recording.text import call_text
 
     fields, calls = run.table.world.fields, []
-    for event in walk(run):
+    for event in Event.all_of(run):
         seen = {field.name: field.values[value] for field, value in zip(fields, event.obs, strict=True)}
         calls.append({"depth": event.depth, "call": call_text(run.table, event.call), "observed": seen})
     return calls
@@ -174,7 +159,7 @@ def _library(screen: Screen, folder: Path) -> None:
     screen.line(f"{folder}: a {kind} core, {plural(len(infos), 'program')}, {plural(len(tasks), 'task')}")
     screen.line(f"core {library.core.digest()}")
     screen.line(f"{inside:,} numbers in the core, {kind_of(library.core).row_text(library.core)}")
-    screen.say(_programs(library, infos))
+    screen.table(infos, *_columns(library, infos))
     if tasks:
         screen.line("to run them:")
     elif infos:
@@ -185,7 +170,7 @@ def _library(screen: Screen, folder: Path) -> None:
         screen.line(f"  npi run {name} {task.example()} --library {folder}")
     screen.document(
         {
-            "folder": str(folder),
+            "folder": folder,
             "config": library.core.config.to_json(),
             "core": library.core.digest(),
             "programs": [{"name": i.name, "generation": i.generation, "doc": i.signature.doc} for i in infos],
@@ -195,19 +180,16 @@ def _library(screen: Screen, folder: Path) -> None:
     )
 
 
-def _programs(library: Library, infos: Sequence[RowInfo]) -> Table:
-    """Every program, when it was learned, and where rows are wired their states."""
+def _columns(library: Library, infos: Sequence[RowInfo]) -> Iterator[Column]:
+    """Of every program when it was learned, and where rows are wired their states."""
     from npi.library.wiring import deciding_states
 
-    if all(info.wiring is None for info in infos):
-        table = grid("program", "generation", "what it does", right=("generation",))
-        for info in infos:
-            table.add_row(info.name, str(info.generation), info.signature.doc)
-        return table
-    table = grid("program", "world", "generation", "states", "decide", "what it does",
-                 right=("generation", "states", "decide"))  # fmt: skip
-    for info in infos:
-        wiring = info.wiring or ()
-        world, states = library.core.worlds[info.world].name, (str(len(wiring)), str(deciding_states(wiring)))
-        table.add_row(info.name, world, str(info.generation), *states, info.signature.doc)
-    return table
+    wired = any(info.wiring is not None for info in infos)
+    yield Column("program", "name")
+    if wired:
+        yield Column("world", lambda info: library.core.worlds[info.world].name)
+    yield number("generation")
+    if wired:
+        yield number("states", lambda info: len(info.wiring or ()))
+        yield number("decide", lambda info: deciding_states(info.wiring or ()))
+    yield Column("what it does", lambda info: info.signature.doc)

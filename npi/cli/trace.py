@@ -3,26 +3,15 @@ that several hosts made together."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from npi.cli.console import (
-    INTERRUPTED,
-    JsonOption,
-    Meter,
-    Screen,
-    SeedOption,
-    duration,
-    file_size,
-    finish,
-    grid,
-    parse_sizes,
-    plural,
-    show_sizes,
-)
+from npi.cli.console import Column, Meter, Screen, finish, number
+from npi.cli.options import JsonOption, SeedOption, argument, option
+from npi.cli.words import duration, file_size, parse_sizes, plural, show_sizes
 
 if TYPE_CHECKING:
     from dsl import ProgramSet
@@ -31,26 +20,18 @@ if TYPE_CHECKING:
 
 
 def trace(
-    file: Annotated[Path, typer.Argument(help="A program file (*.npi).", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder for the traces.", show_default=False)],
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="NAME", help="A task of the file; needed where it has several.")
-    ] = None,
-    traces: Annotated[int, typer.Option("--traces", min=1, metavar="N", help="Runs of each size.")] = 32,
+    file: Annotated[Path, argument("A program file (*.npi).")],
+    out: Annotated[Path, option("--out", "A new folder for the traces.", "DIR", show_default=False)],
+    task: Annotated[str | None, option("--task", "A task of the file; needed where it has several.", "NAME")] = None,
+    traces: Annotated[int, option("--traces", "Runs of each size.", "N", min=1)] = 32,
     sizes: Annotated[
-        str | None,
-        typer.Option("--sizes", metavar="SIZES", help="Such as 1..20 or 1,5,10; the task's training sizes by default."),
+        str | None, option("--sizes", "Such as 1..20 or 1,5,10; the task's training sizes by default.", "SIZES")
     ] = None,
-    processes: Annotated[
-        int, typer.Option("--processes", min=1, metavar="N", help="In parallel; the result is the same.")
-    ] = 1,
+    processes: Annotated[int, option("--processes", "In parallel; the result is the same.", "N", min=1)] = 1,
     part: Annotated[
-        str | None,
-        typer.Option("--part", metavar="K/N", help="Only the K-th of N parts, such as 2/4, each on a host of its own."),
+        str | None, option("--part", "Only the K-th of N parts, such as 2/4, each on a host of its own.", "K/N")
     ] = None,
-    shards: Annotated[
-        str | None, typer.Option("--shards", metavar="A:B", help="Only the shards A to B - 1, counted from 0.")
-    ] = None,
+    shards: Annotated[str | None, option("--shards", "Only the shards A to B - 1, counted from 0.", "A:B")] = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -68,7 +49,6 @@ def trace(
     from dsl import load
     from traces.generation.generate import generate
     from traces.generation.shards import generate_part
-    from traces.recording.unique_frames import check_rule, unique_frames
 
     screen = Screen(json=json)
     programs = load(file)
@@ -78,37 +58,28 @@ def trace(
         raise ValueError(f"task {name} says no sizes to train on; give some, as in --sizes 1..8")
     some: dict[str, Any] = dict(chosen_shards(part, shards))
     held: ShardRange | None = None
-    with Meter(f"tracing {name}") as meter:
+    with _recording(screen, f"tracing {name}", f"finished shards are kept in {out}") as meter:
         settings: dict[str, Any] = {
             "task": name,
             "traces": dict.fromkeys(chosen, traces),
             "seed": seed,
             "out": out,
             "processes": processes,
-            "progress": lambda done, total: meter.update(done, total, "traces"),
+            "progress": partial(meter.update, note="traces"),
         }
-        try:
-            if some:
-                made = generate_part(programs, **settings, **some)
-                found, held = made.traces, made.shards
-            else:
-                found = generate(programs, **settings)
-        except KeyboardInterrupt:
-            screen.note(f"interrupted: finished shards are kept in {out}; the same command resumes")
-            finish(INTERRUPTED)
-        seconds = meter.seconds
-    frames = unique_frames(found.batches())
-    check_rule(frames)
-    _people(screen, found, frames, f"sizes {show_sizes(chosen)}" if held is None else str(held), seconds)
+        if some:
+            made = generate_part(programs, **settings, **some)
+            found, held = made.traces, made.shards
+        else:
+            found = generate(programs, **settings)
+    document = _tell(screen, found, f"sizes {show_sizes(chosen)}" if held is None else str(held), meter.seconds)
     screen.line("next: npi merge PART... --out DIR" if held else f"next: npi show {out}, or npi train {out}")
-    screen.document(_document(found, frames, seconds) | ({} if held is None else {"part": asdict(held)}))
+    screen.document(document if held is None else document | {"part": held})
 
 
 def merge(
-    parts: Annotated[
-        list[Path], typer.Argument(metavar="PART...", help="Folders of npi trace --part.", show_default=False)
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder for the whole.", show_default=False)],
+    parts: Annotated[list[Path], argument("Folders of npi trace --part.", "PART...")],
+    out: Annotated[Path, option("--out", "A new folder for the whole.", "DIR", show_default=False)],
     json: JsonOption = False,
 ) -> None:
     """Put the parts of a trace set together that several hosts made.
@@ -121,21 +92,24 @@ def merge(
       npi merge part-1 part-2 --out sets/add
     """
     from traces.generation.shards import merge_parts
-    from traces.recording.unique_frames import check_rule, unique_frames
 
     screen = Screen(json=json)
-    with Meter("merging") as meter:
-        try:
-            found = merge_parts(parts, out=out, progress=lambda done, total: meter.update(done, total, "traces"))
-        except KeyboardInterrupt:
-            screen.note(f"interrupted: what was copied is kept in {out}; the same command resumes")
-            finish(INTERRUPTED)
-        seconds = meter.seconds
-    frames = unique_frames(found.batches())
-    check_rule(frames)
-    _people(screen, found, frames, f"from {plural(len(parts), 'part')}", seconds)
+    with _recording(screen, "merging", f"what was copied is kept in {out}") as meter:
+        found = merge_parts(parts, out=out, progress=partial(meter.update, note="traces"))
+    document = _tell(screen, found, f"from {plural(len(parts), 'part')}", meter.seconds)
     screen.line(f"next: npi show {out}, or npi train {out}")
-    screen.document(_document(found, frames, seconds))
+    screen.document(document)
+
+
+@contextmanager
+def _recording(screen: Screen, title: str, kept: str) -> Iterator[Meter]:
+    """Progress of writing a trace set; after Ctrl-C says what is kept, and ends the command."""
+    with Meter(title) as meter:
+        try:
+            yield meter
+        except KeyboardInterrupt:
+            screen.note(f"interrupted: {kept}; the same command resumes")
+            finish(interrupted=True)
 
 
 def chosen_shards(part: str | None, shards: str | None) -> dict[str, tuple[int, int]]:
@@ -178,28 +152,28 @@ def by_program(frames: FrameSet) -> list[dict[str, Any]]:
     return rows
 
 
-def _people(screen: Screen, found: TraceSet, frames: FrameSet, which: str, seconds: float) -> None:
-    size = file_size(sum(shard.bytes for shard in found.shards))
+def _tell(screen: Screen, found: TraceSet, which: str, seconds: float) -> dict[str, Any]:
+    """A trace set for people, once its frames are compared; returns it for programs."""
+    from traces.recording.unique_frames import check_rule, unique_frames
+
+    frames = unique_frames(found.batches())
+    check_rule(frames)
+    size, rows = sum(shard.bytes for shard in found.shards), by_program(frames)
     counts = f"{plural(len(found), 'trace')}, {plural(found.frames, 'frame')}, {plural(found.steps, 'step')}"
-    screen.line(f"{found.folder}: {counts}; {which}; {size}, {duration(seconds)}")
-    table = grid("program", "frames", "different", "longest", right=("frames", "different", "longest"))
-    for row in by_program(frames):
-        table.add_row(row["program"], f"{row['frames']:,}", f"{row['different']:,}", plural(row["longest"], "step"))
-    screen.say(table)
+    screen.line(f"{found.folder}: {counts}; {which}; {file_size(size)}, {duration(seconds)}")
+    longest = number("longest", lambda row: plural(row["longest"], "step"))
+    screen.table(rows, Column("program"), number("frames"), number("different"), longest)
     screen.line("every result is as the task expects, and no two frames contradict each other")
-
-
-def _document(found: TraceSet, frames: FrameSet, seconds: float) -> dict[str, Any]:
     return {
-        "folder": str(found.folder),
+        "folder": found.folder,
         "task": found.info.task,
         "seed": found.info.seed,
         "traces": len(found),
         "frames": found.frames,
         "steps": found.steps,
         "different_frames": len(frames),
-        "programs": by_program(frames),
+        "programs": rows,
         "shards": [shard.file for shard in found.shards],
-        "bytes": sum(shard.bytes for shard in found.shards),
-        "seconds": round(seconds, 3),
+        "bytes": size,
+        "seconds": seconds,
     }

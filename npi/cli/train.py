@@ -9,16 +9,13 @@ from typing import Annotated
 
 import typer
 
-from npi.cli.console import DeviceOption, HostOption, JsonOption, Meter, Screen, SeedOption, stop_on_interrupt
-from npi.cli.learners import SetOption, sources_of, train_signals
-from npi.cli.options import refuse_others
+from npi.cli.console import Meter, Screen, check_folder, stop_on_interrupt
+from npi.cli.learners import SetOption, sources_of, train_with_learner
+from npi.cli.options import DeviceOption, HostOption, JsonOption, SeedOption, argument, option, refuse_others
 from npi.cli.torchrun import ranks_of, refuse_torchrun
-from npi.cli.train_report import check_folder, tell, train_with
+from npi.cli.train_report import tell, train_with
 
-SourcesArgument = Annotated[
-    list[Path] | None,
-    typer.Argument(help="Program files (*.npi) or folders of npi trace.", show_default=False),
-]
+SourcesArgument = Annotated[list[Path] | None, argument("Program files (*.npi) or folders of npi trace.")]
 
 
 class CoreKind(StrEnum):
@@ -38,40 +35,29 @@ class Precision(StrEnum):
 def train(
     context: typer.Context,
     paths: SourcesArgument = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The library's folder.")] = Path("library"),
+    out: Annotated[Path, option("--out", "The library's folder.", "DIR")] = Path("library"),
     universal: Annotated[
-        bool,
-        typer.Option("--universal", help="Train on random programs, over the worlds of the files or built-in ones."),
+        bool, option("--universal", "Train on random programs, over the worlds of the files or built-in ones.")
     ] = False,
-    programs: Annotated[
-        int, typer.Option("--programs", min=1, metavar="N", help="With --universal: of each size in each world.")
-    ] = 300,
+    programs: Annotated[int, option("--programs", "With --universal: of each size in each world.", "N", min=1)] = 300,
     core: Annotated[
-        CoreKind, typer.Option("--core", help="discrete: a state of a few bits; lstm: the published 2 x 256.")
+        CoreKind, option("--core", "discrete: a state of a few bits; lstm: the published 2 x 256.")
     ] = CoreKind.discrete,
     updates: Annotated[
-        int | None,
-        typer.Option(
-            "--updates", min=1, metavar="N", help="The most steps of the optimiser; fewer where it is solved."
-        ),
+        int | None, option("--updates", "The most steps of the optimiser; fewer where it is solved.", "N", min=1)
     ] = None,
-    traces: Annotated[
-        int, typer.Option("--traces", min=1, metavar="N", help="Runs of each training size of a program file.")
-    ] = 32,
-    frames: Annotated[
-        int | None, typer.Option("--frames", min=1, metavar="N", help="Frames drawn in an update.")
-    ] = None,
-    rate: Annotated[float | None, typer.Option("--rate", metavar="X", help="Peak learning rate.")] = None,
-    certify: Annotated[bool, typer.Option("--certify", help="Train until every program is proved, too.")] = False,
+    traces: Annotated[int, option("--traces", "Runs of each training size of a program file.", "N", min=1)] = 32,
+    frames: Annotated[int | None, option("--frames", "Frames drawn in an update.", "N", min=1)] = None,
+    rate: Annotated[float | None, option("--rate", "Peak learning rate.", "X")] = None,
+    certify: Annotated[bool, option("--certify", "Train until every program is proved, too.")] = False,
     device: DeviceOption = "auto",
-    precision: Annotated[Precision, typer.Option("--precision", help="Of matrix products.")] = Precision.float32,
-    compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile (slow to begin).")] = False,
-    log: Annotated[Path | None, typer.Option("--log", metavar="DIR", help="Write TensorBoard scalars there.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew where an interrupted run could resume.")] = False,
+    precision: Annotated[Precision, option("--precision", "Of matrix products.")] = Precision.float32,
+    compile: Annotated[bool, option("--compile", "Use torch.compile (slow to begin).")] = False,
+    log: Annotated[Path | None, option("--log", "Write TensorBoard scalars there.", "DIR")] = None,
+    fresh: Annotated[bool, option("--fresh", "Begin anew where an interrupted run could resume.")] = False,
     seed: SeedOption = 0,
     seeds: Annotated[
-        str | None,
-        typer.Option("--seeds", metavar="0..3", help="Train each seed in its own process, into OUT/seed-N."),
+        str | None, option("--seeds", "Train each seed in its own process, into OUT/seed-N.", "0..3")
     ] = None,
     settings: SetOption = None,
     host: HostOption = None,
@@ -86,7 +72,7 @@ def train(
     With --universal the core learns no programs of yours but to obey rows: from then on npi learn writes any program
     over symbols into it, in seconds. One such core comes with the engine, and npi learn uses it by itself.
 
-    Programs with an objective in place of a body (maximise reward, minimise loss) are learned by the learner that they
+    Programs with a learning signal (maximise reward, minimise loss) in place of a body are learned by the learner they
     name, with a core of its own kind; --set changes its settings. Programs that call such programs are trained with
     --host, which names the library that has them.
 
@@ -115,7 +101,7 @@ def train(
     sources, signals = sources_of(paths)
     if signals:
         refuse_others(context, "learners")
-        train_signals(
+        train_with_learner(
             Screen(json=json), sources, out=out, settings=settings or (), updates=updates, rate=rate, seed=seed,
             device=device, fresh=fresh,
         )  # fmt: skip
@@ -152,6 +138,5 @@ def train(
                 meter, sources, out=out, core=config, training=training, traces=traces, hosts=hosts, ranks=ranks,
                 log=log, stop=stop, fresh=fresh,
             )  # fmt: skip
-            seconds = meter.seconds
     if ranks.first:
-        tell(Screen(json=json), result.summary(), out, config, training, seconds)
+        tell(Screen(json=json), result.summary(), out, config, training, meter.seconds)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from npi.cli.console import DONE, INTERRUPTED, Meter, Screen, duration, finish, plural, stop_on_interrupt
-from npi.cli.train_report import check_folder
-
-if TYPE_CHECKING:
-    from npi.jobs.universal import UniversalResult
+from npi.cli.console import Meter, Screen, check_folder, finish, stop_on_interrupt
+from npi.cli.words import duration, kept, plural
 
 
 def train_universal_core(
@@ -19,11 +15,9 @@ def train_universal_core(
     paths: Sequence[Path],
     *,
     out: Path,
-    updates: int | None,
-    rate: float | None,
     programs: int,
-    seed: int,
     fresh: bool,
+    **given: Any,
 ) -> None:
     """Train a universal core on random programs over the worlds of some files, or over those of the shipped core."""
     import torch
@@ -34,8 +28,7 @@ def train_universal_core(
     from npi.universal.network import InterpreterConfig
     from npi.universal.objective import UniversalTrainConfig
 
-    training = UniversalTrainConfig(seed=seed)
-    training = replace(training, updates=updates or training.updates, rate=rate or training.rate)
+    training = UniversalTrainConfig(**{name: value for name, value in given.items() if value is not None})
     worlds = {path.stem: vocabulary_of(load(path)) for path in paths} or None
     check_folder(out)
     torch.set_num_threads(1)  # small layers; more threads change nothing but the order of sums
@@ -44,16 +37,9 @@ def train_universal_core(
         def say(done: int, total: int, world: str) -> None:
             meter.update(done, total, f"drawing programs over {world}")
 
-        began: list[tuple[int, float]] = []
-
         def report(update: int, loss: float) -> None:
-            if not began:
-                began.append((update, meter.seconds))
-            (first, at), left = began[0], ""
-            if update > first:
-                pace = (meter.seconds - at) / (update - first)
-                left = f"; {duration(pace * (training.updates - update))} left"
-            meter.update(update, training.updates, f"loss {loss:.4f}{left}")
+            left = meter.left(update, training.updates)
+            meter.update(update, training.updates, "; ".join([f"loss {loss:.4f}", *left]))
 
         try:
             found = train_universal(
@@ -62,29 +48,25 @@ def train_universal_core(
             )  # fmt: skip
         except InterruptedError:
             screen.note("interrupted while programs were drawn; nothing is kept")
-            finish(INTERRUPTED)
-            return
-        seconds = meter.seconds
+            finish(interrupted=True)
     screen.line(f"{plural(found.programs, 'program')}, {plural(found.functions, 'different function')} of their states")
-    screen.line(f"{plural(found.progress.update, 'update')}, loss {found.loss:.4f}, {duration(seconds)}")
+    screen.line(f"{plural(found.progress.update, 'update')}, loss {found.loss:.4f}, {duration(meter.seconds)}")
     if found.ended:
         screen.line(f"the library is in {out} (core {found.library.core.digest()[:16]}); it has no rows yet")
         screen.line(f"next: npi learn FILE.npi --library {out}")
     else:
-        screen.note(f"interrupted; the state is kept in {out}.training, and the same command resumes")
-    screen.document(_document(found, out, seconds))
-    finish(DONE if found.ended else INTERRUPTED)
-
-
-def _document(found: UniversalResult, out: Path, seconds: float) -> dict[str, Any]:
-    return {
-        "library": str(out) if found.ended else None,
-        "interrupted": not found.ended,
-        "resumed": found.progress.resumed,
-        "programs": found.programs,
-        "functions": found.functions,
-        "updates": found.progress.update,
-        "loss": found.loss if found.loss == found.loss else None,
-        "core": found.library.core.digest(),
-        "seconds": round(seconds, 3),
-    }
+        screen.note(f"interrupted; {kept(out)}")
+    screen.document(
+        {
+            "library": out if found.ended else None,
+            "interrupted": not found.ended,
+            "resumed": found.progress.resumed,
+            "programs": found.programs,
+            "functions": found.functions,
+            "updates": found.progress.update,
+            "loss": found.loss,
+            "core": found.library.core.digest(),
+            "seconds": meter.seconds,
+        }
+    )
+    finish(interrupted=not found.ended)

@@ -96,7 +96,7 @@ class Learned:
         wrong: frames that the best start still has wrong, by program. validation: of the start that was tried last.
         updates, seconds: steps of Adam and CPU seconds.
         core_before, core_after: sha256 of the core. rows_before, rows_after: of the old rows.
-        probes_before, probes_after: sha256 of the old programs' outputs (every logit) in random situations.
+        outputs_before, outputs_after: sha256 of the old programs' outputs (every logit) in random situations.
         notes: for people, where what is not right is wrong, and what would help.
         inferred: the programs that were learned from traces without a look at a text; universal cores only.
     """
@@ -112,18 +112,18 @@ class Learned:
     core_after: str
     rows_before: str
     rows_after: str
-    probes_before: str
-    probes_after: str
+    outputs_before: str
+    outputs_after: str
     notes: tuple[str, ...] = ()
     inferred: tuple[Inferred, ...] = ()
 
     @property
     def unchanged(self) -> bool:
         """Whether core, old rows and old outputs are bit-identical."""
-        return (self.core_before, self.rows_before, self.probes_before) == (
+        return (self.core_before, self.rows_before, self.outputs_before) == (
             self.core_after,
             self.rows_after,
-            self.probes_after,
+            self.outputs_after,
         )
 
 
@@ -180,8 +180,8 @@ def learn(
         core_after=library.core.digest(),
         rows_before=before[1],
         rows_after=library.rows_digest(count),
-        probes_before=before[2],
-        probes_after=fingerprint(library.core, library.memory, count),
+        outputs_before=before[2],
+        outputs_after=fingerprint(library.core, library.memory, count),
     )
 
 

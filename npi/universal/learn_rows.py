@@ -114,8 +114,8 @@ def learn_universal(
         core_after=core.digest(),
         rows_before=before[1],
         rows_after=library.rows_digest(count),
-        probes_before=before[2],
-        probes_after=fingerprint(core, library.memory, count),
+        outputs_before=before[2],
+        outputs_after=fingerprint(core, library.memory, count),
         notes=() if solved else tuple(_notes(projects, proofs, replays)),
         inferred=tuple(_told(projects, proofs, replays)),
     )

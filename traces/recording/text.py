@@ -71,22 +71,31 @@ def lines(trace: TraceBatch, *, observations: bool = False, returns: bool = Fals
     if len(trace) != 1:
         raise ValueError(f"one trace can be shown at a time, this batch has {len(trace)}; take batch.trace(i)")
     table = trace.table
-    children = {(int(p), int(s)): i for i, (p, s) in enumerate(zip(trace.parent, trace.parent_step, strict=True))}
     first = trace.frame(0)
     yield call_text(table, (first.program, *first.arguments))
-    stack = [(0, 0)]  # frame, step of it
-    while stack:
-        index, step = stack.pop()
-        frame = trace.frame(index)
-        if step == len(frame.calls):
-            continue
-        stack.append((index, step + 1))
-        call, depth = frame.calls[step], len(stack)
+    for depth, step in walk(trace):
+        call = trace.calls[step]
         if returns or call[0] != RETURN:
-            seen = f"    # {observation_text(table, frame.obs[step])}" if observations else ""
+            seen = f"    # {observation_text(table, trace.obs[step])}" if observations else ""
             yield "  " * depth + call_text(table, call) + seen
-        if (index, step) in children:
-            stack.append((children[index, step], 0))
+
+
+def walk(trace: TraceBatch) -> Iterator[tuple[int, int]]:
+    """Depth (1 in the first frame) and index of one trace's steps in the order of time: a called frame's steps follow
+    the step that called it."""
+    start, end = trace.start.tolist(), (trace.start + trace.length).tolist()
+    parents = zip(trace.parent.tolist(), trace.parent_step.tolist(), strict=True)
+    called = {start[parent] + step: frame for frame, (parent, step) in enumerate(parents) if parent >= 0}
+    stack = [(start[0], end[0])] if start else []
+    while stack:
+        step, last = stack.pop()
+        while step < last:
+            yield len(stack) + 1, step
+            frame = called.get(step)
+            step += 1
+            if frame is not None:
+                stack.append((step, last))
+                step, last = start[frame], end[frame]
 
 
 def text(trace: TraceBatch, *, observations: bool = False, returns: bool = False) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from envs.spec import RETURN
 from traces.recording.batch import Ints, TraceBatch
+from traces.recording.text import walk
 from traces.stepper import Observation, Stepper
 
 
@@ -60,19 +61,5 @@ def compare(stepper: Stepper, trace: TraceBatch) -> Comparison:
 
 
 def time_order(trace: TraceBatch) -> Ints:
-    """Indices of one trace's steps in the order of time: a called frame's steps after the step that called it."""
-    start, end = trace.start.tolist(), (trace.start + trace.length).tolist()
-    parents = zip(trace.parent.tolist(), trace.parent_step.tolist(), strict=True)
-    called = {start[parent] + step: frame for frame, (parent, step) in enumerate(parents) if parent >= 0}
-    order: list[int] = []
-    stack = [(start[0], end[0])] if start else []
-    while stack:
-        step, last = stack.pop()
-        while step < last:
-            order.append(step)
-            frame = called.get(step)
-            step += 1
-            if frame is not None:
-                stack.append((step, last))
-                step, last = start[frame], end[frame]
-    return np.array(order, np.int64)
+    """Indices of one trace's steps in the order of time."""
+    return np.array([step for _, step in walk(trace)], np.int64)

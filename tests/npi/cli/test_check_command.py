@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,21 @@ from rich.console import Console
 
 import dsl
 from envs.stepper import Action
-from npi.cli.console import Screen, aligned, grid
+from npi.cli.console import Column, Screen, aligned, grid, number, plain
 from npi.cli.main import main
 from traces.conflicts.search import look_at_set
 from traces.generation.generate import generate
+from traces.machine.lockstep import Status
 from traces.recording.batch import TraceBatch
 from traces.recording.recorder import ManualRecorder
 from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
+
+
+@dataclass(frozen=True)
+class Place:
+    file: str
+    line: int
+
 
 WORLD = """world list is scratchpad:
     row A of 0..2
@@ -164,12 +174,27 @@ def test_no_line_is_broken_where_no_terminal_is(
 
 
 def test_plain_tables_look_as_those_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    headers, rows = (" name", "what", "n"), [(" one", "first", ""), (" a", "the second of them", "22")]
-    table = grid(*headers)
-    for row in rows:
-        table.add_row(*row)
+    columns = (Column(" name"), Column("what"), number("n"))
+    rows = [(" one", "first", ""), (" a", "the second of them", "22"), (" b", "", "1,234")]
     console = Console(width=100, markup=False)
     with console.capture() as captured:
-        console.print(table)
-    assert [line.rstrip() for line in captured.get().splitlines()] == aligned(headers, rows)
-    assert Screen(json=True).columns(headers, rows) is None
+        console.print(grid(columns, rows))
+    assert [line.rstrip() for line in captured.get().splitlines()] == aligned(columns, rows)
+
+
+def test_a_table_of_objects_and_mappings(capsys: pytest.CaptureFixture[str]) -> None:
+    rows: list[object] = [Place("a", 1200), {"file": "a", "line": 3}, Place("b", 3)]
+    columns = (Column("file", once=True), number("line"), Column("even", lambda row: row["line"] % 2 == 0))
+    Screen().table(rows, *columns[:2], Column("is", lambda row: type(row).__name__), title="Places")
+    assert capsys.readouterr().out.splitlines() == [
+        "Places", " file    line   is", "──────────────────────", " a      1,200   Place", "            3   dict",
+        " b          3   Place",
+    ]  # fmt: skip
+    Screen(json=True).table(rows, *columns)
+    assert capsys.readouterr().out == ""
+
+
+def test_results_are_documents() -> None:
+    given = {"seconds": 1.23456789, "at": Place("a", 2), "left": math.inf, "all": (Status.DONE, Path("x") / "y", True)}
+    expected = {"seconds": 1.2346, "at": {"file": "a", "line": 2}, "left": None, "all": ["DONE", "x/y", True]}
+    assert plain(given) == expected

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npi.cli.console import duration, elide, parse_numbers, parse_sizes, percent, plural, short_names, show_sizes
+from npi.cli.words import duration, elide, parse_numbers, parse_sizes, percent, plural, short_names, show_sizes
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, unique=True))

@@ -94,7 +94,7 @@ def test_core_old_rows_and_old_outputs_stay_to_the_bit() -> None:
     assert found.unchanged
     assert found.core_before == found.core_after == before.core.digest() == library.core.digest()
     assert found.rows_before == found.rows_after == before.rows_digest()
-    assert found.probes_before == found.probes_after == fingerprint(before.core, before.memory, len(before.memory))
+    assert found.outputs_before == found.outputs_after == fingerprint(before.core, before.memory, len(before.memory))
     table = strip().table
     obs, program, arguments = configurations(table, 500, generator=torch.Generator().manual_seed(3))
     hidden = torch.randint(33, (500, 1), generator=torch.Generator().manual_seed(4))

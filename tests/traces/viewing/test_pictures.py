@@ -8,6 +8,7 @@ import json
 import re
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
@@ -26,7 +27,7 @@ from envs.scratchpad.config import NOWHERE
 from envs.spec import RETURN
 from npi.cli.html_page import drawn_again, take_of
 from npi.cli.main import main
-from npi.cli.run_view import OneRun, run_once, walk
+from npi.cli.run_view import OneRun, run_once
 from npi.running.evaluate import run_problems
 from tests.support.picture_helpers import (
     ADDITION,
@@ -41,6 +42,7 @@ from tests.support.picture_helpers import (
     teacher_run,
 )
 from traces.generation.generate import generate
+from traces.recording.batch import TraceBatch
 from traces.viewing.compare import compare, time_order
 from traces.viewing.page import Take, distinct, page, script_json, stretches
 from traces.viewing.states import PadStates, StatesError, states
@@ -212,7 +214,15 @@ def test_time_order_is_the_walk() -> None:
     found = teacher_run(SORT, "sort", "3,1,2")
     order = time_order(found.trace)
     assert sorted(order.tolist()) == list(range(found.steps))
-    assert [tuple(call) for call in found.trace.calls[order].tolist()] == [event.call for event in walk(found.trace)]
+    assert order.tolist() == list(steps_of(found.trace, 0))
+
+
+def steps_of(trace: TraceBatch, frame: int) -> Iterator[int]:
+    """The steps of a frame, each with those of the frame that it calls after it."""
+    for step in range(trace.length[frame]):
+        yield int(trace.start[frame]) + step
+        for called in np.flatnonzero((trace.parent == frame) & (trace.parent_step == step)):
+            yield from steps_of(trace, int(called))
 
 
 def test_a_trace_of_a_set_gets_its_problem_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
