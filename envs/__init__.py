@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envs.episodes import Episodes
-from envs.registry import make, register_world, world_kinds
-from envs.scratchpad.world import PadConfig, PadState, PointerConfig, RowConfig, Scratchpad
-from envs.spec import BLANK, NONE, RETURN, SLOTS, Channel, Field, ProgramTable, Signature, Slot, SpecError, WorldSpec
-from envs.stepper import Action, Decision, Draw, Observation, Ragged
 from envs.support.lazy_exports import lazy
-from envs.world import Given, Layout, State, World, check_given
 
 if TYPE_CHECKING:
     from envs.conformance import check_world
+    from envs.episodes import Episodes
+    from envs.registry import make, register_world, world_kinds
+    from envs.scratchpad.world import PadConfig, PadState, PointerConfig, RowConfig, Scratchpad
+    from envs.spec import (
+        BLANK,
+        NONE,
+        RETURN,
+        SLOTS,
+        Channel,
+        Field,
+        ProgramTable,
+        Signature,
+        Slot,
+        SpecError,
+        WorldSpec,
+    )
+    from envs.stepper import Action, Decision, Draw, Observation, Ragged
+    from envs.world import Given, Layout, State, World, check_given
 
 __all__ = [
     "BLANK",
@@ -49,4 +61,27 @@ __all__ = [
     "world_kinds",
 ]
 
-__getattr__, __dir__ = lazy(__name__, {"envs.conformance": ["check_world"]}, __all__)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "envs.conformance": ["check_world"],
+        "envs.episodes": ["Episodes"],
+        "envs.registry": ["make", "register_world", "world_kinds"],
+        "envs.scratchpad.world": ["PadConfig", "PadState", "PointerConfig", "RowConfig", "Scratchpad"],
+        "envs.spec": [
+            "BLANK",
+            "NONE",
+            "RETURN",
+            "SLOTS",
+            "Channel",
+            "Field",
+            "ProgramTable",
+            "Signature",
+            "Slot",
+            "SpecError",
+            "WorldSpec",
+        ],
+        "envs.stepper": ["Action", "Decision", "Draw", "Observation", "Ragged"],
+        "envs.world": ["Given", "Layout", "State", "World", "check_given"],
+    },
+)

@@ -48,7 +48,7 @@ def test_no_export_is_hidden_by_a_submodule(package: str) -> None:
     assert submodules & set(import_module(package).__all__) == set()
 
 
-@pytest.mark.parametrize("package", ["dsl", "traces", "npi"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_importing_a_package_imports_no_torch(package: str) -> None:
     code = f"import sys, {package}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -59,7 +59,7 @@ class Screen:
     def lines(self, lines: Iterable[str | Text], indent: str = "") -> None:
         """Several lines."""
         for text in lines:
-            self.line(indent + text if indent else text)
+            self.line(f"{indent}{text}" if indent else text)
 
     def table(
         self,

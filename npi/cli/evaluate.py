@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SIZE_COLUMNS = (
     Column("task", once=True),
-    number("size", lambda score: f"{score.size:,}{'*' if score.trained else ' '}"),
+    number("size", lambda score: f"{score.size:,}{'*' if score.trained else ''}"),
     *SCORED,
 )
 """Accuracy by task and size; trained sizes are marked with ``*``."""

@@ -84,7 +84,7 @@ def sweep_with(meter: Meter, paths: Sequence[Path], *, seeds: Sequence[int], **s
 
 def people(screen: Screen, result: SweepResult, out: Path, seconds: float) -> None:
     """A line for each seed, and the spread over them."""
-    rows = [
+    rows: list[dict[str, str | int]] = [
         {
             "seed": str(seed),
             "result": "solved" if found.solved else "not solved" if found.ended else "interrupted",
@@ -96,7 +96,8 @@ def people(screen: Screen, result: SweepResult, out: Path, seconds: float) -> No
         for seed, found in result.seeds.items()
     ]
     headings = ("updates", "loss", "wrong frames", "problems solved")
-    rows += [dict.fromkeys(headings, "") | {"seed": str(seed), "result": "not begun"} for seed in result.waiting]
+    nothing: dict[str, str | int] = dict.fromkeys(headings, "")
+    rows += [nothing | {"seed": str(seed), "result": "not begun"} for seed in result.waiting]
     screen.table(rows, number("seed"), Column("result"), *map(number, headings))
     count = sum(found.solved for found in result.seeds.values())
     screen.line(f"{count} of {plural(len(rows), 'seed')} solved, {duration(seconds)}")
