@@ -52,7 +52,7 @@ class Slip:
         self._field, self._value = world.field("P2"), 2
 
     def step(self, seen: Observation, *others: torch.Tensor, ended_B: object = None, draw: object = None) -> Decision:
-        (call_B4, _), hidden_BH = self.inner.step(seen, *others)
+        (call_B4, *_), hidden_BH = self.inner.step(seen, *others)
         slips_B = (seen.fields_BF[:, self._field] == self._value) & (call_B4 == self._swap).all(1)
         return Decision(Action(torch.where(slips_B[:, None], torch.tensor([RETURN, 0, 0, 0]), call_B4)), hidden_BH)
 

@@ -101,12 +101,12 @@ def test_frames_that_contradict_each_other_are_trouble() -> None:
     programs = dsl.loads(TEXT.replace("{direction}", "RIGHT"))
     problem = programs.tasks[0].problem({"items": [0, 1, 2]})
     teacher = SingleTeacher(programs)
-    assert teacher.run(SinglePad(teacher.plan, problem.layout), problem, 50, 10)
+    assert teacher.run(SinglePad(teacher.plan, problem.layout), problem, 50)
     (kind,) = teacher.kinds.values()
     first = SinglePad(teacher.plan, problem.layout).seen
     assert kind.known[0][first][0] != (RETURN, 0, 0, 0)
     kind.known[0][first] = ((RETURN, 0, 0, 0), 0)
-    assert not teacher.run(SinglePad(teacher.plan, problem.layout), problem, 50, 10)
+    assert not teacher.run(SinglePad(teacher.plan, problem.layout), problem, 50)
 
 
 def test_checking_needs_no_torch() -> None:
