@@ -18,13 +18,16 @@ from dsl.names.worlds import PAD
 from dsl.program import Program, ProgramSet
 from envs.scratchpad.config import PadConfig, acts_of
 from envs.scratchpad.transitions import changed_fields, effect_of
-from envs.spec import RETURN, SLOTS
+from envs.spec import RETURN
 from envs.support import mixed_radix
 
 Call = tuple[int, ...]
 """Callee and three tokens; −1 for any symbol."""
 
 ANY = -1
+
+Move = tuple[list[tuple[int, int]], Call | None, int]
+"""Slots and the tokens that they hold, the call that is made then, if any, and the next node."""
 
 
 class ReachableCalls:
@@ -35,6 +38,8 @@ class ReachableCalls:
         self.known = {program.id: program for program in programs.programs}
         self.made: dict[Call, set[Call]] = {}
         self.acts: dict[Call, Call] = {}
+        self.moves: dict[int, list[list[Move]]] = {}
+        self.changed: dict[Call, set[int]] = {}
         self.first_symbol = 0
         if self.spec.kind == PAD:
             config = PadConfig.from_json(self.spec.config)
@@ -48,20 +53,48 @@ class ReachableCalls:
     def changes(self, steps: Sequence[Step], program: Program) -> set[int]:
         """The observation fields that a block of a program's body can change."""
         invocations = (step for step in every_step(steps) if isinstance(step, Invoke))
-        waiting = [call for invoke in invocations for call in self.calls_of(invoke, program)]
-        seen, found = set(waiting), set[int]()
-        while waiting:
-            call = waiting.pop()
-            callee = self.known.get(call[0])
-            if callee is not None and callee.table is not None:
-                more = self.made_by(callee, call) - seen
-                seen |= more
-                waiting += more
-            elif callee is None and self.spec.kind == PAD:
-                found |= changed_fields([effect_of(self.spec, self.acts[call])]) if call in self.acts else set()
-            else:  # a signal, or a world that says nothing of what its calls change
-                return set(range(len(self.spec.fields)))
-        return found
+        calls = [call for invoke in invocations for call in self.calls_of(invoke, program)]
+        self._work_out(calls)
+        return set[int]().union(*(self.changed[call] for call in calls))
+
+    def _work_out(self, calls: Sequence[Call]) -> None:
+        """Enter what these calls can change: what they do themselves, and what the calls that they make can change.
+
+        A call comes after those that it makes, so that one pass is enough where there is no recursion.
+        """
+        order, seen = list[Call](), {*self.changed}
+        for first in calls:
+            path = [] if first in seen else [(first, iter(self._leads_to(first)))]
+            seen.add(first)
+            while path:
+                call, rest = path[-1]
+                new = next((made for made in rest if made not in seen), None)
+                if new is None:
+                    order.append(path.pop()[0])
+                else:
+                    seen.add(new)
+                    path.append((new, iter(self._leads_to(new))))
+        self.changed |= {call: self._own_changes(call) for call in order}
+        grew = True
+        while grew:
+            grew = False
+            for call in order:
+                whole = self.changed[call].union(*(self.changed[made] for made in self._leads_to(call)))
+                grew = grew or whole != self.changed[call]
+                self.changed[call] = whole
+
+    def _leads_to(self, call: Call) -> set[Call]:
+        callee = self.known.get(call[0])
+        return set() if callee is None or callee.table is None else self.made_by(callee, call)
+
+    def _own_changes(self, call: Call) -> set[int]:
+        """What a call changes beside the calls that it makes."""
+        callee = self.known.get(call[0])
+        if callee is not None and callee.table is not None:
+            return set()
+        if callee is None and self.spec.kind == PAD:
+            return changed_fields([effect_of(self.spec, self.acts[call])]) if call in self.acts else set()
+        return set(range(len(self.spec.fields)))  # a signal, or a world that says nothing of what its calls change
 
     def calls_of(self, invoke: Invoke, program: Program) -> Iterable[Call]:
         """The calls that a statement can make."""
@@ -80,22 +113,44 @@ class ReachableCalls:
     def made_by(self, callee: Program, call: Call) -> set[Call]:
         """The calls that a program's body makes when it is called so."""
         if call not in self.made:
-            assert callee.table is not None
-            found = self.made[call] = set()
-            waiting, seen = [0], {0}
+            nodes = self._moves(callee)
+            found, waiting, seen = set[Call](), [0], {0}
             while waiting:
-                node = callee.table.nodes[waiting.pop()]
-                sizes = [read_size(read, callee.scope) for read in node.reads]
-                chosen_M = node.call_M4[:, 0] != RETURN
-                for read, value_M in zip(node.reads, mixed_radix.digits(np.arange(len(chosen_M)), sizes), strict=True):
-                    if read.kind == "slot" and call[1 + read.index] != ANY:
-                        chosen_M &= value_M == callee.signature.slots[read.index].tokens.index(call[1 + read.index])
-                new = set(np.unique(node.next_M[chosen_M]).tolist()) - seen
-                seen |= new
-                waiting += new
-                call_C4 = node.call_M4[chosen_M & (node.call_M4[:, 0] >= 0)]
-                call_C4[:, 1:][call_C4[:, 1:] >= self.first_symbol] = ANY
-                keys = mixed_radix.number((call_C4 + 1).T, [int(call_C4.max(initial=0)) + 2] * (1 + SLOTS))
-                _, first = np.unique(keys, return_index=True)
-                found.update(map(tuple, call_C4[first].tolist()))
+                for needed, made, after in nodes[waiting.pop()]:
+                    if all(call[1 + slot] in (ANY, token) for slot, token in needed):
+                        if made is not None:
+                            found.add(made)
+                        if after not in seen:
+                            seen.add(after)
+                            waiting.append(after)
+            self.made[call] = found
         return self.made[call]
+
+    def _moves(self, callee: Program) -> list[list[Move]]:
+        """Of each node: the different things that it can do, whatever is observed."""
+        if callee.id not in self.moves:
+            assert callee.table is not None
+            nodes = []
+            for node in callee.table.nodes:
+                sizes = [read_size(read, callee.scope) for read in node.reads]
+                digits = mixed_radix.digits(np.arange(len(node.call_M4)), sizes)
+                given = [
+                    (read.index, digit_M)
+                    for read, digit_M in zip(node.reads, digits, strict=True)
+                    if read.kind == "slot"
+                ]
+                call_M4 = node.call_M4.copy()
+                call_M4[:, 1:][call_M4[:, 1:] >= self.first_symbol] = ANY
+                columns = np.column_stack([*(digit_M for _, digit_M in given), call_M4, node.next_M])
+                shifted = columns - columns.min(0)
+                keys = mixed_radix.number(shifted.T, (shifted.max(0) + 1).tolist())
+                moves: list[Move] = []
+                _, first = np.unique(keys, return_index=True)
+                for *values, program, one, two, three, after in columns[first].tolist():
+                    if program != RETURN:
+                        tokens = [callee.signature.slots[slot].tokens for slot, _ in given]
+                        needed = [(slot, t[v]) for (slot, _), t, v in zip(given, tokens, values, strict=True)]
+                        moves.append((needed, (program, one, two, three) if program >= 0 else None, after))
+                nodes.append(moves)
+            self.moves[callee.id] = nodes
+        return self.moves[callee.id]
