@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
+import re
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +55,16 @@ def test_no_export_is_hidden_by_a_submodule(package: str) -> None:
 def test_importing_a_package_imports_no_torch(package: str) -> None:
     code = f"import sys, {package}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_users_script_is_typed(tmp_path: Path) -> None:
+    """The README's Python, as a script of a user's, passes ``mypy --strict``."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    script = tmp_path / "script.py"
+    script.write_text("\n".join(re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)))
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", str(script)],
+        cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout
+    assert all((ROOT / package / "py.typed").exists() for package in ("envs", "dsl", "traces", "npi", "meta"))
