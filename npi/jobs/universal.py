@@ -40,6 +40,11 @@ class UniversalResult:
     loss: float
     ended: bool
 
+    @property
+    def solved(self) -> bool:
+        """Whether training is done, as other kinds of core say it."""
+        return self.ended
+
 
 def train_universal(
     out: Path,

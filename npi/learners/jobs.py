@@ -40,6 +40,11 @@ class TrainedLearner:
     progress: Progress
     finished: bool
 
+    @property
+    def solved(self) -> bool:
+        """Whether training is done, as other kinds of core say it: no score says that nothing is left to learn."""
+        return self.finished
+
 
 def files_of(paths: Sequence[Path | str | ProgramSet]) -> tuple[list[ProgramSet], Learner]:
     """Program files and the learner that all of them name; ``ValueError`` where they name several."""

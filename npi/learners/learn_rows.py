@@ -58,6 +58,11 @@ class LearnedRows:
     outputs_after: str
 
     @property
+    def solved(self) -> bool:
+        """Whether the rows were kept, as other kinds of core say it: the best ones are, whatever they score."""
+        return bool(self.rows)
+
+    @property
     def unchanged(self) -> bool:
         """Whether core, old rows and what old programs do are as they were, to the bit."""
         pairs = (self.core_before, self.core_after), (self.rows_before, self.rows_after)
