@@ -85,10 +85,10 @@ class Screen:
         """A line on stderr."""
         _line(sys.stderr, text)
 
-    def document(self, data: object) -> None:
-        """The result for programs (see :func:`plain`); silent where it is for people."""
+    def document(self, data: object, *, exact: bool = False) -> None:
+        """The result for programs (see :func:`plain`; unchanged if ``exact``); silent where it is for people."""
         if self.json:
-            sys.stdout.write(json.dumps(plain(data), indent=1, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(data if exact else plain(data), indent=1, ensure_ascii=False) + "\n")
 
 
 def plain(value: Any) -> Any:

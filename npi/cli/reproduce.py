@@ -92,7 +92,7 @@ def reproduce(
     report = collect(work, stages)
     paths = write_outputs(report, folder)
     people(screen, report, paths)
-    screen.document(report.to_json())
+    screen.document(report.to_json(), exact=True)
     if report.missing:
         screen.note(f"stopped after {done} of {plural(len(stages), 'stage')}; the same command resumes")
         finish(interrupted=True)

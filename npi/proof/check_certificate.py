@@ -2,8 +2,7 @@
 
 For each program the list of configurations must hold whatever a frame can begin with, must be closed under steps, and
 the core must decide in each as the teacher does. Then no run can leave it (docs/certificates.md). What a call of
-another program changes must include what that program's own calls change, and all of those programs must be certified
-too.
+another program changes must include what that program's own calls change; all of those must be certified, too.
 
 A configuration is a row of integers: three argument tokens, the teacher's node, the state code, the fields that matter.
 """
@@ -224,9 +223,8 @@ class _FileCheck:
                 return np.equal.outer(rows[:, HEAD + fields.index(other)], np.arange(self.sizes[index]))
             case e.When(other, values, inner):
                 offered = self._offers(inner, index, rows, fields)
-                if other not in fields:
-                    return offered
-                return offered & np.isin(rows[:, HEAD + fields.index(other)], values)[:, None]
+                meets = np.isin(rows[:, HEAD + fields.index(other)], values) if other in fields else np.True_
+                return offered & np.atleast_1d(meets)[:, None]
         return everything
 
 
