@@ -18,7 +18,7 @@ from typing import Any
 from envs.spec import Channel, Signature, Slot, SpecError, WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.lazy_torch import torch
-from envs.world import Given, Layout, Scored, World, check_given
+from envs.world import Ending, Given, Layout, Scored, World, check_given
 
 KIND = "product"
 
@@ -52,7 +52,7 @@ class ProductState:
 
 
 class Product:
-    """The world (implements ``World[ProductState]``, ``Scored``); see the head of this file.
+    """The world (implements ``World[ProductState]``, ``Scored``, ``Ending``); see the head of this file.
 
     Args:
         name: as in the program file.
@@ -103,8 +103,8 @@ class Product:
             ),
             hidden=tuple(replace(h, name=fields[n][h.name]) for n, spec in enumerate(specs) for h in spec.hidden),
         )
-        self._first_call = [sum(len(spec.primitives) for spec in specs[:n]) for n in range(len(specs) + 1)]
-        self._first_field = [sum(len(spec.fields) for spec in specs[:n]) for n in range(len(specs) + 1)]
+        self.first_call = [sum(len(spec.primitives) for spec in specs[:n]) for n in range(len(specs) + 1)]
+        self.first_field = [sum(len(spec.fields) for spec in specs[:n]) for n in range(len(specs) + 1)]
         self._tokens: dict[torch.device, list[tuple[torch.Tensor, torch.Tensor]]] = {}
         self._read_names = [self._readable(part) for part in self.parts]
 
@@ -159,7 +159,7 @@ class Product:
         readings: list[dict[str, list[int]]] = [{} for _ in range(state.batch)]
         for number, (part, own) in enumerate(zip(self.parts, state.parts, strict=True)):
             for reading, of_part in zip(readings, part.read(own), strict=True):
-                reading |= {self._whole_name(number, name): symbols for name, symbols in of_part.items()}
+                reading |= {self.whole_name(number, name): symbols for name, symbols in of_part.items()}
         return readings
 
     def close(self, state: ProductState) -> None:
@@ -179,30 +179,44 @@ class Product:
             if isinstance(part, Scored):
                 part.detach(own)
 
+    def ended(self, state: ProductState) -> torch.Tensor:
+        """bool B: every part has come to its end."""
+        return self.ended_parts(state).all(1)
+
+    def ended_parts(self, state: ProductState) -> torch.Tensor:
+        """bool, B x parts: which have come to their ends; a part without one never does."""
+        never_B = torch.zeros(state.batch, dtype=torch.bool, device=state.device)
+        parts = zip(self.parts, state.parts, strict=True)
+        return torch.stack([part.ended(own) if isinstance(part, Ending) else never_B for part, own in parts], 1)
+
     # --- what crosses between a part and the whole --------------------------------------------------------------------
 
     def part_observation(self, number: int, seen: Observation) -> Observation:
         """What a program sees that knows one part alone."""
-        fields_BF = seen.fields_BF[:, self._first_field[number] : self._first_field[number + 1]]
+        fields_BF = seen.fields_BF[:, self.first_field[number] : self.first_field[number + 1]]
         return Observation(fields_BF, {own: seen.channels[name] for own, name in self._channels[number].items()})
+
+    def part_tokens(self, number: int, tokens_B3: torch.Tensor) -> torch.Tensor:
+        """Tokens in the ids of a part; -1 for one that the part does not have."""
+        token_V, _ = self._on(tokens_B3.device)[number]
+        inside_B3 = (tokens_B3 >= 0) & (tokens_B3 < len(self.tokens))
+        return token_V[torch.where(inside_B3, tokens_B3, len(self.tokens))]
 
     def whole_action(self, number: int, action: Action) -> Action:
         """An action of a part as one of the product; returns stay returns."""
         _, token_V = self._on(action.call_B4.device)[number]
         callee_B1 = action.call_B4[:, :1]
-        callee_B1 = torch.where(callee_B1 >= 0, callee_B1 + self._first_call[number], callee_B1)
+        callee_B1 = torch.where(callee_B1 >= 0, callee_B1 + self.first_call[number], callee_B1)
         payload_BX = action.payload_BX
         if payload_BX is not None:
             payload_BX = torch.nn.functional.pad(payload_BX, (0, self.spec.payload_width - payload_BX.shape[1]))
         return Action(torch.cat([callee_B1, token_V[action.call_B4[:, 1:]]], 1), payload_BX, action.given_B)
 
     def _part_action(self, number: int, action: Action) -> tuple[Action, torch.Tensor]:
-        """An action in the ids of a part, and whether it is the part's; a token that the part does not have is -1."""
+        """An action in the ids of a part, and whether it is the part's."""
         call_B4, spec = action.call_B4, self.parts[number].spec
-        token_V, _ = self._on(call_B4.device)[number]
-        inside_B3 = (call_B4[:, 1:] >= 0) & (call_B4[:, 1:] < len(self.tokens))
-        tokens_B3 = token_V[torch.where(inside_B3, call_B4[:, 1:], len(self.tokens))]
-        callee_B1 = call_B4[:, :1] - self._first_call[number]
+        tokens_B3 = self.part_tokens(number, call_B4[:, 1:])
+        callee_B1 = call_B4[:, :1] - self.first_call[number]
         is_its_B = ((callee_B1 >= 0) & (callee_B1 < len(spec.primitives)))[:, 0]
         payload_BX = action.payload_BX
         if payload_BX is not None:
@@ -256,6 +270,7 @@ class Product:
             raise ValueError(f"instance {instance} of world {self.spec.name}: {name!r} {what}")
         return owners[0], name
 
-    def _whole_name(self, number: int, name: str) -> str:
+    def whole_name(self, number: int, name: str) -> str:
+        """What a name of a part, of those that it lays out or reads, is in the product."""
         clashes = any(name in names for other, names in enumerate(self._read_names) if other != number)
         return f"{self.names[number]}.{name}" if clashes else name

@@ -17,6 +17,7 @@ from envs.episodic import bandit, harlow, two_step
 from envs.objectives import world as objectives
 from envs.scratchpad import world as scratchpad
 from envs.scratchpad.config import closest
+from envs.spec import WorldSpec
 from envs.world import World
 
 GROUP = "npi.worlds"
@@ -57,6 +58,12 @@ def make(kind: str, name: str, config: Mapping[str, Any], *, data: Mapping[str, 
             raise ValueError(f"world {name}: there is no kind of world {kind!r}{closest(kind, world_kinds())}")
         factory = _offered()[kind].load()
     return factory(name, config, data=data) if data else factory(name, config)
+
+
+def joined_world(spec: WorldSpec) -> product.Product | None:
+    """The product of worlds that a declaration is of; None for any other."""
+    world = make(spec.kind, spec.name, spec.config) if spec.kind == product.KIND else None
+    return world if isinstance(world, product.Product) else None
 
 
 @cache

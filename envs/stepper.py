@@ -150,6 +150,7 @@ class Stepper(Protocol):
         Args:
             program_B: ids of the table that the stepper was made for.
             ended_B: bool, where the world has come to a true end (:class:`envs.world.Ending`): learned programs return.
+                Of joined worlds, B x parts (:meth:`envs.product.Product.ended_parts`).
             draw: of steppers whose actions are random; without it they take the likeliest.
         """
         ...

@@ -9,7 +9,7 @@ from dsl.check.names import NeedsVariant, argument, lookup, resolve, truth
 from dsl.errors.error import Gather
 from dsl.lowering.ir import Body, Code, Constant, Invoke, Leave, Loop, Parameter, Step, Symbol, Test, Variant
 from dsl.names.scope import POINTER, SYMBOL, Bound, Scope, check_name
-from dsl.names.worlds import PAD, describe_symbols
+from dsl.names.worlds import describe_symbols
 from dsl.text import syntax as s
 from envs.scratchpad import actions
 from envs.spec import NONE, SLOTS, Slot
@@ -123,7 +123,7 @@ def check_fresh(name: str, node: s.Node, scope: Scope) -> None:
     """Refuse a parameter or loop variable that hides another name."""
     check_name(name, node, "variable", scope.source)
     taken = name in scope.face.pointers or name in scope.bound or name in scope.face.words
-    if taken or (scope.face.spec.kind != PAD and name in scope.face.fields):
+    if taken or name in scope.face.cells:
         raise scope.error(node, f"{name} means something already", "choose another name", "NPI065")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsl.errors.error import suggest
 from dsl.lowering.ir import Cell, Code, Constant, Flag, NumberOf, Operation, Parameter, Symbol, SymbolOf
 from dsl.names.scope import POINTER, SYMBOL, Bound, Scope
-from dsl.names.worlds import PAD, describe_symbols, number_of
+from dsl.names.worlds import describe_symbols, number_of
 from dsl.text import syntax as s
 from envs.scratchpad.config import ORDER, PLACE
 from envs.spec import BLANK
@@ -80,15 +80,15 @@ def lookup(node: s.Name, scope: Scope) -> Bound | None:
         return Bound(POINTER, scope.face.tokens[node.text], None)
     if node.text in scope.face.words:
         return Bound("token", scope.face.words[node.text], None)
-    if scope.face.spec.kind != PAD and node.text in scope.face.fields:
+    if node.text in scope.face.cells:
         return None
     known = [*scope.bound, *scope.face.pointers, *scope.face.words]
-    if node.text in scope.face.rows and scope.face.spec.kind != PAD:
+    here = [pointer for pointer, row in scope.face.pointers.items() if row == node.text]
+    if node.text in scope.face.rows and not here:
         message = f"{node.text} is laid out and never seen"
-        fix = f"decide on what the world shows: {', '.join(scope.face.fields)}"
-        raise scope.error(node, message, fix, "NPI080")
-    if node.text in scope.face.rows:
-        here = [pointer for pointer, row in scope.face.pointers.items() if row == node.text]
+        shown = ", ".join(name for name in scope.face.fields if name in scope.face.cells)
+        raise scope.error(node, message, f"decide on what the world shows: {shown}", "NPI080")
+    if here:
         raise scope.error(
             node, f"{node.text} is a row, not a pointer", f"name a pointer on it: {', '.join(here)}", "NPI069"
         )

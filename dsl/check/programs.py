@@ -18,11 +18,12 @@ from dsl.errors.error import Gather, LanguageError, Remark, Source
 from dsl.lowering.control_flow import lower
 from dsl.lowering.decision_tables import Legality, tabulate
 from dsl.names.scope import Bound, Scope, check_name, param_slot
-from dsl.names.worlds import Face, build_world, make_face
+from dsl.names.worlds import Face, build_world, join_worlds, make_face, part_face
 from dsl.program import Program, ProgramSet
 from dsl.tasks.task import Task
 from dsl.text import syntax as s
 from dsl.text.recovery import LOST, Rest
+from envs.product import Product
 from envs.spec import SLOTS, ProgramTable, Signature
 from envs.world import World
 
@@ -58,10 +59,10 @@ def check(loaded: Loaded, path: str) -> Checked:
     if found_world is None:
         return Checked(None, in_order(direct.errors, modules), ())
     world_name, world = found_world
-    face = make_face(world)
-    declared = [d for module in modules for d in declare(module, face, found, lost)]
+    faces = module_faces(modules, world)
+    declared = [d for module in modules for d in declare(module, faces[module.name], found, lost)]
     signatures = (*world.spec.primitives, *(d.signature for d in declared))
-    scopes = module_scopes(modules, face, signatures)
+    scopes = module_scopes(modules, faces, signatures)
     legality = Legality(world)
     programs: list[Program] = []
     for number, item in enumerate(declared, start=len(world.spec.primitives)):
@@ -139,20 +140,27 @@ def in_order(errors: Iterable[LanguageError], modules: Sequence[Module]) -> tupl
 
 
 def find_world(modules: Sequence[Module], found: Gather, lost: _Lost) -> tuple[str, World[Any]] | None:
-    """The one world of a set: declared once, or several times alike."""
+    """The one world of a set: declared once, or several times alike; or one that joins all others."""
     first: tuple[s.World, Module, World[Any]] | None = None
+    joins = {name for module in modules for tree in module.tree.worlds for name in tree.joins}
+    parts: dict[str, World[Any]] = {}
     for module in modules:
-        for tree in module.tree.worlds:
+        for tree in sorted(module.tree.worlds, key=lambda tree: bool(tree.joins)):
             with found:
                 check_name(tree.name, tree, "world", module.source)
-            world = make_world(tree, module.source, found, lost)
+            world = make_world(tree, module.source, found, lost, parts)
             if world is None:
+                continue
+            alike = parts.setdefault(tree.name, world).spec.digest == world.spec.digest
+            if tree.name in joins and not tree.joins and alike and (first is None or first[0].joins):
                 continue
             if first is not None and (first[1] is module or first[2].spec.digest != world.spec.digest):
                 message = f"a second world {tree.name}; {first[1].name} declares {first[0].name}, and files share one"
                 fix = "remove it, or move its programs into a file of their own"
                 found.add(module.source.error(tree, message, fix, "NPI041"))
             first = first or (tree, module, world)
+    if joins and (first is None or not first[0].joins):
+        return None  # the mistake is told
     if first is not None:
         return first[0].name, first[2]
     if not lost.rest.whole and not any(module.tree.worlds for module in modules):
@@ -161,11 +169,17 @@ def find_world(modules: Sequence[Module], found: Gather, lost: _Lost) -> tuple[s
     return None
 
 
-def make_world(tree: s.World, source: Source, found: Gather, lost: _Lost) -> World[Any] | None:
-    """The world of a declaration, without the items in which there is a mistake; None where that leaves nothing."""
+def make_world(
+    tree: s.World, source: Source, found: Gather, lost: _Lost, declared: Mapping[str, World[Any]]
+) -> World[Any] | None:
+    """The world of a declaration, without the items in which there is a mistake; None where that leaves nothing.
+
+    Args:
+        declared: the worlds before it, which it can join.
+    """
     while True:
         try:
-            return build_world(tree, source)
+            return join_worlds(tree, declared, source) if tree.joins else build_world(tree, source)
         except LanguageError as error:
             wrong = next((item for item in tree.items if item.line == error.line), None)
             if wrong is not None or "world" not in lost.rest.whole:
@@ -196,7 +210,7 @@ def declare_one(tree: s.Program, module: Module, face: Face) -> Declared:
     found = Gather()
     with found:
         check_name(tree.name, tree, "program", module.source)
-    if tree.name in {primitive.name for primitive in face.spec.primitives}:
+    if tree.name in face.primitives:
         message = f"{tree.name} is the name of a primitive, and of a program"
         found.add(module.source.error(tree, message, "rename the program", "NPI060"))
     if len(tree.params) > SLOTS:
@@ -223,10 +237,26 @@ def refuse_doubles(nodes: Iterable[s.Program | s.Task | s.Param], what: str, sou
         seen.setdefault(node.name, node)
 
 
-def module_scopes(modules: Sequence[Module], face: Face, signatures: tuple[Signature, ...]) -> dict[str, Scope]:
+def module_faces(modules: Sequence[Module], world: World[Any]) -> dict[str, Face]:
+    """The names of the world in each module: of the part alone, in one that knows of no other part."""
+    whole = make_face(world)
+    if not isinstance(world, Product):
+        return {module.name: whole for module in modules}
+    by_name = {module.name: module for module in modules}
+    faces: dict[str, Face] = {}
+    for module in modules:
+        known = {tree.name for name in reachable(module, by_name) for tree in by_name[name].tree.worlds}
+        parts = [number for number, name in enumerate(world.names) if {name} == known]
+        faces[module.name] = part_face(world, parts[0]) if parts else whole
+    return faces
+
+
+def module_scopes(
+    modules: Sequence[Module], faces: Mapping[str, Face], signatures: tuple[Signature, ...]
+) -> dict[str, Scope]:
     """What names mean in each module: its own programs first, then those of the files that it uses, near or far."""
-    ids = {signature.name: number for number, signature in enumerate(signatures)}
-    primitives = {signature.name: (number,) for number, signature in enumerate(face.spec.primitives)}
+    first_program = len(faces[modules[-1].name].spec.primitives)
+    ids = {signature.name: number for number, signature in enumerate(signatures) if number >= first_program}
     by_name = {module.name: module for module in modules}
     scopes: dict[str, Scope] = {}
     for module in modules:
@@ -240,6 +270,8 @@ def module_scopes(modules: Sequence[Module], face: Face, signatures: tuple[Signa
                 visible[bare] = (*visible.get(bare, ()), number)
             if stem == module.stem:
                 own[bare] = (number,)
+        face = faces[module.name]
+        primitives = {name: (number,) for name, number in face.primitives.items()}
         scopes[module.name] = Scope(module.source, face, signatures, {**visible, **own, **primitives}, {}, ())
     return scopes
 
@@ -266,7 +298,7 @@ def check_program(number: int, item: Declared, outer: Scope, legality: Legality,
     signature, body = item.signature, item.tree.body
     if isinstance(body, s.Signal):
         found.close()
-        every = tuple(range(len(scope.face.spec.primitives)))
+        every = tuple(scope.face.primitives.values())
         return Program(number, signature.name, signature, item.tree, scope, None, every)
     resolved = table = graph = None
     with found:

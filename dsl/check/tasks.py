@@ -88,16 +88,17 @@ def with_episode(task: s.Task, scope: Scope) -> s.Task:
     ``train`` and ``test`` alone then mean ``train episode of 8 digits`` and ``test episode of 9 digits``, of an input
     ``episode: number`` before the others, which ``EPISODE = digits(episode)`` lays out.
     """
-    laid = any(isinstance(item, s.Layout) and item.row == EPISODE for item in task.items)
+    rows = [row for row in scope.face.rows if row.rpartition(".")[2] == EPISODE]
+    laid = any(isinstance(item, s.Layout) and item.row in rows for item in task.items)
     named = any(item.name == EPISODE_INPUT for item in task.inputs)
     sized = any(not isinstance(item.kind, s.Domain) for item in task.inputs)
-    if EPISODE not in scope.face.rows or laid or named or sized:
+    if not rows or laid or named or sized:
         return task
     at = {"line": task.line, "column": task.column}
     drawn = s.Input(EPISODE_INPUT, s.NumberKind(10, **at), **at)
-    layout = s.Layout(EPISODE, s.Apply("digits", (s.Name(EPISODE_INPUT, **at),), **at), **at)
+    layouts = [s.Layout(row, s.Apply("digits", (s.Name(EPISODE_INPUT, **at),), **at), **at) for row in rows]
     items = tuple(with_digits(item) if isinstance(item, s.Sizes) else item for item in task.items)
-    return replace(task, inputs=(drawn, *task.inputs), items=(layout, *items))
+    return replace(task, inputs=(drawn, *task.inputs), items=(*layouts, *items))
 
 
 def with_digits(line: s.Sizes) -> s.Sizes:

@@ -39,9 +39,9 @@ TERMINALS = {
 KEYWORDS = {
     word.upper(): word
     for word in (
-        "use world is row of or pointer counter order jump on at program over steps core maximise minimise imitate if "
-        "elif else while for in pass return task where number base list acyclic graph run expect train test digits "
-        "items vertices traces and not div mod blank"
+        "use world is joins row of or pointer counter order jump on at program over steps core maximise minimise "
+        "imitate if elif else while for in pass return task where number base list acyclic graph run expect train test "
+        "digits items vertices traces and not div mod blank"
     ).split()
 }
 """Terminals that are words."""

@@ -29,6 +29,8 @@ def part(item: s.Use | s.World | s.Program | s.Task) -> list[str]:
 
 
 def world(item: s.World) -> list[str]:
+    if item.joins:
+        return [f"world {item.name} joins {', '.join(item.joins)}"]
     settings = f"({', '.join(f'{x.name}: {setting(x.value)}' for x in item.settings)})" if item.settings else ""
     head = f"world {item.name} is {item.kind}{settings}"
     if not item.items:

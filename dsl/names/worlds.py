@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from string import ascii_lowercase
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dsl.errors.error import Source, suggest
+from dsl.errors.error import LanguageError, Source, suggest
 from dsl.text import syntax as s
 from envs import registry
+from envs.product import Product
 from envs.scratchpad.actions import JUMPS, STEPS, actions_of
 from envs.scratchpad.config import MAX_SYMBOLS, PLACE
 from envs.spec import BLANK, NONE, WorldSpec
@@ -80,27 +81,25 @@ class RowFace:
 
 @dataclass(frozen=True)
 class Face:
-    """The names of one world.
+    """The names of one world, or of one part of joined worlds.
 
     Attributes:
-        spec: the world's declaration.
+        spec: the declaration of the whole world, whose ids all texts share.
         rows: a pad's rows by name; in other worlds each field, as a row of one cell, and each hidden part.
         pointers: a pad's pointers → the row each stands on.
         counters: pointers whose cell is not observed.
+        fields, tokens, primitives: by name, the index in ``spec``.
+        cells: fields that a text reads by their names; a pad's are read by its pointers.
     """
 
     spec: WorldSpec
     rows: Mapping[str, RowFace]
     pointers: Mapping[str, str]
     counters: frozenset[str]
-
-    @cached_property
-    def tokens(self) -> Mapping[str, int]:
-        return {name: index for index, name in enumerate(self.spec.tokens)}
-
-    @cached_property
-    def fields(self) -> Mapping[str, int]:
-        return {field.name: index for index, field in enumerate(self.spec.fields)}
+    fields: Mapping[str, int]
+    tokens: Mapping[str, int]
+    primitives: Mapping[str, int]
+    cells: frozenset[str]
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
@@ -134,15 +133,41 @@ class Face:
 def make_face(world: World[Any]) -> Face:
     """The names of a world, read from its declaration."""
     spec = world.spec
+    fields, tokens, primitives = (
+        {name: index for index, name in enumerate(names)}
+        for names in ([f.name for f in spec.fields], spec.tokens, [p.name for p in spec.primitives])
+    )
+    if isinstance(world, Product):
+        parts = [part_face(world, number) for number in range(len(world.parts))]
+        whole = world.whole_name
+        rows = {whole(n, name): row for n, part in enumerate(parts) for name, row in part.rows.items()}
+        pointers = {name: row for part in parts for name, row in part.pointers.items()}
+        counters = frozenset(name for part in parts for name in part.counters)
+        cells = frozenset(whole(n, name) for n, part in enumerate(parts) for name in part.cells)
+        return Face(spec, rows, pointers, counters, fields, tokens, primitives, cells)
     if spec.kind != PAD:
-        cells = {part.name: RowFace(part.name, part.values, False) for part in (*spec.fields, *spec.hidden)}
-        return Face(spec, cells, {}, frozenset())
+        rows = {part.name: RowFace(part.name, part.values, False) for part in (*spec.fields, *spec.hidden)}
+        return Face(spec, rows, {}, frozenset(), fields, tokens, primitives, frozenset(fields))
     rows = {
         row["name"]: RowFace(row["name"], tuple(row["symbols"]), row["blank"], row.get("places", False))
         for row in spec.config["rows"]
     }
     pointers = {pointer["name"]: pointer["row"] for pointer in spec.config["pointers"]}
-    return Face(spec, rows, pointers, frozenset(p["name"] for p in spec.config["pointers"] if not p["sees"]))
+    counters = frozenset(p["name"] for p in spec.config["pointers"] if not p["sees"])
+    return Face(spec, rows, pointers, counters, fields, tokens, primitives, frozenset())
+
+
+def part_face(world: Product, number: int) -> Face:
+    """The names that texts of one part of joined worlds have, as they are there; indices are those of the whole."""
+    own, spec = make_face(world.parts[number]), world.spec
+    calls, fields = world.first_call[number], world.first_field[number]
+    return replace(
+        own,
+        spec=spec,
+        fields={name: fields + index for name, index in own.fields.items()},
+        tokens={name: spec.tokens.index(name) for name in own.tokens},
+        primitives={name: calls + index for name, index in own.primitives.items()},
+    )
 
 
 def build_world(world: s.World, source: Source) -> World[Any]:
@@ -160,6 +185,35 @@ def build_world(world: s.World, source: Source) -> World[Any]:
     except ValueError as error:
         message = f"world {world.name} cannot be made: {error}"
         raise source.error(world, message, "change the declaration", "NPI044") from error
+
+
+def join_worlds(tree: s.World, declared: Mapping[str, World[Any]], source: Source) -> Product:
+    """The product of worlds that a declaration names; raises :class:`LanguageError` for worlds that do not join.
+
+    Args:
+        declared: the worlds of the file and of those that it uses, by name.
+    """
+
+    def refused(message: str, fix: str) -> LanguageError:
+        return source.error(tree, message, fix, "NPI058")
+
+    for name in tree.joins:
+        if name not in declared:
+            fix = suggest(name, declared, otherwise="declare it here, or use a file that does")
+            raise refused(f"there is no world {name} to join", fix)
+    parts = [{"name": n, "kind": declared[n].spec.kind, "config": declared[n].spec.config} for n in tree.joins]
+    try:
+        world = registry.make(tree.kind, tree.name, {"parts": parts})
+    except ValueError as error:
+        raise refused(f"world {tree.name} cannot be made: {error}", "change what it joins") from error
+    assert isinstance(world, Product), "joined worlds are a product"
+    names = [{*(f := make_face(part)).rows, *f.pointers} for part in world.parts]
+    for one, two in combinations(range(len(names)), 2):
+        shared = sorted(names[one] & names[two])
+        if shared and PAD in (world.parts[one].spec.kind, world.parts[two].spec.kind):
+            message = f"{tree.joins[one]} and {tree.joins[two]} both have {shared[0]}, and one of them is a scratchpad"
+            raise refused(message, f"rename {shared[0]} in the scratchpad")
+    return world
 
 
 def pad_config(world: s.World, source: Source) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from lark import Token
 
 from dsl.text import syntax as s
+from envs.product import KIND as PRODUCT
 
 Children = list[Any]
 
@@ -90,6 +91,10 @@ class TreeBuilder:
     # expressions
 
     name = node(s.Name, str)
+
+    def qualified(self, parts: Children) -> s.Name:
+        return s.Name(".".join(parts), **place(parts[0]))
+
     integer = node(s.Number, int)
     text = node(s.Text, unquote)
     blank = node(s.Blank, None)
@@ -147,6 +152,10 @@ class TreeBuilder:
     def world(self, parts: Children) -> s.World:
         word, name, kind, settings, *items = parts
         return s.World(str(name), str(kind), settings or (), tuple(items), **place(word))
+
+    def joined(self, parts: Children) -> s.World:
+        word, name, joins = parts
+        return s.World(str(name), PRODUCT, (), (), joins, **place(word))
 
     # programs
 

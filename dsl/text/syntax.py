@@ -24,7 +24,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Name(Node):
-    """A pointer, parameter, input, row or action, by its name."""
+    """A pointer, parameter, input, row or action, by its name; one of two joined worlds' with the world in front."""
 
     text: str
 
@@ -252,10 +252,13 @@ WorldItem = Row | Pointer | Order | Jump
 
 @dataclass(frozen=True)
 class World(Node):
+    """``world NAME is KIND``; or ``world NAME joins A, B``, of kind "product", with the names of its parts."""
+
     name: str
     kind: str
     settings: tuple[Setting, ...]
     items: tuple[WorldItem, ...]
+    joins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

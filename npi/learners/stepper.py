@@ -67,7 +67,7 @@ class LearnerStepper:
         action, own_BH, _ = self.net.step(task, seen, own_BH, draw=draw if self.net.samples else None)
         acts_B = count_B1[:, 0] < self.steps_N[program_B]
         if ended_B is not None:
-            acts_B = acts_B & ~ended_B
+            acts_B = acts_B & ~(ended_B if ended_B.dim() == 1 else ended_B.all(1))
         return_4 = torch.tensor([RETURN, 0, 0, 0], device=program_B.device)
         call_B4 = torch.where(acts_B[:, None], action.call_B4, return_4)
         return Decision(Action(call_B4, action.payload_BX), torch.cat([count_B1 + 1, own_BH], 1))

@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 import shutil
-from collections.abc import Collection, Mapping, MutableSequence, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ import torch
 
 from dsl.program import ProgramSet
 from dsl.tasks.task import Task
+from envs.registry import joined_world
 from envs.spec import ProgramTable, WorldSpec
+from envs.steppers.parts import PartStepper, part_table, programs_of
 from envs.steppers.routed import Joined
 from npi.core.base import Core, tensors_digest
 from npi.core.config import CoreConfig
@@ -121,9 +123,24 @@ class Library:
         return found
 
     def runs(self, table: ProgramTable, programs: Sequence[int], *, memo: bool = True) -> Stepper:
-        """The core as a stepper for these programs of a table, by id."""
+        """The core as a stepper for these programs of a table, by id; of joined worlds, in the part that it knows."""
         self.core.eval()
-        return kind_of(self.core).stepper(self, table, programs, memo=memo)
+        stepper = kind_of(self.core).stepper
+        world = joined_world(table.world)
+        if world is None or self._known(table.world) is not None:
+            return stepper(self, table, programs, memo=memo)
+        found: Stepper | None = None
+        for number, part in enumerate(world.parts):
+            ids = [n for n in self._named(part.spec, table, programs_of(world, number, table)) if n in programs]
+            if ids:
+                own = part_table(world, number, table, ids)
+                numbers = {n: own.primitives + place for place, n in enumerate(ids)}
+                inner = stepper(self, own, list(numbers.values()), memo=memo)
+                theirs = PartStepper(inner, world, number, numbers, len(table))
+                found = theirs if found is None else Joined(found, theirs, ids, table)
+        if found is None:
+            return stepper(self, table, programs, memo=memo)  # which says what is missing
+        return found
 
     def _own(self, table: ProgramTable) -> list[int]:
         """The programs of a table that no host has, by id."""
@@ -145,10 +162,23 @@ class Library:
         return {number: rows[name] for number, name in names.items()}
 
     def hosted_ids(self, table: ProgramTable) -> list[int]:
-        """The programs of a table that this library of a learner has, by id; none in another world."""
-        world = next((i for i, known in enumerate(self.core.worlds) if known.digest == table.world.digest), None)
+        """The programs of a table that this library of a learner has, by id; of joined worlds also those of a part."""
+        world = joined_world(table.world)
+        found = {*self._named(table.world, table, range(table.primitives, len(table)))}
+        if world is not None:
+            for number, part in enumerate(world.parts):
+                found.update(self._named(part.spec, table, programs_of(world, number, table)))
+        return sorted(found)
+
+    def _named(self, spec: WorldSpec, table: ProgramTable, programs: Iterable[int]) -> list[int]:
+        """Those of the programs of a table that it has in a world, by id."""
+        world = self._known(spec)
         names = {info.name for info in self.memory.infos if info.world == world}
-        return [n for n in range(table.primitives, len(table)) if table.signatures[n].name in names]
+        return [number for number in programs if table.signatures[number].name in names]
+
+    def _known(self, spec: WorldSpec) -> int | None:
+        """Index of a world; None where the core does not know it."""
+        return next((i for i, known in enumerate(self.core.worlds) if known.digest == spec.digest), None)
 
     def to(self, device: torch.device | str) -> None:
         """Move rows and core to a device."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from dsl import loads
 from dsl.errors.error import LanguageError, Source
 from dsl.errors.examples import KEYWORDS, RESERVED
-from dsl.names.worlds import build_world, describe_symbols
+from dsl.names.worlds import build_world, describe_symbols, join_worlds
 from dsl.text.parse import parse
 from envs.spec import WorldSpec
 from npi.lsp import names as n
@@ -123,19 +123,24 @@ def in_quotes(row: str, column: int) -> bool:
 
 def world_spec(project: Project, path: Path) -> WorldSpec | None:
     """What the world of a file declares; None where there is none that can be made."""
+    texts = []
     for module in project.modules(path):
         for item in project.names(module).declared:
             if item.kind == n.WORLD:
                 lines = (project.text(module) or "").split("\n")
-                return _spec("\n".join(lines[item.lines[0] : item.lines[1] + 1]))
-    return None
+                texts.append("\n".join(lines[item.lines[0] : item.lines[1] + 1]))
+    return _spec("\n".join(texts))
 
 
 @lru_cache(maxsize=64)
 def _spec(text: str) -> WorldSpec | None:
     try:
-        worlds = parse(text).worlds
-        return build_world(worlds[0], Source("<world>", text)).spec if worlds else None
+        source, trees = Source("<world>", text), parse(text).worlds
+        joined = next((tree for tree in trees if tree.joins), None)
+        if joined is None:
+            return build_world(trees[0], source).spec if trees else None
+        parts = {tree.name: build_world(tree, source) for tree in trees if tree.name in joined.joins}
+        return join_worlds(joined, parts, source).spec
     except LanguageError:
         return None  # its mistakes are told where the whole file is checked
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +130,9 @@ def in_world(project: Project, path: Path, spot: Spot) -> Iterator[Offer]:
     """Rows and pointers, and the kind of the world in its first line."""
     if spot.head:
         yield from (Offer(kind, "type") for kind in world_kinds() if spot.last == "is")
-        yield from keywords(*(["is"] if len(spot.pieces) == 2 else []))
+        yield from keywords(*(["is", "joins"] if len(spot.pieces) == 2 else []))
+        if spot.last in ("joins", ",") and spot.pieces[2] == "joins":
+            yield from worlds(project, path, spot.pieces)
     elif not spot.pieces:
         yield from keywords("row", "pointer", "counter", "order", "jump")
     elif spot.last in ("of", "or"):
@@ -146,6 +148,14 @@ def in_world(project: Project, path: Path, spot: Spot) -> Iterator[Offer]:
         yield from declared(project, path, (n.POINTER, n.COUNTER, n.ROW))
     else:
         yield from keywords("of", "on", "at", "or")
+
+
+def worlds(project: Project, path: Path, pieces: Sequence[str]) -> Iterator[Offer]:
+    """The worlds that one can join, without those that the line has already."""
+    for module in project.modules(path):
+        for item in project.names(module).declared:
+            if item.kind == n.WORLD and item.name not in pieces:
+                yield offer(Target(module, item), path)
 
 
 def in_head(project: Project, path: Path, spot: Spot, line: int) -> Iterator[Offer]:
@@ -217,7 +227,7 @@ def offer(target: Target, path: Path) -> Offer:
 
 
 def declared(project: Project, path: Path, kinds: Iterable[str]) -> Iterator[Offer]:
-    """Names of the world; a row that has pointers of its own names is not one."""
+    """Names of the world, or of all that it joins; a row that has pointers of its own names is not one."""
     kinds = tuple(kinds)
     for module in project.modules(path):
         items = project.names(module).declared
@@ -226,7 +236,6 @@ def declared(project: Project, path: Path, kinds: Iterable[str]) -> Iterator[Off
                 pointed = item.kind == n.ROW and n.POINTER in kinds and not points(project, module, item.name)
                 if item.kind in kinds and not pointed:
                     yield offer(Target(module, item), path)
-            return
 
 
 def points(project: Project, module: Path, name: str) -> bool:

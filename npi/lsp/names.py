@@ -69,7 +69,7 @@ class Used:
 
     Attributes:
         role: one of the constants above.
-        before: the file's stem in front of it (``bubblesort`` of ``bubblesort.RESET``).
+        before: the file's stem in front of it (``bubblesort`` of ``bubblesort.RESET``), or the joined world.
         caller: the name of the program or task in whose lines it stands.
         part: number of the part of the file that it is in.
     """
@@ -204,10 +204,18 @@ class _Reader:
             yield from self.names(tree)
         elif rule == "world":
             yield from self.world(tree)
-        elif rule == "dotted":
+        elif rule == "joined":
+            yield from self.joined(tree)
+        elif rule in DOTTED:
             *stem, name = tokens_of(tree)
             yield from (self.used(WORD, token) for token in stem)
-            yield self.used(CALLABLE, name, str(stem[0]) if stem else "")
+            yield self.used(DOTTED[rule], name, str(stem[0]) if stem else "")
+        elif rule == "layout":
+            dotted, *rest = tree.children
+            *stem, row = tokens_of(dotted)
+            yield from (self.used(WORD, token) for token in stem)
+            yield self.used(PLACE, row, str(stem[0]) if stem else "")
+            yield from self.inside(rest)
         elif rule == "use":
             yield from (Used(FILE, unquote(x), span_of(x), "", "", self.part) for x in tokens_of(tree))
         else:
@@ -242,6 +250,11 @@ class _Reader:
         yield self.used(WORD, kind)
         yield from self.inside(tree.children[2:])
 
+    def joined(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
+        name, *parts = tokens_of(tree)
+        yield self.declare(WORLD, name, tree)
+        yield from (self.used(WORD, part) for part in parts)
+
     def names(self, tree: Tree[Token]) -> Iterator[Declared | Used]:
         """A line of a world: a list of new names, then what they are."""
         kind = ROW if tree.data == "row" else COUNTER if tokens_of(tree)[0].type == "COUNTER" else POINTER
@@ -266,7 +279,10 @@ class _Reader:
 HEADS = {"program": PROGRAM, "task": TASK, "param": PARAMETER, "input": INPUT, "for_": VARIABLE}
 """Rules that begin with a new name, and its kind."""
 
-FIRST = {"apply": FUNCTION, "layout": PLACE}
+DOTTED = {"dotted": CALLABLE, "qualified": VALUE}
+"""Rules of a name with a file or a joined world in front of it, and how it is used."""
+
+FIRST = {"apply": FUNCTION}
 """Rules that begin with a name in use, and how it is used."""
 
 WORDS = frozenset(("at", "jump", "signal"))

@@ -106,12 +106,11 @@ class Project:
         return (Target(path, max(found, key=lambda item: item.span)),) if found else ()
 
     def of_world(self, path: Path, name: str, kinds: Sequence[str]) -> tuple[Target, ...]:
-        """What the world of the set declares under that name, by the first of these kinds."""
+        """What a world of the set declares under that name, by the first of these kinds."""
         for module in self.modules(path):
-            declared = self.names(module).declared
-            if any(item.kind == n.WORLD for item in declared):
-                fitting = [item for item in declared if item.name == name and item.kind in kinds]
-                best = min((kinds.index(item.kind) for item in fitting), default=0)
+            fitting = [item for item in self.names(module).declared if item.name == name and item.kind in kinds]
+            if fitting:
+                best = min(kinds.index(item.kind) for item in fitting)
                 return tuple(Target(module, item) for item in fitting if kinds.index(item.kind) == best)
         return ()
 

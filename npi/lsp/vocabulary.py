@@ -10,6 +10,7 @@ from envs.scratchpad.config import ORDER
 KEYWORDS: Mapping[str, str] = {
     "use": '`use "FILE.npi"`: takes over the programs and the world of a file beside this one.',
     "world": "`world NAME is KIND:` what programs see and act on; a file and those that it uses share one.",
+    "joins": "`world NAME joins A, B`: one world of several; programs of a part act there, a new one in all of them.",
     "row": "`row NAMES of DOMAIN`: rows of cells. With `blank` a row is endless, without it a list of fixed length.",
     "pointer": "`pointer NAMES on ROW at left`: shows the symbol under it, and on a list whether it is first or last.",
     "counter": "`counter NAMES on ROW`: a pointer that shows only whether it is at the first or last cell of its list.",

@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, cast
 
 import torch
 
+from envs.product import Product
 from envs.spec import SLOTS, ProgramTable
 from envs.world import Ending, State, World
 from traces.machine import compiled as compiled_machine
@@ -115,7 +116,7 @@ def advance(
 
     An instance whose top is its slot 0 has ended. It goes on deciding about its first frame, and nothing comes of it.
     """
-    ends = world.ended if isinstance(world, Ending) else None
+    ends = world.ended_parts if isinstance(world, Product) else world.ended if isinstance(world, Ending) else None
     B, tops, changes, calls, fields = len(stack), [], [], [], []
     for step in range(steps):
         top_B, frame_B4, hidden_BH = stack.read()
