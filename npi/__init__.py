@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
+import sys
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -73,11 +74,24 @@ __all__ = [
 
 
 def _check_siblings() -> None:
-    """Raise ``ImportError`` where a user's own module hides a package of the engine, which lie beside this one."""
+    """Raise ``ImportError`` where a user's own module hides a package of the engine, which lie beside this one.
+
+    A folder of that name without an ``__init__.py`` holds data, not a package: there the engine's is imported by its
+    place, since some installations (editable ones) would find the folder first.
+    """
     root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     for name in ("envs", "dsl", "traces", "meta"):
         spec, ours = find_spec(name), os.path.join(root, name)
-        if spec is None or spec.origin is None or os.path.dirname(os.path.realpath(spec.origin)) == ours:
+        if spec is None:
+            continue
+        if spec.origin is None:
+            own = spec_from_file_location(name, os.path.join(ours, "__init__.py"), submodule_search_locations=[ours])
+            assert own is not None
+            assert own.loader is not None
+            sys.modules[name] = module_from_spec(own)
+            own.loader.exec_module(sys.modules[name])
+            continue
+        if os.path.dirname(os.path.realpath(spec.origin)) == ours:
             continue
         found = os.path.dirname(spec.origin) if spec.submodule_search_locations else spec.origin
         raise ImportError(
