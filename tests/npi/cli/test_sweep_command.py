@@ -90,7 +90,7 @@ def test_an_interrupted_sweep_goes_on(source: Path) -> None:
     state = out / "seed-1.training" / "checkpoint.safetensors"
     text, err = interrupted(words, state)
     assert re.search(r"the states? of \d seeds? (is|are) kept in", err), err  # of those that had been checked
-    assert text.count("interrupted") == 2
+    assert text.count("interrupted") in (1, 2)  # the other seed may have come to its end
 
     done = subprocess.run([*words, "--json"], cwd=ROOT, capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)
