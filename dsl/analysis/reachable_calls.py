@@ -7,7 +7,7 @@ for anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from itertools import product
 
 import numpy as np
@@ -39,7 +39,6 @@ class ReachableCalls:
         self.made: dict[Call, set[Call]] = {}
         self.acts: dict[Call, Call] = {}
         self.moves: dict[int, list[list[Move]]] = {}
-        self.changed: dict[Call, set[int]] = {}
         self.first_symbol = 0
         if self.spec.kind == PAD:
             config = PadConfig.from_json(self.spec.config)
@@ -50,38 +49,17 @@ class ReachableCalls:
     def shortened(self, call: Sequence[int]) -> Call:
         return (call[0], *(token if token < self.first_symbol else ANY for token in call[1:]))
 
-    def changes(self, steps: Sequence[Step], program: Program) -> set[int]:
-        """The observation fields that a block of a program's body can change."""
+    def can_change(self, steps: Sequence[Step], program: Program, fields: Set[int]) -> bool:
+        """Whether a block of a body, or anything that it calls, can change one of these observation fields."""
         invocations = (step for step in every_step(steps) if isinstance(step, Invoke))
-        calls = [call for invoke in invocations for call in self.calls_of(invoke, program)]
-        self._work_out(calls)
-        return set[int]().union(*(self.changed[call] for call in calls))
-
-    def _work_out(self, calls: Sequence[Call]) -> None:
-        """Enter what these calls can change: what they do themselves, and what the calls that they make can change.
-
-        A call comes after those that it makes, so that one pass is enough where there is no recursion.
-        """
-        order, seen = list[Call](), {*self.changed}
-        for first in calls:
-            path = [] if first in seen else [(first, iter(self._leads_to(first)))]
-            seen.add(first)
-            while path:
-                call, rest = path[-1]
-                new = next((made for made in rest if made not in seen), None)
-                if new is None:
-                    order.append(path.pop()[0])
-                else:
-                    seen.add(new)
-                    path.append((new, iter(self._leads_to(new))))
-        self.changed |= {call: self._own_changes(call) for call in order}
-        grew = True
-        while grew:
-            grew = False
-            for call in order:
-                whole = self.changed[call].union(*(self.changed[made] for made in self._leads_to(call)))
-                grew = grew or whole != self.changed[call]
-                self.changed[call] = whole
+        calls = {call for invoke in invocations for call in self.calls_of(invoke, program)}
+        reached = set[Call]()
+        while calls:  # one level of calls after the other: most loops change what they ask for themselves
+            if any(self._own_changes(call) & fields for call in calls):
+                return True
+            reached |= calls
+            calls = set[Call]().union(*(self._leads_to(call) for call in calls)) - reached
+        return False
 
     def _leads_to(self, call: Call) -> set[Call]:
         callee = self.known.get(call[0])
@@ -137,7 +115,7 @@ class ReachableCalls:
                 given = [
                     (read.index, digit_M)
                     for read, digit_M in zip(node.reads, digits, strict=True)
-                    if read.kind == "slot"
+                    if read.kind == "slot" and min(callee.signature.slots[read.index].tokens) < self.first_symbol
                 ]
                 call_M4 = node.call_M4.copy()
                 call_M4[:, 1:][call_M4[:, 1:] >= self.first_symbol] = ANY

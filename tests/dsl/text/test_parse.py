@@ -213,7 +213,7 @@ def test_a_long_file_is_read_and_checked_in_a_moment() -> None:
     dsl.diagnose(big_text(100))
     began = time.process_time()
     found = dsl.diagnose(text)
-    assert time.process_time() - began < 12
+    assert time.process_time() - began < 5
     assert found.errors == ()
 
 
@@ -224,7 +224,7 @@ def test_a_long_file_with_many_mistakes_takes_no_longer_than_twice() -> None:
         lines[number] = lines[number] + " )"
     began = time.process_time()
     found = dsl.diagnose("\n".join(lines))
-    assert time.process_time() - began < 6
+    assert time.process_time() - began < 5
     assert len(found.errors) >= len(broken) - 4, "but for those in remarks and empty lines"
     assert {error.line - 1 for error in found.errors} <= set(broken)
 
