@@ -21,7 +21,7 @@ from npi.learners.evaluate import COUNT, TaskScore, score_task
 from npi.learners.interface import LearnerConfig, LearnerTraining
 from npi.learners.jobs import TrainedLearner, train_learner
 from npi.learners.learn_rows import LearnedRows, learn_files
-from npi.learners.tasks import is_hosted
+from npi.learners.tasks import learned_from_signals
 from npi.library.kinds import ProgramProof, is_learners
 from npi.library.library import Library
 from npi.library.program_files import parsed
@@ -79,7 +79,7 @@ def train(
         tell = None if report is None else lambda update, loss: report((update, loss))
         return train_universal(Path(out), config=core, training=training, report=tell, stop=stop, fresh=fresh)
     files = [path if isinstance(path, ProgramSet) or Path(path).is_dir() else parsed(path) for path in paths]
-    if files and all(isinstance(file, ProgramSet) and is_hosted(file) for file in files):
+    if files and all(isinstance(file, ProgramSet) and learned_from_signals(file) for file in files):
         if isinstance(core, CoreConfig) or isinstance(training, TrainConfig) or more:
             raise ValueError("programs with a learning signal are trained by their learner, with settings of its own")
         place = ranks or Ranks(device=pick_device(device))

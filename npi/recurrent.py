@@ -23,7 +23,7 @@ from npi.running.core_stepper import CoreStepper
 from npi.running.memoised import MemoisedStepper
 from npi.running.tabulated_core import TabulatedCore
 from npi.training import learn_rows
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from traces.stepper import Stepper
 
 
@@ -60,14 +60,14 @@ def _uncertified(core: Core) -> str:
 
 def learn(
     library: Library,
-    materials: Sequence[Material],
+    datasets: Sequence[Dataset],
     config: learn_rows.LearnConfig | None = None,
     *,
     from_traces: bool = True,
     **given: Any,
 ) -> learn_rows.Learned:
     """:func:`npi.training.learn_rows.learn`, with the proofs that ``config`` asks for; rows always come from traces."""
-    return learn_rows.learn(library, materials, config, certifier=Certifier, **given)
+    return learn_rows.learn(library, datasets, config, certifier=Certifier, **given)
 
 
 def _row_text(core: Core) -> str:

@@ -28,7 +28,7 @@ from meta.baselines.learned_player import Learned
 from meta.baselines.player import Player
 from meta.baselines.rollout import play
 from meta.reinforcement.program_files.bandit_priors import program_file
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.learn_rows import learn_rows
 from npi.learners.objectives.on_policy import OnPolicyTraining
 from npi.learners.tasks import TrainingTask, training_tasks
@@ -70,7 +70,7 @@ def run(seed: int) -> Result:
     path = written(RUNS / name / "priors.npi", program_file(TRAINED, arms=ARMS, steps=STEPS))
     library, seconds = trained_core(name, [path], replace(TRAINING, seed=seed))
     core, old_NP = library.core, library.memory.embeddings_NP.detach().clone()
-    assert isinstance(core, HostedCore)
+    assert isinstance(core, LearnerProgramCore)
     held = loads(program_file(HELD, arms=ARMS, steps=STEPS), path="held.npi")
     began = time.process_time()
     learned = learn_rows(library, [held], replace(LEARNING, seed=seed))
@@ -97,7 +97,7 @@ def run(seed: int) -> Result:
     return {"families": families, "seconds": seconds, "learning": learning, "parameters": parameters, "hashes": hashes}
 
 
-def tuned(core: HostedCore, old_NP: torch.Tensor, task: TrainingTask, seed: int) -> Learned:
+def tuned(core: LearnerProgramCore, old_NP: torch.Tensor, task: TrainingTask, seed: int) -> Learned:
     """A copy of the core that was fine-tuned on one family."""
     net, row_P = fine_tuned(core, old_NP, [task], replace(TUNING, seed=seed))
     found = copy.copy(core)

@@ -28,7 +28,7 @@ from meta.baselines.player import Player
 from meta.baselines.registry import lineup
 from meta.baselines.rollout import Played, play
 from meta.reinforcement.network import MetaRLConfig
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import learner_of
 from npi.learners.jobs import usual_config
 from npi.learners.objectives.on_policy import OnPolicyTraining
@@ -104,7 +104,7 @@ def world_of(family: str) -> tuple[Bandit, int]:
 
 
 def agent_of(library: Library) -> Learned:
-    assert isinstance(library.core, HostedCore)
+    assert isinstance(library.core, LearnerProgramCore)
     return Learned(library.core, library.memory.embeddings_NP[0])
 
 
@@ -197,9 +197,9 @@ def episodes(seed: int, family: str = "medium", shown: int = 30) -> bytes:
     """Choices of some episodes, a line each, before and after learning."""
     library, _ = trained(seed, family)
     core = library.core
-    assert isinstance(core, HostedCore)
+    assert isinstance(core, LearnerProgramCore)
     generator = torch.Generator().manual_seed(seed)
-    untrained = HostedCore(usual_config(learner_of("meta-rl")), core.worlds, generator=generator)
+    untrained = LearnerProgramCore(usual_config(learner_of("meta-rl")), core.worlds, generator=generator)
     agents = {
         "before learning": Learned(untrained, torch.randn(core.config.row, generator=generator)),
         "after learning": agent_of(library),

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import RUNS, finished
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import LearnerConfig, LearnerCore, LearnerTraining
 from npi.learners.jobs import train_learner
 from npi.learners.objectives.base import schedule_of
@@ -52,7 +52,7 @@ def written(path: Path, text: str) -> Path:
 
 
 def fine_tuned(
-    core: HostedCore, old_NP: torch.Tensor, tasks: Sequence[TrainingTask], training: LearnerTraining
+    core: LearnerProgramCore, old_NP: torch.Tensor, tasks: Sequence[TrainingTask], training: LearnerTraining
 ) -> tuple[LearnerCore, torch.Tensor]:
     """A copy of the core's network, all of whose parameters are trained on one task, and the task's row.
 

@@ -30,7 +30,7 @@ from meta.baselines.player import Player
 from meta.baselines.rollout import play
 from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.program_files.harlow_rules import Rule, program_file, turned
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import LearnerCore, TaskInput, steps_of
 from npi.learners.jobs import new_library, train_learner
 from npi.learners.learn_rows import learn_rows
@@ -133,7 +133,7 @@ def learned(kind: str, seed: int) -> Result:
     programs = load(LEARNING_FILES / name)
     config, training = MetaRLConfig(object_memory=memory), replace(TRAINING, seed=seed)
     fresh = new_library(config, training_tasks(programs), [programs], seed=seed)
-    assert isinstance(fresh.core, HostedCore)
+    assert isinstance(fresh.core, LearnerProgramCore)
     curve: list[Result] = [{"update": 0, **both(fresh.core.net, fresh.memory.embeddings_NP[0], programs)}]
     measuring = 0.0
 
@@ -175,7 +175,7 @@ def held_out(name: str, rules: Sequence[Rule], seed: int) -> Result:
     path = written(RUNS / place / "rules.npi", program_file(rules))
     library, seconds = trained_core(place, [path], replace(RULE_TRAINING[name], seed=seed), config=RULE_CORE)
     core = library.core
-    assert isinstance(core, HostedCore)
+    assert isinstance(core, LearnerProgramCore)
     world, old_NP = world_of(library.sets[0]), library.memory.embeddings_NP.detach().clone()
 
     def tried(net: LearnerCore, row_P: torch.Tensor, rule: Rule) -> list[float]:

@@ -26,7 +26,7 @@ from envs.stepper import Action
 from meta.optimisation.learner import LEARNER
 from meta.optimisation.network import OptimiserCore
 from meta.optimisation.torch_optimizer import row_of
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import TaskInput
 from npi.learners.learn_rows import learn_files
 from npi.learners.rollout import play as run_program
@@ -213,7 +213,7 @@ def learn(folder: Path, out: Path, seed: int) -> Result:
 def rollouts(library: Library, trial: Trial) -> Result:
     """Curves of each row of a trial."""
     core, world, found = library.core, trial.world(), {}
-    assert isinstance(core, HostedCore)
+    assert isinstance(core, LearnerProgramCore)
     assert isinstance(core.net, OptimiserCore)
     for name, program in trial.rows.items():
         states = trial.states(world, trial.count, CARRYING)

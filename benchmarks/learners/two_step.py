@@ -24,7 +24,7 @@ from meta.baselines.learned_player import Learned
 from meta.baselines.player import Player, Random
 from meta.baselines.rollout import Played, play
 from meta.baselines.two_step import ModelBased, ModelFree, Stays, stays
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.objectives.on_policy import OnPolicyTraining
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, Rows, markdown
@@ -68,7 +68,7 @@ def measured(agent: Player) -> Result:
 def run(seed: int) -> Result:
     library, seconds = trained_core(f"{NAME}/core-{seed}", [FILE], replace(TRAINING, seed=seed))
     core = library.core
-    assert isinstance(core, HostedCore)
+    assert isinstance(core, LearnerProgramCore)
     return measured(Learned(core, library.memory.embeddings_NP[0])) | {"seconds": seconds}
 
 

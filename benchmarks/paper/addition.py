@@ -18,7 +18,7 @@ from npi.jobs.train import new_library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import score_sizes
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.loop import fit
 from npi.training.validation import TaskValidator
@@ -33,12 +33,12 @@ def run(seed: int) -> Result:
     began = time.process_time()
     programs = load(ROOT / "programs" / "addition.npi")
     traces = record_traces(programs, task="add", traces=dict.fromkeys(range(1, 21), 32), seed=seed)
-    material = Material.from_batches([traces], programs, name="add", source=programs.digest)
+    dataset = Dataset.from_batches([traces], programs, name="add", source=programs.digest)
     training = TrainConfig(seed=seed, frames=192)
-    library = new_library(CoreConfig(), [material], seed=seed)
+    library = new_library(CoreConfig(), [dataset], seed=seed)
     add = programs.task("add")
     validator = TaskValidator(library, [programs], training, tasks=[add.name])
-    objective = FrameObjective(library, [place(library, material.frames)], training, validate=validator)
+    objective = FrameObjective(library, [place(library, dataset.frames)], training, validate=validator)
     progress = fit(objective, objective.schedule)
     seconds = time.process_time() - began
     found: Result = {"solved": progress.solved, "updates": progress.update, "seconds": seconds}

@@ -27,7 +27,7 @@ from npi.reproduce.pages import Content, spread
 from npi.reproduce.recipe import FULL
 from npi.reproduce.score import random_problems
 from npi.running.evaluate import MAX_BATCH, bounded_budget, run_problems
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, Report, place
 from npi.training.loop import Progress, fit
 from traces.machine.lockstep import Status
@@ -53,15 +53,15 @@ PICTURES = 6 * 2**30
 
 def train(programs: ProgramSet, seed: int) -> tuple[Library, Report]:
     """One core, from as many traces as the file says."""
-    material = Material.from_programs(programs, traces=1, seed=seed)
+    dataset = Dataset.from_programs(programs, traces=1, seed=seed)
     config = TrainConfig.for_core(CoreConfig(), seed=seed, **TRAINING)
-    library = new_library(CoreConfig(), [material], seed=seed)
+    library = new_library(CoreConfig(), [dataset], seed=seed)
     for picture in library.core.modules():
         if isinstance(picture, PictureInput):
             assert isinstance(picture.shown.world, Cars)
             picture.shown.world.views.most_bytes = PICTURES
     validate = validator_for(library, config)
-    objective = FrameObjective(library, [place(library, material.frames)], config, validate=validate)
+    objective = FrameObjective(library, [place(library, dataset.frames)], config, validate=validate)
 
     def say(progress: Progress) -> None:
         report = objective.report(progress)

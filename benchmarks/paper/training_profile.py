@@ -32,7 +32,7 @@ from npi.core.recurrent import RecurrentCore
 from npi.jobs.train import new_library, validator_for
 from npi.reproduce.pages import Content
 from npi.reproduce.recipe import FILES, FULL
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.loop import Descent, Progress
 
@@ -141,14 +141,14 @@ def nodes(tensor: torch.Tensor) -> list[torch.autograd.graph.Node]:
 def train(seed: int, updates: int, first: int) -> tuple[Clock, Progress, float]:
     """Train from nothing; the clock, how far it came, and the seconds that making the traces took."""
     began = time.process_time()
-    materials = [
-        Material.from_programs(load(ROOT / "programs" / f"{name}.npi"), traces=FULL.traces[name], seed=seed)
+    datasets = [
+        Dataset.from_programs(load(ROOT / "programs" / f"{name}.npi"), traces=FULL.traces[name], seed=seed)
         for name in FILES
     ]
     traced = time.process_time() - began
     config = replace(FULL.trained("multi", seed), updates=updates)
-    library = new_library(FULL.core, materials, seed=seed)
-    sources = [place(library, material.frames) for material in materials]
+    library = new_library(FULL.core, datasets, seed=seed)
+    sources = [place(library, dataset.frames) for dataset in datasets]
     objective = FrameObjective(library, sources, config, validate=validator_for(library, config))
     descent, progress = Descent(objective.groups(), objective.schedule), Progress()
     clock = Clock()

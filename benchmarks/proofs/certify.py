@@ -37,7 +37,7 @@ from npi.recurrent import learn
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import run_problems
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.learn_rows import LearnConfig
 from npi.training.loop import fit
@@ -69,10 +69,10 @@ def certified(
     """A library trained until every program of these files is proved; figures go into ``found``."""
     began = time.process_time()
     training = training or TrainConfig(seed=seed, certify=True)
-    materials = [Material.from_programs(programs, traces=32, seed=seed) for programs in sets]
-    library = new_library(core or CoreConfig(), materials, seed=seed)
+    datasets = [Dataset.from_programs(programs, traces=32, seed=seed) for programs in sets]
+    library = new_library(core or CoreConfig(), datasets, seed=seed)
     certifier = Certifier(TaskValidator(library, sets, training), library, sets)
-    objective = FrameObjective(library, [place(library, m.frames) for m in materials], training, validate=certifier)
+    objective = FrameObjective(library, [place(library, m.frames) for m in datasets], training, validate=certifier)
     progress = fit(objective, objective.schedule)
     if found is not None:
         found |= {"proved": progress.solved, "updates": progress.update, "seconds": time.process_time() - began}
@@ -114,8 +114,8 @@ def together(seed: int) -> Result:
     library = certified([load(ADDITION), load(BUBBLESORT)], seed=seed, found=found)
     if found["proved"]:
         old = certificate_of(library, prove(library))
-        material = Material.from_programs(load(MAX), traces=8, seed=seed)
-        learned = learn(library, [material], LearnConfig(seed=seed))
+        dataset = Dataset.from_programs(load(MAX), traces=8, seed=seed)
+        learned = learn(library, [dataset], LearnConfig(seed=seed))
         found["learned"] = {"proved": learned.solved, "updates": learned.updates, "seconds": learned.seconds}
         found["learned"] |= figures(library, check_it=learned.solved)
         found["old_holds"] = not any(finding.fault for finding in check(old, library))

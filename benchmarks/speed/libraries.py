@@ -30,7 +30,7 @@ from npi.library.program_files import Held
 from npi.library.row_file import PARTS, RowFile, RowPackage
 from npi.program_memory import RowInfo
 from npi.recurrent import learn
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.learn_rows import LearnConfig
 
 COUNT = 5000
@@ -53,7 +53,7 @@ task twice(items: list of 0..9):
 def base() -> tuple[Library, ProgramSet]:
     """An untrained core with the rows of bubble sort."""
     programs = load(ROOT / "programs" / "bubblesort.npi")
-    return new_library(CoreConfig(), [Material.from_programs(programs, traces=1, seed=0)], seed=0), programs
+    return new_library(CoreConfig(), [Dataset.from_programs(programs, traces=1, seed=0)], seed=0), programs
 
 
 def made_up(library: Library, programs: ProgramSet, count: int) -> RowFile:
@@ -88,8 +88,8 @@ def process(*words: object) -> float:
 
 def sizes(library: Library, folder: Path) -> list[list[str]]:
     """The row file of maximum, which are two rows."""
-    material = Material.from_programs(load(ROOT / "programs" / "max.npi"), traces=1, seed=0)
-    learn(library, [material], LearnConfig(starts=1, updates=1, problems=1), keep_unsolved=True)
+    dataset = Dataset.from_programs(load(ROOT / "programs" / "max.npi"), traces=1, seed=0)
+    learn(library, [dataset], LearnConfig(starts=1, updates=1, problems=1), keep_unsolved=True)
     found = operations.pack(library, ["MAX"])
     size = found.save(folder / "max.npirow")
     numbers = 4 * sum(part.numel() for one in found.packages for part in one.parameters.values())

@@ -27,7 +27,7 @@ from npi.jobs.train import new_library, train_library
 from npi.library.library import Library
 from npi.running.compiled_library import CompiledLibrary
 from npi.running.evaluate import run_problems
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.loop import Descent
 from traces.generation.generate import record_traces
@@ -144,10 +144,10 @@ def training(flops: float) -> list[Figure]:
 
 def fresh_objective(config: CoreConfig, *, device: torch.device | str = "cpu", **changes: Any) -> FrameObjective:
     """Training on addition and sorting, at its beginning."""
-    materials = [Material.from_programs(load(ROOT / "programs" / f), traces=8, seed=0) for f in FILES.values()]
-    library = new_library(config, materials, seed=0, device=device)
+    datasets = [Dataset.from_programs(load(ROOT / "programs" / f), traces=8, seed=0) for f in FILES.values()]
+    library = new_library(config, datasets, seed=0, device=device)
     training = TrainConfig.for_core(config, seed=0, **changes)
-    return FrameObjective(library, [place(library, m.frames) for m in materials], training)
+    return FrameObjective(library, [place(library, m.frames) for m in datasets], training)
 
 
 def steps_of(objective: FrameObjective, draws: int = 10) -> int:
@@ -202,8 +202,8 @@ class Led:
 def published(count: int, flops: float) -> Figure:
     """The published core on sorts of 10 items."""
     programs, _, drawn = problems("sort", 10, count)
-    material = Material.from_programs(programs, traces=1, seed=0)
-    core = new_library(CoreConfig.published(), [material], seed=0).stepper(material.table)
+    dataset = Dataset.from_programs(programs, traces=1, seed=0)
+    core = new_library(CoreConfig.published(), [dataset], seed=0).stepper(dataset.table)
     led = Led(core, compile_teacher(programs))
     steps = int(run_problems(led, programs, drawn).steps_N.sum())
     seconds = best(lambda: run_problems(led, programs, drawn), seconds=3)

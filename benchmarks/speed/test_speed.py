@@ -14,7 +14,7 @@ from dsl import Problem, ProgramSet, Task, compile_teacher, load
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
 from npi.running.evaluate import run_problems
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.loop import Descent
 from traces.generation.generate import record_problems
@@ -66,9 +66,9 @@ def test_unique_frames(benchmark: BenchmarkFixture, name: str) -> None:
 @pytest.mark.parametrize("kind", ["discrete", "lstm"])
 def test_training_update(benchmark: BenchmarkFixture, kind: str) -> None:
     config = CoreConfig() if kind == "discrete" else CoreConfig.published()
-    materials = [Material.from_programs(load(ROOT / "programs" / f), traces=4, seed=0) for f in FILES.values()]
-    library = new_library(config, materials, seed=0)
-    objective = FrameObjective(library, [place(library, m.frames) for m in materials], TrainConfig.for_core(config))
+    datasets = [Dataset.from_programs(load(ROOT / "programs" / f), traces=4, seed=0) for f in FILES.values()]
+    library = new_library(config, datasets, seed=0)
+    objective = FrameObjective(library, [place(library, m.frames) for m in datasets], TrainConfig.for_core(config))
     descent = Descent(objective.groups(), objective.schedule)
     benchmark(lambda: descent.update(objective, 0))
     benchmark.extra_info["frames"] = objective.config.frames
@@ -79,7 +79,7 @@ def test_training_update(benchmark: BenchmarkFixture, kind: str) -> None:
 def test_core_runs(benchmark: BenchmarkFixture, memo: bool, count: int) -> None:
     """An untrained core's speed: it runs into its budget of steps, which is what is timed."""
     programs, _, drawn = problems("sort", 10, count)
-    material = Material.from_programs(programs, traces=1, seed=0)
-    stepper = new_library(CoreConfig(), [material], seed=0).stepper(programs.table, memo=memo)
+    dataset = Dataset.from_programs(programs, traces=1, seed=0)
+    stepper = new_library(CoreConfig(), [dataset], seed=0).stepper(programs.table, memo=memo)
     outcome = benchmark(lambda: run_problems(stepper, programs, drawn, budget=Budget(steps=256, depth=64)))
     note_rate(benchmark, int(outcome.steps_N.sum()))

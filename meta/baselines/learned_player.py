@@ -10,7 +10,7 @@ import torch
 from envs.spec import SLOTS
 from envs.stepper import Observation
 from envs.world import State
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import TaskInput
 
 
@@ -23,7 +23,7 @@ class Learned:
         world: index of its world in the core.
     """
 
-    def __init__(self, core: HostedCore, row_P: torch.Tensor, *, world: int = 0) -> None:
+    def __init__(self, core: LearnerProgramCore, row_P: torch.Tensor, *, world: int = 0) -> None:
         self.core, self.row_P, self.world = core, row_P.detach(), world
 
     def begin(self, state: State) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Self, overload
 import torch
 
 from meta.optimisation.network import OptimiserCore
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.library.library import Library
 
 
@@ -51,7 +51,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
         """
         library = library if isinstance(library, Library) else Library.open(library)
         core = library.core
-        if not isinstance(core, HostedCore) or not isinstance(core.net, OptimiserCore):
+        if not isinstance(core, LearnerProgramCore) or not isinstance(core.net, OptimiserCore):
             raise ValueError('the core of this library is no optimiser; train one on programs with core "optimiser"')
         return cls(params, core.net, row_of(library, program))
 

@@ -123,7 +123,7 @@ def _train(job: Job, files: list[Path]) -> bool:
         result = train_with(meter, files, out=job.out, stop=job.stop, fresh=True, **settings)
     job.seconds["train"] = meter.seconds
     rows = program_rows(result.summary())
-    frames, traces = sum(row["frames"] for row in rows), sum(material.traces for material in result.materials)
+    frames, traces = sum(row["frames"] for row in rows), sum(dataset.traces for dataset in result.datasets)
     screen.line(
         f"   {plural(traces, 'trace')}, {plural(frames, 'different frame')} of {plural(len(rows), 'program')}; "
         f"{plural(result.report.update, 'update')}, {duration(job.seconds['train'])}"

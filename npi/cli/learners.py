@@ -169,7 +169,7 @@ def learn_with_learner(
     """Learn programs with a learning signal as rows beside a learner's frozen core."""
     import torch
 
-    from npi.learners.core import HostedCore
+    from npi.learners.core import LearnerProgramCore
     from npi.learners.learn_rows import learn_files
     from npi.library.library import Library
     from npi.library.manifest import LibraryError
@@ -177,7 +177,7 @@ def learn_with_learner(
 
     opened = Library.open(library)
     core = opened.core
-    if not isinstance(core, HostedCore):
+    if not isinstance(core, LearnerProgramCore):
         raise LibraryError(
             f"{parsed(paths[0]).path} has a signal, and the core of {library} learns from texts; name the library of a "
             "learner (npi train makes one of files with signals)"

@@ -19,7 +19,7 @@ from npi.library.kinds import is_learners, kind_of
 from npi.library.library import Library, LibraryError
 from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import COLUMNS, FrameObjective, Report, place
 from npi.training.learn_rows import LearnConfig, Learned
 from npi.training.loop import Progress
@@ -42,7 +42,7 @@ class TrainResult:
 
     library: Library
     report: Report
-    materials: tuple[Material, ...]
+    datasets: tuple[Dataset, ...]
     resumed: bool
     ended: bool
 
@@ -53,10 +53,10 @@ class TrainResult:
     def summary(self) -> TrainSummary:
         """What can be told without the library."""
         frames: dict[str, int] = {}
-        for material in self.materials:
-            for program in material.frames.program_M.unique().tolist():
-                name = material.table.signatures[program].name
-                frames[name] = frames.get(name, 0) + int((material.frames.program_M == program).sum())
+        for dataset in self.datasets:
+            for program in dataset.frames.program_M.unique().tolist():
+                name = dataset.table.signatures[program].name
+                frames[name] = frames.get(name, 0) + int((dataset.frames.program_M == program).sum())
         core, rows = self.library.core.digest(), self.library.rows_digest()
         return TrainSummary(self.report, core, rows, frames, resumed=self.resumed, ended=self.ended)
 
@@ -93,8 +93,8 @@ def gather(
     seed: int,
     hosts: Sequence[Library] = (),
     ranks: Ranks = ALONE,
-) -> list[Material]:
-    """Material from program files (traced here, ``traces`` runs of each training size) and trace set folders.
+) -> list[Dataset]:
+    """Dataset from program files (traced here, ``traces`` runs of each training size) and trace set folders.
 
     Files may have been parsed before.
 
@@ -103,16 +103,16 @@ def gather(
     """
     if not paths:
         raise ValueError("nothing to learn from: give program files (*.npi) or folders of traces")
-    materials = []
+    datasets = []
     for path in paths:
         if not isinstance(path, ProgramSet) and Path(path).is_dir():
             found = TraceSet.open(path)
-            materials.append(Material.from_trace_set(found, shared_frames(found, ranks)))
+            datasets.append(Dataset.from_trace_set(found, shared_frames(found, ranks)))
         elif isinstance(path, ProgramSet) or Path(path).is_file():
-            materials.append(Material.from_programs(hosting(parsed(path), hosts), traces=traces, seed=seed))
+            datasets.append(Dataset.from_programs(hosting(parsed(path), hosts), traces=traces, seed=seed))
         else:
             raise FileNotFoundError(f"{path}: there is no such program file or folder of traces")
-    return materials
+    return datasets
 
 
 def train_library(
@@ -148,26 +148,26 @@ def train_library(
         keep_state: keep the state beside the finished library, so that the same call ends at once.
 
     Raises:
-        ValueError: for material that cannot be read or learned, or a state of another run in the way.
+        ValueError: for frames that cannot be read or learned, or a state of another run in the way.
         LostRankError: where another process ends; the state of the last check is kept.
     """
     ranks = Ranks(device=pick_device(device)) if ranks is None else ranks
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
-    materials = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks)
-    run = Run(out, run_identity(core, training, materials), ranks=ranks, fresh=fresh, keep_state=keep_state)
-    library = new_library(core, materials, seed=training.seed, device=ranks.device)
+    datasets = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks)
+    run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep_state=keep_state)
+    library = new_library(core, datasets, seed=training.seed, device=ranks.device)
     library.hosts = joined((), hosts)
     validator = validator_for(library, training)
     if validator is not None and not ranks.alone:
         validator = FirstValidator(validator, ranks)
-    sources = [place(library, m.frames) for m in materials]
+    sources = [place(library, m.frames) for m in datasets]
     objective = FrameObjective(library, sources, training, validate=validator, ranks=ranks)
 
     def entry(progress: Progress) -> dict[str, object]:
         return {
-            "trained": [m.name for m in materials],
-            "traces": [m.traces for m in materials],
+            "trained": [m.name for m in datasets],
+            "traces": [m.traces for m in datasets],
             "settings": training.to_json(),
             "updates": progress.update,
             "solved": progress.solved,
@@ -184,19 +184,19 @@ def train_library(
 
         progress = run.train(library, objective, objective.schedule, entry, report=each, stop=stop)
     ended = progress.ended(objective.schedule)
-    return TrainResult(library, objective.report(progress), tuple(materials), progress.resumed, ended)
+    return TrainResult(library, objective.report(progress), tuple(datasets), progress.resumed, ended)
 
 
 def new_library(
-    core: CoreConfig, materials: Sequence[Material], *, seed: int, device: torch.device | str = "cpu"
+    core: CoreConfig, datasets: Sequence[Dataset], *, seed: int, device: torch.device | str = "cpu"
 ) -> Library:
-    """An untrained library for the programs of the materials."""
-    sets = {m.programs.digest: m.programs for m in materials if m.programs is not None}
+    """An untrained library for the programs of the datasets."""
+    sets = {m.programs.digest: m.programs for m in datasets if m.programs is not None}
     library = Library.create(
         core,
-        [m.table for m in materials],
+        [m.table for m in datasets],
         sets=list(sets.values()),
-        sources=[m.source for m in materials],
+        sources=[m.source for m in datasets],
         seed=seed,
     )
     library.to(device)
@@ -249,12 +249,12 @@ def learn_into(
         )
     config = config or learn_settings(library)
     library.hosts = joined(library.hosts, hosts)
-    materials = gather(paths, traces=traces, seed=config.seed, hosts=library.hosts)
+    datasets = gather(paths, traces=traces, seed=config.seed, hosts=library.hosts)
     learned: Learned = kind_of(library.core).learn(
-        library, materials, config, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
+        library, datasets, config, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
     )
     if learned.solved or keep_unsolved:
-        library.history.append(_learned(learned, config, materials, traces, from_traces=from_traces))
+        library.history.append(_learned(learned, config, datasets, traces, from_traces=from_traces))
         folder = place if out is None else out
         if not isinstance(folder, Library):
             library.save(folder)
@@ -289,10 +289,10 @@ def learn_settings(
     return replace(usual, **{n: value for n, value in given.items() if value is not None and n in vars(usual)})
 
 
-def run_identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Material]) -> str:
+def run_identity(core: CoreConfig, training: TrainConfig, datasets: Sequence[Dataset]) -> str:
     """sha256 of settings and frames."""
     frames = [
-        [tensors_digest({name: getattr(m.frames, name) for name in COLUMNS}), m.table.to_json()] for m in materials
+        [tensors_digest({name: getattr(m.frames, name) for name in COLUMNS}), m.table.to_json()] for m in datasets
     ]
     return identity_of(core.to_json(), training.to_json(), frames)
 
@@ -300,14 +300,14 @@ def run_identity(core: CoreConfig, training: TrainConfig, materials: Sequence[Ma
 def _learned(
     learned: Learned,
     config: LearnConfig | SearchConfig,
-    materials: Sequence[Material],
+    datasets: Sequence[Dataset],
     traces: int,
     *,
     from_traces: bool,
 ) -> dict[str, object]:
     return {
         "learned": list(learned.rows),
-        "from": [m.name for m in materials],
+        "from": [m.name for m in datasets],
         "solved": learned.solved,
         "updates": learned.updates,
         "seed": config.seed,

@@ -14,7 +14,7 @@ from npi.library.manifest import LibraryError
 
 
 @final
-class HostedCore(Core):
+class LearnerProgramCore(Core):
     """The network of a learner, for programs with a signal; a program is a row beside it.
 
     Args:
@@ -55,8 +55,8 @@ class HostedCore(Core):
             )
 
 
-def hosted(core: Core) -> HostedCore:
+def learner_program_core(core: Core) -> LearnerProgramCore:
     """The core; ``LibraryError`` where it is of another kind."""
-    if not isinstance(core, HostedCore):
+    if not isinstance(core, LearnerProgramCore):
         raise LibraryError(f"the library's core is {core.config.kind}, which learns from texts and traces")
     return core

@@ -16,7 +16,7 @@ from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from envs.episodes import Episodes
 from envs.stepper import Draw
-from npi.learners.core import hosted
+from npi.learners.core import learner_program_core
 from npi.learners.interface import TaskInput, steps_of
 from npi.learners.rollout import play
 from npi.library.library import Library
@@ -80,7 +80,7 @@ def evaluated(
         row_P: in place of the program's own row.
         steps: in place of the program's own.
     """
-    core, world = hosted(library.core), programs.world
+    core, world = learner_program_core(library.core), programs.world
     program = programs.program(task.program)
     row_P = library.memory.embeddings_NP[library.memory.index(program.name)] if row_P is None else row_P
     device = row_P.device
@@ -112,7 +112,7 @@ def score_task(
 ) -> TaskScore:
     """The scores of :func:`evaluated`."""
     began = time.perf_counter()
-    core, right = hosted(library.core), 0
+    core, right = learner_program_core(library.core), 0
     judged: dict[str, list[torch.Tensor]] = {}
     for part in evaluated(library, programs, task, count=count, seed=seed, row_P=row_P):
         right += sum(part.right_B)

@@ -11,7 +11,7 @@ import torch
 
 from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Observation, Ragged
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import TaskInput
 from npi.program_memory import ProgramMemory
 
@@ -20,8 +20,8 @@ CONFIGURATIONS = 64
 
 
 @torch.no_grad()
-def hosted_outputs(
-    core: HostedCore, memory: ProgramMemory, rows: Sequence[int], *, seed: int = 0
+def learner_outputs(
+    core: LearnerProgramCore, memory: ProgramMemory, rows: Sequence[int], *, seed: int = 0
 ) -> dict[str, torch.Tensor]:
     """Actions, hidden numbers and extras of each of these rows, in configurations that are the same at each call."""
     found: dict[str, torch.Tensor] = {}

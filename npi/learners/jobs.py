@@ -14,7 +14,7 @@ import torch
 
 from dsl.program import ProgramSet
 from envs.spec import WorldSpec
-from npi.learners.core import HostedCore, hosted
+from npi.learners.core import LearnerProgramCore, learner_program_core
 from npi.learners.interface import Learner, LearnerConfig, LearnerTraining
 from npi.learners.objectives.base import LearnerObjective, schedule_of
 from npi.learners.tasks import Problems, TrainingTask, learner_for, training_tasks
@@ -115,7 +115,7 @@ def state_path(out: Path | str) -> Path:
 
 def objective_of(library: Library, tasks: Sequence[TrainingTask], training: LearnerTraining) -> LearnerObjective:
     """What trains a library's core with its rows, one for each task in order."""
-    core = hosted(library.core)
+    core = learner_program_core(library.core)
     worlds = tuple(library.world(task.world.spec) for task in tasks)
     problems = Problems(tuple(tasks), worlds)
     return core.learner.objective(core.net, library.memory.embeddings_NP, problems, training)
@@ -139,7 +139,7 @@ def new_library(
     worlds: dict[str, WorldSpec] = {}
     for task in tasks:
         worlds.setdefault(task.world.spec.digest, task.world.spec)
-    core = HostedCore(config, list(worlds.values()), generator=generator)
+    core = LearnerProgramCore(config, list(worlds.values()), generator=generator)
     places = list(worlds)
     infos = [row_info(task, places.index(task.world.spec.digest), 0) for task in tasks]
     found = Library(core, core.memory(infos, generator=generator), list(sets))

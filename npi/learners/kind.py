@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from envs.spec import ProgramTable, WorldSpec
-from npi.learners.core import HostedCore, hosted
-from npi.learners.fingerprint import hosted_outputs
+from npi.learners.core import LearnerProgramCore, learner_program_core
+from npi.learners.fingerprint import learner_outputs
 from npi.learners.interface import learner_of, steps_of
 from npi.learners.stepper import LearnerStepper
 from npi.library.kinds import CoreKind, refused
@@ -17,8 +17,8 @@ from npi.library.library import Library
 from npi.proof.prove import prove_decisions
 
 
-def _build(config: Mapping[str, Any], worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> HostedCore:
-    return HostedCore(learner_of(config["kind"]).config.from_json(config), worlds, generator=generator)
+def _build(config: Mapping[str, Any], worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> LearnerProgramCore:
+    return LearnerProgramCore(learner_of(config["kind"]).config.from_json(config), worlds, generator=generator)
 
 
 def _stepper(library: Library, table: ProgramTable, programs: Sequence[int], *, memo: bool) -> LearnerStepper:
@@ -26,7 +26,7 @@ def _stepper(library: Library, table: ProgramTable, programs: Sequence[int], *, 
     texts = {program.name: program for held in library.texts_of(names.values()) for program in held.signals}
     rows = {n: library.memory.embeddings_NP[row] for n, row in library.program_rows(table, programs).items()}
     steps = {number: steps_of(texts[name]) for number, name in names.items()}
-    return LearnerStepper(hosted(library.core), table, rows, steps, world=library.world(table.world))
+    return LearnerStepper(learner_program_core(library.core), table, rows, steps, world=library.world(table.world))
 
 
 BODIES = (
@@ -37,7 +37,7 @@ BODIES = (
 KIND = CoreKind(
     build=_build,
     stepper=_stepper,
-    fingerprint=hosted_outputs,
+    fingerprint=learner_outputs,
     compile=refused("this library cannot be compiled: a learner's core decides by numbers without end"),
     prove=prove_decisions,  # which tells that they have signals
     uncertified=lambda core: "a certificate lists the states of a core, and a learner's have no end of values",

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from dsl.program import ProgramSet
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import LearnerCore, LearnerTraining
 from npi.learners.jobs import Reporter, history_entry, row_info
 from npi.learners.objectives.base import LearnerObjective, schedule_of
@@ -86,7 +86,7 @@ def learn_rows(
     Raises ``ValueError`` for files of another learner, worlds that the core cannot act in, and where nothing is new.
     """
     core = library.core
-    if not isinstance(core, HostedCore):
+    if not isinstance(core, LearnerProgramCore):
         raise LibraryError(f"the library's core learns from texts and traces, and {sets[0].path} has a signal")
     for programs in sets:
         if learner_for(programs).kind != core.config.kind:
@@ -119,7 +119,7 @@ def learn_rows(
 
 def _learn(
     library: Library,
-    core: HostedCore,
+    core: LearnerProgramCore,
     tasks: Sequence[TrainingTask],
     training: LearnerTraining,
     report: Reporter | None,
@@ -166,7 +166,7 @@ def _append(library: Library, tasks: Sequence[TrainingTask], worlds: Sequence[in
 
 
 def _objective(
-    core: HostedCore,
+    core: LearnerProgramCore,
     net: LearnerCore,
     rows_NP: torch.Tensor,
     tasks: Sequence[TrainingTask],
@@ -179,7 +179,7 @@ def _objective(
 
 
 def _scores(
-    core: HostedCore,
+    core: LearnerProgramCore,
     rows_NP: torch.Tensor,
     tasks: Sequence[TrainingTask],
     worlds: Sequence[int],

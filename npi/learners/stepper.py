@@ -12,7 +12,7 @@ import torch
 
 from envs.spec import RETURN, ProgramTable
 from envs.stepper import Action, Decision, Draw, Observation
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import LearnerCore, TaskInput
 
 
@@ -30,7 +30,7 @@ class LearnerStepper:
 
     def __init__(
         self,
-        core: HostedCore,
+        core: LearnerProgramCore,
         table: ProgramTable,
         rows: Mapping[int, torch.Tensor],
         steps: Mapping[int, int],

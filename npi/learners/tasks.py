@@ -173,20 +173,15 @@ def draw_problems(tasks: Sequence[Task], count: int, *, generator: np.random.Gen
     ]
 
 
-def hosted_programs(programs: ProgramSet) -> list[Program]:
-    """The programs of a file, and of those that it uses, that have a signal in place of a body."""
-    return [program for program in programs.programs if program.signal is not None]
-
-
-def is_hosted(programs: ProgramSet) -> bool:
+def learned_from_signals(programs: ProgramSet) -> bool:
     """Whether all programs of a file have signals, so that a learner and not a teacher trains them."""
-    return bool(programs.programs) and len(hosted_programs(programs)) == len(programs.programs)
+    return bool(programs.signals) and len(programs.signals) == len(programs.programs)
 
 
 def training_tasks(programs: ProgramSet) -> list[TrainingTask]:
     """Every program with a signal that tasks of the file train; ``ValueError`` where one cannot be learned."""
     found = []
-    for program in hosted_programs(programs):
+    for program in programs.signals:
         tasks = tuple(t for t in programs.tasks if t.program == program.id and t.train_sizes)
         if tasks:
             found.append(TrainingTask(programs, program, tasks, steps_of(program)))
@@ -204,7 +199,7 @@ def learner_for(programs: ProgramSet) -> Learner:
     Its cores must be able to act in the file's world.
     """
     kinds: dict[str, Program] = {}
-    for program in hosted_programs(programs):
+    for program in programs.signals:
         signal = program.signal
         assert signal is not None
         if signal.core is None:
@@ -215,7 +210,7 @@ def learner_for(programs: ProgramSet) -> Learner:
         raise ValueError(f"{programs.path}: {named} have different learners; put them into files of their own")
     (kind,) = kinds
     learner = learner_of(kind)
-    for program in hosted_programs(programs):
+    for program in programs.signals:
         steps_of(program)
         signal = program.signal
         assert signal is not None

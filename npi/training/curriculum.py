@@ -54,7 +54,7 @@ class WorldFrames:
 
 
 @dataclass
-class Lesson:
+class FrameGroup:
     """One program's frames within its world, and how wrong the core is on them (a running mean, 0..1)."""
 
     source: int
@@ -76,7 +76,7 @@ class Curriculum:
         self.sources = list(sources)
         self.frames, self.cut = frames, cut
         self.lengths: list[torch.Tensor] = []
-        self.lessons: list[Lesson] = []
+        self.groups: list[FrameGroup] = []
         self.hard: list[torch.Tensor] = [torch.empty(0, dtype=torch.int64) for _ in self.sources]
         for number, source in enumerate(self.sources):
             lengths_M = source.frames.length_M.clone()
@@ -85,48 +85,48 @@ class Curriculum:
                 if cut:
                     short = int(lengths_M[index_M].float().quantile(0.25))
                     lengths_M[index_M] = lengths_M[index_M].clamp(max=max(cut, short))
-                self.lessons.append(Lesson(number, row, index_M))
+                self.groups.append(FrameGroup(number, row, index_M))
             self.lengths.append(lengths_M)
 
     @property
     def errors(self) -> dict[int, float]:
-        """The running share of wrong frames of each row, the larger one where a row has several lessons."""
+        """The running share of wrong frames of each row, the larger one where a row has several groups."""
         found: dict[int, float] = {}
-        for lesson in self.lessons:
-            found[lesson.row] = max(lesson.error, found.get(lesson.row, 0.0))
+        for group in self.groups:
+            found[group.row] = max(group.error, found.get(group.row, 0.0))
         return found
 
     def draw(self, *, generator: torch.Generator) -> list[list[FrameBatch]]:
         """Batches to unroll together (equal T), short frames, long ones, and whole ones that were found wrong."""
-        weight = [0.25 + min(1.0, 3 * lesson.error) for lesson in self.lessons]
+        weight = [0.25 + min(1.0, 3 * group.error) for group in self.groups]
         share = self.frames / sum(weight)
         picked: list[list[torch.Tensor]] = [[] for _ in self.sources]
-        for lesson, w in zip(self.lessons, weight, strict=True):
+        for group, w in zip(self.groups, weight, strict=True):
             count = max(LEAST, round(w * share))
-            place = torch.randint(len(lesson.index_M), (count,), generator=generator)
-            picked[lesson.source].append(lesson.index_M[place])
+            place = torch.randint(len(group.index_M), (count,), generator=generator)
+            picked[group.source].append(group.index_M[place])
         short: list[FrameBatch] = []
         long: list[FrameBatch] = []
         whole: list[FrameBatch] = []
         for number, source in enumerate(self.sources):
             lengths_M, index_B = self.lengths[number], torch.cat(picked[number])
             is_short = lengths_M[index_B] <= SHORT
-            for group, index in ((short, index_B[is_short]), (long, index_B[~is_short])):
+            for batches, index in ((short, index_B[is_short]), (long, index_B[~is_short])):
                 if len(index):
-                    group.append(source.batch(index, lengths_M=lengths_M))
+                    batches.append(source.batch(index, lengths_M=lengths_M))
             if len(self.hard[number]):
                 place = torch.randint(len(self.hard[number]), (max(LEAST, self.frames // 16),), generator=generator)
                 whole.append(source.batch(self.hard[number][place]))
-        return [_equal_length(group) for group in (short, long, whole) if group]
+        return [_equal_length(batches) for batches in (short, long, whole) if batches]
 
     def note(self, row_B: torch.Tensor, wrong_B: torch.Tensor, keep: float = 0.9) -> None:
         """Blend what an update found wrong into the running errors."""
-        size = 1 + max(lesson.row for lesson in self.lessons)
+        size = 1 + max(group.row for group in self.groups)
         seen = torch.bincount(row_B, minlength=size).tolist()
         wrong = torch.bincount(row_B, weights=wrong_B.double(), minlength=size).tolist()
-        for lesson in self.lessons:
-            if seen[lesson.row]:
-                lesson.error = keep * lesson.error + (1 - keep) * wrong[lesson.row] / seen[lesson.row]
+        for group in self.groups:
+            if seen[group.row]:
+                group.error = keep * group.error + (1 - keep) * wrong[group.row] / seen[group.row]
 
 
 def _equal_length(batches: list[FrameBatch]) -> list[FrameBatch]:

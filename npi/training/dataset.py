@@ -18,8 +18,8 @@ from traces.storage.trace_set import TraceSet
 
 
 @dataclass(frozen=True)
-class Material:
-    """Training material of one table.
+class Dataset:
+    """What a core learns from, of one table.
 
     Attributes:
         table: of the programs. frames: each different frame once, with counts.
@@ -35,7 +35,7 @@ class Material:
     traces: int
 
     @classmethod
-    def from_programs(cls, programs: ProgramSet, *, traces: int, seed: int) -> Material:
+    def from_programs(cls, programs: ProgramSet, *, traces: int, seed: int) -> Dataset:
         """Trace every task of a program file, ``traces`` runs of each training size.
 
         Raises :class:`ValueError` where there is none to train on, and ``ConflictError`` where it cannot be learned.
@@ -47,7 +47,7 @@ class Material:
         return cls.from_batches(batches, programs, name=Path(programs.path).name, source=programs.digest)
 
     @classmethod
-    def from_trace_set(cls, traces: TraceSet, frames: FrameSet | None = None) -> Material:
+    def from_trace_set(cls, traces: TraceSet, frames: FrameSet | None = None) -> Dataset:
         """The frames of a trace set; its program file too, where the set carries one.
 
         Args:
@@ -62,7 +62,7 @@ class Material:
     @classmethod
     def from_batches(
         cls, batches: Sequence[TraceBatch], programs: ProgramSet | None, *, name: str, source: str
-    ) -> Material:
+    ) -> Dataset:
         """The different frames of batches of one table, checked for contradictions."""
         traces = sum(len(b) for b in batches)
         return cls.from_frames(unique_frames(batches), programs, name=name, source=source, traces=traces)
@@ -70,7 +70,7 @@ class Material:
     @classmethod
     def from_frames(
         cls, frames: FrameSet, programs: ProgramSet | None, *, name: str, source: str, traces: int
-    ) -> Material:
+    ) -> Dataset:
         """Different frames of one table, checked for contradictions; without those of programs with a signal."""
         if programs is not None and programs.signals:
             signals = torch.tensor([program.id for program in programs.signals])
@@ -79,32 +79,32 @@ class Material:
         return cls(frames.table, frames, programs, name, source, traces)
 
 
-def merged(materials: Sequence[Material]) -> list[Material]:
-    """The materials, those of one program file as one: a trace set shows one task, and a file may have several.
+def merged(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """The datasets, those of one program file as one: a trace set shows one task, and a file may have several.
 
     Raises ``ConflictError`` where they contradict each other.
     """
-    groups: list[list[Material]] = []
-    for material in materials:
-        group = next((group for group in groups if _alike(material, group[0])), None)
+    groups: list[list[Dataset]] = []
+    for dataset in datasets:
+        group = next((group for group in groups if _alike(dataset, group[0])), None)
         if group is None:
-            groups.append([material])
+            groups.append([dataset])
         else:
-            group.append(material)
+            group.append(dataset)
     return [_merged(group) for group in groups]
 
 
-def _alike(one: Material, other: Material) -> bool:
+def _alike(one: Dataset, other: Dataset) -> bool:
     texts = (one.programs is None) == (other.programs is None)
     return texts and one.source == other.source and same_table(one.table, other.table)
 
 
-def _merged(group: Sequence[Material]) -> Material:
+def _merged(group: Sequence[Dataset]) -> Dataset:
     if len(group) == 1:
         return group[0]
-    first, frames = group[0], united([material.frames for material in group])
+    first, frames = group[0], united([dataset.frames for dataset in group])
     names, traces = " and ".join(m.name for m in group), sum(m.traces for m in group)
-    return Material.from_frames(frames, first.programs, name=names, source=first.source, traces=traces)
+    return Dataset.from_frames(frames, first.programs, name=names, source=first.source, traces=traces)
 
 
 def training_tasks(programs: ProgramSet) -> list[Task]:

@@ -109,8 +109,8 @@ class CurriculumObjective(Objective):
         errors = self.curriculum.errors
         set_gates(self.memory, sources)
         self.curriculum = Curriculum(sources, frames=self.curriculum.frames, cut=self.curriculum.cut)
-        for lesson in self.curriculum.lessons:
-            lesson.error = errors.get(lesson.row, 1.0)
+        for group in self.curriculum.groups:
+            group.error = errors.get(group.row, 1.0)
 
 
 class FrameObjective(CurriculumObjective):
@@ -170,7 +170,7 @@ class FrameObjective(CurriculumObjective):
     def _frames_right(self, limit: int | None) -> bool:
         self.wrong, right = {}, True
         for number, source in enumerate(self.curriculum.sources):
-            index = torch.cat([x.index_M[:limit] for x in self.curriculum.lessons if x.source == number])
+            index = torch.cat([x.index_M[:limit] for x in self.curriculum.groups if x.source == number])
             wrong = self._wrong(source, index)
             self.curriculum.hard[number] = wrong
             for row in source.frames.program_M[wrong].tolist():
@@ -196,7 +196,7 @@ class FrameObjective(CurriculumObjective):
         return Report(
             update=progress.update,
             loss=progress.loss,
-            errors={infos[x.row].name: x.error for x in self.curriculum.lessons},
+            errors={infos[x.row].name: x.error for x in self.curriculum.groups},
             wrong=dict(self.wrong),
             validation=self.validation,
             seconds=progress.seconds,
@@ -213,7 +213,7 @@ class FrameObjective(CurriculumObjective):
         for number, source in enumerate(found):
             tensors |= {f"found.{number}.{name}": getattr(source.frames, name) for name in COLUMNS}
         facts = {
-            "errors": [lesson.error for lesson in curriculum.lessons],
+            "errors": [group.error for group in curriculum.groups],
             "worlds": [source.world for source in found],
             "wrong": self.wrong,
             "clean": self.clean,
@@ -230,8 +230,8 @@ class FrameObjective(CurriculumObjective):
             table = next(source.frames.table for source in sources if source.world == world)
             sources.append(WorldFrames(world, FrameSet(table, **part(tensors, f"found.{number}."))))
         self.curriculum = Curriculum(sources, frames=self.config.frames, cut=self.config.cut)
-        for lesson, error in zip(self.curriculum.lessons, facts["errors"], strict=True):
-            lesson.error = error
+        for group, error in zip(self.curriculum.groups, facts["errors"], strict=True):
+            group.error = error
         self.curriculum.hard = [tensors[f"hard.{number}"] for number in range(len(sources))]
         with torch.no_grad():
             self.memory.gates_NF.copy_(tensors["gates"])

@@ -20,7 +20,7 @@ from npi.library.library import Library, LibraryError, check_texts, missing_rows
 from npi.library.program_files import held_in
 from npi.program_memory import ProgramMemory, RowInfo
 from npi.training.curriculum import WorldFrames
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import CurriculumObjective, wrong_frames
 from npi.training.loop import Evaluation, Group, Progress, fit, frozen
 from npi.training.loss import Rules
@@ -129,7 +129,7 @@ class Learned:
 
 def learn(
     library: Library,
-    materials: Sequence[Material],
+    datasets: Sequence[Dataset],
     config: LearnConfig | None = None,
     *,
     report: Callable[[int, float, dict[str, int]], None] | None = None,
@@ -137,7 +137,7 @@ def learn(
     keep_unsolved: bool = False,
     certifier: Callable[..., Validator] | None = None,
 ) -> Learned:
-    """Learn rows for every program of the materials that the library does not have.
+    """Learn rows for every program of the datasets that the library does not have.
 
     The library gains the rows where they are right (or ``keep_unsolved``); otherwise it stays as it was.
 
@@ -150,11 +150,11 @@ def learn(
     """
     config = config or LearnConfig()
     old = library.memory
-    fresh = new_rows(library, materials)
+    fresh = new_rows(library, datasets)
     near = library.near(fresh[0].sees or ())
     before = library.core.digest(), library.rows_digest(), fingerprint(library.core, old, len(old))
     began = time.process_time()
-    objective = RowObjective(near, materials, fresh, config, certifier)
+    objective = RowObjective(near, datasets, fresh, config, certifier)
 
     def each(progress: Progress) -> None:
         if report is not None and (progress.update % config.check_every == 0 or progress.update == config.updates):
@@ -165,7 +165,7 @@ def learn(
     if progress.solved or keep_unsolved:
         library.memory = old.extended(fresh, objective.parameters(objective.best))
         held = {one.digest for one in held_in(library.sets)}
-        given = {m.programs.digest: m.programs for m in materials if m.programs is not None}
+        given = {m.programs.digest: m.programs for m in datasets if m.programs is not None}
         library.sets += [programs for digest, programs in given.items() if digest not in held]
     count = len(old)
     return Learned(
@@ -185,36 +185,36 @@ def learn(
     )
 
 
-def new_rows(library: Library, materials: Sequence[Material]) -> list[RowInfo]:
+def new_rows(library: Library, datasets: Sequence[Dataset]) -> list[RowInfo]:
     """Infos of the rows that the library lacks; :class:`LibraryError` where it lacks none, or a text changed.
 
-    They see the generations that the materials' tables name rows of, and no other: rows that they were not learned
+    They see the generations that the datasets' tables name rows of, and no other: rows that they were not learned
     with cannot come between them and what they call.
     """
-    named = _named(library, materials)
-    check_texts([*library.texts_of(named), *(m.programs for m in materials if m.programs is not None)])
+    named = _named(library, datasets)
+    check_texts([*library.texts_of(named), *(m.programs for m in datasets if m.programs is not None)])
     fresh: list[RowInfo] = []
     generation = max(1, library.memory.generations)  # 0 came with the core, also where nothing did
-    for material in materials:
-        world = library.world(material.table.world)
+    for dataset in datasets:
+        world = library.world(dataset.table.world)
         known = [*library.memory.infos, *fresh]
         fresh += missing_rows(
-            known, material.table, world, generation=generation, source=material.source,
+            known, dataset.table, world, generation=generation, source=dataset.source,
             primitives=library.core.rows_of_primitives,
         )  # fmt: skip
     if not library.core.rows_of_primitives:  # nor has what learners run
-        signals = {p.name for m in materials if m.programs is not None for p in m.programs.signals}
+        signals = {p.name for m in datasets if m.programs is not None for p in m.programs.signals}
         fresh = [info for info in fresh if info.name not in signals]
     if not fresh:
-        names = ", ".join(m.name for m in materials)
+        names = ", ".join(m.name for m in datasets)
         raise LibraryError(f"the library already has every program of {names}; there is nothing to learn")
     sees = tuple(sorted({info.generation for info in library.memory.infos if info.name in named}))
     return [replace(info, sees=sees) for info in fresh]
 
 
-def _named(library: Library, materials: Sequence[Material]) -> set[str]:
-    """The rows that the materials' tables name."""
-    tables = [(m.table, library.world(m.table.world)) for m in materials]
+def _named(library: Library, datasets: Sequence[Dataset]) -> set[str]:
+    """The rows that the datasets' tables name."""
+    tables = [(m.table, library.world(m.table.world)) for m in datasets]
     primitives = library.core.rows_of_primitives
     return {name for table, world in tables for name in row_names(table, world, primitives=primitives)}
 
@@ -231,15 +231,15 @@ class RowObjective(CurriculumObjective):
     def __init__(
         self,
         library: Library,
-        materials: Sequence[Material],
+        datasets: Sequence[Dataset],
         fresh: Sequence[RowInfo],
         config: LearnConfig,
         certifier: Callable[..., Validator] | None = None,
     ) -> None:
-        self.library, self.materials, self.fresh, self.learning = library, materials, fresh, config
+        self.library, self.datasets, self.fresh, self.learning = library, datasets, fresh, config
         self.certifier = certifier
         self.old = len(library.memory)
-        self.frames = [m.frames for m in materials]
+        self.frames = [m.frames for m in datasets]
         generator = torch.Generator().manual_seed(config.seed)
         copies = [replace(i, name=f"{i.name} (start {s})") for s in range(config.starts) for i in fresh]
         memory = library.memory.drawn(copies, generator=generator)
@@ -310,7 +310,7 @@ class RowObjective(CurriculumObjective):
         return Evaluation({name: float(count) for name, count in self.wrong[self.best].items()}, solved)
 
     def _validated(self, start: int, update: int) -> bool:
-        sets = [m.programs for m in self.materials if m.programs is not None and m.programs.tasks]
+        sets = [m.programs for m in self.datasets if m.programs is not None and m.programs.tasks]
         if not sets:
             self.best = start
             return True

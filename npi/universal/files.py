@@ -11,42 +11,42 @@ from dataclasses import replace
 
 from dsl.program import ProgramSet
 from npi.program_memory import RowInfo
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from traces.generation.generate import load_sources
 
 
 def by_file(
-    known: Sequence[RowInfo], fresh: Sequence[RowInfo], materials: Sequence[Material]
-) -> list[tuple[RowInfo, Material]]:
-    """New rows, each with the material of its own file; a generation for each file, used files first.
+    known: Sequence[RowInfo], fresh: Sequence[RowInfo], datasets: Sequence[Dataset]
+) -> list[tuple[RowInfo, Dataset]]:
+    """New rows, each with the dataset of its own file; a generation for each file, used files first.
 
     Args:
-        known: rows that are there. fresh: those that materials bring, in generations that are not taken.
+        known: rows that are there. fresh: those that datasets bring, in generations that are not taken.
     """
-    owner = _owners(materials)
+    owner = _owners(datasets)
     left, place = {info.name: info for info in fresh}, {info.name: info.generation for info in known}
     generation = max((info.generation for info in fresh), default=0)
-    found: list[tuple[RowInfo, Material]] = []
-    for material in owner:
-        named = [signature.name for signature in material.table.programs]
+    found: list[tuple[RowInfo, Dataset]] = []
+    for dataset in owner:
+        named = [signature.name for signature in dataset.table.programs]
         own = [left.pop(name) for name in named if name in left]
         sees = tuple(sorted({place[name] for name in named if name in place}))
-        found += [(replace(i, source=material.source, generation=generation, sees=sees), material) for i in own]
+        found += [(replace(i, source=dataset.source, generation=generation, sees=sees), dataset) for i in own]
         place |= dict.fromkeys([info.name for info in own], generation)
         generation += bool(own)
-    assert not left, "every new row is named by a material"
+    assert not left, "every new row is named by a dataset"
     return found
 
 
-def _owners(materials: Sequence[Material]) -> list[Material]:
-    """The materials, and before each one those of the files that it uses."""
-    found: dict[str, Material] = {}
-    for number, material in enumerate(materials):
-        for programs in _used(material.programs) if material.programs is not None else []:
-            part = replace(material, programs=programs, table=programs.table, source=programs.digest)
+def _owners(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """The datasets, and before each one those of the files that it uses."""
+    found: dict[str, Dataset] = {}
+    for number, dataset in enumerate(datasets):
+        for programs in _used(dataset.programs) if dataset.programs is not None else []:
+            part = replace(dataset, programs=programs, table=programs.table, source=programs.digest)
             found.setdefault(programs.digest, part)
         traced = f"traces {number}"  # they may say that they come from the same text, or from none
-        found.setdefault(traced if material.programs is None else material.source, material)
+        found.setdefault(traced if dataset.programs is None else dataset.source, dataset)
     return list(found.values())
 
 

@@ -22,7 +22,7 @@ from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, LibraryError
 from npi.library.program_files import held_in
 from npi.program_memory import RowInfo
-from npi.training.dataset import Material, merged
+from npi.training.dataset import Dataset, merged
 from npi.training.learn_rows import Inferred, Learned, new_rows
 from npi.training.validation import TaskValidator, Validation
 from npi.universal.code_search import Found, Search, SearchConfig
@@ -45,13 +45,13 @@ class Project:
     """A program to be learned.
 
     Attributes:
-        info: of its row, wiring included. plan: its states. material: the file that it is written in.
+        info: of its row, wiring included. plan: its states. dataset: the file that it is written in.
         evidence: its frames, where its states were inferred; None where they were read off its text.
     """
 
     info: RowInfo
     plan: Plan
-    material: Material
+    dataset: Dataset
     evidence: Evidence | None = None
 
     @property
@@ -62,7 +62,7 @@ class Project:
 
 def learn_universal(
     library: Library,
-    materials: Sequence[Material],
+    datasets: Sequence[Dataset],
     config: SearchConfig | None = None,
     *,
     report: Callable[[int, float, dict[str, int]], None] | None = None,
@@ -70,7 +70,7 @@ def learn_universal(
     keep_unsolved: bool = False,
     from_traces: bool = False,
 ) -> Learned:
-    """Learn rows for every program of the materials that the library does not have.
+    """Learn rows for every program of the datasets that the library does not have.
 
     The library gains the rows where they are right (or ``keep_unsolved``); otherwise it stays as it was, but for the
     list of its worlds.
@@ -82,24 +82,24 @@ def learn_universal(
         LibraryError: where there is nothing new, or a program does not fit the core.
     """
     config = config or SearchConfig()
-    core, materials = universal(library.core), merged(materials)
-    for material in materials:
-        core.learns_in(material.table.world)
+    core, datasets = universal(library.core), merged(datasets)
+    for dataset in datasets:
+        core.learns_in(dataset.table.world)
     began = time.process_time()
     old, count = library.memory, len(library.memory)
     before = core.digest(), library.rows_digest(), fingerprint(core, old, count)
-    projects = plans(library, materials, from_traces=from_traces, seed=config.seed)
+    projects = plans(library, datasets, from_traces=from_traces, seed=config.seed)
     found = _searched(core, projects, config, report, stop)
     memory = old.extended([p.info for p in projects], _numbers(projects, found, core))
     trial = Library(core, memory, [], hosts=library.hosts)
     proofs, replays = proved(trial, projects), replayed(trial, projects)
-    validation = _validated(trial, materials, [*proofs.values()], [*replays.values()], config.seed)
+    validation = _validated(trial, datasets, [*proofs.values()], [*replays.values()], config.seed)
     wrong = _wrong(projects, found)
     solved = not sum(wrong.values()) and validation.passed
     if solved or keep_unsolved:
         library.memory = memory
         held = {one.digest for one in held_in(library.sets)}
-        sources = [*(project.material for project in projects), *materials]
+        sources = [*(project.dataset for project in projects), *datasets]
         given = {m.programs.digest: m.programs for m in sources if m.programs is not None}
         library.sets += [programs for digest, programs in given.items() if digest not in held]
     return Learned(
@@ -125,7 +125,7 @@ def _notes(projects: Sequence[Project], proofs: Mapping[str, Proof], replays: Ma
     """Where programs that are not right are wrong, and what helps."""
     for project in projects:
         name = project.info.name
-        table = project.material.table
+        table = project.dataset.table
         yield from notes(name, project.plan, table, proofs.get(name), replays.get(name))
 
 
@@ -141,15 +141,13 @@ def _told(
             yield Inferred(name, looks, *counts, None if proof is None else proof.holds)
 
 
-def plans(
-    library: Library, materials: Sequence[Material], *, from_traces: bool = False, seed: int = 0
-) -> list[Project]:
+def plans(library: Library, datasets: Sequence[Dataset], *, from_traces: bool = False, seed: int = 0) -> list[Project]:
     """What is to be learned; :class:`LibraryError` where there is nothing new, or a program does not fit the core."""
     core = universal(library.core)
     found = []
-    for info, material in by_file(library.memory.infos, new_rows(library, materials), materials):
-        inferred = from_traces or material.programs is None
-        project = _inferred(info, material, seed) if inferred else _read_off(info, material)
+    for info, dataset in by_file(library.memory.infos, new_rows(library, datasets), datasets):
+        inferred = from_traces or dataset.programs is None
+        project = _inferred(info, dataset, seed) if inferred else _read_off(info, dataset)
         reason = oversize(project.plan, core.config)
         if reason is not None:
             raise LibraryError(f"{info.name} {reason}; {too_large(inferred=inferred)}")
@@ -157,25 +155,25 @@ def plans(
     return found
 
 
-def _read_off(info: RowInfo, material: Material) -> Project:
-    assert material.programs is not None, "only programs with a text have something to read off"
+def _read_off(info: RowInfo, dataset: Dataset) -> Project:
+    assert dataset.programs is not None, "only programs with a text have something to read off"
     try:
-        plan = plan_of(material.programs.program(info.name), material.table)
+        plan = plan_of(dataset.programs.program(info.name), dataset.table)
     except ValueError as error:
         raise LibraryError(f"{info.name} cannot be learned as a row: {error}") from error
-    return Project(replace(info, wiring=wiring_of(plan, material.table)), plan, material)
+    return Project(replace(info, wiring=wiring_of(plan, dataset.table)), plan, dataset)
 
 
-def _inferred(info: RowInfo, material: Material, seed: int) -> Project:
-    table = material.frames.table
+def _inferred(info: RowInfo, dataset: Dataset, seed: int) -> Project:
+    table = dataset.frames.table
     program = table.id(info.name)
-    own = material.frames.select(material.frames.program_M == program)
+    own = dataset.frames.select(dataset.frames.program_M == program)
     evidence = Evidence.of(own, generator=torch.Generator().manual_seed(seed))
     try:
         plan = plan_of_frames(evidence.known, program)
     except ValueError as error:
         raise LibraryError(f"{info.name} cannot be learned from its traces: {error}") from error
-    return Project(replace(info, wiring=wiring_of(plan, table)), plan, material, evidence)
+    return Project(replace(info, wiring=wiring_of(plan, table)), plan, dataset, evidence)
 
 
 def _searched(
@@ -236,10 +234,10 @@ def _wrong(projects: Sequence[Project], found: Found) -> dict[str, int]:
 
 
 def _validated(
-    trial: Library, materials: Sequence[Material], proofs: Sequence[Proof], replays: Sequence[Replay], seed: int
+    trial: Library, datasets: Sequence[Dataset], proofs: Sequence[Proof], replays: Sequence[Replay], seed: int
 ) -> Validation:
     """Run the tasks of the files; frames, and proofs that the rows decide as their texts, count as problems, too."""
-    sets = {m.programs.digest: m.programs for m in materials if m.programs is not None}
+    sets = {m.programs.digest: m.programs for m in datasets if m.programs is not None}
     tasks = TaskValidator(trial, list(sets.values()), TrainConfig(seed=seed, problems=PROBLEMS))(0)
     frames = sum(one.frames for one in replays)
     right = sum(proof.holds for proof in proofs) + frames - sum(one.wrong for one in replays)
@@ -250,9 +248,9 @@ def proved(library: Library, projects: Sequence[Project]) -> Mapping[str, Proof]
     """For each program with a text, its row's proof."""
     found = {}
     for project in projects:
-        programs, name = project.material.programs, project.info.name
+        programs, name = project.dataset.programs, project.info.name
         if programs is not None:
-            found[name] = prove(programs.program(name), _row(library, project, project.material.table))
+            found[name] = prove(programs.program(name), _row(library, project, project.dataset.table))
     return found
 
 

@@ -22,7 +22,7 @@ from envs.spec import BLANK
 from npi.core.config import CoreConfig, TrainConfig
 from npi.library.library import Library
 from npi.running.evaluate import run_problems, score_sizes
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.validation import TaskValidator
 from tests.support.graphs import digraph, follows
@@ -353,12 +353,12 @@ def test_calls_go_several_levels_deep(stem: str, depth: int) -> None:
 def test_an_example_is_learned_and_works_at_ten_times_its_sizes() -> None:
     """Red where the trainer, or the dataset that the tasks give, gets worse."""
     programs = opened("increment")
-    material = Material.from_programs(programs, traces=32, seed=0)
-    library = Library.create(CoreConfig(), [material.table], sets=[programs], sources=[material.source], seed=0)
+    dataset = Dataset.from_programs(programs, traces=32, seed=0)
+    library = Library.create(CoreConfig(), [dataset.table], sets=[programs], sources=[dataset.source], seed=0)
     config = TrainConfig(seed=0, updates=600, decay=600)
     validate = TaskValidator(library, [programs], config)
-    assert solved(FrameObjective(library, [place(library, material.frames)], config, validate=validate))
+    assert solved(FrameObjective(library, [place(library, dataset.frames)], config, validate=validate))
     for task in programs.tasks:
-        stepper = library.stepper(material.table)
+        stepper = library.stepper(dataset.table)
         for score in score_sizes(stepper, programs, task, name=task.name, sizes=(10, 100), seed=1):
             assert score.right == score.count

@@ -9,9 +9,9 @@ from dsl.program import ProgramSet
 from npi.library.library import Library
 from npi.library.row_file import row_versions
 from npi.recurrent import learn
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.learn_rows import LearnConfig
-from tests.support.tiny import SMALL, STRIP, TURN, material, turn, untrained
+from tests.support.tiny import SMALL, STRIP, TURN, dataset, turn, untrained
 from traces.generation.generate import load_sources
 
 TWIST = """
@@ -88,8 +88,8 @@ def file_of(name: str) -> ProgramSet:
 
 
 @cache
-def of(name: str) -> Material:
-    return material(file_of(name), traces=2)
+def of(name: str) -> Dataset:
+    return dataset(file_of(name), traces=2)
 
 
 def hasty(seed: int = 0) -> LearnConfig:

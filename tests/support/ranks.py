@@ -15,13 +15,13 @@ import torch
 import npi.training.curriculum
 from dsl import loads
 from npi.jobs.train import new_library, train_library
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.rank_exchange import FirstValidator, shared_frames
 from npi.training.ranks import FirstRankError, LostRankError, Parcel, Ranks, join
 from npi.training.validation import Validation
 from tests.support.paths import PROGRAMS
-from tests.support.tiny import CORE, CORES, LSTM, SMALL, Steps, material, strip, training, untrained
+from tests.support.tiny import CORE, CORES, LSTM, SMALL, Steps, dataset, strip, training, untrained
 from traces.generation.generate import record_problems
 from traces.recording.unique_frames import FrameSet, unique_frames
 from traces.storage.trace_set import TraceSet, TraceSetError
@@ -69,7 +69,7 @@ def state(objective: FrameObjective) -> dict[str, Any]:
         "digests": [objective.core.digest(), objective.library.rows_digest()],
         "numbers": torch.cat(numbers).tolist(),
         "draws": [objective.generator.get_state().tolist(), objective.noise.get_state().tolist()],
-        "errors": [lesson.error for lesson in objective.curriculum.lessons],
+        "errors": [group.error for group in objective.curriculum.groups],
         "hard": [hard.tolist() for hard in objective.curriculum.hard],
         "frames": [as_lists(source.frames) for source in objective.curriculum.sources],
         "wrong": objective.wrong,
@@ -87,7 +87,7 @@ def objective_of(kind: str, ranks: Ranks) -> FrameObjective:
     for part in (library.core, library.memory):
         part.to(ranks.device)
     validate = FirstValidator(lambda _: Validation(2, 1, (found,)), ranks)
-    return FrameObjective(library, [place(library, material(strip()).frames)], config, validate=validate, ranks=ranks)
+    return FrameObjective(library, [place(library, dataset(strip()).frames)], config, validate=validate, ranks=ranks)
 
 
 def curves(ranks: Ranks, folder: Path) -> dict[str, Any]:
@@ -107,10 +107,10 @@ def looking(ranks: Ranks, folder: Path) -> dict[str, Any]:
     """A core that sees pictures; of the two frames of an update the first, by GOTO, looks at none."""
     text = (PROGRAMS / "goto.npi").read_text()
     text = text.replace("cars(seen: 500, unseen: 60, novel: 60)", "cars(seen: 3, unseen: 2, novel: 2, pixels: 16)")
-    found = Material.from_programs(loads(text.replace("train 20000 traces", "train 12 traces")), traces=1, seed=0)
+    found = Dataset.from_programs(loads(text.replace("train 20000 traces", "train 12 traces")), traces=1, seed=0)
     library = new_library(SMALL, [found], seed=0)
     objective = FrameObjective(library, [place(library, found.frames)], training(frames=1), ranks=ranks)
-    objective.curriculum.lessons = objective.curriculum.lessons[:2]
+    objective.curriculum.groups = objective.curriculum.groups[:2]
     least, npi.training.curriculum.LEAST = npi.training.curriculum.LEAST, 1
     losses = Steps(objective).take(8)
     npi.training.curriculum.LEAST = least

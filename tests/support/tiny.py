@@ -14,7 +14,7 @@ from envs.spec import ProgramTable
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
 from npi.library.library import Library
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import CurriculumObjective, FrameObjective, place
 from npi.training.loop import Descent, fit
 from npi.training.ranks import ALONE
@@ -129,27 +129,27 @@ def tape() -> ProgramSet:
     return loads(TAPE, path="tape.npi")
 
 
-_MATERIALS: dict[tuple[str, int], Material] = {}
+_DATASETS: dict[tuple[str, int], Dataset] = {}
 
 
-def material(programs: ProgramSet, traces: int = 8) -> Material:
+def dataset(programs: ProgramSet, traces: int = 8) -> Dataset:
     """Its traces, made once."""
     key = programs.digest, traces
-    if key not in _MATERIALS:
-        _MATERIALS[key] = Material.from_programs(programs, traces=traces, seed=0)
-    return _MATERIALS[key]
+    if key not in _DATASETS:
+        _DATASETS[key] = Dataset.from_programs(programs, traces=traces, seed=0)
+    return _DATASETS[key]
 
 
 def untrained(config: CoreConfig = CORE, *sets: ProgramSet, seed: int = 0) -> Library:
     """A library with random numbers for the strip, or for the sets given."""
-    return new_library(config, [material(programs) for programs in sets or (strip(),)], seed=seed)
+    return new_library(config, [dataset(programs) for programs in sets or (strip(),)], seed=seed)
 
 
 def make_objective(
     config: TrainConfig, *, core: CoreConfig = CORE, seed: int = 0, validated: bool = True, traces: int = 8
 ) -> FrameObjective:
     """Training on the strip."""
-    found = material(strip(), traces)
+    found = dataset(strip(), traces)
     library = new_library(core, [found], seed=seed)
     validate = TaskValidator(library, library.sets, config) if validated else None
     return FrameObjective(library, [place(library, found.frames)], config, validate=validate)

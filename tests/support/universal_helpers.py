@@ -15,7 +15,7 @@ from npi.library.fingerprint import fingerprint
 from npi.library.library import Library
 from npi.proof.prove import prove
 from npi.running.evaluate import solve
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.universal.code_search import SearchConfig
 from npi.universal.core import new_universal
 from npi.universal.learn_rows import learn_universal
@@ -60,8 +60,8 @@ def text(name: str) -> ProgramSet:
 
 
 @cache
-def of(name: str) -> Material:
-    return Material.from_programs(text(name), traces=2, seed=0)
+def of(name: str) -> Dataset:
+    return Dataset.from_programs(text(name), traces=2, seed=0)
 
 
 @cache

@@ -21,7 +21,7 @@ from npi.jobs.train import train_library
 from npi.library.library import Library, LibraryError
 from npi.proof.prove import PICTURED, certify
 from npi.running.compiled_library import CompiledLibrary
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.validation import TaskValidator, Validation
 from tests.support.paths import PROGRAMS
@@ -198,11 +198,11 @@ def trace_steps(batch) -> list[tuple[int, int]]:
 def test_a_few_wrong_frames_end_the_training_of_what_looks_at_pictures() -> None:
     """With slack for all, training ends at its first check; without any, a core that has learned nothing goes on."""
     made, programs = library()
-    material = Material.from_batches(
+    dataset = Dataset.from_batches(
         [record_traces(programs, task="canonicalise", traces={1: 5}, seed=1)], programs, name="goto", source="x"
     )
     for slack, solved in ((0.0, False), (0.1, False)):
-        objective = FrameObjective(made, [place(made, material.frames)], TrainConfig(slack=slack, frames=32))
+        objective = FrameObjective(made, [place(made, dataset.frames)], TrainConfig(slack=slack, frames=32))
         Steps(objective).take()
         assert objective.evaluate(1).solved is solved
     objective.config = replace(objective.config, slack=0.1)

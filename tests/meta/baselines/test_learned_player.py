@@ -19,7 +19,7 @@ from meta.baselines.rollout import play
 from meta.baselines.two_step import ModelFree, stays
 from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.program_files.bandit_priors import program_file
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.evaluate import evaluated
 from npi.learners.jobs import new_library, train_learner
 from npi.learners.objectives.on_policy import OnPolicyTraining
@@ -60,7 +60,7 @@ def test_a_file_of_priors_has_a_program_and_a_task_for_each() -> None:
     chances = [programs.world.reset([problem.layout]).chance_BA for problem in problems]
     assert not torch.equal(*chances)
     library = library_of(program_file([3, 17]))
-    assert isinstance(library.core, HostedCore)
+    assert isinstance(library.core, LearnerProgramCore)
     assert library.memory.embeddings_NP.shape == (2, library.core.config.row)
 
 
@@ -105,7 +105,7 @@ def test_what_rows_recover_is_a_share_of_what_fine_tuning_gains() -> None:
 
 def test_players_of_other_rows_play_otherwise() -> None:
     library = library_of(program_file(range(1, 9)))
-    assert isinstance(library.core, HostedCore)
+    assert isinstance(library.core, LearnerProgramCore)
     with torch.no_grad():
         library.core.net.worlds[0].policy.weight.mul_(30)  # type: ignore[index, union-attr]
     world = Bandit("arms", {"arms": 6, "family": "drawn", "steps": 20})

@@ -26,7 +26,7 @@ from meta.optimisation.network import (
 )  # fmt: skip
 from meta.optimisation.torch_optimizer import LearnedOptimizer
 from npi.learners.conformance import check_learner
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.evaluate import score_task
 from npi.learners.interface import TaskInput
 from npi.learners.jobs import new_library, objective_of, train_learner
@@ -290,7 +290,9 @@ def losses(library: Library, seed: int | None = None) -> dict[str, float]:
     """Of quadratics that no training drew; with a seed, those of an untrained core with the same rows."""
     programs, task = library.task("quadratic")
     if seed is not None:
-        core = HostedCore(library.core.config, library.core.worlds, generator=torch.Generator().manual_seed(seed))
+        core = LearnerProgramCore(
+            library.core.config, library.core.worlds, generator=torch.Generator().manual_seed(seed)
+        )
         library = Library(core, library.memory, library.sets)
     return {name: score.mean for name, score in score_task(library, programs, task, count=300).scores.items()}
 
@@ -335,7 +337,7 @@ def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
     library = Library.open(trained)
     programs, task = library.task("quadratic")
     core, world = library.core, programs.world
-    assert isinstance(core, HostedCore)
+    assert isinstance(core, LearnerProgramCore)
     assert isinstance(world, Optimisee)
     assert learner_for(programs) is LEARNER
     state, rolled = problems(world, 4), problems(world, 4)
@@ -353,7 +355,7 @@ def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
 def test_it_takes_the_steps_that_it_takes_in_the_world(trained: Path) -> None:
     library, world = Library.open(trained), quadratics()
     state, core = problems(world, 1), library.core
-    assert isinstance(core, HostedCore)
+    assert isinstance(core, LearnerProgramCore)
     theta = [torch.nn.Parameter(part.clone()) for part in state.theta_BD.detach()[0].split([3, 7])]
     optimizer = LearnedOptimizer.open(theta, library, "quadratic.OPTIMISE")
     episodes = play(core.net, world, state, task_of(world, library.memory.embeddings_NP[:1].detach()), 20)

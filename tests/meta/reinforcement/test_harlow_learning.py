@@ -25,7 +25,7 @@ from meta.reinforcement.network import ActorCritic, MetaRLConfig
 from meta.reinforcement.object_memory import KEY, VALUE, Recall, places
 from meta.reinforcement.program_files.harlow_rules import Rule, program_file, turned
 from npi.learners.conformance import check_learner
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.draws import GeneratorDraw
 from npi.learners.interface import TaskInput
 from npi.learners.jobs import train_learner
@@ -260,7 +260,7 @@ def test_harlows_task_is_learned_from_nothing(seen_as: str, tmp_path: Path) -> N
     untrained = LEARNER.core(config, [world.spec], generator=generator())
     assert float(right(untrained, torch.zeros(8))[1:].max()) < 0.65
     library = train_learner([path], out=tmp_path / "pick", config=config, training=training).library
-    assert isinstance(library.core, HostedCore)
+    assert isinstance(library.core, LearnerProgramCore)
     first, *later = right(library.core.net, library.memory.embeddings_NP[0]).tolist()
     assert 0.4 < first < 0.6
     assert min(later) > 0.95

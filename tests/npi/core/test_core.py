@@ -20,7 +20,7 @@ from npi.core.recurrent import RecurrentCore, may_call
 from npi.library.library import Library
 from npi.program_memory import OPEN, ProgramMemory
 from npi.running.core_stepper import CoreStepper
-from tests.support.tiny import CORES, LSTM, SMALL, configurations, material, strip, tape, untrained
+from tests.support.tiny import CORES, LSTM, SMALL, configurations, dataset, strip, tape, untrained
 
 KINDS = pytest.mark.parametrize("kind", ["discrete", "lstm"])
 DEVICES = pytest.mark.parametrize(
@@ -477,4 +477,4 @@ def test_a_core_has_an_adapter_for_each_world_of_its_own_sizes() -> None:
         spec = programs.table.world
         assert core.adapter(world).table.shape[0] == sum(f.size for f in spec.fields) + 3 * len(spec.tokens)
     assert core.row_sizes[2] == 1 + max(len(p.table.world.fields) for p in (strip(), tape())) == 4
-    assert material(strip()).frames.obs_SF.shape[1] == 3
+    assert dataset(strip()).frames.obs_SF.shape[1] == 3

@@ -14,7 +14,7 @@ import torch
 from dsl import load
 from npi.cli.main import main
 from npi.learners import interface as registry
-from npi.learners.core import HostedCore
+from npi.learners.core import LearnerProgramCore
 from npi.learners.evaluate import evaluated, score_task
 from npi.learners.interface import learner_of, register_learner
 from npi.learners.jobs import train_learner
@@ -152,7 +152,7 @@ def test_training_finds_the_better_arm(trained: Path) -> None:
     library = Library.open(trained)
     programs, task = library.task("easy")
     learned = score_task(library, programs, task, count=400).scores["reward"].mean
-    fresh = HostedCore(library.core.config, library.core.worlds, generator=torch.Generator().manual_seed(5))
+    fresh = LearnerProgramCore(library.core.config, library.core.worlds, generator=torch.Generator().manual_seed(5))
     untrained = score_task(Library(fresh, library.memory, library.sets), programs, task, count=400)
     assert learned > 14.5  # the oracle: 18
     assert untrained.scores["reward"].mean < 12

@@ -24,7 +24,7 @@ from tests.support.tiny import (
     STRIP,
     TURN,
     configurations,
-    material,
+    dataset,
     strip,
     tape,
     trained,
@@ -412,7 +412,7 @@ def test_names_of_rows() -> None:
 
 
 def test_tasks_by_name() -> None:
-    library = new_library(SMALL, [material(strip()), material(turn())], seed=0)
+    library = new_library(SMALL, [dataset(strip()), dataset(turn())], seed=0)
     assert list(library.tasks()) == ["strip.both", "turn.turn"]
     assert library.task("turn")[1] is turn().tasks[0]
     assert library.task("strip.both")[0] is strip()

@@ -19,7 +19,7 @@ from npi.library.library import Library, LibraryError, check_texts
 from npi.library.program_files import held_in
 from npi.library.row_file import RowFile
 from npi.recurrent import learn
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.learn_rows import new_rows
 from tests.support.operation_helpers import file_of, grown, hasty, of, versions_of
 from tests.support.tiny import LSTM, SMALL, configurations, strip, untrained
@@ -302,7 +302,7 @@ def test_tasks_over_removed_programs_go_with_them() -> None:
     library = grown("turn")
     sources = [("strip.npi", grown().sets[0].sources[0][1]), *file_of("turn").sources[1:]]
     text = 'use "turn.npi"\n' + sources[1][1].partition("\n\ntask")[2].join(["\ntask", ""])
-    tried = Material.from_programs(_load([*sources, ("tried.npi", text)]), traces=1, seed=0).programs
+    tried = Dataset.from_programs(_load([*sources, ("tried.npi", text)]), traces=1, seed=0).programs
     assert tried is not None
     library.sets.append(tried)
     assert "tried.turn" in library.tasks()

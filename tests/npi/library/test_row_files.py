@@ -27,7 +27,7 @@ from npi.proof.certificate import Certificate, table_rows
 from npi.proof.check_certificate import check
 from npi.proof.prove import Certifier, certificate_of, prove
 from npi.recurrent import learn
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.learn_rows import LearnConfig
 from npi.training.validation import TaskValidator
@@ -289,7 +289,7 @@ def _proved(*names: str) -> Library:
     """A core that is proved to clear, and learned these."""
     if not names:
         clear = loads(CLEAR, path="clear.npi")
-        found = Material.from_programs(clear, traces=8, seed=0)
+        found = Dataset.from_programs(clear, traces=8, seed=0)
         library = new_library(CoreConfig(hidden=32, bits=3), [found], seed=0)
         training = TrainConfig(seed=0, frames=64, check_every=50, problems=8)
         validate = Certifier(TaskValidator(library, [clear], training), library, [clear])
@@ -297,7 +297,7 @@ def _proved(*names: str) -> Library:
         return library
     library = copy.deepcopy(_proved(*names[:-1]))
     config = LearnConfig(starts=3, updates=300, frames=32, check_every=20, problems=8)
-    assert learn(library, [Material.from_programs(_file(names[-1]), traces=4, seed=0)], config).solved
+    assert learn(library, [Dataset.from_programs(_file(names[-1]), traces=4, seed=0)], config).solved
     return library
 
 

@@ -17,7 +17,7 @@ from npi.proof.history_walk import is_bounded
 from npi.proof.prove import Certifier, certificate_of, certify, prove
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.validation import TaskValidator
-from tests.support.tiny import LSTM, material, solved, strip, training
+from tests.support.tiny import LSTM, dataset, solved, strip, training
 
 BOUNDED = {"strip.MOVE", "strip.STAY", "strip.ROUND", "strip.BOTH"}
 
@@ -25,7 +25,7 @@ BOUNDED = {"strip.MOVE", "strip.STAY", "strip.ROUND", "strip.BOTH"}
 @cache
 def proved() -> tuple[Library, int]:
     """An lstm that was trained until its programs without loops were proved, and in how many rounds."""
-    found = material(strip())
+    found = dataset(strip())
     library = new_library(LSTM, [found], seed=0)
     config = training(rate=1e-2, cut=0, noise=0.0, updates=2000, decay=1500)
     validate = Certifier(TaskValidator(library, library.sets, config), library, library.sets, names=BOUNDED)

@@ -28,7 +28,7 @@ from npi.proof.counterexample import smallest
 from npi.proof.prove import Certifier, certificate_of, certify, prove
 from npi.proof.world_audit import UnsoundError, audit, audit_traces
 from npi.recurrent import learn
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.learn_rows import LearnConfig
 from npi.training.validation import TaskValidator
@@ -62,11 +62,11 @@ def _clear() -> ProgramSet:
 
 @cache
 def _proved() -> Library:
-    material = Material.from_programs(_clear(), traces=8, seed=0)
-    library = new_library(CoreConfig(hidden=32, bits=3), [material], seed=0)
+    dataset = Dataset.from_programs(_clear(), traces=8, seed=0)
+    library = new_library(CoreConfig(hidden=32, bits=3), [dataset], seed=0)
     training = TrainConfig(seed=0, frames=64, check_every=50, problems=8)
     validate = Certifier(TaskValidator(library, [_clear()], training), library, [_clear()])
-    assert tiny.solved(FrameObjective(library, [place(library, material.frames)], training, validate=validate))
+    assert tiny.solved(FrameObjective(library, [place(library, dataset.frames)], training, validate=validate))
     assert validate.audited > 0
     return library
 
@@ -134,7 +134,7 @@ def test_the_smallest_input_that_shows_a_core_wrong(tmp_path: Path) -> None:
     assert found.ended == "with a wrong result"
     kept = found.save(tmp_path, _clear())
     assert (len(kept), kept.folder.name) == (1, "clear.CLEAR")
-    assert Material.from_trace_set(TraceSet.open(kept.folder)).frames.steps == 3
+    assert Dataset.from_trace_set(TraceSet.open(kept.folder)).frames.steps == 3
     assert found.save(tmp_path, _clear()).folder.name == "clear.CLEAR-2"
     assert smallest(_proved(), _clear(), ["clear.CLEAR"]) == {}
 
@@ -147,12 +147,12 @@ def test_learned_rows_are_proved_and_the_old_certificate_holds() -> None:
     library = tiny.untrained(tiny.CORE)
     config = tiny.training()
     certifier = Certifier(TaskValidator(library, library.sets, config), library, library.sets)
-    sources = [place(library, tiny.material(tiny.strip()).frames)]
+    sources = [place(library, tiny.dataset(tiny.strip()).frames)]
     assert tiny.solved(FrameObjective(library, sources, config, validate=certifier))
     old = certificate_of(library, prove(library))
     assert all(not finding.fault for finding in check(old, library))
     config = LearnConfig(starts=4, updates=600, problems=16)
-    assert learn(library, [tiny.material(tiny.turn())], config).solved
+    assert learn(library, [tiny.dataset(tiny.turn())], config).solved
     assert all(not finding.fault for finding in check(old, library))
     proofs = prove(library)
     assert [p.path for p, _ in proofs] == [p.path for p in library.sets]

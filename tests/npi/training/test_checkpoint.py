@@ -20,7 +20,7 @@ from npi.training.frame_objective import FrameObjective, place
 from npi.training.loop import Checkpoint, Progress, State, fit
 from npi.training.validation import Validation
 from tests.support.paths import ROOT
-from tests.support.tiny import CORE, LSTM, STRIP, Steps, material, strip, training, untrained
+from tests.support.tiny import CORE, LSTM, STRIP, Steps, dataset, strip, training, untrained
 from traces.generation.generate import record_problems
 from traces.recording.unique_frames import FrameSet, unique_frames
 
@@ -40,7 +40,7 @@ def objective_that_mines(core: CoreConfig) -> FrameObjective:
     config = training(check_every=10, stretch=1.0, **({"rate": 1e-2, "cut": 0, "noise": 0.0} if core is LSTM else {}))
     frames = mined()
     return FrameObjective(
-        library, [place(library, material(strip()).frames)], config, validate=lambda _: Validation(2, 1, (frames,))
+        library, [place(library, dataset(strip()).frames)], config, validate=lambda _: Validation(2, 1, (frames,))
     )
 
 

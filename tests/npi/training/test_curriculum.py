@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.spec import RETURN
-from npi.training.curriculum import LEAST, SHORT, Curriculum, Lesson, WorldFrames
+from npi.training.curriculum import LEAST, SHORT, Curriculum, FrameGroup, WorldFrames
 from npi.training.loss import FrameBatch
 from tests.support.tiny import strip
 from traces.recording.unique_frames import FrameSet
@@ -114,8 +114,8 @@ def test_without_a_cut_frames_are_whole() -> None:
 def test_programs_that_err_are_drawn_more() -> None:
     """Shares of 0.25 + 3 × error, at most 1.25, of the frames."""
     curriculum = Curriculum([source([2] * 8, [0, 0, 1, 1, 2, 2, 3, 3])], frames=800, cut=0)
-    for lesson, error in zip(curriculum.lessons, (0.0, 0.1, 0.25, 0.9), strict=True):
-        lesson.error = error
+    for group, error in zip(curriculum.groups, (0.0, 0.1, 0.25, 0.9), strict=True):
+        group.error = error
     seen = drawn_rows(curriculum)
     weights = [0.25, 0.55, 1.0, 1.25]
     for row, weight in zip((20, 21, 22, 23), weights, strict=True):
@@ -125,16 +125,16 @@ def test_programs_that_err_are_drawn_more() -> None:
 def test_errors_are_a_running_mean() -> None:
     curriculum = Curriculum([source([2, 2, 2], [0, 1, 2])], frames=8, cut=0)
     curriculum.note(torch.tensor([20, 20, 20, 20, 21]), torch.tensor([True, False, False, False, False]), keep=0.9)
-    errors = [lesson.error for lesson in curriculum.lessons]
+    errors = [group.error for group in curriculum.groups]
     assert errors == pytest.approx([0.9 + 0.1 * 0.25, 0.9, 1.0])
     assert curriculum.errors == pytest.approx({20: errors[0], 21: errors[1], 22: 1.0})
 
 
 def test_a_row_of_two_sources_has_its_larger_error() -> None:
     curriculum = Curriculum([source([2], [0]), source([3], [0])], frames=8, cut=0)
-    curriculum.lessons[0].error, curriculum.lessons[1].error = 0.2, 0.6
+    curriculum.groups[0].error, curriculum.groups[1].error = 0.2, 0.6
     assert curriculum.errors == {20: 0.6}
-    curriculum.lessons[0].error = 0.7
+    curriculum.groups[0].error = 0.7
     assert curriculum.errors == {20: 0.7}
 
 
@@ -193,4 +193,4 @@ def test_draws_come_from_the_generator_alone() -> None:
 
 
 def test_a_lesson_begins_as_wholly_wrong() -> None:
-    assert Lesson(0, 1, torch.tensor([0])).error == 1.0
+    assert FrameGroup(0, 1, torch.tensor([0])).error == 1.0

@@ -15,7 +15,7 @@ from npi.jobs.train import gather, pick_device, train_library
 from npi.library.library import Library, LibraryError
 from npi.running.core_stepper import CoreStepper
 from npi.running.evaluate import run_problems
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, learning_rate_share, place
 from npi.training.loop import fit
 from npi.training.loss import frame_loss, take_share
@@ -26,8 +26,8 @@ from tests.support.tiny import (
     SMALL,
     STRIP,
     Steps,
+    dataset,
     make_objective,
-    material,
     plain_end,
     solved,
     strip,
@@ -85,7 +85,7 @@ def test_a_core_that_hardly_moves_learns_nothing() -> None:
 
 
 def test_shuffled_calls_cannot_be_learned() -> None:
-    found = material(strip())
+    found = dataset(strip())
     order = torch.randperm(found.frames.steps, generator=torch.Generator().manual_seed(0))
     broken = replace(found.frames, call_S4=found.frames.call_S4[order])
     library, config = untrained(CORE), training(updates=140)
@@ -126,13 +126,13 @@ def test_a_solved_core_that_fails_its_tasks_is_not_solved_and_learns_their_frame
         turns.append(turn)
         return next(answers)
 
-    objective = FrameObjective(library, [place(library, material(strip()).frames)], config, validate=validate)
-    for lesson in objective.curriculum.lessons:
-        lesson.error = 0.01 * lesson.row
+    objective = FrameObjective(library, [place(library, dataset(strip()).frames)], config, validate=validate)
+    for group in objective.curriculum.groups:
+        group.error = 0.01 * group.row
     objective.evaluate(0)
     assert (objective.clean, len(objective.curriculum.sources)) == (0, 2)
     assert int(objective.curriculum.sources[1].frames.length_M.max()) == 7
-    assert [x.error for x in objective.curriculum.lessons] == [0.01 * x.row for x in objective.curriculum.lessons]
+    assert [x.error for x in objective.curriculum.groups] == [0.01 * x.row for x in objective.curriculum.groups]
     assert not objective.evaluate(0).solved
     Steps(objective).take()
     assert objective.evaluate(1).solved
@@ -155,7 +155,7 @@ def test_wrong_frames_become_the_hard_ones() -> None:
 def test_the_last_frames_are_looked_at_before_training_ends() -> None:
     """Right on the first frames of each program and wrong on a later one: not solved."""
     library = trained()
-    frames = material(strip()).frames
+    frames = dataset(strip()).frames
     home = strip().table.id("HOME")
     last = int((frames.program_M == home).nonzero()[-1])
     calls = frames.call_S4.clone()
@@ -287,11 +287,11 @@ def test_a_task_without_training_sizes_is_only_for_tests() -> None:
     extra = STRIP[STRIP.index("task both") :].replace("task both", "task more").replace("train items of 1..4", "")
     both = loads(STRIP + extra, path="strip.npi")
     assert [t.train_sizes for t in both.tasks] == [(1, 2, 3, 4), ()]
-    assert Material.from_programs(both, traces=8, seed=0).traces == material(strip()).traces
+    assert Dataset.from_programs(both, traces=8, seed=0).traces == dataset(strip()).traces
     assert TaskValidator(untrained(SMALL), [both], training())(0).problems == 8
     none = loads(STRIP.replace("train items of 1..4", ""), path="strip.npi")
     with pytest.raises(ValueError, match=r"strip.npi says no sizes to train on.* task both, such as: train items of"):
-        Material.from_programs(none, traces=8, seed=0)
+        Dataset.from_programs(none, traces=8, seed=0)
 
 
 # --- whole jobs -----------------------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def test_train_library_from_a_file_to_a_folder(tmp_path) -> None:
 def test_one_core_learns_programs_of_two_worlds() -> None:
     library = untrained(CORE, strip(), tape())
     config = training(stretch=1.0)
-    sources = [place(library, material(p).frames) for p in (strip(), tape())]
+    sources = [place(library, dataset(p).frames) for p in (strip(), tape())]
     assert solved(FrameObjective(library, sources, config, validate=TaskValidator(library, library.sets, config)))
     assert all(plain_right(library, problems(4, 20)))
     problem = tape().tasks[0].problem({"a": 5})
@@ -333,7 +333,7 @@ def test_one_core_learns_programs_of_two_worlds() -> None:
 
 def test_material_that_is_none() -> None:
     with pytest.raises(ValueError, match="no task, so there is nothing to trace"):
-        Material.from_programs(replace(strip(), tasks=()), traces=1, seed=0)
+        Dataset.from_programs(replace(strip(), tasks=()), traces=1, seed=0)
     with pytest.raises(FileNotFoundError, match="no such program file or folder"):
         gather(["nowhere.npi"], traces=1, seed=0)
     with pytest.raises(ValueError, match="nothing to learn from"):
@@ -342,7 +342,7 @@ def test_material_that_is_none() -> None:
 
 def test_a_world_that_the_core_has_never_seen() -> None:
     with pytest.raises(LibraryError, match=r"never seen world 'tape'.*knows strip"):
-        place(untrained(SMALL), material(tape()).frames)
+        place(untrained(SMALL), dataset(tape()).frames)
 
 
 def test_devices_by_name() -> None:
@@ -376,4 +376,4 @@ def test_training_on_cuda() -> None:
     library.core.to("cuda")
     library.memory.to("cuda")
     validate = TaskValidator(library, library.sets, config)
-    assert solved(FrameObjective(library, [place(library, material(strip()).frames)], config, validate=validate))
+    assert solved(FrameObjective(library, [place(library, dataset(strip()).frames)], config, validate=validate))

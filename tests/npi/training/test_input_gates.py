@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from dsl import load, loads
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.input_gates import Evidence
 from tests.support.paths import PROGRAMS
 from traces.recording.unique_frames import FrameSet
 
 
-def needed(material: Material, program: str) -> set[str]:
-    table = material.table
-    frames = material.frames.select(material.frames.program_M == table.id(program))
+def needed(dataset: Dataset, program: str) -> set[str]:
+    table = dataset.table
+    frames = dataset.frames.select(dataset.frames.program_M == table.id(program))
     assert isinstance(frames, FrameSet)
     return {table.world.fields[i].name for i in Evidence(frames).needed()}
 
@@ -32,9 +32,9 @@ def needed(material: Material, program: str) -> set[str]:
 def test_a_program_sees_what_its_text_looks_at(path: str, program: str, fields: set[str]) -> None:
     """INSERT goes back as far as it went: a count of its calls would tell how far, and must not replace the look."""
     found = load(PROGRAMS / path)
-    material = Material.from_programs(found, traces=32, seed=0)
-    name = next(s.name for s in material.table.signatures if s.name.rpartition(".")[2] == program)
-    assert needed(material, name) == fields
+    dataset = Dataset.from_programs(found, traces=32, seed=0)
+    name = next(s.name for s in dataset.table.signatures if s.name.rpartition(".")[2] == program)
+    assert needed(dataset, name) == fields
 
 
 def test_a_call_written_several_times_over_is_told_apart_by_what_was_called_before() -> None:
@@ -58,8 +58,8 @@ task four(a: number):
 """,
         path="four.npi",
     )
-    material = Material.from_programs(programs, traces=8, seed=0)
-    evidence = Evidence(material.frames)
+    dataset = Dataset.from_programs(programs, traces=8, seed=0)
+    evidence = Evidence(dataset.frames)
     assert not evidence.settled([], evidence.window(2))
     assert evidence.settled([], evidence.window(3))
     assert evidence.needed() == []

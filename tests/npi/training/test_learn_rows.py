@@ -16,7 +16,7 @@ from npi.library.fingerprint import fingerprint
 from npi.library.library import Library, LibraryError
 from npi.recurrent import learn
 from npi.running.evaluate import run_problems
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.training.frame_objective import place
 from npi.training.learn_rows import LearnConfig, Learned, RowObjective, new_rows
 from npi.training.loss import Rules, frame_loss, score, take_share
@@ -29,7 +29,7 @@ from tests.support.tiny import (
     TURN,
     Steps,
     configurations,
-    material,
+    dataset,
     plain_end,
     strip,
     tape,
@@ -47,7 +47,7 @@ SHORT = LearnConfig(starts=2, updates=3, frames=8, check_every=2, problems=4, ra
 @cache
 def _taught() -> tuple[Library, Learned]:
     library = trained()
-    return library, learn(library, [material(turn())], CONFIG)
+    return library, learn(library, [dataset(turn())], CONFIG)
 
 
 def taught() -> tuple[Library, Learned]:
@@ -57,9 +57,9 @@ def taught() -> tuple[Library, Learned]:
 
 def search(starts: int = 3, seed: int = 0) -> RowObjective:
     library = untrained(SMALL)
-    materials = [material(turn())]
+    datasets = [dataset(turn())]
     config = LearnConfig(starts=starts, updates=10, frames=16, problems=4, seed=seed)
-    return RowObjective(library, materials, new_rows(library, materials), config)
+    return RowObjective(library, datasets, new_rows(library, datasets), config)
 
 
 def test_two_programs_are_learned_in_seconds_as_rows_only() -> None:
@@ -144,7 +144,7 @@ def test_the_probe_notices_any_change_of_what_was_there(mutate: str) -> None:
 def test_the_probe_overlooks_rows_that_came_later(config) -> None:
     library = untrained(config)
     before, count = fingerprint(library.core, library.memory, 8), len(library.memory)
-    fresh = new_rows(library, [material(turn())])
+    fresh = new_rows(library, [dataset(turn())])
     more = library.memory.drawn(fresh, generator=torch.Generator().manual_seed(0))
     assert fingerprint(library.core, more, count) == before
     assert fingerprint(library.core, more, len(more)) != before
@@ -156,7 +156,7 @@ def test_the_probe_overlooks_rows_that_came_later(config) -> None:
 def test_unsolved_learning_leaves_the_library_as_it_was() -> None:
     library = trained()
     memory, digest, sets = library.memory, library.rows_digest(), list(library.sets)
-    found = learn(library, [material(turn())], SHORT)
+    found = learn(library, [dataset(turn())], SHORT)
     assert not found.solved
     assert library.memory is memory
     assert (library.rows_digest(), library.sets) == (digest, sets)
@@ -168,7 +168,7 @@ def test_unsolved_learning_leaves_the_library_as_it_was() -> None:
 
 def test_unsolved_rows_are_kept_where_that_is_asked_for() -> None:
     library = trained()
-    found = learn(library, [material(turn())], SHORT, keep_unsolved=True)
+    found = learn(library, [dataset(turn())], SHORT, keep_unsolved=True)
     assert not found.solved
     assert [i.name for i in library.memory.infos[8:]] == ["turn.RUN", "turn.TURN"]
     assert [s.digest for s in library.sets] == [strip().digest, turn().digest]
@@ -183,51 +183,51 @@ def test_an_interrupted_search_leaves_the_core_trainable_and_unchanged() -> None
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        learn(library, [material(turn())], CONFIG, stop=interrupt)
+        learn(library, [dataset(turn())], CONFIG, stop=interrupt)
     assert all(p.requires_grad for p in library.core.parameters())
     assert library.core.digest() == before
-    assert not learn(library, [material(turn())], CONFIG, stop=lambda: True).solved
+    assert not learn(library, [dataset(turn())], CONFIG, stop=lambda: True).solved
 
 
 def test_the_last_update_is_followed_by_a_check() -> None:
     """Three updates, a check every two: reports at 2 and 3."""
     seen = []
-    learn(trained(), [material(turn())], SHORT, report=lambda update, loss, wrong: seen.append((update, set(wrong))))
+    learn(trained(), [dataset(turn())], SHORT, report=lambda update, loss, wrong: seen.append((update, set(wrong))))
     assert [u for u, _ in seen] == [2, 3]
     assert all(names == {"turn.RUN", "turn.TURN"} for _, names in seen)
 
 
 def test_material_given_twice_is_learned_and_kept_once() -> None:
     library = trained()
-    learn(library, [material(strip()), material(turn()), material(turn())], SHORT, keep_unsolved=True)
+    learn(library, [dataset(strip()), dataset(turn()), dataset(turn())], SHORT, keep_unsolved=True)
     assert [s.digest for s in library.sets] == [strip().digest, turn().digest]
     assert len(library.memory) == 10
 
 
 def test_what_cannot_be_learned() -> None:
     with pytest.raises(LibraryError, match=r"already has every program of strip.npi; there is nothing to learn"):
-        learn(untrained(SMALL), [material(strip())], SHORT)
+        learn(untrained(SMALL), [dataset(strip())], SHORT)
     with pytest.raises(LibraryError, match="never seen world 'tape'"):
-        learn(untrained(SMALL), [material(tape())], SHORT)
+        learn(untrained(SMALL), [dataset(tape())], SHORT)
     edited = STRIP.replace("P != 0 and not last(P)", "not last(P) and P != 0")
     changed = load_sources([("strip.npi", edited), ("turn.npi", TURN)])
     with pytest.raises(LibraryError, match=r"strip.ZERO has another text in .*turn.npi than in strip.npi"):
-        learn(untrained(SMALL), [Material.from_programs(changed, traces=1, seed=0)], SHORT)
+        learn(untrained(SMALL), [Dataset.from_programs(changed, traces=1, seed=0)], SHORT)
     with pytest.raises(ValueError, match="starts must be at least 1"):
         LearnConfig(starts=0)
 
 
 def test_rows_of_a_third_generation() -> None:
     library = trained()
-    learn(library, [material(turn())], SHORT, keep_unsolved=True)
+    learn(library, [dataset(turn())], SHORT, keep_unsolved=True)
     infos = new_rows(library, [_more()])
     assert [(i.name, i.generation) for i in infos] == [("more.AGAIN", 2)]
 
 
-def _more() -> Material:
+def _more() -> Dataset:
     """A file that uses the one that was learned."""
     programs = load_sources([("strip.npi", STRIP), ("turn.npi", TURN), ("more.npi", AGAIN)])
-    return Material.from_programs(programs, traces=2, seed=0)
+    return Dataset.from_programs(programs, traces=2, seed=0)
 
 
 # --- starts side by side ----------------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def test_a_start_judged_apart_gets_the_scores_that_it_got_among_others() -> None
     """Its rows as a memory of their own, its frames renumbered to them."""
     found = search(starts=3)
     library = Library(found.core, found.library.memory.extended(found.fresh, found.parameters(2)), [])
-    whole = material(turn()).frames
+    whole = dataset(turn()).frames
     fresh = (whole.program_M >= turn().table.id("RUN")).nonzero()[:, 0]
     alone = place(library, whole).batch(fresh)
     source = found.curriculum.sources[2]
@@ -334,8 +334,8 @@ def test_only_frames_of_new_programs_are_learned_from() -> None:
 def test_frames_of_failed_problems_keep_what_is_known_about_errors() -> None:
     """A start that has every frame right and fails its tasks keeps its errors, so its share of the frames stays."""
     found = search(starts=2)
-    for lesson in found.curriculum.lessons:
-        lesson.error = 0.01 * lesson.row
+    for group in found.curriculum.groups:
+        group.error = 0.01 * group.row
     before = found.curriculum.errors
     assert not found._validated(0, 1)  # untrained rows solve nothing
     assert len(found.frames) == 2
@@ -350,7 +350,7 @@ def test_the_same_seed_gives_the_same_rows_and_nothing_touches_the_global_genera
     def rows(seed: int) -> str:
         library = trained()
         config = LearnConfig(**(vars(SHORT) | {"seed": seed, "rate": 0.05}))
-        learn(library, [material(turn())], config, keep_unsolved=True)
+        learn(library, [dataset(turn())], config, keep_unsolved=True)
         return library.rows_digest()
 
     torch.manual_seed(1)
@@ -387,6 +387,6 @@ def test_learning_on_cuda() -> None:
     library = trained()
     library.core.to("cuda")
     library.memory.to("cuda")
-    found = learn(library, [material(turn())], CONFIG)
+    found = learn(library, [dataset(turn())], CONFIG)
     assert found.solved
     assert found.unchanged

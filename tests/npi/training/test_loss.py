@@ -17,7 +17,7 @@ from npi.running.core_stepper import CoreStepper
 from npi.training.curriculum import WorldFrames
 from npi.training.frame_objective import place, wrong_frames
 from npi.training.loss import OUT_OF_REACH, FrameBatch, Rules, frame_loss, score, take_share
-from tests.support.tiny import CORE, LSTM, SMALL, Steps, make_objective, material, strip, tape, training, untrained
+from tests.support.tiny import CORE, LSTM, SMALL, Steps, dataset, make_objective, strip, tape, training, untrained
 
 KINDS = pytest.mark.parametrize("config", [SMALL, LSTM], ids=["discrete", "lstm"])
 
@@ -28,7 +28,7 @@ def rules_of(library: Library) -> Rules:
 
 def some_frames(library: Library, programs, count: int, seed: int = 0) -> FrameBatch:
     """Frames of a program file, of different lengths, drawn at random."""
-    source = place(library, material(programs).frames)
+    source = place(library, dataset(programs).frames)
     index = torch.randperm(len(source.frames), generator=torch.Generator().manual_seed(seed))[:count]
     return source.batch(index)
 
@@ -112,7 +112,7 @@ def test_an_indifferent_core_costs_what_a_person_can_count() -> None:
     library = untrained(SMALL)
     for parameter in library.core.parameters():
         parameter.zero_()
-    source = place(library, material(strip()).frames)
+    source = place(library, dataset(strip()).frames)
     batch = source.batch(torch.arange(len(source.frames)))
     (found,) = score(library.core, library.core.tables(library.memory), rules_of(library), [batch])
     rows = 1 + 7  # ACT and seven programs, all of one world
@@ -217,7 +217,7 @@ def test_a_frame_is_wrong_where_the_stepper_would_decide_otherwise(config) -> No
     objective = make_objective(training(rate=1e-2, noise=0.0, cut=0), core=config, validated=False)
     with torch.enable_grad():
         Steps(objective).take(40)
-    library, frames = objective.library, material(strip()).frames
+    library, frames = objective.library, dataset(strip()).frames
     rows = library.rows(strip().table)
     stepper = CoreStepper(library.core, library.memory, rows, world=0, table=strip().table)
     expected = []
@@ -242,7 +242,7 @@ def test_a_frame_is_wrong_where_the_stepper_would_decide_otherwise(config) -> No
 def test_every_program_has_one_share_of_the_loss() -> None:
     """Ten copies of a frame weigh as much as one: the mean over a program's frames, summed over programs."""
     library = untrained(SMALL)
-    source = place(library, material(strip()).frames)
+    source = place(library, dataset(strip()).frames)
     one = [int((source.frames.program_M == r).nonzero()[0]) for r in source.frames.program_M.unique()]
     found = []
     for index in (one, one[:1] * 10 + one[1:]):
@@ -276,7 +276,7 @@ def test_the_loss_of_an_update_is_taken_under_noise() -> None:
 @torch.no_grad()
 def test_the_loss_is_the_same_on_cuda(config) -> None:
     library = untrained(config)
-    source = place(library, material(strip()).frames)
+    source = place(library, dataset(strip()).frames)
     batch = source.batch(torch.arange(30))
     (here,) = score(library.core, library.core.tables(library.memory), rules_of(library), [batch])
     library.core.to("cuda")
@@ -288,7 +288,7 @@ def test_the_loss_is_the_same_on_cuda(config) -> None:
 
 def test_a_world_of_frames_keeps_returns_and_renumbers_the_rest() -> None:
     library = untrained(CORE, tape(), strip())
-    frames, rows = material(strip()).frames, library.rows(strip().table)
+    frames, rows = dataset(strip()).frames, library.rows(strip().table)
     placed = WorldFrames.of(1, frames, rows).frames
     names = [s.name for s in strip().table.signatures]
     for before, after in zip(frames.call_S4.tolist(), placed.call_S4.tolist(), strict=True):

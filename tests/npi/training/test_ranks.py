@@ -19,7 +19,7 @@ from npi.training.rank_exchange import pack_frames, unpack_frames
 from npi.training.ranks import ALONE, Parcel, Ranks, join, launched, losing, pick_device, rank_device
 from tests.support import ranks as jobs
 from tests.support.ranks import UPDATES, as_lists, in_ranks
-from tests.support.tiny import CORE, LSTM, SMALL, STRIP, material, strip, tape, training, untrained
+from tests.support.tiny import CORE, LSTM, SMALL, STRIP, dataset, strip, tape, training, untrained
 from traces.generation.generate import generate, record_traces
 from traces.recording.unique_frames import unique_frames, united
 from traces.storage.trace_set import TraceSet, shard_name
@@ -33,7 +33,7 @@ TOLERANCE = 1e-5
 
 def drawn_of(config, *sets, hard=0):
     library = untrained(config, *sets)
-    sources = [place(library, material(programs).frames) for programs in sets]
+    sources = [place(library, dataset(programs).frames) for programs in sets]
     curriculum = Curriculum(sources, frames=48, cut=14)
     curriculum.hard[0] = torch.arange(hard)
     return library, curriculum.draw(generator=torch.Generator().manual_seed(3))
@@ -107,7 +107,7 @@ def test_frames_of_shards_united_are_those_of_the_whole(batches, count):
 
 
 def test_frames_and_tables_travel_whole(batches):
-    sets = [unique_frames(batches[:1]), material(tape()).frames]
+    sets = [unique_frames(batches[:1]), dataset(tape()).frames]
     parcel = Parcel.unpack(pack_frames(sets, about={"more": [1]}).pack())
     assert parcel.about["more"] == {"more": [1]}
     for found, given in zip(unpack_frames(parcel), sets, strict=True):

@@ -10,7 +10,7 @@ from npi.program_memory import OPEN
 from npi.training.curriculum import WorldFrames
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.input_gates import set_gates
-from tests.support.tiny import SMALL, material, strip, tape, trained, training, untrained
+from tests.support.tiny import SMALL, dataset, strip, tape, trained, training, untrained
 from traces.recording.unique_frames import FrameSet
 
 
@@ -41,7 +41,7 @@ def test_gates_are_open_for_what_the_frames_need_and_nothing_more(first) -> None
     """Against plain dictionaries; also where rows are numbered beyond the ids of the second file's table."""
     second = tape if first is strip else strip
     library = untrained(SMALL, first(), second())
-    sources = [place(library, material(p()).frames) for p in (first, second)]
+    sources = [place(library, dataset(p()).frames) for p in (first, second)]
     set_gates(library.memory, sources)
     for source in sources:
         fields = range(len(library.core.worlds[source.world].fields))
@@ -128,7 +128,7 @@ def test_gates_of_the_strip() -> None:
 def test_mined_frames_open_what_they_need() -> None:
     """Without frames in which ZERO meets a zero its symbol is hidden; when they come, it is shown."""
     library = untrained(SMALL)
-    frames = material(strip()).frames
+    frames = dataset(strip()).frames
     zero, symbol = strip().table.id("ZERO"), strip().table.world.field("P")
     stops = [
         m

@@ -292,10 +292,10 @@ def test_nothing_is_kept_of_a_row_that_is_not_right(tmp_path: Path) -> None:
 
 def test_other_cores_do_not_learn_rows_this_way(tmp_path: Path) -> None:
     from npi.core.config import CoreConfig
-    from npi.training.dataset import Material
+    from npi.training.dataset import Dataset
 
     programs = dsl.load(ROOT / "programs/bubblesort.npi")
-    material = Material.from_programs(programs, traces=1, seed=0)
+    dataset = Dataset.from_programs(programs, traces=1, seed=0)
     library = Library.create(CoreConfig(), [programs.table])
     with pytest.raises(LibraryError, match="rows of universal ones"):
-        learn_universal(library, [material])
+        learn_universal(library, [dataset])

@@ -22,7 +22,7 @@ from npi.cli.main import main
 from npi.jobs.train import learn_into
 from npi.library.library import Library, LibraryError
 from npi.running.evaluate import solve
-from npi.training.dataset import Material
+from npi.training.dataset import Dataset
 from npi.universal.code_search import SearchConfig
 from npi.universal.core import new_universal
 from npi.universal.induction.plan_from_traces import plan_of_frames
@@ -101,9 +101,9 @@ def lines(plan: Plan, programs: ProgramSet) -> list[str]:
 def test_states_are_those_of_the_text(name: str) -> None:
     """From eight traces of each size; LSHIFT of addition has five states, ``while c: A; B`` two."""
     programs = dsl.load(PROGRAMS / f"{name}.npi")
-    material = Material.from_programs(programs, traces=8, seed=0)
+    dataset = Dataset.from_programs(programs, traces=8, seed=0)
     for program in programs.programs:
-        found = plan_of_frames(material.frames, program.id)
+        found = plan_of_frames(dataset.frames, program.id)
         assert lines(found, programs) == lines(plan_of(program, programs.table), programs), program.name
         assert not any(state.whole for state in found.states)
 
@@ -156,8 +156,8 @@ def test_what_was_seen_before_a_call_is_remembered() -> None:
 def test_a_loop_that_never_went_round_is_none() -> None:
     """After the swap P > Q is never seen again, which one state for both places would explain as well."""
     programs = dsl.load(PROGRAMS / "bubblesort.npi")
-    material = Material.from_programs(programs, traces=4, seed=0)
-    plan = plan_of_frames(material.frames, programs.table.id("bubblesort.COMPSWAP"))
+    dataset = Dataset.from_programs(programs, traces=4, seed=0)
+    plan = plan_of_frames(dataset.frames, programs.table.id("bubblesort.COMPSWAP"))
     assert len(plan.states) == 2
     assert plan.states[1].inputs == ()
 
@@ -281,10 +281,10 @@ def test_thin_evidence_is_told_and_nothing_stored(tmp_path: Path, capsys: pytest
 def test_a_core_of_chance_is_told_where_it_is_wrong_in_frames() -> None:
     """Without a text: the frames that it was not learned from, and those that it was, are what counts."""
     programs = dsl.load(PROGRAMS / "addition.npi")
-    whole = Material.from_programs(programs, traces=2, seed=0)
-    material = Material(whole.table, whole.frames, None, "traces", "0" * 64, whole.traces)
+    whole = Dataset.from_programs(programs, traces=2, seed=0)
+    dataset = Dataset(whole.table, whole.frames, None, "traces", "0" * 64, whole.traces)
     library = new_universal(SMALL, seed=0)
-    found = learn_universal(library, [material], SearchConfig(updates=10, rounds=1, starts=1))
+    found = learn_universal(library, [dataset], SearchConfig(updates=10, rounds=1, starts=1))
     assert not found.solved
     assert len(library.memory) == 0
     assert any("addition.ADD1 is wrong in" in note and "frames:" in note for note in found.notes)
