@@ -38,15 +38,7 @@ __all__ = [
 ]
 
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "dsl.analysis.equivalence": ["behaviours"],
-        "dsl.formatting.printer": ["format_tree"],
-        "dsl.teacher": ["Teacher", "compile_teacher", "shown_by"],
-    },
-    __all__,
-)
+__getattr__, __dir__ = lazy(__name__)
 
 
 def load(path: Path | str) -> ProgramSet:

@@ -61,27 +61,4 @@ __all__ = [
     "world_kinds",
 ]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "envs.conformance": ["check_world"],
-        "envs.episodes": ["Episodes"],
-        "envs.registry": ["make", "register_world", "world_kinds"],
-        "envs.scratchpad.world": ["PadConfig", "PadState", "PointerConfig", "RowConfig", "Scratchpad"],
-        "envs.spec": [
-            "BLANK",
-            "NONE",
-            "RETURN",
-            "SLOTS",
-            "Channel",
-            "Field",
-            "ProgramTable",
-            "Signature",
-            "Slot",
-            "SpecError",
-            "WorldSpec",
-        ],
-        "envs.stepper": ["Action", "Decision", "Draw", "Observation", "Ragged"],
-        "envs.world": ["Given", "Layout", "State", "World", "check_given"],
-    },
-)
+__getattr__, __dir__ = lazy(__name__)

@@ -104,26 +104,4 @@ _check_siblings()  # before anything of these packages is imported
 
 from envs.support.lazy_exports import lazy  # noqa: E402
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "npi.api": ["Run", "certify", "check_certificate", "compile", "evaluate", "learn", "run", "train"],
-        "npi.core.config": ["CoreConfig", "TrainConfig"],
-        "npi.jobs.sweep": ["SweepResult", "train_sweep"],
-        "npi.jobs.train": ["TrainResult"],
-        "npi.library.kinds": ["CoreKind", "ProgramProof", "register_core"],
-        "npi.library.library": ["Library", "LibraryError"],
-        "npi.proof.certificate": ["Certificate"],
-        "npi.proof.check_certificate": ["Finding"],
-        "npi.running.compiled_library": ["CompiledLibrary"],
-        "npi.running.evaluate": ["SizeScore", "Solved", "run_problems", "score_sizes", "solve"],
-        "npi.training.learn_rows": ["LearnConfig", "Learned"],
-        "npi.training.ranks": ["Ranks", "join"],
-        "npi.universal.code_search": ["SearchConfig"],
-        "npi.universal.network": ["InterpreterConfig"],
-        "npi.universal.objective": ["UniversalTrainConfig"],
-        "envs.registry": ["register_world"],
-        "npi.learners.interface": ["register_learner"],
-    },
-    ["__version__"],
-)
+__getattr__, __dir__ = lazy(__name__)

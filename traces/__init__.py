@@ -42,18 +42,4 @@ __all__ = [
     "unique_frames",
 ]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "traces.generation.generate": ["generate", "record_traces"],
-        "traces.generation.shards": ["generate_part", "merge_parts"],
-        "traces.machine.lockstep": ["run"],
-        "traces.machine.outcome": ["Budget", "Outcome", "Status"],
-        "traces.recording.batch": ["TraceBatch", "concatenate"],
-        "traces.recording.recorder": ["ManualRecorder", "Recorder"],
-        "traces.recording.text": ["text"],
-        "traces.recording.unique_frames": ["ConflictError", "FrameSet", "check_rule", "unique_frames"],
-        "traces.storage.trace_set": ["TraceInfo", "TraceSet", "TraceSetWriter"],
-        "traces.viewing.png": ["png"],
-    },
-)
+__getattr__, __dir__ = lazy(__name__)

@@ -17,11 +17,4 @@ __all__ = [
     "render",
 ]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "envs.cars.mesh_files": ["load_folder"],
-        "envs.cars.rendering": ["render"],
-        "envs.cars.world": ["Cars"],
-    },
-)
+__getattr__, __dir__ = lazy(__name__)

@@ -1,33 +1,34 @@
 """Packages that import what they export when it is asked for, so that a command's ``--help`` needs no torch.
 
-A package lists its exports once for Python (:func:`lazy`) and once for type checkers (``if TYPE_CHECKING``); a test
-holds the two lists against each other.
+A package names its exports in ``__all__``, and where they come from in imports for type checkers alone
+(``if TYPE_CHECKING``), which :func:`lazy` reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import ast
+import sys
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 
-def lazy(
-    package: str, homes: Mapping[str, Sequence[str]], own: Sequence[str] = ()
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` of a package.
-
-    Args:
-        package: its name. homes: for each module, the names that the package exports from it.
-        own: names that the package defines itself.
-    """
-    where = {name: module for module, names in homes.items() for name in names}
+def lazy(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """``__getattr__`` and ``__dir__`` of a package."""
+    module = sys.modules[package]
+    assert module.__file__ is not None
+    blocks = [node for node in ast.parse(Path(module.__file__).read_text("utf-8")).body if isinstance(node, ast.If)]
+    imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
+    homes = {alias.name: node.module for node in imports for alias in node.names}
 
     def __getattr__(name: str) -> Any:
-        if name not in where:
+        home = homes.get(name)
+        if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(where[name]), name)
+        return getattr(import_module(home), name)
 
     def __dir__() -> list[str]:
-        return sorted([*where, *own])
+        return sorted(module.__all__)
 
     return __getattr__, __dir__

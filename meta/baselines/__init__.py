@@ -15,10 +15,4 @@ __all__ = [
     "play",
 ]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "meta.baselines.registry": ["lineup"],
-        "meta.baselines.rollout": ["play"],
-    },
-)
+__getattr__, __dir__ = lazy(__name__)

@@ -13,9 +13,4 @@ __all__ = [
     "LearnedOptimizer",
 ]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "meta.optimisation.torch_optimizer": ["LearnedOptimizer"],
-    },
-)
+__getattr__, __dir__ = lazy(__name__)

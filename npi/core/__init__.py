@@ -17,10 +17,4 @@ __all__ = [
     "seeded_linear",
 ]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "npi.core.config": ["CoreConfig", "TrainConfig"],
-        "npi.core.initialisation": ["seeded_conv", "seeded_linear"],
-    },
-)
+__getattr__, __dir__ = lazy(__name__)

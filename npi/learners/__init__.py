@@ -59,28 +59,4 @@ __all__ = [
     "train_learner",
 ]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "npi.learners.conformance": ["check_learner"],
-        "npi.learners.evaluate": ["TaskScore", "score_task"],
-        "npi.learners.inner": ["adapt"],
-        "npi.learners.interface": [
-            "Learner",
-            "LearnerConfig",
-            "LearnerCore",
-            "LearnerTraining",
-            "StepOutput",
-            "TaskInput",
-            "choice",
-            "register_learner",
-        ],
-        "npi.learners.jobs": ["TrainedLearner", "train_learner"],
-        "npi.learners.objectives.base": ["LearnerObjective"],
-        "npi.learners.objectives.likelihood": ["Imitation", "ImitationTraining", "Supervised", "SupervisedTraining"],
-        "npi.learners.objectives.on_policy": ["OnPolicy", "OnPolicyTraining"],
-        "npi.learners.objectives.replay": ["Replay", "ReplayTraining", "ValuedCore"],
-        "npi.learners.objectives.search": ["Search", "SearchTraining"],
-        "npi.learners.objectives.unrolled": ["Unrolled", "UnrolledTraining"],
-    },
-)
+__getattr__, __dir__ = lazy(__name__)

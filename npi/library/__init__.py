@@ -24,12 +24,4 @@ __all__ = [
     "remove",
 ]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "npi.library.index": ["difference", "listing"],
-        "npi.library.library": ["Library", "LibraryError"],
-        "npi.library.operations": ["add", "merge", "pack", "remove"],
-        "npi.library.row_file": ["RowFile"],
-    },
-)
+__getattr__, __dir__ = lazy(__name__)

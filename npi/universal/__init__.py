@@ -14,9 +14,4 @@ __all__ = [
     "plan_of",
 ]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "npi.universal.plan": ["describe", "plan_of"],
-    },
-)
+__getattr__, __dir__ = lazy(__name__)
