@@ -16,7 +16,7 @@ from envs.cars import world as cars
 from envs.episodic import bandit, harlow, two_step
 from envs.objectives import world as objectives
 from envs.scratchpad import world as scratchpad
-from envs.scratchpad.config import closest
+from envs.settings import closest
 from envs.spec import WorldSpec
 from envs.world import World
 

@@ -7,11 +7,11 @@ too, so that a :class:`Car` is all that :mod:`envs.cars.shapes` needs.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 
 import numpy as np
 
 from envs.cars.mesh import Colour
+from envs.settings import closest
 
 STYLES = ("saloon", "hatchback", "estate", "coupe", "pickup", "van", "suv")
 """Body styles, in the order of their numbers."""
@@ -200,9 +200,7 @@ def draw_car(style: str, generator: np.random.Generator) -> Car:
 def check_style(style: str) -> None:
     """Raises ``ValueError`` for a style that does not exist."""
     if style not in STYLES:
-        close = get_close_matches(style, STYLES, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(STYLES)}"
-        raise ValueError(f"there is no body style {style!r}; {hint}")
+        raise ValueError(f"there is no body style {style!r}{closest(style, STYLES)}")
 
 
 def _vary(colour: Colour, by: float, generator: np.random.Generator) -> Colour:

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from envs.cars.catalogue import Collection
+from envs.cars.catalogue import MAX_SEED, SPLITS, Collection
 from envs.cars.image_cache import PoseGrid, Views
 from envs.cars.mesh import Mesh
-from envs.scratchpad.config import closest
+from envs.settings import closest, laid_value, read_settings, within
 from envs.spec import NONE, Channel, Field, Signature, Slot, SpecError, WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.lazy_torch import torch
@@ -68,17 +68,13 @@ class CarsConfig:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CarsConfig:
         """Settings from a file; :class:`SpecError` names one that does not exist or does not fit."""
-        known = [f.name for f in fields(cls)]
-        for key, value in data.items():
-            if key not in known:
-                raise SpecError(f"cars have no setting {key}{closest(key, known)}")
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise SpecError(f"the setting {key} of cars is {value!r}; give a whole number")
-        config = cls(**data)
+        config = read_settings(cls, data, "cars")
+        for key, low, high in (
+            *((split, 0, MAX_CARS) for split in SPLITS), ("seed", 0, MAX_SEED - 1), ("pixels", 8, 512),
+        ):  # fmt: skip
+            within("cars", key, getattr(config, key), low, high)
         if not 1 <= config.cars <= MAX_CARS:
             raise SpecError(f"there are {config.cars} cars; there have to be 1 to {MAX_CARS}")
-        if not 8 <= config.pixels <= 512:
-            raise SpecError(f"pictures have {config.pixels} pixels along a side; they can have 8 to 512")
         if config.grid not in (5, STEP):
             raise SpecError(f"the grid of poses is {config.grid} degrees; it can be 15 or 5")
         return config
@@ -202,13 +198,8 @@ class Cars:
         for part in layout:
             if part not in FIELDS:
                 raise ValueError(f"instance {number}: cars have no part {part!r}{closest(part, FIELDS)}")
-        row = []
-        for field, begin in zip(self.spec.fields, self._begin, strict=True):
-            laid = list(layout.get(field.name, [begin]))
-            if len(laid) != 1 or not 0 <= laid[0] < field.size:
-                raise ValueError(f"instance {number}: {field.name} is {laid}; give one index below {field.size}")
-            row.append(int(laid[0]))
-        return row
+        fields = zip(self.spec.fields, self._begin, strict=True)
+        return [laid_value(number, layout, field, begin) for field, begin in fields]
 
     def _beginning(self) -> tuple[int, ...]:
         azimuth, elevation = CANONICAL

@@ -14,24 +14,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from envs.episodic.bandit_families import ELEVEN, FAMILIES, TARGET_PAYS, draw_arms, families_of
-from envs.episodic.settings import (
-    EPISODE,
-    REWARD,
-    check_parts,
-    digits,
-    episode_number,
-    figure,
-    laid_value,
-    one_of,
-    read_settings,
-    within,
-)
-from envs.episodic.state import EpisodeState
+from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
+from envs.settings import figure, laid_value, one_of, read_settings, within
 from envs.spec import NONE, Field, Signature, Slot, SpecError, WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.counter_rng import BELL, bell, less, mixed, mixed_on, share
 from envs.support.lazy_torch import torch
-from envs.world import Given, Layout, check_given
+from envs.world import Layout
 
 KIND = "bandit"
 
@@ -95,10 +84,8 @@ class BanditState(EpisodeState):
     drifts_B: torch.Tensor
 
 
-class Bandit:
+class Bandit(Trials[BanditState]):
     """The world (implements ``World[BanditState]``, ``Scored``, ``Privileged``); see the head of this file."""
-
-    scores = REWARD
 
     def __init__(self, name: str, config: BanditConfig | Mapping[str, Any]) -> None:
         self.config = config if isinstance(config, BanditConfig) else read_settings(BanditConfig, config, f"a {KIND}")
@@ -107,24 +94,15 @@ class Bandit:
         self.spec = _spec(name, self.config, self.families, self.pays)
         self._tables: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def reset(
-        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
-    ) -> BanditState:
-        """Episodes by their hidden parts: ``EPISODE``, ``PRIOR`` (digits), ``FAMILY``, ``WANTED`` (indices).
-
-        Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
-        """
-        check_given(self.spec, given, len(layouts))
+    def laid(self, number: int, layout: Layout) -> Sequence[int]:
+        """``EPISODE`` and ``PRIOR`` are digits, ``FAMILY`` and ``WANTED`` indices."""
         _, family, prior, wanted = self.spec.hidden
-        usual = self.families.index(self.config.family)
-        rows = []
-        for number, layout in enumerate(layouts):
-            check_parts(self.spec, number, layout, self.spec.hidden)
-            chosen = FAMILIES.index(self.families[laid_value(number, layout, family, usual)])
-            told = episode_number(number, layout, EPISODE.name), episode_number(number, layout, prior.name)
-            rows.append((told[0], chosen, told[1], laid_value(number, layout, wanted, 0)))
-        laid_B4 = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 4)
-        return self.begin(*(part.contiguous() for part in laid_B4.unbind(1)))
+        chosen = self.families[laid_value(number, layout, family, self.families.index(self.config.family))]
+        told = episode_number(number, layout), episode_number(number, layout, prior.name)
+        return told[0], FAMILIES.index(chosen), told[1], laid_value(number, layout, wanted, 0)
+
+    def begun(self, laid_BX: torch.Tensor) -> BanditState:
+        return self.begin(*columns(laid_BX))
 
     def begin(
         self,
@@ -174,17 +152,9 @@ class Bandit:
         self._on(state.device)
         return False
 
-    def legal(self, action: Action) -> torch.Tensor:
-        call_B4 = action.call_B4
-        arm_B = call_B4[:, 1]
-        return (call_B4[:, 0] == 0) & (arm_B >= 1) & (arm_B <= self.config.arms) & (call_B4[:, 2:] == 0).all(1)
-
     def score(self, state: BanditState) -> dict[str, torch.Tensor]:
         """What the last pull paid; where less is wanted, what it cost."""
         return {"reward": state.paid_B * (1 - 2 * state.wanted_B)}
-
-    def detach(self, state: BanditState) -> None:
-        """No score has a graph."""
 
     def value(self, state: BanditState, action: Action) -> torch.Tensor:
         """What the arm brings on average; 0 of a call that is none."""
@@ -195,18 +165,12 @@ class Bandit:
     def optimum(self, state: BanditState) -> torch.Tensor:
         return _values(state).max(1).values
 
-    def read(self, state: BanditState) -> list[dict[str, list[int]]]:
-        found = []
-        parts = (state.episode_B, state.family_B, state.prior_B, state.wanted_B)
-        hidden = zip(*(part.tolist() for part in parts), strict=True)
-        for (episode, family, prior, wanted), seen in zip(hidden, self.observe(state).fields_BF.tolist(), strict=True):
-            shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
-            laid = {"EPISODE": digits(episode), "FAMILY": [self.families.index(FAMILIES[family])]}
-            found.append({**shown, **laid, "PRIOR": digits(prior), "WANTED": [wanted]})
-        return found
-
-    def close(self, state: BanditState) -> None:
-        """Nothing is held."""
+    def hidden(self, state: BanditState) -> Sequence[tuple[Sequence[int], ...]]:
+        parts = torch.stack([state.episode_B, state.family_B, state.prior_B, state.wanted_B], 1)
+        return [
+            (digits(episode), [self.families.index(FAMILIES[family])], digits(prior), [wanted])
+            for episode, family, prior, wanted in parts.tolist()
+        ]
 
     def _on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """pays_R, float32, and the normal distribution's parts, on a device."""

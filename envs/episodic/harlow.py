@@ -21,24 +21,13 @@ from functools import cache
 from typing import Any
 
 from envs.episodic.glyphs import glyphs
-from envs.episodic.settings import (
-    EPISODE,
-    REWARD,
-    check_parts,
-    digits,
-    episode_number,
-    figure,
-    laid_value,
-    one_of,
-    read_settings,
-    within,
-)
-from envs.episodic.state import EpisodeState
+from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
+from envs.settings import figure, laid_value, one_of, read_settings, within
 from envs.spec import NONE, Channel, Field, Signature, Slot, SpecError, WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.counter_rng import below
 from envs.support.lazy_torch import torch
-from envs.world import Given, Layout, check_given
+from envs.world import Layout
 
 KIND = "harlow"
 
@@ -141,10 +130,9 @@ class Looked:
     right_B: torch.Tensor
 
 
-class Harlow:
+class Harlow(Trials[HarlowState]):
     """The world (``World[HarlowState]``, ``Scored``, ``Privileged``, ``Pictured``); see the head of this file."""
 
-    scores = REWARD
     pays = (0.0, 1.0, -1.0, CROSS)
 
     def __init__(self, name: str, config: HarlowConfig | Mapping[str, Any]) -> None:
@@ -152,32 +140,22 @@ class Harlow:
         self.spec = _spec(name, self.config)
         self._pays: dict[torch.device, torch.Tensor] = {}
 
-    def reset(
-        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
-    ) -> HarlowState:
-        """Episodes by their hidden parts: ``EPISODE`` (digits of a number), ``OBJECTS`` and ``RULE`` (an index each),
-        ``TURNS`` (0 or 1 for each trial, from the first; 0 for those behind the last).
+    @property
+    def parts(self) -> tuple[Field, ...]:
+        return self.spec.hidden[:4]
 
-        Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
-        """
-        check_given(self.spec, given, len(layouts))
-        parts = self.spec.hidden[:4]
-        rows = []
-        for number, layout in enumerate(layouts):
-            check_parts(self.spec, number, layout, parts)
-            unseen = laid_value(number, layout, parts[1], 0)
-            rule = laid_value(number, layout, parts[2], RULES.index(self.config.rule))
-            rows.append((episode_number(number, layout), unseen, rule, *self._turns(number, layout)))
-        laid_BX = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 3 + self.config.trials)
-        episode_B, unseen_B, rule_B = (part.contiguous() for part in laid_BX[:, :3].unbind(1))
+    def laid(self, number: int, layout: Layout) -> Sequence[int]:
+        """``TURNS`` is 0 or 1 for each trial, from the first; 0 for those behind the last."""
+        turns, trials = list(layout.get(TURNS.name, [])), self.config.trials
+        if len(turns) > trials or not all(value in (0, 1) for value in turns):
+            raise ValueError(f"instance {number}: {TURNS.name} is {turns}; give at most {trials} numbers, 0 or 1 each")
+        unseen = laid_value(number, layout, self.parts[1], 0)
+        rule = laid_value(number, layout, self.parts[2], RULES.index(self.config.rule))
+        return episode_number(number, layout), unseen, rule, *turns, *[0] * (trials - len(turns))
+
+    def begun(self, laid_BX: torch.Tensor) -> HarlowState:
+        episode_B, unseen_B, rule_B = columns(laid_BX[:, :3])
         return self.begin(episode_B, unseen_B, rule_B, laid_BX[:, 3:].contiguous())
-
-    def _turns(self, number: int, layout: Layout) -> list[int]:
-        """Of each trial, as laid out."""
-        laid, trials = list(layout.get(TURNS.name, [])), self.config.trials
-        if len(laid) > trials or not all(value in (0, 1) for value in laid):
-            raise ValueError(f"instance {number}: {TURNS.name} is {laid}; give at most {trials} numbers, 0 or 1 each")
-        return laid + [0] * (trials - len(laid))
 
     def begin(
         self,
@@ -235,20 +213,8 @@ class Harlow:
         after_B = torch.where(look.chosen_B, begun_B, torch.where(look.crossed_B, CHOOSING, state.phase_B))
         state.phase_B.copy_(torch.where(looks_B, after_B, state.phase_B))
 
-    def prepare(self, state: HarlowState, acts: int) -> bool:
-        """Acts change the state in place, however many there are."""
-        return False
-
-    def legal(self, action: Action) -> torch.Tensor:
-        call_B4 = action.call_B4
-        side_B = call_B4[:, 1]
-        return (call_B4[:, 0] == 0) & (side_B >= 1) & (side_B <= 2) & (call_B4[:, 2:] == 0).all(1)
-
     def score(self, state: HarlowState) -> dict[str, torch.Tensor]:
         return {"reward": self._amounts(state.device)[state.paid_B]}
-
-    def detach(self, state: HarlowState) -> None:
-        """No score has a graph."""
 
     def value(self, state: HarlowState, action: Action) -> torch.Tensor:
         """What the look itself brings."""
@@ -261,18 +227,14 @@ class Harlow:
         left_B, right_B = (self._amounts(state.device)[_paid(self._look(state, side_B))] for side_B in sides)
         return torch.maximum(left_B, right_B)
 
-    def read(self, state: HarlowState) -> list[dict[str, list[int]]]:
-        found = []
+    def hidden(self, state: HarlowState) -> Sequence[tuple[Sequence[int], ...]]:
         laid = torch.stack([state.episode_B, state.unseen_B, state.rule_B], 1).tolist()
-        parts = laid, state.turned_BT.tolist(), state.right_BT.tolist(), self.observe(state).fields_BF.tolist()
-        for (episode, unseen, rule), turned, right, seen in zip(*parts, strict=True):
-            shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
-            hidden = {EPISODE.name: digits(episode), "OBJECTS": [unseen], "RULE": [rule], TURNS.name: turned}
-            found.append({**shown, **hidden, "RIGHT": [value - 1 for value in right if value]})
-        return found
-
-    def close(self, state: HarlowState) -> None:
-        """Nothing is held."""
+        return [
+            (digits(episode), [unseen], [rule], turned, [value - 1 for value in right if value])
+            for (episode, unseen, rule), turned, right in zip(
+                laid, state.turned_BT.tolist(), state.right_BT.tolist(), strict=True
+            )
+        ]
 
     def pictures(self, values_UF: torch.Tensor) -> torch.Tensor:
         """uint8 U×Y×X×3 of objects by the values of their bits; black where no object is seen."""

@@ -12,22 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from envs.episodic.settings import (
-    EPISODE,
-    REWARD,
-    check_parts,
-    digits,
-    episode_number,
-    laid_value,
-    read_settings,
-    within,
-)
-from envs.episodic.state import EpisodeState
+from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
+from envs.settings import laid_value, read_settings, within
 from envs.spec import NONE, Field, Signature, Slot, WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.counter_rng import below, uniform
 from envs.support.lazy_torch import torch
-from envs.world import Given, Layout, check_given
+from envs.world import Layout
 
 KIND = "two_step"
 
@@ -83,29 +74,18 @@ class TwoStepState(EpisodeState):
     paid_B: torch.Tensor
 
 
-class TwoStep:
+class TwoStep(Trials[TwoStepState]):
     """The world (implements ``World[TwoStepState]``, ``Scored``, ``Privileged``); see the head of this file."""
-
-    scores = REWARD
 
     def __init__(self, name: str, config: TwoStepConfig | Mapping[str, Any]) -> None:
         self.config = config if isinstance(config, TwoStepConfig) else read_settings(TwoStepConfig, config, f"a {KIND}")
         self.spec = _spec(name, self.config)
 
-    def reset(
-        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
-    ) -> TwoStepState:
-        """Episodes by the hidden parts ``EPISODE`` (digits of a number) and ``PAYS`` (an index).
+    def laid(self, number: int, layout: Layout) -> Sequence[int]:
+        return episode_number(number, layout), laid_value(number, layout, self.spec.hidden[1], 0)
 
-        Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
-        """
-        check_given(self.spec, given, len(layouts))
-        rows = []
-        for number, layout in enumerate(layouts):
-            check_parts(self.spec, number, layout, self.spec.hidden)
-            rows.append((episode_number(number, layout), laid_value(number, layout, self.spec.hidden[1], 0)))
-        laid_B2 = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 2)
-        return self.begin(*(part.contiguous() for part in laid_B2.unbind(1)))
+    def begun(self, laid_BX: torch.Tensor) -> TwoStepState:
+        return self.begin(*columns(laid_BX))
 
     def begin(self, episode_B: torch.Tensor, random_B: torch.Tensor) -> TwoStepState:
         """Episodes by tensors: their numbers, and whether what pays is drawn in each trial (0 or 1)."""
@@ -139,20 +119,8 @@ class TwoStep:
         """How often a state pays now."""
         return torch.where(at_B == state.good_B, self.config.high, self.config.low)
 
-    def prepare(self, state: TwoStepState, acts: int) -> bool:
-        """Acts change the state in place, however many there are."""
-        return False
-
-    def legal(self, action: Action) -> torch.Tensor:
-        call_B4 = action.call_B4
-        option_B = call_B4[:, 1]
-        return (call_B4[:, 0] == 0) & (option_B >= 1) & (option_B <= 2) & (call_B4[:, 2:] == 0).all(1)
-
     def score(self, state: TwoStepState) -> dict[str, torch.Tensor]:
         return {"reward": state.paid_B.float()}
-
-    def detach(self, state: TwoStepState) -> None:
-        """No score has a graph."""
 
     def value(self, state: TwoStepState, action: Action) -> torch.Tensor:
         """In state 1 what the option brings on average in this trial; in the others all is decided, and it is 0."""
@@ -169,16 +137,9 @@ class TwoStep:
         common = self.config.common
         return common * self._chance(state, option_B) + (1 - common) * self._chance(state, 3 - option_B)
 
-    def read(self, state: TwoStepState) -> list[dict[str, list[int]]]:
-        found = []
+    def hidden(self, state: TwoStepState) -> Sequence[tuple[Sequence[int], ...]]:
         laid = torch.stack([state.episode_B, state.random_B], 1).tolist()
-        for (episode, random), seen in zip(laid, self.observe(state).fields_BF.tolist(), strict=True):
-            shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
-            found.append({**shown, EPISODE.name: digits(episode), "PAYS": [random]})
-        return found
-
-    def close(self, state: TwoStepState) -> None:
-        """Nothing is held."""
+        return [(digits(episode), [random]) for episode, random in laid]
 
 
 def _spec(name: str, config: TwoStepConfig) -> WorldSpec:

@@ -14,24 +14,15 @@ from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, Self
 
-from envs.episodic.settings import (
-    EPISODE,
-    check_parts,
-    digits,
-    episode_number,
-    laid_value,
-    one_of,
-    read_settings,
-    within,
-)
-from envs.episodic.state import EpisodeState
+from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
 from envs.objectives.functions import Function, Quadratic, Rosenbrock
 from envs.objectives.networks import ACTIVATIONS, SIDE, UNSEEN, Conv, Images, Mlp, images
+from envs.settings import laid_value, one_of, read_settings, within
 from envs.spec import NONE, Channel, Field, Signature, SpecError, WorldSpec
 from envs.stepper import Action, LazyChannels, Observation
 from envs.support.counter_rng import below
 from envs.support.lazy_torch import torch
-from envs.world import Given, Layout, check_given
+from envs.world import Layout
 
 KIND = "optimisee"
 
@@ -116,7 +107,7 @@ class OptimiseeState(EpisodeState):
         return type(self)(**held)
 
 
-class Optimisee:
+class Optimisee(Trials[OptimiseeState]):
     """The world (implements ``World[OptimiseeState]``, ``Scored``); see the head of this file."""
 
     scores: Mapping[str, bool] = MappingProxyType({"loss": False})
@@ -127,20 +118,11 @@ class Optimisee:
         self.spec = _spec(name, read, self.function)
         self._images: dict[torch.device, Images] = {}
 
-    def reset(
-        self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
-    ) -> OptimiseeState:
-        """Problems by their hidden parts: ``EPISODE`` (digits of a number) and, for networks, ``IMAGES`` (an index).
+    def laid(self, number: int, layout: Layout) -> Sequence[int]:
+        return episode_number(number, layout), laid_value(number, layout, IMAGES, 0)
 
-        Raises ``ValueError`` for a part that is none of these, and for what it cannot hold.
-        """
-        check_given(self.spec, given, len(layouts))
-        rows = []
-        for number, layout in enumerate(layouts):
-            check_parts(self.spec, number, layout, self.spec.hidden)
-            rows.append((episode_number(number, layout), laid_value(number, layout, IMAGES, 0)))
-        laid_B2 = torch.tensor(rows, dtype=torch.int64, device=device).view(-1, 2)
-        return self.begin(*(part.contiguous() for part in laid_B2.unbind(1)))
+    def begun(self, laid_BX: torch.Tensor) -> OptimiseeState:
+        return self.begin(*columns(laid_BX))
 
     def begin(self, episode_B: torch.Tensor, unseen_B: torch.Tensor) -> OptimiseeState:
         """Problems by tensors: their numbers, and whether their images are unseen ones (0 or 1)."""
@@ -215,24 +197,9 @@ class Optimisee:
                 state.gradient_BD = self._gradients(state.theta_BD.detach(), *self._data(state))
         return state.gradient_BD
 
-    def prepare(self, state: OptimiseeState, acts: int) -> bool:
-        """Acts change the state in place, however many there are."""
-        return False
-
-    def legal(self, action: Action) -> torch.Tensor:
-        return (action.call_B4 == 0).all(1)
-
-    def read(self, state: OptimiseeState) -> list[dict[str, list[int]]]:
-        found = []
-        laid = zip(state.episode_B.tolist(), state.unseen_B.tolist(), strict=True)
-        for (episode, unseen), seen in zip(laid, self.observe(state).fields_BF.tolist(), strict=True):
-            shown = {field.name: [value] for field, value in zip(self.spec.fields, seen, strict=True)}
-            hidden = {EPISODE.name: digits(episode), IMAGES.name: [unseen]}
-            found.append(shown | {part.name: hidden[part.name] for part in self.spec.hidden})
-        return found
-
-    def close(self, state: OptimiseeState) -> None:
-        """Nothing is held."""
+    def hidden(self, state: OptimiseeState) -> Sequence[tuple[Sequence[int], ...]]:
+        laid = torch.stack([state.episode_B, state.unseen_B], 1).tolist()
+        return [(digits(episode), [unseen])[: len(self.spec.hidden)] for episode, unseen in laid]
 
     def _data(self, state: OptimiseeState) -> tuple[torch.Tensor, ...]:
         """What the losses of the next step are of, beside the parameters."""

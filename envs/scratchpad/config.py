@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from envs.scratchpad.actions import ACTIONS, BY_NAME, JUMPS, PLACING, SYMBOL, Act, actions_of
+from envs.settings import closest
 from envs.spec import BLANK, NONE, Field, Signature, Slot, SpecError, WorldSpec
 
 Side = Literal["left", "right"]
@@ -272,12 +272,6 @@ def acts_of(config: PadConfig) -> dict[tuple[int, ...], Act]:
                     if action.takes(same_row=row.name == other.name, on_places=row.places, names_places=other.places):
                         found[*head, first + q] = Act(action, p, q)
     return found
-
-
-def closest(name: str, names: Sequence[str]) -> str:
-    """The end of an error message: the name that was probably meant, else all of them."""
-    found = get_close_matches(name, names, n=1)
-    return f"; did you mean {found[0]!r}?" if found else f"; there are {', '.join(names)}"
 
 
 def _distinct(names: Sequence[str], what: str) -> None:

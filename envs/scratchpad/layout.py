@@ -11,7 +11,8 @@ from itertools import chain
 
 import numpy as np
 
-from envs.scratchpad.config import NOWHERE, PadConfig, RowConfig, closest
+from envs.scratchpad.config import NOWHERE, PadConfig, RowConfig
+from envs.settings import closest
 from envs.world import Layout
 
 MIN_MARGIN = 32

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
+
+from envs.settings import closest
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,7 @@ class Settings:
         known = [f.name for f in fields(cls)]
         for key in data:
             if key not in known:
-                close = difflib.get_close_matches(key, known, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
-                raise ValueError(f"{cls.__name__} has no setting {key!r}{hint}")
+                raise ValueError(f"{cls.__name__} has no setting {key!r}{closest(key, known)}")
         return cls(**data)
 
 

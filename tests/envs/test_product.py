@@ -9,7 +9,7 @@ import torch
 
 from envs import make
 from envs.conformance import check_world
-from envs.episodic.settings import digits
+from envs.episodic.trials import digits
 from envs.product import Product
 from envs.spec import RETURN, SpecError
 from envs.stepper import Action

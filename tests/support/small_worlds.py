@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from envs.episodes import Episodes
-from envs.episodic.settings import EPISODE, check_parts, episode_number, laid_value
-from envs.episodic.state import EpisodeState
+from envs.episodic.trials import EPISODE, EpisodeState, episode_number
+from envs.settings import check_parts, laid_value
 from envs.spec import NONE, Channel, Field, Signature, Slot, WorldSpec
 from envs.stepper import Action, Observation, Ragged
 from envs.support.counter_rng import uniform

@@ -103,7 +103,7 @@ def test_other_meshes_can_be_shown() -> None:
         ({"sean": 3}, "no setting sean.*seen"),
         ({"seen": "many"}, "seen of cars is 'many'"),
         ({"seen": 0, "unseen": 0, "novel": 0}, "there are 0 cars"),
-        ({"pixels": 4}, "can have 8 to 512"),
+        ({"pixels": 4}, "pixels of cars is 4; it can be 8 to 512"),
         ({"grid": 10}, "it can be 15 or 5"),
     ],
 )

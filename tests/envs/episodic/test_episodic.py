@@ -16,7 +16,7 @@ from envs.conformance import check_world
 from envs.episodic.bandit import PULLS, Bandit
 from envs.episodic.bandit_families import ARMS, FAMILIES
 from envs.episodic.harlow import RULES, Harlow, scrambled
-from envs.episodic.settings import digits
+from envs.episodic.trials import digits
 from envs.episodic.two_step import TwoStep
 from envs.spec import SpecError
 from envs.stepper import Action

@@ -14,7 +14,7 @@ import dsl
 from dsl.teacher import compile_teacher
 from envs import make
 from envs.conformance import check_world
-from envs.episodic.settings import digits
+from envs.episodic.trials import digits
 from envs.objectives.functions import Quadratic, Rosenbrock
 from envs.objectives.networks import UNSEEN, Conv, Mlp, images
 from envs.objectives.world import IMAGES, WORST, Optimisee, OptimiseeState

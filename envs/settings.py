@@ -1,28 +1,24 @@
-"""Settings and layouts of worlds of trials, read with errors that name what is wrong."""
+"""Settings and layouts of worlds, read with errors that name what is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from types import MappingProxyType
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from envs.scratchpad.config import closest
 from envs.spec import Field, SpecError, WorldSpec
 from envs.world import Layout
 
 C = TypeVar("C")
 
-EPISODE = Field("EPISODE", tuple(map(str, range(10))))
-"""The hidden part that holds an episode's number: decimal digits, the most significant first."""
-
-REWARD: Mapping[str, bool] = MappingProxyType({"reward": True})
-"""The scores of a world that rewards."""
-
-MAX_DIGITS = 18
-"""Of an episode's number, which is held in 64 bits."""
-
 KINDS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+
+
+def closest(name: str, names: Sequence[str]) -> str:
+    """The end of an error message: the name that was probably meant, else all of them."""
+    found = get_close_matches(name, names, n=1)
+    return f"; did you mean {found[0]!r}?" if found else f"; there are {', '.join(names)}"
 
 
 def read_settings(cls: type[C], data: Mapping[str, Any], world: str) -> C:
@@ -49,16 +45,8 @@ def one_of(world: str, key: str, value: str, known: Sequence[str]) -> None:
         raise SpecError(f"the setting {key} of {world} is {value!r}{closest(value, known)}")
 
 
-def episode_number(number: int, layout: Layout, part: str = EPISODE.name) -> int:
-    """The number whose digits a layout gives a hidden part; 0 without. ``number`` is the instance's, for errors."""
-    laid = list(layout.get(part, [0]))
-    if not 1 <= len(laid) <= MAX_DIGITS or not all(0 <= digit < 10 for digit in laid):
-        raise ValueError(f"instance {number}: {part} is {laid}; give 1 to {MAX_DIGITS} decimal digits")
-    return int("".join(map(str, laid)))
-
-
 def laid_value(number: int, layout: Layout, part: Field, default: int) -> int:
-    """The one index that a layout gives a hidden part."""
+    """The one index that a layout gives a part. ``number`` is the instance's, for errors."""
     laid = list(layout.get(part.name, [default]))
     if len(laid) != 1 or not 0 <= laid[0] < part.size:
         raise ValueError(f"instance {number}: {part.name} is {laid}; give one index below {part.size}")
@@ -73,11 +61,6 @@ def check_parts(spec: WorldSpec, number: int, layout: Layout, parts: Sequence[Fi
             shown = any(field.name == name for field in (*spec.fields, *spec.hidden))
             what = "is what comes out, and cannot be laid out" if shown else f"is no part of it{closest(name, names)}"
             raise ValueError(f"instance {number} of world {spec.name}: {name!r} {what}")
-
-
-def digits(number: int) -> list[int]:
-    """A number as the part :data:`EPISODE` of a layout."""
-    return list(map(int, str(number)))
 
 
 def figure(value: float) -> str:
