@@ -32,7 +32,7 @@ def compile_teacher(program_set: ProgramSet) -> Teacher:
             f"{program.name} has no body but a signal ({program.signal.aim} {program.signal.what}), so there is "
             "no teacher to show how it runs; train it by its signal, or write a body"
         )
-    return _bodies(program_set)
+    return teacher_of_bodies(program_set)
 
 
 def shown_by(program_set: ProgramSet) -> Stepper:
@@ -45,11 +45,11 @@ def shown_by(program_set: ProgramSet) -> Stepper:
     ids = [program.id for program in program_set.signals]
     if len(ids) == len(program_set.programs):
         return program_set.hosts
-    return Joined(_bodies(program_set), program_set.hosts, ids, program_set.table)
+    return Joined(teacher_of_bodies(program_set), program_set.hosts, ids, program_set.table)
 
 
-def _bodies(program_set: ProgramSet) -> Teacher:
-    """Of all programs that have a body; nothing is known of the others."""
+def teacher_of_bodies(program_set: ProgramSet) -> Teacher:
+    """The teacher of all programs that have a body; nothing is known of the others."""
     table = program_set.table
     fields = len(table.world.fields)
     programs = {

@@ -28,7 +28,6 @@ from npi.library.program_files import parsed
 from npi.proof.certificate import Certificate
 from npi.proof.check_certificate import Finding, check
 from npi.proof.prove import certificate_of, prove
-from npi.proof.world_audit import audit
 from npi.running.compiled_library import CompiledLibrary
 from npi.running.evaluate import SizeScore, problem_counts, run_problems, score_sizes
 from npi.training.learn_rows import LearnConfig, Learned
@@ -218,10 +217,7 @@ def certify(
     Raises ``ValueError`` for a program without a text, and where no certificate is written of such a core.
     """
     opened = _library(library)
-    names = [info.name for info in opened.memory.infos if not info.primitive] if programs is None else list(programs)
-    for held in opened.texts_of(names):
-        audit(held)
-    proofs = prove(opened, names)
+    proofs = prove(opened, programs)
     found = [proof for _, mine in proofs for proof in mine]
     if out is not None:
         wrong = [proof.program for proof in found if not proof.proved]

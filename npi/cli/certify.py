@@ -60,7 +60,7 @@ def certify(
       npi certify --check add.certificate --library library
     """
     from npi.proof.certificate import TOLERANCE
-    from npi.proof.prove import check_certifiable
+    from npi.proof.prove import check_certifiable, prove
 
     refuse_others(context, "prove" if check is None else "check")
     screen = Screen(json=json)
@@ -71,7 +71,8 @@ def certify(
     names = _chosen(opened, programs or [])
     if out is not None:
         check_certifiable(opened)
-    proofs = _prove(opened, names)
+    with Meter("certifying"):
+        proofs = prove(opened, names)
     shown = {proof.program: proof for _, found in reversed(proofs) for proof in found if proof.program in names}
     every = [proof for _, found in proofs for proof in found]
     asked = [shown[name] for name in names]
@@ -154,31 +155,13 @@ def _margin(found: ProgramProof | Finding) -> str:
 def _chosen(library: Library, words: list[str]) -> list[str]:
     """Qualified names of the programs asked for, in the library's order; raises ``ValueError`` for an unknown one."""
     from npi.library.index import named
+    from npi.proof.prove import provable
 
+    if not words:
+        return provable(library)
     names = [info.name for info in library.memory.infos if not info.primitive]
     found = {named(word, names) for word in words}
-    return [name for name in names if name in found or not words]
-
-
-def _prove(library: Library, names: list[str]) -> Proofs:
-    """Proofs of these programs and of all that they call, by program file, once the worlds have been audited."""
-    from npi.library.kinds import kind_of
-    from npi.proof.prove import prove
-    from npi.proof.world_audit import audit
-
-    sets = library.texts_of(names)
-    known = {program.name for programs in sets for program in programs.programs}
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise ValueError(
-            f"there is no program text of {missing[0]}: it was trained on traces alone, so nothing to prove"
-        )
-    with Meter("certifying") as meter:
-        for number, programs in enumerate(sets):
-            meter.update(number, len(sets), programs.world.spec.name)
-            if kind_of(library.core).audited:
-                audit(programs)
-        return prove(library, names)
+    return [name for name in names if name in found]
 
 
 def _counterexamples(library: Library, proofs: Proofs, folder: Path | None) -> dict[str, Counterexample]:

@@ -14,7 +14,6 @@ from npi.learners.interface import learner_of, steps_of
 from npi.learners.stepper import LearnerStepper
 from npi.library.kinds import CoreKind, refused
 from npi.library.library import Library
-from npi.proof.prove import prove_decisions
 
 
 def _build(config: Mapping[str, Any], worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> LearnerProgramCore:
@@ -39,7 +38,7 @@ KIND = CoreKind(
     stepper=_stepper,
     fingerprint=learner_outputs,
     compile=refused("this library cannot be compiled: a learner's core decides by numbers without end"),
-    prove=prove_decisions,  # which tells that they have signals
+    prove=refused("a learner's core learned from a signal, so there is no text to compare its rows with"),
     uncertified=lambda core: "a certificate lists the states of a core, and a learner's have no end of values",
     settings=refused(BODIES),
     learn=refused(BODIES),

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from itertools import product
 
 from dsl.program import ProgramSet
 from dsl.teacher import body_nodes
 from envs.scratchpad.actions import BY_NAME, COLUMN, SYMBOL
 from envs.scratchpad.config import PadConfig
 from envs.scratchpad.transitions import Effect, Rule, anything, changed_fields, effect_of
-from envs.spec import BLANK, SLOTS
+from envs.spec import BLANK
 
 
 def calls_of(programs: ProgramSet) -> dict[int, set[tuple[int, ...]]]:
-    """For each program, every call that its body makes in some configuration (returns are none).
-
-    A program with a signal in place of a body may make any call that its world carries out.
-    """
-    found = {p.id: primitive_calls(programs) for p in programs.signals}
+    """For each program with a body, every call that it makes in some configuration (returns are none)."""
+    found = {}
     for program in programs.programs:
         if program.signal is None:
             made = {c for node in body_nodes(program) for c in map(tuple, node.call_M4.tolist())}
@@ -26,17 +22,8 @@ def calls_of(programs: ProgramSet) -> dict[int, set[tuple[int, ...]]]:
     return found
 
 
-def primitive_calls(programs: ProgramSet) -> set[tuple[int, ...]]:
-    """Every call of a primitive with tokens that its signature allows."""
-    return {
-        (number, *tokens, *[0] * (SLOTS - len(tokens)))
-        for number, primitive in enumerate(programs.world.spec.primitives)
-        for tokens in product(*(slot.tokens for slot in primitive.slots))
-    }
-
-
 def with_callees(programs: ProgramSet, names: Collection[str]) -> list[str]:
-    """The programs of these names and all that they call, in the order of the file."""
+    """The programs with bodies of these names and all that they call, in the order of the file."""
     calls, known = calls_of(programs), {p.name: p.id for p in programs.programs}
     waiting, found = [known[name] for name in names], set[int]()
     while waiting:
@@ -48,10 +35,14 @@ def with_callees(programs: ProgramSet, names: Collection[str]) -> list[str]:
 
 
 def changed_by(programs: ProgramSet) -> dict[int, set[int]]:
-    """The fields that each program can change by what it calls: the least fixed point."""
+    """The fields that each program can change by what it calls: the least fixed point.
+
+    A program with a signal in place of a body can change every field: a learned call counts as any answer.
+    """
     calls, spec = calls_of(programs), programs.world.spec
     direct = {p: {c for c in made if c[0] < programs.table.primitives} for p, made in calls.items()}
     changes = {p: changed_fields([effect_of(spec, c) for c in made]) for p, made in direct.items()}
+    changes |= {program.id: set(range(len(spec.fields))) for program in programs.signals}
     grown = True
     while grown:
         grown = False
@@ -73,10 +64,11 @@ def domains(programs: ProgramSet) -> dict[str, tuple[str, ...]]:
     """For each row of a pad, the symbols that its cells can ever hold: the invariant under which a file is proved.
 
     A row into which some task lays something holds anything that it declares. Another one begins blank, and holds what
-    some program writes. A file without tasks says nothing about layouts, so its rows hold anything.
+    some program writes. A file without tasks says nothing about layouts, and one with learned programs nothing about
+    what these write, so its rows hold anything.
     """
     spec = programs.world.spec
-    if spec.kind != "scratchpad":
+    if spec.kind != "scratchpad" or programs.signals:
         return {}
     config = PadConfig.from_json(spec.config)
     rows = {row.name: row for row in config.rows}

@@ -2,7 +2,8 @@
 
 For each program the list of configurations must hold whatever a frame can begin with, must be closed under steps, and
 the core must decide in each as the teacher does. Then no run can leave it (docs/certificates.md). What a call of
-another program changes must include what that program's own calls change; all of those must be certified, too.
+another program changes must include what that program's own calls change; all of those must be certified, too. One that
+was learned from a signal counts as any answer.
 
 A configuration is a row of integers: three argument tokens, the teacher's node, the state code, the fields that matter.
 """
@@ -18,9 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dsl import compile_teacher
 from dsl.program import Program, ProgramSet
-from dsl.teacher import Teacher, body_nodes
+from dsl.teacher import Teacher, body_nodes, teacher_of_bodies
 from envs.scratchpad import transitions as e
 from envs.scratchpad.config import PLACE, PadConfig
 from envs.spec import BLANK, RETURN, SLOTS
@@ -90,7 +90,7 @@ class _FileCheck:
         self.programs, self.file, self.tolerance = programs, file, tolerance
         self.spec = programs.world.spec
         self.names, self.sizes = [f.name for f in self.spec.fields], [f.size for f in self.spec.fields]
-        self.teacher: Teacher = compile_teacher(programs)
+        self.teacher: Teacher = teacher_of_bodies(programs)
         self.core = _CoreNumbers(library, programs)
         self.certified = {programs.table.id(p.name): p for p in file.programs}
         self.rules = [*e.rules_of(self.spec), *self._domain_rules()]
@@ -104,7 +104,7 @@ class _FileCheck:
         for pointer in config.pointers:
             row = config.row_of(pointer)
             held = self.held[pointer.name] = self.file.domains.get(row.name, ())
-            if not set(held) <= set(row.values) or (row.blank and BLANK not in held):
+            if not set(held) <= set(row.values) or (row.blank and BLANK not in held) or self.programs.signals:
                 raise _Fault(f"row {row.name} is said to hold {', '.join(held) or 'nothing'}; it has blanks too")
             values = frozenset((row.values.index(value),) for value in held)
             found += [e.Rule((self.names.index(pointer.name),), values)] if pointer.sees else []
@@ -185,11 +185,14 @@ class _FileCheck:
             held = self.held.get(pointer, ()) if action in ("WRITE", "SAVE") else (symbol,)
             if self.held and (PLACE if action == "SAVE" else symbol) not in held:
                 raise _Fault(f"it writes {symbol} under {pointer}, whose row is said never to hold it")
-        elif call[0] not in self.certified:
-            raise _Fault(f"it calls {self.programs.table.signatures[call[0]].name}, which is not certified")
         else:
-            changes = {self.names.index(name) for name in self.certified[call[0]].changes}
-            effect = (e.Alternative(changes=dict.fromkeys(changes, (e.Anything(),))),)
+            if call[0] in self.certified:
+                changes = {self.names.index(name) for name in self.certified[call[0]].changes}
+            elif call[0] in {learned.id for learned in self.programs.signals}:
+                changes = set(range(len(self.names)))
+            else:
+                raise _Fault(f"it calls {self.programs.table.signatures[call[0]].name}, which is not certified")
+            effect = e.anything(changes)
         if not {self.names[index] for index in changes} <= set(certified.changes):
             raise _Fault("it can change a field and does not say so")
         return effect
@@ -201,9 +204,8 @@ class _FileCheck:
                 rows = rows[rows[:, HEAD + space.fields.index(index)] == value]
         ways = [(i, alternative.changes.get(i, (e.Keep(),))) for i in space.fields]
         choices = [np.any([self._offers(s, i, rows, space.fields) for s in sources], axis=0) for i, sources in ways]
-        # Rows that lead to the same, once: the head and what each field may become tell all.
         packed = np.concatenate([rows[:, :HEAD], *choices], axis=1) if choices else rows[:, :HEAD]
-        packed = np.unique(packed, axis=0)
+        packed = np.unique(packed, axis=0)  # the head and what each field may become tell all
         found, origin, at = packed[:, :HEAD], np.arange(len(packed)), HEAD
         for index in space.fields:
             source, new = np.nonzero(packed[origin, at : at + self.sizes[index]])
@@ -222,9 +224,8 @@ class _FileCheck:
             case e.Copy(other) if other in fields:
                 return np.equal.outer(rows[:, HEAD + fields.index(other)], np.arange(self.sizes[index]))
             case e.When(other, values, inner):
-                offered = self._offers(inner, index, rows, fields)
                 meets = np.isin(rows[:, HEAD + fields.index(other)], values) if other in fields else np.True_
-                return offered & np.atleast_1d(meets)[:, None]
+                return self._offers(inner, index, rows, fields) & np.atleast_1d(meets)[:, None]
         return everything
 
 
@@ -285,8 +286,7 @@ class _CoreNumbers:
         margin = np.where(calls[:, 0] == RETURN, end, -end)
         for callee in np.unique(calls[calls[:, 0] != RETURN, 0]).tolist():
             mine = np.flatnonzero(calls[:, 0] == callee)
-            rivals = [key[mine, q] for q in np.flatnonzero(self.may_call[program]) if q != callee]
-            leads = [key[mine, callee] - rival for rival in rivals]
+            leads = [key[mine, callee] - key[mine, q] for q in np.flatnonzero(self.may_call[program]) if q != callee]
             for slot, one in enumerate(self.table.signatures[callee].slots):
                 wanted, logits = calls[mine, 1 + slot], token[mine, slot]
                 favoured = logits[np.arange(len(mine)), wanted]

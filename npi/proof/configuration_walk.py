@@ -20,9 +20,8 @@ from typing import NamedTuple
 
 import torch
 
-from dsl import compile_teacher
 from dsl.program import Program, ProgramSet
-from dsl.teacher import body_nodes
+from dsl.teacher import body_nodes, teacher_of_bodies
 from envs.scratchpad.transitions import Alternative, Anything, Copy, Effect, Keep, Rule, Set, Source, When, obeys
 from envs.spec import RETURN, SLOTS
 from envs.stepper import Decision, Observation
@@ -72,7 +71,7 @@ class Walk:
         self, stepper: CoreStepper, programs: ProgramSet, program: Program, effects: Effects, rules: Sequence[Rule]
     ) -> None:
         self.stepper, self.programs, self.program, self.effects = stepper, programs, program, effects
-        self.teacher = compile_teacher(programs)
+        self.teacher = teacher_of_bodies(programs)
         self.sizes = [f.size for f in programs.world.spec.fields]
         read = {r.index for node in body_nodes(program) for r in node.reads if r.kind == "field"}
         gates = stepper.gate_NI[program.id, : len(self.sizes)].tolist()

@@ -7,7 +7,8 @@ every configuration that a frame can be in, whatever the world holds, and compar
 * a frame may begin with any observation;
 * after a primitive the observation changes as ``envs.scratchpad.transitions`` allows, and cells that were not seen hold
 anything;
-* after a call of a program, every field that the program (or what it calls) can change holds anything.
+* after a call of a program, every field that the program (or what it calls) can change holds anything. A learned call,
+of a program with a signal in place of a body, changes anything: any answer is covered.
 
 Where the core agrees everywhere, it never takes a step that the teacher would not take, so the run is the teacher's.
 Fields that neither the teacher reads nor the core's row sees (its gate is closed) cannot matter and are left out.
@@ -23,6 +24,7 @@ from collections.abc import Collection, Sequence
 import npi
 from dsl.program import ProgramSet
 from envs.scratchpad.transitions import rules_of
+from npi.library.hosting import hosting
 from npi.library.kinds import ProgramProof, kind_of
 from npi.library.library import Library, LibraryError
 from npi.proof.call_effects import call_effects, changed_by, domain_rules, domains, with_callees
@@ -35,10 +37,6 @@ from npi.training.validation import Validation, Validator
 
 PICTURED = "its world shows pictures, and there is no list of all pictures to walk: measure it with npi eval"
 """Why such programs have no proof."""
-
-
-SIGNALLED = "it has a signal in place of a body, or calls such a program, and nothing says what that does"
-"""Likewise."""
 
 
 def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | None = None) -> list[ProgramProof]:
@@ -59,38 +57,36 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
 
 def prove_decisions(library: Library, programs: ProgramSet, names: Collection[str] | None) -> list[ProgramProof]:
     """:func:`certify` for discrete and lstm cores."""
-    if programs.signals:
-        return [ProgramProof.unproved(p.name, SIGNALLED) for p in programs.programs if names is None or p.name in names]
+    bodies = [p for p in programs.programs if p.signal is None and (names is None or p.name in names)]
     if programs.world.spec.rendered:
-        return [ProgramProof.unproved(p.name, PICTURED) for p in programs.programs if names is None or p.name in names]
+        return [ProgramProof.unproved(program.name, PICTURED) for program in bodies]
     stepper = CoreStepper.of(library, programs.table)
     changes, fields = changed_by(programs), programs.world.spec.fields
     effects = call_effects(programs, changes)
     rules = (*rules_of(programs.world.spec), *domain_rules(programs, domains(programs)))
     kind = Walk if library.core.config.kind == "discrete" else HistoryWalk
     proofs = []
-    for program in programs.programs:
-        if names is None or program.name in names:
-            try:
-                walk = kind(stepper, programs, program, effects, rules)
-                found = walk.run()
-            except LibraryError as error:
-                if kind is Walk:
-                    raise
-                proofs.append(ProgramProof.unproved(program.name, str(error)))
-                continue
-            proofs.append(
-                ProgramProof(
-                    program=program.name,
-                    configurations=len(found.configurations),
-                    wrong=len(found.wrong),
-                    margin=found.margin,
-                    fields=tuple(fields[i].name for i in walk.fields),
-                    changes=tuple(fields[i].name for i in sorted(changes[program.id])),
-                    walked=found.configurations,
-                    examples=found.examples,
-                )
+    for program in bodies:
+        try:
+            walk = kind(stepper, programs, program, effects, rules)
+            found = walk.run()
+        except LibraryError as error:
+            if kind is Walk:
+                raise
+            proofs.append(ProgramProof.unproved(program.name, str(error)))
+            continue
+        proofs.append(
+            ProgramProof(
+                program=program.name,
+                configurations=len(found.configurations),
+                wrong=len(found.wrong),
+                margin=found.margin,
+                fields=tuple(fields[i].name for i in walk.fields),
+                changes=tuple(fields[i].name for i in sorted(changes[program.id])),
+                walked=found.configurations,
+                examples=found.examples,
             )
+        )
     return proofs
 
 
@@ -135,9 +131,26 @@ class Certifier:
 
 
 def prove(library: Library, names: Collection[str] | None = None) -> list[tuple[ProgramSet, list[ProgramProof]]]:
-    """Walk the programs of these names, each from the first file that has it, and what they call in that file."""
-    sets = library.sets if names is None else library.texts_of(names)
-    wanted = set(names) if names is not None else {p.name for programs in sets for p in programs.programs}
+    """Walk the programs of these names, each from the first file that has it, and what they call in that file.
+
+    The worlds are audited first where the proofs rest on what they declare.
+
+    Raises :class:`LibraryError` for a program without a text, and
+    :class:`~npi.proof.world_audit.UnsoundError` for a world that does not do what it declares.
+    """
+    wanted = set(provable(library) if names is None else names)
+    learned = wanted & _learned(library)
+    if learned or not wanted:
+        raise LibraryError(
+            f"{min(learned or _learned(library), default='the library')} has no text to compare its row with: it was "
+            "learned from a signal; certify the programs that call it, for which it counts as any answer"
+        )
+    sets = [hosting(programs, library.hosts) for programs in library.texts_of(wanted)]
+    if traced := wanted - {program.name for programs in sets for program in programs.programs}:
+        raise LibraryError(f"there is no program text of {min(traced)}: it was learned from traces alone")
+    if kind_of(library.core).audited:
+        for programs in sets:
+            audit(programs)
     found = []
     for programs in sets:
         mine = wanted & {p.name for p in programs.programs}
@@ -145,6 +158,17 @@ def prove(library: Library, names: Collection[str] | None = None) -> list[tuple[
         if mine:
             found.append((programs, certify(library, programs, names=with_callees(programs, mine))))
     return found
+
+
+def provable(library: Library) -> list[str]:
+    """Names of the programs that have a text to be compared with, in order; learned ones have none."""
+    learned = _learned(library)
+    return [info.name for info in library.memory.infos if not info.primitive and info.name not in learned]
+
+
+def _learned(library: Library) -> set[str]:
+    """The programs with a signal in place of a body."""
+    return {program.name for programs in library.sets for program in programs.signals}
 
 
 def check_certifiable(library: Library) -> None:

@@ -27,6 +27,8 @@ from npi.library.library import Library
 from npi.library.manifest import LibraryError
 from npi.library.operations import add, merge, pack
 from npi.library.row_file import RowFile
+from npi.proof.certificate import Certificate
+from npi.proof.check_certificate import check
 from npi.running.evaluate import solve
 from npi.training.checkpoint import CheckpointError
 from npi.training.ranks import ALONE
@@ -294,7 +296,7 @@ def test_programs_with_bodies_call_what_was_learned(trained: Path, files: Path, 
     visit, out = str(files / "visit.npi"), str(files / "visits")
     assert main(["train", visit, "--out", out]) == 2
     assert "nothing that was learned runs it here" in capsys.readouterr().err
-    assert main(["train", visit, "--out", out, "--host", str(trained)]) == 0
+    assert main(["train", visit, "--out", out, "--host", str(trained), "--certify"]) == 0
     library = Library.open(out)
     assert [info.name for info in library.memory.infos if not info.primitive] == [
         "arms.EASY", "visit.VISIT", "visit.AGAIN",
@@ -303,6 +305,20 @@ def test_programs_with_bodies_call_what_was_learned(trained: Path, files: Path, 
     capsys.readouterr()
     assert main(["run", "visit", "123456789", "--library", out, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["right"]
+    certificate = str(files / "visit.certificate")
+    assert main(["certify", "--library", out, "--out", certificate]) == 0
+    assert main(["certify", "--library", out, "--check", certificate]) == 0
+    assert main(["certify", "EASY", "--library", out]) == 2
+    assert "learned from a signal" in capsys.readouterr().err
+    proved = Certificate.open(certificate)
+    (file,) = proved.files
+    visited = next(program for program in file.programs if program.name == "visit.VISIT")
+    for left_out in range(len(visited.configurations)):  # any answer of EASY is covered, also one that it never gives
+        kept = [place for place in range(len(visited.configurations)) if place != left_out]
+        less = replace(visited, configurations=visited.configurations[kept])
+        programs = tuple(less if program is visited else program for program in file.programs)
+        findings = check(replace(proved, files=(replace(file, programs=programs),)), library)
+        assert [finding.program for finding in findings if finding.fault] == ["visit.VISIT"]
     (host,) = Path(out).glob("host-*")
     part = next(host.glob("core-*"))
     part.write_bytes(part.read_bytes()[:-1])
