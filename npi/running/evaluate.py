@@ -50,13 +50,16 @@ def run_problems(
     budget: Budget | None = None,
     device: torch.device | str = "cpu",
     compiled: bool = True,
+    seed: int | None = None,
 ) -> Outcome[Any]:
-    """Lay the problems out and run them as one batch; ``compiled`` as in :func:`traces.machine.lockstep.run`."""
+    """Lay the problems out and run them as one batch (:func:`traces.machine.lockstep.run`)."""
     world = programs.world
     state = world.reset([p.layout for p in problems], device=device)
     program = torch.tensor([p.program for p in problems], device=device)
     arguments = torch.tensor([list(p.arguments) for p in problems], device=device)
-    return run(stepper, world, state, programs.table, program, arguments, budget=budget, compiled=compiled)
+    return run(
+        stepper, world, state, programs.table, program, arguments, budget=budget, compiled=compiled, seed=seed
+    )  # fmt: skip
 
 
 def solve(
@@ -67,14 +70,20 @@ def solve(
     *,
     budget: Budget | None = None,
     device: torch.device | str = "cpu",
+    seed: int | None = None,
 ) -> Solved:
-    """Run the problems and judge each by the task, in batches of at most :data:`MAX_BATCH`."""
+    """Run the problems and judge each by the task, in batches of at most :data:`MAX_BATCH`.
+
+    Args:
+        seed: of what learned programs do that their own programs call; without one they do what is likeliest.
+    """
     right: list[bool] = []
     status: list[Status] = []
     steps: list[int] = []
     for begin in range(0, len(problems), MAX_BATCH):
         chunk = problems[begin : begin + MAX_BATCH]
-        outcome = run_problems(stepper, programs, chunk, budget=budget, device=device)
+        turn = None if seed is None else seed + begin
+        outcome = run_problems(stepper, programs, chunk, budget=budget, device=device, seed=turn)
         readings = outcome.read(programs.world)
         ended = [Status(s) for s in outcome.status_N.tolist()]
         right += [s == Status.DONE and task.judge(p, r) for p, r, s in zip(chunk, readings, ended, strict=True)]
@@ -91,12 +100,13 @@ def solve_bounded(
     *,
     device: torch.device | str = "cpu",
     free: int,
+    seed: int | None = None,
 ) -> Solved:
     """Like :func:`solve`; a run that goes on for more steps than ``free`` and than the teacher needs is wrong.
 
     Where no teacher shows how the programs run, ``free`` steps are all that there are.
     """
-    solved = solve(stepper, programs, task, problems, budget=Budget(steps=free), device=device)
+    solved = solve(stepper, programs, task, problems, budget=Budget(steps=free), device=device, seed=seed)
     late = [i for i, status in enumerate(solved.status) if status == Status.STEPS]
     if not late or (programs.signals and programs.hosts is None):
         return solved
@@ -104,7 +114,7 @@ def solve_bounded(
     budget = bounded_budget(run_problems(shown_by(programs), programs, again).steps_N.tolist())
     if budget.steps <= free:
         return solved
-    found = solve(stepper, programs, task, again, budget=budget, device=device)
+    found = solve(stepper, programs, task, again, budget=budget, device=device, seed=seed)
     right, status, steps = list(solved.right), list(solved.status), list(solved.steps)
     for place, i in enumerate(late):
         right[i], status[i], steps[i] = found.right[place], found.status[place], found.steps[place]
@@ -154,12 +164,17 @@ def score_sizes(
     count: Callable[[int], int] = problem_counts,
     device: torch.device | str = "cpu",
 ) -> Iterator[SizeScore]:
-    """Accuracy at each size on problems drawn from a seed of their own (never those of training)."""
+    """Accuracy at each size on problems drawn from a seed of their own (never those of training).
+
+    What learned programs do that are called is drawn from the same seed.
+    """
     for size in sizes:
-        generator = torch.Generator().manual_seed(test_seed(seed, name, size))
+        drawn = test_seed(seed, name, size)
+        generator = torch.Generator().manual_seed(drawn)
         problems = task.draw(size, count(size), generator=generator, spread=False)
         began = time.perf_counter()
-        solved = solve_bounded(stepper, programs, task, problems, device=device, free=FREE_STEPS)
+        chances = drawn if programs.signals else None
+        solved = solve_bounded(stepper, programs, task, problems, device=device, free=FREE_STEPS, seed=chances)
         yield SizeScore(
             task=name,
             size=size,

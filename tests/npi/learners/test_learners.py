@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from dsl import load
+from dsl import load, loads
 from npi.cli.main import main
 from npi.learners import interface as registry
 from npi.learners.core import LearnerProgramCore
@@ -29,7 +29,7 @@ from npi.library.operations import add, merge, pack
 from npi.library.row_file import RowFile
 from npi.proof.certificate import Certificate
 from npi.proof.check_certificate import check
-from npi.running.evaluate import solve
+from npi.running.evaluate import score_sizes, solve
 from npi.training.checkpoint import CheckpointError
 from npi.training.ranks import ALONE
 from npi.universal.core import SHIPPED
@@ -66,6 +66,15 @@ task medium(episode: number):
     expect TRIAL == [20]
     train episode of 8 digits
     test episode of 9 digits
+"""
+
+LUCKY = """
+task lucky(episode: number):
+    EPISODE = digits(episode)
+    FAMILY = ["easy"]
+    run EASY
+    expect LAST == [1]
+    test episode of 8 digits
 """
 
 VISIT = """
@@ -290,6 +299,10 @@ def test_random_actions_follow_the_seed(trained: Path, monkeypatch: pytest.Monke
     assert likeliest == [likeliest[0]] * 50
     assert one == again != other
     assert len({tuple(last) for last in one}) == 2
+    lucky = loads(ARMS + LUCKY)
+    scores = [next(score_sizes(stepper, lucky, lucky.task("lucky"), name="l", sizes=[8], seed=s)) for s in (1, 1, 2)]
+    assert scores[0].right == scores[1].right != scores[2].right
+    assert all(300 < score.right < 700 for score in scores), "one of two arms, of 1,000 episodes"
 
 
 def test_programs_with_bodies_call_what_was_learned(trained: Path, files: Path, capsys: Any) -> None:
