@@ -7,13 +7,12 @@ raise errors of the ``ValueError`` family where the commands end with exit statu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dsl import compile_teacher, load
+import torch
+
 from dsl.program import ProgramSet
-from dsl.tasks.task import Problem, Task
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import TrainResult, learn_into, train_library
 from npi.jobs.universal import UniversalResult, train_universal
@@ -27,16 +26,16 @@ from npi.library.library import Library
 from npi.library.program_files import parsed
 from npi.proof.certificate import Certificate
 from npi.proof.check_certificate import Finding, check
-from npi.proof.prove import certificate_of, prove
+from npi.proof.prove import certificate_of, provable, prove
 from npi.running.compiled_library import CompiledLibrary
-from npi.running.evaluate import SizeScore, problem_counts, run_problems, score_sizes
+from npi.running.evaluate import SizeScore, problem_counts, score_sizes
+from npi.running.runs import Run, run_once, runnable_tasks
 from npi.training.learn_rows import LearnConfig, Learned
 from npi.training.ranks import Ranks, pick_device
 from npi.universal.code_search import SearchConfig
 from npi.universal.network import InterpreterConfig
 from npi.universal.objective import UniversalTrainConfig
-from traces.machine.outcome import Budget, Status
-from traces.stepper import Stepper
+from traces.machine.outcome import Budget
 
 Source = Path | str | ProgramSet
 """A program file or a folder of traces; a file may have been parsed before (:func:`dsl.load`)."""
@@ -123,24 +122,6 @@ def learn(
     return learn_into(opened or library, paths, config=settings, out=out or library, report=report, stop=stop, **more)
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run of a task.
-
-    Attributes:
-        problem: the inputs, laid out. status: how it ended. steps: calls and returns that it took.
-        reading: what the world holds at the end, by the name of each part. result: that, as the task reads it.
-        right: whether it returned with what the task expects.
-    """
-
-    problem: Problem
-    status: Status
-    steps: int
-    reading: dict[str, list[int]]
-    result: str
-    right: bool
-
-
 def run(
     task: str,
     inputs: dict[str, Any] | Sequence[str] = (),
@@ -158,12 +139,10 @@ def run(
 
     Raises ``ValueError`` for a task, an input or a library that is not there.
     """
-    held, chosen, stepper = _to_run(task, library, programs)
-    problem = chosen.problem(inputs) if isinstance(inputs, dict) else chosen.parse(list(inputs))
-    outcome = run_problems(stepper, held, [problem], budget=None if steps is None else Budget(steps=steps))
-    (reading,), (status,) = outcome.read(held.world), outcome.status_N.tolist()
-    right = status == Status.DONE and chosen.judge(problem, reading)
-    return Run(problem, Status(status), int(outcome.steps_N[0]), reading, chosen.result(reading), right)
+    (found,) = runnable_tasks([task], _runnable(library, programs))
+    problem = found.task.problem(inputs) if isinstance(inputs, dict) else found.task.parse(list(inputs))
+    budget = None if steps is None else Budget(steps=steps)
+    return run_once(found.stepper, found.programs, found.task, problem, budget=budget)
 
 
 def evaluate(
@@ -175,34 +154,37 @@ def evaluate(
     count: int | None = None,
     seed: int = 0,
     device: str = "auto",
+    report: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> list[SizeScore] | list[TaskScore]:
     """Accuracy by size on random problems that training never saw; of a learner's library, its scores.
 
     Args:
         tasks: all of the library's (or the file's) by default. sizes: in place of the tasks' test sizes.
         count: problems of each size (of each task, of a learner's library).
+        report: told before each size (each task) how many are done, of how many, and its name.
     """
-    opened = _opened(library) if programs is None else None
-    if isinstance(opened, Library) and _is_learners(opened):
+    place = pick_device(device)
+    source = _runnable(library, programs, place)
+    if isinstance(source, Library) and _is_learners(source):
         if sizes is not None:
             raise ValueError("a learner's tasks are judged at their test sizes; leave sizes out")
-        chosen = [opened.task(name) for name in tasks] if tasks else list(opened.tasks().values())
-        return [
-            score_task(opened, held, task, name=_qualified(held, task), seed=seed, count=count or COUNT)
-            for held, task in chosen
-        ]
-    names = list(tasks) or (list(opened.tasks()) if opened is not None else [])
-    if programs is not None:
-        programs = parsed(programs)
-        names = names or [task.name for task in programs.tasks]
+        chosen = [source.task(name) for name in tasks] if tasks else list(source.tasks().values())
+        judged: list[TaskScore] = []
+        for held, task in chosen:
+            report(len(judged), len(chosen), task.name)
+            name = f"{Path(held.path).stem}.{task.name}"
+            judged.append(score_task(source, held, task, name=name, seed=seed, count=count or COUNT))
+        return judged
+    found = [
+        (one, size) for one in runnable_tasks(tasks, source, device=place) for size in sizes or one.task.test_sizes
+    ]
+    amounts = problem_counts if count is None else lambda size: count
     scores: list[SizeScore] = []
-    for name in names:
-        held, task, stepper = _to_run(name, opened, programs)
-        amounts = problem_counts if count is None else lambda size: count
+    for one, size in found:
+        report(len(scores), len(found), f"{one.name}, size {size}")
         scores += score_sizes(
-            stepper, held, task, name=_qualified(held, task), sizes=sizes or task.test_sizes, seed=seed, count=amounts,
-            device=pick_device(device),
-        )  # fmt: skip
+            one.stepper, one.programs, one.task, name=one.name, sizes=[size], seed=seed, count=amounts, device=place
+        )
     return scores
 
 
@@ -212,12 +194,13 @@ def certify(
     """Prove programs of a library, and what they call, for every input of every size.
 
     Args:
-        programs: qualified names; all by default. out: where a certificate is written, if all of it is proved.
+        programs: by name, bare where one file only has it; all by default.
+        out: where a certificate is written, if all of it is proved.
 
     Raises ``ValueError`` for a program without a text, and where no certificate is written of such a core.
     """
     opened = _library(library)
-    proofs = prove(opened, programs)
+    proofs = prove(opened, provable(opened, programs or ()))
     found = [proof for _, mine in proofs for proof in mine]
     if out is not None:
         wrong = [proof.program for proof in found if not proof.proved]
@@ -251,29 +234,17 @@ def _library(library: Library | Path | str) -> Library:
     return library if isinstance(library, Library) else Library.open(library)
 
 
-def _opened(library: Library | CompiledLibrary | Path | str | None) -> Library | CompiledLibrary:
+def _runnable(
+    library: Library | CompiledLibrary | Path | str | None, programs: Source | None, device: torch.device | str = "cpu"
+) -> Library | CompiledLibrary | ProgramSet:
+    if programs is not None:
+        return parsed(programs)
     if library is None:
         raise ValueError("say what runs: library=DIR, or programs=FILE for the program text")
     if isinstance(library, Library | CompiledLibrary):
         return library
-    return CompiledLibrary.open(Path(library)) if Path(library).is_file() else Library.open(library)
+    return CompiledLibrary.open(Path(library)) if Path(library).is_file() else Library.open(library, device=device)
 
 
 def _is_learners(library: Library) -> bool:
     return is_learners(library.core.config.kind)
-
-
-def _qualified(programs: ProgramSet, task: Task) -> str:
-    return f"{Path(programs.path).stem}.{task.name}"
-
-
-def _to_run(
-    name: str, library: Library | CompiledLibrary | Path | str | None, programs: Source | None
-) -> tuple[ProgramSet, Task, Stepper]:
-    """A task, the file that has it, and what decides."""
-    if programs is not None:
-        held = programs if isinstance(programs, ProgramSet) else load(programs)
-        return held, held.task(name.rpartition(".")[2]), compile_teacher(held)
-    opened = _opened(library)
-    held, task = opened.task(name)
-    return held, task, opened.stepper(held.table)

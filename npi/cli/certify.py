@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import Column, Meter, Screen, finish, number, open_library
+from npi.cli.console import Column, Meter, Screen, finish, number, open_library, picked
 from npi.cli.options import JsonOption, LibraryOption, option, refuse_others
 from npi.cli.words import plural
 
@@ -59,22 +59,21 @@ def certify(
       npi certify ADD --library library --out add.certificate
       npi certify --check add.certificate --library library
     """
-    from npi.proof.certificate import TOLERANCE
-    from npi.proof.prove import check_certifiable, prove
+    from npi.proof.prove import certificate_of, check_certifiable, provable, prove
 
-    refuse_others(context, "prove" if check is None else "check")
+    refuse_others(context, *["check"] * (check is not None))
     screen = Screen(json=json)
     opened = open_library(library)
     if check is not None:
         _check(screen, opened, check, programs or [])
         return
-    names = _chosen(opened, programs or [])
+    names = provable(opened, programs or ())
     if out is not None:
         check_certifiable(opened)
     with Meter("certifying"):
         proofs = prove(opened, names)
-    shown = {proof.program: proof for _, found in reversed(proofs) for proof in found if proof.program in names}
     every = [proof for _, found in proofs for proof in found]
+    shown = {proof.program: proof for proof in reversed(every) if proof.program in names}
     asked = [shown[name] for name in names]
     screen.table(
         asked,
@@ -87,39 +86,45 @@ def certify(
     )
     good = sum(proof.proved for proof in asked)
     screen.line(f"proved for every input of every size: {good} of {plural(len(asked), 'program')}")
-    helpers = [proof for proof in every if not proof.proved and proof.program not in names]
-    for proof in helpers:
-        screen.line(f"{proof.program}, which they call, is wrong in {plural(proof.wrong, 'configuration')}")
+    for proof in every:
+        if not proof.proved and proof.program not in names:
+            screen.line(f"{proof.program}, which they call, is wrong in {plural(proof.wrong, 'configuration')}")
     found = _counterexamples(opened, proofs, counterexamples)
     for one in found.values():
         screen.line(f"{one.program} goes wrong on {one.task.name} of {one.inputs}, which ends {one.ended}")
         screen.line(f"  it sees {one.seen}: the text says {one.wanted}, the core {one.made}")
     for proof in every:
-        if proof.trouble:
-            screen.line(proof.trouble)
-        elif proof.where and proof.program not in found:
-            screen.line(f"{proof.program} is wrong where it sees {proof.where}; no input was found that leads there")
-        elif proof.close:
-            screen.line(
-                f"{proof.program} decides as its text does, in {plural(proof.wrong, 'configuration')} by less than "
-                f"{TOLERANCE} logits, so another device may decide otherwise; remove it and learn it again"
-            )
-        elif not proof.proved and proof.program not in found:
-            screen.line(
-                f"no input was found that shows {proof.program} wrong; maybe none leads to the "
-                f"{plural(proof.wrong, 'configuration')} in which it is: the walk covers more than what occurs"
-            )
-    screen.document([_document(shown[name], found.get(name)) for name in names])
+        if proof.trouble or not (proof.proved or proof.program in found):
+            screen.line(_unshown(proof))
+    screen.document([_document(proof, found.get(proof.program)) for proof in asked])
     proved = all(proof.proved for proof in every)
     if proved and out is not None:
-        from npi.proof.prove import certificate_of
-
         certificate = certificate_of(opened, proofs)
         certificate.save(out)
         screen.note(f"wrote {out}: {plural(certificate.configurations, 'configuration')}")
     elif out is not None:
         screen.note(f"{out} is not written: not all of it is proved")
     finish(proved)
+
+
+def _unshown(proof: ProgramProof) -> str:
+    """Of a program that is not proved, and that no input was found to show wrong."""
+    from npi.proof.certificate import TOLERANCE
+
+    wrong = plural(proof.wrong, "configuration")
+    if proof.trouble:
+        return proof.trouble
+    if proof.where:
+        return f"{proof.program} is wrong where it sees {proof.where}; no input was found that leads there"
+    if proof.close:
+        return (
+            f"{proof.program} decides as its text does, in {wrong} by less than {TOLERANCE} logits, so another device "
+            "may decide otherwise; remove it and learn it again"
+        )
+    return (
+        f"no input was found that shows {proof.program} wrong; maybe none leads to the {wrong} in which it is: the "
+        "walk covers more than what occurs"
+    )
 
 
 def _check(screen: Screen, library: Library, path: Path, files: list[str]) -> None:
@@ -152,18 +157,6 @@ def _margin(found: ProgramProof | Finding) -> str:
     return f"{found.margin:.2f}" if math.isfinite(found.margin) else ""
 
 
-def _chosen(library: Library, words: list[str]) -> list[str]:
-    """Qualified names of the programs asked for, in the library's order; raises ``ValueError`` for an unknown one."""
-    from npi.library.index import named
-    from npi.proof.prove import provable
-
-    if not words:
-        return provable(library)
-    names = [info.name for info in library.memory.infos if not info.primitive]
-    found = {named(word, names) for word in words}
-    return [name for name in names if name in found]
-
-
 def _counterexamples(library: Library, proofs: Proofs, folder: Path | None) -> dict[str, Counterexample]:
     """The smallest inputs found on which the programs that are not proved go wrong; kept in the folder, if any."""
     from npi.proof.counterexample import smallest
@@ -181,10 +174,8 @@ def _counterexamples(library: Library, proofs: Proofs, folder: Path | None) -> d
 
 
 def _document(proof: ProgramProof, counterexample: Counterexample | None) -> dict[str, Any]:
-    names = ("program", "proved", "configurations", "wrong", "margin", "fields", "trouble")
-    found = {name: getattr(proof, name) for name in (*names, *["where"] * bool(proof.where))}
+    found = picked(proof, "program proved configurations wrong margin fields trouble" + " where" * bool(proof.where))
     if proof.proved:
         return found
     one = counterexample
-    shown = ("inputs", "seen", "wanted", "made", "ended")
-    return found | {"counterexample": one and {"task": one.task.name, **{name: getattr(one, name) for name in shown}}}
+    return found | {"counterexample": one and {"task": one.task.name, **picked(one, "inputs seen wanted made ended")}}

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from dsl import ProgramSet, Task
     from npi.library.library import Library
-    from traces.stepper import Stepper
+    from npi.running.compiled_library import CompiledLibrary
 
 DONE, NOT_REACHED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
@@ -108,6 +107,11 @@ def plain(value: Any) -> Any:
         found = {name: plain(one) for name, one in value.items()}
         return found | {"seconds": round(found["seconds"], 4)} if isinstance(found.get("seconds"), float) else found
     return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def picked(found: object, names: str) -> dict[str, Any]:
+    """Some attributes by name; ``names`` has blanks between them."""
+    return {name: getattr(found, name) for name in names.split()}
 
 
 def console(stream: Any) -> Console:
@@ -298,23 +302,11 @@ def open_library(folder: Path, device: str = "cpu") -> Library:
     return Library.open(folder, device=device)
 
 
-def tasks_to_run(
-    names: list[str], library: Path, teacher: Path | None, device: str = "cpu"
-) -> list[tuple[str, ProgramSet, Task, Stepper]]:
-    """The tasks asked for, or all: name, programs, task, and what decides (a library, or a teacher's text)."""
-    from dsl import compile_teacher, load
+def open_to_run(place: Path, device: str = "cpu") -> Library | CompiledLibrary:
+    """The library in a folder, or the tables of one in a file."""
     from npi.running.compiled_library import CompiledLibrary
 
-    if teacher is not None:
-        programs = load(teacher)
-        stepper = compile_teacher(programs).to(device)
-        bare = [name.removeprefix(f"{teacher.stem}.") for name in names] or [task.name for task in programs.tasks]
-        return [(f"{teacher.stem}.{name}", programs, programs.task(name), stepper) for name in bare]
-    opened = CompiledLibrary.open(library) if library.is_file() else open_library(library, device)
-    pairs = [opened.task(name) for name in names] if names else list(opened.tasks().values())
-    steppers = {programs.digest: opened.stepper(programs.table) for programs, _ in pairs}
-    named = [(f"{Path(programs.path).stem}.{task.name}", programs, task) for programs, task in pairs]
-    return [(name, programs, task, steppers[programs.digest]) for name, programs, task in named]
+    return CompiledLibrary.open(place) if place.is_file() else open_library(place, device)
 
 
 def check_folder(out: Path) -> None:

@@ -137,18 +137,18 @@ def _train(job: Job, files: list[Path]) -> bool:
 
 
 def _show_run(job: Job) -> None:
-    from npi.cli.run import find, print_calls, print_verdict
-    from npi.cli.run_view import Replay, run_once
+    from npi.cli.run_view import Replay, print_calls, print_verdict
+    from npi.running.runs import run_once, runnable_tasks
 
     name, *inputs = SHOWN
     job.screen.line(f"2  Run it: npi run {' '.join(SHOWN)}")
     job.screen.line()
-    programs, task, stepper, _ = find(name, job.out, None)
-    problem = task.parse(inputs)
+    (shown,) = runnable_tasks([name], open_library(job.out))
+    problem = shown.task.parse(inputs)
     began = time.perf_counter()
-    found = run_once(stepper, programs, task, problem)
+    found = run_once(shown.stepper, shown.programs, shown.task, problem)
     seconds = time.perf_counter() - began
-    print_calls(job.screen, programs, found, Replay(programs, problem, width=100), every=False, limit=22)
+    print_calls(job.screen, found, Replay(shown.programs, problem), every=False, limit=22)
     print_verdict(job.screen, found, None, seconds)
     job.screen.line()
 
@@ -205,7 +205,7 @@ def _test(job: Job) -> list[SizeScore]:
 
 
 def _summary(job: Job, scores: list[SizeScore], learned: Learned, proofs: list[ProgramProof]) -> None:
-    library, screen = open_library(job.out), job.screen
+    screen = job.screen
     tests = {test.task: test for test in TESTS}
 
     def paper(score: SizeScore) -> str:
@@ -216,7 +216,7 @@ def _summary(job: Job, scores: list[SizeScore], learned: Learned, proofs: list[P
     screen.table(
         scores,
         Column("task", once=True),
-        number("trained at", lambda score: show_sizes(library.task(score.task)[1].train_sizes), once=True),
+        number("trained at", lambda score: show_sizes(score.train_sizes), once=True),
         number("tested at", "size"),
         solved,
         accuracy,

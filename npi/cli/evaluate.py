@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import SCORED, Column, Meter, Screen, finish, number, tasks_to_run
-from npi.cli.learners import evaluate_with_learner, is_learners
+from npi.cli.console import SCORED, Column, Meter, Screen, finish, number, open_to_run, picked
+from npi.cli.learners import is_learners
 from npi.cli.options import (
     DeviceOption,
     JsonOption,
@@ -22,15 +23,8 @@ from npi.cli.options import (
 from npi.cli.words import parse_sizes, show_sizes
 
 if TYPE_CHECKING:
+    from npi.learners.evaluate import TaskScore
     from npi.running.evaluate import SizeScore
-
-
-SIZE_COLUMNS = (
-    Column("task", once=True),
-    number("size", lambda score: f"{score.size:,}{'*' if score.trained else ''}"),
-    *SCORED,
-)
-"""Accuracy by task and size; trained sizes are marked with ``*``."""
 
 
 def evaluate(
@@ -78,43 +72,61 @@ def evaluate(
       npi eval sort --teacher programs/bubblesort.npi
       npi eval canonicalise --library cars --meshes models --up z --forward -y
     """
-    from npi.jobs.train import pick_device
-    from npi.running.evaluate import problem_counts, score_sizes
+    from npi.training.ranks import pick_device
 
     screen = Screen(json=json)
-    place = pick_device(device)
+    place = str(pick_device(device))
     if meshes is not None:
         from npi.cli.meshes import evaluate_meshes
 
         refuse_others(context, "meshes")
         axes = {"up": up or "y", "forward": forward or "z"}
-        evaluate_meshes(screen, tasks or [], library, meshes, **axes, count=count, seed=seed, device=str(place))
+        evaluate_meshes(screen, tasks or [], library, meshes, **axes, count=count, seed=seed, device=place)
         return
     learners = teacher is None and is_learners(library)
     refuse_others(context, "learners" if learners else "core" if teacher is None else "teacher")
-    if learners:
-        from npi.library.library import Library
+    from npi import api
 
-        evaluate_with_learner(screen, Library.open(library, device=place), tasks or [], count=count, seed=seed)
-        return
+    given: dict[str, Any] = {"library": open_to_run(library, place)} if teacher is None else {"programs": teacher}
     chosen = parse_sizes(sizes) if sizes else None
-    scores: list[SizeScore] = []
     with Meter("evaluating") as meter:
-        found = tasks_to_run(tasks or [], library, teacher, str(place))
-        total = sum(len(chosen or task.test_sizes) for _, _, task, _ in found)
-        for name, programs, task, stepper in found:
-            for size in chosen or task.test_sizes:
-                meter.update(len(scores), total, f"{name}, size {size}")
-                amount = (lambda _: count) if count else problem_counts
-                scores += score_sizes(
-                    stepper, programs, task, name=name, sizes=[size], seed=seed, count=amount, device=place
-                )
-    screen.table(scores, *SIZE_COLUMNS, failed=lambda score: score.right < score.count)
-    for name, _, task, _ in found:
-        screen.line(f"* {name} was trained at sizes {show_sizes(task.train_sizes)}")
+        found: list[Any] = api.evaluate(
+            tasks or (), **given, sizes=chosen, count=count, seed=seed, device=place, report=meter.update
+        )
+    if learners:
+        _tell_scores(screen, found)
+    else:
+        _tell_sizes(screen, found)
+
+
+def _tell_sizes(screen: Screen, scores: Sequence[SizeScore]) -> None:
+    screen.table(
+        scores,
+        Column("task", once=True),
+        number("size", lambda score: f"{score.size:,}{'*' if score.trained else ''}"),
+        *SCORED,
+        failed=lambda score: score.right < score.count,
+    )
+    for name, train_sizes in {score.task: score.train_sizes for score in scores}.items():
+        screen.line(f"* {name} was trained at sizes {show_sizes(train_sizes)}")
     screen.document([score_document(score) for score in scores])
     finish(all(score.right == score.count for score in scores))
 
 
 def score_document(score: SizeScore) -> dict[str, Any]:
-    return vars(score) | {"accuracy": score.accuracy}
+    return picked(score, "task size trained right count steps seconds accuracy")
+
+
+def _tell_scores(screen: Screen, scores: Sequence[TaskScore]) -> None:
+    """Of a learner's tasks: means with their standard errors."""
+    screen.table(
+        [(score, measure, mean) for score in scores for measure, mean in score.scores.items()],
+        Column("task", lambda row: row[0].task, once=True),
+        number("problems", lambda row: row[0].count, once=True),
+        number("as expected", lambda row: f"{100 * row[0].right / row[0].count:.1f} %", once=True),
+        Column("measure", lambda row: row[1]),
+        number("mean", lambda row: f"{row[2].mean:.3f}"),
+        number("±", lambda row: f"{row[2].error:.3f}"),
+    )
+    means = [{name: [found.mean, found.error] for name, found in score.scores.items()} for score in scores]
+    screen.document([vars(score) | {"scores": found} for score, found in zip(scores, means, strict=True)])

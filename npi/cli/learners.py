@@ -18,9 +18,7 @@ from npi.cli.words import duration, kept, plural, short_names, unchanged_lines
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
     from npi.core.config import Settings
-    from npi.learners.evaluate import TaskScore
     from npi.learners.interface import Learner, LearnerConfig, LearnerTraining
-    from npi.library.library import Library
     from npi.training.loop import Progress
 
 SetOption = Annotated[list[str] | None, option("--set", "A setting of a learner; --set help lists them.", "NAME=VALUE")]
@@ -208,33 +206,6 @@ def learn_with_learner(
     place = None if stopped else out or library
     screen.document(vars(found) | {"library": place, "unchanged": found.unchanged, "seconds": meter.seconds})
     finish(interrupted=stopped)
-
-
-def evaluate_with_learner(
-    screen: Screen, library: Library, tasks: Sequence[str], *, count: int | None, seed: int
-) -> None:
-    """Judge the tasks of a learner's library on fresh problems."""
-    from npi.learners.evaluate import COUNT, score_task
-
-    names = list(tasks) or list(library.tasks())
-    scores: list[TaskScore] = []
-    with Meter("evaluating") as meter:
-        for name in names:
-            meter.update(len(scores), len(names), name)
-            programs, task = library.task(name)
-            qualified = f"{Path(programs.path).stem}.{task.name}"
-            scores.append(score_task(library, programs, task, name=qualified, count=count or COUNT, seed=seed))
-    screen.table(
-        [(score, measure, mean) for score in scores for measure, mean in score.scores.items()],
-        Column("task", lambda row: row[0].task, once=True),
-        number("problems", lambda row: row[0].count, once=True),
-        number("as expected", lambda row: f"{100 * row[0].right / row[0].count:.1f} %", once=True),
-        Column("measure", itemgetter(1)),
-        number("mean", lambda row: f"{row[2].mean:.3f}"),
-        number("±", lambda row: f"{row[2].error:.3f}"),
-    )
-    means = [{name: [found.mean, found.error] for name, found in score.scores.items()} for score in scores]
-    screen.document([vars(score) | {"scores": found} for score, found in zip(scores, means, strict=True)])
 
 
 def _progress(meter: Meter, updates: int, signal: str) -> Callable[[Progress], None]:

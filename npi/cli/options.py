@@ -1,9 +1,9 @@
-"""Options that several commands take, and a table of which apply to which kind of call; others are refused by name."""
+"""Options that several commands take, and a table of which do not apply to which kind of call."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,89 +44,78 @@ class Kind:
 
     Attributes:
         where: completes "does not apply ...".
-        applies: the options that do; ``None`` for a kind that is added to another one, and refuses more.
-        refused: the other options, each with the reason and, after a semicolon, what to do but leave it out.
+        refused: options that do not, each with the reason and, after a semicolon, what to do but leave it out.
     """
 
     where: str
-    applies: str | None = None
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str]
 
 
-_BODIES = (
-    "--out --universal --core --updates --traces --frames --rate --certify --device --precision --compile --log "
-    "--fresh --seed --seeds --host --json"
-)
-_WITH_BODIES = {
-    "--programs": "it is the number of random programs; give --universal, too",
-    "--set": "it changes settings of learners, which programs with a learning signal name",
+def _all(options: str, why: str) -> dict[str, str]:
+    """Several options that are refused for one reason."""
+    return dict.fromkeys(options.split(), why)
+
+
+_SET = {"--set": "it changes settings of learners, which programs with a learning signal name"}
+_BODIES = {**_SET, "--programs": "it is the number of random programs; give --universal, too"}
+_SIGNALS = {
+    "--certify": "without a body there is nothing to prove them against",
+    "--host": "they call no programs; it is for programs with bodies that call theirs",
 }
-_LEARN = "--library --out --starts --updates --traces --keep --seed --host --json"
-_TRACED = Kind("to folders of traces", refused={"--traces": "they hold their traces; npi trace makes more"})
-_NO_SIGNAL = {"--set": "it changes settings of learners, which programs with a learning signal name"}
-_MESHES = dict.fromkeys(("--up", "--forward"), "it says how meshes lie; give --meshes FOLDER, too")
-_TEXT = "the program text decides in place of a core"
+_NOT_TRACED = "they are learned from their learning signal, not from traces"
+_TRACED = Kind("to folders of traces", {"--traces": "they hold their traces; npi trace makes more"})
+_INFERRED = {**_SET, "--from-traces": "its rows are always learned from traces"}
+_MESHES = _all("--up --forward", "it says how meshes lie; give --meshes FOLDER, too")
+_TEXT = {"--library": "the program text decides in place of a core"}
 
-OPTIONS: Mapping[str, Mapping[str, Kind]] = {
+REFUSED: Mapping[str, Mapping[str, Kind]] = {
     "check": {
-        "programs": Kind("to program files", "--run --count --steps --seed --json"),
         "traces": Kind(
             "to folders of traces",
-            "--json",
-            dict.fromkeys(("--run", "--count", "--steps", "--seed"), "all their frames are compared, and nothing runs"),
+            _all("--run --count --steps --seed", "all their frames are compared, and nothing runs"),
         ),
-        "no run": Kind("with --no-run", refused=dict.fromkeys(("--count", "--steps", "--seed"), "nothing runs")),
+        "no run": Kind("with --no-run", _all("--count --steps --seed", "nothing runs")),
     },
-    "fmt": {"any": Kind("", "--check --diff")},
-    "graph": {"any": Kind("", "--program --mermaid --dot --out --json")},
-    "trace": {"any": Kind("", "--out --task --traces --sizes --processes --part --shards --seed --json")},
-    "merge": {"any": Kind("", "--out --json")},
     "show": {
         "program": Kind(
             "to a program file",
-            "--task --obs --returns --limit --seed --html --json",
             {"--trace": "it numbers the traces of a folder; inputs say which run of a file is shown"},
         ),
         "traces": Kind(
             "to a folder of traces",
-            "--trace --obs --returns --limit --html --json",
             {"--task": "a folder has the traces of one task", "--seed": "nothing is drawn; --trace chooses"},
         ),
         "library": Kind(
             "to a library",
-            "--json",
             {
-                **dict.fromkeys(("--trace", "--obs", "--returns", "--limit"), "its programs are listed, and no run"),
-                **dict.fromkeys(("--task", "--seed"), "its programs and tasks are listed, all of them"),
+                **_all("--trace --obs --returns --limit", "its programs are listed, and no run"),
+                **_all("--task --seed", "its programs and tasks are listed, all of them"),
                 "--html": "a page shows a run: npi run TASK ... --library DIR --html PAGE.html",
             },
         ),
-        "inputs": Kind("with inputs", refused={"--seed": "nothing is drawn"}),
-        "page": Kind("with --html", refused=dict.fromkeys(("--obs", "--returns", "--limit"), "the page has all of it")),
+        "inputs": Kind("with inputs", {"--seed": "nothing is drawn"}),
+        "page": Kind("with --html", _all("--obs --returns --limit", "the page has all of it")),
     },
     "train": {
-        "discrete": Kind("to programs with bodies", _BODIES, _WITH_BODIES),
-        "lstm": Kind("to programs with bodies", _BODIES, _WITH_BODIES),
+        "bodies": Kind("to programs with bodies", _BODIES),
         "learners": Kind(
             "to programs with a learning signal",
-            "--out --universal --updates --rate --device --fresh --seed --set --json",
             {
+                **_SIGNALS,
                 "--programs": "it is the number of random programs of --universal",
                 "--core": "their learner has a core of its own; --set changes its shape",
-                "--traces": "they are learned from their learning signal, not from traces",
+                "--traces": _NOT_TRACED,
                 "--frames": "episodes are drawn, not frames; --set help lists how many",
-                "--certify": "without a body there is nothing to prove them against",
                 "--precision": "a learner's core trains in float32",
                 "--compile": "a learner's core is not compiled",
                 "--log": "no scalars are written of a learner's core",
                 "--seeds": "a learner's core trains with one --seed at a time",
-                "--host": "they call no programs; it is for programs with bodies that call theirs",
             },
         ),
         "universal": Kind(
             "with --universal",
-            "--out --universal --programs --updates --rate --fresh --seed --json",
             {
+                **_SET,
                 "--core": "a universal core has a shape of its own",
                 "--traces": "random programs are read, and not traced; --programs says how many",
                 "--frames": "functions of random programs are drawn, not frames",
@@ -136,42 +125,22 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
                 "--compile": "its layers are too small to gain from it",
                 "--log": "no scalars are written of it",
                 "--seeds": "it trains with one --seed at a time",
-                "--set": "it changes settings of learners, which programs with a learning signal name",
                 "--host": "random programs call no programs of learners",
             },
         ),
         "traces": _TRACED,
-        "seeds": Kind("with --seeds", refused={"--seed": "name it among --seeds"}),
+        "seeds": Kind("with --seeds", {"--seed": "name it among --seeds"}),
     },
     "run": {
-        "core": Kind(
-            "", "--library --teacher --every --step --quiet --limit --steps --html --animation --seed --json"
-        ),
-        "teacher": Kind(
-            "with --teacher",
-            "--teacher --every --step --quiet --limit --steps --html --animation --json",
-            {"--library": _TEXT, "--seed": "a program text draws nothing"},
-        ),
-        "quiet": Kind(
-            "with --quiet", refused=dict.fromkeys(("--every", "--step", "--limit"), "only the result is printed")
-        ),
+        "teacher": Kind("with --teacher", {**_TEXT, "--seed": "a program text draws nothing"}),
+        "quiet": Kind("with --quiet", _all("--every --step --limit", "only the result is printed")),
     },
     "eval": {
-        "core": Kind(
-            "without --meshes", "--library --teacher --sizes --count --meshes --device --seed --json", _MESHES
-        ),
-        "teacher": Kind(
-            "with --teacher", "--teacher --sizes --count --meshes --device --seed --json",
-            {"--library": _TEXT, **_MESHES},
-        ),
-        "learners": Kind(
-            "to a learner's library",
-            "--library --teacher --count --meshes --device --seed --json",
-            {"--sizes": "its tasks are judged at their test sizes", **_MESHES},
-        ),
+        "core": Kind("without --meshes", _MESHES),
+        "teacher": Kind("with --teacher", {**_TEXT, **_MESHES}),
+        "learners": Kind("to a learner's library", {"--sizes": "its tasks are judged at their test sizes", **_MESHES}),
         "meshes": Kind(
             "with --meshes",
-            "--library --count --meshes --up --forward --device --seed --json",
             {
                 "--teacher": "a program text reads no pictures",
                 "--sizes": "meshes are shown from all starts; --count takes some of them",
@@ -179,68 +148,37 @@ OPTIONS: Mapping[str, Mapping[str, Kind]] = {
         ),
     },
     "certify": {
-        "prove": Kind("", "--library --out --check --counterexamples --json"),
         "check": Kind(
-            "with --check",
-            "--library --check --json",
-            dict.fromkeys(("--out", "--counterexamples"), "a certificate is checked, and nothing is proved"),
+            "with --check", _all("--out --counterexamples", "a certificate is checked, and nothing is proved")
         ),
     },
-    "compile": {"any": Kind("", "--library --out --json")},
     "learn": {
-        "discrete": Kind(
-            "to the library of a discrete core",
-            f"{_LEARN} --certify --device",
-            {"--from-traces": "its rows are always learned from traces", **_NO_SIGNAL},
-        ),
-        "lstm": Kind(
-            "to the library of an lstm core",
-            f"{_LEARN} --device",
-            {
-                "--from-traces": "its rows are always learned from traces",
-                "--certify": "rows of an lstm are not proved",
-                **_NO_SIGNAL,
-            },
-        ),
+        "discrete": Kind("to the library of a discrete core", _INFERRED),
+        "lstm": Kind("to the library of an lstm core", {**_INFERRED, "--certify": "rows of an lstm are not proved"}),
         "universal": Kind(
             "to the library of a universal core",
-            f"{_LEARN} --from-traces",
             {
+                **_SET,
                 "--certify": "its rows are always compared with their texts",
                 "--device": "its rows take a second on the CPU, and are the same everywhere",
-                **_NO_SIGNAL,
             },
         ),
         "learners": Kind(
             "to programs with a learning signal",
-            "--library --out --starts --updates --seed --set --json",
             {
-                "--traces": "they are learned from their learning signal, not from traces",
-                "--from-traces": "they are learned from their learning signal, not from traces",
+                **_SIGNALS,
+                **_all("--traces --from-traces", _NOT_TRACED),
                 "--keep": "their rows are always written, since there is no bar to pass",
-                "--certify": "without a body there is nothing to prove them against",
                 "--device": "a row is learned on the CPU",
-                "--host": "they call no programs; it is for programs with bodies that call theirs",
             },
         ),
         "traces": _TRACED,
     },
-    "lsp": {"any": Kind("", "--tcp")},
-    "demo": {"any": Kind("", "--programs --out --seed --json")},
-    "reproduce": {"any": Kind("", "--out --programs --seeds --quick --only --device --json")},
-    "library list": {"any": Kind("", "--name --calls --world --json")},
     "library info": {
-        "library": Kind("", "--text --json"),
-        "row file": Kind(
-            "to a row file", "--json", {"--text": "it is for a row of a library; npi library add makes it one"}
-        ),
+        "row file": Kind("to a row file", {"--text": "it is for a row of a library; npi library add makes it one"}),
     },
-    "library pack": {"any": Kind("", "--out --alone --json")},
-    "library add": {"any": Kind("", "--replace --out --json")},
-    "library remove": {"any": Kind("", "--with-callers --out --json")},
-    "library diff": {"any": Kind("", "--json")},
-    "library merge": {"any": Kind("", "--out --prefer --json")},
-}  # fmt: skip
+}
+"""By command and kind of call; kinds that refuse nothing have no place here."""
 
 
 def refuse_others(context: typer.Context, *kinds: str) -> None:
@@ -248,7 +186,7 @@ def refuse_others(context: typer.Context, *kinds: str) -> None:
 
     A kind that the table does not have, such as a core that a package registers, refuses nothing.
     """
-    table = OPTIONS[context.command_path.partition(" ")[2]]
+    table = REFUSED[context.command_path.partition(" ")[2]]
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if source is None or source.name != "COMMANDLINE":

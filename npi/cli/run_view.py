@@ -1,157 +1,150 @@
-"""One run for people: its calls in the order of time, and the pad as it was after each of them."""
+"""A run for people: its calls in the order of time, the world between them, and how it ended."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from rich.text import Text
 
-from dsl import ProgramSet, Task
+from dsl import ProgramSet
 from dsl.tasks.task import Problem
-from envs.spec import RETURN, ProgramTable
-from npi.running.evaluate import bounded_budget, run_problems
-from traces.machine.lockstep import Budget, Status, run
-from traces.recording.batch import TraceBatch
-from traces.recording.recorder import Recorder
-from traces.recording.text import call_text, state_lines, walk
+from dsl.tasks.values import show
+from envs.spec import RETURN
+from npi.cli.console import Screen
+from npi.cli.words import elide, plural
+from npi.running.evaluate import run_problems
+from npi.running.runs import SHORT, Event, Run
+from traces.machine.lockstep import Budget, Status
+from traces.recording.text import call_text, state_lines
 from traces.stepper import Action, Stepper
-
-
-@dataclass(frozen=True)
-class Event:
-    """A call as it happened.
-
-    Attributes:
-        depth: frames on the stack when it was decided; 1 in the first program.
-        call: callee or RETURN, three tokens.
-        obs: what was observed.
-    """
-
-    depth: int
-    call: tuple[int, ...]
-    obs: tuple[int, ...]
-
-    @classmethod
-    def all_of(cls, trace: TraceBatch) -> tuple[Event, ...]:
-        """The steps of one trace in the order of time."""
-        calls, obs = trace.calls.tolist(), trace.obs.tolist()
-        return tuple(cls(depth, tuple(calls[step]), tuple(obs[step])) for depth, step in walk(trace))
-
-
-@dataclass(frozen=True)
-class OneRun:
-    """How one problem went.
-
-    Attributes:
-        problem, task: what was run.
-        head: the first call as text.
-        events: what was decided, in the order of time.
-        status: how it ended. refused: the call that could not be carried out, as text; empty where there was none.
-        right: whether the result is what the task expects. result: what it is, in words.
-        steps: decisions made.
-        trace: the run as columns.
-    """
-
-    task: Task
-    problem: Problem
-    head: str
-    events: tuple[Event, ...]
-    status: Status
-    refused: str
-    right: bool
-    result: str
-    steps: int
-    trace: TraceBatch
-
-
-SHORT = 600
-"""Steps that take less time one by one than machine code takes to load."""
-
-
-def run_once(
-    stepper: Stepper,
-    programs: ProgramSet,
-    task: Task,
-    problem: Problem,
-    *,
-    budget: Budget | None = None,
-    seed: int | None = None,
-) -> OneRun:
-    """Run one problem and keep everything that happened; actions that are random are drawn from a seed."""
-    world, table = programs.world, programs.table
-    recorder = Recorder(table)
-    state = world.reset([problem.layout])
-    first_14 = torch.tensor([[problem.program, *problem.arguments]])
-    compiled = budget is None or budget.steps > SHORT
-    outcome = run(
-        stepper, world, state, table, first_14[:, 0], first_14[:, 1:],
-        budget=budget, recorder=recorder, compiled=compiled, seed=seed,
-    )  # fmt: skip
-    (reading,) = outcome.read(world)
-    trace = recorder.batch().trace(0)
-    status = Status(int(outcome.status_N[0]))
-    refused = outcome.refused_N4[0].tolist() if status == Status.ILLEGAL else []
-    return OneRun(
-        task=task,
-        problem=problem,
-        head=call_text(table, first_14[0].tolist()),
-        events=Event.all_of(trace),
-        status=status,
-        refused=call_text(table, refused) if refused else "",
-        right=status == Status.DONE and task.judge(problem, reading),
-        result=task.result(reading),
-        steps=int(outcome.steps_N[0]),
-        trace=trace,
-    )
-
-
-def teacher_steps(teacher: Stepper, programs: ProgramSet, problem: Problem) -> int:
-    """How many steps the program text takes."""
-    outcome = run_problems(teacher, programs, [problem], budget=Budget(steps=SHORT), compiled=False)
-    if int(outcome.status_N[0]) == Status.STEPS:
-        outcome = run_problems(teacher, programs, [problem])
-    return int(outcome.steps_N[0])
-
-
-def right_budget(steps: int) -> Budget:
-    """What a right run cannot exceed, given the teacher's steps."""
-    return bounded_budget([steps])
 
 
 class Replay:
     """The world of a run, carried from drawing to drawing by the calls of its primitives."""
 
-    def __init__(self, programs: ProgramSet, problem: Problem, *, width: int) -> None:
+    def __init__(self, programs: ProgramSet, problem: Problem, *, width: int = 100) -> None:
         self.world: Any = programs.world
-        self.primitives = programs.table.primitives
+        self.table = programs.table
         self.state = self.world.reset([problem.layout])
         self.width = width
         self._active_1 = torch.ones(1, dtype=torch.bool)
 
+    def acts(self, event: Event) -> bool:
+        """Whether the event is a call of a primitive."""
+        return 0 <= event.call[0] < self.table.primitives
+
     def act(self, event: Event) -> bool:
         """Carry out the event where it is a primitive call; tells whether it is."""
-        if not is_primitive(event, self.primitives):
+        action = Action(torch.tensor([event.call]))
+        if not self.acts(event) or not bool(self.world.legal(action)):
             return False
-        call_14 = torch.tensor([event.call])
-        if not bool(self.world.legal(Action(call_14))):
-            return False
-        self.world.act(self.state, Action(call_14), self._active_1)
+        self.world.act(self.state, action, self._active_1)
         return True
 
     def draw(self) -> list[str]:
         """The lines of a drawing; for a world that has none, what it reads."""
         return state_lines(self.world, self.state, width=self.width)
 
-
-def is_primitive(event: Event, primitives: int) -> bool:
-    return 0 <= event.call[0] < primitives
-
-
-def is_return(event: Event) -> bool:
-    return event.call[0] == RETURN
+    def line(self, event: Event) -> Text:
+        """The call, two blanks deeper for each frame."""
+        text = "  " * event.depth + call_text(self.table, event.call)
+        return Text(text, style="cyan" if self.acts(event) else "bold")
 
 
-def event_text(table: ProgramTable, event: Event) -> str:
-    """The call, two blanks deeper for each frame."""
-    return "  " * event.depth + call_text(table, event.call)
+def calls_of(run: Run) -> list[Event]:
+    """The events that are no returns."""
+    return [event for event in run.events if event.call[0] != RETURN]
+
+
+def ways(run: Run) -> Iterator[list[Event]]:
+    """For each call those that it is inside of, the outermost first and itself last."""
+    way: list[Event] = []
+    for event in calls_of(run):
+        del way[event.depth - 1 :]
+        way.append(event)
+        yield way
+
+
+def print_calls(screen: Screen, run: Run, replay: Replay, *, every: bool, limit: int) -> None:
+    """The world as it begins, the calls with the middle left out, the world at the end."""
+    drawing = replay.draw()
+    screen.lines(drawing)
+    screen.line()
+    screen.line(Text(run.head, style="bold"))
+    calls = calls_of(run)
+    heights = [1 + (len(drawing) + 1 if every and replay.acts(event) else 0) for event in calls]
+    head, tail = elide(heights, limit)
+    for number, event in enumerate(calls):
+        acted = replay.act(event)
+        if head <= number < len(calls) - tail:
+            if number == head:
+                screen.line(f"  ... {plural(len(calls) - head - tail, 'call')} more (--limit 0 shows all)")
+            continue
+        screen.line(replay.line(event))
+        if every and acted:
+            screen.lines(replay.draw(), indent="  " * event.depth + "  ")
+            screen.line()
+    if not every or not calls:
+        screen.line()
+    screen.lines(replay.draw())
+
+
+def step_through(screen: Screen, run: Run, replay: Replay) -> None:
+    """One call at a time: the screen is cleared, the world drawn, and the way down to the call below it."""
+    count, ended = len(calls_of(run)), False
+    for number, way in enumerate(ways(run), 1):
+        replay.act(way[-1])
+        if not ended:
+            screen.out.clear()
+            screen.lines(replay.draw())
+            screen.line()
+            screen.lines([Text(run.head, style="bold"), *map(replay.line, way)])
+            screen.line()
+            word = input(f"call {number} of {count}; Enter: next, q: end: ")
+            ended = word.strip().lower().startswith("q")
+
+
+def print_verdict(screen: Screen, run: Run, needed: int | None, seconds: float) -> None:
+    """The result beside the expected one, and the steps that it took."""
+    screen.line()
+    line = Text(f"{run.result or 'no result'}, expected {run.task.expected(run.problem)}: ")
+    line.append("right" if run.right else "wrong", style="bold green" if run.right else "bold red")
+    screen.line(line)
+    text = f"; the program text takes {needed:,}" if needed else ""
+    screen.line(f"{plural(run.steps, 'step')} in {seconds:.2f} s{text}")
+
+
+def verdict(run: Run) -> str:
+    """The result beside the expected one, or why a run has none, in a line."""
+    if run.status != Status.DONE:
+        return f"stopped: {trouble(run)}"
+    expected = run.task.expected(run.problem)
+    return f"{run.result or 'no result'}, expected {expected}: {'right' if run.right else 'wrong'}"
+
+
+def inputs_text(run: Run) -> str:
+    """``add(a = 96, b = 125)``."""
+    given = ", ".join(f"{name} = {show(value)}" for name, value in run.problem.values.items())
+    return f"{run.task.name}({given})"
+
+
+def trouble(run: Run, needed: int | None = None) -> str:
+    """Why a run is not right; ``needed`` are the steps that the program text takes."""
+    text = f" (the program text takes {needed:,})" if needed else ""
+    why = {
+        Status.DONE: "it returned with another result than the task expects",
+        Status.STEPS: f"it was still running after {plural(run.steps, 'step')}{text}",
+        Status.DEPTH: "its calls went too deep",
+        Status.ILLEGAL: f"it called {run.refused}, which the world cannot carry out here",
+    }
+    return why[run.status]
+
+
+def teacher_steps(text: Stepper, programs: ProgramSet, problem: Problem) -> int:
+    """How many steps the program text takes."""
+    outcome = run_problems(text, programs, [problem], budget=Budget(steps=SHORT), compiled=False)
+    if int(outcome.status_N[0]) == Status.STEPS:
+        outcome = run_problems(text, programs, [problem])
+    return int(outcome.steps_N[0])

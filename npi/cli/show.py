@@ -64,7 +64,7 @@ def show(
 
 
 def _page(screen: Screen, file: Path, title: str, run: TraceBatch, source: tuple[ProgramSet, Problem] | None) -> None:
-    from npi.cli.html_page import take_of, write_page
+    from npi.cli.run_files import take_of, write_page
     from traces.viewing.page import Take
 
     if source is None:
@@ -82,7 +82,7 @@ def _refuse(inputs: list[str] | None, why: str) -> None:
 
 def _of_set(folder: Path, index: int, *, drawn: bool) -> tuple[str, TraceBatch, tuple[ProgramSet, Problem] | None]:
     """A title, the trace and, where ``drawn`` asks for it and the set tells, the problem that it is of."""
-    from npi.cli.html_page import drawn_again
+    from npi.cli.run_files import drawn_again
     from traces.storage.trace_set import TraceSet
 
     found = TraceSet.open(folder)
@@ -132,7 +132,7 @@ def _print(screen: Screen, title: str, run: TraceBatch, *, observations: bool, r
 
 def _calls(run: TraceBatch) -> list[dict[str, Any]]:
     """The steps as data, returns too: depth, call, and what was observed."""
-    from npi.cli.run_view import Event
+    from npi.running.runs import Event
     from traces.recording.text import call_text
 
     fields, calls = run.table.world.fields, []

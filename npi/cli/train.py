@@ -107,7 +107,7 @@ def train(
         )  # fmt: skip
         return
     kinds = [*["traces"] * all(path.is_dir() for path in paths), *["seeds"] * (seeds is not None)]
-    refuse_others(context, core.value, *kinds)
+    refuse_others(context, "bodies", *kinds)
     from npi.core.config import CoreConfig, TrainConfig
     from npi.jobs.run import checkpoint_path
     from npi.library.library import Library

@@ -25,6 +25,7 @@ import npi
 from dsl.program import ProgramSet
 from envs.scratchpad.transitions import rules_of
 from npi.library.hosting import hosting
+from npi.library.index import named
 from npi.library.kinds import ProgramProof, kind_of
 from npi.library.library import Library, LibraryError
 from npi.proof.call_effects import call_effects, changed_by, domain_rules, domains, with_callees
@@ -160,10 +161,15 @@ def prove(library: Library, names: Collection[str] | None = None) -> list[tuple[
     return found
 
 
-def provable(library: Library) -> list[str]:
-    """Names of the programs that have a text to be compared with, in order; learned ones have none."""
-    learned = _learned(library)
-    return [info.name for info in library.memory.infos if not info.primitive and info.name not in learned]
+def provable(library: Library, words: Sequence[str] = ()) -> list[str]:
+    """Qualified names of the programs that are called so, as a whole or by their bare parts, in the order of the rows.
+
+    By default all that have a text to be compared with; learned ones have none. Raises :class:`LibraryError` for a word
+    by which no program, or several, are called.
+    """
+    names = [info.name for info in library.memory.infos if not info.primitive]
+    unwanted = set(names) - {named(word, names) for word in words} if words else _learned(library)
+    return [name for name in names if name not in unwanted]
 
 
 def _learned(library: Library) -> set[str]:

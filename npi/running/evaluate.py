@@ -131,17 +131,22 @@ class SizeScore:
     """Accuracy of one task at one size.
 
     Attributes:
-        task: qualified by file. size: of every input. trained: whether training used that size.
+        task: qualified by file. size: of every input. train_sizes: those of training.
         right, count: problems solved and run. steps: mean machine steps a problem. seconds: wall clock of the batch.
     """
 
     task: str
     size: int
-    trained: bool
+    train_sizes: tuple[int, ...]
     right: int
     count: int
     steps: float
     seconds: float
+
+    @property
+    def trained(self) -> bool:
+        """Whether training used this size."""
+        return self.size in self.train_sizes
 
     @property
     def accuracy(self) -> float:
@@ -178,7 +183,7 @@ def score_sizes(
         yield SizeScore(
             task=name,
             size=size,
-            trained=size in task.train_sizes,
+            train_sizes=tuple(task.train_sizes),
             right=solved.count,
             count=len(problems),
             steps=sum(solved.steps) / len(problems),

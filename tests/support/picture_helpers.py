@@ -11,8 +11,8 @@ import torch
 
 from dsl import ProgramSet, compile_teacher, load
 from envs.spec import RETURN
-from npi.cli.html_page import take_of
-from npi.cli.run_view import OneRun, run_once
+from npi.cli.run_files import take_of
+from npi.running.runs import Run, run_once
 from tests.support.paths import PROGRAMS
 from traces.machine.lockstep import Budget
 from traces.stepper import Action, Decision, Observation, Stepper
@@ -57,12 +57,12 @@ class Slip:
         return Decision(Action(torch.where(slips_B[:, None], torch.tensor([RETURN, 0, 0, 0]), call_B4)), hidden_BH)
 
 
-def teacher_run(programs: ProgramSet, task: str, *inputs: str) -> OneRun:
+def teacher_run(programs: ProgramSet, task: str, *inputs: str) -> Run:
     chosen = programs.task(task)
     return run_once(compile_teacher(programs), programs, chosen, chosen.parse(list(inputs)))
 
 
-def sort_slip() -> tuple[OneRun, Take]:
+def sort_slip() -> tuple[Run, Take]:
     task = SORT.task("sort")
     found = run_once(Slip(SORT), SORT, task, task.parse(["3,1,2,7,5"]), budget=Budget(steps=500))
     take, notes = take_of(

@@ -16,10 +16,9 @@ import dsl
 from envs.cars.world import FIELDS, Cars, CarsConfig
 from envs.scratchpad.world import Scratchpad
 from envs.world import Aimed, Drawn, Pictured
-from npi.cli.animation import stills
-from npi.cli.html_page import take_of
 from npi.cli.main import main
-from npi.cli.run_view import OneRun, is_return
+from npi.cli.run_files import stills, take_of
+from npi.running.runs import Run
 from tests.support.browser import MISSING, browser
 from tests.support.paths import PROGRAMS
 from tests.support.picture_helpers import ADDITION, document, teacher_run, unfold
@@ -48,7 +47,7 @@ def programs(goto: Path) -> dsl.ProgramSet:
 
 
 @pytest.fixture(scope="module")
-def found(programs: dsl.ProgramSet) -> OneRun:
+def found(programs: dsl.ProgramSet) -> Run:
     return teacher_run(programs, "canonicalise", "car=1", "azimuth=-30", "elevation=45")
 
 
@@ -81,7 +80,7 @@ class Plain:
         self.act, self.legal, self.read = world.act, world.legal, world.read
 
 
-def test_what_cannot_be_drawn_is_read_by_the_names_of_values(programs: dsl.ProgramSet, found: OneRun) -> None:
+def test_what_cannot_be_drawn_is_read_by_the_names_of_values(programs: dsl.ProgramSet, found: Run) -> None:
     world = Plain(programs.world)
     state = world.reset([found.problem.layout])
     lines = state_lines(world, state)
@@ -153,7 +152,7 @@ def test_an_animation_without_pillow_names_the_extra(
     assert main([*words, "--html", str(tmp_path / "run.html")]) == 0  # a page needs nothing
 
 
-def test_stills_are_what_was_seen_at_each_call(programs: dsl.ProgramSet, found: OneRun) -> None:
+def test_stills_are_what_was_seen_at_each_call(programs: dsl.ProgramSet, found: Run) -> None:
     shown = list(stills(programs, found))
     act = ("HGOTO", "RGOTO", "ACT(RIGHT)")
     assert [still.way[1:] for still in shown[:6]] == [(), act[:1], act[:2], act, act, ("VGOTO",)]
@@ -167,7 +166,7 @@ def test_stills_are_what_was_seen_at_each_call(programs: dsl.ProgramSet, found: 
     assert (shown[-1].way, shown[-1].end, shown[-1].right) == ((), "right after 13 steps", True)
 
 
-def test_a_gif_holds_the_pictures_enlarged(programs: dsl.ProgramSet, found: OneRun) -> None:
+def test_a_gif_holds_the_pictures_enlarged(programs: dsl.ProgramSet, found: Run) -> None:
     shown = list(stills(programs, found))
     image = pillow.open(io.BytesIO(animation(shown)))
     assert image.info["loop"] == 0
@@ -207,7 +206,7 @@ def test_a_long_way_keeps_its_ends() -> None:
     assert fitted(["A", "B"], 1, len) == "A > B"
 
 
-def test_picture_states_show_what_was_observed(programs: dsl.ProgramSet, found: OneRun) -> None:
+def test_picture_states_show_what_was_observed(programs: dsl.ProgramSet, found: Run) -> None:
     take, notes = take_of(programs, found.problem, found.trace, by="teacher")
     shots = take.states
     assert isinstance(shots, PictureStates)
@@ -224,7 +223,7 @@ def test_picture_states_show_what_was_observed(programs: dsl.ProgramSet, found: 
             shown[place] = number
 
 
-def test_a_page_holds_each_picture_once(programs: dsl.ProgramSet, found: OneRun) -> None:
+def test_a_page_holds_each_picture_once(programs: dsl.ProgramSet, found: Run) -> None:
     take, _ = take_of(programs, found.problem, found.trace, by="teacher")
     text = page("cars", [take])
     data = document(text)
@@ -258,7 +257,7 @@ def test_pixels_survive_a_png() -> None:
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
-def test_a_browser_shows_the_pictures(programs: dsl.ProgramSet, found: OneRun, tmp_path: Path) -> None:
+def test_a_browser_shows_the_pictures(programs: dsl.ProgramSet, found: Run, tmp_path: Path) -> None:
     take, _ = take_of(programs, found.problem, found.trace, by="teacher")
     file = tmp_path / "page.html"
     file.write_text(page("cars", [take]))
@@ -281,12 +280,12 @@ def test_a_browser_shows_the_pictures(programs: dsl.ProgramSet, found: OneRun, t
         assert not window.complaints()
 
 
-def pose_of(found: OneRun, position: int) -> int:
+def pose_of(found: Run, position: int) -> int:
     """How many moves were made before a step."""
-    return sum(event.call[0] == 0 and not is_return(event) for event in found.events[:position])
+    return sum(event.call[0] == 0 for event in found.events[:position])
 
 
-def walked(found: OneRun) -> Iterator[int]:
+def walked(found: Run) -> Iterator[int]:
     """The picture of the camera at each position: number 0 at first, 1 the target, then one more for each move."""
     for position in range(found.steps + 1):
         moves = pose_of(found, position)

@@ -25,10 +25,10 @@ from dsl.callgraph.layout import Box, circle_edges, draw
 from dsl.callgraph.svg import picture, svg
 from envs.scratchpad.config import NOWHERE
 from envs.spec import RETURN
-from npi.cli.html_page import drawn_again, take_of
 from npi.cli.main import main
-from npi.cli.run_view import OneRun, run_once
+from npi.cli.run_files import drawn_again, take_of
 from npi.running.evaluate import run_problems
+from npi.running.runs import Run, RunnableTask, run_once
 from tests.support.picture_helpers import (
     ADDITION,
     EVIL,
@@ -257,7 +257,7 @@ def test_the_first_difference_is_where_the_runs_part() -> None:
     assert data["differing"] == slips
 
 
-def missed_swap(found: OneRun, step: int) -> bool:
+def missed_swap(found: Run, step: int) -> bool:
     """Whether a return is COMPSWAP's first decision although P1 > P2."""
     event, before = found.events[step], found.events[step - 1]
     return before.call[0] == SORT.table.id("COMPSWAP") and event.obs[0] > event.obs[1]
@@ -352,8 +352,9 @@ def test_run_and_show_write_pages(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_core_that_goes_wrong_has_both_runs_on_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = compile_teacher(SORT)
-    monkeypatch.setattr("npi.cli.run.find", lambda *_: (SORT, SORT.task("sort"), Slip(SORT), text))
+    slipping = RunnableTask("bubblesort.sort", SORT, SORT.task("sort"), Slip(SORT))
+    monkeypatch.setattr("npi.cli.run.open_to_run", lambda library: SORT)
+    monkeypatch.setattr("npi.running.runs.runnable_tasks", lambda *_: [slipping])
     out = tmp_path / "run.html"
     assert main(["run", "sort", "3,1,2,7,5", "--quiet", "--html", str(out)]) == 1
     core, meant = document(out.read_text())["runs"]

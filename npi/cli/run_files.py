@@ -1,0 +1,131 @@
+"""Runs as files: pages (``--html``), and animated pictures (``--animation``) in worlds that have pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from dsl import ProgramSet
+from dsl.tasks.task import Problem
+from npi.cli.console import Screen
+from npi.cli.run_view import Replay, calls_of, inputs_text, verdict, ways
+from npi.cli.words import file_size, plural
+from npi.running.runs import Run, run_once
+from traces.generation.generate import load_sources, plan_shards
+from traces.machine.lockstep import Status
+from traces.recording.batch import TraceBatch
+from traces.recording.text import call_text
+from traces.stepper import Stepper
+from traces.storage.trace_set import TraceSet
+from traces.viewing.animation import MAX_STILLS, Still, animation, pillow
+from traces.viewing.compare import compare, time_order
+from traces.viewing.page import MAX_STEPS, Take, page
+from traces.viewing.states import StatesError, has_pictures, states, views
+
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+
+def take_of(
+    programs: ProgramSet,
+    problem: Problem,
+    trace: TraceBatch,
+    *,
+    by: str,
+    verdict: str = "",
+    right: bool = True,
+    text: Stepper | None = None,
+) -> tuple[Take, list[str]]:
+    """A run with its states and, where ``text`` is given, what the program text says at each step; and notes."""
+    shots, notes = None, []
+    order_S = time_order(trace)[:MAX_STEPS]
+    calls_S4, obs_SF = trace.calls[order_S], trace.obs[order_S]
+    try:
+        shots = states(programs.world, problem.layout, calls_S4, obs_SF, primitives=programs.table.primitives)
+    except StatesError as error:
+        notes.append(f"The states are not drawn: {error}.")
+    comparison = None if text is None else compare(text, trace)
+    other = "" if text is None else "program text"
+    return Take(by, trace, shots, verdict, right, other, comparison), notes
+
+
+def write_run(screen: Screen, file: Path, programs: ProgramSet, run: Run, text: Stepper | None) -> None:
+    """The run as a page; beside a core's run that goes another way, the run of the program text."""
+    by = "program text" if text is None else "core"
+    take, notes = take_of(programs, run.problem, run.trace, by=by, verdict=verdict(run), right=run.right, text=text)
+    takes = [take]
+    if text is not None and take.comparison is not None and take.comparison.differs_S.any():
+        meant = run_once(text, programs, run.task, run.problem)
+        more, _ = take_of(
+            programs, run.problem, meant.trace, by="program text", verdict=verdict(meant), right=meant.right
+        )
+        takes.append(more)
+    write_page(screen, file, inputs_text(run), takes, notes)
+
+
+def write_page(screen: Screen, file: Path, title: str, takes: list[Take], notes: list[str]) -> None:
+    """Write the page and say so on stderr."""
+    content = page(title, takes, notes=notes).encode()
+    file.write_bytes(content)
+    screen.note(f"wrote {file}, {file_size(len(content))}: open it in a browser")
+
+
+def drawn_again(found: TraceSet, index: int) -> tuple[ProgramSet, Problem] | None:
+    """The programs and the problem of a trace of a set, which the set's seed draws again; None for other sets."""
+    info = found.info
+    if not info.sources or not {"counts", "shard_traces"} <= set(info.settings):
+        return None
+    programs = load_sources(info.sources)
+    task = programs.task(info.task)
+    counts = {int(size): int(count) for size, count in info.settings["counts"].items()}
+    for plan in plan_shards(info.task, counts, seed=info.seed, shard_traces=int(info.settings["shard_traces"])):
+        for size, count, seed in plan.draws:
+            if index < count:
+                problems = task.draw(size, count, generator=torch.Generator().manual_seed(seed), spread=True)
+                return programs, problems[index]
+            index -= count
+    return None
+
+
+# --- animated pictures -----------------------------------------------------------------------------------------------
+
+
+def check_animation(file: Path, programs: ProgramSet) -> None:
+    """``ValueError`` where an animation cannot be written: before anything is run."""
+    world = programs.world
+    if not has_pictures(world):
+        kind = world.spec.kind
+        raise ValueError(
+            f"--animation {file}: world {world.spec.name} ({kind}) has no pictures; --html shows any world"
+        )
+    if file.suffix.lower() != ".gif":
+        raise ValueError(f"--animation {file}: animations are GIFs; name a file that ends in .gif")
+    pillow()
+
+
+def write_animation(screen: Screen, file: Path, programs: ProgramSet, run: Run) -> None:
+    """Write the animation and say so on stderr."""
+    shown = list(stills(programs, run))
+    content = animation(shown)
+    file.write_bytes(content)
+    calls = len(calls_of(run))
+    cut = f", the first {MAX_STILLS:,} of {calls:,} calls" if calls > MAX_STILLS else ""
+    screen.note(f"wrote {file}, {file_size(len(content))}, {plural(len(shown), 'picture')}{cut}")
+
+
+def stills(programs: ProgramSet, run: Run) -> Iterator[Still]:
+    """A still for the first call and for each that follows, with what was seen when it was made; one for the end."""
+    replay = Replay(programs, run.problem)
+
+    def still(*way: str, end: str = "") -> Still:
+        seen = views(replay.world, replay.world.observe(replay.state).fields_BF)
+        return Still(seen, way, tuple(replay.draw()), end, run.right or not end)
+
+    yield still(run.head)
+    for number, way in enumerate(ways(run)):
+        if number < MAX_STILLS:
+            yield still(run.head, *(call_text(programs.table, event.call) for event in way))
+        replay.act(way[-1])
+    how = f"{'right' if run.right else 'wrong'} after {plural(run.steps, 'step')}"
+    yield still(end=how if run.status == Status.DONE else verdict(run))

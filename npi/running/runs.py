@@ -1,0 +1,142 @@
+"""Tasks with what decides in them, and one run of one: its calls, its end and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from dsl import compile_teacher
+from dsl.program import ProgramSet
+from dsl.tasks.task import Problem, Task
+from npi.library.library import Library
+from npi.running.compiled_library import CompiledLibrary
+from traces.machine.lockstep import Budget, Status, run
+from traces.recording.batch import TraceBatch
+from traces.recording.recorder import Recorder
+from traces.recording.text import call_text, walk
+from traces.stepper import Stepper
+
+SHORT = 600
+"""Steps that take less time one by one than machine code takes to load."""
+
+
+@dataclass(frozen=True)
+class RunnableTask:
+    """A task by its qualified name, its program file, and what decides: a core, its tables, or the program text."""
+
+    name: str
+    programs: ProgramSet
+    task: Task
+    stepper: Stepper
+
+
+def runnable_tasks(
+    names: Sequence[str],
+    source: Library | CompiledLibrary | ProgramSet,
+    *,
+    device: torch.device | str = "cpu",
+) -> list[RunnableTask]:
+    """The tasks of these names, or all, by the core or the tables of a library, or by a file's program text.
+
+    Raises ``ValueError`` for a task that is not there.
+    """
+    if isinstance(source, ProgramSet):
+        stem, text = Path(source.path).stem, compile_teacher(source).to(device)
+        bare = [name.removeprefix(f"{stem}.") for name in names] or [task.name for task in source.tasks]
+        return [RunnableTask(f"{stem}.{name}", source, source.task(name), text) for name in bare]
+    pairs = [source.task(name) for name in names] if names else list(source.tasks().values())
+    steppers = {programs.digest: source.stepper(programs.table) for programs, _ in pairs}
+    return [
+        RunnableTask(f"{Path(programs.path).stem}.{task.name}", programs, task, steppers[programs.digest])
+        for programs, task in pairs
+    ]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A call as it happened.
+
+    Attributes:
+        depth: frames on the stack when it was decided; 1 in the first program.
+        call: callee or RETURN, three tokens.
+        obs: what was observed.
+    """
+
+    depth: int
+    call: tuple[int, ...]
+    obs: tuple[int, ...]
+
+    @classmethod
+    def all_of(cls, trace: TraceBatch) -> tuple[Event, ...]:
+        """The steps of one trace in the order of time."""
+        calls, obs = trace.calls.tolist(), trace.obs.tolist()
+        return tuple(cls(depth, tuple(calls[step]), tuple(obs[step])) for depth, step in walk(trace))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a task.
+
+    Attributes:
+        task, problem: what was run, with its inputs laid out.
+        status: how it ended. refused: the call that could not be carried out, as text; empty where there was none.
+        steps: calls and returns that it took.
+        reading: what the world holds at the end, by the name of each part. result: that, as the task reads it.
+        right: whether it returned with what the task expects.
+        trace: all of its steps.
+    """
+
+    task: Task
+    problem: Problem
+    status: Status
+    refused: str
+    steps: int
+    reading: dict[str, list[int]]
+    result: str
+    right: bool
+    trace: TraceBatch
+
+    @property
+    def head(self) -> str:
+        """The first call as text."""
+        return call_text(self.trace.table, (self.problem.program, *self.problem.arguments))
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """The steps in the order of time."""
+        return Event.all_of(self.trace)
+
+
+def run_once(
+    stepper: Stepper,
+    programs: ProgramSet,
+    task: Task,
+    problem: Problem,
+    *,
+    budget: Budget | None = None,
+    seed: int | None = None,
+) -> Run:
+    """Run one problem and keep everything that happened; actions that are random are drawn from a seed."""
+    world, table = programs.world, programs.table
+    recorder = Recorder(table)
+    first_14 = torch.tensor([[problem.program, *problem.arguments]])
+    outcome = run(
+        stepper, world, world.reset([problem.layout]), table, first_14[:, 0], first_14[:, 1:],
+        budget=budget, recorder=recorder, compiled=budget is None or budget.steps > SHORT, seed=seed,
+    )  # fmt: skip
+    (reading,), status = outcome.read(world), Status(int(outcome.status_N[0]))
+    return Run(
+        task=task,
+        problem=problem,
+        status=status,
+        refused=call_text(table, outcome.refused_N4[0].tolist()) if status == Status.ILLEGAL else "",
+        steps=int(outcome.steps_N[0]),
+        reading=reading,
+        result=task.result(reading),
+        right=status == Status.DONE and task.judge(problem, reading),
+        trace=recorder.batch().trace(0),
+    )
