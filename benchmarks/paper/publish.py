@@ -9,10 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.common import RESULTS, plain_arguments
-from npi.reproduce.outputs import page, read_report, write_files
-from npi.reproduce.pictures import picture
+from npi.reproduce.outputs import curves_csv, page, read_report, table_csv, write_files
+from npi.reproduce.plots import picture
 from npi.reproduce.report import Report
-from npi.reproduce.tables import curves_csv, table_csv
 
 
 def publish(report: Report, folder: Path, name: str = "npi-paper") -> list[Path]:

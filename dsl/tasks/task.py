@@ -154,8 +154,8 @@ class Task:
         (problem,) = self.draw(1, 1, generator=np.random.default_rng(0), spread=False)
         return " ".join(f"{name}={show(value)}" for name, value in problem.values.items())
 
-    def combinations(self, apart: str) -> list[dict[str, Value]]:
-        """All values of the inputs without the one named ``apart``, where each input is one symbol.
+    def combinations(self, apart: str = "") -> list[dict[str, Value]]:
+        """All values of the inputs without the one named ``apart``, if any, where each input is one symbol.
 
         Of the condition those parts hold, joined by ``and``, that do not speak of it. Raises ``ValueError`` for a task
         with other inputs, and where the condition leaves nothing.

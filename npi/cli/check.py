@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import BAD_INPUT, Column, Screen
+from npi.cli.console import BAD_INPUT, Column, Screen, picked
 from npi.cli.options import JsonOption, SeedOption, argument, option, refuse_others
 from npi.cli.words import plural, show_sizes
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dsl import Diagnosis, LanguageError, Problem, ProgramSet, Remark, Task
     from dsl.analysis.learnability import Outlook
     from dsl.program import Program
-    from envs.spec import Signature, Slot
+    from envs.spec import Signature
     from traces.conflicts.explain import Explanation
     from traces.conflicts.scalar_teacher import Tried
     from traces.conflicts.search import Search
@@ -49,14 +49,9 @@ class Trial:
 
     problems: int
     sizes: tuple[int, ...]
-    all_inputs: Mapping[str, int] = field(default_factory=lambda: {"up_to_size": 0, "problems": 0})
-    different_frames: int = 0
-    trouble: str | None = None
-
-    def after(self, found: Tried | Search) -> Trial:
-        """With what a search over all inputs found."""
-        inputs = {"up_to_size": found.sizes, "problems": found.problems}
-        return replace(self, all_inputs=inputs, different_frames=found.frames)
+    all_inputs: Mapping[str, int]
+    different_frames: int
+    trouble: str | None
 
 
 def check(
@@ -159,8 +154,7 @@ def _conflict(found: Explanation) -> dict[str, Any]:
 
 
 def _remarks(found: Iterable[LanguageError | Remark]) -> list[dict[str, Any]]:
-    names = ("file", "line", "column", "code", "message", "fix")
-    return [{name: getattr(one, name) for name in names} for one in found]
+    return [picked(one, "file line column code message fix") for one in found]
 
 
 def _declared(screen: Screen, programs: ProgramSet, outlook: Outlook, found: Diagnosis) -> None:
@@ -206,14 +200,11 @@ def _sizes_text(task: Task) -> str:
 
 def signature_text(programs: ProgramSet, signature: Signature) -> str:
     """``addition.STEP(p: P1 or P2)``: the name, and what each argument may be."""
-    slots = [f"{slot.name}: {_allowed(programs, slot)}" for slot in signature.slots]
-    return signature.name + (f"({', '.join(slots)})" if slots else "")
-
-
-def _allowed(programs: ProgramSet, slot: Slot) -> str:
     from dsl.names.worlds import describe_symbols
 
-    return describe_symbols(tuple(programs.table.world.tokens[token] for token in slot.tokens))
+    tokens = programs.table.world.tokens
+    slots = [f"{slot.name}: {describe_symbols(tuple(tokens[t] for t in slot.tokens))}" for slot in signature.slots]
+    return signature.name + (f"({', '.join(slots)})" if slots else "")
 
 
 def _trials(screen: Screen, programs: ProgramSet, problems: Problems) -> dict[str, Trial]:
@@ -238,53 +229,45 @@ def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     """Run a task's teacher; trouble is a run that does not end as expected, or frames that contradict each other."""
     from numpy.random import default_rng
 
-    from envs.scratchpad.world import KIND
-    from traces.conflicts.scalar_teacher import Trouble, try_task
-
     sizes = tuple(sorted(task.sizes)[:SIZES])
-    trial = Trial(problems.count, sizes)
     each, more = divmod(problems.count, len(sizes))
     generator = default_rng(problems.seed)
     drawn: list[Problem] = []
+    upto = count = frames = 0
+    trouble = None
     try:
         for place, size in enumerate(sizes):
             drawn += task.draw(size, each + (place < more), generator=generator, spread=True)
-        if programs.world.spec.kind != KIND:
-            return _batch_trial(programs, task, trial, drawn, problems.steps)
-        found = try_task(programs, task, drawn, most=MOST, decisions=DECISIONS, steps=problems.steps)
-        return trial.after(found)
-    except Trouble as trouble:
-        told = _told(programs, task, trouble.problem, drawn, problems.steps)
-        return replace(trial, trouble=f"{programs.path}: {told}")
+        found = _tried(programs, task, drawn, problems.steps)
+        upto, count, frames = found.sizes, found.problems, found.frames
     except ValueError as error:
-        return replace(trial, trouble=f"{programs.path}: {error}")
+        trouble = f"{programs.path}: {error}"
+    return Trial(problems.count, sizes, {"up_to_size": upto, "problems": count}, frames, trouble)
 
 
-def _batch_trial(programs: ProgramSet, task: Task, trial: Trial, drawn: list[Problem], steps: int) -> Trial:
-    """The same on the machine, in worlds that are no scratch pads."""
-    from traces.conflicts.search import search
-    from traces.machine.lockstep import Budget
+def _tried(programs: ProgramSet, task: Task, drawn: list[Problem], steps: int) -> Tried | Search:
+    """Run all small inputs and those that were drawn; what goes wrong is a ``ValueError`` in the machine's words."""
+    from envs.scratchpad.world import KIND
+    from traces.conflicts.scalar_teacher import Trouble, try_task
 
-    found = search(programs, task, most=MOST, budget=Budget(steps=steps), also=drawn)
-    if found.conflict is not None:
-        return replace(trial, trouble=f"{programs.path}: {found.conflict}")
-    return trial.after(found)
-
-
-def _told(programs: ProgramSet, task: Task, problem: Problem, drawn: list[Problem], steps: int) -> str:
-    """What went wrong, in the words of the machine, which runs the problem again."""
+    trouble: Problem | None = None
+    if programs.world.spec.kind == KIND:
+        try:
+            return try_task(programs, task, drawn, most=MOST, decisions=DECISIONS, steps=steps)
+        except Trouble as error:
+            trouble = error.problem
     from traces.conflicts.search import search
     from traces.generation.generate import record_problems
     from traces.machine.lockstep import Budget
 
     budget = Budget(steps=steps)
-    try:
-        record_problems(programs, task, [problem], budget=budget)
-        found = search(programs, task, most=MOST, budget=budget, also=drawn)
-    except ValueError as error:
-        return str(error)
-    assert found.conflict is not None, "the machine runs what single runs stumble over"
-    return str(found.conflict)
+    if trouble is not None:
+        record_problems(programs, task, [trouble], budget=budget)
+    found = search(programs, task, most=MOST, budget=budget, also=drawn)
+    if found.conflict is not None:
+        raise ValueError(str(found.conflict))
+    assert trouble is None, "the machine runs what single runs stumble over"
+    return found
 
 
 def _document(programs: ProgramSet, outlook: Outlook, found: Diagnosis, trials: Mapping[str, Trial]) -> dict[str, Any]:
@@ -318,7 +301,7 @@ def _document(programs: ProgramSet, outlook: Outlook, found: Diagnosis, trials: 
             for t in programs.tasks
         ],
         "frames": {
-            table.signatures[number].name: {name: getattr(shape, name) for name in ("longest", "recursive", "nodes")}
+            table.signatures[number].name: picked(shape, "longest recursive nodes")
             for number, shape in outlook.frames.items()
         },
         "warnings": _remarks(found.warnings),

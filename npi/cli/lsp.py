@@ -24,10 +24,9 @@ def lsp(
     """
     if find_spec("pygls") is None:
         raise ValueError('npi lsp needs the package pygls: pip install "npi-engine[editor]"')
-    from npi.lsp.server import make_server
+    from npi.lsp.server import SERVER
 
-    server = make_server()
     if port is None:
-        server.start_io()
+        SERVER.start_io()
     else:
-        server.start_tcp("127.0.0.1", port)
+        SERVER.start_tcp("127.0.0.1", port)

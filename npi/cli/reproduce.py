@@ -15,7 +15,7 @@ from npi.cli.words import duration, parse_numbers, plural
 if TYPE_CHECKING:
     from npi.reproduce.ledger import Result, Stage
     from npi.reproduce.report import Report
-    from npi.reproduce.workspace import Work
+    from npi.reproduce.stages import Work
 
 
 class Paper(StrEnum):
@@ -74,8 +74,7 @@ def reproduce(
     from npi.reproduce.plots import check_matplotlib
     from npi.reproduce.recipe import FULL, QUICK, skipped
     from npi.reproduce.report import collect
-    from npi.reproduce.stages import PARTS, plan
-    from npi.reproduce.workspace import begin
+    from npi.reproduce.stages import PARTS, begin, plan
 
     check_matplotlib()
     screen, recipe = Screen(json=json), QUICK if quick else FULL
@@ -141,7 +140,7 @@ def told(result: Result) -> list[str]:
 
 def people(screen: Screen, report: Report, paths: Sequence[Path]) -> None:
     """The table, what changed, and where the files are."""
-    from npi.reproduce.tables import PAPER, cells
+    from npi.reproduce.outputs import PAPER, cells
 
     if report.figures and not screen.json:
         head, *rows = cells(report)

@@ -6,7 +6,8 @@ import asyncio
 import difflib
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,20 @@ from pygls.lsp.server import LanguageServer
 from pygls.uris import from_fs_path, to_fs_path
 
 import npi
-from dsl.errors.error import LanguageError
+from dsl.analysis.diagnose import diagnose
+from dsl.errors.error import LanguageError, Remark
 from dsl.formatting.formatter import format_text
 from npi.lsp import answers
 from npi.lsp import names as n
 from npi.lsp.completion import Offer, complete
-from npi.lsp.diagnostics import Mistake, mistakes_of
-from npi.lsp.names import Span
-from npi.lsp.project import Project
+from npi.lsp.names import FILE, Span
+from npi.lsp.project import Project, used_path
 
 DELAY = 0.15
 """Seconds without a change after which a text is checked."""
+
+WORD = re.compile(r'"(?:\\.|[^"\\\n])*"|\w+|[^\w\s]|$')
+"""What a mistake is marked at: the word that begins there."""
 
 SYMBOLS = {
     n.WORLD: t.SymbolKind.Namespace,
@@ -61,28 +65,25 @@ class Refused(JsonRpcException):
         super().__init__(message=message, code=self.CODE)
 
 
-class Server(LanguageServer):
-    """The language server: what it needs beside pygls's own state."""
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Show the user why something cannot be done."""
+    try:
+        yield
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
-    def __init__(self) -> None:
-        super().__init__("npi", npi.__version__)
+
+class Server(LanguageServer):
+    """The language server: what it needs beside pygls's own state.
+
+    Our columns are characters of a line, the client's are units of its encoding.
+    """
 
     def path(self, uri: str) -> Path:
         """The file of a document; one that is not saved yet lies in the working folder."""
         name = to_fs_path(uri)
         return Path(name).resolve() if name and uri.startswith("file:") else Path(re.sub(r"\W", "_", uri)).resolve()
-
-    def asked(self, params: Any) -> tuple[Project, Path, int, int]:
-        """The files, and the file, line and column that a request is about."""
-        project, path = self.project(), self.path(params.text_document.uri)
-        return (project, path, *self.place(project, path, params.position))
-
-    def project(self) -> Project:
-        """The files as they are now."""
-        documents = self.workspace.text_documents
-        texts = {self.path(uri): document.source for uri, document in documents.items()}
-        folders = [folder.uri for folder in self.workspace.folders.values()] or [self.workspace.root_uri or ""]
-        return Project(texts, tuple(self.path(uri) for uri in folders if uri.startswith("file:")))
 
     def uri(self, path: Path) -> str:
         """The document of a file, as the client names it."""
@@ -93,82 +94,89 @@ class Server(LanguageServer):
         assert found is not None, f"{path} has no URI"
         return found
 
-    # places: ours are characters of a line, the client's are units of its encoding
+    def project(self) -> Project:
+        """The files as they are now."""
+        documents = self.workspace.text_documents
+        texts = {self.path(uri): document.source for uri, document in documents.items()}
+        folders = [folder.uri for folder in self.workspace.folders.values()] or [self.workspace.root_uri or ""]
+        return Project(texts, tuple(self.path(uri) for uri in folders if uri.startswith("file:")))
 
-    def units(self, line: str, column: int) -> int:
-        return self.workspace.position_codec.client_num_units(line[:column])
+    def document(self, params: Any) -> tuple[Project, Path]:
+        """The files, and the one that a request is about."""
+        return self.project(), self.path(params.text_document.uri)
 
-    def place(self, project: Project, path: Path, position: t.Position) -> tuple[int, int]:
-        """Line and column of a position of the client's."""
-        line = line_of(project.text(path) or "", position.line)
-        column = next((c for c in range(len(line)) if self.units(line, c) >= position.character), len(line))
-        return position.line, column
+    def asked(self, params: Any) -> tuple[Project, Path, int, int]:
+        """The files, and the file, line and column that a request is about."""
+        project, path = self.document(params)
+        place = self.workspace.position_codec.position_from_client_units(lines_of(project, path), params.position)
+        return project, path, place.line, place.character
 
-    def range_of(self, text: str, span: Span) -> t.Range:
-        line = line_of(text, span.line)
-        ends = (self.units(line, span.start), self.units(line, span.end))
-        return t.Range(t.Position(span.line, ends[0]), t.Position(span.line, ends[1]))
+    def range(self, lines: list[str], first: tuple[int, int], last: tuple[int, int]) -> t.Range:
+        """From a line and column to another one."""
+        ours = t.Range(t.Position(*first), t.Position(*last))
+        return self.workspace.position_codec.range_to_client_units(lines, ours)
+
+    def range_of(self, project: Project, path: Path, span: Span) -> t.Range:
+        return self.range(lines_of(project, path), (span.line, span.start), (span.line, span.end))
 
     def location(self, project: Project, path: Path, span: Span) -> t.Location:
-        return t.Location(self.uri(path), self.range_of(project.text(path) or "", span))
+        return t.Location(self.uri(path), self.range_of(project, path, span))
 
 
-def line_of(text: str, number: int) -> str:
-    lines = text.split("\n")
-    return lines[number].removesuffix("\r") if number < len(lines) else ""
+def lines_of(project: Project, path: Path) -> list[str]:
+    return [line.removesuffix("\r") for line in (project.text(path) or "").split("\n")]
+
+
+SERVER = Server("npi", npi.__version__)
 
 
 # --- features --------------------------------------------------------------------------------------------------------
 
 
+@SERVER.feature(t.TEXT_DOCUMENT_HOVER)
 def on_hover(server: Server, params: t.HoverParams) -> t.Hover | None:
     project, path, line, column = server.asked(params)
     found = answers.hover(project, path, line, column)
     if found is None:
         return None
     text, span = found
-    content = t.MarkupContent(t.MarkupKind.Markdown, text)
-    return t.Hover(content, server.range_of(project.text(path) or "", span))
+    return t.Hover(t.MarkupContent(t.MarkupKind.Markdown, text), server.range_of(project, path, span))
 
 
+@SERVER.feature(t.TEXT_DOCUMENT_DEFINITION)
 def on_definition(server: Server, params: t.DefinitionParams) -> list[t.Location]:
     project, path, line, column = server.asked(params)
-    places = answers.definition(project, path, line, column)
-    return [server.location(project, other, span) for other, span in places]
+    return [server.location(project, *place) for place in answers.definition(project, path, line, column)]
 
 
+@SERVER.feature(t.TEXT_DOCUMENT_REFERENCES)
 def on_references(server: Server, params: t.ReferenceParams) -> list[t.Location]:
     project, path, line, column = server.asked(params)
     wanted = params.context.include_declaration
     found = answers.references(project, path, line, column, declaration=wanted)
-    return [server.location(project, other, span) for other, span in found]
+    return [server.location(project, *place) for place in found]
 
 
+@SERVER.feature(t.TEXT_DOCUMENT_PREPARE_RENAME)
 def on_prepare_rename(server: Server, params: t.PrepareRenameParams) -> t.Range:
-    project, path = server.project(), server.path(params.text_document.uri)
-    try:
-        span = answers.renamable(project, path, *server.place(project, path, params.position))
-    except ValueError as error:
-        raise Refused(str(error)) from error
-    return server.range_of(project.text(path) or "", span)
+    project, path, line, column = server.asked(params)
+    with refusing():
+        return server.range_of(project, path, answers.renamable(project, path, line, column))
 
 
+@SERVER.feature(t.TEXT_DOCUMENT_RENAME, t.RenameOptions(prepare_provider=True))
 def on_rename(server: Server, params: t.RenameParams) -> t.WorkspaceEdit:
     project, path, line, column = server.asked(params)
-    try:
+    with refusing():
         found = answers.rename(project, path, line, column, params.new_name)
-    except ValueError as error:
-        raise Refused(str(error)) from error
-    return t.WorkspaceEdit(
-        changes={
-            server.uri(other): [
-                t.TextEdit(server.range_of(project.text(other) or "", span), params.new_name) for span in spans
-            ]
-            for other, spans in found.items()
-        }
-    )
+    edits = {
+        server.uri(other): [t.TextEdit(server.range_of(project, other, span), params.new_name) for span in spans]
+        for other, spans in found.items()
+    }
+    return t.WorkspaceEdit(changes=edits)
 
 
+@SERVER.feature(t.TEXT_DOCUMENT_COMPLETION, t.CompletionOptions(trigger_characters=['"', ".", "(", ","]))
 def on_completion(server: Server, params: t.CompletionParams) -> list[t.CompletionItem]:
     return [item_of(offer, number) for number, offer in enumerate(complete(*server.asked(params)))]
 
@@ -187,9 +195,10 @@ def item_of(offer: Offer, number: int) -> t.CompletionItem:
     )
 
 
+@SERVER.feature(t.TEXT_DOCUMENT_FORMATTING)
 def on_formatting(server: Server, params: t.DocumentFormattingParams) -> list[t.TextEdit] | None:
     """Edits of the lines that change; none for a text with mistakes, which are shown in it."""
-    project, path = server.project(), server.path(params.text_document.uri)
+    project, path = server.document(params)
     before = project.text(path) or ""
     try:
         after = format_text(before, path=str(path))
@@ -200,49 +209,49 @@ def on_formatting(server: Server, params: t.DocumentFormattingParams) -> list[t.
 
 def line_edits(before: str, after: str) -> Iterator[t.TextEdit]:
     """Whole lines put in place of others."""
-    old, new = whole_lines(before), whole_lines(after)
+    old, new = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (before, after))
     for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind != "equal":
             yield t.TextEdit(t.Range(t.Position(a, 0), t.Position(b, 0)), "".join(new[c:d]))
 
 
-def whole_lines(text: str) -> list[str]:
-    return re.findall(r"[^\n]*\n|[^\n]+", text)
-
-
+@SERVER.feature(t.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
 def on_symbols(server: Server, params: t.DocumentSymbolParams) -> list[t.DocumentSymbol]:
-    project, path = server.project(), server.path(params.text_document.uri)
-    text = project.text(path) or ""
-    return [symbol(server, text, item) for item in answers.outline(project, path)]
+    project, path = server.document(params)
+    lines = lines_of(project, path)
 
+    def symbol(item: answers.Outlined) -> t.DocumentSymbol:
+        first, last = item.declared.lines
+        return t.DocumentSymbol(
+            name=item.declared.name,
+            detail=item.detail,
+            kind=SYMBOLS[item.declared.kind],
+            range=server.range(lines, (first, 0), (last, len(lines[last]))),
+            selection_range=server.range_of(project, path, item.declared.span),
+            children=[symbol(inner) for inner in item.inside],
+        )
 
-def symbol(server: Server, text: str, item: answers.Outlined) -> t.DocumentSymbol:
-    first, last = item.declared.lines
-    end = t.Position(last, server.units(line_of(text, last), len(line_of(text, last))))
-    return t.DocumentSymbol(
-        name=item.declared.name,
-        detail=item.detail,
-        kind=SYMBOLS[item.declared.kind],
-        range=t.Range(t.Position(first, 0), end),
-        selection_range=server.range_of(text, item.declared.span),
-        children=[symbol(server, text, inner) for inner in item.inside],
-    )
+    return [symbol(item) for item in answers.outline(project, path)]
 
 
 # --- diagnostics -----------------------------------------------------------------------------------------------------
 
 
+@SERVER.feature(t.TEXT_DOCUMENT_DID_OPEN)
+@SERVER.feature(t.TEXT_DOCUMENT_DID_CHANGE)
 async def on_change(server: Server, params: Any) -> None:
     """Check a document once it is not being changed any more."""
     await tell(server, params.text_document.uri)
 
 
+@SERVER.feature(t.TEXT_DOCUMENT_DID_SAVE)
 async def on_save(server: Server, params: t.DidSaveTextDocumentParams) -> None:
     """What is saved is used by others: check all that are open."""
     for uri in list(server.workspace.text_documents):
         await tell(server, uri, delay=0)
 
 
+@SERVER.feature(t.TEXT_DOCUMENT_DID_CLOSE)
 def on_close(server: Server, params: t.DidCloseTextDocumentParams) -> None:
     server.text_document_publish_diagnostics(t.PublishDiagnosticsParams(params.text_document.uri, []))
 
@@ -265,37 +274,43 @@ async def tell(server: Server, uri: str, *, delay: float = DELAY) -> None:
         server.text_document_publish_diagnostics(t.PublishDiagnosticsParams(uri, told, before))
 
 
-def diagnostic(server: Server, project: Project, path: Path, mistake: Mistake) -> t.Diagnostic:
-    related = None
-    if mistake.other is not None:
-        other, span = mistake.other
-        related = [t.DiagnosticRelatedInformation(server.location(project, other, span), mistake.message)]
-    severity = t.DiagnosticSeverity.Warning if mistake.warning else t.DiagnosticSeverity.Error
+def mistakes_of(project: Project, path: Path) -> list[LanguageError | Remark]:
+    """Everything that is wrong with a file and those that it uses, errors first."""
+    found = diagnose(project.text(path) or "", path=str(path), folder=path.parent, texts=project.unsaved(path))
+    return [*found.errors, *found.warnings]
+
+
+def diagnostic(server: Server, project: Project, path: Path, mistake: LanguageError | Remark) -> t.Diagnostic:
+    """A mistake with its place: one in a used file is told where that file is used."""
+    file, message, related = Path(mistake.file), mistake.message, None
+    span = word_span(mistake.source.line(mistake.line), mistake.line - 1, mistake.column - 1)
+    if file != path:
+        message = f"in {file.name}, line {mistake.line}: {message}"
+        related = [t.DiagnosticRelatedInformation(server.location(project, file.resolve(), span), message)]
+        span = use_span(project, path, file)
+    warning = isinstance(mistake, Remark)
     return t.Diagnostic(
-        range=server.range_of(project.text(path) or "", mistake.span),
-        message=f"{mistake.message}\n{mistake.fix}" if mistake.fix else mistake.message,
-        severity=severity,
+        range=server.range_of(project, path, span),
+        message=f"{message}\n{mistake.fix}" if mistake.fix else message,
+        severity=t.DiagnosticSeverity.Warning if warning else t.DiagnosticSeverity.Error,
         code=mistake.code or None,
         source="npi",
         related_information=related,
     )
 
 
-FEATURES: tuple[tuple[str, Callable[..., Any], Any], ...] = (
-    (t.TEXT_DOCUMENT_HOVER, on_hover, None),
-    (t.TEXT_DOCUMENT_DEFINITION, on_definition, None),
-    (t.TEXT_DOCUMENT_REFERENCES, on_references, None),
-    (t.TEXT_DOCUMENT_PREPARE_RENAME, on_prepare_rename, None),
-    (t.TEXT_DOCUMENT_RENAME, on_rename, t.RenameOptions(prepare_provider=True)),
-    (t.TEXT_DOCUMENT_COMPLETION, on_completion, t.CompletionOptions(trigger_characters=['"', ".", "(", ","])),
-    (t.TEXT_DOCUMENT_FORMATTING, on_formatting, None),
-    (t.TEXT_DOCUMENT_DOCUMENT_SYMBOL, on_symbols, None),
-    (t.TEXT_DOCUMENT_DID_OPEN, on_change, None),
-    (t.TEXT_DOCUMENT_DID_CHANGE, on_change, None),
-    (t.TEXT_DOCUMENT_DID_SAVE, on_save, None),
-    (t.TEXT_DOCUMENT_DID_CLOSE, on_close, None),
-)
-"""What the server does, by the protocol's names."""
+def word_span(line: str, number: int, column: int) -> Span:
+    """The word that begins at a column; a single place at the end of the line."""
+    found = WORD.match(line, min(column, len(line)))
+    return Span(number, column, found.end() if found is not None else column)
+
+
+def use_span(project: Project, path: Path, file: Path) -> Span:
+    """Where a file is used, itself or through others."""
+    for used in project.names(path).used:
+        if used.role == FILE and file.resolve() in project.modules(used_path(path, used.name)):
+            return used.span
+    return Span(0, 0, 0)
 
 
 def unexpected(record: logging.LogRecord) -> bool:
@@ -303,10 +318,4 @@ def unexpected(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], Refused))
 
 
-def make_server() -> Server:
-    """A language server, ready to be started."""
-    logging.getLogger("pygls.protocol.json_rpc").addFilter(unexpected)
-    server = Server()
-    for name, work, options in FEATURES:
-        server.feature(name, options)(work)
-    return server
+logging.getLogger("pygls.protocol.json_rpc").addFilter(unexpected)

@@ -9,8 +9,7 @@ from typing import Any
 
 from npi.reproduce.ledger import Record, Result, Stage
 from npi.reproduce.recipe import COLUMNS, CURVES, FILES, LEARNED, ROWS, SAMPLES, Recipe, rows, skipped
-from npi.reproduce.stages import plan
-from npi.reproduce.workspace import Work
+from npi.reproduce.stages import Work, plan
 
 
 @dataclass(frozen=True)

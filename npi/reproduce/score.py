@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ import torch
 from dsl import compile_teacher
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
-from dsl.tasks.values import symbol_value
 from npi.library.fingerprint import fingerprint
 from npi.library.library import Library
 from npi.running.evaluate import MAX_BATCH, bounded_budget, run_problems, test_seed
@@ -66,13 +64,7 @@ def random_problems(task: Task, size: int, count: int, *, seed: int) -> list[Pro
 
 def every_problem(task: Task, most: int = 0) -> list[Problem]:
     """All problems of a task whose inputs are single symbols, or ``most`` of them, chosen once and for all."""
-    names = [item.name for item in task.inputs]
-    found = []
-    for values in itertools.product(*([symbol_value(x) for x in item.symbols] for item in task.inputs)):
-        try:
-            found.append(task.problem(dict(zip(names, values, strict=True))))
-        except ValueError:
-            continue  # the task's condition leaves these inputs out
+    found = [task.problem(values) for values in task.combinations()]
     if 0 < most < len(found):
         generator = torch.Generator().manual_seed(test_seed(SEED, task.name, most))
         chosen = torch.randperm(len(found), generator=generator)[:most].sort().values

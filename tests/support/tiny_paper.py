@@ -7,7 +7,7 @@ from pathlib import Path
 
 from npi.core.config import CoreConfig
 from npi.reproduce.recipe import LEARNED, Recipe
-from npi.reproduce.workspace import Work, begin
+from npi.reproduce.stages import Work, begin
 from tests.support.paths import PROGRAMS
 
 FEW = {"updates": 2, "frames": 8, "check_every": 2, "problems": 2}

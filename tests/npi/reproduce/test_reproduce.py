@@ -21,12 +21,11 @@ from npi.library.library import Library
 from npi.reproduce import ledger as ledgers
 from npi.reproduce import recipe
 from npi.reproduce.ledger import Ledger, Stage
-from npi.reproduce.outputs import page, read_report
+from npi.reproduce.outputs import NONE, cells, page, read_report
 from npi.reproduce.recipe import CURVES, ROWS, rows, skipped
 from npi.reproduce.report import Figure, Point, collect
 from npi.reproduce.score import hashes, random_problems, score
 from npi.reproduce.stages import plan
-from npi.reproduce.tables import NONE, cells
 from tests.support.tiny_paper import FEW, TINY, few_cars, work_in
 
 PAPER = {

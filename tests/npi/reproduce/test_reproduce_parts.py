@@ -12,14 +12,13 @@ import torch
 from dsl import load
 from npi.reproduce import ledger as ledgers
 from npi.reproduce.ledger import Ledger, Stage, Stopped
-from npi.reproduce.outputs import write_outputs
+from npi.reproduce.outputs import NONE, curves_csv, percent, table_csv, write_outputs
 from npi.reproduce.pages import MARKED
-from npi.reproduce.pictures import PANELS, picture
+from npi.reproduce.plots import PANELS, picture
 from npi.reproduce.recipe import CURVES, FULL, QUICK, skipped
 from npi.reproduce.report import Figure, Pair, Report
 from npi.reproduce.score import every_problem, hashes, score
 from npi.reproduce.stages import plan
-from npi.reproduce.tables import NONE, curves_csv, percent, table_csv
 from tests.support.paths import ROOT
 from tests.support.tiny import untrained
 from tests.support.tiny_paper import TINY, few_cars, work_in
