@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from itertools import pairwise
@@ -26,10 +26,12 @@ from torch import nn
 
 from benchmarks.common import arguments, each_seed, results, write
 from benchmarks.universal import alternatives
-from benchmarks.universal.alternatives import Codes
+from benchmarks.universal.alternatives import Codes, falling
 from benchmarks.universal.heldout_programs import Sample, drawn_batches, old_programs
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
+from npi.training.loop import Evaluation, Group, Loss, Objective, Schedule, fit, frozen
+from npi.training.ranks import Ranks
 from npi.universal.functions import Examples, Functions, Spans, loss
 from npi.universal.network import Interpreter, InterpreterConfig, Proposer
 from npi.universal.plan import State
@@ -91,7 +93,7 @@ class Budget:
     check_every: int = 40
 
 
-class Lessons:
+class CodedFunctions:
     """The functions of programs, and which code each belongs to.
 
     Args:
@@ -137,67 +139,102 @@ class Trained:
     loss: float
 
 
-def train(variant: Variant, lessons: Lessons, budget: Budget, *, seed: int) -> Trained:
+class VariantObjective(Objective):
     """As :class:`npi.universal.objective.UniversalObjective`, for any variant, all codes drawn as often."""
-    generator = torch.Generator().manual_seed(seed)
-    shape = variant.shape()
-    net, proposer = Interpreter(shape, generator=generator), Proposer(shape, generator=generator)
-    own = [nn.Embedding.from_pretrained(torch.zeros(len(lessons), width), freeze=False, sparse=True)
-           for width in ((shape.code, shape.features) if variant.gains else (shape.code,))]  # fmt: skip
-    parameters = [*net.parameters(), *proposer.parameters()]
-    optimizers = (
-        (torch.optim.AdamW(parameters, weight_decay=1e-3), 2e-3),
-        (torch.optim.SparseAdam([part.weight for part in own]), 1e-2),
-    )
-    losses = []
-    for update in range(budget.updates):
-        share = min(1.0, (update + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * update / budget.updates)))
-        for optimizer, rate in optimizers:
-            optimizer.zero_grad(set_to_none=True)
-            optimizer.param_groups[0]["lr"] = rate * share
-        which_N = torch.randint(len(lessons), (budget.codes,), generator=generator)
-        examples = lessons.draw(which_N, budget.configurations, generator=generator)
-        parts = [part(which_N) for part in own]
+
+    def __init__(self, variant: Variant, functions: CodedFunctions, budget: Budget, *, seed: int) -> None:
+        self.functions, self.budget, self.generator = functions, budget, torch.Generator().manual_seed(seed)
+        shape = variant.shape()
+        self.net = Interpreter(shape, generator=self.generator)
+        self.proposer = Proposer(shape, generator=self.generator)
+        widths = (shape.code, shape.features) if variant.gains else (shape.code,)
+        self.own = [
+            nn.Embedding.from_pretrained(torch.zeros(len(functions), width), freeze=False, sparse=True)
+            for width in widths
+        ]
+
+    def groups(self) -> dict[str, Group]:
+        networks = [*self.net.parameters(), *self.proposer.parameters()]
+        own = [part.weight for part in self.own]
+        return {
+            "networks": Group(networks, 2e-3, optimiser="adamw", weight_decay=1e-3),
+            "own": Group(own, 1e-2, optimiser="sparse_adam", clipped=False),
+        }
+
+    def losses(self, update: int, ranks: Ranks) -> Iterator[Iterable[Loss]]:
+        which_N = torch.randint(len(self.functions), (self.budget.codes,), generator=self.generator)
+        examples = self.functions.draw(which_N, self.budget.configurations, generator=self.generator)
+        parts = [part(which_N) for part in self.own]
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            start_NC = proposer(examples.seen, examples.outcome, examples.value)
-        found = loss(net, examples, start_NC.float() + parts[0], parts[1] if variant.gains else None).mean()
-        (found + 1e-3 * sum(part.square().mean() for part in parts)).backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        for optimizer, _ in optimizers:
-            optimizer.step()
-        losses.append(found.item())
-    return Trained(net, proposer, statistics.mean(losses[-max(1, budget.updates // 10) :]))
+            start_NC = self.proposer(examples.seen, examples.outcome, examples.value)
+        gain_NG = parts[1] if len(parts) > 1 else None
+        mean = loss(self.net, examples, start_NC.float() + parts[0], gain_NG).mean()
+        self.loss = mean.item()
+        yield [Loss(mean + 1e-3 * sum(part.square().mean() for part in parts))]
+
+    def evaluate(self, update: int) -> Evaluation:
+        return Evaluation()
 
 
-def learn(variant: Variant, core: Trained, lessons: Lessons, budget: Budget, *, seed: int) -> list[int]:
-    """Learn codes for lessons with the core frozen; of each state the configurations that its best code has wrong."""
-    generator = torch.Generator().manual_seed(seed + 1)
-    net = core.net.requires_grad_(False)
-    every_N = torch.arange(len(lessons))
-    shown = lessons.draw(every_N, 4 * budget.configurations, generator=generator)
-    with torch.no_grad():
-        code = core.proposer(shown.seen, shown.outcome, shown.value).requires_grad_()
-    gain = torch.zeros(len(lessons), net.config.features, requires_grad=variant.gains)
-    optimizer = torch.optim.Adam([code, gain] if variant.gains else [code], lr=0.03)
-    best = wrong_of(net, lessons, code, gain)
-    for update in range(1, budget.row_updates + 1):
-        optimizer.param_groups[0]["lr"] = 0.03 * (1 - 0.9 * update / budget.row_updates)
-        examples = lessons.draw(every_N, budget.configurations, generator=generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss(net, examples, code, gain if variant.gains else None).sum().backward()
-        optimizer.step()
-        if update % budget.check_every == 0 or update == budget.row_updates:
-            now = wrong_of(net, lessons, code, gain)
-            total, least = (torch.zeros(len(lessons)).index_add(0, lessons.owner, torch.tensor(w).float())
-                            for w in (now, best))  # fmt: skip
-            better = (total < least)[lessons.owner].tolist()
-            best = [n if b else w for n, w, b in zip(now, best, better, strict=True)]
-    return best
+def train(variant: Variant, functions: CodedFunctions, budget: Budget, *, seed: int) -> Trained:
+    """Train a core of a variant."""
+    objective, losses = VariantObjective(variant, functions, budget, seed=seed), list[float]()
+
+    def share(update: int) -> float:
+        return min(1.0, (update + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * update / budget.updates)))
+
+    schedule = Schedule(budget.updates, budget.updates, share)
+    fit(objective, schedule, report=lambda _: losses.append(objective.loss))
+    last = losses[-max(1, budget.updates // 10) :]
+    return Trained(objective.net, objective.proposer, statistics.mean(last))
 
 
-def wrong_of(net: Interpreter, lessons: Lessons, code: torch.Tensor, gain: torch.Tensor) -> list[int]:
-    owner = lessons.owner
-    return alternatives.errors(net, lessons.states, Codes(code.detach()[owner], gain.detach()[owner]))
+class CodesObjective(Objective):
+    """Codes for functions, the core frozen; of each state the configurations that its best code has wrong."""
+
+    def __init__(
+        self, variant: Variant, core: Trained, functions: CodedFunctions, budget: Budget, *, seed: int
+    ) -> None:
+        self.net, self.functions, self.budget = core.net, functions, budget
+        self.generator = torch.Generator().manual_seed(seed + 1)
+        self.every_N = torch.arange(len(functions))
+        shown = functions.draw(self.every_N, 4 * budget.configurations, generator=self.generator)
+        with torch.no_grad():
+            self.code = nn.Parameter(core.proposer(shown.seen, shown.outcome, shown.value))
+        self.gain = nn.Parameter(torch.zeros(len(functions), core.net.config.features), requires_grad=variant.gains)
+        self.best = wrong_of(self.net, functions, self.code, self.gain)
+
+    def groups(self) -> dict[str, Group]:
+        moved = [part for part in (self.code, self.gain) if part.requires_grad]
+        return {"codes": Group(moved, 0.03, clipped=False)}
+
+    def losses(self, update: int, ranks: Ranks) -> Iterator[Iterable[Loss]]:
+        examples = self.functions.draw(self.every_N, self.budget.configurations, generator=self.generator)
+        gain = self.gain if self.gain.requires_grad else None
+        yield [Loss(loss(self.net, examples, self.code, gain).sum())]
+
+    def evaluate(self, update: int) -> Evaluation:
+        now, owner = wrong_of(self.net, self.functions, self.code, self.gain), self.functions.owner
+        total, least = (
+            torch.zeros(len(self.functions)).index_add(0, owner, torch.tensor(wrong).float())
+            for wrong in (now, self.best)
+        )
+        better = (total < least)[owner].tolist()
+        self.best = [n if b else w for n, w, b in zip(now, self.best, better, strict=True)]
+        return Evaluation()
+
+
+def learn(variant: Variant, core: Trained, functions: CodedFunctions, budget: Budget, *, seed: int) -> list[int]:
+    """Learn codes with the core frozen; of each state the configurations that its best code has wrong."""
+    with frozen(core.net):
+        objective = CodesObjective(variant, core, functions, budget, seed=seed)
+        fit(objective, falling(budget.row_updates, budget.check_every))
+    return objective.best
+
+
+def wrong_of(net: Interpreter, functions: CodedFunctions, code: torch.Tensor, gain: torch.Tensor) -> list[int]:
+    owner = functions.owner
+    return alternatives.errors(net, functions.states, Codes(code.detach()[owner], gain.detach()[owner]))
 
 
 # --- the recipe ------------------------------------------------------------------------------------------------------
@@ -221,10 +258,10 @@ def run(name: str, budget: Budget, seed: int) -> Result:
     known, held = dataset(budget.each, budget.held)
     inputs = variant.shape().inputs
     began = time.process_time()
-    core = train(variant, Lessons(known, inputs, whole=variant.whole), budget, seed=seed)
+    core = train(variant, CodedFunctions(known, inputs, whole=variant.whole), budget, seed=seed)
     trained = time.process_time() - began
     began = time.process_time()
-    wrong = learn(variant, core, Lessons(held, inputs, whole=variant.whole), budget, seed=seed)
+    wrong = learn(variant, core, CodedFunctions(held, inputs, whole=variant.whole), budget, seed=seed)
     learned = time.process_time() - began
     ends = np.cumsum([0, *map(len, held)])
     exact = [not any(wrong[a:b]) for a, b in pairwise(ends)]

@@ -9,11 +9,14 @@ Shape legend: ``N`` states, ``O`` states of old rows, ``M`` configurations, ``C`
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
+from npi.training.loop import Evaluation, Group, Loss, Objective, Schedule, fit
+from npi.training.ranks import Ranks
 from npi.universal.code_search import Found, Search, SearchConfig
 from npi.universal.functions import Examples, Functions, decide, loss
 from npi.universal.network import Interpreter, Proposer
@@ -130,28 +133,45 @@ class Tuned:
     updates: int
 
 
+class TuneObjective(Objective):
+    """A copy of the core, and parameters of these states, on nothing but these states."""
+
+    def __init__(
+        self, net: Interpreter, states: Sequence[State], start: Codes, config: TuneConfig, generator: torch.Generator
+    ) -> None:
+        self.net, self.states, self.config, self.generator = copy.deepcopy(net), states, config, generator
+        self.net.requires_grad_(True)
+        self.functions, self.every_N = Functions(states, net.config.inputs), torch.arange(len(states))
+        self.code, self.gain = (nn.Parameter(part.clone()) for part in (start.code_NC, start.gain_NG))
+
+    @property
+    def codes(self) -> Codes:
+        return Codes(self.code.detach(), self.gain.detach())
+
+    def groups(self) -> dict[str, Group]:
+        core = Group(list(self.net.parameters()), self.config.rate, clipped=False)
+        return {"core": core, "codes": Group([self.code, self.gain], self.config.own, clipped=False)}
+
+    def losses(self, update: int, ranks: Ranks) -> Iterator[Iterable[Loss]]:
+        examples = self.functions.draw(self.every_N, self.config.configurations, generator=self.generator)
+        yield [Loss(loss(self.net, examples, self.code, self.gain).sum())]
+
+    def evaluate(self, update: int) -> Evaluation:
+        return Evaluation(solved=not any(errors(self.net, self.states, self.codes)))
+
+
 def tune(
     net: Interpreter, states: Sequence[State], start: Codes, config: TuneConfig, *, generator: torch.Generator
 ) -> Tuned:
-    """Descend a copy of the core, and numbers of these states, on nothing but these states."""
-    net = copy.deepcopy(net).requires_grad_(True)
-    functions, every_N = Functions(states, net.config.inputs), torch.arange(len(states))
-    code, gain = (part.clone().requires_grad_() for part in (start.code_NC, start.gain_NG))
-    groups = [{"params": net.parameters(), "lr": config.rate}, {"params": [code, gain], "lr": config.own}]
-    optimizer = torch.optim.Adam(groups)
-    rates = [config.rate, config.own]
-    update = 0
-    for update in range(1, config.updates + 1):
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * (1 - 0.9 * update / config.updates)
-        examples = functions.draw(every_N, config.configurations, generator=generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss(net, examples, code, gain).sum().backward()
-        optimizer.step()
-        codes = Codes(code.detach(), gain.detach())
-        if update % config.check_every == 0 and not any(errors(net, states, codes)):
-            break
-    return Tuned(net, Codes(code.detach(), gain.detach()), update)
+    """Descend a copy of the core, and parameters of these states, on nothing but these states."""
+    objective = TuneObjective(net, states, start, config, generator)
+    progress = fit(objective, falling(config.updates, config.check_every))
+    return Tuned(objective.net, objective.codes, progress.update)
+
+
+def falling(updates: int, check_every: int) -> Schedule:
+    """Learning rates that fall linearly to a tenth of their peaks."""
+    return Schedule(updates, check_every, lambda update: 1 - 0.9 * (update + 1) / updates)
 
 
 def fresh(net: Interpreter, count: int, *, generator: torch.Generator) -> tuple[Interpreter, Codes]:

@@ -251,8 +251,8 @@ def test_a_chain_of_files_is_learned_and_looked_at_again(tmp_path: Path) -> None
 
 def test_a_whole_program_has_one_code_and_sees_which_state_it_is_in() -> None:
     every = [list(one.states) for one in programs() if one.states]
-    slots = ablation.Lessons(every, TINY.inputs, whole=False)
-    whole = ablation.Lessons(every, TINY.inputs + 1, whole=True)
+    slots = ablation.CodedFunctions(every, TINY.inputs, whole=False)
+    whole = ablation.CodedFunctions(every, TINY.inputs + 1, whole=True)
     counts = [len(states) for states in every]
     assert len(slots) == sum(counts)
     assert len(whole) == len(every)
