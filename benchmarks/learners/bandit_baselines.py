@@ -14,7 +14,7 @@ from envs.episodic.bandit import Bandit
 from envs.episodic.bandit_families import FAMILIES
 from meta.baselines.bayes_optimal import plan
 from meta.baselines.registry import lineup
-from meta.baselines.rollout import Curve, play
+from meta.baselines.rollout import Curve, rollout
 from npi.reproduce.pages import Content
 from npi.reproduce.plots import label, panels, png
 
@@ -44,7 +44,7 @@ def measure(episodes: int, seed: int) -> Curves:
             began = time.perf_counter()
             agent = make(torch.Generator().manual_seed(seed))
             state = world.begin(episode_B, none_B + FAMILIES.index(family), none_B)
-            regret = play(world, agent, state, steps).regret()
+            regret = rollout(world, agent, state, steps).regret()
             found[family][name] = regret
             took = time.perf_counter() - began
             print(f"{family}, {name}: {_figure(regret)} ({took:.1f} s)", flush=True)

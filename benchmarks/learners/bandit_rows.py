@@ -23,10 +23,10 @@ from benchmarks.learners.cores import fine_tuned, trained_core, written
 from dsl import loads
 from envs.episodic.bandit import Bandit
 from envs.episodic.bandit_families import FAMILIES
+from meta.baselines.agent import Agent
 from meta.baselines.bandits import CaseThompson, Thompson, drawn_cases
-from meta.baselines.learned_player import Learned
-from meta.baselines.player import Player
-from meta.baselines.rollout import play
+from meta.baselines.learned_agent import Learned
+from meta.baselines.rollout import rollout
 from meta.reinforcement.program_files.bandit_priors import program_file
 from npi.learners.core import LearnerProgramCore
 from npi.learners.learn_rows import learn_rows
@@ -55,13 +55,13 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def regret(agent: Player, prior: int) -> float:
+def regret(agent: Agent, prior: int) -> float:
     """After all pulls, on episodes that no training drew, the same for all agents."""
     world = Bandit("arms", {"arms": ARMS, "family": "drawn", "steps": STEPS})
     episode_B = torch.arange(BEGIN, BEGIN + EPISODES)
     none_B = torch.zeros_like(episode_B)
     state = world.begin(episode_B, none_B + FAMILIES.index("drawn"), none_B + prior)
-    return float(play(world, agent, state, STEPS).regret().mean_S[-1])
+    return float(rollout(world, agent, state, STEPS).regret().mean_S[-1])
 
 
 def run(seed: int) -> Result:
@@ -82,7 +82,7 @@ def run(seed: int) -> Result:
         row_P = library.memory.embeddings_NP[library.memory.index(task.name)]
         generator = torch.Generator().manual_seed(seed)
         world = task.world.spec
-        agents: dict[str, Player] = {
+        agents: dict[str, Agent] = {
             "mean": Learned(core, old_NP.mean(0)),
             "random": Learned(core, old_NP[random_N[place]]),
             "learned": Learned(core, row_P),

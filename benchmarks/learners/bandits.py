@@ -22,11 +22,11 @@ from benchmarks.learners.bandit_baselines import BEGIN
 from benchmarks.learners.cores import trained_core, written
 from envs.episodic.bandit import Bandit
 from envs.episodic.bandit_families import ELEVEN, FAMILIES
+from meta.baselines.agent import Agent
 from meta.baselines.bayes_optimal import plan
-from meta.baselines.learned_player import Learned
-from meta.baselines.player import Player
+from meta.baselines.learned_agent import Learned
 from meta.baselines.registry import lineup
-from meta.baselines.rollout import Played, play
+from meta.baselines.rollout import Rollout, rollout
 from meta.reinforcement.network import MetaRLConfig
 from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import learner_of
@@ -89,12 +89,12 @@ def trained(seed: int, family: str) -> tuple[Library, float]:
     return trained_core(name, [path], training, config=SHAPES.get(family))
 
 
-def rollouts(agent: Player, family: str, episodes: int = EPISODES) -> Played:
+def rollouts(agent: Agent, family: str, episodes: int = EPISODES) -> Rollout:
     """Episodes of a family that no training drew, the same for all agents."""
     world, steps = world_of(family)
     episode_B = torch.arange(BEGIN, BEGIN + episodes)
     none_B = torch.zeros_like(episode_B)
-    return play(world, agent, world.begin(episode_B, none_B + FAMILIES.index(family), none_B), steps)
+    return rollout(world, agent, world.begin(episode_B, none_B + FAMILIES.index(family), none_B), steps)
 
 
 @cache
@@ -127,12 +127,12 @@ def run(seed: int) -> Result:
     return found
 
 
-def lost(episodes: Played) -> float:
+def lost(episodes: Rollout) -> float:
     """What choices among two independent arms lose, by the plan of the Bayes optimum."""
     return float(plan(len(episodes.chosen_SB)).lost(episodes.chosen_SB - 1, episodes.reward_SB).sum(0).mean())
 
 
-def asked_first(episodes: Played) -> float:
+def asked_first(episodes: Rollout) -> float:
     """The share of episodes that pull the informative arm first, and the target ever after."""
     best_SB = episodes.regret_SB < 1e-6
     return float(((episodes.chosen_SB[0] == ELEVEN) & best_SB[1:].all(0)).float().mean())

@@ -25,9 +25,9 @@ from dsl import load, loads
 from dsl.program import ProgramSet
 from envs.episodic.glyphs import glyphs
 from envs.episodic.harlow import RULES, Harlow, HarlowState, scrambled
+from meta.baselines.agent import Agent
 from meta.baselines.harlow import ObjectStayer, SideStayer
-from meta.baselines.player import Player
-from meta.baselines.rollout import play
+from meta.baselines.rollout import rollout
 from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.program_files.harlow_rules import Rule, program_file, turned
 from npi.learners.core import LearnerProgramCore
@@ -215,9 +215,9 @@ def baselines() -> dict[str, list[float]]:
     """Agents that know of objects, and of sides alone."""
     world, found = Harlow("table", {}), {}
     for name, make in (("win, stay with objects", ObjectStayer), ("win, stay with sides", SideStayer)):
-        agent: Player = make(world.spec, generator=torch.Generator().manual_seed(0))
+        agent: Agent = make(world.spec, generator=torch.Generator().manual_seed(0))
         state = begun(world, unseen=True)
-        play(world, agent, state, TRIALS)
+        rollout(world, agent, state, TRIALS)
         found[name] = right(state)
     return found
 

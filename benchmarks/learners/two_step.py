@@ -20,9 +20,9 @@ from benchmarks.learners.bandit_baselines import BEGIN
 from benchmarks.learners.cores import trained_core
 from dsl import load
 from envs.episodic.two_step import TwoStep
-from meta.baselines.learned_player import Learned
-from meta.baselines.player import Player, Random
-from meta.baselines.rollout import Played, play
+from meta.baselines.agent import Agent, Random
+from meta.baselines.learned_agent import Learned
+from meta.baselines.rollout import Rollout, rollout
 from meta.baselines.two_step import ModelBased, ModelFree, Stays, stays
 from npi.learners.core import LearnerProgramCore
 from npi.learners.objectives.on_policy import OnPolicyTraining
@@ -38,7 +38,7 @@ FILE = ROOT / "programs" / "learning" / "twostep.npi"
 
 EPISODES, TRIALS = 2000, 100
 
-BASELINES: dict[str, Callable[..., Player]] = {
+BASELINES: dict[str, Callable[..., Agent]] = {
     "random": Random,
     "without a model": ModelFree,
     "with the model": ModelBased,
@@ -46,15 +46,15 @@ BASELINES: dict[str, Callable[..., Player]] = {
 
 
 def stay_probabilities(
-    agent: Player, world: TwoStep, episodes: torch.Tensor, *, at_random: bool
-) -> tuple[Played, Stays]:
+    agent: Agent, world: TwoStep, episodes: torch.Tensor, *, at_random: bool
+) -> tuple[Rollout, Stays]:
     """Rollouts where which state pays is drawn in each trial, or changes now and then; and how often options repeat."""
     state = world.begin(episodes, torch.full_like(episodes, int(at_random)))
-    found = play(world, agent, state, 2 * TRIALS)
+    found = rollout(world, agent, state, 2 * TRIALS)
     return found, stays(world.spec, found)
 
 
-def measured(agent: Player) -> Result:
+def measured(agent: Agent) -> Result:
     """Reward a trial where states pay in turns; stay probabilities where they pay at random."""
     world = load(FILE).world
     assert isinstance(world, TwoStep)
@@ -72,7 +72,7 @@ def run(seed: int) -> Result:
     return measured(Learned(core, library.memory.embeddings_NP[0])) | {"seconds": seconds}
 
 
-def baseline(kind: Callable[..., Player], world: TwoStep) -> Player:
+def baseline(kind: Callable[..., Agent], world: TwoStep) -> Agent:
     return kind(world.spec, generator=torch.Generator().manual_seed(0))
 
 

@@ -26,7 +26,7 @@ STATES = ("1", "2", "3")
 
 PAYS = ("in turns", "at random")
 """How the state that pays often is drawn: it changes now and then; or it is drawn anew in each trial. In the latter
-nothing can be learned. It is there to look at players: what happens in a trial has nothing to do with what happened
+nothing can be learned. It is there to look at agents: what happens in a trial has nothing to do with what happened
 before, so that whether a choice is repeated follows from this trial alone (Akam, Costa and Dayan 2015)."""
 
 BEGIN, WAY, LUCK, SWITCH = 21, 22, 23, 24

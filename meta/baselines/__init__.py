@@ -8,11 +8,11 @@ from envs.support.lazy_exports import lazy
 
 if TYPE_CHECKING:
     from meta.baselines.registry import lineup
-    from meta.baselines.rollout import play
+    from meta.baselines.rollout import rollout
 
 __all__ = [
     "lineup",
-    "play",
+    "rollout",
 ]
 
 __getattr__, __dir__ = lazy(__name__)

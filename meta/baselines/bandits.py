@@ -1,4 +1,4 @@
-"""Players of bandits that count what each arm paid: Thompson sampling, UCB1, and those that know the prior.
+"""Agents of bandits that count what each arm paid: Thompson sampling, UCB1, and those that know the prior.
 
 Shape legend: ``B`` episodes, ``A`` arms, ``C`` cases of a prior, ``R`` what a pull can pay.
 """
@@ -14,7 +14,7 @@ from envs.episodic.bandit_families import CASES as PRIOR_CASES
 from envs.episodic.bandit_families import ELEVEN, PAIRS, TARGET_PAYS, prior_case
 from envs.spec import WorldSpec
 from envs.world import State
-from meta.baselines.player import choices, drawn, largest
+from meta.baselines.agent import choices, drawn, largest
 
 
 class Tally:
@@ -79,7 +79,7 @@ class MirroredThompson:
 
 
 class MirroredGreedy:
-    """The Bayes-optimal player where the chances of two arms add up to 1: each pull tells the same about both, so that
+    """The Bayes-optimal agent where the chances of two arms add up to 1: each pull tells the same about both, so that
     nothing is gained by exploring, and the arm that is better by what was seen is pulled."""
 
     def __init__(self, spec: WorldSpec, *, generator: torch.Generator) -> None:
@@ -181,7 +181,7 @@ class CaseThompson:
 
 
 class Asks:
-    """The best player of the eleven arms over five pulls: asks the one that tells, then pulls the target."""
+    """The best agent of the eleven arms over five pulls: asks the one that tells, then pulls the target."""
 
     def __init__(self, spec: WorldSpec) -> None:
         self.last, self.paid = spec.field("LAST"), spec.field("REWARD")

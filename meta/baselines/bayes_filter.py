@@ -1,4 +1,4 @@
-"""The best player of restless arms, whose chances add up to 1 while the first one walks.
+"""The best agent of restless arms, whose chances add up to 1 while the first one walks.
 
 Shape legend: ``B`` episodes, ``G`` chances on a grid.
 """
@@ -11,7 +11,7 @@ import torch
 
 from envs.spec import WorldSpec
 from envs.world import State
-from meta.baselines.player import largest
+from meta.baselines.agent import largest
 
 GRID = 101
 """Chances of the first arm that are told apart."""
@@ -21,7 +21,7 @@ class Filtered:
     """Keeps how likely each chance of the first arm is by what was seen, and pulls the arm that pays more on average.
 
     A pull tells the same about both arms and changes neither, so nothing is gained by exploring, and this is the
-    Bayes-optimal player, to the width of the grid.
+    Bayes-optimal agent, to the width of the grid.
     """
 
     def __init__(self, spec: WorldSpec, *, generator: torch.Generator) -> None:

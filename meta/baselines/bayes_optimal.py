@@ -1,7 +1,7 @@
-"""The Bayes-optimal player of two independent arms, by dynamic programming over all that can have been seen.
+"""The Bayes-optimal agent of two independent arms, by dynamic programming over all that can have been seen.
 
 After t pulls it is known how often the first arm was pulled (N), how often it won (V), and how often the second one won
-(W); the second was pulled t - N times. No player has a smaller mean regret where chances are uniform beforehand.
+(W); the second was pulled t - N times. No agent has a smaller mean regret where chances are uniform beforehand.
 
 Shape legend: ``N``, ``V``, ``W`` as above, each 0 to t; ``S`` pulls, ``B`` episodes.
 """
@@ -15,8 +15,8 @@ import torch
 
 from envs.spec import WorldSpec
 from envs.world import State
+from meta.baselines.agent import choices, largest
 from meta.baselines.bandits import Tally
-from meta.baselines.player import choices, largest
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Plan:
     Attributes:
         ahead: for each number of pulls that are over, by how much the second arm is worth more than the first: float32
             N×V×W. Places that cannot be reached hold anything.
-        reward: the mean sum of rewards of the best player.
+        reward: the mean sum of rewards of the best agent.
     """
 
     ahead: tuple[torch.Tensor, ...]
@@ -34,13 +34,13 @@ class Plan:
 
     @property
     def regret(self) -> float:
-        """The mean regret of the best player: the better of two uniform chances is 2/3 on average."""
+        """The mean regret of the best agent: the better of two uniform chances is 2/3 on average."""
         return 2 / 3 * len(self.ahead) - self.reward
 
     def lost(self, arm_SB: torch.Tensor, reward_SB: torch.Tensor) -> torch.Tensor:
         """float32 S×B: by how much less a choice was worth than the best one, given what had been seen (arm 0 or 1).
 
-        All that a player loses is the sum of this in the mean, so :attr:`regret` and the mean sum are its mean regret.
+        All that an agent loses is the sum of this in the mean, so :attr:`regret` and the mean sum are its mean regret.
         The luck of single episodes is in neither.
         """
         won_SB = (reward_SB > 0).long()

@@ -17,8 +17,8 @@ import torch
 
 from envs.spec import WorldSpec
 from envs.world import State
+from meta.baselines.agent import largest
 from meta.baselines.bandits import Tally
-from meta.baselines.player import largest
 
 TAIL = 1e-3
 """Where rewards count for less, nothing more is learned: the arm is pulled or left for ever."""

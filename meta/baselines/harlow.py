@@ -1,4 +1,4 @@
-"""Players of Harlow's task.
+"""Agents of Harlow's task.
 
 Shape legend: ``B`` episodes, ``K`` bits of an object's code. Sides are 1 (left) and 2 (right).
 """
@@ -12,7 +12,7 @@ from envs.world import State
 
 
 class _Eyes:
-    """What both players share: the fields of an observation, and turning to a cross."""
+    """What both agents share: the fields of an observation, and turning to a cross."""
 
     def __init__(self, spec: WorldSpec) -> None:
         self.spec = spec
@@ -52,7 +52,7 @@ class SideStayer:
 
 
 class ObjectStayer:
-    """Win, stay; lose, shift; of objects: the best player where one object always pays. The first side is drawn."""
+    """Win, stay; lose, shift; of objects: the best agent where one object always pays. The first side is drawn."""
 
     def __init__(self, spec: WorldSpec, *, generator: torch.Generator) -> None:
         self.eyes, self.generator = _Eyes(spec), generator

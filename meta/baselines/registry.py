@@ -1,4 +1,4 @@
-"""Which players stand beside a learner, family by family."""
+"""Which agents stand beside a learner, family by family."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 
 from envs.episodic.bandit import Bandit
 from envs.episodic.bandit_families import PAIRS
+from meta.baselines.agent import Agent, Oracle, Random
 from meta.baselines.bandits import (
     Asks,
     CaseThompson,
@@ -22,19 +23,18 @@ from meta.baselines.bandits import (
 from meta.baselines.bayes_filter import Filtered
 from meta.baselines.bayes_optimal import BayesOptimal
 from meta.baselines.gittins import FiniteGittins, Gittins
-from meta.baselines.player import Oracle, Player, Random
 
 KEEP = 0.98
-"""What a player that forgets keeps of what it counted, at each pull: the best of 0.8 to 0.99 for a drift of 0.05."""
+"""What an agent that forgets keeps of what it counted, at each pull: the best of 0.8 to 0.99 for a drift of 0.05."""
 
-Maker = Callable[[torch.Generator], Player]
-"""Makes a player whose chance comes from a generator."""
+Maker = Callable[[torch.Generator], Agent]
+"""Makes an agent whose chance comes from a generator."""
 
 
 def lineup(world: Bandit, family: str, *, prior: int = 0) -> dict[str, Maker]:
-    """Players by name, for a family of bandits; ``prior`` is the number of one that is ``drawn``.
+    """Agents by name, for a family of bandits; ``prior`` is the number of one that is ``drawn``.
 
-    What a player is told of the family stands in its name: Thompson, UCB1 and Gittins take arms for independent.
+    What an agent is told of the family stands in its name: Thompson, UCB1 and Gittins take arms for independent.
     """
     spec = world.spec
     found: dict[str, Maker] = {"random": lambda g: Random(spec, generator=g)}
@@ -55,7 +55,7 @@ def lineup(world: Bandit, family: str, *, prior: int = 0) -> dict[str, Maker]:
 
 
 def _told(world: Bandit, family: str, prior: int) -> dict[str, Maker]:
-    """Players that know the family; ``best`` has the least mean regret that is possible."""
+    """Agents that know the family; ``best`` has the least mean regret that is possible."""
     spec = world.spec
     if family == "independent":
         found: dict[str, Maker] = {"Thompson, true prior": lambda g: Thompson(spec, generator=g)}

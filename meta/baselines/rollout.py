@@ -1,4 +1,4 @@
-"""A player in a world for some steps: what it chose, what that was worth, and how far from the best.
+"""An agent in a world for some steps: what it chose, what that was worth, and how far from the best.
 
 Shape legend: ``S`` steps, ``B`` episodes, ``F`` observation fields.
 """
@@ -12,7 +12,7 @@ import torch
 
 from envs.stepper import Action
 from envs.world import Privileged, Scored, State, World
-from meta.baselines.player import Player, calls
+from meta.baselines.agent import Agent, calls
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Played:
+class Rollout:
     """What happened.
 
     Attributes:
@@ -52,23 +52,23 @@ def curve(value_SB: torch.Tensor) -> Curve:
 
 
 @torch.no_grad()
-def play(world: World[Any], player: Player, state: State, steps: int) -> Played:
+def rollout(world: World[Any], agent: Agent, state: State, steps: int) -> Rollout:
     """Play the episodes of a state for so many steps; the state is changed.
 
     Raises ``ValueError`` for a world that does not reward.
     """
     if not (isinstance(world, Scored) and isinstance(world, Privileged)):
-        raise ValueError(f"world {world.spec.name} does not reward; play a bandit, two_step or harlow")
-    player.begin(state)
+        raise ValueError(f"world {world.spec.name} does not reward; take a bandit, two_step or harlow")
+    agent.begin(state)
     everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
     seen, chosen, rewards, regrets = [], [], [], []
     for _ in range(steps):
         obs_BF = world.observe(state).fields_BF
-        token_B = player.act(obs_BF)
+        token_B = agent.act(obs_BF)
         action = Action(calls(token_B))
         regrets.append(world.optimum(state) - world.value(state, action))
         world.act(state, action, everyone_B)
         seen.append(obs_BF.short())
         chosen.append(token_B)
         rewards.append(world.score(state)["reward"])
-    return Played(torch.stack(seen), torch.stack(chosen), torch.stack(rewards), torch.stack(regrets))
+    return Rollout(torch.stack(seen), torch.stack(chosen), torch.stack(rewards), torch.stack(regrets))

@@ -1,8 +1,8 @@
-"""Players of the two-step task, and the sign by which one tells them apart (Daw et al. 2011).
+"""Agents of the two-step task, and the sign by which one tells them apart (Daw et al. 2011).
 
 Who knows how options lead to states stays more often after a reward behind the usual way, and less often behind the
 rare one. Look for that sign in episodes that pay ``at random``: where the same state pays for long, an option that is
-better by now is both chosen again and led to rewards the usual way, and a player without a model shows a part of the
+better by now is both chosen again and led to rewards the usual way, and an agent without a model shows a part of the
 sign, too (Akam, Costa and Dayan 2015).
 
 Shape legend: ``B`` episodes, ``T`` trials.
@@ -16,12 +16,12 @@ import torch
 
 from envs.spec import WorldSpec
 from envs.world import State
-from meta.baselines.player import drawn
-from meta.baselines.rollout import Played
+from meta.baselines.agent import drawn
+from meta.baselines.rollout import Rollout
 
 
 class _Valuing:
-    """What both players share: values that follow rewards, and choices that follow values."""
+    """What both agents share: values that follow rewards, and choices that follow values."""
 
     def __init__(self, spec: WorldSpec, *, generator: torch.Generator, rate: float, sharpness: float) -> None:
         self.at, self.last, self.paid = (spec.field(name) for name in ("STATE", "LAST", "REWARD"))
@@ -116,8 +116,8 @@ class Stays:
         return (self.common[0] - self.common[1]) - (self.rare[0] - self.rare[1])
 
 
-def stays(spec: WorldSpec, played: Played) -> Stays:
-    """Of trials that began and ended in a play. Steps 0, 2, 4, … choose options, the others collect."""
+def stays(spec: WorldSpec, played: Rollout) -> Stays:
+    """Of trials that began and ended in one rollout. Steps 0, 2, 4, … choose options, the others collect."""
     option_TB = played.chosen_SB[0::2]
     trials = min(len(option_TB) - 1, len(played.chosen_SB) // 2)
     reached_TB = played.obs_SBF[1::2, :, spec.field("STATE")][:trials]

@@ -22,7 +22,7 @@ from envs.spec import SpecError
 from envs.stepper import Action
 from envs.support.counter_rng import mixed, uniform
 from envs.world import Scored
-from meta.baselines.player import calls
+from meta.baselines.agent import calls
 from tests.support.paths import PROGRAMS
 from traces.machine.lockstep import run
 

@@ -11,7 +11,7 @@ from envs.episodic.glyphs import glyphs
 from envs.episodic.harlow import RULES, Harlow, scrambled
 from envs.stepper import Action
 from envs.world import Pictured
-from meta.baselines.player import calls
+from meta.baselines.agent import calls
 from traces.viewing.states import has_pictures, views
 
 PIXELS = 16

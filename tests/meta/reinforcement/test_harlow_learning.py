@@ -17,9 +17,9 @@ from envs.episodic.bandit import Bandit
 from envs.episodic.harlow import RULES, Harlow
 from envs.spec import Channel, Field
 from envs.stepper import Action
+from meta.baselines.agent import calls
 from meta.baselines.harlow import ObjectStayer
-from meta.baselines.player import calls
-from meta.baselines.rollout import play
+from meta.baselines.rollout import rollout as run_agent
 from meta.reinforcement.learner import LEARNER
 from meta.reinforcement.network import ActorCritic, MetaRLConfig
 from meta.reinforcement.object_memory import KEY, VALUE, Recall, places
@@ -200,7 +200,7 @@ def test_turns_make_the_rules_that_have_names(rule: str, turns: tuple[int, ...])
     world, rights = Harlow("w", {}), []
     for layout in ({"RULE": [RULES.index(rule)]}, {"TURNS": [0, *turns]}):
         state = world.reset([{"EPISODE": [n], **layout} for n in range(10)])
-        play(world, ObjectStayer(world.spec, generator=generator(5)), state, 6)
+        run_agent(world, ObjectStayer(world.spec, generator=generator(5)), state, 6)
         rights.append(state.right_BT)
     assert torch.equal(*rights)
 

@@ -1,4 +1,4 @@
-"""A program with a signal as a player, so that it plays where opponents play.
+"""A program with a signal as an agent, so that it runs where baselines run.
 
 Shape legend: ``B`` episodes, ``F`` observation fields, ``P`` numbers of a row, ``H`` hidden numbers.
 """
@@ -15,7 +15,7 @@ from npi.learners.interface import TaskInput
 
 
 class Learned:
-    """A row on its frozen core (implements ``meta.baselines.player.Player``), without exploring.
+    """A row on its frozen core (implements ``meta.baselines.agent.Agent``), without exploring.
 
     Args:
         core: of a learner that learns from a reward.

@@ -1,4 +1,4 @@
-"""Players beside whom learners stand, each by a second way: published values, brute force, plain Python."""
+"""Agents beside whom learners stand, each by a second way: published values, brute force, plain Python."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from envs.episodic.harlow import RULES, Harlow
 from envs.episodic.two_step import TwoStep
 from envs.scratchpad.world import Scratchpad
 from envs.stepper import Action
+from meta.baselines.agent import Agent, Oracle, Random, calls
 from meta.baselines.bandits import (
     CaseThompson,
     MirroredGreedy,
@@ -29,9 +30,8 @@ from meta.baselines.bayes_filter import Filtered, walk
 from meta.baselines.bayes_optimal import plan
 from meta.baselines.gittins import discounted, finite
 from meta.baselines.harlow import ObjectStayer, SideStayer
-from meta.baselines.player import Oracle, Player, Random, calls
 from meta.baselines.registry import lineup
-from meta.baselines.rollout import Played, curve, play
+from meta.baselines.rollout import Rollout, curve, rollout
 from meta.baselines.two_step import ModelBased, ModelFree, stays
 from tests.support.pads import SORTING
 
@@ -44,10 +44,11 @@ def bandit(family: str, *, steps: int = 100, arms: int = 2, **more: float) -> Ba
     return Bandit("arms", {"family": family, "steps": steps, "arms": arms, **more})
 
 
-def played(world: Bandit, player: Player, episodes: int, *, prior: int = 0) -> Played:
+def played(world: Bandit, agent: Agent, episodes: int, *, prior: int = 0) -> Rollout:
     episode_B = torch.arange(episodes)
     family_B = torch.full_like(episode_B, FAMILIES.index(world.config.family))
-    return play(world, player, world.begin(episode_B, family_B, torch.full_like(episode_B, prior)), world.config.steps)
+    state = world.begin(episode_B, family_B, torch.full_like(episode_B, prior))
+    return rollout(world, agent, state, world.config.steps)
 
 
 PUBLISHED = {(0, 0): 0.7029, (0, 1): 0.5001, (1, 0): 0.8001, (1, 1): 0.6346, (2, 2): 0.6010, (9, 1): 0.8695}
@@ -81,7 +82,7 @@ def test_finite_indices_by_hand() -> None:
 
 @cache
 def best_value(left: int, counts: tuple[int, int, int, int]) -> float:
-    """The mean reward ahead of the best player, by recursion over (wins, losses) of both arms."""
+    """The mean reward ahead of the best agent, by recursion over (wins, losses) of both arms."""
     return max(option_values(left, counts)) if left else 0.0
 
 
@@ -109,13 +110,13 @@ def test_the_plan_is_that_of_brute_force(horizon: int) -> None:
                     assert float(found.ahead[over][n, one, two]) == pytest.approx(values[1] - values[0], abs=1e-6)
 
 
-def test_the_best_player_reaches_what_the_plan_promises() -> None:
+def test_the_best_agent_reaches_what_the_plan_promises() -> None:
     world = bandit("independent", steps=30)
-    players = lineup(world, "independent")
-    regret = played(world, players["best"](generator()), 6_000).regret()
+    agents = lineup(world, "independent")
+    regret = played(world, agents["best"](generator()), 6_000).regret()
     assert float(regret.mean_S[-1]) == pytest.approx(plan(30).regret, abs=3 * float(regret.error_S[-1]))
     others = {
-        name: float(played(world, make(generator()), 6_000).regret().mean_S[-1]) for name, make in players.items()
+        name: float(played(world, make(generator()), 6_000).regret().mean_S[-1]) for name, make in agents.items()
     }
     assert others["oracle"] == 0
     margin = 2 * float(regret.error_S[-1])
@@ -124,12 +125,12 @@ def test_the_best_player_reaches_what_the_plan_promises() -> None:
 
 
 def test_a_mean_regret_is_the_least_one_and_what_choices_lose() -> None:
-    """The players who know no more than they see; pulls at random are 1/2 worth, the better arm 2/3."""
+    """The agents who know no more than they see; pulls at random are 1/2 worth, the better arm 2/3."""
     world, best = bandit("independent", steps=30), plan(30)
-    players = lineup(world, "independent")
+    agents = lineup(world, "independent")
     lost, error = {}, {}
     for name in ("best", "random", "Thompson", "UCB1"):
-        plays = played(world, players[name](generator()), 6_000)
+        plays = played(world, agents[name](generator()), 6_000)
         sums = curve(best.lost(plays.chosen_SB - 1, plays.reward_SB).double().cumsum(0))
         regret = plays.regret()
         lost[name], error[name] = float(sums.mean_S[-1]), float(sums.error_S[-1])
@@ -149,14 +150,14 @@ def ahead(a: int, b: int, c: int, d: int) -> float:
     return sum(exp(logs(c + i, b + d) - log(b + i) - logs(1 + i, b) - logs(c, d)) for i in range(a)) if a else 0.0
 
 
-def chances_of(player: Player, world: Bandit, history: list[tuple[int, int]], copies: int = 40_000) -> float:
-    """How often a player pulls the first arm after a history of (arm, reward)."""
-    player.begin(world.reset([{}] * copies))
+def chances_of(agent: Agent, world: Bandit, history: list[tuple[int, int]], copies: int = 40_000) -> float:
+    """How often an agent pulls the first arm after a history of (arm, reward)."""
+    agent.begin(world.reset([{}] * copies))
     obs_BF = torch.zeros(copies, 3, dtype=torch.int64)
     for step, (arm, paid) in enumerate(history):
-        player.act(obs_BF)
+        agent.act(obs_BF)
         obs_BF = torch.tensor([[arm, 1 + paid, 1 + step]]).repeat(copies, 1)
-    return float((player.act(obs_BF) == 1).double().mean())
+    return float((agent.act(obs_BF) == 1).double().mean())
 
 
 def test_thompson_pulls_an_arm_as_often_as_it_is_the_best() -> None:
@@ -191,10 +192,10 @@ def test_draws_of_beta_have_its_mean_and_spread() -> None:
 def test_thompson_that_knows_two_cases_follows_bayes() -> None:
     """Medium: 0.25 and 0.75. A win of the first arm and two losses of the second speak thrice for the second case."""
     world = bandit("medium")
-    player = CaseThompson(world.spec, pair_cases(world.spec, "medium"), generator=generator())
-    assert chances_of(player, world, []) == pytest.approx(0.5, abs=0.01)
-    assert chances_of(player, world, [(1, 1), (2, 0), (2, 0)]) == pytest.approx(27 / 28, abs=0.005)
-    assert chances_of(player, world, [(1, 1), (2, 1)]) == pytest.approx(0.5, abs=0.01)
+    agent = CaseThompson(world.spec, pair_cases(world.spec, "medium"), generator=generator())
+    assert chances_of(agent, world, []) == pytest.approx(0.5, abs=0.01)
+    assert chances_of(agent, world, [(1, 1), (2, 0), (2, 0)]) == pytest.approx(27 / 28, abs=0.005)
+    assert chances_of(agent, world, [(1, 1), (2, 1)]) == pytest.approx(0.5, abs=0.01)
 
 
 def test_ucb1_by_plain_python() -> None:
@@ -217,9 +218,9 @@ def test_ucb1_by_plain_python() -> None:
 def test_knowing_the_prior_helps() -> None:
     for family, prior in (("uniform", 0), ("hard", 0), ("drawn", 3)):
         world = bandit(family)
-        players = lineup(world, family, prior=prior)
-        told = played(world, players["Thompson, true prior"](generator()), 2_000, prior=prior).regret()
-        plain = played(world, players["Thompson"](generator()), 2_000, prior=prior).regret()
+        agents = lineup(world, family, prior=prior)
+        told = played(world, agents["Thompson, true prior"](generator()), 2_000, prior=prior).regret()
+        plain = played(world, agents["Thompson"](generator()), 2_000, prior=prior).regret()
         assert float(told.mean_S[-1]) < float(plain.mean_S[-1]) - 3 * float(plain.error_S[-1])
 
 
@@ -263,10 +264,10 @@ def test_filtering_pays_where_arms_change() -> None:
     assert float(best.mean_S[-1]) < float(plain.mean_S[-1]) / 2
 
 
-def two_step(player: type[ModelFree] | type[ModelBased] | type[Random], *, at_random: bool) -> tuple[TwoStep, Played]:
+def two_step(agent: type[ModelFree] | type[ModelBased] | type[Random], *, at_random: bool) -> tuple[TwoStep, Rollout]:
     world, episode_B = TwoStep("w", {}), torch.arange(1_000)
     state = world.begin(episode_B, torch.full_like(episode_B, int(at_random)))
-    return world, play(world, player(world.spec, generator=generator()), state, 200)
+    return world, rollout(world, agent(world.spec, generator=generator()), state, 200)
 
 
 def test_the_sign_of_a_model() -> None:
@@ -304,13 +305,13 @@ def test_a_model_pays_a_little() -> None:
 
 
 @pytest.mark.parametrize(("reach", "fixation", "steps"), [(1, 0, 6), (3, 1, 36)])
-def test_players_of_harlow(reach: int, fixation: int, steps: int) -> None:
-    """The object's player is right from the second trial on; who sees sides alone is never better than chance."""
+def test_agents_of_harlow(reach: int, fixation: int, steps: int) -> None:
+    """The object's agent is right from the second trial on; who sees sides alone is never better than chance."""
     world, episode_B = Harlow("w", {"reach": reach, "fixation": fixation}), torch.arange(2_000)
     right = {}
     for kind in (ObjectStayer, SideStayer):
         state = world.begin(episode_B, torch.ones_like(episode_B), torch.full_like(episode_B, RULES.index("object")))
-        play(world, kind(world.spec, generator=generator()), state, steps)
+        rollout(world, kind(world.spec, generator=generator()), state, steps)
         right[kind] = (state.right_BT == 2).double().mean(0).tolist()
     assert right[ObjectStayer][1:] == [1.0] * 5
     assert right[ObjectStayer][0] == pytest.approx(0.5, abs=0.04)
@@ -324,7 +325,7 @@ def test_a_play_keeps_what_happened() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     assert (found.obs_SBF.shape, found.chosen_SB.shape) == ((7, 13, 3), (7, 13))
     assert not found.regret_SB.any()
-    worst = play(world, Random(world.spec, generator=generator()), world.reset([{}, {"EPISODE": [5]}, {}]), 7)
+    worst = rollout(world, Random(world.spec, generator=generator()), world.reset([{}, {"EPISODE": [5]}, {}]), 7)
     state = world.reset([{}, {"EPISODE": [5]}, {}])
     for step in range(7):
         assert torch.equal(worst.obs_SBF[step].long(), world.observe(state).fields_BF)
@@ -337,9 +338,9 @@ def test_a_play_keeps_what_happened() -> None:
     assert float(curve.error_S[-1]) == pytest.approx(float(sums.std()) / sqrt(3))
 
 
-def test_players_take_one_choice_of_a_world() -> None:
+def test_agents_take_one_choice_of_a_world() -> None:
     pad = Scratchpad("pad", SORTING)
     with pytest.raises(ValueError, match="one primitive"):
         Random(pad.spec, generator=generator())
     with pytest.raises(ValueError, match="does not reward"):
-        play(pad, Oracle(bandit("easy")), pad.reset([{"A": [0]}]), 3)
+        rollout(pad, Oracle(bandit("easy")), pad.reset([{"A": [0]}]), 3)

@@ -1,4 +1,4 @@
-"""Players of worlds that reward, to compare learners with. A player chooses by what it sees, for a batch of episodes.
+"""Agents of worlds that reward, to compare learners with. An agent chooses by what it sees, for a batch of episodes.
 
 Shape legend: ``B`` episodes, ``A`` choices, ``F`` observation fields. A choice is a token: the one argument of the
 world's one primitive.
@@ -15,11 +15,11 @@ from envs.stepper import Action
 from envs.world import Privileged, State, World
 
 
-class Player(Protocol):
-    """What plays a batch of episodes from their beginnings."""
+class Agent(Protocol):
+    """What acts in a batch of episodes from their beginnings."""
 
     def begin(self, state: State) -> None:
-        """New episodes, in their first state. Only :class:`Oracle` may keep it: players know what they see."""
+        """New episodes, in their first state. Only :class:`Oracle` may keep it: agents know what they see."""
         ...
 
     def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
@@ -30,7 +30,7 @@ class Player(Protocol):
 def choices(spec: WorldSpec) -> int:
     """How many choices a world offers; ``ValueError`` for one with more than one primitive or argument."""
     if len(spec.primitives) != 1 or len(spec.primitives[0].slots) != 1:
-        raise ValueError(f"players choose the one argument of one primitive; world {spec.name} has other calls")
+        raise ValueError(f"agents choose the one argument of one primitive; world {spec.name} has other calls")
     return len(spec.primitives[0].slots[0].tokens)
 
 

@@ -1,4 +1,4 @@
-"""Learned programs as players, program files with many priors, and what the recipes say of plays."""
+"""Learned programs as agents, program files with many priors, and what the recipes say of plays."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dsl import loads
 from envs.episodic.bandit import Bandit
 from envs.episodic.bandit_families import ELEVEN
 from envs.episodic.two_step import TwoStep
-from meta.baselines.learned_player import Learned
-from meta.baselines.player import Oracle, Player, Random
-from meta.baselines.rollout import play
+from meta.baselines.agent import Agent, Oracle, Random
+from meta.baselines.learned_agent import Learned
+from meta.baselines.rollout import rollout
 from meta.baselines.two_step import ModelFree, stays
 from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.program_files.bandit_priors import program_file
@@ -34,12 +34,12 @@ def library_of(source: str) -> Library:
     return new_library(MetaRLConfig(hidden=8), training_tasks(programs), [programs], seed=0)
 
 
-def test_a_learned_player_plays_what_its_program_does() -> None:
+def test_a_learned_agent_plays_what_its_program_does() -> None:
     library = library_of(text("easy"))
     programs, task = library.task("easy")
     played = next(iter(evaluated(library, programs, task, count=20)))
     state = programs.world.reset([problem.layout for problem in played.problems])
-    again = play(programs.world, agent_of(library), state, 100)
+    again = rollout(programs.world, agent_of(library), state, 100)
     assert torch.equal(again.chosen_SB, calls(played.episodes)[:, :, 1])
     assert torch.equal(again.reward_SB, played.episodes.scores["reward"])
 
@@ -92,10 +92,10 @@ def test_who_asks_first_is_told_from_who_does_not() -> None:
             self.first = False
             return found
 
-    assert asked_first(play(world, Asks(), begun(), steps)) == 1.0  # type: ignore[arg-type]
-    assert asked_first(play(world, Oracle(world), begun(), steps)) == 0.0  # type: ignore[arg-type]
+    assert asked_first(rollout(world, Asks(), begun(), steps)) == 1.0  # type: ignore[arg-type]
+    assert asked_first(rollout(world, Oracle(world), begun(), steps)) == 0.0  # type: ignore[arg-type]
     lucky = Random(world.spec, generator=torch.Generator().manual_seed(0))
-    assert asked_first(play(world, lucky, begun(), steps)) == 0.0  # type: ignore[arg-type]
+    assert asked_first(rollout(world, lucky, begun(), steps)) == 0.0  # type: ignore[arg-type]
 
 
 def test_what_rows_recover_is_a_share_of_what_fine_tuning_gains() -> None:
@@ -103,7 +103,7 @@ def test_what_rows_recover_is_a_share_of_what_fine_tuning_gains() -> None:
     assert recovered(families) == pytest.approx(3 / 4)
 
 
-def test_players_of_other_rows_play_otherwise() -> None:
+def test_agents_of_other_rows_act_otherwise() -> None:
     library = library_of(program_file(range(1, 9)))
     assert isinstance(library.core, LearnerProgramCore)
     with torch.no_grad():
@@ -113,7 +113,7 @@ def test_players_of_other_rows_play_otherwise() -> None:
     chosen = []
     for row_P in library.memory.embeddings_NP:
         state = world.begin(episode_B, torch.full_like(episode_B, 7), torch.ones_like(episode_B))
-        chosen.append(play(world, Learned(library.core, row_P), state, 20).chosen_SB)
+        chosen.append(rollout(world, Learned(library.core, row_P), state, 20).chosen_SB)
     assert len({tuple(one.flatten().tolist()) for one in chosen}) > 1
 
 
@@ -140,9 +140,9 @@ def test_what_learns_the_two_step_task_knows_the_ways(tmp_path: Path) -> None:
     world = library.sets[0].world
     assert isinstance(world, TwoStep)
 
-    def interaction(player: Player) -> float:
+    def interaction(agent: Agent) -> float:
         episode_B = torch.arange(200_000_000, 200_000_500)
-        played = play(world, player, world.begin(episode_B, torch.ones_like(episode_B)), 100)
+        played = rollout(world, agent, world.begin(episode_B, torch.ones_like(episode_B)), 100)
         return stays(world.spec, played).interaction
 
     assert interaction(agent_of(library)) > 0.3
