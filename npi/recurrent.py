@@ -9,6 +9,7 @@ import torch
 
 from dsl.program import ProgramSet
 from envs.spec import ProgramTable, WorldSpec
+from envs.stepper import Stepper
 from envs.steppers.decision_tables import TableStepper
 from npi.core.base import Core
 from npi.core.config import CoreConfig
@@ -24,7 +25,6 @@ from npi.running.memoised import MemoisedStepper
 from npi.running.tabulated_core import TabulatedCore
 from npi.training import learn_rows
 from npi.training.dataset import Dataset
-from traces.stepper import Stepper
 
 
 def _build(config: Mapping[str, Any], worlds: Sequence[WorldSpec], *, generator: torch.Generator) -> RecurrentCore:

@@ -19,10 +19,10 @@ from benchmarks.common import ROOT, finished, plain_arguments, write
 from dsl import compile_teacher, load
 from dsl.program import ProgramSet
 from dsl.tasks.task import Task
+from envs.stepper import Stepper
 from npi.reproduce.ledger import Result
 from npi.running.evaluate import run_problems
 from traces.machine.lockstep import Status
-from traces.stepper import Stepper
 
 SEED = 3_000_000
 LEAST = 5000

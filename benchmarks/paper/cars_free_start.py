@@ -18,6 +18,7 @@ from dsl import compile_teacher, load
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from envs.cars.world import STEP, Cars
+from envs.stepper import Action, Decision, Draw, Observation, Stepper
 from npi.core.config import CoreConfig, TrainConfig
 from npi.core.pictures import PictureInput
 from npi.jobs.train import new_library, validator_for
@@ -31,7 +32,6 @@ from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, Report, place
 from npi.training.loop import Progress, fit
 from traces.machine.lockstep import Status
-from traces.stepper import Action, Decision, Draw, Observation, Stepper
 
 TESTS = {
     "canonicalise": ("Canonicalise, seen car", 5000),

@@ -25,6 +25,7 @@ from benchmarks.common import ROOT, each_seed, plain_arguments, results, run_rec
 from dsl import compile_teacher, load
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem
+from envs.stepper import Observation, Stepper
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
 from npi.library.library import Library
@@ -46,7 +47,6 @@ from tests.support.tiny import solved
 from traces.generation.generate import record_traces
 from traces.machine.lockstep import Budget, Status
 from traces.recording.unique_frames import FrameSet, unique_frames
-from traces.stepper import Observation, Stepper
 
 ADDITION, BUBBLESORT, MAX = (ROOT / "programs" / f"{name}.npi" for name in ("addition", "bubblesort", "max"))
 MUTANTS = 1000

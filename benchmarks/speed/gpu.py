@@ -18,13 +18,13 @@ import torch
 from benchmarks.common import ROOT, plain_arguments, write
 from benchmarks.speed.parts import FILES, Figure, fresh_objective, problems, rate, steps_of
 from dsl import compile_teacher
+from envs.stepper import Stepper
 from envs.steppers.decision_tables import TableStepper
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import train_library
 from npi.library.library import Library
 from npi.training.loop import Descent
 from traces.machine.lockstep import run
-from traces.stepper import Stepper
 
 
 def best(work: Callable[[], Any], device: torch.device, *, calls: int = 4) -> float:

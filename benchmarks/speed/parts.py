@@ -22,6 +22,7 @@ import torch
 from benchmarks.common import RESULTS, ROOT, plain_arguments, write
 from dsl import Problem, ProgramSet, Task, compile_teacher, load
 from envs.spec import SLOTS
+from envs.stepper import Decision, Draw, Observation, Stepper
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library, train_library
 from npi.library.library import Library
@@ -35,7 +36,6 @@ from traces.machine.lockstep import Budget
 from traces.machine.lockstep import run as run_machine
 from traces.recording.recorder import Recorder
 from traces.recording.unique_frames import unique_frames
-from traces.stepper import Decision, Draw, Observation, Stepper
 from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
 
 FILES = {"add": "addition.npi", "sort": "bubblesort.npi"}

@@ -9,6 +9,7 @@ import torch
 
 from dsl import ProgramSet
 from dsl.tasks.task import Problem
+from envs.stepper import Stepper
 from npi.cli.console import Screen
 from npi.cli.run_view import Replay, calls_of, inputs_text, verdict, ways
 from npi.cli.words import file_size, plural
@@ -17,7 +18,6 @@ from traces.generation.generate import load_sources, plan_shards
 from traces.machine.lockstep import Status
 from traces.recording.batch import TraceBatch
 from traces.recording.text import call_text
-from traces.stepper import Stepper
 from traces.storage.trace_set import TraceSet
 from traces.viewing.animation import MAX_STILLS, Still, animation, pillow
 from traces.viewing.compare import compare, time_order

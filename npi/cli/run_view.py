@@ -12,13 +12,13 @@ from dsl import ProgramSet
 from dsl.tasks.task import Problem
 from dsl.tasks.values import show
 from envs.spec import RETURN
+from envs.stepper import Action, Stepper
 from npi.cli.console import Screen
 from npi.cli.words import elide, plural
 from npi.running.evaluate import run_problems
 from npi.running.runs import SHORT, Event, Run
 from traces.machine.lockstep import Budget, Status
 from traces.recording.text import call_text, state_lines
-from traces.stepper import Action, Stepper
 
 
 class Replay:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsl.program import ProgramSet
+from envs.stepper import Stepper
 from envs.steppers.routed import Joined
 from npi.library.library import Library
 from npi.library.manifest import LibraryError
 from npi.library.program_files import some
 from npi.library.row_file import row_versions
-from traces.stepper import Stepper
 
 
 def hosting(programs: ProgramSet, hosts: Sequence[Library]) -> ProgramSet:

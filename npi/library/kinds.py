@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import torch
 
 from dsl.program import ProgramSet
+from envs.stepper import Stepper
 from envs.steppers.decision_tables import TableStepper
 from npi.core.base import Core
 from npi.library.manifest import LibraryError
 from traces.recording.unique_frames import FrameSet
-from traces.stepper import Stepper
 
 if TYPE_CHECKING:
     from npi.library.library import Library

@@ -21,6 +21,7 @@ from dsl.program import ProgramSet
 from dsl.tasks.task import Task
 from envs.registry import joined_world
 from envs.spec import ProgramTable, WorldSpec
+from envs.stepper import Stepper
 from envs.steppers.parts import PartStepper, part_table, programs_of
 from envs.steppers.routed import Joined
 from npi.core.base import Core, tensors_digest
@@ -31,7 +32,6 @@ from npi.library.manifest import FORMAT, NAME, LibraryError, checked, read_manif
 from npi.library.program_files import Shelf, find_task, held_in, held_texts, named_tasks
 from npi.library.tensor_files import tensors_bytes, tensors_in, write_whole
 from npi.program_memory import ProgramMemory, RowInfo
-from traces.stepper import Stepper
 
 __all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name", "row_names", "sealed"]
 

@@ -18,6 +18,7 @@ from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import show
 from envs.spec import RETURN
+from envs.stepper import Observation, Stepper
 from npi.library.library import Library
 from npi.running.evaluate import solve
 from traces.generation.generate import record_problems
@@ -25,7 +26,6 @@ from traces.machine.lockstep import Budget, Status
 from traces.recording.batch import TraceBatch
 from traces.recording.text import call_text, observation_text
 from traces.recording.unique_frames import FrameSet, unique_frames
-from traces.stepper import Observation, Stepper
 from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
 
 PROBLEMS_PER_SIZE = 256

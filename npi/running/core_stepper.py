@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 
 from envs.spec import RETURN, ProgramTable
+from envs.stepper import Action, Decision, Draw, Observation
 from npi.core.encoder import stack_slots
 from npi.core.recurrent import RecurrentCore, may_call, recurrent
 from npi.library.library import Library
 from npi.program_memory import ProgramMemory
-from traces.stepper import Action, Decision, Draw, Observation
 
 
 class CoreStepper:

@@ -13,8 +13,8 @@ import torch
 from dsl import shown_by
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
+from envs.stepper import Stepper
 from traces.machine.lockstep import Budget, Outcome, Status, run
-from traces.stepper import Stepper
 
 MAX_BATCH = 1024
 """Problems that run side by side."""

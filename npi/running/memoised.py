@@ -11,8 +11,8 @@ import math
 import torch
 
 from envs.spec import SLOTS, ProgramTable
+from envs.stepper import Action, Decision, Draw, Observation, Stepper
 from envs.support import mixed_radix
-from traces.stepper import Action, Decision, Draw, Observation, Stepper
 
 
 class MemoisedStepper:

@@ -12,13 +12,13 @@ import torch
 from dsl import compile_teacher
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
+from envs.stepper import Stepper
 from npi.library.library import Library
 from npi.running.compiled_library import CompiledLibrary
 from traces.machine.lockstep import Budget, Status, run
 from traces.recording.batch import TraceBatch
 from traces.recording.recorder import Recorder
 from traces.recording.text import call_text, walk
-from traces.stepper import Stepper
 
 SHORT = 600
 """Steps that take less time one by one than machine code takes to load."""

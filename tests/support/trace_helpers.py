@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import torch
 
 from envs.spec import NONE, RETURN, Field, ProgramTable, Signature, Slot, WorldSpec
+from envs.stepper import Action, Decision, Observation, Stepper
 from traces.machine.lockstep import Budget, run
 from traces.recording.recorder import Recorder, TraceBatch
-from traces.stepper import Action, Decision, Observation, Stepper
 
 SPEC = WorldSpec(
     name="line",

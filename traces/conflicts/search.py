@@ -21,6 +21,7 @@ from dsl.analysis.learnability import check_tables
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from dsl.teacher import compile_teacher
+from envs.stepper import Stepper
 from envs.world import World
 from traces.conflicts.explain import Explanation, explain
 from traces.generation.enumerate import problems_of_size
@@ -28,7 +29,6 @@ from traces.generation.generate import load_sources, record_problems
 from traces.machine.lockstep import Budget
 from traces.recording.batch import TraceBatch, same_table
 from traces.recording.unique_frames import find_conflict, unique_frames
-from traces.stepper import Stepper
 from traces.storage.trace_set import TraceSet
 
 

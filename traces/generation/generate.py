@@ -23,10 +23,10 @@ from dsl.analysis.diagnose import without_garbage_collection
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import show
+from envs.stepper import Stepper
 from traces.machine.lockstep import Budget, Status, run
 from traces.recording.batch import TraceBatch, concatenate
 from traces.recording.recorder import Recorder
-from traces.stepper import Stepper
 from traces.storage.trace_set import (
     MANIFEST,
     Shard,

@@ -17,12 +17,12 @@ import torch
 
 from envs.product import Product
 from envs.spec import SLOTS, ProgramTable
+from envs.stepper import Draw, Stepper
 from envs.world import Ending, State, World
 from traces.machine import compiled as compiled_machine
 from traces.machine.call_rules import ACT, PUSH, REFUSED, CallRules, call_rules
 from traces.machine.cuda_graphs import Capture, Stretches, cuda_graph
 from traces.machine.outcome import Budget, Chunk, Outcome, S, Status, Watcher
-from traces.stepper import Draw, Stepper
 
 __all__ = ["Budget", "Outcome", "Status", "Watcher", "advance", "run"]
 

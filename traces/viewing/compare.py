@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from envs.spec import RETURN
+from envs.stepper import Observation, Stepper
 from traces.recording.batch import Ints, TraceBatch
 from traces.recording.text import walk
-from traces.stepper import Observation, Stepper
 
 
 @dataclass(frozen=True)

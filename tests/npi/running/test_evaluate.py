@@ -6,6 +6,7 @@ import torch
 
 from dsl import compile_teacher
 from envs.spec import RETURN
+from envs.stepper import Action, Decision
 from npi.running import evaluate as module
 from npi.running.evaluate import (
     Solved,
@@ -20,7 +21,6 @@ from npi.running.evaluate import (
 from npi.running.evaluate import test_seed as seed_of_tests
 from tests.support.tiny import plain_end, strip, trained, turn
 from traces.machine.lockstep import Budget, Status
-from traces.stepper import Action, Decision
 
 
 class Endless:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 import dsl
 from envs.scratchpad.world import PadConfig, Scratchpad
 from envs.spec import GO_ON, RETURN, SLOTS, UNKNOWN, ProgramTable, Signature, Slot
+from envs.stepper import Action, Decision
 from envs.steppers.decision_tables import DecisionTables, TableStepper, positions
 from tests.support.pads import MIXED, PADS, SORTING
 from tests.support.paths import PROGRAMS
 from traces.machine import compiled
 from traces.machine.lockstep import Budget, Outcome, Status, run
 from traces.recording.recorder import Recorder, TraceBatch
-from traces.stepper import Action, Decision
 
 pytestmark = pytest.mark.skipif(not compiled.available(), reason="numba is not installed")
 

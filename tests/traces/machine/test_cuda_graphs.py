@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dsl import ProgramSet, compile_teacher, load
+from envs.stepper import Stepper
 from envs.support.capture_check import HostError, tape
 from npi.core.config import CoreConfig
 from npi.library.library import Library
@@ -14,7 +15,6 @@ from traces.machine.cuda_graphs import Stretches
 from traces.machine.lockstep import Budget, run
 from traces.machine.outcome import Chunk
 from traces.recording.recorder import Recorder
-from traces.stepper import Stepper
 
 FILES = ["addition.npi", "bubblesort.npi", "examples/mergesort.npi", "recursive/quicksort.npi"]
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.spec import RETURN, Field, ProgramTable, Signature, Slot, SpecError, WorldSpec
+from envs.stepper import Action, Decision, Draw
 from tests.support.trace_helpers import (
     BAD,
     FIRSTS,
@@ -29,7 +30,6 @@ from tests.support.trace_helpers import (
 )
 from traces.machine.call_rules import ACT, POP, PUSH, REFUSED, CallRules
 from traces.machine.lockstep import Budget, Status, run
-from traces.stepper import Action, Decision, Draw
 
 
 def start(xs):

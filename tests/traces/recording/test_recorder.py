@@ -53,7 +53,7 @@ def test_columns_have_their_types_and_returns_carry_no_arguments():
         width, dtype = 1, torch.int64
 
         def step(self, seen, program_B, arguments_B3, hidden_BH, *, ended_B=None, draw=None):
-            from traces.stepper import Action, Decision
+            from envs.stepper import Action, Decision
 
             return Decision(Action(torch.tensor([[RETURN, 4, 4, 4]]).expand(len(program_B), 4)), hidden_BH)
 
