@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -70,30 +70,11 @@ class PoseGrid:
 
 @dataclass(eq=False)
 class Shots:
-    """One car: its mesh, and those of its pictures that are rendered.
-
-    Attributes:
-        pictures_N: uint8 N×size×size×3, the first ``count`` of them in use. It grows as poses are asked for: memory for
-            all of them that is set aside beforehand may be taken from the system in large pieces, most of it for none.
-        place_P: which of them shows each pose; −1 where it is not there.
-    """
+    """One car: its mesh (making one takes longer than a dozen pictures of it), and those of its pictures that are
+    rendered, by pose."""
 
     mesh: Mesh
-    pictures_N: np.ndarray
-    place_P: np.ndarray
-    count: int = 0
-
-    def add(self, poses: np.ndarray, found: np.ndarray) -> None:
-        """Keep the pictures of poses that are not there."""
-        end = self.count + len(found)
-        if end > len(self.pictures_N):
-            room = min(max(end, 2 * len(self.pictures_N)), len(self.place_P))
-            grown_N = np.empty((room, *found.shape[1:]), np.uint8)
-            grown_N[: self.count] = self.pictures_N[: self.count]
-            self.pictures_N = grown_N
-        self.pictures_N[self.count : end] = found
-        self.place_P[poses] = np.arange(self.count, end)
-        self.count = end
+    pictures: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 class Views:
@@ -123,7 +104,7 @@ class Views:
         self.mesh_of, self.grid, self.size, self.seed = mesh_of, grid, size, seed
         self.most_bytes = most_bytes
         self._shots: OrderedDict[int, Shots] = OrderedDict()
-        self._bytes = 0
+        self._count = 0  # of the pictures in all of them
 
     def pictures(self, car_U: np.ndarray, azimuth_U: np.ndarray, elevation_U: np.ndarray) -> np.ndarray:
         """The pictures of cars at indices of the grid, uint8 U×size×size×3.
@@ -156,25 +137,19 @@ class Views:
 
     def _shown(self, car: int, pose_U: np.ndarray) -> np.ndarray:
         """Pictures of one car; those not yet there are rendered."""
-        shots = self._shots.get(car)
-        before = 0 if shots is None else shots.pictures_N.nbytes
-        if shots is None:
-            shots = self._shots[car] = self._opened(car)
+        if car not in self._shots:
+            self._shots[car] = Shots(self.mesh_of(car))
         self._shots.move_to_end(car)
-        missing = np.unique(pose_U[shots.place_P[pose_U] < 0])
+        shown = self._shots[car].pictures
+        missing = np.array(sorted({*pose_U.tolist()} - shown.keys()), np.int64)
         if len(missing):
-            shots.add(missing, self._rendered(shots.mesh, car, missing))
-        self._bytes += shots.pictures_N.nbytes - before
-        found_U = shots.pictures_N[shots.place_P[pose_U]]
-        while self._bytes > self.most_bytes:
+            shown.update(zip(missing.tolist(), self._rendered(self._shots[car].mesh, car, missing), strict=True))
+        found_U = np.stack([shown[pose] for pose in pose_U.tolist()])
+        self._count += len(missing)
+        while self._count * found_U[0].nbytes > self.most_bytes:
             _, dropped = self._shots.popitem(last=False)
-            self._bytes -= dropped.pictures_N.nbytes
+            self._count -= len(dropped.pictures)
         return found_U
-
-    def _opened(self, car: int) -> Shots:
-        """A car without pictures. Making a mesh takes longer than a dozen pictures of it, so it is kept with them."""
-        poses = self.grid.azimuths * self.grid.elevations
-        return Shots(self.mesh_of(car), np.empty((0, self.size, self.size, 3), np.uint8), np.full(poses, -1))
 
     def _rendered(self, mesh: Mesh, car: int, poses: np.ndarray) -> np.ndarray:
         azimuth = self.grid.azimuth(poses % self.grid.azimuths)

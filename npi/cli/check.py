@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from dsl.program import Program
     from envs.spec import Signature
     from traces.conflicts.explain import Explanation
-    from traces.conflicts.scalar_teacher import Tried
-    from traces.conflicts.search import Search
+    from traces.conflicts.scalar_teacher import Search
 
 SIZES = 5
 """The smallest training sizes, on which the teachers run."""
@@ -245,7 +244,7 @@ def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     return Trial(problems.count, sizes, {"up_to_size": upto, "problems": count}, frames, trouble)
 
 
-def _tried(programs: ProgramSet, task: Task, drawn: list[Problem], steps: int) -> Tried | Search:
+def _tried(programs: ProgramSet, task: Task, drawn: list[Problem], steps: int) -> Search:
     """Run all small inputs and those that were drawn; what goes wrong is a ``ValueError`` in the machine's words."""
     from envs.scratchpad.world import KIND
     from traces.conflicts.scalar_teacher import Trouble, try_task

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from envs.spec import BLANK, ProgramTable
+from envs.spec import BLANK
 from envs.stepper import Action
 from envs.world import Layout, World
 from traces.recording.batch import TraceBatch
@@ -117,13 +117,21 @@ def explain(
     conflicts = [group for group in groups.values() if len({step.call for step in group}) > 1]
     if not conflicts:
         return None
-    cells = [[sum(map(len, layout.values())) for layout in batch] for batch in layouts or ()]
-    ordered = [sorted(group, key=lambda step: order(step, cells)) for group in conflicts]
-    group = min(ordered, key=lambda group: (group[0].step, order(group[0], cells)))
+
+    def laid(step: _Step) -> Layout:
+        return layouts[step.place.batch][step.place.trace] if layouts is not None else {}
+
+    def order(step: _Step) -> tuple[int, ...]:
+        """The smallest input first, then the shortest trace, then the first."""
+        place = step.place
+        return sum(map(len, laid(step).values())), step.size, place.batch, place.trace, place.frame, place.step
+
+    ordered = [sorted(group, key=order) for group in conflicts]
+    group = min(ordered, key=lambda group: (group[0].step, order(group[0])))
     one = group[0]
     two = next(step for step in group if step.call != one.call)
     table = batches[0].table
-    sights = [look(batches, step, world, layouts) for step in group]
+    sights = [look(batches[step.place.batch], step, world, laid(step)) for step in group]
     apart = tuple(
         Apart(sight, (sights[0][sight], sights[group.index(two)][sight]))
         for sight in sights[0]
@@ -134,17 +142,10 @@ def explain(
     return Explanation(
         frame=call_text(table, (frame.program, *frame.arguments)),
         seen=tuple(observation_text(table, obs) for obs in frame.obs[: one.step + 1]),
-        sides=(side(batches, one, table, world, layouts), side(batches, two, table, world, layouts)),
+        sides=(side(batch, one, world, laid(one)), side(batches[two.place.batch], two, world, laid(two))),
         apart=apart,
         steps=len(group),
     )
-
-
-def order(step: _Step, cells: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """The smallest input first, then the shortest trace, then the first."""
-    place = step.place
-    laid = cells[place.batch][place.trace] if cells else 0
-    return laid, step.size, place.batch, place.trace, place.frame, place.step
 
 
 def steps_of(batch: TraceBatch, number: int) -> Iterator[tuple[Key, _Step]]:
@@ -167,37 +168,17 @@ def tells_apart(values: Sequence[str | None], calls: Sequence[tuple[int, ...]]) 
     return all(decided.setdefault(value, call) == call for value, call in zip(values, calls, strict=True))
 
 
-def side(
-    batches: Sequence[TraceBatch],
-    step: _Step,
-    table: ProgramTable,
-    world: World[Any] | None,
-    layouts: Sequence[Sequence[Layout]] | None,
-) -> Side:
-    batch = batches[step.place.batch]
+def side(batch: TraceBatch, step: _Step, world: World[Any] | None, layout: Layout) -> Side:
     parent = int(batch.parent[step.frame])
-    caller = "" if parent < 0 else name_text(table, int(batch.program[parent]))
-    shown = ""
-    if world is not None and layouts is not None:
-        symbols = row_symbols(world)
-        laid = layouts[step.place.batch][step.place.trace]
-        texts = [f"{row} = {' '.join(symbols[row][i] for i in cells)}" for row, cells in laid.items() if row in symbols]
-        shown = ", ".join(texts)
-    return Side(step.place, shown, call_text(table, step.call), caller)
+    caller = "" if parent < 0 else name_text(batch.table, int(batch.program[parent]))
+    symbols = row_symbols(world) if world is not None else {}
+    rows = [f"{row} = {' '.join(symbols[row][i] for i in cells)}" for row, cells in layout.items() if row in symbols]
+    return Side(step.place, ", ".join(rows), call_text(batch.table, step.call), caller)
 
 
-def look(
-    batches: Sequence[TraceBatch],
-    step: _Step,
-    world: World[Any] | None,
-    layouts: Sequence[Sequence[Layout]] | None,
-) -> dict[Sight, str]:
+def look(batch: TraceBatch, step: _Step, world: World[Any] | None, layout: Layout) -> dict[Sight, str]:
     """Everything that could be observed at a step and is not, the simplest first."""
-    found: dict[Sight, str] = {}
-    batch = batches[step.place.batch]
-    if world is not None and layouts is not None:
-        reading = replay(batch, step, world, layouts[step.place.batch][step.place.trace])
-        found |= hidden_sights(world, reading)
+    found = hidden_sights(world, replay(batch, step, world, layout)) if world is not None else {}
     parent = int(batch.parent[step.frame])
     if parent >= 0:
         call = Sight("the program that called", "make two programs of it, or hand the difference over as an argument")

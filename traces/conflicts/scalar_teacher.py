@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import count, islice
+from typing import TYPE_CHECKING
 
 from dsl.analysis.learnability import check_tables
 from dsl.lowering.decision_tables import GO_ON, NodeTable
@@ -20,7 +20,10 @@ from envs.scratchpad.config import NOWHERE
 from envs.scratchpad.scalar import Plan, SinglePad, plan_of
 from envs.scratchpad.world import Scratchpad
 from envs.spec import RETURN
-from traces.generation.enumerate import problems_of_size
+from traces.generation.enumerate import rounds
+
+if TYPE_CHECKING:
+    from traces.conflicts.explain import Explanation
 
 MAX_DEPTH = 10_000
 """Frames on the stack of a run that is not taken for an endless one."""
@@ -80,27 +83,28 @@ class Trouble(Exception):
 
 
 @dataclass(frozen=True)
-class Tried:
-    """How a task's teacher did.
+class Search:
+    """What a search over small inputs found.
 
     Attributes:
-        problems, sizes: how many inputs there are up to this size; all were run.
+        problems, sizes: how many inputs there are up to this size, all of which were run; 0 where not even the smallest
+            size was.
         frames: how many different ones were seen in all runs.
+        conflict: two steps that contradict each other, where the search goes on to compare them.
     """
 
     problems: int
     sizes: int
     frames: int
+    conflict: Explanation | None = None
 
 
 def try_task(
     program_set: ProgramSet, task: Task, also: Sequence[Problem], *, most: int, decisions: int, steps: int
-) -> Tried:
-    """Run a task on further problems, and on all inputs of size 1, 2, … as long as they are few enough.
+) -> Search:
+    """Run a task on further problems, and on all small inputs (:func:`~traces.generation.enumerate.rounds`).
 
     Args:
-        also: further problems, run after those of size 1.
-        most: inputs in all; a size is run whole or not at all.
         decisions: no further size is begun after so many.
         steps: a run that takes more is taken for an endless one.
 
@@ -108,17 +112,13 @@ def try_task(
         Trouble: at the first problem whose run does not end, ends wrong, or contradicts an earlier one.
     """
     check_tables(program_set)
-    teacher, total, done = SingleTeacher(program_set), 0, 0
-    for size in count(1):
-        problems = list(islice(problems_of_size(task, size), most - total + 1))
-        fits = 0 < len(problems) <= most - total
-        teacher.try_all(task, [*(problems if fits else ()), *(also if size == 1 else ())], steps=steps)
-        if not fits:
+    teacher, done = SingleTeacher(program_set), (0, 0)
+    for size, inputs, problems in rounds(task, also, most=most):
+        teacher.try_all(task, problems, steps=steps)
+        done = inputs, size
+        if teacher.steps > decisions:
             break
-        total, done = total + len(problems), size
-        if teacher.steps > decisions or not any(item.sized for item in task.inputs):
-            break
-    return Tried(total, done, teacher.frames)
+    return Search(*done, teacher.frames)
 
 
 class SingleTeacher:

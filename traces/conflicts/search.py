@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, groupby, islice
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -24,30 +24,13 @@ from dsl.teacher import compile_teacher
 from envs.stepper import Stepper
 from envs.world import World
 from traces.conflicts.explain import Explanation, explain
-from traces.generation.enumerate import problems_of_size
+from traces.conflicts.scalar_teacher import Search
+from traces.generation.enumerate import rounds
 from traces.generation.generate import load_sources, record_problems
 from traces.machine.lockstep import Budget
 from traces.recording.batch import TraceBatch, same_table
 from traces.recording.unique_frames import find_conflict, unique_frames
 from traces.storage.trace_set import TraceSet
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a search found.
-
-    Attributes:
-        task: which one was run.
-        problems: how many inputs were run. sizes: up to this size, all inputs; 0 where not even the smallest fit.
-        frames: different frames that were compared.
-        conflict: two steps that contradict each other; None where there are none.
-    """
-
-    task: str
-    problems: int
-    sizes: int
-    frames: int
-    conflict: Explanation | None
 
 
 def search(
@@ -60,36 +43,28 @@ def search(
     also: Sequence[Problem] = (),
     teacher: Stepper | None = None,
 ) -> Search:
-    """Run a task on all inputs of size 1, 2, … as long as they are few enough, and compare the frames.
+    """Run a task on all small inputs (:func:`~traces.generation.enumerate.rounds`), and compare the frames.
 
     Args:
-        most: inputs in all; a size is run whole or not at all.
         seconds: no further size is begun after this time.
-        also: further problems, run with those of size 1.
 
     Raises:
         TeacherError: for a run that does not end as its task expects.
     """
     check_tables(program_set)
     teacher = teacher or compile_teacher(program_set)
-    began, batches, total, done = time.monotonic(), [], 0, 0
-    for size in count(1):
-        problems = list(islice(problems_of_size(task, size), most - total + 1))
-        fits = 0 < len(problems) <= most - total
-        total += len(problems) if fits else 0
-        run = [*(problems if fits else ()), *(also if size == 1 else ())]
-        if run:
-            batches.append(record_problems(program_set, task, run, teacher=teacher, budget=budget))
-        if not fits:
-            break
-        done = size
-        if time.monotonic() - began > seconds or not any(item.sized for item in task.inputs):
+    began, batches, done = time.monotonic(), [], (0, 0)
+    for size, inputs, problems in rounds(task, also, most=most):
+        if problems:
+            batches.append(record_problems(program_set, task, problems, teacher=teacher, budget=budget))
+        done = inputs, size
+        if time.monotonic() - began > seconds:
             break
     if not batches:
-        return Search(task.name, 0, 0, 0, None)
+        return Search(0, 0, 0)
     frames = unique_frames(batches)
     conflict = explain(batches) if find_conflict(frames) is not None else None
-    return Search(task.name, total, done, len(frames), conflict)
+    return Search(*done, len(frames), conflict)
 
 
 @dataclass(frozen=True)

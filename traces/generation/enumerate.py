@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain, combinations, product
+from collections.abc import Iterator, Sequence
+from itertools import chain, combinations, count, islice, product
 
 from dsl.tasks.graphs import check_graph
 from dsl.tasks.inputs import GRAPH, LIST, NUMBER, Input
 from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import Value, symbol_value
+
+
+def rounds(task: Task, also: Sequence[Problem], *, most: int) -> Iterator[tuple[int, int, list[Problem]]]:
+    """All inputs of size 1, 2, … as long as they are few enough: the size, all inputs so far, and what to run.
+
+    Args:
+        also: further problems, run after those of size 1, and alone (with size 0) where these are too many.
+        most: inputs in all; a size is run whole or not at all.
+    """
+    total = 0
+    for size in count(1):
+        problems = list(islice(problems_of_size(task, size), most - total + 1))
+        if not 0 < len(problems) <= most - total:
+            if size == 1:
+                yield 0, 0, list(also)
+            return
+        total += len(problems)
+        yield size, total, [*problems, *(also if size == 1 else ())]
+        if not any(item.sized for item in task.inputs):
+            return
 
 
 def problems_of_size(task: Task, size: int) -> Iterator[Problem]:

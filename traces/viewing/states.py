@@ -7,6 +7,7 @@ not repeat itself has none.
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -165,6 +166,25 @@ def _camera(world: World[Any], state: Any) -> PadCamera | PictureCamera | TextCa
     return PictureCamera(world, state) if has_pictures(world) else TextCamera(world, state)
 
 
+class Changes:
+    """What changed, flat: for each change the steps since the one before, then what it is."""
+
+    def __init__(self) -> None:
+        self.flat: list[int] = []
+        self._last = 0
+
+    def note(self, step: int, *what: int) -> None:
+        """A change that was done by ``step``."""
+        self.flat += (step - self._last, *what)
+        self._last = step
+
+    def compare(self, step: int, before: Sequence[int], now: Sequence[int]) -> None:
+        """Note each place that holds another value than before, and the value."""
+        for place, (old, new) in enumerate(zip(before, now, strict=True)):
+            if old != new:
+                self.note(step, place, new)
+
+
 class PadCamera:
     """Watches one pad (instance 0)."""
 
@@ -173,17 +193,12 @@ class PadCamera:
         self._cells_RW, self._origin = state.cells_BRW[0].numpy().copy(), state.origin
         self._at = self._columns(state)
         self._first = (self._rows(state), self._at)
-        self._moves: list[int] = []
-        self._writes: list[int] = []
-        self._moved = self._wrote = 0
+        self._moves, self._writes = Changes(), Changes()
 
     def take(self, state: PadState, step: int) -> None:
         """Note what has changed since the last look, as done by ``step``."""
         at = self._columns(state)
-        for pointer, (before, now) in enumerate(zip(self._at, at, strict=True)):
-            if before != now:
-                self._moves += (step - self._moved, pointer, now)
-                self._moved = step
+        self._moves.compare(step, self._at, at)
         self._at = at
         cells_RW = state.cells_BRW[0].numpy()
         if cells_RW.shape != self._cells_RW.shape or state.origin != self._origin:
@@ -194,8 +209,7 @@ class PadCamera:
             row, column = divmod(flat, cells_RW.shape[1])
             value = int(cells_RW[row, column])
             self._cells_RW[row, column] = value
-            self._writes += (step - self._wrote, row, column - state.origin, value)
-            self._wrote = step
+            self._writes.note(step, row, column - state.origin, value)
 
     def states(self) -> PadStates:
         rows, at = self._first
@@ -204,7 +218,7 @@ class PadCamera:
             PadPointer(p.name, names.index(p.row), column, p.sees)
             for p, column in zip(self.config.pointers, at, strict=True)
         )
-        return PadStates(rows, pointers, tuple(self._moves), tuple(self._writes))
+        return PadStates(rows, pointers, tuple(self._moves.flat), tuple(self._writes.flat))
 
     def _columns(self, state: PadState) -> list[int]:
         columns: list[int] = (state.at_BP[0] % state.width - state.origin).tolist()
@@ -244,20 +258,17 @@ class PictureCamera:
         first = views(world, world.observe(state).fields_BF)
         self._captions = tuple(first)
         self._now = self._first = [self._number(pixels) for pixels in first.values()]
-        self._turns, self._turned = [0] * 0, 0
+        self._turns = Changes()
 
     def take(self, state: Any, step: int) -> None:
         """Note what has changed since the last look, as done by ``step``."""
         self._text.take(state, step)
         now = [self._number(pixels) for pixels in views(self._world, self._world.observe(state).fields_BF).values()]
-        for place, (before, number) in enumerate(zip(self._now, now, strict=True)):
-            if before != number:
-                self._turns += (step - self._turned, place, number)
-                self._turned = step
+        self._turns.compare(step, self._now, now)
         self._now = now
 
     def states(self) -> PictureStates:
-        pictures, shown, turns = tuple(self._pictures), tuple(self._first), tuple(self._turns)
+        pictures, shown, turns = tuple(self._pictures), tuple(self._first), tuple(self._turns.flat)
         return PictureStates(self._text.states(), self._captions, pictures, shown, turns)
 
     def _number(self, pixels: Pixels) -> int:
@@ -274,28 +285,22 @@ class TextCamera:
         self._world = world
         self._texts: dict[str, int] = {}
         self._now = self._lines(state)
-        self._first, self._changes, self._changed = tuple(self._now), [0] * 0, 0
+        self._first, self._changes = tuple(self._now), Changes()
 
     def take(self, state: Any, step: int) -> None:
         """Note what has changed since the last look, as done by ``step``."""
         now = self._lines(state)
         now += [self._text("")] * (len(self._now) - len(now))
         self._now += [self._text("")] * (len(now) - len(self._now))
-        for line, (before, text) in enumerate(zip(self._now, now, strict=True)):
-            if before != text:
-                self._changes += (step - self._changed, line, text)
-                self._changed = step
+        self._changes.compare(step, self._now, now)
         self._now = now
 
     def states(self) -> TextStates:
-        return TextStates(tuple(self._texts), self._first, tuple(self._changes))
+        return TextStates(tuple(self._texts), self._first, tuple(self._changes.flat))
 
     def _lines(self, state: Any) -> list[int]:
-        return [self._text(_brief(line)) for line in state_lines(self._world, state)]
+        lines = state_lines(self._world, state)
+        return [self._text(line if len(line) <= TEXT_WIDTH else line[:TEXT_WIDTH] + " …") for line in lines]
 
     def _text(self, text: str) -> int:
         return self._texts.setdefault(text, len(self._texts))
-
-
-def _brief(text: str) -> str:
-    return text if len(text) <= TEXT_WIDTH else text[:TEXT_WIDTH] + " …"
