@@ -10,8 +10,7 @@ import time
 import torch
 
 from benchmarks.common import plain_arguments, write
-from envs.episodic.bandit import Bandit
-from envs.episodic.bandit_families import FAMILIES
+from envs.episodic.bandit import FAMILIES, Bandit
 from meta.baselines.bayes_optimal import plan
 from meta.baselines.registry import lineup
 from meta.baselines.rollout import Curve, rollout

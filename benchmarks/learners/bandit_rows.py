@@ -21,8 +21,7 @@ from benchmarks.common import RUNS, recipe
 from benchmarks.learners.bandit_baselines import BEGIN
 from benchmarks.learners.cores import fine_tuned, trained_core, written
 from dsl import loads
-from envs.episodic.bandit import Bandit
-from envs.episodic.bandit_families import FAMILIES
+from envs.episodic.bandit import FAMILIES, Bandit
 from meta.baselines.agent import Agent
 from meta.baselines.bandits import CaseThompson, Thompson, drawn_cases
 from meta.baselines.learned_agent import Learned

@@ -20,8 +20,7 @@ import torch
 from benchmarks.common import RUNS, finished, recipe, seeds
 from benchmarks.learners.bandit_baselines import BEGIN
 from benchmarks.learners.cores import trained_core, written
-from envs.episodic.bandit import Bandit
-from envs.episodic.bandit_families import ELEVEN, FAMILIES
+from envs.episodic.bandit import ELEVEN, FAMILIES, Bandit
 from meta.baselines.agent import Agent
 from meta.baselines.bayes_optimal import plan
 from meta.baselines.learned_agent import Learned

@@ -15,7 +15,7 @@ import torch
 from benchmarks.universal import alternatives
 from benchmarks.universal.alternatives import Codes, Memory, TuneConfig
 from benchmarks.universal.heldout_programs import Sample, kind_of
-from npi.library.fingerprint import fingerprint
+from npi.library.kinds import fingerprint
 from npi.program_memory import ProgramMemory, RowInfo
 from npi.reproduce.ledger import Result
 from npi.universal.code_search import Found, SearchConfig

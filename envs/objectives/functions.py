@@ -1,16 +1,22 @@
-"""Functions in closed form whose parameters are optimised, each written for one problem; worlds run them in batches.
+"""Functions whose parameters are optimised, in closed form and small networks on scikit-learn's digits.
 
-Shape legend: ``B`` problems, ``D`` parameters of each, ``G`` given numbers that make a problem what it is.
+Each is written for one problem; worlds run them in batches. Shape legend: ``B`` problems, ``D`` parameters of each,
+``G`` given numbers that make a problem what it is, ``M`` images of a step, ``I`` pixels of an image, ``U`` units or
+channels.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
-from envs.support.counter_rng import BELL, bell, below, uniform
+from envs.support.counter_rng import BELL, bell, below, mixed, uniform
 from envs.support.lazy_torch import torch
 
-BEGIN, GIVEN, SHIFT, SCALE = 41, 42, 43, 44
+BEGIN, GIVEN, SHIFT, SCALE, SPLIT = 41, 42, 43, 44, 45
 """What is drawn, as a part of the numbers that are mixed."""
 
 SMALL = 0.01
@@ -96,3 +102,115 @@ def normal(episode_B: torch.Tensor, what: int, count: int) -> torch.Tensor:
     """float32 B × count: normally distributed numbers, a function of an episode's number and of what is drawn."""
     place = torch.arange(count, device=episode_B.device)
     return bell().to(episode_B.device).float()[below(BELL, episode_B[:, None], what, place)]
+
+
+SIDE, CLASSES, WINDOW = 8, 10, 3
+"""Pixels along a side of an image, digits, and the side of a convolution."""
+
+UNSEEN = 897
+"""Images that are kept for tests: half of 1797, so that problems with them are as hard as the others."""
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "sigmoid": lambda x: x.sigmoid(),
+    "relu": lambda x: x.relu(),
+    "tanh": lambda x: x.tanh(),
+}
+
+
+class Images(NamedTuple):
+    """pixels_NI float32 from 0 to 1, and label_N int64; the last :data:`UNSEEN` ones are those kept for tests."""
+
+    pixels_NI: torch.Tensor
+    label_N: torch.Tensor
+
+
+@cache
+def images() -> Images:
+    """scikit-learn's digits, shuffled; ``ValueError`` where it is not installed."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ValueError("networks on digits need scikit-learn: pip install 'npi-engine[digits]'") from error
+    found = load_digits()
+    order_N = mixed(torch.arange(len(found.target)), SPLIT).argsort()
+    pixels_NI = torch.tensor(found.data, dtype=torch.float32)[order_N] / 16
+    return Images(pixels_NI, torch.tensor(found.target, dtype=torch.int64)[order_N])
+
+
+class Mlp:
+    """Layers of units on the pixels, and the cross-entropy of the digits (Andrychowicz et al. 2016, section 3.2)."""
+
+    images = True
+
+    def __init__(self, units: int, layers: int, activation: str) -> None:
+        sizes = [SIDE * SIDE, *[units] * layers, CLASSES]
+        self.shapes = list(pairwise(sizes))
+        self.activation = ACTIVATIONS[activation]
+        self.dimensions = _count(self.shapes)
+
+    def draw(self, episode_B: torch.Tensor) -> Drawn:
+        return _weights(episode_B, self.shapes)
+
+    def loss(self, theta_D: torch.Tensor, *given: torch.Tensor) -> torch.Tensor:
+        x, label_M = given
+        *hidden, last = _layers(theta_D, self.shapes)
+        for weight, bias in hidden:
+            x = self.activation(x @ weight + bias)
+        return _cross_entropy(x @ last[0] + last[1], label_M)
+
+
+class Conv:
+    """Convolutions of 3 × 3 in steps of two pixels, each behind its activation, then the digits."""
+
+    images = True
+
+    def __init__(self, channels: int, layers: int, activation: str) -> None:
+        depths = [1, *[channels] * layers]
+        self.shapes = [(WINDOW * WINDOW * a, b) for a, b in pairwise(depths)]
+        self.shapes.append(((SIDE >> layers) ** 2 * channels, CLASSES))
+        self.activation = ACTIVATIONS[activation]
+        self.dimensions = _count(self.shapes)
+
+    def draw(self, episode_B: torch.Tensor) -> Drawn:
+        return _weights(episode_B, self.shapes)
+
+    def loss(self, theta_D: torch.Tensor, *given: torch.Tensor) -> torch.Tensor:
+        pixels_MI, label_M = given
+        *convolutions, last = _layers(theta_D, self.shapes)
+        x = pixels_MI.unflatten(1, (SIDE, SIDE, 1))
+        for weight, bias in convolutions:
+            x = self.activation(_windows(x) @ weight + bias)
+        return _cross_entropy(x.flatten(1) @ last[0] + last[1], label_M)
+
+
+def _windows(x: torch.Tensor) -> torch.Tensor:
+    """M × side × side × U → the 3 × 3 around every second place, zeros beyond the edge: M × side/2 × side/2 × 9U."""
+    side = x.shape[1]
+    wide = torch.nn.functional.pad(x, (0, 0, 1, 1, 1, 1))
+    ends = [slice(i, i + side, 2) for i in range(WINDOW)]
+    return torch.cat([wide[:, rows, columns] for rows in ends for columns in ends], -1)
+
+
+def _cross_entropy(logit_MC: torch.Tensor, label_M: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(logit_MC, label_M)
+
+
+def _count(shapes: Sequence[tuple[int, int]]) -> int:
+    return sum((inputs + 1) * outputs for inputs, outputs in shapes)
+
+
+def _layers(theta_D: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Weights (inputs × outputs) and biases of each layer."""
+    parts = theta_D.split([size for inputs, outputs in shapes for size in (inputs * outputs, outputs)])
+    return [(w.view(shape), b) for w, b, shape in zip(parts[::2], parts[1::2], shapes, strict=True)]
+
+
+def _weights(episode_B: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> Drawn:
+    """Gaussian weights whose variance is one over a layer's inputs, and biases of zero."""
+    scale_D = torch.cat([
+        part
+        for inputs, outputs in shapes
+        for part in (torch.full((inputs * outputs,), 1 / math.sqrt(inputs)), torch.zeros(outputs))
+    ]).to(episode_B.device)  # fmt: skip
+    theta_BD = normal(episode_B, BEGIN, len(scale_D)) * scale_D
+    return Drawn(theta_BD, theta_BD.new_zeros(len(episode_B), 0))

@@ -15,8 +15,18 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
-from envs.objectives.functions import Function, Quadratic, Rosenbrock
-from envs.objectives.networks import ACTIVATIONS, SIDE, UNSEEN, Conv, Images, Mlp, images
+from envs.objectives.functions import (
+    ACTIVATIONS,
+    SIDE,
+    UNSEEN,
+    Conv,
+    Function,
+    Images,
+    Mlp,
+    Quadratic,
+    Rosenbrock,
+    images,
+)
 from envs.settings import laid_value, one_of, read_settings, within
 from envs.spec import NONE, Channel, Field, Signature, SpecError, WorldSpec
 from envs.stepper import Action, LazyChannels, Observation

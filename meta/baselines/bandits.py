@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from envs.episodic.bandit_families import CASES as PRIOR_CASES
-from envs.episodic.bandit_families import ELEVEN, PAIRS, TARGET_PAYS, prior_case
+from envs.episodic.bandit import CASES as PRIOR_CASES
+from envs.episodic.bandit import ELEVEN, PAIRS, TARGET_PAYS, prior_case
 from envs.spec import WorldSpec
 from envs.world import State
 from meta.baselines.agent import choices, drawn, largest

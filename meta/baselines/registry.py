@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from envs.episodic.bandit import Bandit
-from envs.episodic.bandit_families import PAIRS
+from envs.episodic.bandit import PAIRS, Bandit
 from meta.baselines.agent import Agent, Oracle, Random
 from meta.baselines.bandits import (
     Asks,

@@ -6,6 +6,7 @@ import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
@@ -13,6 +14,14 @@ from torch import nn
 
 from envs.spec import WorldSpec
 from npi.program_memory import ProgramMemory, RowInfo
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which of ``whole`` frames that are unrolled together a rank computes (index_B); noise is drawn for the whole."""
+
+    index_B: torch.Tensor
+    whole: int
 
 
 class Core(nn.Module, ABC):

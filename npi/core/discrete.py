@@ -13,8 +13,8 @@ import math
 import torch
 from torch import nn
 
+from npi.core.base import Share
 from npi.core.initialisation import seeded_linear
-from npi.core.share import Share
 
 STATE_SCALE = 3.0
 """Initial weight of the state beside the observation: an untrained frame then walks through different codes whatever

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import nn
 
+from npi.core.base import Share
 from npi.core.initialisation import seeded_linear
-from npi.core.share import Share
 
 
 class LstmTrunk(nn.Module):

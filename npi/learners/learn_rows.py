@@ -18,7 +18,7 @@ from npi.learners.interface import LearnerCore, LearnerTraining
 from npi.learners.jobs import Reporter, history_entry, row_info
 from npi.learners.objectives.base import LearnerObjective, schedule_of
 from npi.learners.tasks import Problems, TrainingTask, learner_for, training_tasks
-from npi.library.fingerprint import fingerprint
+from npi.library.kinds import fingerprint
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
 from npi.library.program_files import parsed

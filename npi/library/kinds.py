@@ -6,7 +6,7 @@ name that no entry has is a learner's (group ``npi.learners``), and the entry ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
@@ -17,8 +17,9 @@ import torch
 from dsl.program import ProgramSet
 from envs.stepper import Stepper
 from envs.steppers.decision_tables import TableStepper
-from npi.core.base import Core
+from npi.core.base import Core, tensors_digest
 from npi.library.manifest import LibraryError
+from npi.program_memory import ProgramMemory
 from traces.recording.unique_frames import FrameSet
 
 if TYPE_CHECKING:
@@ -139,6 +140,16 @@ def kind_named(name: str) -> CoreKind:
 def kind_of(core: Core) -> CoreKind:
     """The kind of a core."""
     return kind_named(core.config.kind)
+
+
+def fingerprint(core: Core, memory: ProgramMemory, rows: int | Sequence[int], *, seed: int = 0) -> str:
+    """sha256 of everything that rows put out in random configurations, to show that new rows changed nothing.
+
+    Args:
+        rows: their positions, or how many of the oldest.
+    """
+    chosen = range(rows) if isinstance(rows, int) else rows
+    return tensors_digest(kind_of(core).fingerprint(core, memory, list(chosen), seed=seed))
 
 
 def is_learners(name: str) -> bool:

@@ -22,8 +22,7 @@ from dsl.tasks.task import Task
 from envs.registry import joined_world
 from envs.spec import ProgramTable, WorldSpec
 from envs.stepper import Stepper
-from envs.steppers.parts import PartStepper, part_table, programs_of
-from envs.steppers.routed import Joined
+from envs.steppers.routed import Joined, PartStepper, part_table, programs_of
 from npi.core.base import Core, tensors_digest
 from npi.core.config import CoreConfig
 from npi.core.recurrent import RecurrentCore

@@ -17,10 +17,9 @@ from envs.spec import check_signature
 from npi import __version__
 from npi.core.base import Core, tensors_digest
 from npi.library.assembly import FIRST, Assembly
-from npi.library.fingerprint import fingerprint
 from npi.library.hosting import joined
 from npi.library.index import DIGITS, named
-from npi.library.kinds import kind_of
+from npi.library.kinds import fingerprint, kind_of
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
 from npi.library.program_files import Held, some
@@ -37,7 +36,7 @@ class Change:
         library: as it is now.
         added, removed, there: names of rows; ``there`` are those that were to be added and were there already.
         core: sha256 of the core. rows: of the rows that were there before and are still there.
-        outputs: sha256 of what these rows put out (:func:`npi.library.fingerprint.fingerprint`).
+        outputs: sha256 of what these rows put out (:func:`npi.library.kinds.fingerprint`).
     """
 
     library: Library

@@ -18,6 +18,7 @@ from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
+import networkx as nx
 import torch
 
 from dsl.program import Program, ProgramSet
@@ -37,6 +38,9 @@ MAX_CONFIGURATIONS = 4_000_000
 
 MAX_EXAMPLES = 512
 """Paths to wrong configurations kept of one program, spread over all that were found."""
+
+HISTORIES = 2**14
+"""Histories that a core is asked about side by side."""
 
 Advance = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """Inputs and rows of a core → what its heads read, and the numbers that its next state is made of."""
@@ -92,23 +96,17 @@ class Walk:
 
     def run(self) -> Walked:
         wave = self.beginnings()
-        known = self.key(wave).sort().values
         waves, parents, wrong = [wave], [torch.full((len(wave),), -1)], []
-        total, margin, first = len(wave), math.inf, 0
+        margin, first = math.inf, 0
         while len(wave):
             decided = self.decide(wave)
             margin = min(margin, float(decided.margin_M.min()))
             wrong.append(decided.wrong_M.nonzero()[:, 0] + first)
-            found, origin = self.successors(wave, decided)
-            key, index = _first_of_each(self.key(found))
-            place = torch.searchsorted(known, key).clamp(max=len(known) - 1)
-            fresh = known[place] != key
-            known = torch.cat([known, key[fresh]]).sort().values
-            wave = found[index[fresh]]
-            waves.append(wave)
-            parents.append(origin[index[fresh]] + first)
-            first, total = total, total + len(wave)
-            if total > MAX_CONFIGURATIONS:
+            found, origin = self.fresh(*self.successors(wave, decided))
+            waves.append(found)
+            parents.append(origin + first)
+            first, wave = first + len(wave), found
+            if first + len(wave) > MAX_CONFIGURATIONS:
                 raise self.too_many()
         bad, every = torch.cat(wrong), torch.cat(waves)
         examples = self.frames(every, torch.cat(parents), bad[_spread(len(bad))]) if len(bad) else None
@@ -126,7 +124,16 @@ class Walk:
             for rule in self.rules:
                 if index in rule.fields and set(rule.fields) <= set(self.fields[:number]):
                     wave = wave[obeys(rule, self.sizes, self.observe(wave))]
+        self.known = self.key(wave).sort().values
         return wave
+
+    def fresh(self, found: torch.Tensor, origin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Each configuration that was not met before once, and where it comes from."""
+        key, index = _first_of_each(self.key(found))
+        place = torch.searchsorted(self.known, key).clamp(max=len(self.known) - 1)
+        new = self.known[place] != key
+        self.known = torch.cat([self.known, key[new]]).sort().values
+        return found[index[new]], origin[index[new]]
 
     def too_many(self) -> LibraryError:
         names = ", ".join(self.programs.world.spec.fields[i].name for i in self.fields)
@@ -155,8 +162,7 @@ class Walk:
         return self.teacher.step(Observation(self.observe(wave)), program_M, self.arguments[wave[:, 0]], wave[:, 1:2])
 
     def decide(self, wave: torch.Tensor) -> _Decided:
-        trunk = self.trunk
-        return self.judged(wave, lambda x_MX, cond_MC: trunk.advance(x_MX, cond_MC, wave[:, 2:3]))
+        return self.judged(wave, lambda x_MX, cond_MC: self.trunk.advance(x_MX, cond_MC, wave[:, 2:3]))
 
     @property
     def trunk(self) -> DiscreteTrunk:
@@ -200,7 +206,7 @@ class Walk:
 
     def successors(self, wave: torch.Tensor, decided: _Decided) -> tuple[torch.Tensor, torch.Tensor]:
         """Every configuration after the teacher's calls, and which configuration of the wave each comes from."""
-        go_on = ~decided.wrong_M & (decided.call_M4[:, 0] != RETURN)
+        go_on = _goes_on(decided)
         found, origin = [wave[:0]], [torch.empty(0, dtype=torch.int64)]
         for one in torch.unique(decided.call_M4[go_on], dim=0).tolist():
             rows = (go_on & (decided.call_M4 == torch.tensor(one)).all(1)).nonzero()[:, 0]
@@ -283,6 +289,74 @@ class Walk:
             obs_SF=obs_SF.to(torch.int16),
             call_S4=self.taught(steps).call_B4.to(torch.int32),
         )
+
+
+class HistoryWalk(Walk):
+    """The walk over all histories of one program, for a core whose state is no small code (an ``lstm``).
+
+    Two frames of such a core are alike only if everything that they saw is, so each history is a configuration of its
+    own, whose number stands in the column of codes. A program whose frames are bounded (no loop in its text) has
+    finitely many; they grow with every field that it sees and with every step, since an ``lstm`` has no gates that
+    would close one. Cai et al. (2017) verify recursive programs so.
+    """
+
+    def beginnings(self) -> torch.Tensor:
+        """As for a discrete core; :class:`LibraryError` for a program with a loop."""
+        if not is_bounded(self.program):
+            raise LibraryError(f"{self.program.name} has a loop: its frames have no bound, nor have its histories")
+        wave = super().beginnings()
+        self.state_PH = torch.zeros(1, self.stepper.width, dtype=self.stepper.dtype)  # of histories that went on
+        self.parent_M = torch.zeros(len(wave), dtype=torch.int64)
+        return wave
+
+    def too_many(self) -> LibraryError:
+        return LibraryError(
+            f"{self.program.name} has more than {MAX_CONFIGURATIONS:,} histories over the {len(self.fields)} "
+            "fields that an lstm sees; train a discrete core, whose rows see only what they need"
+        )
+
+    def codes(self, value_MS: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """One history goes on as one, whose number stands in place of the code."""
+        return value_MS, torch.arange(len(value_MS))
+
+    def named(self, wave: torch.Tensor) -> torch.Tensor:
+        return super().named(wave.index_fill(1, torch.tensor([2]), 0))
+
+    @torch.no_grad()
+    def decide(self, wave: torch.Tensor) -> _Decided:
+        """Decisions in a wave, whose states are those of its parents."""
+        parts, states = [], [self.state_PH[:0]]
+        trunk, state_PH, parent_M = self.stepper.core.trunk, self.state_PH, self.parent_M
+        for index in torch.arange(len(wave)).split(HISTORIES):
+            part = self.judged(
+                wave[index],
+                lambda x, cond, i=index: trunk.step(x, cond, state_PH[parent_M[i]]),  # type: ignore[misc]
+            )
+            states.append(part.value_MS[_goes_on(part)])
+            parts.append(part._replace(value_MS=index[:, None]))
+        decided = _Decided(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        self.state_PH, self.place_M = torch.cat(states), _goes_on(decided).cumsum(0) - 1
+        self.count_codes(len(wave))
+        return decided
+
+    def fresh(self, found: torch.Tensor, origin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Every history is new."""
+        self.parent_M = self.place_M[origin]
+        return found, origin
+
+
+def is_bounded(program: Program) -> bool:
+    """Whether no frame of a program can come back to a place in its text."""
+    steps = [
+        (place, int(after))
+        for place, node in enumerate(body_nodes(program))
+        for after in node.next_M[node.call_M4[:, 0] != RETURN]
+    ]
+    return bool(nx.is_directed_acyclic_graph(nx.DiGraph(steps)))
+
+
+def _goes_on(decided: _Decided) -> torch.Tensor:
+    return ~decided.wrong_M & (decided.call_M4[:, 0] != RETURN)
 
 
 def _lead(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

@@ -30,8 +30,7 @@ from npi.library.kinds import ProgramProof, kind_of
 from npi.library.library import Library, LibraryError
 from npi.proof.call_effects import call_effects, changed_by, domain_rules, domains, with_callees
 from npi.proof.certificate import TOLERANCE, Certificate, CertifiedFile, CertifiedProgram, table_rows
-from npi.proof.configuration_walk import Walk
-from npi.proof.history_walk import HistoryWalk
+from npi.proof.configuration_walk import HistoryWalk, Walk
 from npi.proof.world_audit import audit
 from npi.running.core_stepper import CoreStepper
 from npi.training.validation import Validation, Validator

@@ -13,7 +13,7 @@ import torch
 from dsl import compile_teacher
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
-from npi.library.fingerprint import fingerprint
+from npi.library.kinds import fingerprint
 from npi.library.library import Library
 from npi.running.evaluate import MAX_BATCH, bounded_budget, run_problems, test_seed
 from traces.machine.lockstep import Status

@@ -15,7 +15,7 @@ import torch
 from envs.spec import ProgramTable
 from npi.core.config import TrainConfig
 from npi.core.recurrent import may_call, recurrent
-from npi.library.fingerprint import fingerprint
+from npi.library.kinds import fingerprint
 from npi.library.library import Library, LibraryError, check_texts, missing_rows, row_name, row_names
 from npi.library.program_files import held_in
 from npi.program_memory import ProgramMemory, RowInfo

@@ -12,9 +12,9 @@ import torch
 from torch.nn import functional
 
 from envs.spec import RETURN
+from npi.core.base import Share
 from npi.core.encoder import stack_slots
 from npi.core.recurrent import RecurrentCore, RowTables
-from npi.core.share import Share
 from npi.program_memory import ProgramMemory
 from npi.training.ranks import ALONE, Ranks
 

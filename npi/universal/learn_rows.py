@@ -18,7 +18,7 @@ import torch
 
 from envs.spec import ProgramTable
 from npi.core.config import TrainConfig
-from npi.library.fingerprint import fingerprint
+from npi.library.kinds import fingerprint
 from npi.library.library import Library, LibraryError
 from npi.library.program_files import held_in
 from npi.program_memory import RowInfo

@@ -11,7 +11,7 @@ import torch
 
 from dsl import loads
 from dsl.program import ProgramSet
-from npi.library.fingerprint import fingerprint
+from npi.library.kinds import fingerprint
 from npi.library.library import Library
 from npi.proof.prove import prove
 from npi.running.evaluate import solve

@@ -1,7 +1,9 @@
-"""From steps in the order of time to the tree of their frames: a loop, which :mod:`traces.machine.compiled_kernel`
-compiles."""
+"""From steps in the order of time to the tree of their frames: a loop, in machine code where there are many steps."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -38,3 +40,12 @@ def tree(instance_S: Ints, callee_S: Ints, primitives: int) -> tuple[Ints, Ints,
         if callee_S[s] == RETURN and top > 0:
             top -= 1
     return frame_S, place_S, length_M[:frames], parent_M[:frames], parent_step_M[:frames], begin_M[:frames]
+
+
+@cache
+def compiled_tree() -> Callable[[Ints, Ints, int], tuple[Ints, ...]]:
+    """:func:`tree` in machine code; loading it takes a moment."""
+    from numba import njit
+
+    compiled: Callable[[Ints, Ints, int], tuple[Ints, ...]] = njit(cache=True)(tree)
+    return compiled

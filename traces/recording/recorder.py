@@ -17,9 +17,7 @@ import torch
 
 from envs.spec import NONE, RETURN, SLOTS, ProgramTable, SpecError
 from traces.recording import frame_tree
-from traces.recording.batch import DTYPES, Ints, TraceBatch, batch_from, check_batch, concatenate
-
-__all__ = ["ManualRecorder", "Recorder", "TraceBatch", "assemble", "check_batch", "concatenate"]
+from traces.recording.batch import DTYPES, Ints, TraceBatch, batch_from, check_batch
 
 
 class Recorder:
@@ -199,12 +197,6 @@ MIN_COMPILED_STEPS = 5000
 """Fewer steps are put together in less time than machine code takes to load."""
 
 
-def _compiled_tree() -> Callable[[Ints, Ints, int], tuple[Ints, ...]]:
-    from traces.recording import compiled_frame_tree
-
-    return compiled_frame_tree.tree
-
-
 def assemble(
     table: ProgramTable, first_N4: Ints, instance_S: Ints, obs_SF: Ints, call_S4: Ints, meta: Mapping[str, Ints]
 ) -> TraceBatch:
@@ -219,7 +211,7 @@ def assemble(
         order = np.argsort(instance_S, kind="stable")  # by trace, then time
         instance_S, obs_SF, call_S4 = instance_S[order], obs_SF[order], call_S4[order]
     call_S4 = np.where(call_S4[:, :1] == RETURN, np.array([RETURN, 0, 0, 0], call_S4.dtype), call_S4)
-    tree = frame_tree.tree if len(instance_S) < MIN_COMPILED_STEPS else _compiled_tree()
+    tree = frame_tree.tree if len(instance_S) < MIN_COMPILED_STEPS else frame_tree.compiled_tree()
     frame_S, place_S, length_M, parent_M, parent_step_M, begin_M = tree(instance_S, call_S4[:, 0], table.primitives)
     start_M = np.cumsum(length_M) - length_M
     inner_M, origin_M = parent_M >= 0, instance_S[begin_M]

@@ -1,6 +1,6 @@
 """Program files with a program for each of many drawn priors of bandits: tasks enough that rows have to say which.
 
-A prior (:mod:`envs.episodic.bandit_families`, family ``drawn``) is six equally likely cases, each with chances of its
+A prior (:mod:`envs.episodic.bandit`, family ``drawn``) is six equally likely cases, each with chances of its
 own for every arm. Its number is a hidden part, so one world holds them all, and a program is told of its prior by its
 row.
 """

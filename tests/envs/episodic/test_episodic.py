@@ -13,8 +13,7 @@ from dsl.errors.error import LanguageError
 from dsl.teacher import compile_teacher
 from envs import make
 from envs.conformance import check_world
-from envs.episodic.bandit import PULLS, Bandit
-from envs.episodic.bandit_families import ARMS, FAMILIES
+from envs.episodic.bandit import ARMS, FAMILIES, PULLS, Bandit
 from envs.episodic.harlow import RULES, Harlow, scrambled
 from envs.episodic.trials import digits
 from envs.episodic.two_step import TwoStep

@@ -15,8 +15,7 @@ from dsl.teacher import compile_teacher
 from envs import make
 from envs.conformance import check_world
 from envs.episodic.trials import digits
-from envs.objectives.functions import Quadratic, Rosenbrock
-from envs.objectives.networks import UNSEEN, Conv, Mlp, images
+from envs.objectives.functions import UNSEEN, Conv, Mlp, Quadratic, Rosenbrock, images
 from envs.objectives.world import IMAGES, WORST, Optimisee, OptimiseeState
 from envs.spec import SpecError
 from envs.stepper import Action

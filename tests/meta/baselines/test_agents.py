@@ -9,8 +9,7 @@ from math import exp, lgamma, log, sqrt
 import pytest
 import torch
 
-from envs.episodic.bandit import Bandit
-from envs.episodic.bandit_families import FAMILIES
+from envs.episodic.bandit import FAMILIES, Bandit
 from envs.episodic.harlow import RULES, Harlow
 from envs.episodic.two_step import TwoStep
 from envs.scratchpad.world import Scratchpad
@@ -115,9 +114,7 @@ def test_the_best_agent_reaches_what_the_plan_promises() -> None:
     agents = lineup(world, "independent")
     regret = played(world, agents["best"](generator()), 6_000).regret()
     assert float(regret.mean_S[-1]) == pytest.approx(plan(30).regret, abs=3 * float(regret.error_S[-1]))
-    others = {
-        name: float(played(world, make(generator()), 6_000).regret().mean_S[-1]) for name, make in agents.items()
-    }
+    others = {name: float(played(world, make(generator()), 6_000).regret().mean_S[-1]) for name, make in agents.items()}
     assert others["oracle"] == 0
     margin = 2 * float(regret.error_S[-1])
     assert all(value > plan(30).regret - margin for name, value in others.items() if name != "oracle")

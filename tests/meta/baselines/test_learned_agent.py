@@ -10,8 +10,7 @@ import torch
 from benchmarks.learners.bandit_rows import recovered
 from benchmarks.learners.bandits import TRAINED, agent_of, asked_first, text, world_of
 from dsl import loads
-from envs.episodic.bandit import Bandit
-from envs.episodic.bandit_families import ELEVEN
+from envs.episodic.bandit import ELEVEN, Bandit
 from envs.episodic.two_step import TwoStep
 from meta.baselines.agent import Agent, Oracle, Random
 from meta.baselines.learned_agent import Learned

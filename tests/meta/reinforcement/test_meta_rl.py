@@ -11,8 +11,7 @@ import torch
 
 from dsl import loads
 from envs.episodes import Episodes
-from envs.episodic.bandit import Bandit
-from envs.episodic.bandit_families import FAMILIES
+from envs.episodic.bandit import FAMILIES, Bandit
 from envs.spec import NONE, Channel, Field, Signature, Slot, WorldSpec
 from envs.stepper import Action
 from meta.reinforcement.learner import LEARNER

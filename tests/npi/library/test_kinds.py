@@ -14,8 +14,7 @@ from envs.stepper import Action, Decision, Observation
 from npi.core.base import Core
 from npi.core.config import Settings
 from npi.library import kinds, operations
-from npi.library.fingerprint import fingerprint
-from npi.library.kinds import CoreKind, kind_named, refused, register_core
+from npi.library.kinds import CoreKind, fingerprint, kind_named, refused, register_core
 from npi.library.library import Library, LibraryError, missing_rows
 from npi.proof.prove import certify, check_certifiable
 from npi.recurrent import KIND as RECURRENT

@@ -14,7 +14,7 @@ from dsl import loads
 from envs.stepper import Observation
 from npi.core.recurrent import may_call
 from npi.library import operations
-from npi.library.fingerprint import fingerprint
+from npi.library.kinds import fingerprint
 from npi.library.library import Library, LibraryError, check_texts
 from npi.library.program_files import held_in
 from npi.library.row_file import RowFile

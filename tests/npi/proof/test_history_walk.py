@@ -12,8 +12,7 @@ from envs.scratchpad.transitions import allowed, effect_of, obeys, rules_of
 from npi.cli.main import main
 from npi.jobs.train import new_library
 from npi.library.library import Library, LibraryError
-from npi.proof import configuration_walk
-from npi.proof.history_walk import is_bounded
+from npi.proof.configuration_walk import is_bounded
 from npi.proof.prove import Certifier, certificate_of, certify, prove
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.validation import TaskValidator
@@ -84,8 +83,7 @@ def test_a_changed_row_is_found_wrong_and_too_many_histories_are_told(monkeypatc
     assert proof.wrong > 0
     assert proof.examples is not None
     assert set(proof.examples.program_M.tolist()) == {strip().table.id("MOVE")}
-    monkeypatch.setattr("npi.proof.history_walk.MAX_CONFIGURATIONS", 50)
-    assert configuration_walk.MAX_CONFIGURATIONS > 50
+    monkeypatch.setattr("npi.proof.configuration_walk.MAX_CONFIGURATIONS", 50)
     (proof,) = certify(library, strip(), names=["strip.MOVE"])
     assert "more than 50 histories over the 3 fields" in proof.trouble
 

@@ -12,7 +12,7 @@ import torch
 from envs.stepper import Observation
 from npi.core.recurrent import may_call
 from npi.jobs.train import learn_into
-from npi.library.fingerprint import fingerprint
+from npi.library.kinds import fingerprint
 from npi.library.library import Library, LibraryError
 from npi.recurrent import learn
 from npi.running.evaluate import run_problems

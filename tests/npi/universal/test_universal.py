@@ -18,7 +18,7 @@ from dsl.generator import stream, vocabulary_of
 from dsl.program import Program, ProgramSet
 from envs.stepper import Observation
 from npi.jobs.train import learn_into
-from npi.library.fingerprint import fingerprint
+from npi.library.kinds import fingerprint
 from npi.library.library import Library, LibraryError
 from npi.library.wiring import seal
 from npi.running.evaluate import solve
