@@ -8,6 +8,7 @@ they show: the observation and the reading of every instance.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from envs.registry import make
 from envs.spec import RETURN, SLOTS, WorldSpec
 from envs.stepper import Action, Observation, Ragged
 from envs.support.capture_check import HostError, tape
-from envs.world import Layout, Privileged, Scored, State, World
+from envs.world import Demonstrated, Ending, Layout, Privileged, Scored, State, World
 
 STEPS = 24
 """Random calls in one walk."""
@@ -140,6 +141,11 @@ def plain(part: torch.Tensor | Ragged) -> Any:
     if isinstance(part, Ragged):
         return part.padded_BLX[:, : int(part.lengths_B[0])].tolist()
     return part.tolist()
+
+
+def plain_batch(part: torch.Tensor | Ragged) -> Any:
+    """A channel of a batch as numbers."""
+    return part.padded_BLX.tolist() if isinstance(part, Ragged) else part.tolist()
 
 
 def same(one: Observation, other: Observation) -> bool:
@@ -358,6 +364,76 @@ def privileged(probe: Probe) -> None:
         world.act(state, action, probe.everyone)
 
 
+def channels(probe: Probe) -> None:
+    """Channels are observed, float32 of their shapes within their bounds; those of an episode stay as they are.
+
+    Channels that are functions of fields are rendered from these, not observed.
+    """
+    world = probe.world
+    declared = {channel.name: channel for channel in world.spec.channels if not channel.fields}
+    state = world.reset(probe.layouts)
+    first = world.observe(state).channels
+    for action in probe.walk(probe.batch):
+        seen = world.observe(state).channels
+        probe.require(seen.keys() == declared.keys(), f"channels {list(seen)}, declared {list(declared)}")
+        for name, channel in declared.items():
+            part = seen[name]
+            probe.require(isinstance(part, Ragged) == channel.ragged, f"channel {name} is ragged, or should be")
+            numbers = part.padded_BLX if isinstance(part, Ragged) else part
+            lengths = tuple(numbers.shape[1:2]) if channel.ragged else ()
+            expected = (probe.batch, *lengths, *channel.sizes)
+            right = tuple(numbers.shape) == expected and numbers.dtype == torch.float32
+            probe.require(right, f"channel {name} is {numbers.dtype} {tuple(numbers.shape)}, expected {expected}")
+            limits = [sign * math.inf if x is None else x for sign, x in ((-1, channel.low), (1, channel.high))]
+            inside = torch.equal(numbers, numbers.clamp(*limits))
+            probe.require(inside, f"channel {name} leaves its bounds, {channel.low} to {channel.high}")
+            kept = channel.per == "step" or plain_batch(part) == plain_batch(first[name])
+            probe.require(kept, f"channel {name} is of an episode, and changes in it")
+        world.act(state, action, probe.everyone)
+
+
+def ending(probe: Probe) -> None:
+    """Ends are bool B, and final: an instance that came to its end stays there. Worlds without ends pass."""
+    world = probe.world
+    if not isinstance(world, Ending):
+        return
+    state = world.reset(probe.layouts)
+    before_B = torch.zeros(probe.batch, dtype=torch.bool)
+    for action in probe.walk(probe.batch):
+        seen, ended_B = probe.shows(state), world.ended(state)
+        right = tuple(ended_B.shape) == (probe.batch,) and ended_B.dtype == torch.bool
+        probe.require(right, f"ended gives {ended_B.dtype} {tuple(ended_B.shape)}, expected bool B")
+        probe.require(bool((ended_B | ~before_B).all()), "an instance that has ended goes on")
+        probe.require(probe.shows(state) == seen, "ended changes the state")
+        world.act(state, action, probe.everyone)
+        before_B = ended_B
+
+
+def demonstrations(probe: Probe) -> None:
+    """Demonstrations are one a layout, of legal actions up to an end, and the same from the same generator."""
+    world = probe.world
+    if not isinstance(world, Demonstrated):
+        return
+    seed = int(torch.randint(2**31, (), generator=probe.generator))
+    one, again = (world.demonstrate(probe.layouts, generator=torch.Generator().manual_seed(seed)) for _ in range(2))
+    probe.require(one.batch == probe.batch, f"{probe.batch} layouts gave {one.batch} demonstrations")
+    alike = all(same(a, b) for a, b in zip(one.seen, again.seen, strict=True))
+    probe.require(alike, "two demonstrations from one seed differ; draw from the generator that is given")
+    probe.require(bool((one.live_TB[:-1] | ~one.live_TB[1:]).all()), "a demonstration goes on after its end")
+    for action, live_B in zip(one.actions or (), one.live_TB, strict=True):
+        probe.require(bool((world.legal(action) | ~live_B).all()), "a demonstration makes a call that is not legal")
+
+
+def close(probe: Probe) -> None:
+    """Closing a state takes nothing from another one."""
+    state = probe.after(probe.walk(probe.batch))
+    copy = state.select(torch.arange(probe.batch))
+    seen = probe.shows(copy)
+    probe.world.close(state)
+    probe.require(probe.shows(copy) == seen, "closing a state changed one that was selected from it")
+    probe.world.act(copy, probe.actions(probe.batch), probe.everyone)
+
+
 CHECKS: dict[str, Callable[[Probe], None]] = {
     check.__name__: check
     for check in (
@@ -374,6 +450,10 @@ CHECKS: dict[str, Callable[[Probe], None]] = {
         select,
         scores,
         privileged,
+        channels,
+        ending,
+        demonstrations,
+        close,
         spec,
     )
 }

@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from envs import Layout, PadConfig, PadState, Scratchpad, make, register_world, world_kinds
-from envs.conformance import CHECKS, ConformanceError, check_world
+from envs.conformance import CHECKS, ConformanceError, Probe, check_world
+from envs.episodes import Episodes
 from envs.registry import KINDS
 from envs.scratchpad.world import NOWHERE
 from envs.stepper import Action, Observation
 from envs.world import Given
 from tests.support.pads import ADDITION, MIXED, PADS, SORTING
+from tests.support.small_worlds import Curve, Points, Pusher, SmallState
 
 LAYOUTS: dict[str, list[Layout]] = {
     "addition": [{"IN1": [9, 6], "IN2": [2, 5]}, {"OUT": [1]}, {"IN1": [1, 2, 3], "CARRY": [1, 10, 1]}],
@@ -354,6 +356,79 @@ SPECIMENS: list[tuple[type[Wrapped], str, str]] = [
 ]
 
 
+class FarQuery(Points):
+    """Its query leaves the bounds that are declared."""
+
+    def observe(self, state: SmallState) -> Observation:
+        seen = super().observe(state)
+        return Observation(seen.fields_BF, {**seen.channels, "query": 3 + state.place_BX})
+
+
+class OtherSupport(Points):
+    """Its support set changes within an episode."""
+
+    def observe(self, state: SmallState) -> Observation:
+        return super().observe(replace(state, episode_B=state.episode_B + state.step_B))
+
+
+class EndsForAMoment(Points):
+    """An end that passes."""
+
+    def ended(self, state: SmallState) -> torch.Tensor:
+        return state.step_B == 1
+
+
+class DemonstratesAsItLikes(Pusher):
+    """Draws from a generator of its own."""
+
+    own = torch.Generator().manual_seed(0)
+
+    def demonstrate(self, layouts: Sequence[Layout], *, generator: torch.Generator) -> Episodes:
+        return super().demonstrate(layouts, generator=self.own)
+
+
+class ClosesEverything(Points):
+    """Closing one state ends what all of them need."""
+
+    open = True
+
+    def observe(self, state: SmallState) -> Observation:
+        seen = super().observe(state)
+        return seen if self.open else Observation(seen.fields_BF * 0, seen.channels)
+
+    def close(self, state: SmallState) -> None:
+        self.open = False
+
+
+SMALL = ("channels", "ending", "demonstrations", "close")
+"""The checks that the pad has nothing for."""
+
+SMALL_SPECIMENS: list[tuple[type[Any], str, str]] = [
+    (FarQuery, "channels", "leaves its bounds"),
+    (OtherSupport, "channels", "changes in it"),
+    (EndsForAMoment, "ending", "goes on"),
+    (DemonstratesAsItLikes, "demonstrations", "differ"),
+    (ClosesEverything, "close", "closing a state"),
+]
+
+
+def small_probe(check: str, world: Any) -> Probe:
+    layouts: list[Layout] = [{"EPISODE": [number]} for number in (1, 2, 3)]
+    return Probe(check, world, layouts, generator())
+
+
+@pytest.mark.parametrize("check", SMALL)
+@pytest.mark.parametrize("kind", [Points, Pusher, Curve])
+def test_small_worlds_keep_what_only_they_promise(kind: type[Any], check: str) -> None:
+    CHECKS[check](small_probe(check, kind("specimen", {})))
+
+
+@pytest.mark.parametrize(("specimen", "check", "message"), SMALL_SPECIMENS)
+def test_broken_small_worlds_fail_their_check(specimen: type[Any], check: str, message: str) -> None:
+    with pytest.raises(ConformanceError, match=message):
+        CHECKS[check](small_probe(check, specimen("specimen", {})))
+
+
 @pytest.mark.parametrize(("specimen", "check", "message"), SPECIMENS, ids=[s.__name__ for s, _, _ in SPECIMENS])
 @pytest.mark.parametrize("seed", range(2))
 def test_broken_worlds_fail_their_check(specimen: type[Wrapped], check: str, message: str, seed: int) -> None:
@@ -365,7 +440,7 @@ def test_broken_worlds_fail_their_check(specimen: type[Wrapped], check: str, mes
 
 
 def test_every_check_has_a_specimen() -> None:
-    assert {check for _, check, _ in SPECIMENS} == set(CHECKS)
+    assert {check for _, check, _ in [*SPECIMENS, *SMALL_SPECIMENS]} == set(CHECKS)
 
 
 def test_few_layouts_are_refused() -> None:
