@@ -14,6 +14,7 @@ from npi.learners.jobs import new_library, objective_of, usual_config
 from npi.learners.objectives.base import LearnerObjective, schedule_of
 from npi.learners.objectives.on_policy import OnPolicyTraining
 from npi.learners.tasks import training_tasks
+from npi.library.library import Library
 from npi.training.checkpoint import FileCheckpoint
 from npi.training.loop import Progress, fit
 from npi.training.ranks import Ranks
@@ -37,17 +38,21 @@ UPDATES = 6
 TRAINING = OnPolicyTraining(updates=UPDATES, batch=30, rollouts=2, rate=1e-2, check_every=2, problems=32, truncation=12)
 
 
-def objective(kind: str, **training: Any) -> LearnerObjective:
-    """Of a small learner, or of the tiny one; fresh."""
+def untrained(kind: str) -> tuple[Any, Library]:
+    """A small learner, or the tiny one, and a fresh library of its program file."""
     learner: Any = {**LEARNERS, "tiny": tiny_learner.LEARNER}[kind]
     interface._REGISTERED[kind] = learner
     registry.KINDS.update(KINDS)
     programs = loads({**FILES, "tiny": BANDIT}[kind], path=f"{kind}.npi")
+    return learner, new_library(usual_config(learner), training_tasks(programs), [programs], seed=0)
+
+
+def objective(kind: str, **training: Any) -> LearnerObjective:
+    """Of a small learner, or of the tiny one; fresh."""
+    learner, library = untrained(kind)
     usual = TRAINING if kind == "tiny" else learner.training
     settings = type(usual)(**{**usual.to_json(), **training})
-    tasks = training_tasks(programs)
-    library = new_library(usual_config(learner), tasks, [programs], seed=settings.seed)
-    return objective_of(library, tasks, settings)
+    return objective_of(library, training_tasks(library.sets[0]), settings)
 
 
 def numbers(one: LearnerObjective) -> list[float]:
