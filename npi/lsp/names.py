@@ -198,8 +198,6 @@ class _Reader:
             yield from self.inside(rest)
         elif rule in WORDS:
             yield from (self.used(WORD, token) for token in tokens_of(tree) if token.type == "NAME")
-        elif rule == "setting":
-            yield self.used(WORD, tokens_of(tree)[0])
         elif rule in ("row", "pointer"):
             yield from self.names(tree)
         elif rule == "world":
@@ -285,7 +283,7 @@ DOTTED = {"dotted": CALLABLE, "qualified": VALUE}
 FIRST = {"apply": FUNCTION}
 """Rules that begin with a name in use, and how it is used."""
 
-WORDS = frozenset(("at", "jump", "signal"))
+WORDS = frozenset(("at", "jump", "setting", "signal"))
 """Rules all of whose names are words of the language or the world."""
 
 

@@ -2,100 +2,83 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any, ClassVar
 
-from pygments.lexer import RegexLexer, bygroups, words
-from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Whitespace
+from pygments.lexer import Lexer
+from pygments.token import Comment, Error, Keyword, Name, Number, Operator, Punctuation, String, Whitespace
 
+from dsl.errors.examples import KEYWORDS
+from dsl.names.worlds import SYMBOL_SETS
 from envs.scratchpad.actions import ACTIONS
+from npi.lsp import names as n
 
 __all__ = ["NpiLexer"]
 
-NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-SPACE = r"[ \t]+"
+PIECE = re.compile(
+    r'(?P<string>"(?:\\["\\]|[^"\\\n])*")|(?P<comment>#[^\n]*)|(?P<space>\s+)|(?P<word>[A-Za-z_][A-Za-z0-9_]*)'
+    r"|(?P<float>[0-9]+\.[0-9]+)|(?P<int>[0-9]+)|(?P<operator>[=!<>]=|[-+*<>=])|(?P<sign>\.\.|[.,:()\[\]])|."
+)
+"""What texts are made of; anything else is an error."""
 
-BLANKS: list[Any] = [(r"[ \t\r]+", Whitespace), (r"#[^\n]*", Comment.Single)]
+KINDS = {
+    "string": String.Double,
+    "comment": Comment.Single,
+    "space": Whitespace,
+    "float": Number.Float,
+    "int": Number.Integer,
+    "operator": Operator,
+    "sign": Punctuation,
+}
 
-VALUES: list[Any] = [
-    (r'"(?:\\["\\]|[^"\\\n])*"', String.Double),
-    (words(("and", "or", "not", "div", "mod", "in"), suffix=r"\b"), Operator.Word),
-    (words(("if", "else", "of"), suffix=r"\b"), Keyword),
-    (r"blank\b", Keyword.Constant),
-    (words(("digit", "bit", "letter", "direction"), suffix=r"\b(?![ \t]*\()"), Keyword.Type),
-    (words(ACTIONS, suffix=r"\b"), Name.Constant),
-    (rf"{NAME}(?=\()", Name.Builtin),
-    (NAME, Name.Variable),
-    (r"[0-9]+\.[0-9]+", Number.Float),
-    (r"[0-9]+", Number.Integer),
-    (r"[=!<>]=|[-+*<>=]", Operator),
-    (r"\.\.|[.,:]", Punctuation),
-]
-"""What expressions, domains and lists of names are made of; anything else is an error."""
+WORDS: dict[str, Any] = {
+    **dict.fromkeys(KEYWORDS.values(), Keyword),
+    **dict.fromkeys(("program", "task", "world"), Keyword.Declaration),
+    **dict.fromkeys(("and", "or", "not", "div", "mod", "in"), Operator.Word),
+    **dict.fromkeys(("number", "list", "graph", "acyclic"), Keyword.Type),
+    "use": Keyword.Namespace,
+    "blank": Keyword.Constant,
+}
+
+NAMES: dict[str, Any] = {
+    n.WORLD: Name.Namespace,
+    **dict.fromkeys((n.PROGRAM, n.TASK, n.CALLABLE), Name.Function),
+    n.FUNCTION: Name.Builtin,
+    n.WORD: Name.Class,
+}
+"""Names by what they declare, or are used as; all others are variables."""
+
+VALUES = {
+    **dict.fromkeys((*SYMBOL_SETS, "direction"), Keyword.Type),
+    **dict.fromkeys(ACTIONS, Name.Constant),
+    **dict.fromkeys(("left", "right"), Keyword.Constant),
+}
+"""Names that the language gives."""
 
 
-class NpiLexer(RegexLexer):
-    """The words of a line depend on its beginning: ``row`` begins a line of a world, and may name a row elsewhere."""
+class NpiLexer(Lexer):
+    """A word is a keyword only where the parser does not take it for a name."""
 
     name = "NPI program"
     aliases: ClassVar[list[str]] = ["npi"]
     filenames: ClassVar[list[str]] = ["*.npi"]
     mimetypes: ClassVar[list[str]] = ["text/x-npi"]
 
-    tokens: ClassVar[dict[str, list[Any]]] = {
-        "root": [
-            (r"\n", Whitespace),
-            *BLANKS,
-            (rf"(program|task)({SPACE})({NAME})", bygroups(Keyword.Declaration, Whitespace, Name.Function), "line"),
-            (
-                rf"(world)({SPACE})({NAME})({SPACE})(is)({SPACE})({NAME})",
-                bygroups(Keyword.Declaration, Whitespace, Name.Namespace, Whitespace, Keyword, Whitespace, Name.Class),
-                "line",
-            ),
-            (
-                rf"(world)({SPACE})({NAME})({SPACE})(joins)(?={SPACE}[A-Za-z_])",
-                bygroups(Keyword.Declaration, Whitespace, Name.Namespace, Whitespace, Keyword),
-                "line",
-            ),
-            (r"use\b", Keyword.Namespace, "line"),
-            (words(("row", "pointer", "counter", "order", "jump"), suffix=rf"(?={SPACE}[A-Za-z_])"), Keyword, "line"),
-            (words(("if", "elif", "else", "while", "for", "pass", "return"), suffix=r"\b"), Keyword, "line"),
-            (words(("maximise", "minimise", "imitate"), suffix=rf"(?={SPACE}[A-Za-z_])"), Keyword, "line"),
-            (rf'core(?={SPACE}")', Keyword, "line"),
-            (
-                rf"(run)({SPACE})({NAME})(\.)({NAME})",
-                bygroups(Keyword, Whitespace, Name.Namespace, Punctuation, Name.Function),
-                "line",
-            ),
-            (rf"(run)({SPACE})({NAME})", bygroups(Keyword, Whitespace, Name.Function), "line"),
-            (words(("expect", "train", "test"), suffix=rf'(?={SPACE}[A-Za-z0-9_(\["-])'), Keyword, "line"),
-            (r"(?:train|test)(?=[ \t\r]*(?:#|\n|\Z))", Keyword, "line"),
-            (rf"({NAME}(?:\.{NAME})?)([ \t]*)(=)(?!=)", bygroups(Name.Variable, Whitespace, Operator), "line"),
-            (rf"({NAME})(\.)({NAME})", bygroups(Name.Namespace, Punctuation, Name.Function), "line"),
-            (NAME, Name.Function, "line"),
-        ],
-        "line": [
-            (r"\n", Whitespace, "#pop"),
-            *BLANKS,
-            (r"[(\[]", Punctuation, "bracket"),
-            (r"([0-9]+)([ \t]+)(digits|items|vertices|traces|steps)\b", bygroups(Number.Integer, Whitespace, Keyword)),
-            (r"(?<=[ \t])(?:on|at|where|over)(?=[ \t])", Keyword),
-            (r"(?<=[ \t])(?:left|right)(?=\s|\Z)", Keyword.Constant),
-            *VALUES,
-        ],
-        "bracket": [
-            (r"[)\]]", Punctuation, "#pop"),
-            (r"[(\[]", Punctuation, "#push"),
-            (r"\n", Whitespace),
-            *BLANKS,
-            (
-                r"(:)([ \t]*)(number)([ \t]+)(base)\b",
-                bygroups(Punctuation, Whitespace, Keyword.Type, Whitespace, Keyword),
-            ),
-            (
-                r"(:)([ \t]*)(acyclic)([ \t]+)(graph)\b",
-                bygroups(Punctuation, Whitespace, Keyword.Type, Whitespace, Keyword.Type),
-            ),
-            (r"(:)([ \t]*)(number|list|graph|pointer)\b", bygroups(Punctuation, Whitespace, Keyword.Type)),
-            *VALUES,
-        ],
-    }
+    def get_tokens_unprocessed(self, text: str) -> Iterator[tuple[int, Any, str]]:
+        """Place, kind and text of each piece."""
+        found = n.read_names(text)
+        begins = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+        kinds = {item.span: item.kind for item in found.declared} | {item.span: item.role for item in found.used}
+        named = {begins[span.line] + span.start: kind for span, kind in kinds.items()}
+        for piece in PIECE.finditer(text):
+            word, place = piece[0], piece.start()
+            if piece.lastgroup != "word":
+                yield place, KINDS.get(piece.lastgroup or "", Error), word
+            elif place in named:
+                kind = named[place]
+                given = VALUES.get(word) if kind in (n.VALUE, n.WORD) else None
+                yield place, given or NAMES.get(kind, Name.Variable), word
+            else:
+                yield place, WORDS.get(word, Name), word
