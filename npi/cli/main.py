@@ -15,9 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
-from npi.cli import certify, check, demo, evaluate, fmt, graph, learn, lsp, reproduce, run, show, trace, train
+from npi.cli import certify, check, demo, evaluate, fmt, graph, learn, library, lsp, reproduce, run, show, trace, train
 from npi.cli import compile as compiling
-from npi.cli import library_commands as library
 from npi.cli.console import BAD_INPUT, DONE, INTERRUPTED, NOT_REACHED
 from npi.cli.options import option
 

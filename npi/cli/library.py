@@ -1,21 +1,25 @@
-"""``npi library list``, ``info`` and ``diff``: what rows libraries and row files hold."""
+"""``npi library``: learned programs: list them, pack them into files, add, remove, compare and combine them."""
 
 from __future__ import annotations
 
-from operator import itemgetter
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import Column, Screen, finish
-from npi.cli.options import JsonOption, argument, option, refuse_others
+from npi.cli.console import Column, Screen, check_folder, finish, open_library, picked
+from npi.cli.options import JsonOption, OutOption, argument, option, refuse_others
 from npi.cli.words import file_size, plural
 
 if TYPE_CHECKING:
     from npi.library.index import Card, Listing
+    from npi.library.operations import Change
 
 LibraryArgument = Annotated[Path, argument("A library's folder.", "LIBRARY")]
+SecondArgument = Annotated[Path, argument("Another one.", "LIBRARY")]
+ProgramsArgument = Annotated[list[str], argument("Such as MAX, or max.MAX.", "PROGRAM...")]
 
 
 def list_rows(
@@ -39,14 +43,13 @@ def list_rows(
 
     screen, found = Screen(json=json), listing(library)
     shown = [card for card in found.programs if _wanted(card, name, calls, world)]
-    universal = found.kind == "universal"
     screen.table(
         shown,
         Column("program", "call"),
         Column("version", lambda card: card.version[:DIGITS]),
-        *[Column("learned", "learned_numbers")] * universal,
+        *[Column("learned", "learned_numbers")] * (found.kind == "universal"),
         Column("from", lambda card: card.file or "traces"),
-        Column("calls", lambda card: _short(card.calls, card)),
+        Column("calls", lambda card: _short(card.calls) or ("" if card.file else "unknown")),
         Column("what it does", "doc"),
     )
     of = f" of {len(found.programs):,}" if len(shown) < len(found.programs) else ""
@@ -63,6 +66,11 @@ def _numbers(found: Listing) -> str:
     return f"{each} numbers ({file_size(4 * each)}) each"
 
 
+def _short(names: Sequence[str]) -> str:
+    """Names as the program's own text gives them."""
+    return ", ".join(name.rpartition(".")[2] for name in names)
+
+
 def _wanted(card: Card, name: str | None, calls: str | None, world: str | None) -> bool:
     called = {word for one in card.calls for word in (one, one.rpartition(".")[2])}
     return (
@@ -70,11 +78,6 @@ def _wanted(card: Card, name: str | None, calls: str | None, world: str | None) 
         and (calls is None or calls in called)
         and (world is None or world == card.world)
     )
-
-
-def _short(names: tuple[str, ...], card: Card) -> str:
-    """Names as the program's own text gives them."""
-    return ", ".join(name.rpartition(".")[2] for name in names) or ("" if card.file else "unknown")
 
 
 def _document(card: Card) -> dict[str, Any]:
@@ -164,13 +167,10 @@ def _how(found: Listing, card: Card) -> str:
         if card.name in entry.get("added", ()):
             learned = entry["entry"]
         if learned:
-            keys = [key for key in ("when", "from", "updates", "seed", "solved") if key in learned]
-            return ", ".join(f"{key} {_plain(learned[key])}" for key in keys)
+            told = {key: learned[key] for key in ("when", "from", "updates", "seed", "solved") if key in learned}
+            lists = {key: ", ".join(value) for key, value in told.items() if isinstance(value, list)}
+            return ", ".join(f"{key} {value}" for key, value in (told | lists).items())
     return "not told"
-
-
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _file_info(screen: Screen, path: Path) -> None:
@@ -183,19 +183,23 @@ def _file_info(screen: Screen, path: Path) -> None:
     screen.line(f"for core {found.core}")
     rows = []
     for package in found.packages:
-        needs = ", ".join(name for name in package.needs) or "nothing else"
         for card in package.infos:
             files = [held.file for held in package.texts if held.digest == card.source]
-            rows.append((card.name, package.versions[card.name][:DIGITS], *(files or ["traces"]), needs))
-    headings = ("program", "version", "from", "needs")
-    screen.table(rows, *(Column(heading, itemgetter(place)) for place, heading in enumerate(headings)))
+            rows.append(
+                {
+                    "program": card.name,
+                    "version": package.versions[card.name][:DIGITS],
+                    "from": (files or ["traces"])[0],
+                    "needs": ", ".join(package.needs) or "nothing else",
+                }
+            )
+    screen.table(rows, *map(Column, ("program", "version", "from", "needs")))
     screen.document(
         {
             "file": path,
             "bytes": path.stat().st_size,
             "numbers": found.parameters,
-            "core": found.core,
-            "engine": found.engine,
+            **picked(found, "core engine"),
             "packages": [
                 {"digest": p.digest, "rows": p.versions, "needs": p.needs, "learned": p.entry} for p in found.packages
             ],
@@ -205,7 +209,7 @@ def _file_info(screen: Screen, path: Path) -> None:
 
 def diff(
     first: LibraryArgument,
-    second: Annotated[Path, argument("Another one.", "LIBRARY")],
+    second: SecondArgument,
     json: JsonOption = False,
 ) -> None:
     """Say what two libraries have of each other: the core, rows that only one has, rows that differ.
@@ -242,3 +246,138 @@ def diff(
         }
     )
     finish(found.same)
+
+
+def pack(
+    library: LibraryArgument,
+    programs: ProgramsArgument,
+    out: Annotated[Path, option("--out", "The file to write.", "FILE.npirow", show_default=False)],
+    alone: Annotated[
+        bool, option("--alone", "Leave out learned programs that these call; they must be there.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Write learned programs into a row file: a kilobyte or a few, for any library of the same core.
+
+    A program comes with what was learned together with it, with the learned programs that it calls, and with its text,
+    so that tasks, proofs and the teacher keep working. What was trained with the core is in every such library.
+
+    \b
+    Example:
+      npi library pack library MAX --out max.npirow
+    """
+    from npi.library.operations import pack as packed
+
+    screen = Screen(json=json)
+    found = packed(open_library(library), programs, alone=alone)
+    size = found.save(out)
+    numbers = found.parameters
+    screen.line(f"wrote {out}, {file_size(size)}: {', '.join(found.names)} ({file_size(4 * numbers)} of numbers)")
+    screen.document({"file": out, "bytes": size, "rows": found.names, "numbers": numbers})
+
+
+def add(
+    library: LibraryArgument,
+    files: Annotated[list[Path], argument("Of npi library pack.", "FILE...")],
+    replace: Annotated[bool, option("--replace", "Let them take the place of other rows of their names.")] = False,
+    out: OutOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Add the rows of files to a library. Core and old rows stay as they are, which is checked and printed.
+
+    Rows for another core are refused, and rows that call others which are not there with the same numbers. What is
+    there already is left alone.
+
+    \b
+    Example:
+      npi library add library max.npirow
+      npi library add library max.npirow --replace --out other
+    """
+    from npi.library.operations import RowFile
+    from npi.library.operations import add as added
+
+    found = added(open_library(library), [RowFile.open(path) for path in files], replace=replace)
+    _finish(Screen(json=json), found, library, out)
+
+
+def remove(
+    library: LibraryArgument,
+    programs: ProgramsArgument,
+    callers: Annotated[bool, option("--with-callers", "Remove the programs that call them, too.")] = False,
+    out: OutOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Remove learned programs from a library, with what was learned only for them. What the core came with stays.
+
+    \b
+    Example:
+      npi library remove library MAX
+      npi library remove library SWAP --with-callers
+    """
+    from npi.library.operations import remove as removed
+
+    found = removed(open_library(library), programs, with_callers=callers)
+    _finish(Screen(json=json), found, library, out)
+
+
+class Preferred(StrEnum):
+    """Whose rows are taken where both libraries have some of one name."""
+
+    first = "first"
+    second = "second"
+
+
+def merge(
+    first: LibraryArgument,
+    second: SecondArgument,
+    out: Annotated[Path, option("--out", "Folder of the new library.", "DIR", show_default=False)],
+    prefer: Annotated[
+        Preferred | None, option("--prefer", "Whose rows to take where both have other ones of a name.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Combine what two people learned for one core into one library; rows that both have are there once.
+
+    No program can call what it could not call before, so each decides as it did.
+
+    \b
+    Example:
+      npi library merge mine yours --out ours
+      npi library merge mine yours --out ours --prefer first
+    """
+    from npi.library.operations import merge as merged
+
+    check_folder(out)
+    found = merged(open_library(first), open_library(second), prefer=None if prefer is None else prefer.value)
+    _finish(Screen(json=json), found, first, out)
+
+
+def _finish(screen: Screen, found: Change, library: Path, out: Path | None) -> None:
+    """Write the library where it changed, and say what did and what did not."""
+    from npi.library.program_files import some
+
+    changed = bool(found.added or found.removed)
+    if changed or out is not None:
+        found.library.save(out or library)
+    for label in ("removed", "added", "there"):
+        if names := getattr(found, label):
+            said = f" ({plural(len(names), 'row')} that {'is' if len(names) == 1 else 'are'} the same)"
+            screen.line(f"{label:<12}{some(names)}{said if label == 'there' else ''}")
+    for label in ("core", "rows", "outputs"):
+        what = label if label == "core" else f"old {label}"
+        screen.line(f"{what:<12}{getattr(found, label)[:16]}: bit-identical")
+    place = out or library
+    screen.line(f"written to {place}" if changed or out is not None else f"{place} is as it was")
+    names = picked(found, "added removed there core")
+    screen.document({"library": place, **names, "rows": found.library.rows_digest()})
+
+
+COMMANDS = (
+    ("list", list_rows, "List the rows of a library."),
+    ("info", info, "Tell all about a row, or a row file."),
+    ("pack", pack, "Write learned programs into a file."),
+    ("add", add, "Add the rows of files."),
+    ("remove", remove, "Remove learned programs."),
+    ("diff", diff, "Compare two libraries."),
+    ("merge", merge, "Combine two libraries of one core."),
+)
