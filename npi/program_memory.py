@@ -105,8 +105,8 @@ class ProgramMemory(nn.Module):
         """Positions of the rows of these generations, and a memory of them alone.
 
         A generation is kept whole or not at all: the core computes each by itself
-        (:meth:`npi.core.recurrent.RecurrentCore.tables`), so what it computes for one does not depend, to the bit, on
-        which others are there.
+        (:meth:`npi.core.recurrent.RecurrentCore.tables`), so what it computes for one is bit-identical, whichever
+        others are there.
         """
         wanted = frozenset(generations)
         rows_M = torch.tensor([i for i, info in enumerate(self.infos) if info.generation in wanted], dtype=torch.int64)
@@ -128,7 +128,7 @@ class ProgramMemory(nn.Module):
         return sum(parameter.shape[1] for parameter in self.parameters())
 
     def extended(self, infos: Sequence[RowInfo], numbers: Mapping[str, torch.Tensor]) -> ProgramMemory:
-        """A memory with rows appended; the rows that were there keep their numbers to the bit.
+        """A memory with rows appended; the parameters of the rows that were there stay bit-identical.
 
         Args:
             numbers: for each parameter, by name, the values of the new rows.

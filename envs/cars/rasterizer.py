@@ -2,7 +2,7 @@
 
 Numba compiles this at its first use and keeps the result on disk. It is plain Python over numpy arrays besides. Shape
 legend: ``V`` pictures, ``N`` vertices, ``F`` faces, ``G`` corners of the noise's lattice along a side. All numbers are
-float64 and are summed in a fixed order, so that a picture is the same to the bit each time.
+float64 and are summed in a fixed order, so that a picture is bit-identical each time.
 """
 
 from __future__ import annotations

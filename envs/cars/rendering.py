@@ -72,7 +72,7 @@ def render(
     seed_V: np.ndarray | None = None,
     fine: int = FINE,
 ) -> np.ndarray:
-    """Pictures of a mesh, uint8 V×size×size×3, the same to the bit for the same arguments.
+    """Pictures of a mesh, uint8 V×size×size×3, bit-identical for the same arguments.
 
     Args:
         azimuth_V, elevation_V: degrees, see the head of this file.

@@ -15,7 +15,7 @@ from traces.storage.trace_set import TraceSet
 def shared_frames(traces: TraceSet, ranks: Ranks) -> FrameSet:
     """The different frames of a trace set, of which each rank reads (and checks) its own shards only.
 
-    The same to the bit, whatever the number of ranks, as ``unique_frames(traces.batches())``.
+    Bit-identical, whatever the number of ranks, with ``unique_frames(traces.batches())``.
 
     Raises:
         TraceSetError: on the rank that reads a damaged shard.

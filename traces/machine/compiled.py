@@ -2,7 +2,7 @@
 lockstep.
 
 :func:`traces.machine.lockstep.run` uses it where it can: the stepper is a table, the world a scratch pad in memory, and
-whoever watches takes the steps instance by instance. The outcome is the same to the bit.
+whoever watches takes the steps instance by instance. The outcome is bit-identical.
 """
 
 from __future__ import annotations

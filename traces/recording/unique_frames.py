@@ -140,7 +140,7 @@ def unique_frames(batches: Iterable[TraceBatch], numbers: Iterable[int] | None =
 def united(parts: Sequence[FrameSet]) -> FrameSet:
     """The different frames of some sets of different frames, whose origins tell their order; counts are added.
 
-    ``unique_frames`` of some batches at a time, united, are those of all of them at once, to the bit.
+    ``unique_frames`` of some batches at a time, united, are bit-identical with those of all of them at once.
 
     Raises:
         ValueError: for no part.
