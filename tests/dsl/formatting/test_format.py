@@ -95,6 +95,7 @@ def test_any_text_is_read_and_formatted_or_refused(text: str) -> None:
 def test_shipped_programs_are_formatted(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert format_text(text) == text
+    assert parse(format_tree(parse(text))) == parse(text)
     wild = re.sub(r"^ +", lambda found: " " * (len(found[0]) // 2), text, flags=re.MULTILINE)
     wild = re.sub(r"^( *ACT\()", r"\1 ", wild, flags=re.MULTILINE)
     assert parse(format_text(wild)) == parse(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +16,7 @@ from dsl.formatting.printer import format_tree
 from dsl.text import syntax as s
 from dsl.text.parse import parse, parse_all
 from dsl.text.recovery import LOST
+from dsl.text.syntax import nodes
 from tests.support.big_programs import big_text
 from tests.support.paths import ROOT
 
@@ -125,13 +125,6 @@ def test_what_is_written_is_read_back(tree: s.File) -> None:
     assert parse(format_tree(tree)) == tree
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
-def test_program_files_survive_formatting(path: Path) -> None:
-    tree = parse(path.read_text(encoding="utf-8"))
-    assert tree.programs
-    assert parse(format_tree(tree)) == tree
-
-
 @pytest.mark.parametrize(
     ("text", "tree"),
     [
@@ -170,12 +163,6 @@ def test_places_point_at_the_text() -> None:
 
 WORDS = {s.If: "if", s.While: "while", s.For: "for", s.Pass: "pass", s.Return: "return", s.Program: "program"}
 WORDS |= {s.Task: "task", s.World: "world", s.Row: "row", s.Use: "use", s.Run: "run", s.Expect: "expect"}
-
-
-def nodes(value: Any) -> list[s.Node]:
-    """Every node of a tree."""
-    inside = value if isinstance(value, tuple) else vars(value).values() if isinstance(value, s.Node) else ()
-    return [*([value] if isinstance(value, s.Node) else []), *(node for part in inside for node in nodes(part))]
 
 
 def beginning(node: s.Node) -> str:
@@ -262,14 +249,3 @@ def test_other_mistakes_say_where_and_what(text: str, line: int, column: int, me
     assert error.message.startswith(message)
     assert error.fix.startswith(fix)
     assert (error.file, error.line, error.column) == ("x.npi", line, column)
-
-
-def test_an_error_shows_the_line_and_a_caret() -> None:
-    with pytest.raises(LanguageError) as caught:
-        parse("program A:\n    if B = 1:\n        C\n", path="x.npi")
-    assert str(caught.value) == (
-        "x.npi:2:10: NPI012: = lays a row out in a task; it does not compare\n"
-        "      if B = 1:\n"
-        "           ^\n"
-        "  fix: use == to compare"
-    )

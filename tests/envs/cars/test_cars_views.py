@@ -29,11 +29,6 @@ def test_no_two_cars_are_equal():
     assert all((car.style in ("coupe", "pickup")) == (split == "novel") for split, _, car in cars)
 
 
-def test_no_two_shapes_are_equal():
-    digests = {CARS.mesh(split, number).digest for split in SPLITS for number in range(40)}
-    assert len(digests) == 120
-
-
 def test_styles_take_turns():
     turn = ["saloon", "hatchback", "estate", "van", "suv", "saloon"]
     assert [CARS.car("seen", number).style for number in range(6)] == turn

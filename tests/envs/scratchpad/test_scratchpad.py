@@ -204,19 +204,6 @@ def test_addition_pad_by_hand() -> None:
     assert (reading["under(CARRY)"], reading["at(CARRY)"]) == ([1], [1])
 
 
-def test_sorting_pad_by_hand() -> None:
-    world = Scratchpad("list", SORTING)
-    state = world.reset([{"A": [3, 1, 2]}])
-    names = [field.name for field in world.spec.fields]
-    assert names == ["P1", "P2", "first(P1)", "last(P1)", "first(P2)", "last(P2)", "first(COUNT)", "last(COUNT)"]
-    assert world.observe(state).fields_BF.tolist() == [[3, 2, 1, 0, 0, 1, 1, 0]]
-    act(world, state, "P1 LEFT")  # stays on the first cell
-    act(world, state, "P2 SWAP P1")
-    act(world, state, "COUNT WRITE 7")  # a counter does not see, but it stands on the row
-    assert world.observe(state).fields_BF.tolist() == [[7, 3, 1, 0, 0, 1, 1, 0]]
-    assert world.read(state)[0]["A"] == [7, 1, 3]
-
-
 def test_tokens_and_signature() -> None:
     spec = Scratchpad("pad", MIXED).spec
     assert spec.tokens == ("-", *ACTIONS, "T", "BITS", "N", "S1", "S2", "a", "b", "c", "0", "1", "(", ")", "blank")
@@ -318,12 +305,6 @@ def test_wrong_layouts(laid: list, message: str) -> None:
     with pytest.raises(ValueError) as caught:
         Scratchpad("pad", MIXED).reset(laid)
     assert message in str(caught.value)
-
-
-@pytest.mark.parametrize("kind", ["scratchpd", "moon"])
-def test_unknown_kind(kind: str) -> None:
-    with pytest.raises(ValueError, match="scratchpad"):
-        make(kind, "pad", {})
 
 
 def test_drawing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from functools import cache
 from math import exp, lgamma, log, sqrt
 
@@ -162,22 +161,6 @@ def test_thompson_pulls_an_arm_as_often_as_it_is_the_best() -> None:
     history = [(1, 1), (1, 0), (2, 1), (2, 0), (2, 0)]
     expected = 1 - ahead(2, 3, 2, 2)
     assert chances_of(Thompson(world.spec, generator=generator()), world, history) == pytest.approx(expected, abs=0.01)
-
-
-def test_thompson_one_by_one_comes_to_the_same() -> None:
-    chance, total, squares = random.Random(0), 0.0, 0.0
-    for _ in range(3_000):
-        pays, counts, regret = [chance.random(), chance.random()], [[1, 1], [1, 1]], 0.0
-        for _ in range(20):
-            arm = max((0, 1), key=lambda a: chance.betavariate(*counts[a]))
-            regret += max(pays) - pays[arm]
-            counts[arm][0 if chance.random() < pays[arm] else 1] += 1
-        total, squares = total + regret, squares + regret**2
-    mean = total / 3_000
-    error = sqrt((squares / 3_000 - mean**2) / 3_000)
-    world = bandit("independent", steps=20)
-    found = played(world, Thompson(world.spec, generator=generator()), 6_000).regret()
-    assert abs(float(found.mean_S[-1]) - mean) < 3 * (error + float(found.error_S[-1]))
 
 
 def test_draws_of_beta_have_its_mean_and_spread() -> None:

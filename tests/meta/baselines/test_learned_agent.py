@@ -13,7 +13,6 @@ from dsl import loads
 from envs.episodic.bandit import ELEVEN, Bandit
 from envs.episodic.two_step import TwoStep
 from meta.baselines.agent import Agent, Oracle, Random
-from meta.baselines.learned_agent import Learned
 from meta.baselines.rollout import rollout
 from meta.baselines.two_step import ModelFree, stays
 from meta.reinforcement.network import MetaRLConfig
@@ -100,20 +99,6 @@ def test_who_asks_first_is_told_from_who_does_not() -> None:
 def test_what_rows_recover_is_a_share_of_what_fine_tuning_gains() -> None:
     families = {"1": {"mean": 5.0, "learned": 3.0, "tuned": 2.5}, "2": {"mean": 4.0, "learned": 3.0, "tuned": 2.5}}
     assert recovered(families) == pytest.approx(3 / 4)
-
-
-def test_agents_of_other_rows_act_otherwise() -> None:
-    library = library_of(program_file(range(1, 9)))
-    assert isinstance(library.core, LearnerProgramCore)
-    with torch.no_grad():
-        library.core.net.worlds[0].policy.weight.mul_(30)  # type: ignore[index, union-attr]
-    world = Bandit("arms", {"arms": 6, "family": "drawn", "steps": 20})
-    episode_B = torch.arange(100)
-    chosen = []
-    for row_P in library.memory.embeddings_NP:
-        state = world.begin(episode_B, torch.full_like(episode_B, 7), torch.ones_like(episode_B))
-        chosen.append(rollout(world, Learned(library.core, row_P), state, 20).chosen_SB)
-    assert len({tuple(one.flatten().tolist()) for one in chosen}) > 1
 
 
 WAYS = """world ways is two_step(common: 0.8, high: 0.9, low: 0.1, switch: 0.025)

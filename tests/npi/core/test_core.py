@@ -162,26 +162,22 @@ def test_codes_are_bits_as_a_number_plus_one() -> None:
     assert code.tolist() == [[1 + 1 + 4]]
 
 
-def test_sign_is_a_step_with_the_slope_of_tanh() -> None:
-    """The slope is a central difference of ``math.tanh``, scaled by what comes from above."""
-    value = torch.tensor([-2.0, -0.3, 0.0, 0.7, 3.0], requires_grad=True)
-    out = _Sign.apply(value)
-    assert out.tolist() == [-1, -1, 1, 1, 1]
-    above = torch.tensor([1.0, -2.0, 3.0, 0.5, 4.0])
+@pytest.mark.parametrize(
+    ("function", "values", "steps", "smooth"),
+    [
+        (_Sign, [-2.0, -0.3, 0.0, 0.7, 3.0], [-1, -1, 1, 1, 1], math.tanh),
+        (HardGate, [-1.5, -0.1, 0.0, 0.1, OPEN], [0, 0, 0, 1, 1], lambda v: 4 / (1 + math.exp(-v))),
+    ],
+    ids=["sign", "gate"],
+)
+def test_a_step_has_the_slope_of_a_smooth_function(function, values, steps, smooth) -> None:
+    """``tanh``, or four times a sigmoid: a central difference, scaled by what comes from above."""
+    value, above = torch.tensor(values, requires_grad=True), torch.tensor([1.0, -2.0, 3.0, 0.5, 4.0])
+    out = function.apply(value)
+    assert out.tolist() == steps
     out.backward(above)
-    slopes = [(math.tanh(v + 1e-5) - math.tanh(v - 1e-5)) / 2e-5 for v in value.tolist()]
+    slopes = [(smooth(v + 1e-5) - smooth(v - 1e-5)) / 2e-5 for v in values]
     np.testing.assert_allclose(value.grad.numpy(), np.array(slopes) * above.numpy(), rtol=1e-4)
-
-
-def test_gate_is_a_step_with_four_times_the_slope_of_a_sigmoid() -> None:
-    logit = torch.tensor([-1.5, -0.1, 0.0, 0.1, OPEN], requires_grad=True)
-    out = HardGate.apply(logit)
-    assert out.tolist() == [0, 0, 0, 1, 1]
-    above = torch.tensor([2.0, 1.0, 1.0, -1.0, 3.0])
-    out.backward(above)
-    sigmoid = lambda v: 1 / (1 + math.exp(-v))  # noqa: E731
-    slopes = [4 * (sigmoid(v + 1e-5) - sigmoid(v - 1e-5)) / 2e-5 for v in logit.tolist()]
-    np.testing.assert_allclose(logit.grad.numpy(), np.array(slopes) * above.numpy(), rtol=1e-4)
 
 
 def test_the_loss_of_a_late_step_reaches_an_early_input_through_the_bits() -> None:
@@ -410,27 +406,6 @@ def test_the_stepper_decides_as_plain_loops_do(kind: str, world: int) -> None:
     expected = [reference_call(library, programs, world, h, int(r)) for h, r in zip(hidden, rows[program], strict=True)]
     assert decision.call_B4.tolist() == expected
     assert len({call[0] for call in expected}) >= 2
-
-
-@torch.no_grad()
-def test_an_old_row_never_calls_a_newer_one_however_well_its_key_fits() -> None:
-    library = untrained(SMALL)
-    table = strip().table
-    infos = list(library.memory.infos)
-    late = table.id("MOVE")
-    position = library.memory.index("strip.MOVE")
-    infos = [*infos[:position], *infos[position + 1 :], replace(infos[position], generation=1)]
-    memory = ProgramMemory(infos, row=11, key=7, fields=4, generator=torch.Generator().manual_seed(0))
-    library = Library(library.core, memory, [])
-    library.core.end.bias.fill_(-100.0)
-    obs, program, arguments = configurations(table, 60, generator=torch.Generator().manual_seed(1))
-    for sign in (1000.0, -1000.0):
-        memory.keys_NK[-1] = sign * library.core.find.bias
-        stepper = library.stepper(table, memo=False)
-        callee = stepper.step(Observation(obs), program, arguments, torch.zeros(60, 1, dtype=torch.int64)).call_B4[:, 0]
-        assert not (callee[program != late] == late).any()
-        if sign > 0:
-            assert (callee[program == late] == late).any()
 
 
 # --- devices ---------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from dsl import loads
 from envs.stepper import Observation
 from npi.jobs.train import new_library
 from npi.library import library as module
-from npi.library.library import Library, LibraryError, missing_rows, row_name, sealed
+from npi.library.library import Library, LibraryError, missing_rows, sealed
 from npi.library.manifest import checked
 from npi.library.tensor_files import sha256
 from tests.support.tiny import (
@@ -27,7 +27,6 @@ from tests.support.tiny import (
     dataset,
     strip,
     tape,
-    trained,
     turn,
     untrained,
 )
@@ -406,11 +405,6 @@ def test_one_name_cannot_run_two_texts() -> None:
     untrained(SMALL, strip(), fresh)
 
 
-def test_names_of_rows() -> None:
-    assert row_name(strip().table, 0, 3) == "world3.ACT"
-    assert row_name(strip().table, 1, 3) == "strip.MOVE"
-
-
 def test_tasks_by_name() -> None:
     library = new_library(SMALL, [dataset(strip()), dataset(turn())], seed=0)
     assert list(library.tasks()) == ["strip.both", "turn.turn"]
@@ -437,16 +431,6 @@ def test_the_digest_of_the_first_rows_covers_every_number_of_theirs() -> None:
         assert library.rows_digest(3) not in seen
         seen.add(library.rows_digest(3))
     assert library.rows_digest() == library.rows_digest(len(library.memory))
-
-
-def test_a_trained_library_still_runs_after_opening(tmp_path: Path) -> None:
-    from npi.running.evaluate import solve
-
-    trained().save(tmp_path)
-    library = Library.open(tmp_path)
-    programs, task = library.task("both")
-    problems = task.draw(5, 30, generator=torch.Generator().manual_seed(1), spread=False)
-    assert solve(library.stepper(programs.table), programs, task, problems).count == 30
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

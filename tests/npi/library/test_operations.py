@@ -403,12 +403,3 @@ def test_merging_libraries_with_other_rows_of_one_name() -> None:
     assert kept.library.rows_digest() == one.rows_digest()
     with pytest.raises(LibraryError, match=r"turn.RUN, turn.TURN cannot be replaced while again.AGAIN calls them"):
         operations.merge(two, one, prefer="second")
-
-
-def test_merging_a_library_with_itself_changes_nothing() -> None:
-    library = grown("turn", "again")
-    found = operations.merge(library, copy.deepcopy(library))
-    assert (found.added, found.removed) == ((), ())
-    assert found.there == ("turn.RUN", "turn.TURN", "again.AGAIN")
-    assert found.library.rows_digest() == library.rows_digest()
-    assert found.library.history == library.history

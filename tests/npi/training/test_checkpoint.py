@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from npi.core.config import CoreConfig
-from npi.jobs.run import checkpoint_path
 from npi.jobs.train import train_library
-from npi.library.library import Library
 from npi.library.tensor_files import read_tensors, tensors_bytes
 from npi.training.checkpoint import CheckpointError, FileCheckpoint
 from npi.training.curriculum import WorldFrames
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.loop import Checkpoint, Progress, State, fit
 from npi.training.validation import Validation
-from tests.support.paths import ROOT
 from tests.support.tiny import CORE, LSTM, STRIP, Steps, dataset, strip, training, untrained
 from traces.generation.generate import record_problems
 from traces.recording.unique_frames import FrameSet, unique_frames
@@ -105,47 +100,6 @@ def test_frames_that_validation_found_are_kept_too(tmp_path: Path) -> None:
 
 def frames_of(source: WorldFrames) -> tuple[object, ...]:
     return source.world, source.frames.obs_SF.tolist(), source.frames.call_S4.tolist()
-
-
-def test_a_killed_run_resumes_in_another_process(tmp_path: Path) -> None:
-    """The first half in a process of its own, the second here; compared with one go."""
-    (tmp_path / "strip.npi").write_text(STRIP)
-    script = tmp_path / "half.py"
-    script.write_text(
-        "import sys, torch\n"
-        "torch.set_num_threads(1)\n"
-        "from tests.support.tiny import Steps, CORE, training\n"
-        "from npi.jobs.train import train_library\n"
-        "seen = []\n"
-        "result = train_library([sys.argv[1]], out=sys.argv[2], core=CORE, training=training(updates=50), traces=8,\n"
-        "                       device='cpu', report=seen.append, stop=lambda: len(seen) >= 23)\n"
-        "assert not result.resumed and result.report.update == 23\n"
-    )
-    subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "strip.npi"), str(tmp_path / "two")],
-        check=True,
-        timeout=120,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-    )
-    assert checkpoint_path(tmp_path / "two").is_file()
-    assert not (tmp_path / "two").exists()
-
-    def job(name: str):
-        return train_library(
-            [tmp_path / "strip.npi"],
-            out=tmp_path / name,
-            core=CORE,
-            training=training(updates=50),
-            traces=8,
-            device="cpu",
-        )
-
-    two, one = job("two"), job("one")
-    assert (two.resumed, one.resumed) == (True, False)
-    assert two.report.update == one.report.update == 50
-    assert two.library.core.digest() == one.library.core.digest() == Library.open(tmp_path / "two").core.digest()
-    assert two.library.rows_digest() == one.library.rows_digest() == Library.open(tmp_path / "two").rows_digest()
-    assert not checkpoint_path(tmp_path / "two").exists()
 
 
 def test_beginning_anew_ignores_what_is_there(tmp_path: Path) -> None:

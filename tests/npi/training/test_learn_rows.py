@@ -20,7 +20,6 @@ from npi.training.dataset import Dataset
 from npi.training.frame_objective import place
 from npi.training.learn_rows import LearnConfig, Learned, RowObjective, new_rows
 from npi.training.loss import Rules, frame_loss, score, take_share
-from tests.support.operation_helpers import AGAIN
 from tests.support.tiny import (
     CORE,
     LSTM,
@@ -215,19 +214,6 @@ def test_what_cannot_be_learned() -> None:
         learn(untrained(SMALL), [Dataset.from_programs(changed, traces=1, seed=0)], SHORT)
     with pytest.raises(ValueError, match="starts must be at least 1"):
         LearnConfig(starts=0)
-
-
-def test_rows_of_a_third_generation() -> None:
-    library = trained()
-    learn(library, [dataset(turn())], SHORT, keep_unsolved=True)
-    infos = new_rows(library, [_more()])
-    assert [(i.name, i.generation) for i in infos] == [("more.AGAIN", 2)]
-
-
-def _more() -> Dataset:
-    """A file that uses the one that was learned."""
-    programs = load_sources([("strip.npi", STRIP), ("turn.npi", TURN), ("more.npi", AGAIN)])
-    return Dataset.from_programs(programs, traces=2, seed=0)
 
 
 # --- starts side by side ----------------------------------------------------------------------------------------------
