@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import torch
 
 from dsl import loads
@@ -20,7 +22,9 @@ from npi.universal.code_search import SearchConfig
 from npi.universal.core import new_universal
 from npi.universal.learn_rows import learn_universal
 from npi.universal.network import InterpreterConfig
-from npi.universal.rows import SEAL
+from npi.universal.plan import COMPUTED, COPIED, Plan
+from npi.universal.rows import SEAL, Tabulated
+from npi.universal.symbols import computable_tokens, numbers_of, tokens_of
 from tests.support.operation_helpers import file_of
 from tests.support.tiny import strip, tape
 
@@ -79,6 +83,33 @@ def _taught(names: tuple[str, ...], seed: int) -> Library:
 def taught(*names: str, seed: int = 0) -> Library:
     """The core of chance, to which somebody taught these files one after the other."""
     return copy.deepcopy(_taught(names, seed))
+
+
+def tables(plan: Plan, programs: ProgramSet) -> Tabulated:
+    """What a plan knows as a row's tables; what it does not know is no call."""
+    spec = programs.table.world
+    _, token_C = computable_tokens(programs.table)
+    found = []
+    for state in plan.states:
+        copied = [a.read for o in state.outcomes for a in o.arguments if a.read is not None]
+        reads = tuple(dict.fromkeys([*state.inputs, *copied]))
+        numbers = [numbers_of(read, spec, plan.signature).tolist() for read in reads]
+        decided = zip(state.seen_MR.tolist(), state.outcome_M, state.value_M, strict=True)
+        known = {tuple(seen): (outcome, value) for seen, outcome, value in decided}
+        entry_M5 = np.full((math.prod(map(len, numbers)), 5), UNKNOWN)
+        for row, at in enumerate(np.ndindex(*map(len, numbers))):
+            seen = tuple(number[i] for number, i in zip(numbers, at, strict=True))[: len(state.inputs)]
+            if seen not in known:
+                continue
+            outcome, words = state.outcomes[known[seen][0]], []
+            for argument in outcome.arguments:
+                if argument.how == COPIED and argument.read is not None:
+                    words.append(tokens_of(argument.read, spec, plan.signature)[at[reads.index(argument.read)]])
+                else:
+                    words.append(token_C[known[seen][1]] if argument.how == COMPUTED else argument.token)
+            entry_M5[row] = [outcome.callee, *words, outcome.next]
+        found.append((reads, tuple(map(len, numbers)), torch.from_numpy(entry_M5)))
+    return found
 
 
 def solves(library: Library, *names: str) -> bool:

@@ -14,7 +14,7 @@ from rich.console import Console
 import dsl
 from envs.stepper import Action
 from npi.cli.console import Column, Screen, aligned, grid, number, plain
-from npi.cli.main import main
+from tests.support.tape_programs import npi
 from traces.conflicts.search import look_at_set
 from traces.generation.generate import generate
 from traces.machine.lockstep import Status
@@ -75,13 +75,6 @@ def moody_set(folder: Path, *, known: bool) -> TraceSet:
     writer = TraceSetWriter(folder, programs.table, named if known else TraceInfo())
     shards = [writer.write(n, moody(programs, size, seed, 8)) for n, (size, seed) in enumerate([(3, 11), (4, 12)])]
     return writer.finish(shards)
-
-
-def npi(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    capsys.readouterr()
-    code = main([str(word) for word in words])
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_a_set_that_cannot_be_learned_is_told_with_both_steps(

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from npi.cli.main import main
 from npi.cli.sweep import show_spread
 from npi.jobs.sweep import Spread
 from npi.library.library import Library
 from tests.support.interrupted import interrupted
 from tests.support.paths import ROOT
+from tests.support.tape_programs import npi
 from tests.support.tiny import STRIP
 
 QUICK = ["--frames", "32", "--traces", "4"]
@@ -24,11 +24,6 @@ QUICK = ["--frames", "32", "--traces", "4"]
 def source(tmp_path: Path) -> Path:
     (tmp_path / "strip.npi").write_text(STRIP)
     return tmp_path / "strip.npi"
-
-
-def npi(capsys, *words) -> tuple[int, str, str]:
-    code = main([str(word) for word in words])
-    return code, *capsys.readouterr()
 
 
 def test_a_table_over_seeds(capsys, source: Path) -> None:

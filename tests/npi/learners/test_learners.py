@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from npi.running.evaluate import score_sizes, solve
 from npi.training.checkpoint import CheckpointError
 from npi.training.ranks import ALONE
 from npi.universal.core import SHIPPED
+from tests.support.tape_programs import document
 from tests.support.tiny_learner import LEARNER, Tiny, TinyCore
 from traces.machine.lockstep import run
 
@@ -348,7 +348,7 @@ def test_a_universal_core_learns_programs_that_call_what_was_learned(trained: Pa
     library = Library.open(out)
     assert [info.name for info in library.memory.infos] == ["visit.VISIT", "visit.AGAIN"]
     assert main(["certify", "--library", out]) == 0
-    (score,) = spoken(capsys, "eval", "visit", "--library", out, "--count", "100")
+    (score,) = document(capsys, "eval", "visit", "--library", out, "--count", "100")
     assert score["right"] == 100  # type: ignore[index]
     pack(library, ["visit.VISIT"]).save(files / "visit.rows")
     packed = RowFile.open(files / "visit.rows")
@@ -377,28 +377,21 @@ def test_hosts_that_would_stand_for_each_other_are_refused(trained: Path, files:
 # --- the command line ------------------------------------------------------------------------------------------------
 
 
-def spoken(capsys: Any, *words: str) -> Mapping[str, Any]:
-    capsys.readouterr()
-    assert main([*words, "--json"]) == 0
-    found: Mapping[str, Any] = json.loads(capsys.readouterr().out)
-    return found
-
-
 def test_the_same_verbs_serve_learners(trained: Path, files: Path, capsys: Any) -> None:
     out = str(files / "library")
     words = ["train", str(files / "arms.npi"), "--out", out, "--updates", "3", "--set", "batch=8", "--set", "hidden=5"]
-    made = spoken(capsys, *words)
+    made = document(capsys, *words)
     assert (made["updates"], made["interrupted"]) == (3, False)
     assert Library.open(out).core.config.to_json()["hidden"] == 5
     more = str(files / "more")
-    learned = spoken(
+    learned = document(
         capsys, "learn", str(files / "medium.npi"), "--library", str(trained), "--out", more, "--updates", "2"
     )
     assert learned["unchanged"]
     assert learned["rows"] == ["medium.MEDIUM"]
-    (score,) = spoken(capsys, "eval", "medium", "--library", more, "--count", "30")
+    (score,) = document(capsys, "eval", "medium", "--library", more, "--count", "30")
     assert (score["task"], score["count"], score["right"]) == ("medium.medium", 30, 30)  # type: ignore[index]
-    assert spoken(capsys, "run", "medium", "7", "--library", more)["right"]
+    assert document(capsys, "run", "medium", "7", "--library", more)["right"]
     assert main(["library", "list", more]) == 0
     assert "medium.MEDIUM" in capsys.readouterr().out
 

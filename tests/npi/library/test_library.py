@@ -17,6 +17,7 @@ from npi.library import library as module
 from npi.library.library import Library, LibraryError, missing_rows, sealed
 from npi.library.manifest import checked
 from npi.library.tensor_files import sha256
+from tests.support.tape_programs import contents
 from tests.support.tiny import (
     CORE,
     LSTM,
@@ -32,10 +33,6 @@ from tests.support.tiny import (
 )
 
 WORDS = {"strip", "turn", "tape"}
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def same(one: Library, two: Library) -> bool:
@@ -91,20 +88,20 @@ def test_a_library_written_twice_is_the_same_bytes(tmp_path: Path) -> None:
     library = untrained(SMALL, turn())
     library.save(tmp_path / "one")
     Library.open(tmp_path / "one").save(tmp_path / "two")
-    assert files(tmp_path / "one") == files(tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_opening_touches_neither_the_folder_nor_the_global_generator(saved: Path) -> None:
-    before, state = files(saved), torch.random.get_rng_state()
+    before, state = contents(saved), torch.random.get_rng_state()
     library = Library.open(saved)
     library.save(saved.parent / "copy")
-    assert files(saved) == before
+    assert contents(saved) == before
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_the_manifest_names_every_file_with_its_hash(saved: Path) -> None:
     manifest = json.loads((saved / "manifest.json").read_text())
-    found = {name: sha256(data) for name, data in files(saved).items() if name != "manifest.json"}
+    found = {name: sha256(data) for name, data in contents(saved).items() if name != "manifest.json"}
     assert manifest["files"] == found
     assert sorted(name.partition("-")[0] for name in found) == ["core", "rows", "texts"]
 
@@ -121,7 +118,7 @@ def test_a_text_that_several_files_use_is_kept_once(tmp_path: Path) -> None:
 def test_every_changed_byte_is_found(saved: Path) -> None:
     """Every 17th byte of every file, another bit each time; the manifest's bytes too."""
     tried = 0
-    for name, data in files(saved).items():
+    for name, data in contents(saved).items():
         for place in range(0, len(data), 17):
             changed = bytearray(data)
             changed[place] ^= 1 << (place // 17 % 8)
@@ -135,7 +132,7 @@ def test_every_changed_byte_is_found(saved: Path) -> None:
 
 
 def test_a_file_cut_off_or_grown_is_found(saved: Path) -> None:
-    for name, data in files(saved).items():
+    for name, data in contents(saved).items():
         for other in (b"", data[:-1], data + b" "):
             (saved / name).write_bytes(other)
             with pytest.raises(LibraryError, match=r"damaged|changed or cut off"):
@@ -144,7 +141,7 @@ def test_a_file_cut_off_or_grown_is_found(saved: Path) -> None:
 
 
 def test_a_missing_file_is_named(saved: Path) -> None:
-    for name, data in files(saved).items():
+    for name, data in contents(saved).items():
         (saved / name).unlink()
         expected = "there is no manifest.json" if name == "manifest.json" else f"{name} is missing; restore it"
         with pytest.raises(LibraryError, match=expected):
@@ -256,7 +253,7 @@ def test_overwriting_leaves_nothing_stale_and_nothing_else_touched(saved: Path) 
     library = untrained(CORE, strip())
     library.save(saved)
     assert same(Library.open(saved), library)
-    left = set(files(saved)) - set(json.loads((saved / "manifest.json").read_text())["files"]) - {"manifest.json"}
+    left = set(contents(saved)) - set(json.loads((saved / "manifest.json").read_text())["files"]) - {"manifest.json"}
     assert left == {"notes.txt", "programs/mine.npi", "core-of-an-apple.safetensors"}
 
 
@@ -306,7 +303,7 @@ def test_a_crash_between_writes_leaves_the_old_library_and_the_next_save_mends(
     assert same(Library.open(tmp_path / "library"), new)
     monkeypatch.setattr(*where, after(4, getattr(*where)))
     new.save(tmp_path / "fresh")
-    assert files(tmp_path / "library") == files(tmp_path / "fresh")
+    assert contents(tmp_path / "library") == contents(tmp_path / "fresh")
 
 
 def test_a_crash_after_the_manifest_leaves_the_new_library(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,12 +320,12 @@ def test_a_crash_after_the_manifest_leaves_the_new_library(saved: Path, monkeypa
 
 
 def test_a_damaged_library_can_be_overwritten(saved: Path) -> None:
-    for name in files(saved):
+    for name in contents(saved):
         (saved / name).write_bytes(b"damaged")
     library = untrained(SMALL, turn())
     library.save(saved)
     assert same(Library.open(saved), library)
-    assert set(files(saved)) == {"manifest.json", *json.loads((saved / "manifest.json").read_text())["files"]}
+    assert set(contents(saved)) == {"manifest.json", *json.loads((saved / "manifest.json").read_text())["files"]}
 
 
 # --- rows, worlds, tasks --------------------------------------------------------------------------------------------
@@ -438,4 +435,4 @@ def test_a_library_goes_through_cuda_unchanged(saved: Path) -> None:
     library = Library.open(saved, device="cuda")
     assert library.memory.keys_NK.device.type == "cuda"
     library.save(saved.parent / "copy")
-    assert files(saved) == files(saved.parent / "copy")
+    assert contents(saved) == contents(saved.parent / "copy")

@@ -13,10 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from dsl import loads
 from dsl.program import ProgramSet
-from npi.core.config import CoreConfig, TrainConfig
-from npi.jobs.train import new_library
+from npi.core.config import CoreConfig
 from npi.library import operations, row_file
 from npi.library.assembly import Assembly
 from npi.library.index import difference, listing
@@ -25,14 +23,13 @@ from npi.library.row_file import RowFile
 from npi.library.tensor_files import read_tensors, tensors_bytes
 from npi.proof.certificate import Certificate, table_rows
 from npi.proof.check_certificate import check
-from npi.proof.prove import Certifier, certificate_of, prove
+from npi.proof.prove import certificate_of, prove
 from npi.recurrent import learn
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, place
 from npi.training.learn_rows import LearnConfig
-from npi.training.validation import TaskValidator
+from tests.support.clear import CLEAR, proved
 from tests.support.operation_helpers import grown, of, versions_of
-from tests.support.tiny import solved, untrained
+from tests.support.tiny import untrained
 from traces.generation.generate import load_sources
 
 
@@ -245,23 +242,6 @@ def test_a_listing_is_what_the_library_holds(tmp_path: Path) -> None:
 
 # --- proofs -----------------------------------------------------------------------------------------------------------
 
-CLEAR = """
-world tape is scratchpad:
-    row A of "x" or "y" or blank at left
-
-program CLEAR "Blank every cell to the right":
-    while A:
-        ACT(A, WRITE, blank)
-        ACT(A, RIGHT)
-
-task clear(word: list of "x" or "y"):
-    A = word
-    run CLEAR
-    expect len(A) == 0
-    train word of 1..6
-    test word of 20
-"""
-
 USER = """
 use "clear.npi"
 
@@ -287,15 +267,9 @@ def _file(name: str) -> ProgramSet:
 @cache
 def _proved(*names: str) -> Library:
     """A core that is proved to clear, and learned these."""
+    library = copy.deepcopy(_proved(*names[:-1]) if names else proved())
     if not names:
-        clear = loads(CLEAR, path="clear.npi")
-        found = Dataset.from_programs(clear, traces=8, seed=0)
-        library = new_library(CoreConfig(hidden=32, bits=3), [found], seed=0)
-        training = TrainConfig(seed=0, frames=64, check_every=50, problems=8)
-        validate = Certifier(TaskValidator(library, [clear], training), library, [clear])
-        assert solved(FrameObjective(library, [place(library, found.frames)], training, validate=validate))
         return library
-    library = copy.deepcopy(_proved(*names[:-1]))
     config = LearnConfig(starts=3, updates=300, frames=32, check_every=20, problems=8)
     assert learn(library, [Dataset.from_programs(_file(names[-1]), traces=4, seed=0)], config).solved
     return library

@@ -5,22 +5,17 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-import npi.proof.call_effects
-from dsl import load, loads
-from dsl.program import ProgramSet
+from dsl import load
 from envs.scratchpad.transitions import ANYTHING, Alternative, Effect, effect_of
 from envs.stepper import Observation
-from npi.cli.main import main
-from npi.core.config import CoreConfig, TrainConfig
-from npi.jobs.train import new_library
 from npi.library.library import Library
+from npi.proof import call_effects
 from npi.proof.call_effects import changed_by, domains, with_callees
 from npi.proof.certificate import TOLERANCE
 from npi.proof.check_certificate import check
@@ -33,47 +28,16 @@ from npi.training.frame_objective import FrameObjective, place
 from npi.training.learn_rows import LearnConfig
 from npi.training.validation import TaskValidator
 from tests.support import tiny
+from tests.support.clear import CLEAR, clear, proved
 from tests.support.paths import ROOT
+from tests.support.tape_programs import npi
 from traces.generation.generate import record_traces
 from traces.storage.trace_set import TraceSet
-
-CLEAR = """
-world tape is scratchpad:
-    row A of "x" or "y" or blank at left
-
-program CLEAR "Blank every cell to the right":
-    while A:
-        ACT(A, WRITE, blank)
-        ACT(A, RIGHT)
-
-task clear(word: list of "x" or "y"):
-    A = word
-    run CLEAR
-    expect len(A) == 0
-    train word of 1..6
-    test word of 20
-"""
-
-
-@cache
-def _clear() -> ProgramSet:
-    return loads(CLEAR, path="clear.npi")
-
-
-@cache
-def _proved() -> Library:
-    dataset = Dataset.from_programs(_clear(), traces=8, seed=0)
-    library = new_library(CoreConfig(hidden=32, bits=3), [dataset], seed=0)
-    training = TrainConfig(seed=0, frames=64, check_every=50, problems=8)
-    validate = Certifier(TaskValidator(library, [_clear()], training), library, [_clear()])
-    assert tiny.solved(FrameObjective(library, [place(library, dataset.frames)], training, validate=validate))
-    assert validate.audited > 0
-    return library
 
 
 def _stopping() -> Library:
     """A core that returns always."""
-    library = copy.deepcopy(_proved())
+    library = copy.deepcopy(proved())
     with torch.no_grad():
         library.core.end.bias += 1000.0
     return library
@@ -81,13 +45,13 @@ def _stopping() -> Library:
 
 def test_a_right_core_is_proved_and_a_wrong_one_is_not() -> None:
     """Red when the walk stops early, or compares the core with itself."""
-    (proof,) = certify(_proved(), _clear())
+    (proof,) = certify(proved(), clear())
     assert proof.proved
     assert proof.configurations == len(proof.walked) >= 3
     assert proof.margin > TOLERANCE
     assert proof.fields == proof.changes == ("A",)
     assert proof.examples is None
-    (proof,) = certify(_stopping(), _clear())
+    (proof,) = certify(_stopping(), clear())
     assert not proof.proved
     assert proof.examples is not None
     obs = proof.examples.obs_SF[:, 0].tolist()
@@ -95,19 +59,19 @@ def test_a_right_core_is_proved_and_a_wrong_one_is_not() -> None:
     assert all((symbol == 2) == (callee == -1) for symbol, callee in zip(obs, calls, strict=True) if callee == -1)
 
 
-def test_a_call_that_hardly_leads_is_not_proved() -> None:
+def test_a_call_that_hardly_leads_is_notproved() -> None:
     """The same call by less than another device may be off: red when the margin is only reported."""
-    library = copy.deepcopy(_proved())
+    library = copy.deepcopy(proved())
     symbols = torch.tensor([[0], [1]])
     with torch.no_grad():
         library.core.end.weight *= 0.0
         library.core.end.bias.fill_(-TOLERANCE / 2)  # goes on everywhere, by too little
-    stepper = library.stepper(_clear().table, memo=False)
+    stepper = library.stepper(clear().table, memo=False)
     decided = stepper.step(
         Observation(symbols), torch.tensor([1, 1]), torch.zeros(2, 3).long(), torch.zeros(2, 1).long()
     )
     assert decided.call_B4[:, 0].tolist() == [0, 0]  # as the text says
-    (proof,) = certify(library, _clear())
+    (proof,) = certify(library, clear())
     assert (proof.configurations, proof.wrong) == (3, 3)
 
 
@@ -128,15 +92,15 @@ def test_what_rows_can_hold_and_programs_change() -> None:
 
 
 def test_the_smallest_input_that_shows_a_core_wrong(tmp_path: Path) -> None:
-    found = smallest(_stopping(), _clear(), ["clear.CLEAR"])["clear.CLEAR"]
+    found = smallest(_stopping(), clear(), ["clear.CLEAR"])["clear.CLEAR"]
     assert found.problem.size == 1
     assert (found.wanted, found.made) == ("ACT(A, WRITE, blank)", "return")
     assert found.ended == "with a wrong result"
-    kept = found.save(tmp_path, _clear())
+    kept = found.save(tmp_path, clear())
     assert (len(kept), kept.folder.name) == (1, "clear.CLEAR")
     assert Dataset.from_trace_set(TraceSet.open(kept.folder)).frames.steps == 3
-    assert found.save(tmp_path, _clear()).folder.name == "clear.CLEAR-2"
-    assert smallest(_proved(), _clear(), ["clear.CLEAR"]) == {}
+    assert found.save(tmp_path, clear()).folder.name == "clear.CLEAR-2"
+    assert smallest(proved(), clear(), ["clear.CLEAR"]) == {}
 
 
 # Rows that are learned
@@ -174,64 +138,57 @@ def test_learned_rows_are_proved_and_the_old_certificate_holds() -> None:
 )
 def test_a_world_that_lies_is_found(step: int, symbol: int, match: str) -> None:
     """A cell that shows what no cell can hold, and one that shows another symbol than was written."""
-    batch = record_traces(_clear(), task="clear", traces={3: 1}, seed=0)
-    assert audit_traces(_clear(), [batch]) == 7
+    batch = record_traces(clear(), task="clear", traces={3: 1}, seed=0)
+    assert audit_traces(clear(), [batch]) == 7
     obs = batch.obs.copy()
     obs[step] = symbol
     with pytest.raises(UnsoundError, match=match):
-        audit_traces(_clear(), [replace(batch, obs=obs)])
+        audit_traces(clear(), [replace(batch, obs=obs)])
 
 
 def test_an_effect_that_lies_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Red when the audit does not compare what came of a call with its effect."""
-    assert audit(_clear()) > 0
+    assert audit(clear()) > 0
 
     def nothing(spec: Any, call: Any) -> Effect:
         return (Alternative(),) if spec.tokens[call[2]] == "RIGHT" else effect_of(spec, call)
 
-    monkeypatch.setattr(npi.proof.call_effects, "effect_of", nothing)
+    monkeypatch.setattr(call_effects, "effect_of", nothing)
     with pytest.raises(UnsoundError, match=r"ACT\(A, RIGHT\) does what its effect does not allow"):
-        audit(_clear())
+        audit(clear())
 
 
 def test_a_row_that_is_said_to_hold_less_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A declaration by which a row never holds what a task lays into it."""
     monkeypatch.setattr("npi.proof.world_audit.domains", lambda programs: {"A": ("x", "blank")})
     with pytest.raises(UnsoundError, match=r"about A: it shows A=y"):
-        audit(_clear())
+        audit(clear())
 
 
 def test_an_effect_that_says_nothing_is_wide() -> None:
-    spec = replace(_clear().world.spec, kind="another")
+    spec = replace(clear().world.spec, kind="another")
     assert effect_of(spec, [0, 1, 1, 0]) == (Alternative(changes={0: (ANYTHING,)}),)
 
 
 # The command
 
 
-def _npi(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    capsys.readouterr()
-    code = main([str(word) for word in words])
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
 def test_the_command_writes_a_certificate_and_checks_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder, certificate = tmp_path / "library", tmp_path / "clear.certificate"
-    _proved().save(folder)
+    proved().save(folder)
     (tmp_path / "clear.npi").write_text(CLEAR)
-    code, out, err = _npi(capsys, "certify", "--library", folder, "--out", certificate)
+    code, out, err = npi(capsys, "certify", "--library", folder, "--out", certificate)
     assert code == 0, err
     assert "1 of 1 program" in out
-    code, out, err = _npi(capsys, "certify", "--check", certificate, "--library", folder, tmp_path / "clear.npi")
+    code, out, err = npi(capsys, "certify", "--check", certificate, "--library", folder, tmp_path / "clear.npi")
     assert (code, "holds for 1 of 1 program" in out) == (0, True), err
-    code, out, _ = _npi(capsys, "certify", "--check", certificate, "--library", folder, "--json")
+    code, out, _ = npi(capsys, "certify", "--check", certificate, "--library", folder, "--json")
     assert (code, json.loads(out)["programs"][0]["fault"]) == (0, "")
     (tmp_path / "clear.npi").write_text(CLEAR.replace("Blank every", "Clear every"))
-    code, out, _ = _npi(capsys, "certify", "--check", certificate, "--library", folder, tmp_path / "clear.npi")
+    code, out, _ = npi(capsys, "certify", "--check", certificate, "--library", folder, tmp_path / "clear.npi")
     assert (code, "is not a program file as it was certified" in out) == (1, True)
     _stopping().save(folder)
-    code, out, _ = _npi(capsys, "certify", "--check", certificate, "--library", folder)
+    code, out, _ = npi(capsys, "certify", "--check", certificate, "--library", folder)
     assert (code, "void: the core is not" in out) == (1, True)
 
 
@@ -239,14 +196,14 @@ def test_the_command_tells_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp
     folder, certificate = tmp_path / "library", tmp_path / "clear.certificate"
     _stopping().save(folder)
     words = ["certify", "--library", folder, "--out", certificate]
-    code, out, err = _npi(capsys, *words, "--counterexamples", tmp_path / "wrong")
+    code, out, err = npi(capsys, *words, "--counterexamples", tmp_path / "wrong")
     assert code == 1
     assert "goes wrong on clear of word = [" in out
     assert "the text says ACT(A, WRITE, blank), the core return" in out
     assert "is not written" in err
     assert not certificate.exists()
     assert len(TraceSet.open(tmp_path / "wrong" / "clear.CLEAR")) == 1
-    code, out, _ = _npi(capsys, "certify", "--library", folder, "--json")
+    code, out, _ = npi(capsys, "certify", "--library", folder, "--json")
     assert json.loads(out)[0]["counterexample"]["made"] == "return"
 
 
@@ -255,9 +212,9 @@ def test_the_command_tells_what_no_input_shows(
 ) -> None:
     monkeypatch.setattr("npi.proof.counterexample.smallest", lambda *_: {})
     _stopping().save(tmp_path / "library")
-    code, out, _ = _npi(capsys, "certify", "--library", tmp_path / "library")
+    code, out, _ = npi(capsys, "certify", "--library", tmp_path / "library")
     assert (code, "no input was found that shows clear.CLEAR wrong" in out) == (1, True)
-    code, out, _ = _npi(capsys, "certify", "--library", tmp_path / "library", "--json")
+    code, out, _ = npi(capsys, "certify", "--library", tmp_path / "library", "--json")
     assert json.loads(out)[0]["counterexample"] is None
 
 
@@ -270,22 +227,22 @@ def test_the_command_tells_what_no_input_shows(
     ],
 )
 def test_bad_input(capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str], message: str) -> None:
-    _proved().save(tmp_path / "library")
+    proved().save(tmp_path / "library")
     (tmp_path / "damaged").write_bytes(b"nothing of the kind")
     given = [word.format(tmp=tmp_path) for word in words]
-    code, _, err = _npi(capsys, "certify", "--library", tmp_path / "library", *given)
+    code, _, err = npi(capsys, "certify", "--library", tmp_path / "library", *given)
     assert (code, message in err) == (2, True), err
 
 
 def test_a_library_of_which_a_byte_changed_is_not_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tmp_path / "library"
-    _proved().save(folder)
-    _npi(capsys, "certify", "--library", folder, "--out", tmp_path / "a")
+    proved().save(folder)
+    npi(capsys, "certify", "--library", folder, "--out", tmp_path / "a")
     for path in sorted(folder.rglob("*.*")):
         data = path.read_bytes()
         changed = bytearray(data)
         changed[len(data) // 2] ^= 1
         path.write_bytes(bytes(changed))
-        code, _, err = _npi(capsys, "certify", "--check", tmp_path / "a", "--library", folder)
+        code, _, err = npi(capsys, "certify", "--check", tmp_path / "a", "--library", folder)
         assert code == 2, (path, err)
         path.write_bytes(data)

@@ -23,58 +23,23 @@ from npi.library.library import Library, LibraryError
 from npi.library.wiring import seal
 from npi.running.evaluate import solve
 from npi.universal.code_search import LEAD, Search, SearchConfig
-from npi.universal.core import SHIPPED, UniversalCore, new_universal
+from npi.universal.core import SHIPPED, new_universal
 from npi.universal.functions import Functions, deciding, oversize
 from npi.universal.learn_rows import learn_universal
 from npi.universal.network import CONDITIONINGS, Interpreter, InterpreterConfig, Proposer
-from npi.universal.plan import Plan, describe, plan_of
+from npi.universal.plan import describe, plan_of
 from npi.universal.proof import prove
-from npi.universal.rows import RowError, Tabulated, row_of, tabulate, unpacked, wired, wiring_of
+from npi.universal.rows import RowError, Tabulated, row_of, unpacked, wired, wiring_of
 from npi.universal.training_stream import WORLDS, Pool, held_programs, vocabularies
 from tests.support.paths import ROOT
+from tests.support.universal_helpers import tables
 
 SMALL = InterpreterConfig(hidden=32, layers=1, features=32, code=8)
 
 
 def ideal(program: Program, programs: ProgramSet) -> Tabulated:
     """A row's tables as a core without fault would make them: straight from the plan."""
-    plan, table = plan_of(program, programs.table), programs.table
-    network = new_universal(SMALL, seed=0).core
-    assert isinstance(network, UniversalCore)
-    wiring = wiring_of(plan, table)
-    none = torch.zeros(sum(map(deciding, plan.states)), SMALL.code), torch.zeros(0)
-    gains = torch.zeros(len(none[0]), SMALL.features)
-    made = tabulate(network.net, wired(wiring, program.id, table), row_of(wiring, none[0], gains, SMALL), wiring, table)
-    return [_filled(plan, number, part, programs) for number, part in enumerate(made)]
-
-
-def _filled(plan: Plan, number: int, part: tuple, programs: ProgramSet) -> tuple:
-    """A state's entries with the right outcome in each situation, from the program's own tables, slot by slot."""
-    from npi.universal.symbols import computable_tokens, numbers_of, tokens_of
-
-    reads, sizes, entry_M5 = part
-    state, table = plan.states[number], programs.table
-    known = {
-        tuple(seen): (outcome, value)
-        for seen, outcome, value in zip(
-            state.seen_MR.tolist(), state.outcome_M.tolist(), state.value_M.tolist(), strict=True
-        )
-    }
-    _, token_C = computable_tokens(table)
-    rows = []
-    for at in np.ndindex(*sizes):
-        seen = dict(zip(reads, at, strict=True))
-        numbers = tuple(int(numbers_of(read, table.world, plan.signature)[seen[read]]) for read in state.inputs)
-        which, value = known[numbers]
-        outcome = state.outcomes[which]
-        words = []
-        for argument in outcome.arguments:
-            if argument.read is not None:
-                words.append(int(tokens_of(argument.read, table.world, plan.signature)[seen[argument.read]]))
-            else:
-                words.append(int(token_C[value]) if argument.how == "computed" else argument.token)
-        rows.append([outcome.callee, *words, outcome.next])
-    return reads, sizes, torch.tensor(rows)
+    return tables(plan_of(program, programs.table), programs)
 
 
 def test_the_plan_of_add1_reads_as_a_person_would_write_it() -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -28,12 +26,10 @@ from npi.universal.core import new_universal
 from npi.universal.induction.plan_from_traces import plan_of_frames
 from npi.universal.induction.replay import Evidence, Replay, replay
 from npi.universal.learn_rows import learn_universal
-from npi.universal.plan import COMPUTED, COPIED, Plan, describe, plan_of
-from npi.universal.rows import Tabulated
-from npi.universal.symbols import computable_tokens, numbers_of, tokens_of
+from npi.universal.plan import Plan, describe, plan_of
 from tests.support.paths import PROGRAMS
 from tests.support.random_programs import WORLDS, drawn, together
-from tests.support.universal_helpers import SMALL
+from tests.support.universal_helpers import SMALL, tables
 from traces.generation.generate import record_traces
 from traces.recording.unique_frames import FrameSet
 from traces.storage.trace_set import TraceInfo, TraceSetWriter
@@ -57,33 +53,6 @@ def of_text(text: str) -> tuple[ProgramSet, int]:
 
 def frames_of(programs: ProgramSet, program: int, count: int, seed: int = 0) -> FrameSet:
     return drawn_frames(programs, program, count, generator=torch.Generator().manual_seed(seed))
-
-
-def tables(plan: Plan, programs: ProgramSet) -> Tabulated:
-    """What a plan knows as a row's tables; what it does not know is no call."""
-    spec = programs.table.world
-    _, token_C = computable_tokens(programs.table)
-    found = []
-    for state in plan.states:
-        copied = [a.read for o in state.outcomes for a in o.arguments if a.read is not None]
-        reads = tuple(dict.fromkeys([*state.inputs, *copied]))
-        numbers = [numbers_of(read, spec, plan.signature).tolist() for read in reads]
-        decided = zip(state.seen_MR.tolist(), state.outcome_M, state.value_M, strict=True)
-        known = {tuple(seen): (outcome, value) for seen, outcome, value in decided}
-        entry_M5 = np.full((math.prod(map(len, numbers)), 5), UNKNOWN)
-        for row, at in enumerate(np.ndindex(*map(len, numbers))):
-            seen = tuple(number[i] for number, i in zip(numbers, at, strict=True))[: len(state.inputs)]
-            if seen not in known:
-                continue
-            outcome, words = state.outcomes[known[seen][0]], []
-            for argument in outcome.arguments:
-                if argument.how == COPIED and argument.read is not None:
-                    words.append(tokens_of(argument.read, spec, plan.signature)[at[reads.index(argument.read)]])
-                else:
-                    words.append(token_C[known[seen][1]] if argument.how == COMPUTED else argument.token)
-            entry_M5[row] = [outcome.callee, *words, outcome.next]
-        found.append((reads, tuple(map(len, numbers)), torch.from_numpy(entry_M5)))
-    return found
 
 
 def followed(plan: Plan, programs: ProgramSet, frames: FrameSet) -> Replay:
