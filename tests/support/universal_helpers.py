@@ -13,6 +13,7 @@ import torch
 
 from dsl import loads
 from dsl.program import ProgramSet
+from envs.spec import UNKNOWN
 from npi.library.kinds import fingerprint
 from npi.library.library import Library
 from npi.proof.prove import prove
