@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from npi.cli.console import Column, Meter, Screen, finish, number
+from npi.cli.console import Column, Meter, Screen, finish, number, picked
 from npi.cli.options import JsonOption, SeedOption, argument, option
 from npi.cli.words import duration, file_size, parse_sizes, plural, show_sizes
 
@@ -56,8 +56,7 @@ def trace(
     chosen = parse_sizes(sizes) if sizes else programs.task(name).train_sizes
     if not chosen:
         raise ValueError(f"task {name} says no sizes to train on; give some, as in --sizes 1..8")
-    some: dict[str, Any] = dict(chosen_shards(part, shards))
-    held: ShardRange | None = None
+    some = chosen_shards(part, shards)
     with _recording(screen, f"tracing {name}", f"finished shards are kept in {out}") as meter:
         settings: dict[str, Any] = {
             "task": name,
@@ -67,14 +66,12 @@ def trace(
             "processes": processes,
             "progress": partial(meter.update, note="traces"),
         }
-        if some:
-            made = generate_part(programs, **settings, **some)
-            found, held = made.traces, made.shards
-        else:
-            found = generate(programs, **settings)
-    document = _tell(screen, found, f"sizes {show_sizes(chosen)}" if held is None else str(held), meter.seconds)
-    screen.line("next: npi merge PART... --out DIR" if held else f"next: npi show {out}, or npi train {out}")
-    screen.document(document if held is None else document | {"part": held})
+        held = generate_part(programs, **settings, **some) if some else None
+        found = generate(programs, **settings) if held is None else held.traces
+    if held is None:
+        _tell(screen, found, f"sizes {show_sizes(chosen)}", meter.seconds)
+    else:
+        _tell(screen, found, str(held.shards), meter.seconds, part=held.shards)
 
 
 def merge(
@@ -96,9 +93,7 @@ def merge(
     screen = Screen(json=json)
     with _recording(screen, "merging", f"what was copied is kept in {out}") as meter:
         found = merge_parts(parts, out=out, progress=partial(meter.update, note="traces"))
-    document = _tell(screen, found, f"from {plural(len(parts), 'part')}", meter.seconds)
-    screen.line(f"next: npi show {out}, or npi train {out}")
-    screen.document(document)
+    _tell(screen, found, f"from {plural(len(parts), 'part')}", meter.seconds)
 
 
 @contextmanager
@@ -152,8 +147,8 @@ def by_program(frames: FrameSet) -> list[dict[str, Any]]:
     return rows
 
 
-def _tell(screen: Screen, found: TraceSet, which: str, seconds: float) -> dict[str, Any]:
-    """A trace set for people, once its frames are compared; returns it for programs."""
+def _tell(screen: Screen, found: TraceSet, which: str, seconds: float, **part: ShardRange) -> None:
+    """A trace set, once its frames are compared; ``part`` says which shards of the whole it is, if not all."""
     from traces.recording.unique_frames import check_rule, unique_frames
 
     frames = unique_frames(found.batches())
@@ -164,16 +159,18 @@ def _tell(screen: Screen, found: TraceSet, which: str, seconds: float) -> dict[s
     longest = number("longest", lambda row: plural(row["longest"], "step"))
     screen.table(rows, Column("program"), number("frames"), number("different"), longest)
     screen.line("every result is as the task expects, and no two frames contradict each other")
-    return {
-        "folder": found.folder,
-        "task": found.info.task,
-        "seed": found.info.seed,
-        "traces": len(found),
-        "frames": found.frames,
-        "steps": found.steps,
-        "different_frames": len(frames),
-        "programs": rows,
-        "shards": [shard.file for shard in found.shards],
-        "bytes": size,
-        "seconds": seconds,
-    }
+    whole = f"next: npi show {found.folder}, or npi train {found.folder}"
+    screen.line("next: npi merge PART... --out DIR" if part else whole)
+    screen.document(
+        {
+            **picked(found, "folder frames steps"),
+            **picked(found.info, "task seed"),
+            "traces": len(found),
+            "different_frames": len(frames),
+            "programs": rows,
+            "shards": [shard.file for shard in found.shards],
+            "bytes": size,
+            "seconds": seconds,
+            **part,
+        }
+    )
