@@ -107,7 +107,7 @@ def _recording(screen: Screen, title: str, kept: str) -> Iterator[Meter]:
             finish(interrupted=True)
 
 
-def chosen_shards(part: str | None, shards: str | None) -> dict[str, tuple[int, int]]:
+def chosen_shards(part: str | None, shards: str | None) -> dict[str, Any]:
     """``--part 2/4`` or ``--shards 0:4`` as what ``generate_part`` takes; nothing where neither is given."""
     if part is not None and shards is not None:
         raise ValueError("--part and --shards both say which shards to make; give one of them")
