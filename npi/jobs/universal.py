@@ -128,7 +128,7 @@ def _state_of(pool: Pool) -> State:
 
 def _pool_of(state: State, config: InterpreterConfig) -> Pool:
     """The inverse of :func:`_state_of`."""
-    tensors, facts = state
+    tensors, facts = state.tensors, state.facts
     rows, inputs = tensors["rows"].tolist(), tensors["inputs"].tolist()
     seen = tensors["seen"].long().split([r * i for r, i in zip(rows, inputs, strict=True)])
     outcome, value = (tensors[name].long().split(rows) for name in ("outcome", "value"))

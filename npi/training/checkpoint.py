@@ -1,4 +1,4 @@
-"""The whole state of a training run in one file, so that a run that was killed resumes to bit-identical parameters."""
+"""The whole state of a training run on disk, so that a run that was killed resumes to bit-identical parameters."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 
+from npi.core.base import tensors_digest
 from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
 from npi.training.loop import Checkpoint, State
 from npi.training.ranks import ALONE, CPU, Parcel, Ranks
 
-FORMAT = 2
+FORMAT = 3
 """Of the files of states."""
 
 
@@ -21,6 +22,8 @@ class CheckpointError(ValueError):
 
 class FileCheckpoint(Checkpoint):
     """A run's state in one file, written whole; the first rank reads it and sends it to the others.
+
+    What never changes (:attr:`~npi.training.loop.State.constant`) lies in files beside it, each written once.
 
     A state holds nothing about the number of ranks, so that any number of them resumes it.
 
@@ -40,12 +43,26 @@ class FileCheckpoint(Checkpoint):
         fresh: bool = False,
     ) -> None:
         self.path, self.identity, self.device, self.ranks, self.fresh = path, identity, device, ranks, fresh
+        self._kept: dict[str, str] = {}  # digests of the constant parts that the last state has
 
     def save(self, state: State) -> None:
         """Write the state in place of the last one, which stays where writing fails."""
-        about = {"format": FORMAT, "identity": self.identity, "device": self.device.type, "facts": state.facts}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path, tensors_bytes(state.tensors, about))
+        tensors, kept = dict(state.tensors), dict[str, str]()
+        for name in state.constant:
+            own = {key: tensors.pop(key) for key in state.tensors if key.startswith(f"{name}.")}
+            if name not in self._kept:
+                write_whole(self._file(name), tensors_bytes(own))
+            kept[name] = self._kept.get(name) or tensors_digest(own)
+        about = {"format": FORMAT, "identity": self.identity, "device": self.device.type, "facts": state.facts}
+        write_whole(self.path, tensors_bytes(tensors, {**about, "constant": kept}))
+        self._kept = kept
+        for file in set(self.path.parent.glob("constant-*")) - {self._file(name) for name in kept}:
+            file.unlink()
+
+    def _file(self, name: str) -> Path:
+        """Where a constant part of the state lies."""
+        return self.path.parent / f"constant-{name}.safetensors"
 
     def load(self) -> State | None:
         """The state on every rank; None where there is none, or the run is to start anew.
@@ -78,6 +95,15 @@ class FileCheckpoint(Checkpoint):
                 f"{self.path} is of a run on {about['device']}, whose random numbers continue there only; use "
                 f"--device {about['device']}, or start anew with --fresh"
             )
+        for name, digest in about["constant"].items():
+            try:
+                own, _ = read_tensors(self._file(name))
+            except (OSError, ValueError) as error:
+                raise CheckpointError(f"{error}; start anew with --fresh") from error
+            if tensors_digest(own) != digest:
+                raise CheckpointError(f"{self._file(name)} is of another state; start anew with --fresh")
+            tensors |= own
+        self._kept = about["constant"]
         return Parcel(tensors, about["facts"])
 
     def remove(self) -> None:

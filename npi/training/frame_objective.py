@@ -222,7 +222,7 @@ class FrameObjective(CurriculumObjective):
         return State(tensors, facts)
 
     def load_state_dict(self, state: State) -> None:
-        tensors, facts = state
+        tensors, facts = state.tensors, state.facts
         self.generator.set_state(tensors["generator"])
         self.noise.set_state(tensors["noise"])
         sources = self.curriculum.sources[: self.given]

@@ -67,10 +67,15 @@ class Evaluation:
 
 
 class State(NamedTuple):
-    """What a run's next update depends on, as tensors and JSON-able facts."""
+    """What a run's next update depends on, as tensors and JSON-able facts.
+
+    Attributes:
+        constant: beginnings of names whose tensors never change, such as shards of a replay memory: kept once.
+    """
 
     tensors: dict[str, torch.Tensor]
     facts: dict[str, Any]
+    constant: tuple[str, ...] = ()
 
 
 class Objective(ABC):
@@ -342,7 +347,7 @@ def state_of(objective: Objective, descent: Descent, progress: Progress) -> Stat
         "solved": progress.solved,
         "objective": own.facts,
     }
-    return State(tensors, facts)
+    return State(tensors, facts, tuple(f"objective.{name}" for name in own.constant))
 
 
 def resume(checkpoint: Checkpoint, objective: Objective, descent: Descent, progress: Progress) -> None:
@@ -350,7 +355,7 @@ def resume(checkpoint: Checkpoint, objective: Objective, descent: Descent, progr
     state = checkpoint.load()
     if state is None:
         return
-    tensors, facts = state
+    tensors, facts = state.tensors, state.facts
     with torch.no_grad():
         for name, group in objective.groups().items():
             for number, parameter in enumerate(group.parameters):

@@ -82,16 +82,18 @@ class Replay(LearnerObjective):
     ) -> None:
         super().__init__(learner, core, rows_NP, problems, training)
         self.target = copy.deepcopy(core).requires_grad_(False)
-        self.memory: dict[int, list[Shard]] = {place: [] for place in range(len(problems.groups))}
+        self.memory: dict[int, dict[int, Shard]] = {place: {} for place in range(len(problems.groups))}
+        """For each group the transitions of the last rollouts, by the number of their update."""
 
     def optimizer_steps(self, group: TaskGroup) -> int:
         return self.training.optimizer_steps
 
     def batch_losses(self, group: TaskGroup, number: int, progress: float, ranks: Ranks) -> Iterator[tuple[Loss, ...]]:
         memory = self.memory[self.problems.groups.index(group)]
-        memory.append(self._collect(group, number, ranks))
-        del memory[: -self.training.shards]
-        whole = {name: torch.cat([shard[name] for shard in memory]) for name in memory[-1]}
+        memory[number] = self._collect(group, number, ranks)
+        for oldest in list(memory)[: -self.training.shards]:
+            del memory[oldest]
+        whole = {name: torch.cat([shard[name] for shard in memory.values()]) for name in memory[number]}
         generator = torch.Generator().manual_seed(self.seed(SAMPLES, number))
         for _ in range(self.training.optimizer_steps):
             chosen_M = torch.randint(len(whole["row"]), (self.training.sample,), generator=generator)
@@ -139,13 +141,13 @@ class Replay(LearnerObjective):
         return {name: column[order_M] for name, column in columns.items()}
 
     def state_dict(self) -> State:
-        """The target, and the memory by shards, so that a checkpoint can append what is new."""
+        """The target, and the memory by shards, each of which a checkpoint writes once."""
         own = super().state_dict()
         tensors = {f"target.{name}": tensor for name, tensor in self.target.state_dict().items()}
-        for place, shards in self.memory.items():
-            for age, shard in enumerate(shards):
-                tensors |= {f"memory.{place}.{age}.{name}": column for name, column in shard.items()}
-        return State(tensors, own.facts)
+        shards = {f"memory.{place}.{n}": shard for place, memory in self.memory.items() for n, shard in memory.items()}
+        for start, shard in shards.items():
+            tensors |= {f"{start}.{name}": column for name, column in shard.items()}
+        return State(tensors, own.facts, tuple(shards))
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(State({}, state.facts))
@@ -156,11 +158,11 @@ class Replay(LearnerObjective):
             if what == "target":
                 target[rest] = tensor
             else:
-                place, age, column = rest.split(".", 2)
-                shards.setdefault((int(place), int(age)), {})[column] = tensor
+                place, number, column = rest.split(".", 2)
+                shards.setdefault((int(place), int(number)), {})[column] = tensor
         self.target.load_state_dict(target)
-        for (group, _), shard in sorted(shards.items()):
-            self.memory[group].append(shard)
+        for (group, update), shard in sorted(shards.items()):
+            self.memory[group][update] = shard
 
 
 def transitions(episodes: Episodes, batch: Batch, score: str, sign: int) -> dict[str, torch.Tensor]:

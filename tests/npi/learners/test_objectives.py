@@ -101,10 +101,10 @@ def test_the_memory_keeps_the_last_rollouts_in_shards() -> None:
     descent = Descent(one.groups(), schedule_of(one.training))
     for update in range(5):
         descent.update(one, update)
-    state = one.state_dict().tensors
-    scores = [state[f"memory.0.{age}.score"] for age in range(3)]
-    assert [len(part) for part in scores] == [8, 8, 8]  # four problems of two steps
-    assert "memory.0.3.score" not in state
+    state, constant = one.state_dict().tensors, one.state_dict().constant
+    assert constant == ("memory.0.2", "memory.0.3", "memory.0.4")  # by the numbers of their updates
+    assert [len(state[f"{name}.score"]) for name in constant] == [8, 8, 8]  # four problems of two steps
+    assert not any(name.startswith("memory.0.1") for name in state)
     fresh = objective("small-reacher", shards=3, batch=4, optimizer_steps=1)
     fresh.load_state_dict(one.state_dict())
     assert all(torch.equal(state[name], part) for name, part in fresh.state_dict().tensors.items())

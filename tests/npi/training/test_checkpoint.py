@@ -177,7 +177,7 @@ def test_other_settings_are_refused(saved: Path) -> None:
 def test_another_format_is_refused(saved: Path) -> None:
     tensors, about = read_tensors(saved)
     saved.write_bytes(tensors_bytes(tensors, about | {"format": 99}))
-    refused(saved, "format 99, this engine reads 2")
+    refused(saved, "format 99, this engine reads 3")
 
 
 def test_a_run_of_another_device_is_refused(saved: Path) -> None:
@@ -212,3 +212,46 @@ def test_tensor_files_give_back_what_they_were_given(tmp_path: Path) -> None:
         assert found[name].dtype == tensor.dtype
     (tmp_path / "g").write_bytes(tensors_bytes(tensors))
     assert read_tensors(tmp_path / "g")[1] == {}
+
+
+def shards(*numbers: int) -> State:
+    """A state with a replay memory of these shards."""
+    tensors = {f"objective.memory.{n}.score": torch.full((5,), float(n)) for n in numbers}
+    return State({"parameters.all.0": torch.ones(2), **tensors}, {}, tuple(f"objective.memory.{n}" for n in numbers))
+
+
+def test_what_never_changes_is_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "state"
+    checkpoint = FileCheckpoint(path, identity="mine")
+    checkpoint.save(shards(1, 2))
+    first = path.parent / "constant-objective.memory.2.safetensors"
+    written = first.stat().st_mtime_ns
+    resumed = FileCheckpoint(path, identity="mine")
+    for one in (resumed, checkpoint):
+        found = one.load()
+        assert found is not None
+        one.save(shards(2, 3))
+        assert first.stat().st_mtime_ns == written
+        assert {file.name for file in path.parent.iterdir()} == {
+            "state", first.name, "constant-objective.memory.3.safetensors",
+        }  # fmt: skip
+    found = FileCheckpoint(path, identity="mine").load()
+    assert found is not None
+    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in shards(2, 3).tensors.items())
+    other = FileCheckpoint(path, identity="mine", fresh=True)
+    assert other.load() is None
+    other.save(shards(2))
+    assert first.stat().st_mtime_ns != written, "a run that begins anew trusts nothing that lies there"
+
+
+def test_a_damaged_constant_part_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "state"
+    FileCheckpoint(path, identity="mine").save(shards(1, 2))
+    one, two = (path.parent / f"constant-objective.memory.{n}.safetensors" for n in (1, 2))
+    kept = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    refused(path, "is of another state")
+    one.write_bytes(kept[:-1])
+    refused(path, "damaged or not a tensor file")
+    one.unlink()
+    refused(path, "No such file.*--fresh")
