@@ -24,6 +24,7 @@ from math import prod
 
 import numpy as np
 
+from dsl.lowering.control_flow import reached
 from dsl.lowering.decision_tables import DecisionTable, NodeTable
 from dsl.lowering.ir import Read
 from dsl.lowering.value_grid import Array, ordered, read_size
@@ -130,15 +131,12 @@ def flat(number: int, table: DecisionTable, program: Program) -> NodeTable:
     node = table.nodes[number]
     if not (node.call_M4[:, 0] == GO_ON).any():
         return node
-    together: set[Read] = set()
-    waiting, seen = [number], {number}
-    while waiting:
-        part = table.nodes[waiting.pop()]
-        together |= set(part.reads)
-        onward = set(part.next_M[part.call_M4[:, 0] == GO_ON].tolist()) - seen
-        seen |= onward
-        waiting += onward
-    reads = ordered(together)
+
+    def onward(number: int) -> list[int]:
+        part = table.nodes[number]
+        return np.unique(part.next_M[part.call_M4[:, 0] == GO_ON]).tolist()
+
+    reads = ordered({read for part in reached([number], onward) for read in table.nodes[part].reads})
     sizes = [read_size(read, program.scope) for read in reads]
     if prod(sizes) > MAX_ENTRIES:
         raise ValueError(f"{program.name} reads {prod(sizes)} combinations in one decision, more than {MAX_ENTRIES}")

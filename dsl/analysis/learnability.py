@@ -13,7 +13,9 @@ What is left to say is how long frames get, and what in a text can never matter.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from math import prod
 
 import numpy as np
@@ -21,8 +23,8 @@ import numpy as np
 from dsl.analysis.reachable_calls import ReachableCalls
 from dsl.analysis.unreachable_symbols import symbols_never_there
 from dsl.errors.error import Remark
-from dsl.lowering.control_flow import Fork
-from dsl.lowering.decision_tables import DecisionTable, NodeTable
+from dsl.lowering.control_flow import Fork, reached
+from dsl.lowering.decision_tables import DecisionTable, NodeTable, longest_ways
 from dsl.lowering.ir import Body, Leave, Loop, Step, every_step, reads
 from dsl.lowering.value_grid import read_size
 from dsl.program import Program, ProgramSet
@@ -99,31 +101,15 @@ def is_function(node: NodeTable, program: Program) -> bool:
 
 def in_circles(programs: Sequence[Program]) -> set[int]:
     """The programs that can call themselves, directly or through others."""
-    known = {program.id for program in programs}
-    calls = {program.id: set(program.calls) & known for program in programs}
-    callers: dict[int, list[int]] = {}
-    for number, callees in calls.items():
-        for callee in callees:
-            callers.setdefault(callee, []).append(number)
-    idle = [number for number, callees in calls.items() if not callees]
-    while idle:  # what calls nothing, or nothing that is left, is in no circle
-        number = idle.pop()
-        del calls[number]
-        for caller in callers.get(number, ()):
-            calls[caller].discard(number)
-            if not calls[caller]:
-                idle.append(caller)
-    found: set[int] = set()
-    for number in calls:
-        reached: set[int] = set()
-        waiting = [number]
-        while waiting:
-            new = calls[waiting.pop()] - reached
-            reached |= new
-            waiting += new
-        if number in reached:
-            found.add(number)
-    return found
+    calls = {program.id: set(program.calls) for program in programs}
+    sorter = TopologicalSorter(calls)
+    with suppress(CycleError):
+        sorter.prepare()
+    while ready := sorter.get_ready():  # what calls nothing, or nothing that is left, is in no circle
+        sorter.done(*ready)
+        for number in ready:
+            calls.pop(number, None)
+    return {number for number in calls if number in reached(calls[number], lambda n: calls.get(n, ()))}
 
 
 def longest_frame(table: DecisionTable) -> int | None:
@@ -131,27 +117,12 @@ def longest_frame(table: DecisionTable) -> int | None:
     onward: list[list[tuple[int, int]]] = []
     for node in table.nodes:
         calls = node.call_M4[:, 0]
-        ways = []
-        kinds = ((calls >= 0, 1), (calls == GO_ON, 0)) if table.hops > 1 else ((calls >= 0, 1),)
-        for chosen, cost in kinds:
-            reached = np.zeros(len(table.nodes), dtype=np.bool_)
-            reached[node.next_M[chosen]] = True
-            ways += [(int(target), cost) for target in np.flatnonzero(reached)]
-        onward.append(ways)
-    longest: dict[int, int] = {}
-    path, on_path = [0], {0}
-    while path:
-        top = path[-1]
-        waiting = [target for target, _ in onward[top] if target not in longest]
-        if any(target in on_path for target in waiting):
-            return None
-        if waiting:
-            path.append(waiting[0])
-            on_path.add(waiting[0])
-        else:
-            longest[top] = max((longest[target] + cost for target, cost in onward[top]), default=1)
-            on_path.discard(path.pop())
-    return longest[0]
+        kinds = ((calls >= 0, 1), (calls == GO_ON, 0))
+        onward.append([(n, cost) for chosen, cost in kinds for n in np.unique(node.next_M[chosen]).tolist()])
+    try:
+        return longest_ways(onward)[0]
+    except CycleError:
+        return None
 
 
 def idle_conditions(program: Program) -> Iterator[Remark]:
@@ -163,9 +134,9 @@ def idle_conditions(program: Program) -> Iterator[Remark]:
     for fork in program.graph.forks:
         if fork.yes != fork.no:
             forks.setdefault((fork.line, fork.column), []).append(fork)
-    reached = {node for node, _ in program.table.taken}
+    asked = {node for node, _ in program.table.taken}
     for place, copies in forks.items():
-        if not any(fork.branches & reached for fork in copies):
+        if not any(fork.branches & asked for fork in copies):
             continue  # what stands around it is told
         yes = any((branch, fork.yes) in program.table.taken for fork in copies for branch in fork.branches)
         no = any((branch, fork.no) in program.table.taken for fork in copies for branch in fork.branches)
@@ -220,17 +191,11 @@ def unreached(programs: ProgramSet) -> Iterator[Remark]:
     if not programs.tasks:
         return
     calls = {program.id: program.calls for program in programs.programs}
-    reached: set[int] = set()
-    waiting = [task.program for task in programs.tasks]
-    while waiting:
-        number = waiting.pop()
-        if number not in reached:
-            reached.add(number)
-            waiting += calls.get(number, ())
+    run = reached((task.program for task in programs.tasks), lambda number: calls.get(number, ()))
     called = {callee for number, callees in calls.items() for callee in callees if callee != number}
     for program in programs.programs:
         own = program.scope.source.name == programs.path
-        if own and program.id in called - reached and program.signal is None:
+        if own and program.id in called - run and program.signal is None:
             bare = program.name.rpartition(".")[2]
             message = f"program {bare} is called only by programs that no task runs: it will have no traces"
             yield remark(

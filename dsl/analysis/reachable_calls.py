@@ -12,6 +12,7 @@ from itertools import product
 
 import numpy as np
 
+from dsl.lowering.control_flow import reached
 from dsl.lowering.ir import Invoke, Parameter, Step, Symbol, every_step
 from dsl.lowering.value_grid import read_size
 from dsl.names.worlds import PAD
@@ -91,17 +92,12 @@ class ReachableCalls:
     def made_by(self, callee: Program, call: Call) -> set[Call]:
         """The calls that a program's body makes when it is called so."""
         if call not in self.made:
-            nodes = self._moves(callee)
-            found, waiting, seen = set[Call](), [0], {0}
-            while waiting:
-                for needed, made, after in nodes[waiting.pop()]:
-                    if all(call[1 + slot] in (ANY, token) for slot, token in needed):
-                        if made is not None:
-                            found.add(made)
-                        if after not in seen:
-                            seen.add(after)
-                            waiting.append(after)
-            self.made[call] = found
+            fitting = [
+                [move for move in moves if all(call[1 + slot] in (ANY, token) for slot, token in move[0])]
+                for moves in self._moves(callee)
+            ]
+            nodes = reached([0], lambda node: (after for _, _, after in fitting[node]))
+            self.made[call] = {made for node in nodes for _, made, _ in fitting[node] if made is not None}
         return self.made[call]
 
     def _moves(self, callee: Program) -> list[list[Move]]:

@@ -6,7 +6,6 @@ A check goes on after a mistake, with as little as the mistake leaves, and tells
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +14,7 @@ from dsl.check.bodies import check_fresh, resolve_body
 from dsl.check.modules import Loaded, Module
 from dsl.check.tasks import check_task
 from dsl.errors.error import Gather, LanguageError, Remark, Source
-from dsl.lowering.control_flow import lower
+from dsl.lowering.control_flow import lower, reached
 from dsl.lowering.decision_tables import Legality, tabulate
 from dsl.names.scope import Bound, Scope, check_name, param_slot
 from dsl.names.worlds import Face, build_world, join_worlds, make_face, part_face
@@ -277,14 +276,7 @@ def module_scopes(
 
 
 def reachable(module: Module, by_name: Mapping[str, Module]) -> set[str]:
-    found = {module.name}
-    waiting = deque(module.uses)
-    while waiting:
-        name = waiting.popleft()
-        if name not in found:
-            found.add(name)
-            waiting.extend(by_name[name].uses)
-    return found
+    return reached([module.name], lambda name: by_name[name].uses)
 
 
 def check_program(number: int, item: Declared, outer: Scope, legality: Legality, *, whole: bool) -> Program:

@@ -51,8 +51,9 @@ class Source:
         return LanguageError(self, item.line, item.column, message, fix, code=code)
 
 
-class LanguageError(ValueError):
-    """A program file that cannot be used.
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """Something to say of a place in a text.
 
     Attributes:
         file, line, column: the place, line and column from 1.
@@ -60,42 +61,7 @@ class LanguageError(ValueError):
         code: the kind of mistake, a section of ``docs/errors.md``.
         message: what was seen and what was expected.
         fix: what to do.
-        errors: all mistakes that were found together, this one first; ``str()`` tells all of them.
     """
-
-    def __init__(self, source: Source, line: int, column: int, message: str, fix: str, *, code: str = OTHER) -> None:
-        self.source = source
-        self.file = source.name
-        self.line = line
-        self.column = column
-        self.source_line = source.line(line)
-        self.message = message
-        self.fix = fix
-        self.code = code
-        self._all: tuple[LanguageError, ...] = ()
-        super().__init__(self.text())
-
-    @property
-    def errors(self) -> tuple[LanguageError, ...]:
-        return self._all or (self,)
-
-    def at(self, source: Source, line: int) -> LanguageError:
-        """The same mistake in another line, of another text."""
-        return LanguageError(source, line, self.column, self.message, self.fix, code=self.code)
-
-    def text(self) -> str:
-        """``file:line:col: CODE: message``, the line, a caret, and the fix."""
-        return place_text(self)
-
-    def __str__(self) -> str:
-        shown = [error.text() for error in self.errors[:MOST_ERRORS]]
-        left = len(self.errors) - len(shown)
-        return "\n".join([*shown, f"and {left} more"] if left else shown)
-
-
-@dataclass(frozen=True)
-class Remark:
-    """A warning: what is suspicious but not wrong. Its attributes are those of :class:`LanguageError`."""
 
     source: Source
     line: int
@@ -113,20 +79,45 @@ class Remark:
         return self.source.line(self.line)
 
     def text(self) -> str:
-        """As :meth:`LanguageError.text`."""
-        return place_text(self)
+        """``file:line:col: CODE: message``, the line, a caret, and the fix."""
+        shown = self.source_line.expandtabs(1).rstrip()
+        lines = [f"{self.file}:{self.line}:{self.column}: {self.code}: {self.message}"]
+        if shown:
+            lines += [f"  {shown}", "  " + " " * (self.column - 1) + "^"]
+        return "\n".join([*lines, f"  fix: {self.fix}"])
+
+
+class LanguageError(Finding, ValueError):
+    """A program file that cannot be used.
+
+    Attributes:
+        errors: all mistakes that were found together, this one first; ``str()`` tells all of them.
+    """
+
+    def __init__(self, source: Source, line: int, column: int, message: str, fix: str, *, code: str = OTHER) -> None:
+        Finding.__init__(self, source, line, column, message, fix, code)
+        ValueError.__init__(self, self.text())
+        self._all: tuple[LanguageError, ...] = ()
+
+    @property
+    def errors(self) -> tuple[LanguageError, ...]:
+        return self._all or (self,)
+
+    def at(self, source: Source, line: int) -> LanguageError:
+        """The same mistake in another line, of another text."""
+        return LanguageError(source, line, self.column, self.message, self.fix, code=self.code)
+
+    def __str__(self) -> str:
+        shown = [error.text() for error in self.errors[:MOST_ERRORS]]
+        left = len(self.errors) - len(shown)
+        return "\n".join([*shown, f"and {left} more"] if left else shown)
+
+
+class Remark(Finding):
+    """A warning: what is suspicious but not wrong."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.code}: {self.message}"
-
-
-def place_text(found: LanguageError | Remark) -> str:
-    """``file:line:col: CODE: message``, the line, a caret, and the fix."""
-    shown = found.source_line.expandtabs(1).rstrip()
-    lines = [f"{found.file}:{found.line}:{found.column}: {found.code}: {found.message}"]
-    if shown:
-        lines += [f"  {shown}", "  " + " " * (found.column - 1) + "^"]
-    return "\n".join([*lines, f"  fix: {found.fix}"])
 
 
 def joined(errors: Sequence[LanguageError]) -> LanguageError:

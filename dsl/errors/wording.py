@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, ClassVar
@@ -32,6 +32,21 @@ class Blocks(Indenter):
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """Each text has its own state, so that texts can be read in several threads."""
         return super(Blocks, Blocks()).process(separate(stream))
+
+    def handle_NL(self, token: Token) -> Iterator[Token]:
+        depths = list(self.indent_level)
+        try:
+            yield from super().handle_NL(token)
+        except DedentError:
+            raise NoSuchBlock(token, depths) from None
+
+
+class NoSuchBlock(Exception):
+    """A line that goes back to where no block begins: the end of the line before it, and where blocks begin."""
+
+    def __init__(self, end: Token, depths: list[int]) -> None:
+        super().__init__(end, depths)
+        self.end, self.depths = end, depths
 
 
 class Glued(Exception):
@@ -72,33 +87,19 @@ def read(source: Source, parser: Lark) -> Any:
         return parser.parse(text if text.endswith("\n") else text + "\n")
     except UnexpectedInput as error:
         raise from_lark(error, source, parser) from None
-    except DedentError:
-        raise bad_dedent(source) from None
+    except NoSuchBlock as error:
+        depth = len(error.end.rpartition("\n")[2])
+        message, fix = no_such_block(depth, error.depths)
+        raise LanguageError(source, error.end.end_line or 1, depth + 1, message, fix, code="NPI003") from None
     except Glued as error:
         message, fix = f"unexpected {error.word + error.rest!r}", f"did you mean {error.word} {error.rest}?"
         raise LanguageError(source, *token_place(error.word, source), message, fix, code="NPI008") from None
 
 
-def bad_dedent(source: Source) -> LanguageError:
-    """The first line that goes back to where no block begins."""
-    depths, open_brackets = [0], 0
-    for number, line in enumerate(source.lines, start=1):
-        code = strip_comment(line)
-        if code.strip(SPACE) and open_brackets == 0:
-            indent = code[: len(code) - len(code.lstrip(SPACE))]
-            depth = indent.count(" ") + 8 * indent.count("\t")  # as Lark counts
-            if depth < depths[-1] and depth not in depths:
-                message = f"this line is indented by {depth} spaces, and no open block is"
-                fix = f"indent it by {' or '.join(map(str, depths))} spaces"
-                return LanguageError(source, number, len(indent) + 1, message, fix, code="NPI003")
-            depths = [*(d for d in depths if d < depth), depth]
-        open_brackets = max(0, open_brackets + bracket_change(code))
-    raise AssertionError("Lark found a line that goes back to where no block begins")
-
-
-def bracket_change(code: str) -> int:
-    """How many more brackets are open behind a line than before it."""
-    return sum(code.count(c) for c in "([") - sum(code.count(c) for c in ")]")
+def no_such_block(depth: int, depths: Sequence[int]) -> tuple[str, str]:
+    """Message and fix for a line that goes back to where none of the open blocks begins."""
+    message = f"this line is indented by {depth} spaces, and no open block is"
+    return message, f"indent it by {' or '.join(map(str, depths))} spaces"
 
 
 def first_word(line: str) -> str:

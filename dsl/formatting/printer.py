@@ -54,14 +54,7 @@ def setting(value: int | float | str) -> str:
 
 
 def domain(item: s.Domain) -> str:
-    words = []
-    for part in item.parts:
-        if isinstance(part, s.DomainName):
-            words.append(part.name)
-        elif isinstance(part, s.DomainRange):
-            words.append(f"{part.first}..{part.last}")
-        else:
-            words.append("blank" if isinstance(part, s.DomainBlank) else quote(part.value))
+    words = (f"{x.first}..{x.last}" if isinstance(x, s.DomainRange) else expression(x) for x in item.parts)
     return " or ".join(words)
 
 

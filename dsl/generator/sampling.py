@@ -143,7 +143,7 @@ def drawn_parameters(vocabulary: Vocabulary, cast: Sequence[Cursor], chooser: Ch
         elif kind == "v":
             found = with_symbol(found, name, pick(chooser, domains))
         else:
-            param = s.Param(name, s.Domain((s.DomainName("direction"),)))
+            param = s.Param(name, s.Domain((s.Name("direction"),)))
             found = replace(found, params=(*found.params, param), directions=(*found.directions, name))
     return found
 
@@ -161,7 +161,7 @@ def with_pointer(found: Parameters, name: str, group: Sequence[Cursor], chooser:
     left = list(group)
     while len(left) > 2 and chooser.below(2):
         del left[chooser.below(len(left))]
-    param = s.Param(name, s.Domain(tuple(s.DomainName(cursor.name) for cursor in left)))
+    param = s.Param(name, s.Domain(tuple(s.Name(cursor.name) for cursor in left)))
     return replace(found, params=(*found.params, param), cursors=(*found.cursors, together(name, left)))
 
 
@@ -169,10 +169,10 @@ def with_symbol(found: Parameters, name: str, domain: Sequence[str]) -> Paramete
     """With a parameter that holds a symbol."""
     symbols = [symbol for symbol in domain if symbol != BLANK]
     first = number_of(symbols[0])
-    parts: list[s.DomainRange | s.DomainText | s.DomainBlank] = [s.DomainText(symbol) for symbol in symbols]
+    parts: list[s.DomainRange | s.Text | s.Blank] = [s.Text(symbol) for symbol in symbols]
     if first is not None and symbols == [str(first + i) for i in range(len(symbols))]:
         parts = [s.DomainRange(first, first + len(symbols) - 1)]
     if BLANK in domain:
-        parts.append(s.DomainBlank())
+        parts.append(s.Blank())
     param = s.Param(name, s.Domain(tuple(parts)))
     return replace(found, params=(*found.params, param), given=(*found.given, Given(name, tuple(domain))))

@@ -5,9 +5,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dsl.lowering.ir import Body, Code, Invoke, Leave, Loop, Operation, Step, Test
+
+T = TypeVar("T")
+
+
+def reached(starts: Iterable[T], onward: Callable[[T], Iterable[T]]) -> set[T]:
+    """The starts and everything to which they lead."""
+    found = set(starts)
+    waiting = list(found)
+    while waiting:
+        new = set(onward(waiting.pop())) - found
+        found |= new
+        waiting += new
+    return found
 
 
 @dataclass(frozen=True)

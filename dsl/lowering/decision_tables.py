@@ -9,15 +9,16 @@ Shape legend: ``M`` combinations of a node's reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dsl.errors.error import Gather, LanguageError, joined
-from dsl.lowering.control_flow import Act, Branch, Graph, GraphNode, Switch
+from dsl.lowering.control_flow import Act, Branch, Graph, GraphNode, Switch, reached
 from dsl.lowering.ir import Code, Invoke, Leave, Parameter, Read, Symbol, SymbolOf, reads
 from dsl.lowering.value_grid import Array, Grid, Uncomputable, ordered, read_size
 from dsl.names.scope import Scope
@@ -96,24 +97,9 @@ class _Tabulator:
             tables.append(self.table(self.queue[len(tables)]))
         return DecisionTable(tuple(tables), self.hops(tables), frozenset(self.taken), frozenset(self.calls))
 
-    def chain(self, start: int) -> tuple[set[int], set[Read]]:
-        """The nodes between ``start`` and the next calls, and all that they read."""
-        seen: set[int] = set()
-        found: set[Read] = set()
-        waiting = [start]
-        while waiting:
-            index = waiting.pop()
-            if index in seen:
-                continue
-            seen.add(index)
-            node = self.graph.nodes[index]
-            found |= self.reads[index]
-            waiting += successors(node)
-        return seen, found
-
     def table(self, start: int) -> NodeTable:
-        _, found = self.chain(start)
-        grid = Grid(self.scope, ordered(found))
+        chain = reached([start], lambda index: successors(self.graph.nodes[index]))
+        grid = Grid(self.scope, ordered(frozenset[Read]().union(*(self.reads[index] for index in chain))))
         merged = grid.size <= MAX_MERGED_ENTRIES
         if not merged:
             grid = Grid(self.scope, ordered(self.reads[start]))
@@ -251,19 +237,24 @@ class _Tabulator:
             return 1
         undecided = [t.call_M4[:, 0] == GO_ON for t in tables]
         onward = [np.unique(t.next_M[open_M]).tolist() for t, open_M in zip(tables, undecided, strict=True)]
-        depth: dict[int, int] = {}
-        for start in range(len(tables)):
-            stack = [start]
-            while stack:
-                top = stack[-1]
-                open_ones = [n for n in onward[top] if n not in depth]
-                if any(n in stack for n in open_ones):
-                    raise self.silent_loop(self.queue[top], Grid(self.scope, ()), 0)
-                if open_ones:
-                    stack.append(open_ones[0])
-                else:
-                    depth[stack.pop()] = 1 + max((depth[n] for n in onward[top]), default=0)
-        return max(depth.values())
+        try:
+            return max(longest_ways([[(target, 1) for target in targets] for targets in onward]))
+        except CycleError as error:
+            circle = error.args[1]  # backwards, its first node twice
+            last = circle[circle.index(min(circle)) + 1]
+            raise self.silent_loop(self.queue[last], Grid(self.scope, ()), 0) from None
+
+
+def longest_ways(onward: Sequence[Sequence[tuple[int, int]]]) -> list[int]:
+    """From each node the largest sum of costs to an end, which counts 1.
+
+    Args:
+        onward: of each node the nodes to which it leads, with the costs. Raises ``CycleError`` for circles.
+    """
+    found = [1] * len(onward)
+    for node in TopologicalSorter({n: [target for target, _ in ways] for n, ways in enumerate(onward)}).static_order():
+        found[node] = max((found[target] + cost for target, cost in onward[node]), default=1)
+    return found
 
 
 def first_of_each(row_CV: Array, symbols: int) -> list[int]:

@@ -69,7 +69,7 @@ class Scope:
 def param_slot(param: s.Param, face: Face, source: Source) -> tuple[str, Slot]:
     """A parameter's type and the tokens that it may hold."""
     parts = param.domain.parts
-    names = [part.name for part in parts if isinstance(part, s.DomainName)]
+    names = [part.text for part in parts if isinstance(part, s.Name)]
     pointers = set(face.pointers)
     others = set(face.tokens) - pointers - set(face.symbols) - {NONE}
     if len(names) == len(parts) and set(names) <= pointers | {POINTER}:
@@ -88,8 +88,8 @@ def param_slot(param: s.Param, face: Face, source: Source) -> tuple[str, Slot]:
 def symbol_slot(param: s.Param, face: Face, source: Source) -> Slot:
     """A parameter that holds symbols: all of them must be symbols of the world."""
     for part in param.domain.parts:
-        if isinstance(part, s.DomainName) and part.name in {*face.pointers, POINTER, "direction", *DIRECTIONS}:
-            message = f"{param.name} can be {part.name} or something of another kind"
+        if isinstance(part, s.Name) and part.text in {*face.pointers, POINTER, "direction", *DIRECTIONS}:
+            message = f"{param.name} can be {part.text} or something of another kind"
             fix = "a parameter is a pointer, a direction or a symbol: make two programs"
             raise source.error(part, message, fix, "NPI063")
     symbols = domain_symbols(param.domain, source)

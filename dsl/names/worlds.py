@@ -263,7 +263,7 @@ def pad_extras(world: s.World, pointers: Sequence[str], source: Source) -> dict[
 
 
 def make_row(name: str, item: s.Row, source: Source) -> RowFace:
-    if [part.name for part in item.domain.parts if isinstance(part, s.DomainName)] == [PLACE]:
+    if [part.text for part in item.domain.parts if isinstance(part, s.Name)] == [PLACE]:
         if len(item.domain.parts) > 1:
             message = f"row {name} holds places and something else"
             raise source.error(item, message, f"write: row {name} of place", "NPI047")
@@ -332,17 +332,14 @@ def domain_symbols(
 ) -> tuple[str, ...]:
     """The symbols of a domain as in the text, its blank (if any) last; a row's name stands for its symbols."""
     found: list[str] = []
+    known = {**SYMBOL_SETS, **{name: row.values for name, row in rows.items()}}
     for part in domain.parts:
-        if isinstance(part, s.DomainName):
-            if part.name in rows:
-                found += rows[part.name].values
-                continue
-            if part.name not in SYMBOL_SETS:
-                message = f"there is no domain named {part.name}"
-                known = [*SYMBOL_SETS, *rows]
-                fix = suggest(part.name, known, otherwise='use digit, bit, letter, 0..9, or quote a symbol: "x"')
+        if isinstance(part, s.Name):
+            if part.text not in known:
+                message = f"there is no domain named {part.text}"
+                fix = suggest(part.text, known, otherwise='use digit, bit, letter, 0..9, or quote a symbol: "x"')
                 raise source.error(part, message, fix, "NPI054")
-            found += SYMBOL_SETS[part.name]
+            found += known[part.text]
         elif isinstance(part, s.DomainRange):
             if part.last < part.first:
                 message = f"the range {part.first}..{part.last} is empty"
@@ -352,7 +349,7 @@ def domain_symbols(
                 raise source.error(part, message, "keep large numbers as rows of digits", "NPI056")
             found += map(str, range(part.first, part.last + 1))
         else:
-            found.append(BLANK if isinstance(part, s.DomainBlank) else part.value)
+            found.append(BLANK if isinstance(part, s.Blank) else part.value)
     unique = dict.fromkeys(symbol for symbol in found if symbol != BLANK)
     return (*unique, BLANK) if BLANK in found else tuple(unique)
 

@@ -70,7 +70,10 @@ def setting_value(token: Token) -> int | float | str:
     return unquote(token) if token.type == "STRING" else str(token)
 
 
-def node(kind: type[s.Node], *fields: Callable[[Any], Any] | None) -> Callable[[TreeBuilder, Children], Any]:
+Method = Callable[["TreeBuilder", Children], Any]
+
+
+def node(kind: type[s.Node], *fields: Callable[[Any], Any] | None) -> Method:
     """The method of a rule each of whose children becomes one field of a node, by its function, or none (``None``)."""
 
     def build(self: TreeBuilder, children: Children) -> s.Node:
@@ -80,9 +83,14 @@ def node(kind: type[s.Node], *fields: Callable[[Any], Any] | None) -> Callable[[
     return build
 
 
-def there(self: TreeBuilder, parts: Children) -> tuple[Any, ...]:
+def only(work: Callable[[Any], Any]) -> Method:
+    """The method of a rule of one child."""
+    return lambda self, children: work(children[0])
+
+
+def every(work: Callable[[Any], Any]) -> Method:
     """The method of a rule that is a list: its children without the gaps."""
-    return tuple(part for part in parts if part is not None)
+    return lambda self, children: tuple(work(child) for child in children if child is not None)
 
 
 class TreeBuilder:
@@ -112,13 +120,13 @@ class TreeBuilder:
         return s.Binary(str(operator), bare(left), bare(right), **place(left))
 
     choice = node(s.Choice, bare, bare, bare)
-
-    def items(self, parts: Children) -> tuple[s.Expression, ...]:
-        return tuple(map(bare, parts))
+    items = every(bare)
 
     # domains and worlds
 
-    domain_name = node(s.DomainName, str)
+    domain_name = name
+    domain_text = text
+    domain_blank = blank
 
     def domain_range(self, parts: Children) -> s.DomainRange:
         minus, low, high_minus, high = parts
@@ -126,18 +134,11 @@ class TreeBuilder:
         most = least if high is None else -int(high) if high_minus else int(high)
         return s.DomainRange(least, most, **place(minus or low))
 
-    domain_text = node(s.DomainText, unquote)
-    domain_blank = node(s.DomainBlank, None)
-
     def domain(self, parts: Children) -> s.Domain:
         return s.Domain(tuple(parts), **place(parts[0]))
 
-    def names(self, parts: Children) -> tuple[str, ...]:
-        return tuple(map(str, parts))
-
-    def at(self, parts: Children) -> str:
-        return str(parts[0])
-
+    names = every(str)
+    at = only(str)
     row = node(s.Row, None, same, same, same)
 
     def pointer(self, parts: Children) -> s.Pointer:
@@ -147,7 +148,7 @@ class TreeBuilder:
     order = node(s.Order, None, same)
     jump = node(s.Jump, None, same)
     setting = node(s.Setting, str, setting_value)
-    settings = there
+    settings = every(same)
 
     def world(self, parts: Children) -> s.World:
         word, name, kind, settings, *items = parts
@@ -160,23 +161,16 @@ class TreeBuilder:
     # programs
 
     param = node(s.Param, str, same)
-    params = there
-
-    def core(self, parts: Children) -> str:
-        return unquote(parts[0])
-
+    params = every(same)
+    core = only(unquote)
     signal = node(s.Signal, str, str, steps, same)
     program = node(s.Program, None, str, listed, doc, same)
-
-    def block(self, parts: Children) -> tuple[s.Statement, ...]:
-        return tuple(parts)
+    block = every(same)
 
     def dotted(self, parts: Children) -> Token:
         return parts[0].update(value=".".join(parts))
 
-    def arguments(self, parts: Children) -> tuple[s.Expression, ...]:
-        return parts[0] or ()
-
+    arguments = only(listed)
     call = node(s.Call, str, listed)
     elif_ = node(s.Arm, None, bare, same)
 
@@ -185,9 +179,7 @@ class TreeBuilder:
         otherwise = rest.pop() or ()
         return s.If((s.Arm(bare(condition), body, **place(word)), *rest), otherwise, **place(word))
 
-    def else_(self, parts: Children) -> tuple[s.Statement, ...]:
-        return parts[0]
-
+    else_ = only(same)
     while_ = node(s.While, None, bare, same)
     for_ = node(s.For, None, str, same, same)
     pass_ = node(s.Pass, None)
@@ -203,7 +195,7 @@ class TreeBuilder:
         return s.GraphKind(acyclic is not None, **place(acyclic or word))
 
     input = node(s.Input, str, same)
-    inputs = there
+    inputs = every(same)
     layout = node(s.Layout, str, bare)
     run = node(s.Run, None, str, listed)
     expect = node(s.Expect, None, bare)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,11 +11,17 @@ from lark import Lark
 
 from dsl.errors.error import LanguageError, Source, joined
 from dsl.errors.wording import grammar, read
+from dsl.text import syntax as s
 from dsl.text.build import TreeBuilder
-from dsl.text.indentation import LONG_NUMBER, straighten
-from dsl.text.nesting import Item, too_deep
-from dsl.text.recovery import Part, Rest, salvage
-from dsl.text.syntax import File, Node, Program, Task
+from dsl.text.recovery import LONG_NUMBER, Part, Rest, salvage, straighten
+
+LEVELS = 100
+"""Of operators and functions in one expression; ``a + b + c`` has two."""
+
+BLOCKS = 40
+"""Of blocks inside blocks; each elif counts as one more, since it stands under the else of the one before."""
+
+Item = s.Use | s.World | s.Program | s.Task
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Parsed:
         rest: what else was meant, so that its absence is not told as a mistake.
     """
 
-    tree: File
+    tree: s.File
     errors: tuple[LanguageError, ...]
     rest: Rest
 
@@ -39,7 +45,7 @@ def parser() -> Lark:
     return grammar(TreeBuilder())
 
 
-def parse(text: str, *, path: str = "<text>") -> File:
+def parse(text: str, *, path: str = "<text>") -> s.File:
     """The syntax tree of a program text.
 
     Args:
@@ -62,17 +68,17 @@ def parse_all(source: Source) -> Parsed:
     rests = [part.rest for part in parts]
     for part in parts:
         for item in () if part.tree is None else part.tree.items:
-            if part.headless and isinstance(item, Program | Task):
+            if part.headless and isinstance(item, s.Program | s.Task):
                 continue
             error = too_deep(item, source)
             if error is None:
                 items.append(moved(item, part.numbers) if part.numbers else item)
                 continue
             errors.append(error.at(source, part.numbers[error.line - 1]) if part.numbers else error)
-            if isinstance(item, Program | Task):
+            if isinstance(item, s.Program | s.Task):
                 rests.append(Rest(frozenset((item.name,)), frozenset((item.name,))))
     errors.sort(key=lambda error: (error.line, error.column))
-    return Parsed(File(tuple(items)), tuple(errors), Rest().union(*rests))
+    return Parsed(s.File(tuple(items)), tuple(errors), Rest().union(*rests))
 
 
 def parts_of(source: Source) -> tuple[list[Part], list[LanguageError]]:
@@ -91,11 +97,41 @@ def parts_of(source: Source) -> tuple[list[Part], list[LanguageError]]:
     return parts, list(mistakes.values())
 
 
-def moved(value: Any, numbers: Sequence[int]) -> Any:
+def moved(tree: Any, numbers: Sequence[int]) -> Any:
     """A part of a tree with the line numbers of the file in place of those of the text that was parsed."""
-    if isinstance(value, tuple):
-        return tuple(moved(item, numbers) for item in value)
-    if not isinstance(value, Node):
-        return value
-    changed = {name: moved(child, numbers) for name, child in vars(value).items()}
-    return type(value)(**{**changed, "line": numbers[value.line - 1]})
+    return s.mapped(tree, lambda node: replace(node, line=numbers[node.line - 1]))
+
+
+def too_deep(part: Item, source: Source) -> LanguageError | None:
+    """The mistake of a part that is nested deeper than everything that walks its tree can go."""
+    waiting: list[tuple[s.Node, int]] = [(part, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > BLOCKS:
+            message = f"blocks are nested more than {BLOCKS} deep"
+            return source.error(node, message, "move the inner ones into a program, and call it", "NPI024")
+        inner: list[tuple[s.Node, int]] = []
+        for number, child in enumerate(s.parts(node)):
+            if isinstance(child, s.Expression):
+                error = deep_expression(child, source)
+                if error is not None:
+                    return error
+                continue
+            deeper = number if isinstance(child, s.Arm) else int(isinstance(child, s.Statement))
+            if isinstance(node, s.If) and isinstance(child, s.Statement):
+                deeper = len(node.arms)  # under the last of them
+            inner.append((child, depth + deeper))
+        waiting += reversed(inner)
+    return None
+
+
+def deep_expression(node: s.Expression, source: Source) -> LanguageError | None:
+    waiting: list[tuple[s.Node, int]] = [(node, 0)]
+    while waiting:
+        inner, depth = waiting.pop()
+        if depth > LEVELS:
+            message = f"an expression of more than {LEVELS} levels"
+            fix = "work it out in parts: ask with if one after another, or lay parts of it on the pad"
+            return source.error(node, message, fix, "NPI024")
+        waiting += [(part, depth + 1) for part in s.parts(inner)]
+    return None

@@ -6,8 +6,8 @@ Every node knows where it begins (``line`` and ``column``, from 1); places do no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -95,13 +95,6 @@ Expression = Name | Number | Text | Blank | Apply | Items | Unary | Binary | Cho
 
 
 @dataclass(frozen=True)
-class DomainName(Node):
-    """``digit``, ``pointer``, ``direction``, or the name of a token such as ``P1`` or ``LEFT``."""
-
-    name: str
-
-
-@dataclass(frozen=True)
 class DomainRange(Node):
     """``0..9``; ``first == last`` for a single number."""
 
@@ -110,22 +103,10 @@ class DomainRange(Node):
 
 
 @dataclass(frozen=True)
-class DomainText(Node):
-    """One quoted symbol."""
-
-    value: str
-
-
-@dataclass(frozen=True)
-class DomainBlank(Node):
-    """``blank``."""
-
-
-@dataclass(frozen=True)
 class Domain(Node):
-    """Parts joined by ``or``."""
+    """Parts joined by ``or``; a name is ``digit``, ``pointer``, ``direction``, or a token (``P1``, ``LEFT``)."""
 
-    parts: tuple[DomainName | DomainRange | DomainText | DomainBlank, ...]
+    parts: tuple[Name | DomainRange | Text | Blank, ...]
 
 
 # --- statements of a program -----------------------------------------------------------------------------------------
@@ -370,26 +351,28 @@ class File(Node):
         return tuple(item for item in self.items if isinstance(item, Task))
 
 
-def parts(node: Expression) -> tuple[Expression, ...]:
-    """The expressions right inside one."""
-    if isinstance(node, Apply):
-        return node.arguments
-    if isinstance(node, Items):
-        return node.items
-    if isinstance(node, Unary):
-        return (node.operand,)
-    if isinstance(node, Binary):
-        return (node.left, node.right)
-    return (node.value, node.condition, node.other) if isinstance(node, Choice) else ()
+def parts(node: Node) -> list[Any]:
+    """The nodes right inside one, in the order of its fields."""
+    found: list[Any] = []
+    for value in vars(node).values():
+        found += value if isinstance(value, tuple) else (value,)
+    return [part for part in found if isinstance(part, Node)]
 
 
 def nodes(item: Any) -> Iterator[Node]:
-    """A node, or those of a tuple, with all nodes inside, in the order of the text."""
-    waiting = [item]
+    """A node, or those of a tuple, with all nodes inside."""
+    waiting = [*reversed(item)] if isinstance(item, tuple) else [item]
     while waiting:
         top = waiting.pop()
-        if isinstance(top, tuple):
-            waiting += reversed(top)
-        elif isinstance(top, Node):
-            yield top
-            waiting += [part for part in reversed(vars(top).values()) if isinstance(part, Node | tuple)]
+        yield top
+        waiting += reversed(parts(top))
+
+
+def mapped(item: Any, change: Callable[[Any], Any]) -> Any:
+    """A tree or a tuple of trees with every node changed, from the inside out."""
+    if isinstance(item, tuple):
+        return tuple(mapped(part, change) for part in item)
+    if not isinstance(item, Node):
+        return item
+    inside = {name: mapped(part, change) for name, part in vars(item).items() if isinstance(part, Node | tuple)}
+    return change(replace(item, **inside) if inside else item)

@@ -12,8 +12,7 @@ from dsl.errors.error import LanguageError, Source
 from dsl.errors.examples import KEYWORDS
 from dsl.errors.wording import QUOTED_OR_COMMENT, grammar, read
 from dsl.text.build import unquote
-from dsl.text.indentation import straighten
-from dsl.text.recovery import salvage
+from dsl.text.recovery import salvage, straighten
 
 WORLD, ROW, POINTER, COUNTER = "world", "row", "pointer", "counter"
 PROGRAM, PARAMETER, VARIABLE, TASK, INPUT = "program", "parameter", "variable", "task", "input"

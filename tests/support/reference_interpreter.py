@@ -126,7 +126,7 @@ class _Frame:
             return False
         parts = self.machine.program_set.program(callee).tree.params[position].domain.parts
         places = {"pointer", "direction", "LEFT", "RIGHT", *self.machine.pad.at}
-        return not all(isinstance(part, s.DomainName) and part.name in places for part in parts)
+        return not all(isinstance(part, s.Name) and part.text in places for part in parts)
 
     def word(self, node: s.Expression) -> str:
         if isinstance(node, s.Name):

@@ -53,10 +53,10 @@ bounds = st.tuples(st.integers(-9, 9), st.integers(-9, 9))
 domains = st.builds(
     s.Domain,
     tuples(
-        st.builds(s.DomainName, names)
+        st.builds(s.Name, names)
         | bounds.map(lambda b: s.DomainRange(*b))
-        | st.builds(s.DomainText, symbols)
-        | st.builds(s.DomainBlank),
+        | st.builds(s.Text, symbols)
+        | st.builds(s.Blank),
         least=1,
     ),
 )
