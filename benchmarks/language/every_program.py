@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dsl.generator.program_stream import NAME, Examiner, GeneratedProgram, examined
 from dsl.generator.programs import Stuck
-from dsl.generator.sampling import attempt
+from dsl.generator.sampling import NAME, Examiner, GeneratedProgram, attempt, examined
 from dsl.generator.vocabulary import Vocabulary
 
 
@@ -45,7 +44,7 @@ class Script:
 
 
 def enumerate_programs(vocabulary: Vocabulary, size: int) -> Iterator[GeneratedProgram]:
-    """Every behaviour without parameters that :func:`dsl.generator.program_stream` can draw at this size, once each.
+    """Every behaviour without parameters that :func:`dsl.generator.sampling` can draw at this size, once each.
 
     It goes through all decisions of a draw, whose number grows some hundredfold with each size: worlds of one or two
     pointers and few symbols, and sizes up to 3, take seconds to minutes.

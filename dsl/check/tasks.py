@@ -307,7 +307,7 @@ def apply_kind(node: s.Apply, kinds: Kinds, scope: Scope, *, after: bool) -> str
         message = f"{node.name} takes {takes} arguments and is given {len(node.arguments)}"
         raise scope.error(node, message, "write as many", "NPI120")
     for i, argument in enumerate(node.arguments):
-        kind = function.takes[min(i, len(function.takes) - 1)]
+        kind = function.kind(i)
         if node.name in ("max", "min") and len(node.arguments) == 1:
             kind = "list"
         if kind == "any":

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dsl.generator.program_stream import GeneratedProgram, Tally, held_out, stream
 from dsl.generator.programs import size_of
-from dsl.generator.sampling import draw_file, draw_program
+from dsl.generator.sampling import GeneratedProgram, Tally, draw_file, draw_program, held_out, stream
 from dsl.generator.vocabulary import Vocabulary, vocabulary_of
 
 __all__ = [

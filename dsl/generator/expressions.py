@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from dsl.generator.vocabulary import Cursor, Given
-from dsl.generator.weighted_choice import Chooser, pick
+from dsl.generator.vocabulary import Cursor
+from dsl.generator.weighted_choice import Chooser, pick, pick_two, weighted
 from dsl.names.worlds import number_of
 from dsl.text import syntax as s
 from envs.scratchpad.config import ORDER
 from envs.spec import BLANK
 
-Number = Cursor | Given
+Condition = Callable[["Names", Chooser], s.Expression]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Names:
     """
 
     cursors: tuple[Cursor, ...]
-    given: tuple[Given, ...] = ()
+    given: tuple[Cursor, ...] = ()
     directions: tuple[str, ...] = ()
     orders: tuple[tuple[Cursor, Cursor], ...] = ()
 
@@ -42,7 +42,7 @@ class Names:
         return tuple(c for c in self.cursors if c.symbols)
 
     @cached_property
-    def held(self) -> tuple[Number, ...]:
+    def held(self) -> tuple[Cursor, ...]:
         """What holds a symbol: cells that are seen, then parameters."""
         return (*self.cells, *self.given)
 
@@ -55,12 +55,12 @@ class Names:
         return tuple(c for c in self.cursors if c.listed)
 
     @cached_property
-    def numbers(self) -> tuple[Number, ...]:
+    def numbers(self) -> tuple[Cursor, ...]:
         """What counts as a number, and as more than one."""
         return tuple(n for n in self.held if len(n.numbers) > 1)
 
     @cached_property
-    def alike(self) -> tuple[tuple[Number, Number], ...]:
+    def alike(self) -> tuple[tuple[Cursor, Cursor], ...]:
         """Pairs that can hold the same symbol, cells first."""
         pairs = ((a, b) for i, a in enumerate(self.cells) for b in self.held[i + 1 :])
         return tuple((a, b) for a, b in pairs if set(a.values) & set(b.values))
@@ -74,9 +74,9 @@ class Names:
         return shown * prod(passed) * 2 ** len(self.directions) * len(ORDER) ** len(self.orders)
 
     @cached_property
-    def kinds(self) -> tuple[tuple[int, Callable[[Names, Chooser], s.Expression]], ...]:
+    def kinds(self) -> tuple[tuple[int, Condition], ...]:
         """The kinds of conditions that there are, with their weights."""
-        every: list[tuple[int, object, Callable[[Names, Chooser], s.Expression]]] = [
+        every: list[tuple[int, object, Condition]] = [
             (4, self.fillable, _filled),
             (4, self.held, _is_symbol),
             (3, self.alike, _are_equal),
@@ -102,7 +102,7 @@ def integer(value: int) -> s.Expression:
     return s.Number(value) if value >= 0 else s.Unary("-", s.Number(-value))
 
 
-def name(of: Number) -> s.Name:
+def name(of: Cursor) -> s.Name:
     return s.Name(of.name)
 
 
@@ -119,22 +119,13 @@ def choices(node: s.Expression) -> int:
     """Questions of the choices in an expression."""
     if isinstance(node, s.Choice):
         return atoms(node.condition) + choices(node.value) + choices(node.other)
-    if isinstance(node, s.Unary):
-        return choices(node.operand)
-    if isinstance(node, s.Binary):
-        return choices(node.left) + choices(node.right)
-    return 0
-
-
-def can_ask(names: Names) -> bool:
-    return bool(names.kinds)
+    return sum(map(choices, s.parts(node)))
 
 
 def condition(names: Names, questions: int, chooser: Chooser) -> s.Expression:
     """A condition of so many questions; there must be something to ask."""
     if questions == 1:
-        kind = names.kinds[chooser.index([weight for weight, _ in names.kinds])][1]
-        return kind(names, chooser)
+        return weighted(chooser, names.kinds)(names, chooser)
     left = 1 + chooser.below(questions - 1)
     joined = s.Binary(
         pick(chooser, ("and", "or")), condition(names, left, chooser), condition(names, questions - left, chooser)
@@ -169,9 +160,8 @@ def _compare_number(names: Names, chooser: Chooser) -> s.Expression:
 
 
 def _compare_numbers(names: Names, chooser: Chooser) -> s.Expression:
-    one = chooser.below(len(names.numbers))
-    two = (one + 1 + chooser.below(len(names.numbers) - 1)) % len(names.numbers)
-    return s.Binary(pick(chooser, ("<", "<=")), name(names.numbers[one]), name(names.numbers[two]))
+    one, two = pick_two(chooser, names.numbers)
+    return s.Binary(pick(chooser, ("<", "<=")), name(one), name(two))
 
 
 def _sum(names: Names, chooser: Chooser) -> s.Expression:
@@ -220,11 +210,11 @@ def value(names: Names, allowed: Sequence[str], room: int, chooser: Chooser, *, 
         kinds.append((4, lambda: name(pick(chooser, fits))))
     if base > 1 and names.numbers:
         kinds.append((3, lambda: arithmetic(names.numbers, base, chooser)))
-    if room > 0 and len(allowed) > 1 and can_ask(names):
-        kinds.append((1, lambda: _choice(names, allowed, chooser)))
+    if room > 0 and len(allowed) > 1 and names.kinds:
+        kinds.append((1, lambda: _choice(names, [quoted(symbol) for symbol in allowed], chooser)))
         if len(fits) > 1:
-            kinds.append((1, lambda: _choice_of(names, fits, chooser)))
-    return kinds[chooser.index([weight for weight, _ in kinds])][1]()
+            kinds.append((1, lambda: _choice(names, [name(fit) for fit in fits], chooser)))
+    return weighted(chooser, kinds)()
 
 
 def modulus(allowed: Sequence[str]) -> int:
@@ -235,7 +225,7 @@ def modulus(allowed: Sequence[str]) -> int:
     return found
 
 
-def arithmetic(numbers: Sequence[Number], base: int, chooser: Chooser) -> s.Expression:
+def arithmetic(numbers: Sequence[Cursor], base: int, chooser: Chooser) -> s.Expression:
     """A calculation with a result from 0 to ``base`` - 1."""
     one, two, by = pick(chooser, numbers), pick(chooser, numbers), s.Number(base)
     form = chooser.below(7)
@@ -251,17 +241,9 @@ def arithmetic(numbers: Sequence[Number], base: int, chooser: Chooser) -> s.Expr
     return s.Binary("mod", total, by)
 
 
-def _choice(names: Names, allowed: Sequence[str], chooser: Chooser) -> s.Expression:
-    first = chooser.below(len(allowed))
-    second = (first + 1 + chooser.below(len(allowed) - 1)) % len(allowed)
-    one, two = (quoted(allowed[number]) for number in (first, second))
+def _choice(names: Names, values: Sequence[s.Expression], chooser: Chooser) -> s.Expression:
+    one, two = pick_two(chooser, values)
     return s.Choice(one, condition(names, 1, chooser), two)
-
-
-def _choice_of(names: Names, fits: Sequence[Number], chooser: Chooser) -> s.Expression:
-    first = chooser.below(len(fits))
-    second = (first + 1 + chooser.below(len(fits) - 1)) % len(fits)
-    return s.Choice(name(fits[first]), condition(names, 1, chooser), name(fits[second]))
 
 
 def quoted(symbol: str) -> s.Expression:

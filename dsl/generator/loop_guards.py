@@ -59,7 +59,7 @@ def guards(names: Names) -> tuple[tuple[int, Guard], ...]:
         if cursor.fillable:
             found += [(3, walk(cursor, direction)) for direction in ("LEFT", "RIGHT")]
         if whole and counts(cursor):
-            found += [(1, count_down(cursor)), (1, count_up(cursor))]
+            found += [(1, count(cursor, sign)) for sign in "-+"]
     for one, two in names.orders:
         for mover, other in ((one, two), (two, one)):
             if not mover.listed or mover.row == other.row:
@@ -87,10 +87,7 @@ def order(mover: Cursor, other: Cursor, direction: str) -> Guard:
     """Up to another pointer."""
     asked = s.Apply("before" if direction == "RIGHT" else "after", (name(mover), name(other)))
     towards = "LEFT" if direction == "RIGHT" else "RIGHT"
-    rankings = (
-        Ranking(mover.name, mover.pointers, direction),
-        Ranking(other.name, other.pointers, towards),
-    )
+    rankings = Ranking(mover.name, mover.pointers, direction), Ranking(other.name, other.pointers, towards)
     return Guard(asked, rankings, (mover.name, direction), act(mover.name, direction))
 
 
@@ -100,19 +97,15 @@ def counts(cursor: Cursor) -> bool:
     return len(symbols) > 1 and set(symbols) == set(map(str, range(len(symbols))))
 
 
-def count_down(cursor: Cursor) -> Guard:
-    """Down to 0, in one cell."""
+def count(cursor: Cursor, sign: str) -> Guard:
+    """Down to 0, or up to a number, in one cell."""
+    if sign == "-":
+        asked, *others = [s.Binary(">", name(cursor), s.Number(0))]
+    else:
+        asked, *others = [s.Binary("<", name(cursor), s.Number(most)) for most in reversed(cursor.numbers[1:])]
     ranking = Ranking(cursor.name, cursor.pointers, "", cursor.rows)
-    call = act(cursor.name, "WRITE", s.Binary("-", name(cursor), s.Number(1)))
-    return Guard(s.Binary(">", name(cursor), s.Number(0)), (ranking,), (cursor.name, "WRITE"), call, first=True)
-
-
-def count_up(cursor: Cursor) -> Guard:
-    """Up to a number, in one cell."""
-    ranking = Ranking(cursor.name, cursor.pointers, "", cursor.rows)
-    call = act(cursor.name, "WRITE", s.Binary("+", name(cursor), s.Number(1)))
-    most, *others = [s.Binary("<", name(cursor), s.Number(number)) for number in reversed(cursor.numbers[1:])]
-    return Guard(most, (ranking,), (cursor.name, "WRITE"), call, first=True, others=tuple(others))
+    call = act(cursor.name, "WRITE", s.Binary(sign, name(cursor), s.Number(1)))
+    return Guard(asked, (ranking,), (cursor.name, "WRITE"), call, first=True, others=tuple(others))
 
 
 def joined(parts: Sequence[Guard]) -> s.Expression:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
 
-from dsl.generator.expressions import Names, atoms, can_ask, choices, condition, name, value
+from dsl.generator.expressions import Names, atoms, choices, condition, name, value
 from dsl.generator.loop_guards import Guard, act, guards, joined
 from dsl.generator.termination import ANY, Ranking, Standing, given
-from dsl.generator.vocabulary import POINTER, SYMBOL, Callee, Cursor, Vocabulary, together
-from dsl.generator.weighted_choice import Chooser, pick
+from dsl.generator.vocabulary import Callee, Cursor, Vocabulary, together
+from dsl.generator.weighted_choice import Chooser, pick, weighted
+from dsl.names.scope import POINTER, SYMBOL
 from dsl.text import syntax as s
 from envs.scratchpad import actions
 
@@ -57,9 +58,7 @@ def size_of(item: s.Program | s.Statement | Sequence[s.Statement]) -> int:
         return atoms(item.condition) + size_of(item.body)
     if isinstance(item, s.For):
         return 1 + size_of(item.body)
-    if isinstance(item, s.Pass | s.Return):
-        return int(isinstance(item, s.Return))
-    return sum(map(size_of, item))
+    return sum(map(size_of, item)) if isinstance(item, Sequence) else int(isinstance(item, s.Return))
 
 
 @dataclass(frozen=True)
@@ -105,17 +104,14 @@ class Author:
     def statement(self, room: int, rankings: Rankings) -> s.Statement:
         """One statement of at most this size."""
         large = room > 1
-        weights = (
-            5,
-            3 if self.vocabulary.callees else 0,
-            4 if large and can_ask(self.names) else 0,
-            4 if large and self.loops < DEEPEST else 0,
-            1 if large and len(self.names.cursors) > 1 else 0,
-        )
-        kinds: tuple[Callable[[int, Rankings], s.Statement], ...] = (
-            self.act, self.call, self.branch, self.loop, self.unrolled,
-        )  # fmt: skip
-        kind = kinds[self.chooser.index(weights)]
+        kinds: list[tuple[int, Callable[[int, Rankings], s.Statement]]] = [
+            (5, self.act),
+            (3 if self.vocabulary.callees else 0, self.call),
+            (4 if large and self.names.kinds else 0, self.branch),
+            (4 if large and self.loops < DEEPEST else 0, self.loop),
+            (1 if large and len(self.names.cursors) > 1 else 0, self.unrolled),
+        ]
+        kind = weighted(self.chooser, kinds)
         whole = room if kind in (self.act, self.call) else 2 + self.chooser.below(room - 1)
         return kind(whole, rankings)
 
@@ -128,20 +124,17 @@ class Author:
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    def act(self, room: int, rankings: Rankings) -> s.Call:
-        return self.act_of(self.names.cursors, room, rankings)
-
-    def act_of(self, cursors: Sequence[Cursor], room: int, rankings: Rankings) -> s.Call:
-        """One act of one of these pointers."""
+    def act(self, room: int, rankings: Rankings, cursors: Sequence[Cursor] = ()) -> s.Call:
+        """One act of one of these pointers, or of any."""
         found = [
-            (weight, cursor, action, operands)
-            for cursor in cursors
+            (weight, (cursor, action, operands))
+            for cursor in cursors or self.names.cursors
             for weight, action, operands in self.actions(cursor)
             if self.standing.allows(rankings, cursor.name, action)
         ]
         if not found:
             raise Stuck
-        _, cursor, action, operands = found[self.chooser.index([weight for weight, *_ in found])]
+        cursor, action, operands = weighted(self.chooser, found)
         if action in actions.BY_NAME and actions.BY_NAME[action].operand == actions.SYMBOL:
             allowed = cursor.symbols or ("blank",)
             return act(cursor.name, action, value(self.names, allowed, room - 1, self.chooser, but=cursor.name))
@@ -158,12 +151,9 @@ class Author:
             if action.operand == actions.SYMBOL and self.writable(cursor):
                 yield WEIGHTS[action.name], action.name, ()
             elif action.operand == actions.POINTER and action.name in self.vocabulary.face.words:
+                near = [(c, c.row != "" and c.row == cursor.row) for c in others]
                 fit = tuple(
-                    c
-                    for c in others
-                    if action.takes(
-                        same_row=c.row != "" and c.row == cursor.row, on_places=cursor.places, names_places=c.places
-                    )
+                    c for c, same in near if action.takes(same_row=same, on_places=cursor.places, names_places=c.places)
                 )
                 if fit:
                     yield WEIGHTS[action.name], action.name, fit
@@ -220,8 +210,8 @@ class Author:
 
     def branch(self, size: int, rankings: Rankings) -> s.If:
         """``if`` with ``elif``, ``else`` or a ``return``."""
-        shapes = ((6, 1, 0), (4, 1, 1), (1, 2, 0), (2, 2, 1))[: size - 1]  # weight, arms, else: each is one larger
-        _, arms, otherwise = shapes[self.chooser.index([weight for weight, *_ in shapes])]
+        shapes = ((6, (1, 0)), (4, (1, 1)), (1, (2, 0)), (2, (2, 1)))  # arms, else: each is one larger
+        arms, otherwise = weighted(self.chooser, shapes[: size - 1])
         shares = self.shares(size, 2 * arms + otherwise)
         found: list[s.Arm] = []
         for arm in range(arms):
@@ -245,7 +235,7 @@ class Author:
         self.names = replace(self.names, cursors=(*self.names.cursors, variable))
         self.standing = Standing({**self.standing.pointers, variable.name: variable.pointers}, self.standing.rows)
         try:
-            body = tuple(self.act_of((variable,), 1, rankings) for _ in range(size - 1))
+            body = tuple(self.act(1, rankings, (variable,)) for _ in range(size - 1))
         finally:
             self.names, self.standing = before
         return s.For(variable.name, tuple(map(name, cursors)), body)
@@ -275,17 +265,16 @@ class Author:
         ]
         if not possible:
             return None
-        weights = [weight for weight, _ in possible]
-        parts = [possible[self.chooser.index(weights)][1].varied(self.chooser)]
+        parts = [weighted(self.chooser, possible).varied(self.chooser)]
         while size > 2 * len(parts) + 1 and not parts[0].first and not self.chooser.index((1, 3)):
-            other = possible[self.chooser.index(weights)][1].varied(self.chooser)
+            other = weighted(self.chooser, possible).varied(self.chooser)
             if other.first or any(self.clash(other, part) for part in parts):
                 break
             parts.append(other)
         held = tuple(dict.fromkeys(ranking for part in parts for ranking in part.rankings))
         progress = self.progress(parts, (*rankings, *(ranking.settled for ranking in held)))
         asked = joined(parts)
-        if size > 2 * len(parts) and can_ask(self.names) and not self.chooser.index((1, 4)):
+        if size > 2 * len(parts) and self.names.kinds and not self.chooser.index((1, 4)):
             asked = s.Binary("and", asked, condition(self.names, 1, self.chooser))
         return Round(asked, held, progress, parts[0].first)
 

@@ -114,10 +114,8 @@ def find_effects(programs: Mapping[str, s.Program], names: Mapping[str, Mapping[
         before = dict(found)
         for key, program in programs.items():
             assert not isinstance(program.body, s.Signal), f"{program.name} has no body"
-            may: set[Act] = set()
-            must: set[Act] = set()
-            _block(program.body, {}, {n: (programs[k], found[k]) for n, k in names[key].items()}, may, must)
-            found[key] = Effects(frozenset(may), frozenset(must))
+            known = {name: (programs[callee], found[callee]) for name, callee in names[key].items()}
+            found[key] = _block(program.body, {}, known)
         if found == before:
             return found
 
@@ -125,30 +123,29 @@ def find_effects(programs: Mapping[str, s.Program], names: Mapping[str, Mapping[
 Known = Mapping[str, tuple[s.Program, Effects]]
 
 
-def _block(body: Sequence[s.Statement], words: Mapping[str, str], known: Known, may: set[Act], must: set[Act]) -> None:
-    """Enter what a block may do and must do; ``words`` are loop variables and what they stand for."""
+def _block(body: Sequence[s.Statement], words: Mapping[str, str], known: Known) -> Effects:
+    """What a block does; ``words`` are loop variables and what they stand for."""
+    may: set[Act] = set()
+    must: set[Act] = set()
     certain = True
     for item in body:
-        sure: set[Act] = set()
-        _statement(item, words, known, may, sure)
-        certain = certain and not any(isinstance(node, s.Return) for node in s.nodes(item))
-        if certain:
-            must |= sure
-
-
-def _statement(item: s.Statement, words: Mapping[str, str], known: Known, may: set[Act], must: set[Act]) -> None:
-    if isinstance(item, s.Call):
-        done = effects_of_call(item, words, known)
+        done = _statement(item, words, known)
         may |= done.may
-        must |= done.must
-    elif isinstance(item, s.For):
-        for word in item.items:
-            _block(item.body, {**words, item.variable: _word(word, words)}, known, may, must)
-    elif isinstance(item, s.While):
-        _block(item.body, words, known, may, set())
-    elif isinstance(item, s.If):
-        for body in (*(arm.body for arm in item.arms), item.otherwise):
-            _block(body, words, known, may, set())
+        certain = certain and not any(isinstance(node, s.Return) for node in s.nodes(item))
+        must |= done.must if certain else set()
+    return Effects(frozenset(may), frozenset(must))
+
+
+def _statement(item: s.Statement, words: Mapping[str, str], known: Known) -> Effects:
+    if isinstance(item, s.Call):
+        return effects_of_call(item, words, known)
+    if isinstance(item, s.For):
+        rounds = [_block(item.body, {**words, item.variable: _word(word, words)}, known) for word in item.items]
+        must = frozenset[Act]().union(*(done.must for done in rounds))
+        return Effects(frozenset[Act]().union(*(done.may for done in rounds)), must)
+    bodies = [arm.body for arm in item.arms] + [item.otherwise] if isinstance(item, s.If) else []
+    bodies += [item.body] if isinstance(item, s.While) else []
+    return Effects(frozenset[Act]().union(*(_block(body, words, known).may for body in bodies)))
 
 
 def effects_of_call(call: s.Call, words: Mapping[str, str], known: Known) -> Effects:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 
 from dsl.analysis.equivalence import behaviours
-from dsl.errors.error import Source
 from dsl.errors.examples import RESERVED
 from dsl.generator.termination import Effects, Standing, find_effects
-from dsl.names.scope import POINTER, SYMBOL, param_slot
 from dsl.names.worlds import PAD, Face, make_face, number_of
 from dsl.program import Program, ProgramSet
 from dsl.text import syntax as s
@@ -19,13 +16,10 @@ from dsl.text.parse import parse
 from envs.scratchpad.config import PLACE
 from envs.spec import BLANK
 
-WIDEST = 2_000
-"""The pointers that one program mentions show at most this many combinations of symbols."""
-
 
 @dataclass(frozen=True)
 class Cursor:
-    """A pointer, or a parameter or loop variable that stands for one.
+    """A pointer, or a parameter or loop variable that stands for one; without pointers, a parameter that is a symbol.
 
     Attributes:
         pointers: what it can stand for.
@@ -36,8 +30,8 @@ class Cursor:
     """
 
     name: str
-    pointers: frozenset[str]
-    rows: frozenset[str]
+    pointers: frozenset[str] = frozenset()
+    rows: frozenset[str] = frozenset()
     values: tuple[str, ...] = ()
     places: bool = False
     listed: bool = False
@@ -60,25 +54,8 @@ class Cursor:
     @cached_property
     def numbers(self) -> tuple[int, ...]:
         """The numbers that its cell counts as, ascending, a blank as 0; empty where some symbol is none."""
-        return numbers_of(self.symbols)
-
-
-@dataclass(frozen=True)
-class Given:
-    """A parameter that holds a symbol: its name, and what it can be."""
-
-    name: str
-    values: tuple[str, ...]
-
-    @cached_property
-    def numbers(self) -> tuple[int, ...]:
-        return numbers_of(self.values)
-
-
-def numbers_of(values: Sequence[str]) -> tuple[int, ...]:
-    """What symbols count as; empty where one of them is no number."""
-    found = [0 if value == BLANK else number_of(value) for value in values]
-    return () if None in found else tuple(sorted({number for number in found if number is not None}))
+        found = [0 if symbol == BLANK else number_of(symbol) for symbol in self.symbols]
+        return () if None in found else tuple(sorted({number for number in found if number is not None}))
 
 
 @dataclass(frozen=True)
@@ -184,28 +161,21 @@ def head_of(programs: ProgramSet) -> tuple[s.Use | s.World | s.Program, ...]:
 def effects_of(programs: ProgramSet) -> dict[str, Effects]:
     """What each program with a body does with pointers, by its qualified name."""
     trees = {p.name: p.tree for p in programs.programs if p.signal is None}
-    names = {
-        p.name: {
-            name: programs.table.signatures[ids[0]].name
-            for name, ids in p.scope.visible.items()
-            if len(ids) == 1 and programs.table.signatures[ids[0]].name in trees
-        }
-        for p in programs.programs
-        if p.signal is None
-    }
+    names: dict[str, dict[str, str]] = {}
+    for program in programs.programs:
+        sure = {name: ids[0] for name, ids in program.scope.visible.items() if len(ids) == 1}
+        meant = {name: programs.table.signatures[number].name for name, number in sure.items()}
+        names[program.name] = {name: callee for name, callee in meant.items() if callee in trees}
     return find_effects(trees, names)
 
 
 def callee(program: Program, programs: ProgramSet, face: Face, effects: Effects) -> Callee:
     bare = program.name.rpartition(".")[2]
     alone = sum(other.name.rpartition(".")[2] == bare for other in programs.programs) == 1
-    kinds, values = [], []
-    for param in program.tree.params:
-        kind, slot = param_slot(param, face, Source(programs.path, ""))
-        kinds.append(kind)
-        values.append(tuple(face.spec.tokens[token] for token in slot.tokens))
     params = tuple(param.name for param in program.tree.params)
-    return Callee(bare if alone else program.name, program.id, params, tuple(kinds), tuple(values), effects)
+    kinds = tuple(program.scope.bound[param].type for param in params)
+    values = tuple(tuple(face.spec.tokens[token] for token in slot.tokens) for slot in program.signature.slots)
+    return Callee(bare if alone else program.name, program.id, params, kinds, values, effects)
 
 
 def cursors_of(face: Face) -> tuple[Cursor, ...]:
@@ -229,11 +199,3 @@ def together(name: str, cursors: Sequence[Cursor]) -> Cursor:
         first.places and alike,
         all(c.listed for c in cursors),
     )
-
-
-def shown(cursors: Sequence[Cursor]) -> int:
-    """How many combinations of symbols pointers show."""
-    return prod(len(cursor.values) or 1 for cursor in cursors)
-
-
-__all__ = ["POINTER", "SYMBOL", "Callee", "Cursor", "Given", "Vocabulary", "together", "vocabulary_of"]

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-import numpy as np
-
-from dsl.tasks.rng import integers
-from envs.support.lazy_torch import torch
+from dsl.tasks.sampling import Random, integers
 
 T = TypeVar("T")
 
@@ -33,6 +30,18 @@ def pick(chooser: Chooser, options: Sequence[T]) -> T:
     return options[chooser.below(len(options))]
 
 
+def pick_two(chooser: Chooser, options: Sequence[T]) -> tuple[T, T]:
+    """Two different ones of the options; there must be two."""
+    first = chooser.below(len(options))
+    second = (first + 1 + chooser.below(len(options) - 1)) % len(options)
+    return options[first], options[second]
+
+
+def weighted(chooser: Chooser, options: Sequence[tuple[int, T]]) -> T:
+    """One of the options, as often as the weight in front of it says."""
+    return options[chooser.index([weight for weight, _ in options])][1]
+
+
 class Dice:
     """Decides at random.
 
@@ -40,7 +49,7 @@ class Dice:
         generator: the only source of randomness; numbers are taken from it in blocks of :data:`BLOCK`.
     """
 
-    def __init__(self, generator: torch.Generator | np.random.Generator) -> None:
+    def __init__(self, generator: Random) -> None:
         self.generator = generator
         self.waiting: list[int] = []
 

@@ -5,8 +5,10 @@ Nothing here knows how a program runs: an expectation is computed apart from the
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import gcd
 from typing import Any
 
@@ -85,41 +87,32 @@ def binary(node: s.Binary, facts: Facts) -> Value:
     if node.operator == "or":
         return bool(left) or bool(evaluate(node.right, facts))
     right = evaluate(node.right, facts)
-    if node.operator in ("==", "!="):
-        return (left == right) == (node.operator == "==")
-    if node.operator in ORDER:
-        return ORDER[node.operator](left, right)
+    if node.operator in COMPARISONS:
+        try:
+            return COMPARISONS[node.operator](left, right)
+        except TypeError:
+            raise NoValue(f"{left!r} and {right!r} have no order") from None
     one, two = whole(left), whole(right)
     if node.operator in ("div", "mod") and two == 0:
         raise NoValue(f"{one} {node.operator} 0")
     return ARITHMETIC[node.operator](one, two)
 
 
-def ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Value, Value], bool]:
-    """A comparison of two numbers, two words or two lists."""
-
-    def compared(left: Value, right: Value) -> bool:
-        try:
-            return compare(left, right)
-        except TypeError:
-            raise NoValue(f"{left!r} and {right!r} have no order") from None
-
-    return compared
-
-
-ORDER: Mapping[str, Callable[[Value, Value], bool]] = {
-    "<": ordered(lambda a, b: a < b),
-    "<=": ordered(lambda a, b: a <= b),
-    ">": ordered(lambda a, b: a > b),
-    ">=": ordered(lambda a, b: a >= b),
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 
 ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "div": lambda a, b: a // b,
-    "mod": lambda a, b: a % b,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "div": operator.floordiv,
+    "mod": operator.mod,
 }
 
 
@@ -146,7 +139,9 @@ def apply(node: s.Apply, facts: Facts) -> Value:
             return cell_value(facts.rows[facts.pointers[first.text]], facts.part(f"under({first.text})")[0])
         base = whole(evaluate(node.arguments[1], facts)) if len(node.arguments) > 1 else 10
         return row_number(facts.row(first.text), base)
-    return FUNCTIONS[node.name].work(tuple(evaluate(argument, facts) for argument in node.arguments))
+    function = FUNCTIONS[node.name]
+    values = [evaluate(argument, facts) for argument in node.arguments]
+    return function.work(*(CONVERT[function.kind(i)](value) for i, value in enumerate(values)))
 
 
 def row_number(row: tuple[Value, ...], base: int) -> int:
@@ -173,8 +168,8 @@ _VALUE: Mapping[type, Callable[[Any, Facts], Value]] = {
 """How each kind of expression is worked out."""
 
 
-def _extreme(choose: Callable[[Any], Any]) -> Callable[[tuple[Value, ...]], Value]:
-    def work(values: tuple[Value, ...]) -> Value:
+def _extreme(choose: Callable[[Any], Any]) -> Callable[..., Value]:
+    def work(*values: Value) -> Value:
         items = many(values[0]) if len(values) == 1 else values
         if not items:
             raise NoValue("an empty list has no largest or smallest item")
@@ -190,30 +185,29 @@ def _comparable(work: Callable[[Any], Any], items: tuple[Value, ...]) -> Any:
         raise NoValue(f"{items!r} have no order") from None
 
 
-def _digits(values: tuple[Value, ...]) -> Value:
-    number, base = whole(values[0]), whole(values[1]) if len(values) > 1 else 10
+def _digits(number: int, base: int = 10) -> Value:
     if number < 0 or base < 2:
         raise NoValue(f"{number} has no digits in base {base}")
     return tuple(digits_of(number, base))
 
 
-def _steps(found: tuple[int | None, ...] | None) -> Value:
-    """Distances as a list; blank where there is no way."""
+def _or_blank(found: Sequence[int | None]) -> Value:
+    """Columns or distances as a list; blank where there is none."""
+    return tuple(BLANK if item is None else item for item in found)
+
+
+def _distances(graph: graphs.Graph, start: int) -> Value:
+    return _or_blank(graphs.distances(graph, _vertex(start, graph)))
+
+
+def _tree_distances(parents: tuple[Value, ...], graph: graphs.Graph, start: int) -> Value:
+    found = graphs.tree_distances(parents, graph, _vertex(start, graph))
     if found is None:
         raise NoValue("the parents are no tree of edges of the graph")
     return _or_blank(found)
 
 
-def _or_blank(found: tuple[int | None, ...]) -> Value:
-    return tuple(BLANK if item is None else item for item in found)
-
-
-def _graph(value: Value) -> Any:
-    return many(value)
-
-
-def _vertex(value: Value, graph: Any) -> int:
-    vertex = whole(value)
+def _vertex(vertex: int, graph: graphs.Graph) -> int:
     if not 0 <= vertex < len(graph):
         raise NoValue(f"{vertex} is no vertex")
     return vertex
@@ -240,6 +234,14 @@ def _balanced(text: tuple[Value, ...]) -> bool:
 
 BRACKETS = ("()", "[]", "{}")
 
+CONVERT: Mapping[str, Callable[[Value], Any]] = {
+    "number": whole,
+    "list": many,
+    "graph": many,
+    "any": lambda value: value,
+}
+"""A value as one of a kind; raises :class:`NoValue` for one that is of another."""
+
 
 @dataclass(frozen=True)
 class Function:
@@ -252,44 +254,38 @@ class Function:
     most: int
     takes: tuple[str, ...]
     gives: str
-    work: Callable[[tuple[Value, ...]], Value]
+    work: Callable[..., Value]
+
+    def kind(self, number: int) -> str:
+        """Of the argument of that number."""
+        return self.takes[min(number, len(self.takes) - 1)]
 
 
 FUNCTIONS: Mapping[str, Function] = {
     "digits": Function(1, 2, ("number",), "list", _digits),
-    "sorted": Function(1, 1, ("list",), "list", lambda v: _comparable(lambda i: tuple(sorted(i)), many(v[0]))),
-    "reversed": Function(1, 1, ("list",), "list", lambda v: many(v[0])[::-1]),
+    "sorted": Function(1, 1, ("list",), "list", lambda items: tuple(_comparable(sorted, items))),
+    "reversed": Function(1, 1, ("list",), "list", lambda items: items[::-1]),
     "max": Function(1, 99, ("any",), "any", _extreme(max)),
     "min": Function(1, 99, ("any",), "any", _extreme(min)),
-    "sum": Function(1, 1, ("list",), "number", lambda v: sum(map(whole, many(v[0])))),
-    "len": Function(1, 1, ("list",), "number", lambda v: len(many(v[0]))),
-    "abs": Function(1, 1, ("number",), "number", lambda v: abs(whole(v[0]))),
-    "count": Function(2, 2, ("list", "any"), "number", lambda v: many(v[0]).count(v[1])),
-    "take": Function(2, 2, ("list", "number"), "list", lambda v: many(v[0])[: max(0, whole(v[1]))]),
-    "join": Function(2, 99, ("list",), "list", lambda v: tuple(item for part in v for item in many(part))),
+    "sum": Function(1, 1, ("list",), "number", lambda items: sum(map(whole, items))),
+    "len": Function(1, 1, ("list",), "number", len),
+    "abs": Function(1, 1, ("number",), "number", abs),
+    "count": Function(2, 2, ("list", "any"), "number", lambda items, item: items.count(item)),
+    "take": Function(2, 2, ("list", "number"), "list", lambda items, count: items[: max(0, count)]),
+    "join": Function(2, 99, ("list",), "list", lambda *parts: tuple(chain(*parts))),
     "replace": Function(
-        3, 3, ("list", "any"), "list", lambda v: tuple(v[2] if item == v[1] else item for item in many(v[0]))
+        3, 3, ("list", "any"), "list", lambda items, old, new: tuple(new if x == old else x for x in items)
     ),
-    "places": Function(1, 1, ("list",), "list", lambda v: tuple(range(len(many(v[0]))))),
-    "index": Function(2, 2, ("list", "any"), "number", lambda v: _index(many(v[0]), v[1])),
-    "occurrences": Function(2, 2, ("list",), "list", lambda v: _occurrences(many(v[0]), many(v[1]))),
-    "balanced": Function(1, 1, ("list",), "truth", lambda v: _balanced(many(v[0]))),
-    "edges": Function(1, 1, ("graph",), "list", lambda v: _or_blank(graphs.edge_row(_graph(v[0])))),
-    "starts": Function(1, 1, ("graph",), "list", lambda v: graphs.edge_places(_graph(v[0]))),
-    "is_topological": Function(
-        2, 2, ("list", "graph"), "truth", lambda v: graphs.is_topological(many(v[0]), _graph(v[1]))
-    ),
-    "distances": Function(
-        2, 2, ("graph", "number"), "list", lambda v: _steps(graphs.distances(_graph(v[0]), _vertex(v[1], v[0])))
-    ),
-    "tree_distances": Function(
-        3,
-        3,
-        ("list", "graph", "number"),
-        "list",
-        lambda v: _steps(graphs.tree_distances(many(v[0]), _graph(v[1]), _vertex(v[2], v[1]))),
-    ),
-    "gcd": Function(2, 2, ("number",), "number", lambda v: gcd(whole(v[0]), whole(v[1]))),
+    "places": Function(1, 1, ("list",), "list", lambda items: tuple(range(len(items)))),
+    "index": Function(2, 2, ("list", "any"), "number", _index),
+    "occurrences": Function(2, 2, ("list",), "list", _occurrences),
+    "balanced": Function(1, 1, ("list",), "truth", _balanced),
+    "edges": Function(1, 1, ("graph",), "list", lambda graph: _or_blank(graphs.edge_row(graph))),
+    "starts": Function(1, 1, ("graph",), "list", graphs.edge_places),
+    "is_topological": Function(2, 2, ("list", "graph"), "truth", graphs.is_topological),
+    "distances": Function(2, 2, ("graph", "number"), "list", _distances),
+    "tree_distances": Function(3, 3, ("list", "graph", "number"), "list", _tree_distances),
+    "gcd": Function(2, 2, ("number",), "number", gcd),
 }
 """Pure functions on values; ``number``, ``under`` and ``at`` read the world (see :func:`apply`)."""
 

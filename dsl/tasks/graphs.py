@@ -4,43 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-
-import numpy as np
-
-from dsl.tasks.rng import integers, shuffled
-from envs.support.lazy_torch import torch
+from graphlib import CycleError, TopologicalSorter
 
 Graph = tuple[tuple[int, ...], ...]
-
-EDGES_A_VERTEX = 2
-"""A drawn graph has at most this many edges a vertex, on average."""
-
-
-def draw_graphs(
-    sizes: Sequence[int], *, acyclic: bool, generator: torch.Generator | np.random.Generator
-) -> list[Graph]:
-    """Random graphs of these numbers of vertices, without loops and double edges, from sparse to dense.
-
-    The vertices of an acyclic graph are numbered at random, so their numbers say nothing about their order.
-    """
-    found = []
-    for size in sizes:
-        most = EDGES_A_VERTEX * size
-        edges = int(integers(0, most + 1, (), generator)) if size > 1 else 0
-        pairs = integers(0, size, (edges, 2), generator)
-        if acyclic:
-            name = shuffled(size, generator)
-            pairs = name[np.sort(pairs, axis=1) * (pairs[:, :1] != pairs[:, 1:])]
-        found.append(graph_of(size, [(a, b) for a, b in pairs.tolist() if a != b]))
-    return found
-
-
-def graph_of(size: int, edges: Sequence[tuple[int, int]]) -> Graph:
-    """The graph of these edges, double ones kept once."""
-    following: list[dict[int, None]] = [{} for _ in range(size)]
-    for one, two in edges:
-        following[one][two] = None
-    return tuple(tuple(found) for found in following)
 
 
 def parse_graph(text: str) -> Graph:
@@ -72,18 +38,12 @@ def check_graph(graph: Sequence[Sequence[int]], *, acyclic: bool) -> Graph:
 
 
 def has_order(graph: Graph) -> bool:
-    """Whether the graph has no cycle: vertices that nothing leads to can be taken away until none is left."""
-    waiting = [0] * len(graph)
-    for vertices in graph:
-        for vertex in vertices:
-            waiting[vertex] += 1
-    free = [vertex for vertex, count in enumerate(waiting) if count == 0]
-    for vertex in free:
-        for following in graph[vertex]:
-            waiting[following] -= 1
-            if waiting[following] == 0:
-                free.append(following)
-    return len(free) == len(graph)
+    """Whether the graph has no cycle."""
+    try:
+        TopologicalSorter(dict(enumerate(graph))).prepare()
+    except CycleError:
+        return False
+    return True
 
 
 def edge_row(graph: Graph) -> tuple[int | None, ...]:

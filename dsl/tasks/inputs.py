@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dsl.names.worlds import describe_symbols
 from dsl.tasks.graphs import check_graph, parse_graph
@@ -79,11 +80,9 @@ class Input:
 
     def _check_graph(self, value: Value | Sequence[Value], task: str) -> Value:
         """For each vertex the vertices that follow it."""
-        parts: list[Sequence[int]] = []
-        for part in value if isinstance(value, Sequence) else (None,):
-            if not isinstance(part, Sequence) or not all(isinstance(vertex, int) for vertex in part):
-                raise ValueError(f"task {task}: input {self.name} is {value!r}; give for each vertex what follows it")
-            parts.append([vertex for vertex in part if isinstance(vertex, int)])
+        parts: Any = value if isinstance(value, Sequence) else (None,)
+        if not all(isinstance(part, Sequence) and all(isinstance(vertex, int) for vertex in part) for part in parts):
+            raise ValueError(f"task {task}: input {self.name} is {value!r}; give for each vertex what follows it")
         try:
             return check_graph(parts, acyclic=self.acyclic)
         except ValueError as reason:

@@ -1,20 +1,38 @@
-"""Random inputs of tasks. The generator is the only source of randomness, so one seed always gives one set."""
+"""Random inputs of tasks. The generator is the only source of randomness, so one seed always gives one set.
+
+It is one of torch (whose streams training has used from the start) or of numpy.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from dsl.tasks.graphs import draw_graphs
+from dsl.tasks.graphs import Graph
 from dsl.tasks.inputs import GRAPH, NUMBER, SCALAR, Input
-from dsl.tasks.rng import integers
 from dsl.tasks.values import Value, number_from_digits, symbol_value
 from envs.support.lazy_torch import torch
 
+Random: TypeAlias = "torch.Generator | np.random.Generator"
+
+Numbers = npt.NDArray[np.int64]
+
+EDGES_A_VERTEX = 2
+"""A drawn graph has at most this many edges a vertex, on average."""
+
+
+def integers(low: int, high: int, shape: tuple[int, ...], generator: Random) -> Numbers:
+    """Numbers from ``low`` up to, not with, ``high``."""
+    if isinstance(generator, np.random.Generator):
+        return generator.integers(low, high, shape)
+    return torch.randint(low, high, shape, generator=generator).numpy()
+
 
 def draw_values(
-    inputs: Sequence[Input], size: int, count: int, *, generator: torch.Generator | np.random.Generator, spread: bool
+    inputs: Sequence[Input], size: int, count: int, *, generator: Random, spread: bool
 ) -> list[dict[str, Value]]:
     """Inputs of ``count`` problems; see :meth:`dsl.tasks.task.Task.draw`."""
     sized = [item for item in inputs if item.sized]
@@ -30,9 +48,7 @@ def draw_values(
     return [{name: column[i] for name, column in columns.items()} for i in range(count)]
 
 
-def draw_sizes(
-    inputs: int, size: int, count: int, *, generator: torch.Generator | np.random.Generator, spread: bool
-) -> list[list[int]]:
+def draw_sizes(inputs: int, size: int, count: int, *, generator: Random, spread: bool) -> list[list[int]]:
     """For each input the size that it has in each problem."""
     if not spread or inputs < 2:
         return [[size] * count for _ in range(inputs)]
@@ -43,7 +59,7 @@ def draw_sizes(
     return np.where(keep, size, smaller).tolist()
 
 
-def draw_sized(item: Input, lengths: Sequence[int], *, generator: torch.Generator | np.random.Generator) -> list[Value]:
+def draw_sized(item: Input, lengths: Sequence[int], *, generator: Random) -> list[Value]:
     """Numbers without leading zeros (one digit may be 0), lists, or graphs, of the given sizes."""
     if item.kind == GRAPH:
         return list(draw_graphs(lengths, acyclic=item.acyclic, generator=generator))
@@ -61,4 +77,28 @@ def draw_sized(item: Input, lengths: Sequence[int], *, generator: torch.Generato
             found.append(number_from_digits(drawn, item.base))
         else:
             found.append(tuple(symbol_value(item.symbols[index]) for index in drawn))
+    return found
+
+
+def draw_graphs(sizes: Sequence[int], *, acyclic: bool, generator: Random) -> list[Graph]:
+    """Random graphs of these numbers of vertices, without loops and double edges, from sparse to dense.
+
+    The vertices of an acyclic graph are numbered at random, so their numbers say nothing about their order.
+    """
+    found = []
+    for size in sizes:
+        most = EDGES_A_VERTEX * size
+        edges = int(integers(0, most + 1, (), generator)) if size > 1 else 0
+        pairs = integers(0, size, (edges, 2), generator)
+        if acyclic:
+            if isinstance(generator, np.random.Generator):
+                name = generator.permutation(size)
+            else:
+                name = torch.randperm(size, generator=generator).numpy()
+            pairs = name[np.sort(pairs, axis=1) * (pairs[:, :1] != pairs[:, 1:])]
+        following: list[dict[int, None]] = [{} for _ in range(size)]
+        for one, two in pairs.tolist():
+            if one != two:
+                following[one][two] = None
+        found.append(tuple(map(tuple, following)))
     return found

@@ -13,12 +13,11 @@ from dsl.formatting.printer import expression
 from dsl.names.worlds import RowFace
 from dsl.tasks.expressions import Facts, NoValue, Reading, conjuncts, evaluate, reads_world
 from dsl.tasks.inputs import Input, named_words
-from dsl.tasks.sampling import draw_values
+from dsl.tasks.sampling import Random, draw_values
 from dsl.tasks.values import Value, show, symbol_value
 from dsl.text import syntax as s
 from envs.scratchpad.config import NOWHERE
 from envs.spec import BLANK, SLOTS, Slot
-from envs.support.lazy_torch import torch
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,7 @@ class Task:
     pointers: Mapping[str, str]
     tokens: tuple[str, ...]
 
-    def draw(
-        self, size: int, count: int, *, generator: torch.Generator | np.random.Generator, spread: bool
-    ) -> list[Problem]:
+    def draw(self, size: int, count: int, *, generator: Random, spread: bool) -> list[Problem]:
         """Random problems of a size.
 
         Args:
@@ -190,37 +187,26 @@ class Task:
     def expected(self, problem: Problem) -> str:
         """What the result must be, for people: ``number(OUT) = 221``."""
         facts = self._facts(problem.values, None)
-        return ", ".join(f"{left} = {self._shown(right, facts)}" if right else left for left, right in self._sides())
+        found = []
+        for node in (part for whole in self.expectations for part in conjuncts(whole)):
+            equal = isinstance(node, s.Binary) and node.operator == "=="
+            sides = list(itertools.permutations(s.parts(node))) if equal else []
+            known = [(side, other) for side, other in sides if self._reads(side) and not self._reads(other)]
+            equations = [f"{expression(side)} = {self._shown(other, facts)}" for side, other in known]
+            found.append(equations[0] if equations else expression(node))
+        return ", ".join(found)
 
     def result(self, reading: Reading) -> str:
         """What the result is, for people, in the words of :meth:`expected`."""
         facts = self._facts({}, reading)
-        found = []
-        for expectation in self.expectations:
-            for side in self._looks(expectation):
-                found.append(f"{expression(side)} = {self._shown(side, facts)}")
-        return ", ".join(dict.fromkeys(found))
+        sides = [side for expectation in self.expectations for side in self._looks(expectation)]
+        return ", ".join(dict.fromkeys(f"{expression(side)} = {self._shown(side, facts)}" for side in sides))
 
     def _shown(self, node: s.Expression, facts: Facts) -> str:
         try:
             return show(evaluate(node, facts))
         except NoValue:
             return "nothing"
-
-    def _sides(self) -> list[tuple[str, s.Expression | None]]:
-        """For each condition on the result what it looks at in words, and what that must equal in an equation."""
-        found: list[tuple[str, s.Expression | None]] = []
-        for node in (part for whole in self.expectations for part in conjuncts(whole)):
-            if isinstance(node, s.Binary) and node.operator == "==":
-                for side, other in ((node.left, node.right), (node.right, node.left)):
-                    if self._reads(side) and not self._reads(other):
-                        found.append((expression(side), other))
-                        break
-                else:
-                    found.append((expression(node), None))
-            else:
-                found.append((expression(node), None))
-        return found
 
     def _reads(self, node: s.Expression) -> bool:
         return reads_world(node, self.rows, {item.name: item for item in self.inputs})

@@ -9,8 +9,7 @@ import pytest
 import dsl
 from dsl.errors.error import MOST_ERRORS, Source
 from dsl.teacher import compile_teacher
-from dsl.text.nesting import BLOCKS, LEVELS
-from dsl.text.parse import parse_all
+from dsl.text.parse import BLOCKS, LEVELS, parse_all
 from tests.fuzz import targets
 from tests.fuzz.corpus import seeds
 from tests.fuzz.mutate import cross, mutate

@@ -19,8 +19,7 @@ from dsl.analysis import equivalence as module
 from dsl.analysis.equivalence import behaviours
 from dsl.formatting.printer import format_tree
 from dsl.generator import draw_program, vocabulary_of
-from dsl.generator.program_stream import Examiner
-from dsl.generator.trees import mapped, renamed
+from dsl.generator.sampling import Examiner, renamed
 from dsl.lowering import decision_tables
 from dsl.program import Program
 from dsl.text import syntax as s
@@ -87,7 +86,7 @@ def flat(body: tuple[s.Statement, ...]) -> tuple[s.Statement, ...]:
             found.append(item)
             continue
         for word in item.items:
-            found += mapped(item.body, lambda n, w=word, v=item.variable: w if n == s.Name(v) else n)
+            found += s.mapped(item.body, lambda n, w=word, v=item.variable: w if n == s.Name(v) else n)
     return tuple(found)
 
 
@@ -104,7 +103,7 @@ def test_another_text_of_the_same_decisions(world: str, size: int, seed: int, ch
     tree = draw_program(vocabulary(world), size=size, generator=np.random.default_rng(seed))
     other = renamed(tree, "OTHER")
     for change in changes:
-        other = mapped(other, change)
+        other = s.mapped(other, change)
     one, two = (examiner.behaviour(examiner.examine(each)) for each in (tree, other))
     assert one == two, format_tree(s.File((tree, other)))
 

@@ -8,6 +8,7 @@ import torch
 
 import dsl
 from dsl.tasks import graphs
+from dsl.tasks.sampling import draw_graphs
 from dsl.tasks.task import Task
 from tests.support.graphs import digraph, follows
 
@@ -98,8 +99,8 @@ def test_wrong_graphs_are_refused(kind: str, word: str, message: str) -> None:
 @pytest.mark.parametrize("acyclic", [False, True])
 def test_drawn_graphs(acyclic: bool) -> None:
     """Red where a drawn graph is not of its kind, or the vertices' numbers give their order away."""
-    found = graphs.draw_graphs([7] * 200, acyclic=acyclic, generator=seeded(1))
-    assert found == graphs.draw_graphs([7] * 200, acyclic=acyclic, generator=seeded(1))
+    found = draw_graphs([7] * 200, acyclic=acyclic, generator=seeded(1))
+    assert found == draw_graphs([7] * 200, acyclic=acyclic, generator=seeded(1))
     assert all(len(graph) == 7 and vertex not in ends for graph in found for vertex, ends in enumerate(graph))
     assert all(len(set(ends)) == len(ends) for graph in found for ends in graph)
     assert [graphs.has_order(graph) for graph in found] == [nx.is_directed_acyclic_graph(digraph(g)) for g in found]
@@ -111,12 +112,12 @@ def test_drawn_graphs(acyclic: bool) -> None:
 
 
 def test_functions_of_graphs_against_networkx() -> None:
-    for graph in graphs.draw_graphs([6] * 60, acyclic=True, generator=seeded(2)):
+    for graph in draw_graphs([6] * 60, acyclic=True, generator=seeded(2)):
         orders = [list(order) for order in nx.all_topological_sorts(digraph(graph))][:5]
         assert all(graphs.is_topological(order, graph) for order in orders)
         shuffled = [[*order[1:], order[0]] for order in orders]
         assert [graphs.is_topological(order, graph) for order in shuffled] == [follows(o, graph) for o in shuffled]
-    for graph in graphs.draw_graphs([6] * 60, acyclic=False, generator=seeded(3)):
+    for graph in draw_graphs([6] * 60, acyclic=False, generator=seeded(3)):
         ways = nx.single_source_shortest_path_length(digraph(graph), 2)
         assert graphs.distances(graph, 2) == tuple(ways.get(vertex) for vertex in range(6))
         paths = nx.single_source_shortest_path(digraph(graph), 2)
