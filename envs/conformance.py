@@ -97,6 +97,11 @@ class Probe:
         channels = [{name: plain(part) for name, part in row.channels.items()} for row in rows]
         return Seen(seen.fields_BF.tolist(), channels, self.world.read(state))
 
+    def require_one_each(self, name: str, found_B: torch.Tensor, dtype: torch.dtype) -> None:
+        """Raise the check's error unless there is an entry of this type for each instance."""
+        right = tuple(found_B.shape) == (self.batch,) and found_B.dtype == dtype
+        self.require(right, f"{name} gives {found_B.dtype} {tuple(found_B.shape)}, expected {dtype} B")
+
     def _draw(self, batch: int) -> torch.Tensor:
         primitives = self.world.spec.primitives
         return torch.tensor([self._call(self._pick(len(primitives))) for _ in range(batch)]).view(batch, 1 + SLOTS)
@@ -145,19 +150,13 @@ def plain(part: torch.Tensor | Ragged) -> Any:
 
 def plain_batch(part: torch.Tensor | Ragged) -> Any:
     """A channel of a batch as numbers."""
-    return part.padded_BLX.tolist() if isinstance(part, Ragged) else part.tolist()
+    return [each.tolist() for each in part] if isinstance(part, Ragged) else part.tolist()
 
 
 def same(one: Observation, other: Observation) -> bool:
     """Whether two observations hold the same numbers."""
-    if not torch.equal(one.fields_BF, other.fields_BF) or one.channels.keys() != other.channels.keys():
-        return False
-    pairs = [(one.channels[name], other.channels[name]) for name in one.channels]
-    return all(
-        torch.equal(a, b)
-        for left, right in pairs
-        for a, b in zip(*((p if isinstance(p, Ragged) else (p,)) for p in (left, right)), strict=True)
-    )
+    first, second = ({name: plain_batch(part) for name, part in seen.channels.items()} for seen in (one, other))
+    return torch.equal(one.fields_BF, other.fields_BF) and first == second
 
 
 def shape(probe: Probe) -> None:
@@ -256,12 +255,9 @@ def active(probe: Probe) -> None:
         probe.world.act(alone, action, probe.everyone)
         probe.world.act(state, Action(torch.where(active_B[:, None], call_B4, rubbish_B4), payload_BX), active_B)
         after, acted = probe.shows(state), probe.shows(alone)
-        for b in range(probe.batch):
-            expected = acted if active_B[b] else before
-            what = "is not acted on" if active_B[b] else "is changed"
-            probe.require(
-                after.only(b).near(expected.only(b)), f"{'' if active_B[b] else 'in'}active instance {b} {what}"
-            )
+        for b, acts in enumerate(active_B.tolist()):
+            said = f"active instance {b} is not acted on" if acts else f"inactive instance {b} is changed"
+            probe.require(after.only(b).near((acted if acts else before).only(b)), said)
 
 
 def batch(probe: Probe) -> None:
@@ -334,8 +330,7 @@ def scores(probe: Probe) -> None:
         before = world.score(state)
         probe.require(before.keys() == world.scores.keys(), f"scores {list(before)}, declared {list(world.scores)}")
         for name, score_B in before.items():
-            right = tuple(score_B.shape) == (probe.batch,) and score_B.dtype == torch.float32
-            probe.require(right, f"score {name} is {score_B.dtype} {tuple(score_B.shape)}, expected float32 B")
+            probe.require_one_each(f"score {name}", score_B, torch.float32)
         seen = probe.shows(state)
         world.detach(state)
         kept = all(torch.equal(world.score(state)[name], score_B) for name, score_B in before.items())
@@ -356,8 +351,7 @@ def privileged(probe: Probe) -> None:
         seen = probe.shows(state)
         value_B, optimum_B = world.value(state, action), world.optimum(state)
         for name, found_B in (("value", value_B), ("optimum", optimum_B)):
-            right = tuple(found_B.shape) == (probe.batch,) and found_B.dtype == torch.float32
-            probe.require(right, f"{name} gives {found_B.dtype} {tuple(found_B.shape)}, expected float32 B")
+            probe.require_one_each(name, found_B, torch.float32)
         better = bool((value_B > optimum_B).any())
         probe.require(not better, f"actions are worth {value_B.tolist()}, and the optimum is {optimum_B.tolist()}")
         probe.require(probe.shows(state) == seen, "value or optimum changes the state")
@@ -401,8 +395,7 @@ def ending(probe: Probe) -> None:
     before_B = torch.zeros(probe.batch, dtype=torch.bool)
     for action in probe.walk(probe.batch):
         seen, ended_B = probe.shows(state), world.ended(state)
-        right = tuple(ended_B.shape) == (probe.batch,) and ended_B.dtype == torch.bool
-        probe.require(right, f"ended gives {ended_B.dtype} {tuple(ended_B.shape)}, expected bool B")
+        probe.require_one_each("ended", ended_B, torch.bool)
         probe.require(bool((ended_B | ~before_B).all()), "an instance that has ended goes on")
         probe.require(probe.shows(state) == seen, "ended changes the state")
         world.act(state, action, probe.everyone)
@@ -437,24 +430,8 @@ def close(probe: Probe) -> None:
 CHECKS: dict[str, Callable[[Probe], None]] = {
     check.__name__: check
     for check in (
-        shape,
-        layout,
-        reset,
-        observe,
-        read,
-        fields,
-        legal,
-        active,
-        batch,
-        prepare,
-        select,
-        scores,
-        privileged,
-        channels,
-        ending,
-        demonstrations,
-        close,
-        spec,
+        *(shape, layout, reset, observe, read, fields, legal, active, batch, prepare, select),
+        *(scores, privileged, channels, ending, demonstrations, close, spec),
     )
 }
 """The checks by name, in the order in which they run."""

@@ -82,7 +82,7 @@ class Product:
                 [list(part.scores) if isinstance(part, Scored) else [] for part in self.parts],
             )
         )
-        self._fields, self._channels, self._scores = fields, channels, scores
+        self._channels, self._scores = channels, scores
         self.scores: Mapping[str, bool] = {
             scores[number][score]: more
             for number, part in enumerate(self.parts)

@@ -16,7 +16,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -160,9 +161,7 @@ class WorldSpec:
             ("channel", [c.name for c in self.channels]),
             ("field of a channel", [name for c in self.channels for name in c.fields]),
         ):
-            doubles = sorted({n for n in names if names.count(n) > 1})
-            if doubles:
-                raise SpecError(f"world {self.name}: {what} {doubles[0]!r} is declared twice; rename one")
+            check_distinct(names, f"world {self.name}: {what}")
         for signature in self.primitives:
             check_signature(signature, tokens=len(self.tokens))
         for channel in self.channels:
@@ -184,13 +183,6 @@ class WorldSpec:
     def payload_width(self) -> int:
         """X: numbers of the widest payload that a primitive takes; 0 where none takes any."""
         return max((p.payload.size for p in self.primitives if p.payload is not None), default=0)
-
-    def channel(self, name: str) -> Channel:
-        """A channel; raises ``KeyError`` where there is none of that name."""
-        for channel in self.channels:
-            if channel.name == name:
-                return channel
-        raise KeyError(f"world {self.name} has no channel {name!r}")
 
     def token(self, name: str) -> int:
         """Index of a token; raises ``KeyError`` for a name that is not in the vocabulary."""
@@ -252,10 +244,7 @@ class ProgramTable:
     def __post_init__(self) -> None:
         if len(self.calls) != len(self.programs):
             raise SpecError(f"{len(self.programs)} programs but {len(self.calls)} lists of calls")
-        names = [s.name for s in self.signatures]
-        doubles = sorted({n for n in names if names.count(n) > 1})
-        if doubles:
-            raise SpecError(f"{doubles[0]!r} is declared twice in one program table; rename one")
+        check_distinct([s.name for s in self.signatures], "in one program table")
         for signature in self.programs:
             check_signature(signature, tokens=len(self.world.tokens))
 
@@ -296,6 +285,13 @@ class ProgramTable:
             programs=tuple(signature_from_json(p) for p in data["programs"]),
             calls=tuple(tuple(c) for c in data["calls"]),
         )
+
+
+def check_distinct(names: Sequence[str], what: str) -> None:
+    """Raise :class:`SpecError` for a name that is there twice."""
+    doubles = sorted(name for name, count in Counter(names).items() if count > 1)
+    if doubles:
+        raise SpecError(f"{what} {doubles[0]!r} is declared twice; rename one")
 
 
 def check_signature(signature: Signature, *, tokens: int) -> None:

@@ -8,13 +8,14 @@ queues, tables of failure links and graphs are rows of places.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from envs.scratchpad.actions import ACTIONS, BY_NAME, JUMPS, PLACING, SYMBOL, Act, actions_of
 from envs.settings import closest
-from envs.spec import BLANK, NONE, Field, Signature, Slot, SpecError, WorldSpec
+from envs.spec import BLANK, NONE, Field, Signature, Slot, SpecError, WorldSpec, check_distinct
 
 Side = Literal["left", "right"]
 
@@ -62,7 +63,7 @@ class RowConfig:
             raise SpecError(f"row {self.name} holds places, so its symbols are ({PLACE!r},) and it has a blank")
         if not 1 <= len(self.symbols) <= MAX_SYMBOLS:
             raise SpecError(f"row {self.name}: {len(self.symbols)} symbols; declare 1 to {MAX_SYMBOLS}")
-        _distinct(self.symbols, f"row {self.name}: symbol")
+        check_distinct(self.symbols, f"row {self.name}: symbol")
         for symbol in self.symbols:
             if symbol in (BLANK, NONE, "", *ACTIONS):
                 taken = ", ".join(repr(name) for name in (BLANK, NONE, *ACTIONS))
@@ -123,8 +124,8 @@ class PadConfig:
         if not self.rows or not self.pointers:
             raise SpecError("a pad needs at least one row and one pointer on it")
         names = [row.name for row in self.rows]
-        _distinct(names, "row")
-        _distinct([pointer.name for pointer in self.pointers], "pointer")
+        check_distinct(names, "row")
+        check_distinct([pointer.name for pointer in self.pointers], "pointer")
         taken = {NONE, *self.actions, *(value for row in self.rows for value in row.values)}
         for pointer in self.pointers:
             if pointer.row not in names:
@@ -141,7 +142,7 @@ class PadConfig:
     def _check_extras(self) -> None:
         """What not every pad has: orders, jumps, and the actions that come with places."""
         names = [pointer.name for pointer in self.pointers]
-        _distinct([str(sorted(pair)) for pair in self.orders], "order")
+        check_distinct([str(sorted(pair)) for pair in self.orders], "order")
         for pair in self.orders:
             for name in pair:
                 if name not in names:
@@ -151,7 +152,7 @@ class PadConfig:
         for name in self.jumps:
             if name not in JUMPS:
                 raise SpecError(f"there is no jump {name!r}{closest(name, JUMPS)}")
-        _distinct(self.jumps, "jump")
+        check_distinct(self.jumps, "jump")
         symbols = {symbol for row in self.rows for symbol in row.symbols}
         for name in (*JUMPS, *PLACING):
             if name in self.actions and name in symbols:
@@ -206,16 +207,11 @@ class PadConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what a pad does not have is not mentioned."""
-        rows: list[dict[str, Any]] = []
-        for row in self.rows:
-            places = {"places": True} if row.places else {}
-            rows.append({"name": row.name, "symbols": list(row.symbols), "blank": row.blank, **places})
-        data: dict[str, Any] = {"rows": rows, "pointers": [dict(vars(pointer)) for pointer in self.pointers]}
-        if self.orders:
-            data["orders"] = [list(pair) for pair in self.orders]
-        if self.jumps:
-            data["jumps"] = list(self.jumps)
-        return data
+        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # lists in place of tuples
+        for row in data["rows"]:
+            if not row["places"]:
+                del row["places"]
+        return {key: part for key, part in data.items() if part}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PadConfig:
@@ -272,12 +268,6 @@ def acts_of(config: PadConfig) -> dict[tuple[int, ...], Act]:
                     if action.takes(same_row=row.name == other.name, on_places=row.places, names_places=other.places):
                         found[*head, first + q] = Act(action, p, q)
     return found
-
-
-def _distinct(names: Sequence[str], what: str) -> None:
-    doubles = sorted({name for name in names if names.count(name) > 1})
-    if doubles:
-        raise SpecError(f"{what} {doubles[0]!r} is declared twice; rename one")
 
 
 def _keys(data: Mapping[str, Any], expected: tuple[str, ...], what: str, *, optional: tuple[str, ...] = ()) -> None:

@@ -20,6 +20,7 @@ from envs.scratchpad import actions
 from envs.scratchpad.actions import BY_NAME
 from envs.scratchpad.config import ORDER, PadConfig, RowConfig
 from envs.spec import WorldSpec
+from envs.support import mixed_radix
 from envs.support.lazy_torch import torch
 
 BEFORE, SAME, AFTER = range(len(ORDER))
@@ -345,11 +346,9 @@ def _from(source: Source, before_MF: torch.Tensor, index: int, after_M: torch.Te
 
 def obeys(rule: Rule, sizes: Sequence[int], obs_MF: torch.Tensor) -> torch.Tensor:
     """bool M: whether observations obey a rule."""
-    number_M, numbers = torch.zeros(len(obs_MF), dtype=torch.int64), dict.fromkeys(rule.allowed, 0)
-    for place, index in enumerate(rule.fields):
-        number_M = number_M * sizes[index] + obs_MF[:, index]
-        numbers = {case: number * sizes[index] + case[place] for case, number in numbers.items()}
-    return torch.isin(number_M, torch.tensor(sorted(numbers.values())))
+    own = [sizes[index] for index in rule.fields]
+    number_M = mixed_radix.number(obs_MF[:, list(rule.fields)].unbind(1), own)
+    return torch.isin(number_M, torch.tensor(sorted(mixed_radix.number(case, own) for case in rule.allowed)))
 
 
 def changed_fields(effects: Iterable[Effect]) -> set[int]:

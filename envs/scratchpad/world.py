@@ -248,18 +248,21 @@ class Scratchpad:
 
     def _contents(self, state: PadState, cells_BW: np.ndarray, r: int) -> tuple[list[int], list[int]]:
         """A row's cells from its first symbol to its last (lists whole), of all instances, and where each one's end."""
-        row = self.config.rows[r]
-        if row.blank and state.batch:
-            filled_BW = cells_BW != row.empty
-            some_B = filled_BW.any(1)
-            begin_B = np.where(some_B, filled_BW.argmax(1), 0)
-            end_B = np.where(some_B, state.width - filled_BW[:, ::-1].argmax(1), 0)
-        else:
-            begin_B = np.full(state.batch, state.origin)
-            end_B = begin_B + state.length_BR[:, r].cpu().numpy()
+        begin_B, end_B = self.extents(state, cells_BW, r)
         column_W = np.arange(state.width)
         inside_BW = (column_W >= begin_B[:, None]) & (column_W < end_B[:, None])
         return cells_BW[inside_BW].tolist(), np.cumsum([0, *(end_B - begin_B)]).tolist()
+
+    def extents(self, state: PadState, cells_BW: np.ndarray, r: int) -> tuple[np.ndarray, np.ndarray]:
+        """begin_B and end_B, columns of storage: a row from its first symbol to behind its last (lists whole)."""
+        row = self.config.rows[r]
+        begin_B = np.full(state.batch, state.origin)
+        if not row.blank or not state.batch:
+            return begin_B, begin_B + state.length_BR[:, r].cpu().numpy()
+        filled_BW = cells_BW != row.empty
+        some_B = filled_BW.any(1)
+        end_B = np.where(some_B, state.width - filled_BW[:, ::-1].argmax(1), begin_B)
+        return np.where(some_B, filled_BW.argmax(1), begin_B), end_B
 
     def draw(self, state: PadState, instance: int = 0, *, width: int = 100) -> str:
         """One instance as text: a line a row, below it its pointers; rows longer than ``width`` are cut around them."""
@@ -268,16 +271,12 @@ class Scratchpad:
         cells_RW = one.cells_BRW[0].cpu().numpy()
         rows: list[DrawnRow] = []
         for r, row in enumerate(self.config.rows):
-            cells = cells_RW[r]
-            filled = (cells != row.empty).nonzero()[0]
-            begin, end = (filled[0], filled[-1] + 1) if len(filled) else (one.origin, one.origin)
-            if not row.blank:
-                begin, end = one.origin, one.origin + int(one.length_BR[0, r])
+            (begin,), (end,) = self.extents(one, cells_RW[None, r], r)
             pointers = ((p.name, column_P[i]) for i, p in enumerate(self.config.pointers) if p.row == row.name)
-            shown, values = cells[begin:end], (*row.symbols, BLANK_CELL)
+            shown, values = cells_RW[r, begin:end].tolist(), (*row.symbols, BLANK_CELL)
             if row.places:
                 values = tuple(BLANK_CELL if cell == NOWHERE else str(cell) for cell in shown)
-                shown = np.arange(len(shown))
+                shown = list(range(len(shown)))
             rows.append(DrawnRow(row.name, values, shown, int(begin) - one.origin, row.blank, tuple(pointers)))
         return draw_rows(rows, width=width)
 

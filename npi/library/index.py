@@ -5,9 +5,8 @@ A row's *version* is the sha256 of its numbers, so two rows are the same where t
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from npi.library.manifest import LibraryError, checked, read_manifest
-from npi.library.program_files import Held, held_texts
+from npi.library.program_files import Held, held_texts, named
 from npi.library.wiring import Wiring, deciding_states
 
 DIGITS = 12
@@ -154,22 +153,6 @@ def versions(
     head = ",".join(str(part.shape[1]) for part in parts).encode()
     rows = np.concatenate(parts, axis=1)
     return [hashlib.sha256(head + row.tobytes()).hexdigest() for row in rows]
-
-
-def named(word: str, names: Iterable[str]) -> str:
-    """The one of some qualified names that is called so, as a whole or by its bare part.
-
-    Raises :class:`LibraryError` that names the closest, or all that have the bare name.
-    """
-    every = list(names)
-    found = [name for name in every if name == word] or [n for n in every if n.rpartition(".")[2] == word]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise LibraryError(f"several programs are called {word}: {', '.join(found)}; give one with its file")
-    close = difflib.get_close_matches(word, [*every, *(name.rpartition(".")[2] for name in every)], n=1)
-    hint = f"did you mean {close[0]}?" if close else "npi library list shows what there is"
-    raise LibraryError(f"the library has no program {word}; {hint}")
 
 
 @dataclass(frozen=True)

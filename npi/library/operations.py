@@ -18,11 +18,11 @@ from npi import __version__
 from npi.core.base import Core, tensors_digest
 from npi.library.assembly import FIRST, Assembly
 from npi.library.hosting import joined
-from npi.library.index import DIGITS, named
+from npi.library.index import DIGITS
 from npi.library.kinds import fingerprint, kind_of
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
-from npi.library.program_files import Held, some
+from npi.library.program_files import Held, named, some
 from npi.library.row_file import SUFFIX, RowFile, RowPackage
 
 __all__ = ["SUFFIX", "Change", "RowFile", "RowPackage", "add", "merge", "pack", "remove"]

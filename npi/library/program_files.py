@@ -176,15 +176,26 @@ def named_tasks(sets: Sequence[ProgramSet]) -> dict[str, tuple[ProgramSet, Task]
 def find_task(sets: Sequence[ProgramSet], name: str) -> tuple[ProgramSet, Task]:
     """A task by its qualified or bare name; a :class:`LibraryError` says what there is. Only its file is parsed."""
     known = {f"{held.stem}.{task}": held for held in held_in(sets) for task in held.tasks}
-    found = [q for q in known if q == name or q.rpartition(".")[2] == name]
+    found = named(name, known, what="task", otherwise=f"it has {some(known)}")
+    programs = known[found].programs
+    return programs, programs.task(found.rpartition(".")[2])
+
+
+def named(
+    word: str, names: Iterable[str], *, what: str = "program", otherwise: str = "npi library list shows what there is"
+) -> str:
+    """The one of some qualified names that is called so, as a whole or by its bare part.
+
+    Raises :class:`LibraryError` that names the closest, or all that have the bare name.
+    """
+    every = list(names)
+    found = [name for name in every if name == word] or [n for n in every if n.rpartition(".")[2] == word]
     if len(found) == 1:
-        programs = known[found[0]].programs
-        return programs, programs.task(found[0].rpartition(".")[2])
+        return found[0]
     if found:
-        raise LibraryError(f"several tasks are called {name!r}: {', '.join(found)}; give one with its file")
-    close = difflib.get_close_matches(name, [*known, *(q.rpartition(".")[2] for q in known)], n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it has {some(known)}"
-    raise LibraryError(f"the library has no task {name!r}; {hint}")
+        raise LibraryError(f"several {what}s are called {word}: {', '.join(found)}; give one with its file")
+    close = difflib.get_close_matches(word, [*every, *(name.rpartition(".")[2] for name in every)], n=1)
+    raise LibraryError(f"the library has no {what} {word}; {f'did you mean {close[0]}?' if close else otherwise}")
 
 
 def some(names: Iterable[str], most: int = 12) -> str:

@@ -113,16 +113,11 @@ class Certificate:
         try:
             files = []
             for number, entry in enumerate(head["files"]):
-                programs = [
-                    CertifiedProgram(
-                        program["name"],
-                        float(program["margin"]),
-                        tuple(program["fields"]),
-                        tuple(program["changes"]),
-                        tensors[f"{number}/{program['name']}"],
-                    )
-                    for program in entry["programs"]
-                ]
+                programs = []
+                for program in entry["programs"]:
+                    lists = {name: tuple(program[name]) for name in ("fields", "changes")}
+                    walked = tensors[f"{number}/{program['name']}"]
+                    programs.append(CertifiedProgram(**(program | lists), configurations=walked))
                 files.append(CertifiedFile(**(entry | {"programs": tuple(programs)})))
             return cls(head["engine"], head["core"], float(head["tolerance"]), tuple(files))
         except (KeyError, TypeError, ValueError) as error:

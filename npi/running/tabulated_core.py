@@ -26,6 +26,10 @@ MAX_EAGER_ENTRIES = 2**13
 """A node of at most this many entries is filled at once, a larger one entry by entry as they are met."""
 
 
+MAX_COMPILED_ENTRIES = 2**24
+"""Entries of all nodes of a core that is compiled."""
+
+
 class TabulatedCore(TableStepper):
     """A :class:`CoreStepper` of a discrete core on the CPU, as tables; same decisions.
 
@@ -92,8 +96,7 @@ class TabulatedCore(TableStepper):
             if not bool(missing_B.any()):
                 break
             met = torch.stack([node_B[missing_B], entry_B[missing_B]], 1).unique(dim=0).numpy()
-            for node, offsets in self._begin(met[:, 0], met[:, 1]):
-                self._keep(node, offsets, self.stepper.step(*self._configurations(node, offsets)))
+            self.fill(met[:, 0], met[:, 1])
         found_B5 = self.tables.entry_M5[entry_B]
         return Decision(Action(found_B5[:, :4]), found_B5[:, 4:])
 
@@ -136,14 +139,16 @@ class TabulatedCore(TableStepper):
         at_M = torch.from_numpy(self.tables.base_N.numpy()[node] + offsets)
         self.tables.entry_M5[at_M] = torch.cat([decision.call_B4, decision.hidden_BH], 1)
 
-    def fill_all(self, limit: int = 2**24) -> None:
-        """Fill every node that any observations can lead to; ``ValueError`` beyond ``limit`` entries."""
+    def fill_all(self) -> None:
+        """Fill every node that any observations can lead to; ``ValueError`` beyond :data:`MAX_COMPILED_ENTRIES`."""
         frontier = self.tables.first_C[self.table.primitives :].tolist()
         while frontier:
             base_N = self.tables.base_N.numpy()
             new = np.array([node for node in frontier if base_N[node] < 0], np.int64)
-            if len(self.tables.entry_M5) + int(self.blocks[new // self.codes].sum()) > limit:
-                raise ValueError(f"the tables of this core have more than {limit} entries; it cannot be compiled")
+            if len(self.tables.entry_M5) + int(self.blocks[new // self.codes].sum()) > MAX_COMPILED_ENTRIES:
+                raise ValueError(
+                    f"the tables of this core have more than {MAX_COMPILED_ENTRIES} entries; it cannot be compiled"
+                )
             self.fill(new, np.full(len(new), -1))
             reached: set[int] = set()
             for node in frontier:

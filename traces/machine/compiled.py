@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from envs.scratchpad.world import PadState, PadTables, Scratchpad, pad_tables
+from envs.scratchpad.config import PadConfig
+from envs.scratchpad.world import PadState, Scratchpad, pad_tables
 from envs.spec import GO_ON, SLOTS, UNKNOWN
 from envs.steppers.decision_tables import TableStepper
 from traces.machine.call_rules import ACT, PUSH, CallRules
@@ -75,7 +76,7 @@ def run(
 
     batch = len(first_N4)
     depth = max(1, min(budget.depth, budget.stack_bytes // max(1, batch * 16)))
-    tables, pad = native_tables(stepper, world, rules), native_pad(world)
+    tables, pad = native_tables(stepper, world, rules), native_pad(world.config)
     program_N = first_N4[:, 0].numpy()
     stack_BD4 = np.zeros((batch, min(LEVELS, depth), 4), np.int32)
     stack_BD4[:, 0, 0] = stepper.tables.first_C.numpy()[program_N]
@@ -186,9 +187,11 @@ class NativeTables:
         )
 
 
-def native_columns(world: Scratchpad, tables: PadTables) -> tuple[Any, ...]:
+@cache
+def native_pad(config: PadConfig) -> tuple[Any, ...]:
     """A pad's tables as the kernel reads them: pair_C2, symbol_C, jump_C6, mover_C (the pointer that steps, −1 for
     none), by_C, listed_P, whether pointers jump, field_F3 (:attr:`~envs.scratchpad.config.PadConfig.shows`)."""
+    tables = pad_tables(config)
     step_CP = tables.step_CP.numpy()
     return (
         tables.pair_C2.numpy(),
@@ -197,8 +200,8 @@ def native_columns(world: Scratchpad, tables: PadTables) -> tuple[Any, ...]:
         np.where(step_CP.any(1), np.abs(step_CP).argmax(1), -1),
         step_CP.sum(1),
         tables.listed_P.numpy(),
-        world.config.wanders,
-        np.array(world.config.shows, np.int64).reshape(-1, 3),
+        config.wanders,
+        np.array(config.shows, np.int64).reshape(-1, 3),
     )
 
 
@@ -213,13 +216,3 @@ def native_tables(stepper: TableStepper, world: Scratchpad, rules: CallRules) ->
     elif found.version != stepper.version:
         found.update()
     return found
-
-
-_PADS: dict[str, tuple[Any, ...]] = {}
-
-
-def native_pad(world: Scratchpad) -> tuple[Any, ...]:
-    """The tables of a world, made once for each declaration."""
-    if world.spec.digest not in _PADS:
-        _PADS[world.spec.digest] = native_columns(world, pad_tables(world.config))
-    return _PADS[world.spec.digest]

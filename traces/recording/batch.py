@@ -17,21 +17,16 @@ from envs.spec import RETURN, SLOTS, ProgramTable
 
 Ints = NDArray[np.signedinteger]
 
-DTYPES: Mapping[str, type[np.signedinteger]] = {
-    "obs": np.int16,
-    "calls": np.int32,
-    "program": np.int32,
-    "arguments": np.int32,
-    "parent": np.int64,
-    "parent_step": np.int32,
-    "start": np.int64,
-    "length": np.int32,
-    "first_frame": np.int64,
-    "frames": np.int64,
-    "size": np.int64,
-    "seed": np.int64,
-    "status": np.int8,
-}
+Types = Mapping[str, type[np.signedinteger]]
+OF_STEPS: Types = {"obs": np.int16, "calls": np.int32}
+OF_FRAMES: Types = {
+    "program": np.int32, "arguments": np.int32, "parent": np.int64, "parent_step": np.int32,
+    "start": np.int64, "length": np.int32,
+}  # fmt: skip
+OF_TRACES: Types = {
+    "first_frame": np.int64, "frames": np.int64, "size": np.int64, "seed": np.int64, "status": np.int8,
+}  # fmt: skip
+DTYPES: Types = {**OF_STEPS, **OF_FRAMES, **OF_TRACES}
 """The columns of a :class:`TraceBatch` and of a shard on disk."""
 
 
@@ -108,27 +103,10 @@ class TraceBatch:
         first = int(self.first_frame[index])
         frames = slice(first, first + int(self.frames[index]))
         begin = int(self.start[first])
-        steps = slice(begin, begin + int(self.length[frames].sum()))
-        parent = np.where(self.parent[frames] < 0, -1, self.parent[frames] - first)
-        one = slice(index, index + 1)
-        return batch_from(
-            self.table,
-            {
-                "obs": self.obs[steps],
-                "calls": self.calls[steps],
-                "program": self.program[frames],
-                "arguments": self.arguments[frames],
-                "parent": parent,
-                "parent_step": self.parent_step[frames],
-                "start": self.start[frames] - begin,
-                "length": self.length[frames],
-                "first_frame": self.first_frame[one] - first,
-                "frames": self.frames[one],
-                "size": self.size[one],
-                "seed": self.seed[one],
-                "status": self.status[one],
-            },
-        )
+        steps, one = slice(begin, begin + int(self.length[frames].sum())), slice(index, index + 1)
+        parts = ((OF_STEPS, steps), (OF_FRAMES, frames), (OF_TRACES, one))
+        columns = {name: getattr(self, name)[part] for names, part in parts for name in names}
+        return batch_from(self.table, columns | _shifted(columns, steps=-begin, frames=-first))
 
     def __iter__(self) -> Iterator[TraceBatch]:
         return (self.trace(index) for index in range(len(self)))
@@ -164,15 +142,10 @@ def check_batch(batch: TraceBatch) -> None:
 
 
 def _check_shapes(batch: TraceBatch) -> None:
-    steps, frames, traces = len(batch.calls), len(batch.program), len(batch.first_frame)
-    wide = {
-        "obs": (steps, len(batch.table.world.fields)),
-        "calls": (steps, 1 + SLOTS),
-        "arguments": (frames, SLOTS),
-    }
-    by_trace = ("first_frame", "frames", "size", "seed", "status")
-    for name, column in batch.columns().items():
-        expected = wide.get(name, (traces if name in by_trace else frames,))
+    wide = {"obs": (len(batch.table.world.fields),), "calls": (1 + SLOTS,), "arguments": (SLOTS,)}
+    parts = ((OF_STEPS, batch.calls), (OF_FRAMES, batch.program), (OF_TRACES, batch.first_frame))
+    for name, rows in ((name, len(first)) for names, first in parts for name in names):
+        column, expected = batch.columns()[name], (rows, *wide.get(name, ()))
         if column.shape != expected:
             raise ValueError(f"column {name} has the shape {column.shape}, expected {expected}")
 
@@ -218,6 +191,16 @@ def batch_from(table: ProgramTable, columns: Mapping[str, Ints]) -> TraceBatch:
     return TraceBatch(table, **{name: np.ascontiguousarray(columns[name], dtype) for name, dtype in DTYPES.items()})
 
 
+def _shifted(columns: Mapping[str, Ints], *, steps: int, frames: int) -> dict[str, Ints]:
+    """The columns that name places, where so many steps and frames more lie before them."""
+    parent = columns["parent"]
+    return {
+        "start": columns["start"] + steps,
+        "parent": np.where(parent < 0, -1, parent + frames),
+        "first_frame": columns["first_frame"] + frames,
+    }
+
+
 def concatenate(batches: Sequence[TraceBatch]) -> TraceBatch:
     """One batch of the traces of several. Raises ``ValueError`` for none, or for batches of different tables."""
     if not batches:
@@ -230,12 +213,7 @@ def concatenate(batches: Sequence[TraceBatch]) -> TraceBatch:
     columns: dict[str, list[Ints]] = {name: [] for name in DTYPES}
     steps = frames = 0
     for batch in batches:
-        shifted = {
-            "start": batch.start + steps,
-            "parent": np.where(batch.parent < 0, -1, batch.parent + frames),
-            "first_frame": batch.first_frame + frames,
-        }
-        for name, column in (batch.columns() | shifted).items():
+        for name, column in (batch.columns() | _shifted(batch.columns(), steps=steps, frames=frames)).items():
             columns[name].append(column)
         steps += batch.steps
         frames += len(batch.program)

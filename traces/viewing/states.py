@@ -189,7 +189,7 @@ class PadCamera:
     """Watches one pad (instance 0)."""
 
     def __init__(self, world: Scratchpad, state: PadState) -> None:
-        self.config = world.config
+        self.world, self.config = world, world.config
         self._cells_RW, self._origin = state.cells_BRW[0].numpy().copy(), state.origin
         self._at = self._columns(state)
         self._first = (self._rows(state), self._at)
@@ -227,15 +227,11 @@ class PadCamera:
     def _rows(self, state: PadState) -> tuple[PadRow, ...]:
         rows = []
         for r, row in enumerate(self.config.rows):
-            cells, begin = self._cells_RW[r], state.origin
-            end = begin + int(state.length_BR[0, r])
-            if row.blank:
-                filled = (cells != row.empty).nonzero()[0]
-                begin, end = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (begin, begin)
+            (begin,), (end,) = self.world.extents(state, self._cells_RW[None, r], r)
             values = () if row.places else row.values[: len(row.symbols)]
-            inside = tuple(cells[begin:end].tolist())
+            inside = tuple(self._cells_RW[r, begin:end].tolist())
             empty = int(row.empty) if row.blank else -1
-            rows.append(PadRow(row.name, values, empty, row.blank, begin - state.origin, inside))
+            rows.append(PadRow(row.name, values, empty, row.blank, int(begin) - state.origin, inside))
         return tuple(rows)
 
     def _widened(self, like_RW: Ints, origin: int) -> Ints:
