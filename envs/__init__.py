@@ -8,7 +8,6 @@ from envs.support.lazy_exports import lazy
 
 if TYPE_CHECKING:
     from envs.conformance import check_world
-    from envs.episodes import Episodes
     from envs.registry import make, register_world, world_kinds
     from envs.scratchpad.world import PadConfig, PadState, PointerConfig, RowConfig, Scratchpad
     from envs.spec import (
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
         WorldSpec,
     )
     from envs.stepper import Action, Decision, Draw, Observation, Ragged
-    from envs.world import Given, Layout, State, World, check_given
+    from envs.world import Episodes, Given, Layout, State, World, check_given
 
 __all__ = [
     "BLANK",

@@ -21,8 +21,7 @@ from npi.library.manifest import LibraryError
 from npi.program_memory import ProgramMemory
 from npi.proof.prove import Certifier, prove_decisions
 from npi.running.compiled_library import compile_core
-from npi.running.core_stepper import CoreStepper
-from npi.running.memoised import MemoisedStepper
+from npi.running.core_stepper import CoreStepper, MemoisedStepper
 from npi.running.tabulated_core import TabulatedCore
 from npi.training import learn_rows
 from npi.training.dataset import Dataset

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from traces.recording.text import text
     from traces.recording.unique_frames import ConflictError, FrameSet, check_rule, unique_frames
     from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
-    from traces.viewing.png import png
+    from traces.viewing.states import png
 
 __all__ = [
     "Budget",

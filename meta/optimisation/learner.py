@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from envs.episodes import Episodes
 from envs.spec import WorldSpec
-from envs.world import World
+from envs.world import Episodes, World
 from meta.optimisation.network import KIND, OptimiserConfig, OptimiserCore, gradient
 from npi.learners.objectives.unrolled import Unrolled, UnrolledTraining
 from npi.learners.tasks import Problems

@@ -15,9 +15,8 @@ from typing import Any
 
 import torch
 
-from envs.episodes import Episodes
 from envs.spec import WorldSpec
-from envs.world import World
+from envs.world import Episodes, World
 from meta.reinforcement.network import ActorCritic, MetaRLConfig
 from meta.reinforcement.object_memory import places
 from npi.learners.interface import LearnerConfig

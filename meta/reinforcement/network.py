@@ -18,9 +18,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from envs.episodes import Episodes
 from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Action, Observation
+from envs.world import Episodes
 from meta.reinforcement.lstm import step, unroll
 from meta.reinforcement.object_memory import Recall, places
 from meta.reinforcement.privileged_critic import PrivilegedCritic

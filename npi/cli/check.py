@@ -115,7 +115,7 @@ def _look(screen: Screen, path: Path, *, run: bool, problems: Problems) -> dict[
 
 
 def _look_at_traces(screen: Screen, folder: Path) -> dict[str, Any]:
-    from traces.conflicts.search import look_at_set
+    from traces.conflicts.explain import look_at_set
     from traces.storage.trace_set import TraceSet
 
     try:
@@ -255,7 +255,7 @@ def _tried(programs: ProgramSet, task: Task, drawn: list[Problem], steps: int) -
             return try_task(programs, task, drawn, most=MOST, decisions=DECISIONS, steps=steps)
         except Trouble as error:
             trouble = error.problem
-    from traces.conflicts.search import search
+    from traces.conflicts.explain import search
     from traces.generation.generate import record_problems
     from traces.machine.lockstep import Budget
 

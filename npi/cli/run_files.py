@@ -17,11 +17,10 @@ from npi.running.runs import Run, run_once
 from traces.generation.generate import load_sources, plan_shards
 from traces.machine.lockstep import Status
 from traces.recording.batch import TraceBatch
-from traces.recording.text import call_text
+from traces.recording.text import call_text, time_order
 from traces.storage.trace_set import TraceSet
 from traces.viewing.animation import MAX_STILLS, Still, animation, pillow
-from traces.viewing.compare import compare, time_order
-from traces.viewing.page import MAX_STEPS, Take, page
+from traces.viewing.page import MAX_STEPS, Take, compare, page
 from traces.viewing.states import StatesError, has_pictures, states, views
 
 # --- pages -----------------------------------------------------------------------------------------------------------

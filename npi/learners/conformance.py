@@ -14,10 +14,9 @@ import numpy as np
 import torch
 
 from dsl.program import ProgramSet
-from envs.episodes import Episodes
 from envs.spec import SLOTS
 from envs.stepper import Action
-from envs.world import Demonstrated, Layout, World
+from envs.world import Demonstrated, Episodes, Layout, World
 from npi.core.base import tensors_digest
 from npi.learners.draws import GeneratorDraw
 from npi.learners.interface import Learner, LearnerConfig, LearnerCore, LearnerTraining, TaskInput

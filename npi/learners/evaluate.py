@@ -14,8 +14,8 @@ import torch
 
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
-from envs.episodes import Episodes
 from envs.stepper import Draw
+from envs.world import Episodes
 from npi.learners.core import learner_program_core
 from npi.learners.interface import TaskInput, steps_of
 from npi.learners.rollout import play

@@ -21,10 +21,9 @@ import torch
 from torch import nn
 
 from dsl.program import Program
-from envs.episodes import Episodes
 from envs.spec import WorldSpec
 from envs.stepper import Action, Observation
-from envs.world import World
+from envs.world import Episodes, World
 from npi.core.config import Settings
 
 if TYPE_CHECKING:

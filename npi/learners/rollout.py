@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from envs.episodes import Episodes
 from envs.stepper import Action, Observation
-from envs.world import Ending, Privileged, Scored, World
+from envs.world import Ending, Episodes, Privileged, Scored, World
 from npi.learners.interface import Draw, LearnerCore, StepOutput, TaskInput
 
 Notes = Callable[[Any, Action], Mapping[str, torch.Tensor]]

@@ -12,11 +12,10 @@ import torch
 
 from envs import Layout, PadConfig, PadState, Scratchpad, make, register_world, world_kinds
 from envs.conformance import CHECKS, ConformanceError, Probe, check_world
-from envs.episodes import Episodes
 from envs.registry import KINDS
 from envs.scratchpad.world import NOWHERE
 from envs.stepper import Action, Observation
-from envs.world import Given
+from envs.world import Episodes, Given
 from tests.support.pads import ADDITION, MIXED, PADS, SORTING
 from tests.support.small_worlds import Curve, Points, Pusher, SmallState
 

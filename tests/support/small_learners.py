@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from envs.episodes import Episodes
 from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Action, Observation, Ragged
-from envs.world import World
+from envs.world import Episodes, World
 from npi.core.initialisation import seeded_linear
 from npi.learners.interface import Draw, LearnerConfig, LearnerCore, LearnerTraining, StepOutput, TaskInput, choice
 from npi.learners.objectives.base import LearnerObjective

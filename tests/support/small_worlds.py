@@ -11,13 +11,12 @@ from typing import Any
 
 import torch
 
-from envs.episodes import Episodes
 from envs.episodic.trials import EPISODE, EpisodeState, episode_number
 from envs.settings import check_parts, laid_value
 from envs.spec import NONE, Channel, Field, Signature, Slot, WorldSpec
 from envs.stepper import Action, Observation, Ragged
 from envs.support.counter_rng import uniform
-from envs.world import Given, Layout, check_given
+from envs.world import Episodes, Given, Layout, check_given
 
 STEP = Field("STEP", tuple(map(str, range(10))))
 

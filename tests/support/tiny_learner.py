@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from envs.episodes import Episodes
 from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Action, Observation
-from envs.world import World
+from envs.world import Episodes, World
 from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput, choice
 from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
 from npi.learners.tasks import Problems

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from envs.spec import RETURN, ProgramTable, WorldSpec
 from envs.world import Drawn, World
 from traces.recording.batch import Ints, TraceBatch
@@ -96,6 +98,11 @@ def walk(trace: TraceBatch) -> Iterator[tuple[int, int]]:
             if frame is not None:
                 stack.append((step, last))
                 step, last = start[frame], end[frame]
+
+
+def time_order(trace: TraceBatch) -> Ints:
+    """Indices of one trace's steps in the order of time."""
+    return np.array([step for _, step in walk(trace)], np.int64)
 
 
 def text(trace: TraceBatch, *, observations: bool = False, returns: bool = False) -> str:

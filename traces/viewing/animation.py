@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from traces.viewing.png import Pixels
+from traces.viewing.states import Pixels
 
 SIDE = 256
 """Pixels along a picture's longer side, about: each pixel of the world becomes a square of whole pixels."""

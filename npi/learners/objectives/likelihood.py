@@ -11,7 +11,7 @@ from typing import Any, final
 
 import torch
 
-from envs.episodes import Episodes
+from envs.world import Episodes
 from npi.learners.interface import LearnerCore, LearnerTraining, TaskInput
 from npi.learners.objectives.base import EXPLORATION, LearnerObjective, masked_mean
 from npi.learners.tasks import Batch, TaskGroup

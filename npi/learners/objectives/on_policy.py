@@ -11,8 +11,8 @@ from typing import Any, final
 
 import torch
 
-from envs.episodes import Episodes
 from envs.stepper import Action
+from envs.world import Episodes
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining
 from npi.learners.objectives.base import LearnerObjective, masked_mean
 from npi.learners.rollout import Notes, calls, rollout

@@ -15,8 +15,8 @@ from typing import final
 
 import torch
 
-from envs.episodes import Episodes
 from envs.stepper import Action, Observation
+from envs.world import Episodes
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining, TaskInput
 from npi.learners.objectives.base import LearnerObjective
 from npi.learners.rollout import calls, rollout

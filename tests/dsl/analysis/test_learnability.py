@@ -14,8 +14,7 @@ from dsl.analysis.learnability import check_tables
 from dsl.program import ProgramSet
 from envs.stepper import Action
 from tests.support.paths import ROOT
-from traces.conflicts.explain import explain
-from traces.conflicts.search import search
+from traces.conflicts.explain import explain, search
 from traces.generation.enumerate import problems_of_size
 from traces.generation.generate import record_traces
 from traces.recording.recorder import ManualRecorder

@@ -25,8 +25,7 @@ from tests.support.picture_helpers import ADDITION, document, teacher_run, unfol
 from traces.recording.text import content_text, state_lines
 from traces.viewing.animation import END_MS, STEP_MS, Still, animation, enlarged, fitted, frame
 from traces.viewing.page import page
-from traces.viewing.png import Pixels, png
-from traces.viewing.states import PictureStates, TextStates, states
+from traces.viewing.states import PictureStates, Pixels, TextStates, png, states
 
 pillow = pytest.importorskip("PIL.Image")
 

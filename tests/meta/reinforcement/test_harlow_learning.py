@@ -12,11 +12,11 @@ import torch
 
 import dsl
 from envs.cars.world import Cars
-from envs.episodes import Episodes
 from envs.episodic.bandit import Bandit
 from envs.episodic.harlow import RULES, Harlow
 from envs.spec import Channel, Field
 from envs.stepper import Action
+from envs.world import Episodes
 from meta.baselines.agent import calls
 from meta.baselines.harlow import ObjectStayer
 from meta.baselines.rollout import rollout as run_agent

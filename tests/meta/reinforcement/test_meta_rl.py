@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from dsl import loads
-from envs.episodes import Episodes
 from envs.episodic.bandit import FAMILIES, Bandit
 from envs.spec import NONE, Channel, Field, Signature, Slot, WorldSpec
 from envs.stepper import Action
+from envs.world import Episodes
 from meta.reinforcement.learner import LEARNER
 from meta.reinforcement.lstm import step, unroll
 from meta.reinforcement.network import ActorCritic, MetaRLConfig, all_calls, shown

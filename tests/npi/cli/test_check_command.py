@@ -15,7 +15,7 @@ import dsl
 from envs.stepper import Action
 from npi.cli.console import Column, Screen, aligned, grid, number, plain
 from tests.support.tape_programs import npi
-from traces.conflicts.search import look_at_set
+from traces.conflicts.explain import look_at_set
 from traces.generation.generate import generate
 from traces.machine.lockstep import Status
 from traces.recording.batch import TraceBatch

@@ -14,8 +14,8 @@ import torch
 
 from dsl import loads
 from envs import registry
-from envs.episodes import Episodes
 from envs.stepper import Action, Observation
+from envs.world import Episodes
 from npi.learners.conformance import LearnerError, check_learner
 from npi.learners.interface import StepOutput, TaskInput
 from npi.training.loop import State

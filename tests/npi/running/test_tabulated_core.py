@@ -14,9 +14,8 @@ from npi.library.library import Library, LibraryError
 from npi.program_memory import OPEN
 from npi.running import tabulated_core
 from npi.running.compiled_library import CompiledLibrary
-from npi.running.core_stepper import CoreStepper
+from npi.running.core_stepper import CoreStepper, MemoisedStepper
 from npi.running.evaluate import run_problems
-from npi.running.memoised import MemoisedStepper
 from npi.running.tabulated_core import TabulatedCore
 from tests.support.tiny import CORE, LSTM, SMALL, configurations, strip, tape, trained, untrained
 from traces.machine import compiled

@@ -19,8 +19,8 @@ from envs.spec import RETURN
 from envs.stepper import Action
 from tests.support.pads import PADS, random_layout
 from tests.support.paths import ROOT
+from traces.conflicts.explain import search
 from traces.conflicts.scalar_teacher import SingleTeacher, Trouble, try_task
-from traces.conflicts.search import search
 
 
 @pytest.mark.parametrize("name", PADS)

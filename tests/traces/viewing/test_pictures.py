@@ -43,8 +43,8 @@ from tests.support.picture_helpers import (
 )
 from traces.generation.generate import generate
 from traces.recording.batch import TraceBatch
-from traces.viewing.compare import compare, time_order
-from traces.viewing.page import Take, distinct, page, script_json, stretches
+from traces.recording.text import time_order
+from traces.viewing.page import Take, compare, distinct, page, script_json, stretches
 from traces.viewing.states import PadStates, StatesError, states
 
 FILES = sorted([*PROGRAMS.glob("*.npi"), *(PROGRAMS / "examples").glob("*.npi")])
