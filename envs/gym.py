@@ -87,7 +87,6 @@ class WorldEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         return self._observation(), float(reached), reached, truncated, {"legal": legal}
 
     def read(self) -> Reading:
-        """The instance as a person finds it."""
         return self.world.read(self._state)[0]
 
     def _observation(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from envs.spec import Channel, Signature, Slot, SpecError, WorldSpec
+from envs.spec import Signature, Slot, SpecError, WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.lazy_torch import torch
 from envs.world import Ending, Given, Layout, Scored, World, check_given
@@ -23,7 +23,7 @@ from envs.world import Ending, Given, Layout, Scored, World, check_given
 KIND = "product"
 
 Make = Callable[[str, str, Mapping[str, Any]], World[Any]]
-"""Makes a part from its kind, its name and its settings."""
+"""Of a kind, a name and settings."""
 
 
 @dataclass
@@ -42,11 +42,9 @@ class ProductState:
         return device
 
     def select(self, index_B: torch.Tensor) -> ProductState:
-        """Copies of the instances named, in that order."""
         return ProductState(tuple(part.select(index_B) for part in self.parts))
 
     def spend(self, acts: int) -> None:
-        """Count acts in every part."""
         for part in self.parts:
             part.spend(acts)
 
@@ -99,14 +97,19 @@ class Product:
                 self._signature(p, primitives[n][p.name], spec) for n, spec in enumerate(specs) for p in spec.primitives
             ),
             channels=tuple(
-                self._channel(c, channels[n][c.name], fields[n]) for n, spec in enumerate(specs) for c in spec.channels
+                replace(c, name=channels[n][c.name], fields=tuple(fields[n][field] for field in c.fields))
+                for n, spec in enumerate(specs)
+                for c in spec.channels
             ),
             hidden=tuple(replace(h, name=fields[n][h.name]) for n, spec in enumerate(specs) for h in spec.hidden),
         )
         self.first_call = [sum(len(spec.primitives) for spec in specs[:n]) for n in range(len(specs) + 1)]
         self.first_field = [sum(len(spec.fields) for spec in specs[:n]) for n in range(len(specs) + 1)]
         self._tokens: dict[torch.device, list[tuple[torch.Tensor, torch.Tensor]]] = {}
-        self._read_names = [self._readable(part) for part in self.parts]
+        self._read_names = [  # of each part, what it lays out or reads
+            {f.name for f in (*spec.fields, *spec.hidden)} | {row["name"] for row in spec.config.get("rows", ())}
+            for spec in specs
+        ]
 
     # --- the world ----------------------------------------------------------------------------------------------------
 
@@ -250,14 +253,6 @@ class Product:
             for slot in signature.slots
         )
         return replace(signature, name=name, slots=slots)
-
-    def _channel(self, channel: Channel, name: str, fields: Mapping[str, str]) -> Channel:
-        return replace(channel, name=name, fields=tuple(fields[field] for field in channel.fields))
-
-    def _readable(self, part: World[Any]) -> frozenset[str]:
-        """The names that a part lays out or reads."""
-        declared = {field.name for field in (*part.spec.fields, *part.spec.hidden)}
-        return frozenset(declared | {row["name"] for row in part.spec.config.get("rows", ())})
 
     def _owner(self, name: str, instance: int) -> tuple[int, str]:
         """The part that a name of a layout belongs to, and its name there."""

@@ -49,9 +49,7 @@ class SpecError(ValueError):
 class Field:
     """One integer of an observation.
 
-    Attributes:
-        name: what a person reads, e.g. ``"IN1"`` or ``"first(P1)"``.
-        values: the name of each value; the observed integer is an index into it.
+    ``values`` are the names of its values; the observed integer is an index into them.
     """
 
     name: str
@@ -67,7 +65,6 @@ class Channel:
     """A declared real tensor: observed beside the fields, or taken by a primitive.
 
     Attributes:
-        name: what a person calls it.
         shape: of one instance's tensor. A leading ``None``: ragged, its length differs from instance to instance.
         low, high: bounds of its numbers, where there are any. unit: of measurement.
         per: ``"episode"`` where it is constant over an episode, such as a support set or a demonstration.
@@ -100,7 +97,6 @@ class Channel:
 
     @property
     def size(self) -> int:
-        """How many numbers that are."""
         return math.prod(self.sizes)
 
     @classmethod
@@ -131,8 +127,7 @@ class WorldSpec:
     """The declared face of a world, enough to rebuild it and to read its traces.
 
     Attributes:
-        name: as in the program file (``world NAME is KIND``).
-        kind: the registered kind, e.g. ``"scratchpad"``.
+        name, kind: as in the program file (``world NAME is KIND``).
         config: the JSON-able settings from which ``envs.make`` rebuilds the world.
         fields: the observation, in order.
         tokens: the argument vocabulary; ``tokens[0] == NONE``.
@@ -185,18 +180,17 @@ class WorldSpec:
         return max((p.payload.size for p in self.primitives if p.payload is not None), default=0)
 
     def token(self, name: str) -> int:
-        """Index of a token; raises ``KeyError`` for a name that is not in the vocabulary."""
-        try:
-            return self.tokens.index(name)
-        except ValueError:
-            raise KeyError(f"world {self.name} has no token {name!r}") from None
+        """Index of a token, or ``KeyError``."""
+        if name not in self.tokens:
+            raise KeyError(f"world {self.name} has no token {name!r}")
+        return self.tokens.index(name)
 
     def field(self, name: str) -> int:
-        """Index of an observation field; raises ``KeyError`` where there is none of that name."""
-        for index, field in enumerate(self.fields):
-            if field.name == name:
-                return index
-        raise KeyError(f"world {self.name} has no observation {name!r}")
+        """Index of an observation field, or ``KeyError``."""
+        names = [field.name for field in self.fields]
+        if name not in names:
+            raise KeyError(f"world {self.name} has no observation {name!r}")
+        return names.index(name)
 
     def to_json(self) -> dict[str, Any]:
         found = asdict(self)
@@ -229,11 +223,10 @@ class WorldSpec:
 class ProgramTable:
     """Everything that can be called in one world, in the order of the ids that calls use.
 
-    Ids ``0 .. len(world.primitives) - 1`` are the primitives, the following ones the programs.
+    The first ids are the world's primitives, the following ones the programs.
 
     Attributes:
-        world: the world's declaration.
-        programs: signatures of the programs; names are qualified by file, e.g. ``"addition.ADD"``.
+        programs: signatures; names are qualified by file, e.g. ``"addition.ADD"``.
         calls: for each program, the ids that its text calls (the "Calls" column of NPI table 2).
     """
 

@@ -28,11 +28,7 @@ NO_CHANNELS: Channels = MappingProxyType({})
 
 
 class LazyChannels(Mapping[str, "torch.Tensor | Ragged"]):
-    """Channels that are computed when they are first read: what nobody reads costs nothing.
-
-    Args:
-        compute: by name.
-    """
+    """Channels that are computed, by name, when they are first read: what nobody reads costs nothing."""
 
     def __init__(self, compute: Mapping[str, Callable[[], torch.Tensor | Ragged]]) -> None:
         self._compute = compute
@@ -57,7 +53,6 @@ class Observation(NamedTuple):
     channels: Channels = NO_CHANNELS
 
     def select(self, index_B: torch.Tensor) -> Observation:
-        """The instances named, in that order."""
         chosen = {
             name: Ragged(*(part[index_B] for part in held)) if isinstance(held, Ragged) else held[index_B]
             for name, held in self.channels.items()
@@ -77,7 +72,6 @@ class Action(NamedTuple):
     given_B: torch.Tensor | None = None
 
     def select(self, index_B: torch.Tensor) -> Action:
-        """The instances named, in that order."""
         return Action(self.call_B4[index_B], *(None if part is None else part[index_B] for part in self[1:]))
 
 

@@ -33,7 +33,7 @@ class State(Protocol):
     def device(self) -> torch.device: ...
 
     def select(self: S, index_B: torch.Tensor) -> S:
-        """A new state that holds copies of the instances named by ``index_B`` (int64), in that order."""
+        """Copies of the instances named by ``index_B`` (int64), in that order."""
         ...
 
     def spend(self, acts: int) -> None:
@@ -55,11 +55,7 @@ class Pictured(Protocol):
 
 @runtime_checkable
 class Scored(Protocol):
-    """A world that says how well each instance does.
-
-    Attributes:
-        scores: the names of its scores, and whether more is better.
-    """
+    """A world that says how well each instance does: ``scores`` are names, and whether more is better."""
 
     scores: Mapping[str, bool]
 
@@ -206,8 +202,8 @@ class World(Protocol[S]):
     def read(self, state: S) -> list[dict[str, list[int]]]:
         """What a person finds in each instance: part name → symbols (indices), for results and drawings.
 
-        A pad gives each row's content without the blanks around it, and for each pointer ``P`` the part
-        ``"under(P)"`` (one symbol) and ``"at(P)"`` (its column, counted from the left edge of the input).
+        A pad gives each row's content without the blanks around it, and for each pointer ``P`` the parts
+        ``"under(P)"`` (one symbol) and ``"at(P)"`` (its column in the input).
         """
         ...
 

@@ -22,13 +22,7 @@ class Collection:
     """Endless rows of cars, one for each split; the same seed has the same cars.
 
     The random numbers of a car are seeded by (seed, split, number), so no two splits or numbers share them.
-
-    Attributes:
-        seed: 0 to 2³¹ − 1.
-        held_out: the styles of ``novel``, which ``seen`` and ``unseen`` do not have.
-
-    Raises:
-        ValueError: for a style that does not exist or is named twice, no style left, or a seed out of range.
+    ``held_out`` are the styles of ``novel``, which ``seen`` and ``unseen`` do not have.
     """
 
     seed: int = 0

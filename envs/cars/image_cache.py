@@ -26,14 +26,9 @@ MAX_BYTES = 2 * 2**30
 
 @dataclass(frozen=True)
 class PoseGrid:
-    """Camera poses in equal steps: azimuth −180 up to 180 − step, elevation 0 up to 60.
+    """Camera poses in equal steps of degrees: azimuth −180 up to 180 − step, elevation 0 up to 60.
 
-    Attributes:
-        azimuth_step: degrees; divides 180, at least 5.
-        elevation_step: degrees; divides 60, at least 5.
-
-    Raises:
-        ValueError: for steps that do not.
+    Raises ``ValueError`` for steps below 5, and for those that do not divide 180 and 60.
     """
 
     azimuth_step: int = 15
@@ -46,25 +41,21 @@ class PoseGrid:
 
     @property
     def azimuths(self) -> int:
-        """How many azimuths there are."""
         return 360 // self.azimuth_step
 
     @property
     def elevations(self) -> int:
-        """How many elevations there are."""
         return HIGHEST // self.elevation_step + 1
 
     @property
     def front(self) -> int:
-        """The index of azimuth 0, which looks at the front of the car; elevation 0 has index 0."""
+        """The index of azimuth 0, which looks at the front of the car."""
         return 180 // self.azimuth_step
 
     def azimuth(self, index: np.ndarray) -> np.ndarray:
-        """Degrees of an azimuth's index."""
         return index * self.azimuth_step - 180
 
     def elevation(self, index: np.ndarray) -> np.ndarray:
-        """Degrees of an elevation's index."""
         return index * self.elevation_step
 
 
@@ -84,9 +75,7 @@ class Views:
 
     Args:
         mesh_of: the mesh of a car's number, such as ``partial(collection.mesh, "seen")``.
-        grid: the poses.
-        size: pixels along a side.
-        seed: chooses lights and backgrounds.
+        size: pixels along a side. seed: chooses lights and backgrounds.
         most_bytes: of pictures in memory; the car that was not asked for longest is dropped first.
     """
 
@@ -107,11 +96,7 @@ class Views:
         self._count = 0  # of the pictures in all of them
 
     def pictures(self, car_U: np.ndarray, azimuth_U: np.ndarray, elevation_U: np.ndarray) -> np.ndarray:
-        """The pictures of cars at indices of the grid, uint8 U×size×size×3.
-
-        Raises:
-            ValueError: for arrays that are not integers of one length, negative cars or poses outside of the grid.
-        """
+        """The pictures of cars at indices of the grid, uint8 U×size×size×3; ``ValueError`` for others."""
         car_U, pose_U = self._checked(car_U, azimuth_U, elevation_U)
         found_U = np.empty((len(car_U), self.size, self.size, 3), np.uint8)
         order_U = np.argsort(car_U, kind="stable")
@@ -122,7 +107,6 @@ class Views:
         return found_U
 
     def _checked(self, *asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cars and numbers of poses."""
         car_U, azimuth_U, elevation_U = (np.asarray(x) for x in asked)
         for x in (car_U, azimuth_U, elevation_U):
             if x.ndim != 1 or x.shape != car_U.shape or (x.size and x.dtype.kind not in "iu"):

@@ -25,16 +25,13 @@ class MeshError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """A coloured surface; checked when it is made.
+    """A coloured surface; raises :class:`MeshError` where it is none.
 
     Attributes:
         vertices_V3: float32, metres.
         faces_F3: int32, the vertices of a triangle, counter-clockwise from outside where that is known. Pictures show
             both sides of a face alike.
         colours_F3: float32 in 0..1, red, green, blue of each face.
-
-    Raises:
-        MeshError: for shapes or types that do not fit, no faces, vertices that are not finite or do not exist.
     """
 
     vertices_V3: np.ndarray

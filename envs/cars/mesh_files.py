@@ -44,15 +44,12 @@ def load_folder(
     materials where it has them, else grey.
 
     Args:
-        folder: where to look for files that end in .obj, .glb or .ply.
-        up: the axis that points up in the files, ``"z"`` or ``"y"``.
-        forward: the axis to which the cars' fronts point: ``"x"``, ``"-x"`` and so on. The defaults are those of glTF.
+        up, forward: the axes in the files that point up (``"z"`` or ``"y"``) and to which the cars' fronts point
+            (``"x"``, ``"-x"`` and so on). The defaults are those of glTF.
 
-    Returns:
-        Pairs of name (the path within the folder) and mesh, and pairs of name and message for files that are broken.
-
-    Raises:
-        ValueError: for a folder that does not exist or has no such file, axes that do not fit, or without trimesh.
+    Returns pairs of name (the path in the folder) and mesh, and pairs of name and message for files that are broken.
+    Raises ``ValueError`` for a folder that does not exist or has no such file, axes that do not fit, and for want of
+    trimesh.
     """
     turn_33 = axes(up, forward)
     folder = Path(folder)

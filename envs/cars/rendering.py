@@ -32,13 +32,8 @@ STEEPEST = 89.0
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """V cameras around a mesh.
-
-    Attributes:
-        eye_V3: metres.
-        axes_V33: right, up and forward of each, unit vectors.
-        focal: of a picture whose side is 1, the same for all.
-    """
+    """V cameras around a mesh: where they are (metres), right, up and forward of each (unit vectors), and the focal
+    length of a picture whose side is 1."""
 
     eye_V3: np.ndarray
     axes_V33: np.ndarray
@@ -80,8 +75,7 @@ def render(
         seed_V: integers that choose light and background of each picture; without them all are alike and plain.
         fine: samples along the side of a pixel; 1 leaves edges jagged.
 
-    Raises:
-        ValueError: for arrays that do not fit, poses or sizes out of range.
+    Raises ``ValueError`` for arrays that do not fit, poses or sizes out of range.
     """
     from envs.cars import rasterizer
 

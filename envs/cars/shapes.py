@@ -13,9 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from envs.cars.mesh import Builder, Mesh, between
-from envs.cars.styles import CHROME, DARK, STYLES, Car, Measures, draw_car
-
-__all__ = ["STYLES", "Car", "Measures", "draw_car", "mesh"]
+from envs.cars.styles import CHROME, DARK, Car, Measures
 
 SIDES = 10
 """Corners of a wheel."""

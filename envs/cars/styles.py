@@ -60,17 +60,12 @@ class Car:
     """A car: :func:`envs.cars.shapes.mesh` makes its surface.
 
     Attributes:
-        style: one of :data:`STYLES`.
-        measures: its proportions.
         windows: ends of the side windows, shares of the side from the rear window to the windscreen.
         lamp: width of a head light, share of the front's; lamp_height likewise.
         tall_tail: tail lights stand upright at the corners instead of lying across.
         grille: width of the grille, share of the front's.
-        rails, spoiler: whether it has roof rails, a spoiler.
         paint, glass, rim, trim, head, tail, plate: colours of the body, windows, wheels, bumpers and sills, head and
             tail lights, rear number plate.
-        roof_paint: colour of the roof, mostly that of the body.
-        spokes: whether the rims show spokes.
     """
 
     style: str
@@ -163,11 +158,7 @@ DARK: Colour = (0.09, 0.09, 0.10)
 
 
 def draw_car(style: str, generator: np.random.Generator) -> Car:
-    """A random car of the style; the generator's state is all that it depends on.
-
-    Raises:
-        ValueError: for a style that does not exist.
-    """
+    """A random car of the style; the generator's state is all that it depends on."""
     check_style(style)
     draw = generator.uniform
     measures = Measures(**{field.name: float(draw(*RANGES[style][field.name])) for field in fields(Measures)})

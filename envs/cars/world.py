@@ -95,7 +95,6 @@ class CarsState:
         return self.at_BF.device
 
     def select(self, index_B: torch.Tensor) -> CarsState:
-        """Copies of the instances named, in that order."""
         return CarsState(self.at_BF.index_select(0, index_B.to(self.device)))
 
     def spend(self, acts: int) -> None:
@@ -103,11 +102,7 @@ class CarsState:
 
 
 class Cars:
-    """The world (implements ``World[CarsState]``, ``Pictured``, ``Aimed``, ``Drawn``); see the head of this file.
-
-    Args:
-        name: as in the program file. config: settings; a mapping is read by :meth:`CarsConfig.from_json`.
-    """
+    """The world (implements ``World[CarsState]``, ``Pictured``, ``Aimed``, ``Drawn``); see the head of this file."""
 
     def __init__(self, name: str, config: CarsConfig | Mapping[str, Any]) -> None:
         self.config = config if isinstance(config, CarsConfig) else CarsConfig.from_json(config)
@@ -128,7 +123,7 @@ class Cars:
         return other
 
     def split(self, car: int) -> tuple[str, int]:
-        """Which split a car's number belongs to, and its number there."""
+        """A car's split, and its number there."""
         for split, count in (("seen", self.config.seen), ("unseen", self.config.unseen)):
             if car < count:
                 return split, car
@@ -136,7 +131,6 @@ class Cars:
         return "novel", car
 
     def mesh(self, car: int) -> Mesh:
-        """The surface of a car."""
         return self.collection.mesh(*self.split(car))
 
     def pictures(self, values_UF: torch.Tensor) -> torch.Tensor:
@@ -153,10 +147,7 @@ class Cars:
     def reset(
         self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
     ) -> CarsState:
-        """States whose fields have the given indices (one each); what is not named is car 0, seen from in front.
-
-        Raises ``ValueError`` for a part that is no field, and for an index that is none of its values.
-        """
+        """States whose fields have the given indices (one each); what is not named is car 0, seen from in front."""
         check_given(self.spec, given, len(layouts))
         rows = [self._laid(number, layout) for number, layout in enumerate(layouts)]
         return CarsState(torch.tensor(rows, dtype=torch.int64, device=device).view(-1, len(FIELDS)))

@@ -164,7 +164,6 @@ class Bandit(Trials[BanditState]):
         state.chance_BA.copy_(torch.where(walks_B1, torch.stack([first_B, 1 - first_B], 1), state.chance_BA))
 
     def prepare(self, state: BanditState, acts: int) -> bool:
-        """Acts change the state in place, however many there are."""
         self._on(state.device)
         return False
 

@@ -26,14 +26,11 @@ pointers are exchanged."""
 
 @dataclass(frozen=True)
 class PadAction:
-    """One action of a pointer.
+    """One action of a pointer: its token, and what it does for people.
 
     Attributes:
-        name: its token.
-        doc: what it does, for people.
         operand: what it takes besides the pointer; empty for nothing.
-        moves: where the pointer goes; empty if it stays.
-        step: by how many cells, for :data:`STEP`.
+        moves: where the pointer goes; empty if it stays. step: by how many cells, for :data:`STEP`.
         halves: whether it goes only half the way, rounded down.
         writes: what is written under the pointer; empty for nothing.
         declared: whether only pads have it that declare it as a jump.
@@ -100,14 +97,8 @@ def actions_of(jumps: Collection[str], *, places: bool) -> tuple[PadAction, ...]
 
 
 class Act(NamedTuple):
-    """A legal call.
-
-    Attributes:
-        action: what is done.
-        pointer: number of the acting pointer.
-        other: number of the pointer that it names; its own where it names none.
-        cell: what is written, for an action that takes a symbol.
-    """
+    """A legal call: numbers of the acting pointer and of the one that it names (its own where it names none), and what
+    an action that takes a symbol writes."""
 
     action: PadAction
     pointer: int

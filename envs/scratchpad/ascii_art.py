@@ -16,10 +16,7 @@ class DrawnRow:
     """A row as it is drawn.
 
     Attributes:
-        name: the label in front.
-        values: the text of each index.
-        cells: indices, the first of them in column ``start``.
-        start: column of the first cell.
+        values: the text of each index. cells: indices, the first of them in column ``start``.
         endless: whether columns beyond the cells are blank cells; otherwise there is nothing.
         pointers: (name, column) of those that stand on the row.
     """

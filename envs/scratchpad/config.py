@@ -41,14 +41,12 @@ class RowConfig:
     """A row of cells.
 
     Attributes:
-        name: as a layout and a reading call it.
         symbols: what a cell can hold, the index of a symbol being its position; a blank is not among them.
         blank: whether cells may be empty. An empty cell has the index ``len(symbols)``.
         places: whether cells hold columns; then the only symbol is ``"place"``, an empty cell holds ``NOWHERE``, and
             what is observed is whether one is there.
 
-    Raises:
-        SpecError: for a row without symbols, or a symbol that is declared twice or has a reserved name.
+    Raises :class:`SpecError` for a row without symbols, or a symbol that is declared twice or has a reserved name.
     """
 
     name: str
@@ -85,8 +83,6 @@ class PointerConfig:
     """A pointer, the place on a row at which the program reads and writes.
 
     Attributes:
-        name: as observations and arguments call it.
-        row: the name of its row.
         start: the end of the layout at which it stands after a reset.
         sees: whether the symbol under it is observed. A counter (``False``) shows only the edges of its list.
     """
@@ -111,8 +107,7 @@ class PadConfig:
         orders: pairs of pointers of which is observed whose column lies before the other's.
         jumps: which of :data:`~envs.scratchpad.actions.JUMPS` pointers can do.
 
-    Raises:
-        SpecError: for names that clash, a pointer on a row that is not declared, or a pad without rows or pointers.
+    Raises :class:`SpecError` for names that clash, a pointer on no row, or a pad without rows or pointers.
     """
 
     rows: tuple[RowConfig, ...]

@@ -77,7 +77,6 @@ class PadState:
         return self.cells.view(*self.length_BR.shape, self.width)
 
     def select(self, index_B: torch.Tensor) -> PadState:
-        """Copies of the instances named by ``index_B`` (int64), in that order."""
         index_B = index_B.to(self.device)
         place_B = torch.arange(index_B.shape[0], device=self.device)
         moved_B1 = ((place_B - index_B) * self.length_BR.shape[1] * self.width)[:, None]
@@ -93,7 +92,6 @@ class PadState:
         )
 
     def spend(self, acts: int) -> None:
-        """Count acts that were replayed."""
         self.slack -= acts
 
 
@@ -143,12 +141,7 @@ class PadTables:
 class Scratchpad:
     """A world of rows and pointers (implements ``World[PadState]``); see the head of this file.
 
-    Args:
-        name: as in the program file.
-        config: rows and pointers; a mapping is read by :meth:`PadConfig.from_json`.
-
-    Raises:
-        SpecError: for a declaration that contradicts itself.
+    ``config`` may be a mapping for :meth:`PadConfig.from_json`.
     """
 
     def __init__(self, name: str, config: PadConfig | Mapping[str, Any]) -> None:
@@ -163,10 +156,7 @@ class Scratchpad:
     def reset(
         self, layouts: Sequence[Layout], *, given: Given | None = None, device: torch.device | str = "cpu"
     ) -> PadState:
-        """Pads in which each row holds the given symbols in columns 0, 1, ...; rows not mentioned are empty.
-
-        Raises ``ValueError`` for a row that is not declared, a symbol outside its row, or a list without a cell.
-        """
+        """Pads in which each row holds the given symbols in columns 0, 1, …; rows not mentioned are empty."""
         check_given(self.spec, given, len(layouts))
         laid = lay(self.config, layouts)
         width = laid.cells_BRW.shape[2]
@@ -229,7 +219,6 @@ class Scratchpad:
         return tables.legal_C.index_select(0, self.combination(action.call_B4))
 
     def read(self, state: PadState) -> list[dict[str, list[int]]]:
-        """Each row from its first to its last symbol (lists whole), then ``under(P)`` and ``at(P)`` of each pointer."""
         cells_BRW = state.cells_BRW.cpu().numpy()
         under_BP = state.cells.take(state.at_BP).tolist()
         column_BP = self._columns(state).tolist()
@@ -265,7 +254,7 @@ class Scratchpad:
         return np.where(some_B, filled_BW.argmax(1), begin_B), end_B
 
     def draw(self, state: PadState, instance: int = 0, *, width: int = 100) -> str:
-        """One instance as text: a line a row, below it its pointers; rows longer than ``width`` are cut around them."""
+        """A line a row, below it its pointers; rows longer than ``width`` are cut around them."""
         one = state.select(torch.tensor([instance], device=state.device))
         column_P = self._columns(one)[0].tolist()
         cells_RW = one.cells_BRW[0].cpu().numpy()

@@ -86,9 +86,7 @@ class TableStepper:
     """Decides by tables (implements :class:`~envs.stepper.Stepper`). A subclass may fill them as they are needed.
 
     Args:
-        table: the callables whose ids calls use.
-        tables: on the device on which it steps.
-        hops: the most look-ups that one decision takes.
+        tables: on the device on which it steps. hops: the most look-ups that one decision takes.
 
     Attributes:
         version: grows when :meth:`fill` has changed the tables.
@@ -112,10 +110,7 @@ class TableStepper:
         ended_B: torch.Tensor | None = None,
         draw: Draw | None = None,
     ) -> Decision:
-        """The next call of every frame. All tensors int64 on the tables' device.
-
-        Observations, programs and hidden numbers must be ones that can occur; the machine sees to that.
-        """
+        """The next call of every frame; what is given must be able to occur, which the machine sees to."""
         first_B = self.tables.first_C[program_B]
         position_B3 = self._positions(program_B, arguments_B3) if self._reads_arguments else None
         entry_B5 = self._look_up(first_B + hidden_BH[:, 0], seen.fields_BF, position_B3)

@@ -10,7 +10,8 @@ import pytest
 from envs.cars.mesh import Mesh
 from envs.cars.mesh_files import AXES, GREY, LENGTH, load_folder
 from envs.cars.rendering import render
-from envs.cars.shapes import draw_car, mesh
+from envs.cars.shapes import mesh
+from envs.cars.styles import draw_car
 
 trimesh = pytest.importorskip("trimesh")
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from envs.cars import rasterizer
 from envs.cars.mesh import Mesh
 from envs.cars.rendering import FINE, draw_scenes, lights, look_at, plain_scenes, render, uniform
-from envs.cars.shapes import STYLES, draw_car, mesh
+from envs.cars.shapes import mesh
+from envs.cars.styles import STYLES, draw_car
 from tests.support.ray_caster import cast, colours
 
 EDGES = 0.004

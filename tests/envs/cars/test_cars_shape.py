@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.cars.mesh import Builder, Mesh, MeshError, between
-from envs.cars.shapes import STYLES, draw_car, mesh
-from envs.cars.styles import RANGES, WINDOWS
+from envs.cars.shapes import mesh
+from envs.cars.styles import RANGES, STYLES, WINDOWS, draw_car
 
 
 def car_of(style: str, seed: int):
