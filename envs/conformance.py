@@ -32,11 +32,7 @@ TRIES = 200
 
 
 class ConformanceError(ValueError):
-    """A world that breaks a promise of the interface.
-
-    Attributes:
-        check: the name of the check that failed, a key of :data:`CHECKS`.
-    """
+    """A world that breaks a promise of the interface; ``check`` is a key of :data:`CHECKS`."""
 
     def __init__(self, check: str, world: str, message: str) -> None:
         super().__init__(f"world {world} fails the check {check!r}: {message}")
@@ -54,12 +50,10 @@ class Probe:
 
     @property
     def batch(self) -> int:
-        """B, the number of layouts."""
         return len(self.layouts)
 
     @property
     def everyone(self) -> torch.Tensor:
-        """bool B, all true."""
         return torch.ones(self.batch, dtype=torch.bool)
 
     def require(self, holds: bool, message: str) -> None:
@@ -80,7 +74,6 @@ class Probe:
         raise ConformanceError(self.check, self.world.spec.name, f"{TRIES} draws from the slots found no legal call")
 
     def walk(self, batch: int) -> list[Action]:
-        """A random legal walk."""
         return [self.actions(batch) for _ in range(STEPS)]
 
     def after(self, actions: Sequence[Action]) -> State:
@@ -91,7 +84,6 @@ class Probe:
         return state
 
     def shows(self, state: State) -> Seen:
-        """What the world shows of a state."""
         seen = self.world.observe(state)
         rows = ([seen.select(torch.tensor([b])) for b in range(state.batch)]) if seen.channels else []
         channels = [{name: plain(part) for name, part in row.channels.items()} for row in rows]
@@ -124,7 +116,6 @@ class Seen:
     read: list[dict[str, list[int]]]
 
     def only(self, instance: int) -> Seen:
-        """One instance of it."""
         chosen = slice(instance, instance + 1)
         return Seen(self.fields[chosen], self.channels[chosen], self.read[chosen])
 
@@ -451,15 +442,13 @@ def illegal_calls(declared: WorldSpec) -> list[list[int]]:
 
 
 def check_world(world: World[Any], layouts: Sequence[Layout], *, generator: torch.Generator) -> tuple[str, ...]:
-    """Run every check on a world that begins with the given layouts; returns the names of the checks.
+    """Run every check on a world of a registered kind; returns the names of the checks.
 
     Args:
-        world: the world to check; its kind must be registered (:mod:`envs.registry`).
         layouts: at least three, the more different the better.
         generator: source of the random calls.
 
-    Raises:
-        ConformanceError: at the first check that fails.
+    Raises :class:`ConformanceError` at the first check that fails.
     """
     if len(layouts) < 3:
         raise ValueError(f"{len(layouts)} layouts; give at least 3 different ones, so that a mix-up can be seen")

@@ -29,7 +29,6 @@ class RowInfo:
         name: qualified by file (``"addition.ADD"``), or ``"world<index>.<name>"`` for a primitive.
         world: index of its world in the library.
         generation: rows that were learned together. A row may call rows of its own generation, and of earlier ones.
-        signature: bare name, argument slots and doc string.
         primitive: carried out by the world; its embedding is not used.
         source: sha256 of the program file (or the table) that it was learned from.
         sees: the earlier generations that it may call; None for every one.
@@ -74,9 +73,10 @@ class ProgramMemory(nn.Module):
     ) -> None:
         super().__init__()
         self.infos = tuple(infos)
-        self.gates_NF = nn.Parameter(torch.full((len(infos), fields), OPEN))
-        self.keys_NK = nn.Parameter(_draw(len(infos), key, 1 / math.sqrt(max(1, key)), generator))
-        self.embeddings_NP = nn.Parameter(_draw(len(infos), row, 1.0, generator))
+        count = len(infos)
+        self.gates_NF = nn.Parameter(torch.full((count, fields), OPEN))
+        self.keys_NK = nn.Parameter(torch.randn(count, key, generator=generator) * (1 / math.sqrt(max(1, key))))
+        self.embeddings_NP = nn.Parameter(torch.randn(count, row, generator=generator))
 
     @classmethod
     def holding(cls, infos: Sequence[RowInfo], numbers: Mapping[str, torch.Tensor]) -> ProgramMemory:
@@ -98,7 +98,6 @@ class ProgramMemory(nn.Module):
 
     @property
     def generations(self) -> int:
-        """How many generations of rows there are."""
         return 1 + max((info.generation for info in self.infos), default=-1)
 
     def of(self, generations: Collection[int]) -> tuple[torch.Tensor, ProgramMemory]:
@@ -117,14 +116,13 @@ class ProgramMemory(nn.Module):
 
     def index(self, name: str) -> int:
         """Position of the row of a qualified name; ``KeyError`` where there is none."""
-        for position, info in enumerate(self.infos):
-            if info.name == name:
-                return position
-        raise KeyError(f"no row {name!r} in this program memory")
+        names = [info.name for info in self.infos]
+        if name not in names:
+            raise KeyError(f"no row {name!r} in this program memory")
+        return names.index(name)
 
     @property
     def numbers(self) -> int:
-        """How many numbers a row has."""
         return sum(parameter.shape[1] for parameter in self.parameters())
 
     def extended(self, infos: Sequence[RowInfo], numbers: Mapping[str, torch.Tensor]) -> ProgramMemory:
@@ -141,7 +139,3 @@ class ProgramMemory(nn.Module):
         row, key, fields = self.embeddings_NP.shape[1], self.keys_NK.shape[1], self.gates_NF.shape[1]
         fresh = ProgramMemory(infos, row=row, key=key, fields=fields, generator=generator)
         return self.extended(infos, {name: p.detach() for name, p in fresh.named_parameters()})
-
-
-def _draw(rows: int, width: int, scale: float, generator: torch.Generator) -> torch.Tensor:
-    return torch.randn(rows, width, generator=generator) * scale

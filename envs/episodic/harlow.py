@@ -117,8 +117,8 @@ class HarlowState(EpisodeState):
 
 @dataclass(frozen=True)
 class Looked:
-    """What looking to sides leads to: where the view is then, whether the cross comes into the middle, whether an object
-    does, and whether it is the one that pays."""
+    """What looking to sides leads to: where the view is then, whether the cross comes into the middle, whether an
+    object does, and whether it is the one that pays."""
 
     at_B: torch.Tensor
     crossed_B: torch.Tensor

@@ -27,11 +27,8 @@ class Share:
 class Core(nn.Module, ABC):
     """One network for many programs; what differs between programs are rows of a :class:`ProgramMemory`.
 
-    What the engine does with a core depends on its kind: :class:`npi.library.kinds.CoreKind`.
-
-    Args:
-        config: kind and sizes.
-        worlds: those that it knows, in order.
+    What the engine does with a core depends on its kind: :class:`npi.library.kinds.CoreKind`. ``config`` holds kind and
+    sizes, ``worlds`` are those that it knows, in order.
     """
 
     rows_of_primitives: ClassVar[bool] = False
@@ -69,10 +66,10 @@ class Core(nn.Module, ABC):
 
     def world(self, spec: WorldSpec) -> int:
         """The index of a world; ``KeyError`` where the core does not know it."""
-        for index, known in enumerate(self.worlds):
-            if known.digest == spec.digest:
-                return index
-        raise KeyError(spec.name)
+        digests = [known.digest for known in self.worlds]
+        if spec.digest not in digests:
+            raise KeyError(spec.name)
+        return digests.index(spec.digest)
 
     def learns_in(self, spec: WorldSpec) -> int:
         """The index of a world, listed from now on if it was not; see :meth:`check_world`."""

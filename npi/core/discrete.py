@@ -37,14 +37,8 @@ class _Sign(torch.autograd.Function):
 
 
 class DiscreteTrunk(nn.Module):
-    """Maps the input of each step, x_BX with X = H, to hidden_BH, carrying ``bits`` bits between steps.
-
-    Args:
-        hidden: H, units of both layers.
-        bits: state bits.
-        row: P, numbers in a program embedding.
-        generator: of the initial weights.
-    """
+    """Maps the input of each step, x_BX with X = H units of both layers, to hidden_BH, carrying ``bits`` bits between
+    steps; ``row`` is P, numbers in a program embedding."""
 
     dtype = torch.int64
     width = 1

@@ -35,14 +35,8 @@ class HardGate(torch.autograd.Function):
 
 
 class WorldAdapter(nn.Module):
-    """Embeds obs_…F and arguments_…3 of one world into X numbers and reads argument logits from hidden_…H.
-
-    Args:
-        spec: the world.
-        width: X, numbers that the core takes in.
-        hidden: H, numbers that the core's heads read.
-        generator: of the initial weights.
-    """
+    """Embeds obs_…F and arguments_…3 of one world into X = ``width`` numbers that the core takes in, and reads argument
+    logits from hidden_…H."""
 
     def __init__(self, spec: WorldSpec, *, width: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()

@@ -36,13 +36,7 @@ class RowTables:
 
 @final
 class RecurrentCore(Core):
-    """World adapters, a trunk that carries a state from step to step, and heads.
-
-    Args:
-        config: kind and sizes.
-        worlds: the worlds that it has adapters for, in order.
-        generator: of the initial weights.
-    """
+    """World adapters, a trunk that carries a state from step to step, and heads."""
 
     rows_of_primitives = True
     config: CoreConfig
@@ -55,13 +49,7 @@ class RecurrentCore(Core):
         else:
             self.trunk = LstmTrunk(hidden=config.hidden, row=config.row, generator=generator)
         self.adapters = nn.ModuleList(
-            WorldAdapter(
-                spec,
-                width=self.trunk.inputs,
-                hidden=config.hidden,
-                generator=generator,
-            )
-            for spec in worlds
+            WorldAdapter(spec, width=self.trunk.inputs, hidden=config.hidden, generator=generator) for spec in worlds
         )
         self.end = seeded_linear(config.hidden, 1, generator=generator)
         self.find = seeded_linear(config.hidden, config.key, generator=generator)

@@ -50,19 +50,20 @@ class Assembly:
         self._free = FIRST + 1
 
     def digest(self, generation: int) -> str:
-        """Of the package of a generation."""
         return self.packages.get(generation, self.empty).digest
+
+    def clashing(self, package: RowPackage) -> set[int]:
+        """The generations that have rows of a package's names."""
+        return {self.place[name] for name in package.names if name in self.place}
 
     def digests(self) -> dict[str, str]:
         """For each row, by name, the digest of its package."""
         return {name: self.digest(generation) for name, generation in self.place.items()}
 
     def version(self, name: str) -> str:
-        """The sha256 of a row's parameters."""
         return self.packages[self.place[name]].versions[name]
 
     def info(self, name: str) -> RowInfo:
-        """What is known about a row."""
         return next(info for info in self.packages[self.place[name]].infos if info.name == name)
 
     def sees(self, generation: int) -> tuple[int, ...]:
@@ -134,11 +135,8 @@ class Assembly:
         return found
 
     def package(self, generation: int, *, first: bool = True) -> RowPackage:
-        """The rows of a generation with all that must travel with them.
-
-        Args:
-            first: list what it needs of the first generation too, for which its program files are parsed.
-        """
+        """The rows of a generation with all that must travel with them; with ``first`` also what it needs of the first
+        generation, for which its program files are parsed."""
         found, needed = self.packages[generation], self.needed(generation)
         named = self.needs(generation) if first else set(self.names(needed))
         return replace(

@@ -24,18 +24,12 @@ DIGITS = 12
 
 @dataclass(frozen=True)
 class Card:
-    """What is known about a row.
+    """What is known about a row (see :class:`npi.program_memory.RowInfo`).
 
     Attributes:
-        name: qualified by file. arguments: names of its slots. doc: what it does in a line.
-        calls: names of what its text calls; empty where it was learned from traces alone.
-        version: sha256 of its numbers. numbers: how many they are.
-        learned_numbers: how many of them were learned.
+        arguments: names of its slots. calls: of what its text calls; empty where it was learned from traces alone.
+        version: sha256 of its numbers. numbers: how many they are; learned_numbers: how many were learned.
         file: the program file that it was learned from, if there is one. source: its sha256.
-        world: name of its world.
-        generation: rows of one number were learned together; 0 with the core itself.
-        primitive: carried out by the world.
-        wiring: beside a universal core, how its states are wired.
     """
 
     name: str
@@ -60,13 +54,8 @@ class Card:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a library holds.
-
-    Attributes:
-        core: sha256 of its core. config: its kind and sizes.
-        cards: its rows, in order of their generations.
-        held: its program files. history: what was done to it.
-    """
+    """What a library holds: sha256, kind and sizes of its core, its rows in order of their generations, its program
+    files, and what was done to it."""
 
     core: str
     config: Mapping[str, Any]
@@ -76,12 +65,10 @@ class Listing:
 
     @property
     def kind(self) -> str:
-        """Of the core."""
         return str(self.config["kind"])
 
     @property
     def programs(self) -> list[Card]:
-        """Without the primitives."""
         return [card for card in self.cards if not card.primitive]
 
     def one(self, name: str) -> Card:

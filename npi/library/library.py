@@ -65,12 +65,8 @@ class Library:
         sources: Sequence[str] = (),
         seed: int = 0,
     ) -> Library:
-        """An untrained library with a row for everything that the tables name.
-
-        Args:
-            tables: of program sets and of trace sets.
-            sources: for each table, the sha256 of what its programs come from.
-        """
+        """An untrained library with a row for everything that the tables name, of program sets and of trace sets;
+        ``sources`` are for each table the sha256 of what its programs come from."""
         check_texts(sets)
         generator = torch.Generator().manual_seed(seed)
         worlds: list[WorldSpec] = []
@@ -147,11 +143,8 @@ class Library:
         return [number for number in range(table.primitives, len(table)) if number not in theirs]
 
     def program_rows(self, table: ProgramTable, programs: Sequence[int] | None = None) -> dict[int, int]:
-        """The row of each of these programs of a table, by id; a :class:`LibraryError` names what is missing.
-
-        Args:
-            programs: ids; those that no host has by default.
-        """
+        """The row of each of these programs of a table (those that no host has by default), by id; a
+        :class:`LibraryError` names what is missing."""
         world = self.world(table.world)
         rows = {info.name: place for place, info in enumerate(self.memory.infos) if info.world == world}
         names = {n: table.signatures[n].name for n in (self._own(table) if programs is None else programs)}

@@ -33,7 +33,6 @@ class Change:
     """A library with other rows than one before.
 
     Attributes:
-        library: as it is now.
         added, removed, there: names of rows; ``there`` are those that were to be added and were there already.
         core: sha256 of the core. rows: of the rows that were there before and are still there.
         outputs: sha256 of what these rows put out (:func:`npi.library.kinds.fingerprint`).
@@ -143,7 +142,7 @@ def remove(library: Library, programs: Sequence[str], *, with_callers: bool = Fa
 
 def _put(here: Assembly, package: RowPackage, *, first: str, place: str, clash: str) -> tuple[str, ...]:
     """Add a package, unless it is there: then its names. ``clash`` says what to do with other rows of its names."""
-    taken = _clashing(here, package)
+    taken = here.clashing(package)
     if [here.digest(generation) for generation in taken] == [package.digest]:
         return package.names
     if taken and clash == "keep":
@@ -164,11 +163,6 @@ def _put(here: Assembly, package: RowPackage, *, first: str, place: str, clash: 
     return ()
 
 
-def _clashing(here: Assembly, package: RowPackage) -> set[int]:
-    """The generations that have rows of a package's names."""
-    return {here.place[name] for name in package.names if name in here.place}
-
-
 def _versions(here: Assembly, package: RowPackage) -> str:
     """Which names stand for other rows already, in both versions."""
     parts = []
@@ -184,7 +178,7 @@ def _check_conflicts(here: Assembly, packages: Sequence[RowPackage]) -> None:
     """Raise :class:`LibraryError` that names all rows of one name and different parameters, with both versions."""
     found = []
     for package in packages:
-        taken = _clashing(here, package)
+        taken = here.clashing(package)
         if taken and [here.digest(generation) for generation in taken] != [package.digest]:
             found += [
                 f"{n} ({here.version(n)[:DIGITS]} in the first, {package.versions[n][:DIGITS]} in the second)"

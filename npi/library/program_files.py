@@ -77,11 +77,7 @@ class Held:
         return self.told_calls if self.told_calls is not None else calls_of(self.programs)
 
     def to_json(self, digests: Mapping[str, str], names: Iterable[str]) -> dict[str, Any]:
-        """What the manifest says of it; calls of the programs of these names only.
-
-        Args:
-            digests: of each text.
-        """
+        """What the manifest says of it, with the digest of each text; calls of the programs of these names only."""
         return {
             "file": self.file,
             "digest": self.digest,
@@ -94,18 +90,14 @@ class Held:
     def from_json(cls, entry: Mapping[str, Any], texts: Mapping[str, str], place: str) -> Held:
         """The inverse; :class:`LibraryError` where the texts are not those that the entry is about."""
         sources = tuple((name, texts[digest]) for name, digest in entry["sources"])
-        calls = {name: tuple(called) for name, called in entry["calls"].items()}
-        return cls(sources, entry["digest"], place, tuple(entry["tasks"]), calls).checked()
-
-    def checked(self) -> Held:
-        """Itself; :class:`LibraryError` where the texts do not have the digest."""
-        if not self.sources or sources_digest(self.sources) != self.digest:
-            name = self.sources[-1][0] if self.sources else "a program file"
+        if not sources or sources_digest(sources) != entry["digest"]:
+            name = sources[-1][0] if sources else "a program file"
             raise LibraryError(
-                f"{Path(self.place) / name} and the files that it uses are not those of the manifest; restore them "
+                f"{Path(place) / name} and the files that it uses are not those of the manifest; restore them "
                 "from a copy"
             )
-        return self
+        calls = {name: tuple(called) for name, called in entry["calls"].items()}
+        return cls(sources, entry["digest"], place, tuple(entry["tasks"]), calls)
 
 
 class Shelf(MutableSequence["ProgramSet"]):

@@ -86,13 +86,8 @@ def row_versions(parameters: Mapping[str, torch.Tensor]) -> list[str]:
 
 @dataclass(frozen=True)
 class RowFile:
-    """Packages in a file, in an order in which each comes after those that it calls.
-
-    Attributes:
-        core: sha256 of the core that the rows were learned for.
-        first: digest of the rows that were trained with it.
-        engine: version that wrote it.
-    """
+    """Packages in a file, in an order in which each comes after those that it calls: sha256 of the core that they were
+    learned for, digest of the rows that were trained with it, and the version that wrote it."""
 
     core: str
     first: str
@@ -111,7 +106,6 @@ class RowFile:
 
     @property
     def parameters(self) -> int:
-        """How many parameters are written."""
         return sum(trimmed(self.rows_NX)[0])
 
     def save(self, path: Path | str) -> int:

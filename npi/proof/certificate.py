@@ -32,16 +32,8 @@ TOLERANCE = 1e-2
 
 @dataclass(frozen=True)
 class CertifiedProgram:
-    """What was proved of one program.
-
-    Attributes:
-        name: qualified.
-        margin: by how much the call of the teacher leads at least (logits).
-        fields: names of the observation fields that matter.
-        changes: names of those that the program, or what it calls, can change.
-        configurations: M × (5 + fields), int16 or int32: three argument tokens, the teacher's node, the state code,
-            fields.
-    """
+    """What was proved of one program (see :class:`npi.library.kinds.ProgramProof`); ``configurations`` are those that
+    were walked, M × (5 + fields)."""
 
     name: str
     margin: float
@@ -70,13 +62,8 @@ class CertifiedFile:
 
 @dataclass(frozen=True)
 class Certificate:
-    """Proofs about one core.
-
-    Attributes:
-        engine: version that wrote it. core: sha256 of the core's numbers.
-        tolerance: how far numbers of another device or batch may be off (logits).
-        files: one entry a program file.
-    """
+    """Proofs about one core: the version that wrote it, sha256 of the core's numbers, how far those of another device
+    or batch may be off (logits), and one entry a program file."""
 
     engine: str
     core: str

@@ -43,10 +43,8 @@ class Counterexample:
     """An input on which a core goes wrong in a program.
 
     Attributes:
-        program: qualified name. task, problem: the input.
         seen, wanted, made: the observation, the teacher's call and the core's, as text.
-        ended: how the core's own run of the input ends.
-        trace: the teacher's run.
+        ended: how the core's own run of the input ends. trace: the teacher's run.
     """
 
     program: str

@@ -94,9 +94,7 @@ class Certifier:
     """A validator that asks another one first and, where that is satisfied, for a proof of every program.
 
     Args:
-        validate: runs the tasks.
         library: whose core and rows are walked, as they are at the time of each call.
-        sets: the program files.
         names: qualified names of the programs to prove; all by default.
     """
 

@@ -31,12 +31,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class CompiledLibrary:
-    """Program files, the tables of each, and what they were compiled from.
-
-    Attributes:
-        sets: the program files. steppers: the tables of each, in the same order.
-        about: digests of core and rows.
-    """
+    """Program files, the tables of each in the same order, and digests of the core and rows that they are from."""
 
     sets: tuple[ProgramSet, ...]
     steppers: tuple[TableStepper, ...]
@@ -71,7 +66,6 @@ class CompiledLibrary:
 
     @property
     def entries(self) -> int:
-        """Entries of all tables."""
         return sum(len(stepper.tables.entry_M5) for stepper in self.steppers)
 
     def save(self, path: Path | str) -> None:

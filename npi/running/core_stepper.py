@@ -19,10 +19,7 @@ class CoreStepper:
     """Runs the rows of a memory on their core, for the programs of one table.
 
     Args:
-        core, memory: the network and its rows.
-        rows_N: for each id of the table, its row.
-        world: index of the table's world in the core.
-        table: whose ids the machine uses.
+        rows_N: for each id of the table, its row. world: index of the table's world in the core.
     """
 
     def __init__(
@@ -86,10 +83,7 @@ class MemoisedStepper:
     Decisions are kept in a sorted table that grows by what has not been met before.
 
     Args:
-        stepper: the wrapped one, of ``width`` 1 and dtype int64.
-        table: its program table.
-        codes: how many state codes there are.
-        limit: entries kept; where it is passed the table begins anew.
+        codes: how many state codes there are. limit: entries kept; where it is passed the table begins anew.
     """
 
     width = 1

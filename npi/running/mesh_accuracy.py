@@ -31,8 +31,8 @@ class MeshScore:
     """How a task went on one mesh.
 
     Attributes:
-        mesh: its name. right, count: starts from which the result was right, and all. steps: mean steps a start.
-        seconds: wall clock. wrong: the inputs of the others, without the car.
+        right, count: starts from which the result was right, and all. steps: mean steps a start.
+        wrong: the inputs of the others, without the car.
     """
 
     mesh: str

@@ -291,12 +291,7 @@ def search(
 
 @dataclass(frozen=True)
 class SetReport:
-    """Whether a trace set can be learned.
-
-    Attributes:
-        frames: different ones.
-        conflict: two steps that contradict each other; None where there are none.
-    """
+    """Whether a trace set can be learned: how many different frames it has, and two that contradict each other."""
 
     frames: int
     conflict: Explanation | None

@@ -106,7 +106,7 @@ def try_task(
 
     Args:
         decisions: no further size is begun after so many.
-        steps: a run that takes more is taken for an endless one.
+        steps: a run that takes more, or :data:`MAX_DEPTH` frames, is taken for an endless one.
 
     Raises:
         Trouble: at the first problem whose run does not end, ends wrong, or contradicts an earlier one.
@@ -122,12 +122,7 @@ def try_task(
 
 
 class SingleTeacher:
-    """The teacher of a program set on scratch pads.
-
-    Attributes:
-        frames: how many different frames were seen.
-        steps: decisions made.
-    """
+    """The teacher of a program set on scratch pads; ``frames`` counts different ones, ``steps`` decisions."""
 
     def __init__(self, program_set: ProgramSet) -> None:
         assert isinstance(program_set.world, Scratchpad), "other worlds run in batches only"
@@ -137,14 +132,7 @@ class SingleTeacher:
         self.frames = self.steps = 0
 
     def try_all(self, task: Task, problems: Iterable[Problem], *, steps: int) -> None:
-        """Run problems and judge them.
-
-        Args:
-            steps: a run that takes more decisions, or :data:`MAX_DEPTH` frames, is taken for an endless one.
-
-        Raises:
-            Trouble: at the first problem whose run does not end, ends wrong, or contradicts an earlier one.
-        """
+        """Run problems and judge them; see :func:`try_task`."""
         for problem in problems:
             pad = SinglePad(self.plan, problem.layout) if fits(self.plan, problem) else None
             if pad is None or not self.run(pad, problem, steps) or not task.judge(problem, pad.read()):

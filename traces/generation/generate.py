@@ -135,11 +135,9 @@ def generate(
     Args:
         traces: of each size, or together.
         sizes: of the problems; those that the task trains on, where none are given and ``traces`` is a number.
-        out: a new or empty folder, or one that holds an interrupted set.
 
-    Raises:
-        TeacherError: where a run does not end as the task expects.
-        TraceSetError: for a folder that holds something else.
+    Raises :class:`TeacherError` for a run that does not end as the task expects, :class:`TraceSetError` for a folder
+    that holds something else.
     """
     plan = plan_set(program_set, task=task, traces=traces, sizes=sizes, seed=seed, shard_traces=shard_traces)
     if (Path(out) / MANIFEST).exists():

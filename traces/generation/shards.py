@@ -84,12 +84,7 @@ def generate_part(
         part: ``(2, 4)`` is the second of four parts of about the same size.
         shards: ``(4, 8)`` are the shards 4 to 7, counted from 0. One of the two is given.
 
-    Others as for ``generate``, and the same on every host.
-
-    Raises:
-        ValueError: for a part that has no shard, or shards that the set does not have.
-        TeacherError: where a run does not end as the task expects.
-        TraceSetError: for a folder that holds something else.
+    Others, and errors, as for ``generate``, and the same on every host.
     """
     plan = plan_set(program_set, task=task, traces=traces, sizes=sizes, seed=seed, shard_traces=shard_traces)
     chosen = _chosen(part, shards, len(plan.shards))
@@ -109,14 +104,9 @@ def generate_part(
 def merge_parts(folders: Sequence[Path | str], *, out: Path | str, progress: Progress | None = None) -> TraceSet:
     """Put the parts of one set together, in any order; every shard's sha256 is checked on the way.
 
-    A merge that was interrupted goes on with the same call. The parts are left as they are.
-
-    Args:
-        progress: called with the number of traces that are copied, and of all.
-
-    Raises:
-        TraceSetError: for parts of different sets, shards that are missing, twice there or changed, and an ``out`` that
-            holds something else.
+    A merge that was interrupted goes on with the same call. The parts are left as they are. Raises
+    :class:`TraceSetError` for parts of different sets, shards that are missing, twice there or changed, and an ``out``
+    that holds something else.
     """
     parts = sorted((TracePart.open(folder) for folder in folders), key=lambda part: part.shards.begin)
     if not parts:

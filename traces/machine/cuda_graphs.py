@@ -34,15 +34,8 @@ def cuda_graph(work: Callable[[], Chunk]) -> tuple[Chunk, Callable[[], None]]:
 
 
 class Stretches(Generic[S]):
-    """Stretches of steps, one after the other: the first on new memory runs as it is, those that follow are replayed.
-
-    Args:
-        advance: carries out steps.
-        capture: how steps are captured.
-
-    Attributes:
-        replayed: stretches that were replayed.
-    """
+    """Stretches of steps, one after the other: the first on new memory runs as it is, those that follow are replayed
+    (``replayed`` of them)."""
 
     def __init__(self, advance: Advance, capture: Capture) -> None:
         self._advance, self._capture = advance, capture

@@ -32,13 +32,8 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may use.
-
-    Attributes:
-        steps: decisions of one instance (calls and returns).
-        depth: frames on one stack.
-        stack_bytes: memory of all stacks together; where it allows less than ``depth``, it is the limit.
-    """
+    """What a run may use: decisions of one instance (calls and returns), frames on one stack, and memory of all stacks
+    together, which is the limit where it allows less than ``depth``."""
 
     steps: int = 10_000_000
     depth: int = 10_000

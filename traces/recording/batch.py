@@ -97,7 +97,7 @@ class TraceBatch:
         return int(np.searchsorted(self.first_frame, frame, side="right")) - 1
 
     def trace(self, index: int) -> TraceBatch:
-        """One trace as a batch of its own. Raises ``IndexError`` where there is none of that index."""
+        """One trace as a batch of its own, or ``IndexError``."""
         if not 0 <= index < len(self):
             raise IndexError(f"trace {index} of a batch of {len(self)}")
         first = int(self.first_frame[index])

@@ -87,7 +87,6 @@ class ManualRecorder:
     Returns are recorded where a block ends. Everything is checked where it happens: names, arguments, observations.
 
     Args:
-        table: what can be called.
         observe: the present observation, F integers; asked at every call and return.
         perform: carries out a primitive call, four integers, in whatever world this is.
     """
@@ -146,16 +145,14 @@ class ManualRecorder:
         """All traces so far. Raises ``ValueError`` inside a trace."""
         if self._depth:
             raise ValueError("the trace has not ended yet: take the batch after its block")
-        shape = {"obs": (0, len(self.table.world.fields)), "call": (0, 1 + SLOTS)}
+        steps, fields = len(self._steps), len(self.table.world.fields)
         instance = np.array([s[0] for s in self._steps], np.int32)
-        obs = np.array([s[1] for s in self._steps], np.int16) if self._steps else np.zeros(shape["obs"], np.int16)
-        calls = np.array([s[2] for s in self._steps], np.int32) if self._steps else np.zeros(shape["call"], np.int32)
+        obs = np.array([s[1] for s in self._steps], np.int16).reshape(steps, fields)
+        calls = np.array([s[2] for s in self._steps], np.int32).reshape(steps, 1 + SLOTS)
         first = np.array(self._first, np.int64).reshape(-1, 1 + SLOTS)
-        meta = np.array(self._meta, np.int64).reshape(-1, 2)
-        status = np.zeros(len(first), np.int8)
-        batch = assemble(
-            self.table, first, instance, obs, calls, {"size": meta[:, 0], "seed": meta[:, 1], "status": status}
-        )
+        pairs = np.array(self._meta, np.int64).reshape(-1, 2)
+        meta: dict[str, Ints] = {"size": pairs[:, 0], "seed": pairs[:, 1], "status": np.zeros(len(first), np.int8)}
+        batch = assemble(self.table, first, instance, obs, calls, meta)
         check_batch(batch)
         return batch
 

@@ -61,14 +61,10 @@ def content_text(spec: WorldSpec, part: str, content: Sequence[int]) -> str:
 
 
 def lines(trace: TraceBatch, *, observations: bool = False, returns: bool = False) -> Iterator[str]:
-    """The lines of one trace (``batch.trace(i)``): two blanks deeper for each frame.
+    """The lines of one trace (``batch.trace(i)``; else ``ValueError``): two blanks deeper for each frame.
 
     Args:
-        observations: add what was observed when each call was decided.
-        returns: show returns as lines of their own.
-
-    Raises:
-        ValueError: for a batch of more or fewer traces than one.
+        observations: add what was observed when each call was decided. returns: show returns as lines of their own.
     """
     if len(trace) != 1:
         raise ValueError(f"one trace can be shown at a time, this batch has {len(trace)}; take batch.trace(i)")

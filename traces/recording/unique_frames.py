@@ -77,17 +77,9 @@ class FrameSet:
         start = length.cumsum(0) - length
         inside = torch.arange(int(length.sum()), device=length.device) - start.repeat_interleave(length)
         steps = self.start_M[index].repeat_interleave(length) + inside
-        return FrameSet(
-            self.table,
-            self.program_M[index],
-            self.arguments_M3[index],
-            start,
-            length,
-            self.count_M[index],
-            self.origin_M3[index],
-            self.obs_SF[steps],
-            self.call_S4[steps],
-        )
+        frames = {name: getattr(self, name)[index] for name in ("program_M", "arguments_M3", "count_M", "origin_M3")}
+        whole = {"start_M": start, "length_M": length, "obs_SF": self.obs_SF[steps], "call_S4": self.call_S4[steps]}
+        return FrameSet(self.table, **frames, **whole)
 
     def pad(self, index_B: torch.Tensor) -> PaddedFrames:
         """The frames named by ``index_B`` (int64), side by side, for a core to learn from."""
@@ -110,11 +102,8 @@ _COLUMNS = tuple(field.name for field in fields(FrameSet) if field.name != "tabl
 def unique_frames(batches: Iterable[TraceBatch], numbers: Iterable[int] | None = None) -> FrameSet:
     """Each different frame of the batches (or of ``TraceSet.batches()``) once, in the order of first appearance.
 
-    Args:
-        numbers: of the batches, for ``origin_M3``, ascending; 0, 1, 2 … by default.
-
-    Raises:
-        ValueError: for no batch, batches of different tables, or a trace that did not finish.
+    ``numbers`` are those of the batches in ``origin_M3``, ascending; 0, 1, 2 … by default. Raises ``ValueError`` for no
+    batch, batches of different tables, or a trace that did not finish.
     """
     parts: list[FrameSet] = []
     keys: list[Hashes] = []
@@ -141,9 +130,6 @@ def united(parts: Sequence[FrameSet]) -> FrameSet:
     """The different frames of some sets of different frames, whose origins tell their order; counts are added.
 
     ``unique_frames`` of some batches at a time, united, are bit-identical with those of all of them at once.
-
-    Raises:
-        ValueError: for no part.
     """
     if not parts:
         raise ValueError("there are no traces to take frames from")
@@ -172,12 +158,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Conflict:
-    """Two steps that nothing seen before them tells apart, with different calls.
-
-    Attributes:
-        frame: the program and its arguments, as text. observation: what both see at the step.
-        places, calls: where, and what was decided there, as text.
-    """
+    """Two steps that nothing seen before them tells apart, with different calls: the program and its arguments, what
+    both see at the step, where they are, and what was decided there, as text."""
 
     frame: str
     observation: str

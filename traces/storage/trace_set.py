@@ -48,10 +48,8 @@ class TraceInfo:
     """Where traces come from.
 
     Attributes:
-        program: name of the program file; empty for traces made by hand.
-        program_digest: sha256 of its sources.
+        program, program_digest: name of the program file and sha256 of its sources; empty for traces made by hand.
         sources: (name, text) of each source, so that a set can be read without the files.
-        task: name of the task. seed: of the whole set.
         settings: JSON-able, what else the traces depend on (sizes, counts).
     """
 
@@ -98,15 +96,10 @@ class TraceSet:
 
     @classmethod
     def open(cls, folder: Path | str, *, verify: Literal["size", "hash"] = "size") -> TraceSet:
-        """Open a folder.
+        """Open a folder; :class:`TraceSetError` for one without manifest, of another version, or with a damaged shard.
 
         Args:
-            folder: with a manifest.
-            verify: ``"size"`` looks at the size of each shard; ``"hash"`` reads them all, compares their sha256 and
-                checks their contents against the table.
-
-        Raises:
-            TraceSetError: for a folder without manifest, another version, a missing, truncated or changed shard.
+            verify: ``"size"`` looks at the size of each shard; ``"hash"`` reads them all (:meth:`check`).
         """
         trace_set = cls.listed(Path(folder), MANIFEST, read_manifest(Path(folder)))
         if verify == "hash":
@@ -144,10 +137,7 @@ class TraceSet:
         return sum(shard.steps for shard in self.shards)
 
     def batches(self, numbers: Sequence[int] | None = None) -> Iterator[TraceBatch]:
-        """The traces of all shards (or of those of these numbers), a shard at a time, mapped into memory.
-
-        Raises :class:`TraceSetError` for a damaged shard.
-        """
+        """The traces of all shards (or of those of these numbers), a shard at a time, mapped into memory."""
         return (read_shard(self.folder / shard.file, self.table) for shard in self._some(numbers))
 
     def check(self, numbers: Sequence[int] | None = None) -> None:
@@ -167,7 +157,7 @@ class TraceSet:
         return concatenate(list(self.batches()))
 
     def trace(self, index: int) -> TraceBatch:
-        """One trace, as a batch of its own. Raises ``IndexError`` where there is none of that index."""
+        """One trace, as a batch of its own, or ``IndexError``."""
         if not 0 <= index < len(self):
             raise IndexError(f"trace {index} of a set of {len(self)}")
         for shard in self.shards:
@@ -190,13 +180,9 @@ class TraceSet:
 
 
 class TraceSetWriter:
-    """Writes a trace set, shard by shard; a set that was interrupted is taken up where it stopped.
+    """Writes a trace set, or a ``part`` of one, shard by shard; one that was interrupted is taken up where it stopped.
 
-    Args:
-        part: which of the set's shards the folder is for; all by default.
-
-    Raises:
-        TraceSetError: for a folder that holds a finished set, other files, or an unfinished set of other settings.
+    Raises :class:`TraceSetError` for a folder that holds a finished set, other files, or a set of other settings.
     """
 
     def __init__(
@@ -227,7 +213,7 @@ class TraceSetWriter:
         return _entry(path, batch)
 
     def write(self, index: int, batch: TraceBatch) -> Shard:
-        """Write one shard, whole."""
+        """Write one shard."""
         return write_shard(self.folder / shard_name(index), batch)
 
     def finish(self, shards: list[Shard]) -> TraceSet:

@@ -83,7 +83,6 @@ class Take:
 
     Attributes:
         by: who decided, ``"core"``.
-        trace: one trace.
         states: its states; None where they are not known, and only what was observed is shown.
         verdict: how it ended, in words; empty where nothing is to be said. right: whether that is good.
         other: who else was asked, ``"program text"``, and ``comparison``, what it said; None where none was.
@@ -102,9 +101,7 @@ def page(title: str, takes: Sequence[Take], *, notes: Sequence[str] = (), most_s
     """The page's text.
 
     Args:
-        title: what was run.
-        takes: at least one, of one table; the first is shown first.
-        notes: sentences below the title.
+        takes: at least one, of one table; the first is shown first. notes: sentences below the title.
         most_steps: of each run, the rest is left out and a note says so.
     """
     table, notes = takes[0].trace.table, list(notes)

@@ -42,10 +42,9 @@ class PadRow:
     """A row of a pad as it begins.
 
     Attributes:
-        name: its label.
         values: the text of each value of a cell; empty where cells hold columns, which are their own text.
         empty: the value of an empty cell. endless: whether there are empty cells beyond the ends.
-        start: the column of the first cell. cells: values.
+        start: the column of the first cell.
     """
 
     name: str
@@ -100,9 +99,7 @@ class PictureStates:
     """A world that shows pictures: places for pictures beside each other, and the lines that describe it.
 
     Attributes:
-        text: the lines.
-        captions: of the places.
-        pictures: PNG files, each different one once.
+        captions: of the places. pictures: PNG files, each different one once.
         shown: for each place, the number of the picture that is there at first.
         turns: flat; steps since the change before, place, picture.
     """
@@ -123,14 +120,11 @@ States = PadStates | TextStates | PictureStates
 
 
 def states(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, primitives: int) -> States:
-    """Carry a run out again.
+    """Carry a run out again; :class:`StatesError` where something else is observed than was recorded.
 
     Args:
         calls_S4, obs_SF: what was decided and observed, in the order of time.
         primitives: how many ids of the table are primitives.
-
-    Raises:
-        StatesError: where something else is observed than was recorded.
     """
     state = world.reset([layout])
     camera = _camera(world, state)
