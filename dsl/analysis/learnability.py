@@ -4,8 +4,9 @@ Whether a core can learn a program at all is settled by the language. A frame be
 at every step the observation and the arguments, and nothing else, choose an entry, which holds the call and the next
 node. So by induction over the steps the node, and with it the call, is a function of the program, its arguments and
 the observations so far: two frames that look the same so far cannot call differently, in whatever world, whatever the
-callees do, and whatever is not observed. :func:`check_tables` checks what this rests on; ``traces/conflicts/search.py``
-looks for a counterexample by running, and explains one in traces that no program file made.
+callees do, and whatever is not observed. :func:`check_tables` checks what this rests on;
+``traces/conflicts/explain.py`` looks for a counterexample by running, and explains one in traces that no program file
+made.
 
 What is left to say is how long frames get, and what in a text can never matter.
 """

@@ -18,9 +18,9 @@ from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
-import networkx as nx
 import torch
 
+from dsl.analysis.learnability import longest_frame
 from dsl.program import Program, ProgramSet
 from dsl.teacher import body_nodes, teacher_of_bodies
 from envs.scratchpad.transitions import Alternative, Anything, Copy, Effect, Keep, Rule, Set, Source, When, obeys
@@ -28,6 +28,7 @@ from envs.spec import RETURN, SLOTS
 from envs.stepper import Decision, Observation
 from envs.support import mixed_radix
 from npi.core.discrete import DiscreteTrunk
+from npi.library.kinds import ProgramProof
 from npi.library.library import LibraryError
 from npi.proof.certificate import TOLERANCE
 from npi.running.core_stepper import CoreStepper
@@ -47,15 +48,6 @@ Advance = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tenso
 
 Effects = Mapping[tuple[int, ...], Effect]
 """What each call of a file can do."""
-
-
-class Walked(NamedTuple):
-    """The configurations, those in which the core is wrong, the paths there as frames, the least margin."""
-
-    configurations: torch.Tensor
-    wrong: torch.Tensor
-    margin: float
-    examples: FrameSet | None
 
 
 class _Decided(NamedTuple):
@@ -94,7 +86,7 @@ class Walk:
             raise self.too_many()
         self.strides = torch.tensor(mixed_radix.strides(self.radix))
 
-    def run(self) -> Walked:
+    def run(self) -> ProgramProof:
         wave = self.beginnings()
         waves, parents, wrong = [wave], [torch.full((len(wave),), -1)], []
         margin, first = math.inf, 0
@@ -110,7 +102,9 @@ class Walk:
                 raise self.too_many()
         bad, every = torch.cat(wrong), torch.cat(waves)
         examples = self.frames(every, torch.cat(parents), bad[_spread(len(bad))]) if len(bad) else None
-        return Walked(self.named(every), bad, margin, examples)
+        walked, names = self.named(every), [field.name for field in self.programs.world.spec.fields]
+        fields = tuple(names[index] for index in self.fields)
+        return ProgramProof(self.program.name, len(every), len(bad), margin, fields, walked=walked, examples=examples)
 
     def beginnings(self) -> torch.Tensor:
         """The configurations in which a frame can begin: all arguments with all observations that the rules allow."""
@@ -302,7 +296,8 @@ class HistoryWalk(Walk):
 
     def beginnings(self) -> torch.Tensor:
         """As for a discrete core; :class:`LibraryError` for a program with a loop."""
-        if not is_bounded(self.program):
+        assert self.program.table is not None
+        if longest_frame(self.program.table) is None:
             raise LibraryError(f"{self.program.name} has a loop: its frames have no bound, nor have its histories")
         wave = super().beginnings()
         self.state_PH = torch.zeros(1, self.stepper.width, dtype=self.stepper.dtype)  # of histories that went on
@@ -343,16 +338,6 @@ class HistoryWalk(Walk):
         """Every history is new."""
         self.parent_M = self.place_M[origin]
         return found, origin
-
-
-def is_bounded(program: Program) -> bool:
-    """Whether no frame of a program can come back to a place in its text."""
-    steps = [
-        (place, int(after))
-        for place, node in enumerate(body_nodes(program))
-        for after in node.next_M[node.call_M4[:, 0] != RETURN]
-    ]
-    return bool(nx.is_directed_acyclic_graph(nx.DiGraph(steps)))
 
 
 def _goes_on(decided: _Decided) -> torch.Tensor:

@@ -20,6 +20,7 @@ The walk itself is ``npi.proof.configuration_walk``; a certificate of what it fo
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import npi
 from dsl.program import ProgramSet
@@ -68,25 +69,13 @@ def prove_decisions(library: Library, programs: ProgramSet, names: Collection[st
     proofs = []
     for program in bodies:
         try:
-            walk = kind(stepper, programs, program, effects, rules)
-            found = walk.run()
+            found = kind(stepper, programs, program, effects, rules).run()
         except LibraryError as error:
             if kind is Walk:
                 raise
             proofs.append(ProgramProof.unproved(program.name, str(error)))
             continue
-        proofs.append(
-            ProgramProof(
-                program=program.name,
-                configurations=len(found.configurations),
-                wrong=len(found.wrong),
-                margin=found.margin,
-                fields=tuple(fields[i].name for i in walk.fields),
-                changes=tuple(fields[i].name for i in sorted(changes[program.id])),
-                walked=found.configurations,
-                examples=found.examples,
-            )
-        )
+        proofs.append(replace(found, changes=tuple(fields[i].name for i in sorted(changes[program.id]))))
     return proofs
 
 

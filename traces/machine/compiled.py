@@ -20,7 +20,7 @@ from envs.scratchpad.world import PadState, Scratchpad, pad_tables
 from envs.spec import GO_ON, SLOTS, UNKNOWN
 from envs.steppers.decision_tables import TableStepper
 from traces.machine.call_rules import ACT, PUSH, CallRules
-from traces.machine.outcome import Budget, Outcome, Status
+from traces.machine.outcome import Budget, Outcome, Status, Watcher
 
 RECORDED = 2**18
 """Steps recorded before the recorder gets them."""
@@ -30,16 +30,12 @@ LEVELS = 16
 
 
 @runtime_checkable
-class RowWatcher(Protocol):
-    """A watcher that takes steps instance by instance."""
-
-    def begin(self, program_N: torch.Tensor, arguments_N3: torch.Tensor) -> None: ...
+class RowWatcher(Watcher, Protocol):
+    """A watcher that takes steps instance by instance, too."""
 
     def rows(self, instance_K: np.ndarray, obs_KF: np.ndarray, call_K4: np.ndarray) -> None:
         """K more steps; those of one instance come in the order of time."""
         ...
-
-    def end(self, status_N: torch.Tensor) -> None: ...
 
 
 @cache

@@ -213,8 +213,10 @@ class TraceSetWriter:
         return _entry(path, batch)
 
     def write(self, index: int, batch: TraceBatch) -> Shard:
-        """Write one shard."""
-        return write_shard(self.folder / shard_name(index), batch)
+        """Write one shard; its entry for the manifest."""
+        path = self.folder / shard_name(index)
+        write_whole(path, save(batch.columns()))
+        return _entry(path, batch)
 
     def finish(self, shards: list[Shard]) -> TraceSet:
         """Write the manifest over these shards, which are all of the set, and open it."""
@@ -247,12 +249,6 @@ def table_digest(table: ProgramTable) -> str:
 def shard_name(index: int) -> str:
     """``shard-00007.safetensors``."""
     return f"shard-{index:05d}.safetensors"
-
-
-def write_shard(path: Path, batch: TraceBatch) -> Shard:
-    """Write a batch's columns to a file, whole; returns the entry for the manifest."""
-    write_whole(path, save(batch.columns()))
-    return _entry(path, batch)
 
 
 def read_shard(path: Path, table: ProgramTable) -> TraceBatch:

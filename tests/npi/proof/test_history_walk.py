@@ -7,12 +7,12 @@ from functools import cache
 import pytest
 import torch
 
+from dsl.analysis.learnability import longest_frame
 from dsl.program import ProgramSet
 from envs.scratchpad.transitions import allowed, effect_of, obeys, rules_of
 from npi.cli.main import main
 from npi.jobs.train import new_library
 from npi.library.library import Library, LibraryError
-from npi.proof.configuration_walk import is_bounded
 from npi.proof.prove import Certifier, certificate_of, certify, prove
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.validation import TaskValidator
@@ -34,7 +34,7 @@ def proved() -> tuple[Library, int]:
 
 
 def test_a_program_is_bounded_unless_it_loops() -> None:
-    assert {p.name for p in strip().programs if is_bounded(p)} == BOUNDED
+    assert {p.name for p in strip().programs if longest_frame(p.table) is not None} == BOUNDED
 
 
 def test_programs_without_loops_are_proved_after_their_counterexamples_were_learned() -> None:
