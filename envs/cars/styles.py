@@ -165,6 +165,7 @@ def draw_car(style: str, generator: np.random.Generator) -> Car:
     windows = WINDOWS[style][generator.integers(len(WINDOWS[style]))]
     paint = _vary(PAINTS[generator.integers(len(PAINTS))], 0.07, generator)
     light = float(draw(0.10, 0.26) if sum(paint) > 0.95 else draw(0.36, 0.50))  # windows stand out from the paint
+    sills = paint[0] * 0.85, paint[1] * 0.85, paint[2] * 0.85
     rugged = bool(draw() < {"suv": 0.85, "pickup": 0.6, "van": 0.6}.get(style, 0.0))
     return Car(
         style=style,
@@ -180,7 +181,7 @@ def draw_car(style: str, generator: np.random.Generator) -> Car:
         roof_paint=_vary(PAINTS[generator.integers(4)], 0.05, generator) if draw() < 0.12 else paint,
         glass=_vary((light * 0.85, light, light * 1.15), 0.03, generator),
         rim=_vary(CHROME if draw() < 0.75 else (0.25, 0.25, 0.27), 0.08, generator),
-        trim=_vary((0.16, 0.16, 0.17), 0.04, generator) if rugged else _shade(paint, 0.85),
+        trim=_vary((0.16, 0.16, 0.17), 0.04, generator) if rugged else sills,
         head=_vary((1.0, 0.97, 0.82) if draw() < 0.6 else (0.93, 0.96, 1.0), 0.03, generator),
         tail=_vary((0.85, 0.05, 0.06), 0.05, generator),
         plate=(0.95, 0.83, 0.20) if draw() < 0.5 else (0.93, 0.93, 0.90),
@@ -197,7 +198,3 @@ def check_style(style: str) -> None:
 def _vary(colour: Colour, by: float, generator: np.random.Generator) -> Colour:
     red, green, blue = np.clip(np.array(colour) + generator.uniform(-by, by, 3), 0, 1).tolist()
     return red, green, blue
-
-
-def _shade(colour: Colour, by: float) -> Colour:
-    return colour[0] * by, colour[1] * by, colour[2] * by

@@ -20,7 +20,7 @@ import numpy as np
 from envs.cars.catalogue import MAX_SEED, SPLITS, Collection
 from envs.cars.image_cache import PoseGrid, Views
 from envs.cars.mesh import Mesh
-from envs.settings import closest, laid_value, read_settings, within
+from envs.settings import check_parts, laid_value, read_settings, within
 from envs.spec import NONE, Channel, Field, Signature, Slot, SpecError, WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.lazy_torch import torch
@@ -110,7 +110,8 @@ class Cars:
         self.targets = PoseGrid(STEP, STEP)
         self.spec = _spec(name, self.config, self.grid, self.targets)
         self.collection = Collection(self.config.seed)
-        self._begin = self._beginning()
+        azimuth, elevation = CANONICAL
+        self._begin = 0, self.grid.front, 0, self.targets.front + azimuth // STEP, elevation // STEP
         self._move = _moves(self.grid)
         self.views = Views(self.mesh, self.grid, size=self.config.pixels, seed=self.config.seed)
 
@@ -149,7 +150,11 @@ class Cars:
     ) -> CarsState:
         """States whose fields have the given indices (one each); what is not named is car 0, seen from in front."""
         check_given(self.spec, given, len(layouts))
-        rows = [self._laid(number, layout) for number, layout in enumerate(layouts)]
+        rows = []
+        for number, layout in enumerate(layouts):
+            check_parts(self.spec, number, layout, self.spec.fields)
+            parts = zip(self.spec.fields, self._begin, strict=True)
+            rows.append([laid_value(number, layout, field, begin) for field, begin in parts])
         return CarsState(torch.tensor(rows, dtype=torch.int64, device=device).view(-1, len(FIELDS)))
 
     def observe(self, state: CarsState) -> Observation:
@@ -184,17 +189,6 @@ class Cars:
         values = [self.spec.fields[i].values[v] for i, v in enumerate(state.at_BF[instance].tolist())]
         car, azimuth, elevation, to_azimuth, to_elevation = values
         return f"car {car} from azimuth {azimuth}°, elevation {elevation}°; target {to_azimuth}°, {to_elevation}°"
-
-    def _laid(self, number: int, layout: Layout) -> list[int]:
-        for part in layout:
-            if part not in FIELDS:
-                raise ValueError(f"instance {number}: cars have no part {part!r}{closest(part, FIELDS)}")
-        fields = zip(self.spec.fields, self._begin, strict=True)
-        return [laid_value(number, layout, field, begin) for field, begin in fields]
-
-    def _beginning(self) -> tuple[int, ...]:
-        azimuth, elevation = CANONICAL
-        return 0, self.grid.front, 0, self.targets.front + azimuth // STEP, elevation // STEP
 
     def _on(self, device: torch.device) -> torch.Tensor:
         if self._move.device != device:

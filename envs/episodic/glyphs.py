@@ -47,7 +47,10 @@ def _rendered(number_U: torch.Tensor, pixels: int) -> torch.Tensor:
     x_UYX, y_UYX = (axis_YX - between(-0.12, 0.12)[:, None, None] for axis_YX in (x_YX, y_YX))
     for size, shift in ((between(0.55, 0.85), 0.0), (between(0.2, 0.45), between(-0.25, 0.25))):
         lobes_U = torch.tensor(LOBES)[below(len(LOBES), number_U, GLYPH, next(places))]
-        outside = _outside(x_UYX - _wide(shift), y_UYX + _wide(shift), size, lobes_U, between(0.1, 0.35), between(0, 1))
+        depth_U, turn_U = between(0.1, 0.35), between(0, 1)
+        across_UYX, down_UYX = x_UYX - _wide(shift), y_UYX + _wide(shift)
+        wave_UYX = (_wide(lobes_U) * torch.atan2(down_UYX, across_UYX) + _wide(2 * math.pi * turn_U)).cos()
+        outside = torch.hypot(across_UYX, down_UYX) - _wide(size) * (1 + _wide(depth_U) * wave_UYX)
         picture = _over(picture, _colour(hue_U, 0.85, between(0.6, 1)), outside, pixels)
         hue_U = hue_U + between(APART, 1 - APART)
     angle_U, off_U, half_U = between(0, math.pi), between(-0.4, 0.4), between(0.05, 0.1)
@@ -56,21 +59,8 @@ def _rendered(number_U: torch.Tensor, pixels: int) -> torch.Tensor:
     return (picture * 255).round().to(torch.uint8)
 
 
-def _outside(
-    x_UYX: torch.Tensor,
-    y_UYX: torch.Tensor,
-    size_U: torch.Tensor,
-    lobes_U: torch.Tensor,
-    depth_U: torch.Tensor,
-    turn_U: torch.Tensor,
-) -> torch.Tensor:
-    """How far each pixel's middle lies outside of a shape; negative inside."""
-    wave_UYX = (_wide(lobes_U) * torch.atan2(y_UYX, x_UYX) + _wide(2 * math.pi * turn_U)).cos()
-    return torch.hypot(x_UYX, y_UYX) - _wide(size_U) * (1 + _wide(depth_U) * wave_UYX)
-
-
 def _over(picture: torch.Tensor, colour_UC: torch.Tensor, outside_UYX: torch.Tensor, pixels: int) -> torch.Tensor:
-    """A part laid over a picture, by the share of each pixel that it covers."""
+    """A part laid over a picture, by the share of each pixel that it covers; negative numbers are inside of it."""
     cover_UYX1 = (0.5 - outside_UYX * pixels / 2).clamp(0, 1)[..., None]
     return picture + cover_UYX1 * (colour_UC[:, None, None] - picture)
 

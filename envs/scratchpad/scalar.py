@@ -87,7 +87,9 @@ class SinglePad:
             else:
                 target = cells[q].get(at[q], NOWHERE)
             if target != NOWHERE:
-                self._go(p, at[p] + (target - at[p] >> action.halves))
+                column = at[p] + (target - at[p] >> action.halves)
+                at[p] = min(max(column, 0), self.last[p]) if self.plan.listed[p] else column
+                self._look(p)
         else:
             if action.writes == EXCHANGE:
                 empty = self.plan.empty[p]
@@ -98,10 +100,6 @@ class SinglePad:
             for beside in self.plan.beside[p]:
                 self._look(beside)
         self.seen = tuple(self._seen)
-
-    def _go(self, p: int, column: int) -> None:
-        self.at[p] = min(max(column, 0), self.last[p]) if self.plan.listed[p] else column
-        self._look(p)
 
     def _look(self, p: int) -> None:
         """Bring what is seen of a pointer up to date."""

@@ -76,17 +76,14 @@ class RecurrentCore(Core):
 
     def tables(self, memory: ProgramMemory) -> RowTables:
         """Everything that depends on rows alone, each generation computed by itself (so it never changes later)."""
+        cond_NC = torch.cat([self.trunk.condition(part) for part in apart(memory.embeddings_NP, memory.chunks)])
+        if isinstance(self.trunk, DiscreteTrunk) and self.config.gates:
+            cond_NC = torch.cat([cond_NC, HardGate.apply(memory.gates_NF[:, -1:])], 1)
         return RowTables(
-            cond_NC=self._conditions(memory, apart(memory.embeddings_NP, memory.chunks)),
+            cond_NC=cond_NC,
             gate_NI=tuple(self.adapter(w).input_weights(memory.gates_NF) for w in range(len(self.worlds))),
             keys=apart(memory.keys_NK, memory.chunks),
         )
-
-    def _conditions(self, memory: ProgramMemory, chunks: Sequence[torch.Tensor]) -> torch.Tensor:
-        cond_NC = torch.cat([self.trunk.condition(chunk) for chunk in chunks])
-        if isinstance(self.trunk, DiscreteTrunk) and self.config.gates:
-            return torch.cat([cond_NC, HardGate.apply(memory.gates_NF[:, -1:])], 1)
-        return cond_NC
 
     def end_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """logits_…: the frame returns where positive (f_end, NPI eq. 2)."""

@@ -127,11 +127,7 @@ def table_rows(library: Library, programs: ProgramSet) -> str:
     numbers = tensors_digest({name: part[rows] for name, part in library.memory.state_dict().items()})
     parts: list[object] = [numbers, infos]
     allowed = may_call(library.memory, rows).tolist()
-    if any(allowed[p][q] != _ordered(one, two) for p, one in enumerate(infos) for q, two in enumerate(infos)):
+    earlier = [[a["world"] == b["world"] and a["generation"] >= b["generation"] for b in infos] for a in infos]
+    if allowed != earlier:  # where rows do not see every earlier generation
         parts.append(allowed)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _ordered(caller: Mapping[str, Any], callee: Mapping[str, Any]) -> bool:
-    """Whether a row may call another where rows see every earlier generation."""
-    return caller["world"] == callee["world"] and caller["generation"] >= callee["generation"]

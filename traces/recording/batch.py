@@ -92,10 +92,6 @@ class TraceBatch:
         parent, parent_step = int(self.parent[index]), int(self.parent_step[index])
         return Frame(int(self.program[index]), arguments, parent, parent_step, self.obs[steps], self.calls[steps])
 
-    def trace_of(self, frame: int) -> int:
-        """The trace that a frame belongs to."""
-        return int(np.searchsorted(self.first_frame, frame, side="right")) - 1
-
     def trace(self, index: int) -> TraceBatch:
         """One trace as a batch of its own, or ``IndexError``."""
         if not 0 <= index < len(self):

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from envs.spec import RETURN, ProgramTable, WorldSpec
+from envs.spec import RETURN, ProgramTable
 from envs.stepper import Observation, Stepper
 from traces.recording.batch import Ints, TraceBatch
 from traces.recording.text import call_text, name_text, time_order
@@ -116,17 +116,14 @@ def page(title: str, takes: Sequence[Take], *, notes: Sequence[str] = (), most_s
         "primitives": table.primitives,
         "names": [name_text(table, callee) for callee in range(len(table))],
         "docs": [signature.doc for signature in table.signatures],
-        "fields": [field_document(table.world, number) for number in range(len(table.world.fields))],
+        "fields": [  # a core sees a picture in place of those that are pictured
+            {"name": field.name, "values": field.values, "pictured": number not in table.world.seen}
+            for number, field in enumerate(table.world.fields)
+        ],
         "runs": runs,
         "pictures": shared_pictures(runs),
     }
     return fill({"title": escape(title), "data": script_json(document)})
-
-
-def field_document(world: WorldSpec, number: int) -> dict[str, Any]:
-    """A field of observations; ``pictured`` where a core sees a picture in its place."""
-    field = world.fields[number]
-    return {"name": field.name, "values": field.values, "pictured": number not in world.seen}
 
 
 def run_document(take: Take, *, most_steps: int = MAX_STEPS) -> dict[str, Any]:

@@ -127,7 +127,11 @@ def states(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, p
         primitives: how many ids of the table are primitives.
     """
     state = world.reset([layout])
-    camera = _camera(world, state)
+    camera: PadCamera | PictureCamera | TextCamera
+    if isinstance(world, Scratchpad):
+        camera = PadCamera(world, state)
+    else:
+        camera = PictureCamera(world, state) if has_pictures(world) else TextCamera(world, state)
     call_S4, active_1 = torch.from_numpy(np.ascontiguousarray(calls_S4, np.int64)), torch.ones(1, dtype=torch.bool)
     acts = ((calls_S4[:, 0] >= 0) & (calls_S4[:, 0] < primitives)).tolist()
     for step, act in enumerate(acts):
@@ -159,12 +163,6 @@ def views(world: World[Any], obs_1F: torch.Tensor) -> dict[str, Pixels]:
         columns = [world.spec.field(name) for name in picture.fields]
         shown[caption] = world.pictures(seen_1F[:, columns])[0].numpy()
     return shown
-
-
-def _camera(world: World[Any], state: Any) -> PadCamera | PictureCamera | TextCamera:
-    if isinstance(world, Scratchpad):
-        return PadCamera(world, state)
-    return PictureCamera(world, state) if has_pictures(world) else TextCamera(world, state)
 
 
 class Changes:
