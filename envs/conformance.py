@@ -92,7 +92,8 @@ class Probe:
     def require_one_each(self, name: str, found_B: torch.Tensor, dtype: torch.dtype) -> None:
         """Raise the check's error unless there is an entry of this type for each instance."""
         right = tuple(found_B.shape) == (self.batch,) and found_B.dtype == dtype
-        self.require(right, f"{name} gives {found_B.dtype} {tuple(found_B.shape)}, expected {dtype} B")
+        expected = f"{str(dtype).removeprefix('torch.')} B"
+        self.require(right, f"{name} gives {found_B.dtype} {tuple(found_B.shape)}, expected {expected}")
 
     def _draw(self, batch: int) -> torch.Tensor:
         primitives = self.world.spec.primitives

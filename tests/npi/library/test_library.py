@@ -407,7 +407,7 @@ def test_tasks_by_name() -> None:
     assert list(library.tasks()) == ["strip.both", "turn.turn"]
     assert library.task("turn")[1] is turn().tasks[0]
     assert library.task("strip.both")[0] is strip()
-    with pytest.raises(LibraryError, match="no task 'tern'; did you mean 'turn'"):
+    with pytest.raises(LibraryError, match="no task tern; did you mean turn"):
         library.task("tern")
     with pytest.raises(LibraryError, match=r"no task 'xyzzy'; it has strip.both, turn.turn"):
         library.task("xyzzy")
