@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -168,13 +168,18 @@ def named_tasks(sets: Sequence[ProgramSet]) -> dict[str, tuple[ProgramSet, Task]
 def find_task(sets: Sequence[ProgramSet], name: str) -> tuple[ProgramSet, Task]:
     """A task by its qualified or bare name; a :class:`LibraryError` says what there is. Only its file is parsed."""
     known = {f"{held.stem}.{task}": held for held in held_in(sets) for task in held.tasks}
-    found = named(name, known, what="task", otherwise=f"it has {some(known)}")
+    found = named(name, known, what="task", show=repr, otherwise=f"it has {some(known)}")
     programs = known[found].programs
     return programs, programs.task(found.rpartition(".")[2])
 
 
 def named(
-    word: str, names: Iterable[str], *, what: str = "program", otherwise: str = "npi library list shows what there is"
+    word: str,
+    names: Iterable[str],
+    *,
+    what: str = "program",
+    show: Callable[[str], str] = str,
+    otherwise: str = "npi library list shows what there is",
 ) -> str:
     """The one of some qualified names that is called so, as a whole or by its bare part.
 
@@ -185,9 +190,10 @@ def named(
     if len(found) == 1:
         return found[0]
     if found:
-        raise LibraryError(f"several {what}s are called {word}: {', '.join(found)}; give one with its file")
+        raise LibraryError(f"several {what}s are called {show(word)}: {', '.join(found)}; give one with its file")
     close = difflib.get_close_matches(word, [*every, *(name.rpartition(".")[2] for name in every)], n=1)
-    raise LibraryError(f"the library has no {what} {word}; {f'did you mean {close[0]}?' if close else otherwise}")
+    hint = f"did you mean {show(close[0])}?" if close else otherwise
+    raise LibraryError(f"the library has no {what} {show(word)}; {hint}")
 
 
 def some(names: Iterable[str], most: int = 12) -> str:

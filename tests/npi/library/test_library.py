@@ -407,12 +407,12 @@ def test_tasks_by_name() -> None:
     assert list(library.tasks()) == ["strip.both", "turn.turn"]
     assert library.task("turn")[1] is turn().tasks[0]
     assert library.task("strip.both")[0] is strip()
-    with pytest.raises(LibraryError, match="no task tern; did you mean turn"):
+    with pytest.raises(LibraryError, match="no task 'tern'; did you mean 'turn'"):
         library.task("tern")
-    with pytest.raises(LibraryError, match=r"no task xyzzy; it has strip.both, turn.turn"):
+    with pytest.raises(LibraryError, match=r"no task 'xyzzy'; it has strip.both, turn.turn"):
         library.task("xyzzy")
     library.sets.append(loads(STRIP, path="other.npi"))
-    with pytest.raises(LibraryError, match=r"several tasks are called both: strip.both, other.both"):
+    with pytest.raises(LibraryError, match=r"several tasks are called 'both': strip.both, other.both"):
         library.task("both")
     assert library.task("other.both")[0] is library.sets[-1]
 
