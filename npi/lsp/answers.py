@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -171,9 +170,18 @@ def references(project: Project, path: Path, line: int, column: int, *, declarat
 # --- rename ----------------------------------------------------------------------------------------------------------
 
 
-def renamable(project: Project, path: Path, line: int, column: int) -> Span:
-    """The name at a place, if it can be renamed; raises ``ValueError`` that says why not."""
-    return _one(project, path, line, column)[1]
+def renamable(project: Project, path: Path, line: int, column: int) -> tuple[Target, Span]:
+    """What has the name at a place, and that place; raises ``ValueError`` that says why it cannot be renamed."""
+    found = project.at(path, line, column)
+    if found is None:
+        raise ValueError("there is no name here; put the cursor on a name")
+    targets = project.targets(path, found)
+    if not targets:
+        raise ValueError(f"{found.name} is declared in no program file, so it cannot be renamed")
+    if len(targets) > 1:
+        files = " and ".join(target.path.name for target in targets)
+        raise ValueError(f"{found.name} is declared in {files}: put the cursor on one of the declarations")
+    return targets[0], found.span
 
 
 def rename(project: Project, path: Path, line: int, column: int, name: str) -> dict[Path, list[Span]]:
@@ -183,7 +191,7 @@ def rename(project: Project, path: Path, line: int, column: int, name: str) -> d
         ValueError: for a name that cannot be one or means something already, and for what has no declaration. After a
             rename every other name means what it meant, and a file without mistakes is still without.
     """
-    target, span = _one(project, path, line, column)
+    target, span = renamable(project, path, line, column)
     check_name(target, name)
     places = references(project, path, span.line, span.start, declaration=True)
     edits: dict[Path, list[Span]] = {}
@@ -195,19 +203,6 @@ def rename(project: Project, path: Path, line: int, column: int, name: str) -> d
         if set(project.modules(other)) & set(edits):
             compare(project, after, other, target, name)
     return edits
-
-
-def _one(project: Project, path: Path, line: int, column: int) -> tuple[Target, Span]:
-    found = project.at(path, line, column)
-    if found is None:
-        raise ValueError("there is no name here; put the cursor on a name")
-    targets = project.targets(path, found)
-    if not targets:
-        raise ValueError(f"{found.name} is declared in no program file, so it cannot be renamed")
-    if len(targets) > 1:
-        files = " and ".join(target.path.name for target in targets)
-        raise ValueError(f"{found.name} is declared in {files}: put the cursor on one of the declarations")
-    return targets[0], found.span
 
 
 def check_name(target: Target, name: str) -> None:
@@ -264,21 +259,9 @@ def mistakes(project: Project, path: Path) -> str | None:
 # --- outline ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Outlined:
-    """A declaration of a file with what it holds."""
-
-    declared: Declared
-    detail: str
-    inside: tuple[Outlined, ...]
-
-
-def outline(project: Project, path: Path) -> list[Outlined]:
-    """The parts of a file: its world with rows and pointers, its programs and its tasks."""
+def outline(project: Project, path: Path) -> list[list[Declared]]:
+    """The parts of a file, each with what it holds: its world with rows and pointers, its programs and its tasks."""
     by_part: dict[int, list[Declared]] = {}
     for item in project.names(path).declared:
         by_part.setdefault(item.part, []).append(item)
-    return [
-        Outlined(head, head.doc or signature(head), tuple(Outlined(item, signature(item), ()) for item in rest))
-        for head, *rest in by_part.values()
-    ]
+    return list(by_part.values())

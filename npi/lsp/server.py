@@ -23,7 +23,7 @@ from dsl.formatting.formatter import format_text
 from npi.lsp import answers
 from npi.lsp import names as n
 from npi.lsp.completion import Offer, complete
-from npi.lsp.names import FILE, Span
+from npi.lsp.names import FILE, Declared, Span
 from npi.lsp.project import Project, used_path
 
 DELAY = 0.15
@@ -161,7 +161,7 @@ def on_references(server: Server, params: t.ReferenceParams) -> list[t.Location]
 def on_prepare_rename(server: Server, params: t.PrepareRenameParams) -> t.Range:
     project, path, line, column = server.asked(params)
     with refusing():
-        return server.range_of(project, path, answers.renamable(project, path, line, column))
+        return server.range_of(project, path, answers.renamable(project, path, line, column)[1])
 
 
 @SERVER.feature(t.TEXT_DOCUMENT_RENAME, t.RenameOptions(prepare_provider=True))
@@ -220,18 +220,18 @@ def on_symbols(server: Server, params: t.DocumentSymbolParams) -> list[t.Documen
     project, path = server.document(params)
     lines = lines_of(project, path)
 
-    def symbol(item: answers.Outlined) -> t.DocumentSymbol:
-        first, last = item.declared.lines
+    def symbol(item: Declared, *inside: Declared, detail: str = "") -> t.DocumentSymbol:
+        first, last = item.lines
         return t.DocumentSymbol(
-            name=item.declared.name,
-            detail=item.detail,
-            kind=SYMBOLS[item.declared.kind],
+            name=item.name,
+            detail=detail or answers.signature(item),
+            kind=SYMBOLS[item.kind],
             range=server.range(lines, (first, 0), (last, len(lines[last]))),
-            selection_range=server.range_of(project, path, item.declared.span),
-            children=[symbol(inner) for inner in item.inside],
+            selection_range=server.range_of(project, path, item.span),
+            children=[symbol(inner) for inner in inside],
         )
 
-    return [symbol(item) for item in answers.outline(project, path)]
+    return [symbol(*items, detail=items[0].doc) for items in answers.outline(project, path)]
 
 
 # --- diagnostics -----------------------------------------------------------------------------------------------------
