@@ -51,10 +51,10 @@ def test_no_export_is_hidden_by_a_submodule(package: str) -> None:
     assert submodules & set(import_module(package).__all__) == set()
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_importing_a_package_imports_no_torch(package: str) -> None:
-    code = f"import sys, {package}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+def test_importing_a_package_imports_no_torch() -> None:
+    code = "import sys, importlib\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"
+    code += "    assert 'torch' not in sys.modules, name\n"
+    subprocess.run([sys.executable, "-c", code, *PACKAGES], cwd=ROOT, check=True)
 
 
 def test_a_users_script_is_typed(tmp_path: Path) -> None:

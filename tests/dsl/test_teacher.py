@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import dsl
+from dsl.generator import stream
 from dsl.lowering import decision_tables
 from envs.spec import RETURN
 from envs.stepper import Observation
-from tests.fuzz.targets import compare
+from tests.fuzz.targets import compare, random_arguments
 from tests.support.pads import random_layout
 from tests.support.paths import PROGRAMS
+from tests.support.random_programs import WORLDS, drawn, together, vocabulary
 
 LIMIT = 80
 """Decisions after which a random program is left alone."""
@@ -48,133 +52,22 @@ WORLD = """world pad is scratchpad:
     jump TO, HALFWAY
 """
 
-MOVING = ("IN", "P", "Q", "Z", "M", "R")
-ORDERS = ("before", "same", "after")
-PARAMS = {"X": "", "Y": "(p: pointer, v: 0..2)", "Z": "(p: P or Q, s: 0..2 or blank, d: direction)"}
+
+def compared(program_set: dsl.ProgramSet, ids: Sequence[int]) -> int:
+    """Compare each program on two random pads; gives how many decisions were compared."""
+    teacher, chooser, decisions = dsl.compile_teacher(program_set), random.Random(0), 0
+    for number in (number for number in ids for _ in range(2)):
+        layout = random_layout(program_set.world.config, chooser)
+        arguments = random_arguments(program_set.program(number), chooser)
+        decisions += len(compare(program_set, teacher, layout, number, arguments, limit=LIMIT)[0])
+    return decisions
 
 
-class Author:
-    """Writes random programs that the checker accepts: numbers are written mod 3, and each loop round calls."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-
-    def text(self) -> str:
-        parts = [WORLD]
-        for name, params in PARAMS.items():
-            self.pointers = ["P", "Q", *(["p"] * 4 if name == "Z" else [])]
-            self.values = {"X": [], "Y": ["v"], "Z": ["s"]}[name]
-            self.places = {"X": [], "Y": ["p"], "Z": ["p"]}[name]
-            self.words = ["d"] if name == "Z" else []
-            body = "".join(f"    {line}\n" for line in self.block(3))
-            parts.append(f"program {name}{params}:\n{body}")
-        return "\n".join(parts)
-
-    def pick(self, *options: str) -> str:
-        return self.random.choice(options)
-
-    def number(self, depth: int) -> str:
-        if depth == 0 or self.random.random() < 0.4:
-            return self.pick("0", "1", "2", "IN", "OUT", *self.pointers, *self.values)
-        left, right = self.number(depth - 1), self.number(depth - 1)
-        kind = self.random.randrange(4)
-        if kind == 0:
-            return f"({left} {self.pick('div', 'mod')} {self.pick('2', '3')})"
-        if kind == 1:
-            return f"({left} if {self.condition(depth - 1)} else {right})"
-        return f"({left} {self.pick('+', '-', '*')} {right})"
-
-    def condition(self, depth: int) -> str:
-        if depth == 0 or self.random.random() < 0.5:
-            one, two = self.random.sample(["P", "Q", "Z"], 2)
-            order, place = self.pick(*ORDERS), self.pick("M", "R")
-            return self.pick(
-                f"{order}({one}, {two})",
-                f"not {order}(P, M)",
-                f"{place} {self.pick('==', '!=')} blank",
-                f"{place} and {order}(M, P)",
-                f"before(P, Q) == after({one}, {two})",
-                f"{self.number(1)} {self.pick('<', '<=', '>', '>=')} {self.number(1)}",
-                f"{self.pick('IN', 'OUT')} {self.pick('==', '!=')} {self.pick('IN', 'blank', '1', *self.pointers)}",
-                f"({self.pick('IN', 'P')} + 1) {self.pick('==', '!=')} {self.pick('OUT', '1', 'Q')}",
-                self.pick("IN", "OUT", "S", "not IN"),
-                f"S {self.pick('==', '!=')} {self.pick('blank', chr(34) + '(' + chr(34))}",
-                f"{self.pick('first', 'last')}({self.pick('K', *self.pointers)})",
-                *(f"{value} == {self.pick('IN', '1', 'P')}" for value in self.values),
-                *(f"{word} == LEFT" for word in self.words),
-            )
-        if self.random.random() < 0.25:
-            return f"not ({self.condition(depth - 1)})"
-        return f"({self.condition(depth - 1)} {self.pick('and', 'or')} {self.condition(depth - 1)})"
-
-    def call(self) -> str:
-        anywhere = ["IN", "OUT", "P", "Q", "K", "S", *self.places]
-        small = f"({self.number(2)}) mod 3"
-        moved, other, place = self.pick(*MOVING), self.pick(*MOVING), self.pick("M", "R")
-        return self.pick(
-            f"ACT({self.pick(*anywhere)}, {self.pick('LEFT', 'RIGHT', *self.words)})",
-            f"ACT({self.pick('IN', 'OUT')}, WRITE, {self.pick(small, 'IN', 'blank', '2', *self.values)})",
-            f"ACT({self.pick('P', 'Q', 'K')}, WRITE, {small})",
-            f"ACT(S, WRITE, {self.pick('S', 'blank', chr(34) + ')' + chr(34))})",
-            f"ACT({self.pick('P', 'Q')}, SWAP, {self.pick('P', 'Q', 'K')})",
-            f"Y({self.pick(*anywhere)}, {small})",
-            f"Z({self.pick('P', 'Q')}, {self.pick('IN', 'blank', '0', small)}, {self.pick('LEFT', 'RIGHT')})",
-            "X",
-            f"ACT({moved}, {self.pick('TO', 'HALFWAY')}, {other})",
-            f"ACT({place}, SAVE, {other})",
-            f"ACT({moved}, FOLLOW, {place})",
-            f"ACT({place}, WRITE, blank)",
-        )
-
-    def block(self, depth: int) -> list[str]:
-        lines: list[str] = []
-        for _ in range(self.random.randint(1, 3)):
-            lines += self.statement(depth)
-        return [*lines, "return"] if self.random.random() < 0.1 else lines
-
-    def statement(self, depth: int) -> list[str]:
-        kind = self.random.random() if depth else 0
-        if kind < 0.45:
-            return [self.call()]
-        inner = [f"    {line}" for line in self.block(depth - 1)]
-        if kind < 0.6:
-            return [f"while {self.condition(2)}:", f"    {self.call()}", *inner]
-        if kind < 0.7:
-            over = self.pick("P, Q, K", "IN, OUT", "S")
-            return [f"for w in {over}:", f"    ACT(w, {self.pick('LEFT', 'RIGHT')})"]
-        lines = [f"if {self.condition(2)}:", *inner]
-        if self.random.random() < 0.4:
-            lines += [f"elif {self.condition(1)}:", *[f"    {line}" for line in self.block(0)]]
-        if self.random.random() < 0.5:
-            lines += ["else:", *[f"    {line}" for line in self.block(depth - 1)]]
-        return lines
-
-
-def check_random(seed: int) -> int:
-    """Compare on one random program; gives how many decisions were compared, 0 where the text is refused."""
-    text = Author(seed).text()
-    try:
-        program_set = dsl.loads(text)
-    except dsl.LanguageError as error:
-        if "never reached" not in error.message:
-            raise
-        return 0
-    teacher = dsl.compile_teacher(program_set)
-    chooser = random.Random(seed)
-    start, compared = program_set.table.id("X"), 0
-    for _ in range(2):
-        events, _ = compare(program_set, teacher, random_layout(program_set.world.config, chooser), start, limit=LIMIT)
-        compared += len(events)
-    return compared
-
-
-@pytest.mark.parametrize("block", range(6))
-def test_random_programs_decide_as_their_text_says(block: int) -> None:
+@pytest.mark.parametrize("world", sorted(WORLDS))
+def test_drawn_programs_decide_as_their_text_says(world: str) -> None:
     # red when lowering loses a branch, a stride is wrong, or a blank counts as something else than 0,
     # an order is read the wrong way round, or a jump, a saved place or an empty one means something else
-    counts = [check_random(seed) for seed in range(block * 30, block * 30 + 30)]
-    assert sum(count > 0 for count in counts) > 20, "most random programs are accepted"
-    assert sum(counts) > 700
+    assert compared(*together(world, drawn(world))) > 700
 
 
 def test_tables_that_are_cut_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,12 +75,12 @@ def test_tables_that_are_cut_decide_alike(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(decision_tables, "MAX_MERGED_ENTRIES", 8)
     program_set = dsl.load(PROGRAMS / "addition.npi")
     assert dsl.compile_teacher(program_set).hops == 3  # IN1, IN2, then CARRY (2 values) merged with the call
-    counts = [check_random(seed) for seed in range(20)]
-    assert sum(counts) > 500
+    found = list(stream(vocabulary("mixed"), {4: 30, 8: 40}, generator=np.random.default_rng(0)))
+    assert compared(*together("mixed", found)) > 500
 
 
 def test_a_batch_decides_as_its_rows_do() -> None:
-    program_set = dsl.loads(Author(4).text())
+    program_set, _ = together("mixed", drawn("mixed")[::4])
     teacher = dsl.compile_teacher(program_set)
     generator = torch.Generator().manual_seed(0)
     table = program_set.table
@@ -199,13 +92,13 @@ def test_a_batch_decides_as_its_rows_do() -> None:
         for j, slot in enumerate(table.signatures[program].slots):
             arguments_B3[i, j] = slot.tokens[int(torch.randint(len(slot.tokens), (1,), generator=generator))]
     hidden_BH = torch.zeros(B, 1, dtype=torch.int64)
-    together = teacher.step(Observation(obs_BF), program_B, arguments_B3, hidden_BH)
+    whole = teacher.step(Observation(obs_BF), program_B, arguments_B3, hidden_BH)
     for i in range(B):
         row = slice(i, i + 1)
         alone = teacher.step(Observation(obs_BF[row]), program_B[row], arguments_B3[row], hidden_BH[row])
-        assert torch.equal(alone.call_B4[0], together.call_B4[i])
-        assert torch.equal(alone.hidden_BH[0], together.hidden_BH[i])
-    assert len(torch.unique(together.call_B4, dim=0)) > 5
+        assert torch.equal(alone.call_B4[0], whole.call_B4[i])
+        assert torch.equal(alone.hidden_BH[0], whole.hidden_BH[i])
+    assert len(torch.unique(whole.call_B4, dim=0)) > 5
 
 
 @pytest.mark.parametrize("pointer", ["P", "Q"])

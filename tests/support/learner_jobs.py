@@ -21,19 +21,8 @@ from npi.training.ranks import Ranks
 from tests.support import tiny_learner
 from tests.support.small_learners import FILES, LEARNERS
 from tests.support.small_worlds import KINDS
+from tests.support.tiny_learner import EASY
 
-BANDIT = """world arms is bandit(arms: 2, family: easy, steps: 20)
-
-program EASY "Find the better arm":
-    maximise reward over 20 steps
-    core "tiny"
-
-task easy(episode: number):
-    EPISODE = digits(episode)
-    run EASY
-    expect TRIAL == [20]
-    train episode of 8 digits
-"""
 UPDATES = 6
 TRAINING = OnPolicyTraining(updates=UPDATES, batch=30, rollouts=2, rate=1e-2, check_every=2, problems=32, truncation=12)
 
@@ -43,7 +32,7 @@ def untrained(kind: str) -> tuple[Any, Library]:
     learner: Any = {**LEARNERS, "tiny": tiny_learner.LEARNER}[kind]
     interface._REGISTERED[kind] = learner
     registry.KINDS.update(KINDS)
-    programs = loads({**FILES, "tiny": BANDIT}[kind], path=f"{kind}.npi")
+    programs = loads({**FILES, "tiny": EASY}[kind], path=f"{kind}.npi")
     return learner, new_library(usual_config(learner), training_tasks(programs), [programs], seed=0)
 
 

@@ -163,8 +163,8 @@ def talking(ranks: Ranks, folder: Path) -> dict[str, Any]:
 
 
 def reading(ranks: Ranks, folder: Path) -> dict[str, Any]:
-    """The frames of a trace set, each rank reading its shards."""
-    return as_lists(shared_frames(TraceSet.open(folder / "set"), ranks))
+    """The frames of a trace set, each rank reading its shards; of two shards where there are three ranks."""
+    return as_lists(shared_frames(TraceSet.open(folder / ("few" if ranks.count == 3 else "set")), ranks))
 
 
 def reading_damage(ranks: Ranks, folder: Path) -> str:
@@ -221,7 +221,7 @@ def drifting(ranks: Ranks, folder: Path) -> str:
 
 def several(ranks: Ranks, folder: Path) -> dict[str, Any]:
     """Many jobs one after another, since processes take seconds to begin."""
-    jobs = [curves, looking, mining, validating, reading, proving, disagreeing, drifting]
+    jobs = [curves, looking, mining, validating, reading, proving, disagreeing, drifting, reading_damage]
     return {job.__name__: job(ranks, folder) for job in jobs}
 
 

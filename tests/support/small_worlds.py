@@ -153,7 +153,6 @@ class Pusher(Small):
         return Observation(self.fields(state), {"place": state.place_BX, **goal})
 
     def act(self, state: SmallState, action: Action, active_B: torch.Tensor) -> None:
-        assert action.payload_BX is not None
         state.place_BX = torch.where(active_B[:, None], state.place_BX + action.payload_BX, state.place_BX)
         state.score_B = torch.where(active_B, -(state.place_BX - self._goal(state)).norm(dim=1), state.score_B)
         state.step_B = state.step_B + active_B
@@ -186,7 +185,6 @@ class Curve(Small):
         return Observation(self.fields(state), {"asked": place_B1, "value": self._value(state, place_B1)})
 
     def act(self, state: SmallState, action: Action, active_B: torch.Tensor) -> None:
-        assert action.payload_BX is not None
         state.place_BX = torch.where(active_B[:, None], action.payload_BX, state.place_BX)
         state.score_B = torch.where(active_B, self._value(state, state.place_BX)[:, 0], state.score_B)
         state.step_B = state.step_B + active_B

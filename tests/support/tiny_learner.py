@@ -14,7 +14,7 @@ from envs.stepper import Action, Observation
 from envs.world import Episodes, World
 from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput, choice
 from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
-from npi.learners.tasks import Problems
+from tests.support.small_learners import SmallLearner, program_file
 
 
 @dataclass(frozen=True)
@@ -59,27 +59,17 @@ class TinyCore(LearnerCore):
         return step.extras["log_BA"].gather(1, action.call_B4[:, 1:2] - 1)[:, 0]
 
 
-class Tiny:
-    """Advantage actor-critic (implements ``Learner``)."""
+class Tiny(SmallLearner):
+    """Advantage actor-critic."""
 
-    kind, signals, anywhere = "tiny", (("maximise", "reward"),), False
+    kind, signals, trained_by = "tiny", (("maximise", "reward"),), OnPolicy
     config = TinyConfig
     training = OnPolicyTraining(updates=60, batch=32, rate=1e-2, check_every=20, problems=32)
     learning = OnPolicyTraining(updates=20, batch=32, check_every=10, problems=32, starts=2)
 
-    def admit(self, spec: WorldSpec) -> None:
-        if len(spec.primitives) != 1:
-            raise ValueError(f"world {spec.name} has several primitives; tiny learners take one")
-
     def core(self, config: Any, specs: Sequence[WorldSpec], *, generator: torch.Generator) -> TinyCore:
         (spec,) = specs
         return TinyCore(config, spec, generator)
-
-    def objective(self, core: Any, rows_NP: torch.Tensor, problems: Problems, training: OnPolicyTraining) -> OnPolicy:
-        return OnPolicy(self, core, rows_NP, problems, training)
-
-    def infer_row(self, core: Any, evidence: Episodes) -> None:
-        """Rows are learned by gradient."""
 
     def judge(self, world: World[Any], episodes: Episodes) -> dict[str, torch.Tensor]:
         parts = {"reward": episodes.scores["reward"], "regret": episodes.extras.get("regret")}
@@ -87,3 +77,6 @@ class Tiny:
 
 
 LEARNER = Tiny()
+
+EASY = program_file("bandit(arms: 2, family: easy, steps: 40)", "maximise reward", "tiny", 20, count="TRIAL")
+"""Find the better arm."""

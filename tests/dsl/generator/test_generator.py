@@ -19,8 +19,7 @@ from dsl.lowering import decision_tables
 from dsl.text import syntax as s
 from dsl.text.parse import parse
 from dsl.text.syntax import nodes
-from tests.support.random_programs import PROGRAMS, TINY, WORLDS, drawn, layouts, run_all, together, vocabulary
-from tests.support.reference_interpreter import OutOfSteps, interpret
+from tests.support.random_programs import PROGRAMS, TINY, WORLDS, drawn, run_all, together, vocabulary
 from traces.machine.lockstep import Status
 from traces.recording.recorder import Recorder
 from traces.recording.unique_frames import find_conflict, unique_frames
@@ -101,36 +100,6 @@ def test_effects_of_callees() -> None:
     found = {callee.name: callee.effects for callee in vocabulary_of(dsl.loads(text)).callees}
     assert found["X"] == Effects(frozenset({("p", "d"), ("K", "d"), ("Q", "LEFT")}), frozenset())
     assert found["Y"].may == {("Q", "LEFT"), ("K", "LEFT")}
-
-
-@pytest.mark.parametrize("world", ["mixed", "places", "sorting"])
-def test_teacher_reference_and_machine_agree(world: str) -> None:
-    """Batched in lockstep, in machine code, and one by one by the plain interpreter of the tree."""
-    programs, ids = together(world, drawn(world)[::3])
-    records, outcomes = [], []
-    for compiled in (True, False):
-        records.append(Recorder(programs.table))
-        outcomes.append(run_all(programs, ids, pads=2, recorder=records[-1], compiled=compiled))
-    one, two = (record.batch() for record in records)
-    for name in ("steps_N", "status_N", "depth_N"):
-        assert torch.equal(getattr(outcomes[0], name), getattr(outcomes[1], name))
-    assert outcomes[0].read(programs.world) == outcomes[1].read(programs.world)
-    assert np.array_equal(one.calls, two.calls)
-    assert np.array_equal(one.obs, two.obs)
-    laid = layouts(programs, 2 * len(ids), np.random.default_rng(0))
-    readings = outcomes[0].read(programs.world)
-    compared = 0
-    for i, layout in enumerate(laid):
-        if programs.table.signatures[ids[i // 2]].slots:
-            continue
-        try:
-            events, pad = interpret(programs, layout, ids[i // 2], limit=600)
-        except OutOfSteps:
-            continue
-        assert len(events) == int(outcomes[0].steps_N[i]), format_tree(s.File((programs.program(ids[i // 2]).tree,)))
-        assert all(readings[i][f"at({pointer})"] == [column] for pointer, column in pad.at.items())
-        compared += 1
-    assert compared > len(laid) / 3
 
 
 @pytest.mark.parametrize("world", ["list", "places", "addition"])

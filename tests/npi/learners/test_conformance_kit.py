@@ -21,21 +21,7 @@ from npi.learners.interface import StepOutput, TaskInput
 from npi.training.loop import State
 from tests.support.small_learners import FILES, LEARNERS, Imitator, ImitatorCore, Reacher
 from tests.support.small_worlds import KINDS
-from tests.support.tiny_learner import LEARNER, Tiny, TinyCore
-
-FILE = """world arms is bandit(arms: 2, family: easy, steps: 40)
-
-program EASY "Find the better arm":
-    maximise reward over 20 steps
-    core "tiny"
-
-task easy(episode: number):
-    EPISODE = digits(episode)
-    run EASY
-    expect TRIAL == [20]
-    train episode of 8 digits
-    test episode of 9 digits
-"""
+from tests.support.tiny_learner import EASY, LEARNER, Tiny, TinyCore
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +30,7 @@ def small_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_tiny_learner_keeps_its_promises() -> None:
-    check_learner(LEARNER, loads(FILE))
+    check_learner(LEARNER, loads(EASY))
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -195,7 +181,7 @@ def with_core(core: type[TinyCore]) -> Callable[[], Tiny]:
 )
 def test_broken_learners_are_told_what_they_break(made: Callable[[], Tiny], told: str) -> None:
     with pytest.raises((LearnerError, ValueError), match=told):
-        check_learner(made(), loads(FILE))
+        check_learner(made(), loads(EASY))
 
 
 class Severed(Imitator):

@@ -46,7 +46,7 @@ def test_a_small_learner_is_trained_in_seconds(kind: str) -> None:
 
 def test_several_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
     """Losses, parameters and checks of every objective; the runs are stopped and resumed half way."""
-    (alone,) = in_ranks(1, training_learners, tmp_path)
+    alone = training_learners(ALONE, tmp_path)
     first, second = in_ranks(2, training_learners, tmp_path)
     for kind, found in alone.items():
         assert len(found["losses"]) == UPDATES

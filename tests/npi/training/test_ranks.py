@@ -121,11 +121,11 @@ def test_frames_and_tables_travel_whole(batches):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A program file, and a set of three shards, once whole and once with a byte changed in the second."""
+    """A program file, and sets of three shards, of two, and of three with a byte changed in the second."""
     folder = tmp_path_factory.mktemp("ranks")
     (folder / "strip.npi").write_text(STRIP)
-    for name in ("set", "damaged"):
-        generate(strip(), task="both", traces=20, out=folder / name, shard_traces=8)
+    for name, size in (("set", 8), ("few", 10), ("damaged", 8)):
+        generate(strip(), task="both", traces=20, out=folder / name, shard_traces=size)
     data = bytearray((folder / "damaged" / shard_name(1)).read_bytes())
     data[-5] ^= 1
     (folder / "damaged" / shard_name(1)).write_bytes(data)
@@ -139,9 +139,9 @@ def two(folder):
 
 
 @pytest.fixture(scope="module")
-def four(folder):
-    """What four ranks found."""
-    return in_ranks(4, jobs.talking_and_reading, folder)
+def three(folder):
+    """What three ranks found."""
+    return in_ranks(3, jobs.talking_and_reading, folder)
 
 
 def test_two_ranks_follow_the_loss_curve_of_one(folder, two):
@@ -180,29 +180,30 @@ def test_the_first_rank_validates_and_the_others_hear_of_it(two):
     assert other == {"asked": [], "found": [5, 4], "error": "other"}
 
 
-def test_what_ranks_tell_each_other(four):
-    talks = [dict(found["talking"]) for found in four]
-    assert [one.pop("share") for one in talks] == [[0, 4], [1], [2], [3]]
+def test_what_ranks_tell_each_other(three):
+    talks = [dict(found["talking"]) for found in three]
+    assert [one.pop("share") for one in talks] == [[0, 3], [1, 4], [2]]
     assert all(one == talks[0] for one in talks)
     assert talks[0] == {
-        "gathered": [[list(range(r)), [[pytest.approx(0.1 * r)]] * 2, {"π": [r, None]}] for r in range(4)],
+        "gathered": [[list(range(r)), [[pytest.approx(0.1 * r)]] * 2, {"π": [r, None]}] for r in range(3)],
         "first": [[], {"π": [0, None]}],
-        "sum": [6, 4],
+        "sum": [3, 3],
         "any": [True, False],
         "differing": [[], [1]],
     }
 
 
-def test_ranks_read_a_set_together(folder, two, four):
-    """Three shards, so that the last of four ranks has none."""
-    assert len(TraceSet.open(folder / "set").shards) == 3
-    whole = as_lists(unique_frames(TraceSet.open(folder / "set").batches()))
-    assert all(found["reading"] == whole for found in (*two, *four))
+@pytest.mark.parametrize(("ranks", "name", "shards"), [("two", "set", 3), ("three", "few", 2)])
+def test_ranks_read_a_set_together(folder, request, ranks, name, shards):
+    """Three shards, of which one rank reads two, and two, so that the last of three ranks has none."""
+    assert len(TraceSet.open(folder / name).shards) == shards
+    whole = as_lists(unique_frames(TraceSet.open(folder / name).batches()))
+    assert all(found["reading"] == whole for found in request.getfixturevalue(ranks))
 
 
-def test_a_rank_reads_its_own_shards_only(folder):
+def test_a_rank_reads_its_own_shards_only(two):
     """The changed one is seen by the second rank, and the first one loses that."""
-    one, other = in_ranks(2, jobs.reading_damage, folder)
+    one, other = (found["reading_damage"] for found in two)
     assert one == "lost: another process of this run has ended"
     assert "shard-00001.safetensors was changed after it was written" in other
 
