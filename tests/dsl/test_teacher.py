@@ -109,7 +109,6 @@ def test_a_cell_is_read_through_the_parameter(pointer: str) -> None:
     layout = {"A": [2, 0, 1]}
     teacher = dsl.compile_teacher(program_set)
     _, reading = compare(program_set, teacher, layout, program_set.table.id("X"))
-    assert reading is not None
     assert (reading["OUT"], reading["IN"]) == ([2 if pointer == "P" else 0], [1])
     assert reading[f"at({pointer})"] == [2]
 

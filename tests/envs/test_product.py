@@ -22,9 +22,7 @@ BOWL = {"kind": "optimisee", "name": "bowl", "config": {"dimensions": 3}}
 
 
 def joined(*parts: dict[str, Any]) -> Product:
-    found = make("product", "desk", {"parts": list(parts)})
-    assert isinstance(found, Product)
-    return found
+    return make("product", "desk", {"parts": list(parts)})
 
 
 LAID = {

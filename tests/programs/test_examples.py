@@ -52,7 +52,6 @@ def digits(number: int, base: int = 10) -> list[int]:
 
 def zeros_off(row: object) -> list[int]:
     """A row of digits without the zeros in front."""
-    assert isinstance(row, list)
     while len(row) > 1 and row[0] == 0:
         row = row[1:]
     return row

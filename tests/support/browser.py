@@ -99,7 +99,6 @@ def browser() -> Iterator[Browser]:
 
 
 def _port(driver: subprocess.Popen[str]) -> int:
-    assert driver.stdout is not None
     end = time.monotonic() + 60
     for line in driver.stdout:
         found = re.search(r"started successfully on port (\d+)", line)

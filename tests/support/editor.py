@@ -36,7 +36,6 @@ class Client:
 
     def _listen(self) -> None:
         stream = self.process.stdout
-        assert stream is not None
         while header := stream.readline():
             length = int(header.split(b":")[1]) if header.lower().startswith(b"content-length") else 0
             while stream.readline().strip():
@@ -45,7 +44,6 @@ class Client:
 
     def _send(self, **message: Any) -> None:
         data = json.dumps({"jsonrpc": "2.0", **message}).encode()
-        assert self.process.stdin is not None
         self.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(data), data))
         self.process.stdin.flush()
 
@@ -116,7 +114,6 @@ class Client:
         assert self.answer("shutdown")["result"] is None
         self.tell("exit")
         code = self.process.wait(WAIT)
-        assert self.process.stderr is not None
         return code, self.process.stderr.read().decode()
 
 

@@ -167,7 +167,6 @@ def differ(one: Program, two: Program) -> bool:
         for obs in product(*(range(field.size) for field in fields)):
             decided = []
             for program, number in zip((one, two), pair, strict=True):
-                assert program.table is not None
                 node = program.table.nodes[number]
                 entry = sum(obs[read.index] * k for read, k in zip(node.reads, node.strides, strict=True))
                 decided.append((tuple(node.call_M4[entry].tolist()), int(node.next_M[entry])))

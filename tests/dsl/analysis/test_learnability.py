@@ -47,8 +47,6 @@ def told(*programs: str) -> list[tuple[int, str]]:
 
 
 def longest(found: dsl.Diagnosis) -> dict[str, str]:
-    assert found.program_set is not None
-    assert found.outlook is not None
     names = {program.id: program.name.partition(".")[2] for program in found.program_set.programs}
     return {names[number]: str(shape) for number, shape in found.outlook.frames.items()}
 
@@ -67,7 +65,6 @@ def test_frames_grow_with_the_input_only_in_loops() -> None:
 def test_no_frame_is_longer_than_was_said(path: Path) -> None:
     """The machine's frames against the bound; where frames grow, longer inputs give longer ones."""
     found = dsl.diagnose(path.read_text(encoding="utf-8"), path=str(path), folder=path.parent)
-    assert found.program_set is not None
     assert found.outlook is not None
     seen: dict[int, int] = {}
     for task in found.program_set.tasks:
@@ -180,7 +177,6 @@ def test_teachers_are_functions_of_what_a_core_sees(path: Path) -> None:
 def test_a_table_that_is_no_function_is_found() -> None:
     program_set = dsl.loads(LIST + "program X:\n    if P > 0:\n        ACT(P, RIGHT)\n" + TASK)
     program = program_set.programs[0]
-    assert program.table is not None
     node = program.table.nodes[0]
     for broken in (replace(node, next_M=node.next_M[1:]), replace(node, next_M=node.next_M + 9)):
         table = replace(program.table, nodes=(broken, *program.table.nodes[1:]))
@@ -256,7 +252,6 @@ def test_a_conflict_is_explained_by_what_decided(secret: str, sight: str, fix: s
     batches, layouts = by_hand(program_set, LAYOUTS, secret)
     assert find_conflict(unique_frames(batches)) is not None
     found = explain(batches, world=program_set.world, layouts=layouts)
-    assert found is not None
     assert (sight, fix) in [(apart.sight.name, apart.sight.fix) for apart in found.apart]
     assert {found.sides[0].call, found.sides[1].call} == {"ACT(P, RIGHT)", "ACT(P, LEFT)"}
     text = str(found)
@@ -284,7 +279,6 @@ def test_who_called_can_tell_steps_apart() -> None:
         with recorder.call("Z"), recorder.call("Y"):
             recorder.act("ACT", "P", "LEFT")
     found = explain([recorder.batch()])
-    assert found is not None
     assert found.frame == "Y"
     assert [side.caller for side in found.sides] == ["X", "Z"]
     assert found.apart[0].sight.name == "the program that called"
@@ -298,7 +292,6 @@ def test_a_memory_of_its_own_is_called_that() -> None:
         with recorder.trace("X"):
             recorder.act("ACT", "P", direction)
     found = explain([recorder.batch()], world=program_set.world, layouts=[[{"A": [0]}, {"A": [0]}]])
-    assert found is not None
     assert found.apart == ()
     assert "a memory of their own" in str(found)
 
@@ -322,6 +315,5 @@ def test_a_search_finds_a_conflict() -> None:
     program_set = dsl.loads(LIST + "program X:\n    ACT(Q, RIGHT)\n" + TASK)
     moody = Moody(dsl.compile_teacher(program_set))
     found = search(program_set, program_set.tasks[0], most=12, seconds=9, teacher=moody)  # type: ignore[arg-type]
-    assert found.conflict is not None
     assert found.conflict.frame == "X"
     assert {side.call for side in found.conflict.sides} == {"ACT(Q, RIGHT)", "ACT(Q, LEFT)"}

@@ -159,7 +159,6 @@ def test_a_signal_is_accepted_and_has_no_teacher() -> None:
     text = PAD + 'program EXPLORE "Find it":\n    maximise reward over 100 steps\n    core "meta-rl"\n'
     program_set = dsl.loads(text)
     signal = program_set.programs[0].signal
-    assert signal is not None
     assert (signal.aim, signal.what, signal.steps, signal.core) == ("maximise", "reward", 100, "meta-rl")
     with pytest.raises(ValueError, match=r"text\.EXPLORE has no body but a signal \(maximise reward\)"):
         dsl.compile_teacher(program_set)

@@ -10,7 +10,6 @@ import dsl
 from dsl.formatting.formatter import format_text
 from dsl.formatting.printer import format_tree
 from dsl.text.parse import parse
-from envs.product import Product
 
 CARDS = "world cards is bandit(arms: 2)\n"
 STEPS = "world steps is two_step\n"
@@ -37,7 +36,6 @@ task go:
 def test_a_text_of_the_whole_reads_and_calls_all_parts() -> None:
     text = DESK + GO.replace("cards.FAMILY", "FAMILY")
     found = dsl.loads(text)
-    assert isinstance(found.world, Product)
     assert found.world.names == ["cards", "steps", "pad"]
     assert [s.name for s in found.table.signatures] == ["PULL", "CHOOSE", "ACT", "text.GO"]
     drawn = found.tasks[0].problem({"episode": 12})

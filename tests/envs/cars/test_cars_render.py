@@ -156,16 +156,6 @@ def test_a_picture_depends_on_nothing_but_its_arguments(azimuth, elevation, seed
     assert (batch[1] == alone[0]).all()
 
 
-@settings(max_examples=15)
-@given(st.integers(0, 179), st.integers(0, 60), st.sampled_from(STYLES))
-def test_a_car_is_symmetric(azimuth, elevation, style):
-    """Seen from the other side it is the mirror image but for samples on edges: the light is the camera's."""
-    shape = mesh(draw_car(style, np.random.default_rng(11)))
-    one = faces_at(shape, azimuth, elevation, 48) >= 0
-    other = faces_at(shape, -azimuth, elevation, 48) >= 0
-    assert (one != other[:, ::-1]).mean() <= 2 * EDGES
-
-
 def test_seeds_choose_light_and_background():
     pictures = render(cube(), np.zeros(6), np.full(6, 20.0), size=32, seed_V=np.arange(6))
     corners = {tuple(picture[0, 0]) for picture in pictures}

@@ -16,7 +16,6 @@ from envs.conformance import check_world
 from envs.spec import NONE, Channel, Field, Signature, SpecError, WorldSpec
 from envs.stepper import Action
 from npi.core.config import CoreConfig, TrainConfig
-from npi.core.pictures import PictureInput
 from npi.jobs.train import train_library
 from npi.library.library import Library, LibraryError
 from npi.proof.prove import PICTURED, certify
@@ -141,7 +140,6 @@ def test_a_core_sees_pixels_and_not_the_pose() -> None:
     """Other numbers with the same pictures give the same features; the numbers themselves go nowhere."""
     made, programs = library()
     (picture,) = made.core.adapter(0).sights
-    assert isinstance(picture, PictureInput)
     obs_BF = torch.tensor([[2, 7, 1, 0, 0], [5, 0, 4, 0, 0], [2, 7, 1, 3, 3]])
     plain = picture(obs_BF)
     picture.shown.show(Swapped(programs.world))

@@ -303,7 +303,6 @@ def test_program_files_say_what_is_learned(path: Path) -> None:
     programs = dsl.load(path)
     assert not programs.warnings
     for program in programs.signals:
-        assert program.signal is not None
         assert (program.signal.aim, program.signal.what, program.signal.core) == ("maximise", "reward", "meta-rl")
     for task in programs.tasks:
         (drawn,) = task.draw(task.test_sizes[0], 1, generator=generator(), spread=False)

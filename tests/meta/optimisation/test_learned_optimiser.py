@@ -31,7 +31,7 @@ from npi.learners.evaluate import score_task
 from npi.learners.interface import TaskInput
 from npi.learners.jobs import new_library, objective_of, train_learner
 from npi.learners.learn_rows import learn_files
-from npi.learners.objectives.unrolled import Unrolled, UnrolledTraining
+from npi.learners.objectives.unrolled import UnrolledTraining
 from npi.learners.rollout import play, rollout
 from npi.learners.tasks import learner_for, training_tasks
 from npi.library.library import Library
@@ -52,9 +52,7 @@ def quadratics(dimensions: int = 10) -> Optimisee:
 
 
 def made(config: dict[str, Any]) -> Optimisee:
-    found = make("optimisee", "w", config)
-    assert isinstance(found, Optimisee)
-    return found
+    return make("optimisee", "w", config)
 
 
 def problems(world: Optimisee, count: int) -> OptimiseeState:
@@ -325,7 +323,6 @@ def test_batches_are_smaller_where_problems_have_many_hidden_numbers() -> None:
     sets = [load(LEARNING / f"{name}.npi") for name in ("quadratic", "digits")]
     tasks = [task for programs in sets for task in training_tasks(programs)]
     objective = objective_of(new_library(OptimiserConfig(), tasks, sets, seed=0), tasks, LEARNER.training)
-    assert isinstance(objective, Unrolled)
     groups = objective.problems.groups
     assert [objective.core.hidden_size(group.world.spec) for group in groups] == [10 * 84, 1510 * 84]
     assert [objective.room(group, 64, 400_000) for group in groups] == [64, 3]
@@ -338,7 +335,6 @@ def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
     programs, task = library.task("quadratic")
     core, world = library.core, programs.world
     assert isinstance(core, LearnerProgramCore)
-    assert isinstance(world, Optimisee)
     assert learner_for(programs) is LEARNER
     state, rolled = problems(world, 4), problems(world, 4)
     program_B = torch.full((4,), task.program)
@@ -355,7 +351,6 @@ def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
 def test_it_takes_the_steps_that_it_takes_in_the_world(trained: Path) -> None:
     library, world = Library.open(trained), quadratics()
     state, core = problems(world, 1), library.core
-    assert isinstance(core, LearnerProgramCore)
     theta = [torch.nn.Parameter(part.clone()) for part in state.theta_BD.detach()[0].split([3, 7])]
     optimizer = LearnedOptimizer.open(theta, library, "quadratic.OPTIMISE")
     episodes = play(core.net, world, state, task_of(world, library.memory.embeddings_NP[:1].detach()), 20)

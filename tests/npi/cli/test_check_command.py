@@ -108,7 +108,6 @@ def test_without_its_program_file_a_set_is_told_as_far_as_the_traces_go(
 ) -> None:
     found = moody_set(tmp_path / "set", known=False)
     conflict = look_at_set(found).conflict
-    assert conflict is not None
     assert [side.layout for side in conflict.sides] == ["", ""]
     assert npi(capsys, "check", tmp_path / "set")[0] == 2
 
@@ -119,7 +118,6 @@ def test_inputs_that_are_not_those_of_the_traces_are_not_shown(tmp_path: Path) -
     other = TEXT.replace("A = items", "A = reversed(items)")
     writer = TraceSetWriter(tmp_path, programs.table, TraceInfo(sources=(("text.npi", other),), task="go"))
     conflict = look_at_set(writer.finish([writer.write(0, moody(programs, 4, 12, 16))])).conflict
-    assert conflict is not None
     assert [side.layout for side in conflict.sides] == ["", ""]
 
 

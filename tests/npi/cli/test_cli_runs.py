@@ -218,12 +218,6 @@ def test_learning_that_is_not_done_changes_nothing(capsys, tape_files, tape_libr
     assert contents(tape_library) == before
 
 
-def test_unsolved_rows_are_kept_where_that_is_asked(capsys, tmp_path, tape_files, tape_library):
-    words = ["learn", tape_files / "ones.npi", "--library", tape_library, "--out", tmp_path / "kept", "--keep"]
-    assert npi(capsys, *words, "--updates", 1)[0] == 1
-    assert "ones.ones" in Library.open(tmp_path / "kept").tasks()
-
-
 def test_demo_in_small(capsys, tmp_path, tape_files, monkeypatch):
     """Every stage of the demonstration, on the tape."""
     monkeypatch.setattr(demo, "TRAINED", ("tape.npi", "trip.npi"))

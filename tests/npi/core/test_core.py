@@ -16,7 +16,7 @@ from npi.core.config import CoreConfig
 from npi.core.discrete import DiscreteTrunk, _Sign
 from npi.core.encoder import HardGate, stack_slots
 from npi.core.initialisation import seeded_linear
-from npi.core.recurrent import RecurrentCore, may_call
+from npi.core.recurrent import may_call
 from npi.library.library import Library
 from npi.program_memory import OPEN, ProgramMemory
 from npi.running.core_stepper import CoreStepper
@@ -447,7 +447,6 @@ def test_settings_that_make_no_core_are_refused(change: dict, message: str) -> N
 
 def test_a_core_has_an_adapter_for_each_world_of_its_own_sizes() -> None:
     core = two_worlds("discrete").core
-    assert isinstance(core, RecurrentCore)
     for world, programs in enumerate((strip(), tape())):
         spec = programs.table.world
         assert core.adapter(world).table.shape[0] == sum(f.size for f in spec.fields) + 3 * len(spec.tokens)

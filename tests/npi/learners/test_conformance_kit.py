@@ -189,7 +189,6 @@ class Severed(Imitator):
 
     def infer_row(self, core: Any, evidence: Episodes) -> torch.Tensor | None:
         row_BP = super().infer_row(core, evidence)
-        assert row_BP is not None
         return row_BP.detach()
 
 

@@ -13,8 +13,7 @@ from npi.learners import inner
 from npi.learners.draws import GeneratorDraw
 from npi.learners.interface import choice
 from npi.learners.objectives.base import LearnerObjective, schedule_of
-from npi.learners.objectives.replay import Replay
-from npi.training.loop import Descent, Loss, fit
+from npi.training.loop import Descent, fit
 from npi.training.ranks import ALONE
 from tests.support.learner_jobs import UPDATES, numbers, objective, training_learners
 from tests.support.ranks import in_ranks
@@ -97,7 +96,6 @@ def test_critic_and_actor_are_moved_apart() -> None:
 
 def test_the_memory_keeps_the_last_rollouts_in_shards() -> None:
     one = objective("small-reacher", shards=3, batch=4, optimizer_steps=1)
-    assert isinstance(one, Replay)
     descent = Descent(one.groups(), schedule_of(one.training))
     for update in range(5):
         descent.update(one, update)
@@ -119,7 +117,6 @@ def test_the_gradient_of_a_search_is_the_finite_difference() -> None:
     assert list(one.groups()) == ["rows"]
     before = score(one)
     (loss,) = next(iter(one.losses(0, ALONE)))
-    assert isinstance(loss, Loss)
     (gradient_NP,) = torch.autograd.grad(loss.value, one.rows_NP)
     with torch.no_grad():
         one.rows_NP -= 0.2 * gradient_NP / gradient_NP.norm()

@@ -23,6 +23,7 @@ from tests.support.tiny import (
     LSTM,
     SMALL,
     STRIP,
+    TAPE,
     TURN,
     configurations,
     dataset,
@@ -373,24 +374,9 @@ def test_a_name_that_means_something_else_already() -> None:
     other = loads(changed, path="strip.npi")
     with pytest.raises(LibraryError, match=r"already has a program strip.HOME with another world or other arguments"):
         missing_rows(untrained(SMALL).memory.infos, other.table, 0, generation=1, source="")
-    elsewhere = loads(TAPE_LIKE_STRIP, path="strip.npi")
+    elsewhere = loads(TAPE.replace("WIPE", "HOME"), path="strip.npi")
     with pytest.raises(LibraryError, match=r"already has a program strip.HOME with another world"):
         missing_rows(untrained(SMALL).memory.infos, elsewhere.table, 1, generation=1, source="")
-
-
-TAPE_LIKE_STRIP = """
-world other is scratchpad:
-    row T of bit
-
-program HOME "Blank one cell":
-    ACT(T, WRITE, blank)
-
-task home(a: number base 2):
-    T = digits(a, 2)
-    run HOME
-    expect under(T) == blank
-    train a of 1..2 digits
-"""
 
 
 def test_one_name_cannot_run_two_texts() -> None:

@@ -303,7 +303,6 @@ def test_tasks_over_removed_programs_go_with_them() -> None:
     sources = [("strip.npi", grown().sets[0].sources[0][1]), *file_of("turn").sources[1:]]
     text = 'use "turn.npi"\n' + sources[1][1].partition("\n\ntask")[2].join(["\ntask", ""])
     tried = Dataset.from_programs(_load([*sources, ("tried.npi", text)]), traces=1, seed=0).programs
-    assert tried is not None
     library.sets.append(tried)
     assert "tried.turn" in library.tasks()
     assert set(operations.remove(library, ["TURN"]).library.tasks()) == {"strip.both"}

@@ -148,7 +148,6 @@ def test_the_textmate_grammar_is_whole() -> None:
             if key in rule:
                 groups = re.compile(str(rule[key])).groups
                 captures = rule.get("captures" if key == "match" else f"{key}Captures", {})
-                assert isinstance(captures, dict)
                 assert all(0 <= int(number) <= groups for number in captures)
                 assert all(capture["name"].endswith(".npi") for capture in captures.values())
         if isinstance(rule.get("name"), str) and ("match" in rule or "begin" in rule):

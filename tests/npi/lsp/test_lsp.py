@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsl import load, loads
+from dsl import load
 from dsl.formatting.formatter import format_text
 from npi.cli.main import main
 from npi.lsp import answers
@@ -448,10 +448,3 @@ def test_without_pygls_it_says_what_to_install(
     monkeypatch.setattr("npi.cli.lsp.find_spec", lambda name: None)
     assert main(["lsp"]) == 2
     assert 'pip install "npi-engine[editor]"' in capsys.readouterr().err
-
-
-def test_the_wrong_text_is_wrong_and_its_mend_right() -> None:
-    # what the tests above take for granted about their text
-    with pytest.raises(ValueError, match="WRTE"):
-        loads(WRONG)
-    loads(WRONG.replace("WRTE", "WRITE").replace("INN", "IN").replace("COPI", "COPY"))

@@ -81,7 +81,6 @@ def test_a_changed_row_is_found_wrong_and_too_many_histories_are_told(monkeypatc
         (proof,) = certify(library, strip(), names=["strip.MOVE"])
         library.memory.embeddings_NP[row] = kept
     assert proof.wrong > 0
-    assert proof.examples is not None
     assert set(proof.examples.program_M.tolist()) == {strip().table.id("MOVE")}
     monkeypatch.setattr("npi.proof.configuration_walk.MAX_CONFIGURATIONS", 50)
     (proof,) = certify(library, strip(), names=["strip.MOVE"])

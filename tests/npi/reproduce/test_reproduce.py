@@ -346,10 +346,3 @@ def test_other_folders_are_left_alone(programs: Path, tmp_path: Path, capsys: py
     code, _, err = ran(capsys, tmp_path, tmp_path / "out")
     assert (code, "there is no" in err, "--programs" in err) == (2, True, True)
     assert [path.name for path in tmp_path.iterdir()] == ["note"]
-
-
-def test_the_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["reproduce", "--help"]) == 0
-    text = " ".join(capsys.readouterr().out.split())
-    for words in ("Single", "Multi", "+ Max", "resumes", "--only", "table|samples|lengths"):
-        assert words in text, words

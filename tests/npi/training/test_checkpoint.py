@@ -139,7 +139,6 @@ def refused(path: Path, message: str, identity: str = "mine") -> None:
 def test_a_state_is_given_back_and_is_removed_with_its_folder(saved: Path) -> None:
     checkpoint = FileCheckpoint(saved, identity="mine")
     found = checkpoint.load()
-    assert found is not None
     assert found.facts == STATE.facts
     assert found.tensors.keys() == STATE.tensors.keys()
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in STATE.tensors.items())
@@ -174,17 +173,15 @@ def test_other_settings_are_refused(saved: Path) -> None:
     refused(saved, "other settings or data", identity="another")
 
 
-def test_another_format_is_refused(saved: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"format": 99}, "format 99, this engine reads 3"), ({"device": "cuda"}, "of a run on cuda.*use --device cuda")],
+)
+def test_another_format_and_another_device_are_refused(saved: Path, change: dict[str, object], message: str) -> None:
     tensors, about = read_tensors(saved)
-    saved.write_bytes(tensors_bytes(tensors, about | {"format": 99}))
-    refused(saved, "format 99, this engine reads 3")
-
-
-def test_a_run_of_another_device_is_refused(saved: Path) -> None:
-    tensors, about = read_tensors(saved)
-    assert about["device"] == "cpu"
-    saved.write_bytes(tensors_bytes(tensors, about | {"device": "cuda"}))
-    refused(saved, "of a run on cuda.*use --device cuda")
+    assert change.items() != {name: about[name] for name in change}.items()
+    saved.write_bytes(tensors_bytes(tensors, about | change))
+    refused(saved, message)
 
 
 def test_a_write_that_fails_leaves_the_last_state(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

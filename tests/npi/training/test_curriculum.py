@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.spec import RETURN
-from npi.training.curriculum import LEAST, SHORT, Curriculum, FrameGroup, WorldFrames
+from npi.training.curriculum import LEAST, SHORT, Curriculum, WorldFrames
 from npi.training.loss import FrameBatch
 from tests.support.tiny import strip
 from traces.recording.unique_frames import FrameSet
@@ -107,10 +107,6 @@ def test_a_program_of_long_frames_only_keeps_the_length_of_its_shorter_quarter()
     assert curriculum.sources[0].frames.length_M.tolist() == [20, 20, 20, 40, 3, 3, 3, 40]
 
 
-def test_without_a_cut_frames_are_whole() -> None:
-    assert Curriculum([source([50, 2], [0, 0])], frames=8, cut=0).lengths[0].tolist() == [50, 2]
-
-
 def test_programs_that_err_are_drawn_more() -> None:
     """Shares of 0.25 + 3 × error, at most 1.25, of the frames."""
     curriculum = Curriculum([source([2] * 8, [0, 0, 1, 1, 2, 2, 3, 3])], frames=800, cut=0)
@@ -190,7 +186,3 @@ def test_draws_come_from_the_generator_alone() -> None:
     assert torch.equal(one.obs_BTF, two.obs_BTF)
     assert not torch.equal(one.obs_BTF, other.obs_BTF)
     assert torch.equal(torch.random.get_rng_state(), before)
-
-
-def test_a_lesson_begins_as_wholly_wrong() -> None:
-    assert FrameGroup(0, 1, torch.tensor([0])).error == 1.0

@@ -12,7 +12,7 @@ from dsl import loads
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.run import checkpoint_path
 from npi.jobs.train import gather, pick_device, train_library
-from npi.library.library import Library, LibraryError
+from npi.library.library import Library
 from npi.running.core_stepper import CoreStepper
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Dataset
@@ -338,11 +338,6 @@ def test_material_that_is_none() -> None:
         gather(["nowhere.npi"], traces=1, seed=0)
     with pytest.raises(ValueError, match="nothing to learn from"):
         gather([], traces=1, seed=0)
-
-
-def test_a_world_that_the_core_has_never_seen() -> None:
-    with pytest.raises(LibraryError, match=r"never seen world 'tape'.*knows strip"):
-        place(untrained(SMALL), dataset(tape()).frames)
 
 
 def test_devices_by_name() -> None:

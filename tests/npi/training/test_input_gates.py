@@ -8,13 +8,11 @@ from dsl import load, loads
 from npi.training.dataset import Dataset
 from npi.training.input_gates import Evidence
 from tests.support.paths import PROGRAMS
-from traces.recording.unique_frames import FrameSet
 
 
 def needed(dataset: Dataset, program: str) -> set[str]:
     table = dataset.table
     frames = dataset.frames.select(dataset.frames.program_M == table.id(program))
-    assert isinstance(frames, FrameSet)
     return {table.world.fields[i].name for i in Evidence(frames).needed()}
 
 

@@ -16,7 +16,7 @@ from npi.library.library import Library
 from npi.running.core_stepper import CoreStepper
 from npi.training.curriculum import WorldFrames
 from npi.training.frame_objective import place, wrong_frames
-from npi.training.loss import OUT_OF_REACH, FrameBatch, Rules, frame_loss, score, take_share
+from npi.training.loss import FrameBatch, Rules, frame_loss, score, take_share
 from tests.support.tiny import CORE, LSTM, SMALL, Steps, dataset, make_objective, strip, tape, training, untrained
 
 KINDS = pytest.mark.parametrize("config", [SMALL, LSTM], ids=["discrete", "lstm"])
@@ -129,23 +129,6 @@ def test_an_indifferent_core_costs_what_a_person_can_count() -> None:
         assert float(found.nll_B[b]) == pytest.approx(expected, rel=1e-5)
 
 
-@torch.no_grad()
-def test_padding_costs_nothing() -> None:
-    library = untrained(SMALL)
-    batch = some_frames(library, strip(), 9)
-    tables, rules = library.core.tables(library.memory), rules_of(library)
-    (short,) = score(library.core, tables, rules, [batch])
-    longer = replace(
-        batch,
-        obs_BTF=torch.nn.functional.pad(batch.obs_BTF, (0, 0, 0, 5), value=1),
-        call_BT4=torch.nn.functional.pad(batch.call_BT4, (0, 0, 0, 5), value=1),
-        mask_BT=torch.nn.functional.pad(batch.mask_BT, (0, 5)),
-    )
-    (long,) = score(library.core, tables, rules, [longer])
-    torch.testing.assert_close(long.nll_B, short.nll_B)
-    assert torch.equal(long.wrong_B, short.wrong_B)
-
-
 def test_gradients_against_finite_differences() -> None:
     """In float64, on the LSTM (a discrete state has no derivative to compare with)."""
     library = untrained(LSTM, seed=1)
@@ -171,26 +154,6 @@ def test_gradients_against_finite_differences() -> None:
         flat[place_] += 1e-6
         slope = (values[0] - values[1]) / 2e-6
         assert slope == pytest.approx(float(parameter.grad.view(-1)[place_]), rel=1e-4, abs=1e-7), name
-
-
-def test_rules_forbid_later_generations_other_worlds_and_tokens_outside_a_signature() -> None:
-    library = untrained(SMALL, strip(), tape())
-    old = library.memory.infos[library.memory.index("strip.HOME")]
-    memory = library.memory.drawn([replace(old, name="new.ONE", generation=1)], generator=torch.Generator())
-    rules = Rules.of(library.core, memory, may_call(memory))
-    names = [i.name for i in memory.infos]
-    new, home, move = names.index("new.ONE"), names.index("strip.HOME"), names.index("strip.MOVE")
-    wipe, act0, act1 = names.index("tape.WIPE"), names.index("world0.ACT"), names.index("world1.ACT")
-    reach = rules.reach_NN
-    assert set(reach.unique().tolist()) == {0.0, OUT_OF_REACH}
-    assert reach[home, new] == OUT_OF_REACH
-    assert reach[new, home] == reach[new, new] == reach[home, home] == reach[home, act0] == reach[wipe, act1] == 0
-    assert reach[home, wipe] == reach[wipe, home] == reach[new, act1] == reach[wipe, act0] == OUT_OF_REACH
-    token = library.core.worlds[0].token
-    slots = rules.slots_N3V[0]
-    assert (slots[move, 0] == 0).nonzero()[:, 0].tolist() == sorted([token("LEFT"), token("RIGHT")])
-    assert (slots[act1] == 0).nonzero().tolist() == [[0, 0], [1, 0], [2, 0]]
-    assert (slots[move, 1] == 0).nonzero().tolist() == (slots[home, 0] == 0).nonzero().tolist() == [[0]]
 
 
 @torch.no_grad()

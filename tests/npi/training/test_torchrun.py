@@ -161,7 +161,6 @@ def test_a_signal_does_not_cut_off_what_is_being_told(tmp_path):
 def told_when_ended(code: str, folder: Path) -> str:
     """What a process writes to stderr that is sent SIGTERM when it has printed "here"; it must end by that signal."""
     process = start([sys.executable, "-c", code], folder)
-    assert process.stdout is not None
     assert process.stdout.readline() == "here\n"
     process.terminate()
     _, err = process.communicate(timeout=20)

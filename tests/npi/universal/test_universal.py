@@ -30,7 +30,7 @@ from npi.universal.network import CONDITIONINGS, Interpreter, InterpreterConfig,
 from npi.universal.plan import describe, plan_of
 from npi.universal.proof import prove
 from npi.universal.rows import RowError, Tabulated, row_of, unpacked, wired, wiring_of
-from npi.universal.training_stream import WORLDS, Pool, held_programs, vocabularies
+from npi.universal.training_stream import WORLDS, Pool
 from tests.support.paths import ROOT
 from tests.support.universal_helpers import tables
 
@@ -157,14 +157,6 @@ def test_what_does_not_fit_is_told() -> None:
     assert "room for 2" in (oversize(plan, InterpreterConfig(states=2)) or "")
     assert "the core sees 1" in (oversize(plan, InterpreterConfig(inputs=1)) or "")
     assert "the core has 3" in (oversize(plan, InterpreterConfig(outcomes=3)) or "")
-
-
-def test_training_streams_have_no_program_that_is_held_out() -> None:
-    vocabulary = vocabularies({"bits": WORLDS["bits"]})["bits"]
-    held = {program.hash for program in held_programs(vocabulary, each=6, sizes=[2, 3])}
-    assert len(held) == 12
-    drawn = stream(vocabulary, {2: 40, 3: 40}, generator=np.random.default_rng(0), exclude=held)
-    assert not held & {program.hash for program in drawn}
 
 
 def test_a_pool_counts_functions_and_not_names() -> None:

@@ -29,7 +29,7 @@ from benchmarks.universal import (
 from benchmarks.universal.alternatives import Codes, Memory, TuneConfig
 from benchmarks.universal.frozen_rows import Bench, learn_batch
 from benchmarks.universal.heldout_programs import Sample, kind_of, sample
-from dsl import load, loads
+from dsl import loads
 from npi.core.base import tensors_digest
 from npi.library.library import Library
 from npi.reproduce.ledger import Result
@@ -100,13 +100,6 @@ def test_nearest_finds_the_old_state_that_decides_alike() -> None:
     found = columns.nearest(net, old, states, generator=generator)
     assert columns.errors(net, states, found) == [0, 0]
     assert columns.errors(net, states, columns.mean(old, 2)) != [0, 0]
-
-
-def test_mean_is_the_mean_of_codes_and_of_gains() -> None:
-    old = Codes(torch.tensor([[1.0, 2.0], [3.0, 6.0]]), torch.tensor([[0.0], [4.0]]))
-    found = columns.mean(old, 3)
-    assert found.code_NC.tolist() == [[2.0, 4.0]] * 3
-    assert found.gain_NG.tolist() == [[2.0]] * 3
 
 
 def test_tuning_learns_a_state_and_forgets_others() -> None:
@@ -221,19 +214,6 @@ def test_the_page_is_written_from_what_is_done() -> None:
 # --- files of people -------------------------------------------------------------------------------------------------
 
 
-def test_files_are_learned_after_those_that_they_use_beside_a_bare_core(tmp_path: Path) -> None:
-    used = humans.used_by(humans.PROGRAMS / "composition" / "chain.npi")
-    assert used[-1].stem == "chain"
-    assert [path.stem for path in humans.used_by(humans.PROGRAMS / "max.npi")] == ["bubblesort", "max"]
-    library = new_universal(TINY, seed=3)
-    library.save(tmp_path / "given")
-    Library.open(humans.bare(tmp_path / "given", tmp_path / "bare"))
-    bare = Library.open(tmp_path / "bare")
-    assert bare.core.digest() == library.core.digest()
-    assert len(bare.memory) == 0
-    assert all(load(path).tasks for path in humans.FILES)
-
-
 def test_a_chain_of_files_is_learned_and_looked_at_again(tmp_path: Path) -> None:
     """Red where a later file changes the proof of an earlier one; the core is not trained, so rows may be wrong."""
     new_universal(TINY, seed=3).save(tmp_path)
@@ -264,17 +244,3 @@ def test_a_whole_program_has_one_code_and_sees_which_state_it_is_in() -> None:
         assert set(drawn.seen[place, :, -1].tolist()) == {VALUES - 1 - n for n in range(counts[program])}
     plain = slots.draw(torch.tensor([0]), 40, generator=torch.Generator().manual_seed(0))
     assert set(plain.seen[0, :, 1:].unique().tolist()) == {-1}
-
-
-def test_every_variant_is_trained_and_tested(monkeypatch: pytest.MonkeyPatch) -> None:
-    every = [list(one.states) for one in programs(InterpreterConfig()) if one.states]
-    monkeypatch.setattr(ablation, "dataset", lambda each, held: (every, every))
-    budget = ablation.Budget(updates=2, codes=4, configurations=6, row_updates=2, check_every=1)
-    total = sum(map(len, every))
-    for name, variant in ablation.VARIANTS.items():
-        found = ablation.run(name, budget, 0)
-        assert len(found["exact"]) == len(every)
-        own = variant.code + 128 * variant.gains
-        assert found["numbers"] == (own if variant.whole else own * total / len(every))
-    short, long = (ablation.VARIANTS[name] for name in ("film", "long"))
-    assert short.code + short.shape().features == long.code, "as many numbers with gains as without"
