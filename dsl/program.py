@@ -9,9 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dsl.errors.error import Remark
-from dsl.lowering.control_flow import Graph
 from dsl.lowering.decision_tables import DecisionTable
-from dsl.lowering.ir import Body
+from dsl.lowering.ir import Body, Graph
 from dsl.names.scope import Scope
 from dsl.text import syntax as s
 from envs.spec import ProgramTable, Signature

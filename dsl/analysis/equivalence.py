@@ -24,9 +24,8 @@ from math import prod
 
 import numpy as np
 
-from dsl.lowering.control_flow import reached
 from dsl.lowering.decision_tables import DecisionTable, NodeTable
-from dsl.lowering.ir import Read
+from dsl.lowering.ir import Read, reached
 from dsl.lowering.value_grid import Array, ordered, read_size
 from dsl.program import Program, ProgramSet
 from envs.spec import GO_ON, RETURN

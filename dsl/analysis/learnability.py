@@ -22,14 +22,15 @@ from math import prod
 import numpy as np
 
 from dsl.analysis.reachable_calls import ReachableCalls
-from dsl.analysis.unreachable_symbols import symbols_never_there
 from dsl.errors.error import Remark
-from dsl.lowering.control_flow import Fork, reached
 from dsl.lowering.decision_tables import DecisionTable, NodeTable, longest_ways
-from dsl.lowering.ir import Body, Leave, Loop, Step, every_step, reads
+from dsl.lowering.ir import Body, Fork, Leave, Loop, Step, every_step, reached, reads
 from dsl.lowering.value_grid import read_size
+from dsl.names.worlds import PAD, describe_symbols
 from dsl.program import Program, ProgramSet
+from dsl.tasks.inputs import NUMBER, Input
 from dsl.text import syntax as s
+from envs.scratchpad.actions import BY_NAME, SYMBOL
 from envs.spec import GO_ON, RETURN
 from envs.support.mixed_radix import strides
 
@@ -130,7 +131,7 @@ def idle_conditions(program: Program) -> Iterator[Remark]:
     """Conditions that no observation satisfies, or every one, where they are asked."""
     if program.graph is None or program.table is None or program.body is None:
         return
-    loops = {(loop.line, loop.column): loop for loop in loops_of(program.body)}
+    loops = {(loop.line, loop.column): loop for _, loop in variant_loops(program.body)}
     forks: dict[tuple[int, int], list[Fork]] = {}
     for fork in program.graph.forks:
         if fork.yes != fork.no:
@@ -179,10 +180,6 @@ def variant_loops(body: Body | None) -> Iterator[tuple[tuple[int, ...], Loop]]:
         yield from ((variant.tokens, step) for step in every_step(variant.steps) if isinstance(step, Loop))
 
 
-def loops_of(body: Body) -> Iterator[Loop]:
-    return (loop for _, loop in variant_loops(body))
-
-
 def leaves(steps: Sequence[Step]) -> bool:
     return any(isinstance(step, Leave) for step in every_step(steps))
 
@@ -204,8 +201,56 @@ def unreached(programs: ProgramSet) -> Iterator[Remark]:
             )
 
 
+def symbols_never_there(programs: ProgramSet, tree: s.File) -> Iterator[Remark]:
+    """Rows of the file's own world some of whose symbols never appear in any of its tasks."""
+    source = next((p.scope.source for p in programs.programs if p.scope.source.name == programs.path), None)
+    if source is None or not programs.tasks or programs.world.spec.kind != PAD:
+        return
+    rows = programs.programs[0].scope.face.rows
+    there = written(programs)
+    for task in programs.tasks:
+        inputs = {item.name: item for item in task.inputs}
+        for laid in task.laid:
+            there[laid.row] |= laid_symbols(laid.value, inputs, frozenset(rows[laid.row].symbols))
+    for item in (item for world in tree.worlds for item in world.items if isinstance(item, s.Row)):
+        for name in item.names:
+            missing = [] if rows[name].places else [x for x in rows[name].symbols if x not in there[name]]
+            if missing:
+                message = f"row {name} can hold {describe_symbols(tuple(missing))}, which nothing lays or writes there"
+                fix = "narrow the row to what it holds: the core then sees fewer cases"
+                yield Remark(source, item.line, item.column, message, fix, "NPI204")
+
+
+def written(programs: ProgramSet) -> dict[str, set[str]]:
+    """Row → symbols that the programs may write there; a program with a signal may write any."""
+    face = programs.programs[0].scope.face
+    tokens = face.spec.tokens
+    found: dict[str, set[str]] = {name: set(row.symbols if programs.signals else ()) for name, row in face.rows.items()}
+    for program in programs.programs:
+        for _, pointer, action, operand in program.table.acts if program.table is not None else ():
+            if BY_NAME[tokens[action]].writes == SYMBOL:
+                found[face.pointers[tokens[pointer]]].add(tokens[operand])
+    return found
+
+
+def laid_symbols(node: s.Expression, inputs: Mapping[str, Input], every: frozenset[str]) -> frozenset[str]:
+    """The symbols that a laid expression can hold, at most; ``every`` one of the row where that cannot be told."""
+    if isinstance(node, s.Name) and node.text in inputs:
+        return every if inputs[node.text].kind == NUMBER else frozenset(inputs[node.text].symbols)
+    if isinstance(node, s.Number | s.Text):
+        return frozenset((str(node.value),))
+    if isinstance(node, s.Blank):
+        return frozenset()
+    if isinstance(node, s.Items | s.Choice):
+        parts = node.items if isinstance(node, s.Items) else (node.value, node.other)
+        return frozenset[str]().union(*(laid_symbols(part, inputs, every) for part in parts))
+    if isinstance(node, s.Apply) and node.name in ("sorted", "reversed"):
+        return laid_symbols(node.arguments[0], inputs, every)
+    if isinstance(node, s.Apply) and node.name == "digits":
+        base = node.arguments[1] if len(node.arguments) > 1 else s.Number(10)
+        return frozenset(map(str, range(base.value))) if isinstance(base, s.Number) else every
+    return every
+
+
 def remark(program: Program, place: tuple[int, int], message: str, fix: str, code: str) -> Remark:
     return Remark(program.scope.source, *place, message, fix, code)
-
-
-__all__ = ["FrameShape", "Outlook", "check_tables", "look"]

@@ -12,8 +12,7 @@ from itertools import product
 
 import numpy as np
 
-from dsl.lowering.control_flow import reached
-from dsl.lowering.ir import Invoke, Parameter, Step, Symbol, every_step
+from dsl.lowering.ir import Invoke, Parameter, Step, Symbol, every_step, reached
 from dsl.lowering.value_grid import read_size
 from dsl.names.worlds import PAD
 from dsl.program import Program, ProgramSet

@@ -10,7 +10,7 @@ Numbers are pixels, y grows downwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import networkx as nx
@@ -121,12 +121,12 @@ def draw(graph: nx.DiGraph[str], *, world: str) -> Drawing:
     circles = circle_edges(graph)
     layers = _layers(graph)
     _order(layers)
-    files = {_file(name) for name in graph} - {""}
-    sizes = {name: _size(graph, name, files=len(files) > 1) for name in graph}
-    x = _places(layers, {stop: sizes[stop[0]][0] if stop[1] < 0 else 0.0 for row in layers.rows for stop in row})
-    height = max(height for _, height in sizes.values())
+    files = {name.rpartition(".")[0] for name in graph} - {""}
+    size = {name: _box(graph, name, files=len(files) > 1) for name in graph}
+    x = _places(layers, {stop: size[stop[0]].width if stop[1] < 0 else 0.0 for row in layers.rows for stop in row})
+    height = max(box.height for box in size.values())
     level = [MARGIN + height / 2 + rank * (height + LAYER_GAP) for rank in range(len(layers.rows))]
-    boxes = [_box(graph, name, sizes[name], x[name, -1], level[layers.rank[name]], len(files) > 1) for name in graph]
+    boxes = [replace(box, x=x[name, -1], y=level[layers.rank[name]]) for name, box in size.items()]
     lines = [_line(edge, layers, x, level, height, edge in circles) for edge in graph.edges if edge[0] != edge[1]]
     lines += [_loop(box) for box in boxes if graph.has_edge(box.name, box.name)]
     return _framed(boxes, lines, _regions(boxes, world))
@@ -134,21 +134,17 @@ def draw(graph: nx.DiGraph[str], *, world: str) -> Drawing:
 
 def _backward(graph: nx.DiGraph[str]) -> Iterable[tuple[str, str]]:
     """Calls of a program that is on the way from a root: without them there is no circle."""
-    done: set[str] = set()
-    for root in [*roots(graph), *graph]:
-        if root in done:
-            continue
-        way, rest = [root], [iter(list(graph.successors(root)))]
-        while way:
-            callee = next(rest[-1], None)
-            if callee is None:
-                done.add(way.pop())
-                rest.pop()
-            elif callee in way:
-                yield way[-1], callee
-            elif callee not in done:
-                way.append(callee)
-                rest.append(iter(list(graph.successors(callee))))
+    ordered: nx.DiGraph[str] = nx.DiGraph()
+    ordered.add_nodes_from([*roots(graph), *graph])
+    ordered.add_edges_from(graph.edges)
+    way: list[str] = []
+    for caller, callee, kind in nx.dfs_labeled_edges(ordered):
+        if kind == "forward":
+            way.append(callee)
+        elif kind == "reverse":
+            way.pop()
+        elif callee in way:
+            yield caller, callee
 
 
 def _layers(graph: nx.DiGraph[str]) -> Layers:
@@ -159,7 +155,8 @@ def _layers(graph: nx.DiGraph[str]) -> Layers:
     programs = [rank[name] for name in graph if kinds[name] != "primitive"]
     rank |= {name: max(programs, default=-1) + 1 for name in graph if kinds[name] == "primitive"}
     layers = Layers(rank, [[] for _ in range(max(rank.values()) + 1)])
-    for name in _text_order(forward, list(graph)):
+    starts = [name for name in graph if not forward.in_degree(name)]
+    for name in dict.fromkeys(name for start in starts for name in nx.dfs_preorder_nodes(forward, start)):
         layers.rows[rank[name]].append((name, -1))
     for caller, callee in graph.edges:
         way = sorted(_way(caller, callee, layers), key=layers.level)
@@ -168,14 +165,6 @@ def _layers(graph: nx.DiGraph[str]) -> Layers:
                 layers.rows[lower[1]].append(lower)
             layers.join(upper, lower)
     return layers
-
-
-def _text_order(graph: nx.DiGraph[str], names: Sequence[str]) -> list[str]:
-    """Callables in the order in which the text mentions them, from the roots on."""
-    found: dict[str, None] = {}
-    for root in [name for name in names if not graph.in_degree(name)]:
-        found |= dict.fromkeys(nx.dfs_preorder_nodes(graph, root))
-    return list(found)
 
 
 def _way(caller: str, callee: str, layers: Layers) -> list[Stop]:
@@ -260,23 +249,15 @@ def _mean(numbers: Sequence[float], otherwise: float) -> float:
     return sum(numbers) / len(numbers) if numbers else otherwise
 
 
-def _file(name: str) -> str:
-    return name.rpartition(".")[0]
-
-
-def _label(graph: nx.DiGraph[str], name: str) -> str:
-    slots = graph.nodes[name].get("slots", ()) if graph.nodes[name]["kind"] != "primitive" else ()
-    return name.rpartition(".")[2] + (f"({', '.join(slots)})" if slots else "")
-
-
-def _size(graph: nx.DiGraph[str], name: str, *, files: bool) -> tuple[float, float]:
-    letters = max(len(_label(graph, name)), 0.8 * len(_file(name)) if files else 0)
-    return max(64.0, letters * LETTER + 28), FILED_HEIGHT if files else BOX_HEIGHT
-
-
-def _box(graph: nx.DiGraph[str], name: str, size: tuple[float, float], x: float, y: float, files: bool) -> Box:
+def _box(graph: nx.DiGraph[str], name: str, *, files: bool) -> Box:
+    """The box of a callable, not yet in its place."""
     node = graph.nodes[name]
-    return Box(name, _label(graph, name), _file(name) if files else "", node["kind"], node["doc"], x, y, *size)
+    file, _, bare = name.rpartition(".")
+    slots = node.get("slots", ()) if node["kind"] != "primitive" else ()
+    label = bare + (f"({', '.join(slots)})" if slots else "")
+    width = max(64.0, max(len(label), 0.8 * len(file) if files else 0) * LETTER + 28)
+    height = FILED_HEIGHT if files else BOX_HEIGHT
+    return Box(name, label, file if files else "", node["kind"], node["doc"], 0.0, 0.0, width, height)
 
 
 def _line(
@@ -320,9 +301,9 @@ def _framed(boxes: Sequence[Box], lines: Sequence[Line], regions: Sequence[Regio
     bottom = max([box.y + box.height / 2 for box in boxes] + [region.y + region.height for region in regions])
     by = MARGIN - left
     return Drawing(
-        tuple(Box(**(vars(box) | {"x": box.x + by})) for box in boxes),
-        tuple(Line(**(vars(line) | {"points": tuple((x + by, y) for x, y in line.points)})) for line in lines),
-        tuple(Region(**(vars(region) | {"x": region.x + by})) for region in regions),
+        tuple(replace(box, x=box.x + by) for box in boxes),
+        tuple(replace(line, points=tuple((x + by, y) for x, y in line.points)) for line in lines),
+        tuple(replace(region, x=region.x + by) for region in regions),
         right + by + MARGIN,
         bottom + MARGIN,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsl.errors.error import suggest
-from dsl.lowering.ir import Cell, Code, Constant, Flag, NumberOf, Operation, Parameter, Symbol, SymbolOf
+from dsl.lowering.ir import Cell, Code, Constant, Flag, Operation, Parameter, Symbol
 from dsl.names.scope import POINTER, SYMBOL, Bound, Scope
 from dsl.names.worlds import describe_symbols, number_of
 from dsl.text import syntax as s
@@ -247,7 +247,7 @@ def number(node: s.Expression, scope: Scope) -> Code:
         shown = strange[0] if strange else BLANK
         message = f"{shown} is not a number, and numbers are needed here"
         raise scope.error(node, message, "compare symbols with == or !=", "NPI085")
-    return NumberOf(code)
+    return Operation("number", (code,))
 
 
 def truth(node: s.Expression, scope: Scope) -> Code:
@@ -275,4 +275,4 @@ def argument(node: s.Expression, scope: Scope, *, by_value: bool) -> Code:
         raise scope.error(
             node, "a truth value cannot be an argument", "write 1 if … else 0, or branch with if", "NPI076"
         )
-    return SymbolOf(code) if kind == NUMBER else code
+    return Operation("symbol", (code,)) if kind == NUMBER else code

@@ -14,8 +14,8 @@ from dsl.check.bodies import check_fresh, resolve_body
 from dsl.check.modules import Loaded, Module
 from dsl.check.tasks import check_task
 from dsl.errors.error import Gather, LanguageError, Remark, Source
-from dsl.lowering.control_flow import lower, reached
 from dsl.lowering.decision_tables import Legality, tabulate
+from dsl.lowering.ir import lower, reached
 from dsl.names.scope import Bound, Scope, check_name, param_slot
 from dsl.names.worlds import Face, build_world, join_worlds, make_face, part_face
 from dsl.program import Program, ProgramSet

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from dsl.check.bodies import check_arity
 from dsl.errors.error import Gather, joined, suggest
 from dsl.names.scope import Scope, check_name
 from dsl.names.worlds import domain_symbols, number_of
-from dsl.tasks.expressions import FUNCTIONS, ON_WORLD
+from dsl.tasks.expressions import COMPARISONS, FUNCTIONS, ON_WORLD
 from dsl.tasks.inputs import GRAPH, LIST, NUMBER, SCALAR, Input
 from dsl.tasks.task import Laid, Task
 from dsl.text import syntax as s
@@ -24,9 +24,6 @@ EPISODE, EPISODE_INPUT = "EPISODE", "episode"
 EPISODE_DIGITS = {"train": 8, "test": 9}
 """Digits of the episodes of a task that does not say which: those of testing are none of training."""
 
-Kinds = Mapping[str, str]
-"""Input → "number", "list" or "any"."""
-
 
 def check_task(task: s.Task, scope: Scope) -> Task:
     """The checked task; raises :class:`LanguageError` with every mistake, one for each of its lines."""
@@ -39,19 +36,19 @@ def check_task(task: s.Task, scope: Scope) -> Task:
         with mistakes:
             inputs.append(check_input(item, task, scope))
     broken = {item.name for item in task.inputs} - {item.name for item in inputs}
-    kinds = {item.name: input_kind(item) for item in inputs} | dict.fromkeys(broken, "any")
+    kinds = Kinds({item.name: input_kind(item) for item in inputs} | dict.fromkeys(broken, "any"), scope)
     if task.where is not None:
         with mistakes:
-            want(task.where, "truth", kinds, scope, after=False)
+            kinds.want(task.where, "truth")
     laid: list[Laid] = []
     expectations: list[s.Expression] = []
     for part in task.items:
         with mistakes:
             if isinstance(part, s.Layout):
-                laid.append(check_layout(part, task, kinds, scope))
+                laid.append(check_layout(part, task, kinds))
             elif isinstance(part, s.Expect):
                 expectations.append(part.condition)
-                want(part.condition, "truth", kinds, scope, after=True)
+                replace(kinds, after=True).want(part.condition, "truth")
     with mistakes:
         if not expectations:
             message, fix = f"task {task.name} expects nothing", "add a line: expect number(OUT) == a + b"
@@ -61,7 +58,7 @@ def check_task(task: s.Task, scope: Scope) -> Task:
         with mistakes:
             sizes[purpose] = () if broken else check_sizes(purpose, task, tuple(inputs), scope)
     with mistakes:
-        run = check_run(task, kinds, scope)
+        run = check_run(task, kinds)
         mistakes.close()
         return Task(
             name=task.name,
@@ -111,17 +108,15 @@ def with_digits(line: s.Sizes) -> s.Sizes:
 
 def check_input(item: s.Input, task: s.Task, scope: Scope) -> Input:
     check_name(item.name, item, "input", scope.source)
-    if any(other.name == item.name for other in task.inputs[: position(item, task.inputs)]):
+    if next(other for other in task.inputs if other.name == item.name) is not item:
         raise scope.error(item, f"input {item.name} is declared twice", "rename one of them", "NPI053")
     if item.name in scope.face.rows or item.name in scope.face.pointers:
-        raise scope.error(
-            item, f"{item.name} is the name of a row or pointer, and of an input", "rename the input", "NPI104"
-        )
+        message = f"{item.name} is the name of a row or pointer, and of an input"
+        raise scope.error(item, message, "rename the input", "NPI104")
     if isinstance(item.kind, s.NumberKind):
         if not 2 <= item.kind.base <= 36:
-            raise scope.error(
-                item.kind, f"base {item.kind.base} is not between 2 and 36", "write for example base 2", "NPI103"
-            )
+            message = f"base {item.kind.base} is not between 2 and 36"
+            raise scope.error(item.kind, message, "write for example base 2", "NPI103")
         return Input(item.name, NUMBER, (), item.kind.base)
     if isinstance(item.kind, s.GraphKind):
         return Input(item.name, GRAPH, (), 10, item.kind.acyclic)
@@ -131,28 +126,21 @@ def check_input(item: s.Input, task: s.Task, scope: Scope) -> Input:
     return Input(item.name, LIST if isinstance(item.kind, s.ListKind) else SCALAR, symbols, 10)
 
 
-def position(item: object, items: Sequence[object]) -> int:
-    """Where this very object stands; equal ones elsewhere do not count."""
-    return next(i for i, other in enumerate(items) if other is item)
-
-
 def input_kind(item: Input) -> str:
     if item.kind == SCALAR:
         return "any" if any(number_of(symbol) is None for symbol in item.symbols) else "number"
     return item.kind
 
 
-def check_layout(item: s.Layout, task: s.Task, kinds: Kinds, scope: Scope) -> Laid:
+def check_layout(item: s.Layout, task: s.Task, kinds: Kinds) -> Laid:
     """A row that exists and is laid out once; a number's digits end in the last column."""
-    rows = scope.face.rows
+    scope, rows = kinds.scope, kinds.scope.face.rows
     if item.row not in rows:
-        raise scope.error(
-            item, f"there is no row {item.row} in world {scope.face.spec.name}", suggest(item.row, rows), "NPI105"
-        )
-    before = task.items[: position(item, task.items)]
-    if any(isinstance(other, s.Layout) and other.row == item.row for other in before):
+        message = f"there is no row {item.row} in world {scope.face.spec.name}"
+        raise scope.error(item, message, suggest(item.row, rows), "NPI105")
+    if next(other for other in task.items if isinstance(other, s.Layout) and other.row == item.row) is not item:
         raise scope.error(item, f"row {item.row} is laid out twice", "keep one of the lines", "NPI106")
-    kind = kind_of(item.value, kinds, scope, after=False)
+    kind = kinds.of(item.value)
     if kind == "number" and not isinstance(item.value, s.Number):
         raise scope.error(item.value, "a number is not a row's content", f"write {item.row} = digits(…)", "NPI107")
     if kind == "truth":
@@ -161,7 +149,8 @@ def check_layout(item: s.Layout, task: s.Task, kinds: Kinds, scope: Scope) -> La
     return Laid(item.row, item.value, aligned)
 
 
-def check_run(task: s.Task, kinds: Kinds, scope: Scope) -> s.Run:
+def check_run(task: s.Task, kinds: Kinds) -> s.Run:
+    scope = kinds.scope
     runs = [item for item in task.items if isinstance(item, s.Run)]
     if len(runs) != 1:
         message = f"task {task.name} runs {len(runs)} programs; it must run one"
@@ -173,14 +162,14 @@ def check_run(task: s.Task, kinds: Kinds, scope: Scope) -> s.Run:
     slots = scope.callables[scope.callee(run)].slots
     check_arity(s.Call(run.name, run.arguments, line=run.line, column=run.column), slots, scope)
     for node, slot in zip(run.arguments, slots, strict=True):
-        if isinstance(node, s.Name) and node.text not in kinds:
+        if isinstance(node, s.Name) and node.text not in kinds.inputs:
             token = scope.face.tokens.get(node.text)
             if token is None or token not in slot.tokens:
                 allowed = [scope.face.spec.tokens[t] for t in slot.tokens]
                 message = f"argument {slot.name} of {run.name} cannot be {node.text}"
-                raise scope.error(node, message, suggest(node.text, [*allowed, *kinds]), "NPI108")
+                raise scope.error(node, message, suggest(node.text, [*allowed, *kinds.inputs]), "NPI108")
         else:
-            kind_of(node, kinds, scope, after=False)
+            kinds.of(node)
     return run
 
 
@@ -202,17 +191,15 @@ def check_sizes(purpose: str, task: s.Task, inputs: tuple[Input, ...], scope: Sc
             message = f"{name} has no size" if known else f"task {task.name} has no input {name}"
             raise scope.error(line, message, "leave it out" if known else suggest(name, sized), "NPI110")
         if line.unit == "digits" and sized[name].kind == LIST:
-            raise scope.error(
-                line, f"{name} is a list, and lists are counted in items", "write items, or no unit", "NPI111"
-            )
+            message = f"{name} is a list, and lists are counted in items"
+            raise scope.error(line, message, "write items, or no unit", "NPI111")
     if line.unit and any((line.unit == "vertices") != (sized[name].kind == GRAPH) for name in line.inputs):
         fix = "write vertices for graphs, items for lists and digits for numbers, or no unit"
         raise scope.error(line, f"{', '.join(line.inputs)} {line.unit} of sizes of another kind", fix, "NPI112")
     missing = [name for name in sized if name not in line.inputs]
     if missing:
-        raise scope.error(
-            line, f"the sizes of {missing[0]} are not said", f"write {purpose} {', '.join(sized)} of …", "NPI112"
-        )
+        message = f"the sizes of {missing[0]} are not said"
+        raise scope.error(line, message, f"write {purpose} {', '.join(sized)} of …", "NPI112")
     for first, last in line.ranges:
         if first < 1 or last < first:
             raise scope.error(line, f"the sizes {first}..{last} are none", "sizes begin at 1 and ascend", "NPI113")
@@ -234,104 +221,111 @@ def check_alone(line: s.Sizes, sized: Mapping[str, Input], scope: Scope) -> tupl
     return (1,)
 
 
-def want(node: s.Expression, kind: str, kinds: Kinds, scope: Scope, *, after: bool) -> None:
-    """Refuse an expression of another kind."""
-    found = kind_of(node, kinds, scope, after=after)
-    if found not in (kind, "any") or (kind == "truth" and found == "any"):
-        names = {"truth": "a condition", "number": "a number", "list": "a list", "graph": "a graph", "any": "a symbol"}
-        fix = "compare it, for example with ==" if kind == "truth" else f"put {names[kind]} here"
-        raise scope.error(node, f"{names[found]} stands where {names[kind]} is needed", fix, "NPI114")
+@dataclass(frozen=True)
+class Kinds:
+    """The kinds of a task's expressions: "number", "list", "graph", "truth", or "any" of a symbol.
 
+    Attributes:
+        inputs: the kind of each.
+        after: whether expressions may read the world, as it is after a run.
+    """
 
-def kind_of(node: s.Expression, kinds: Kinds, scope: Scope, *, after: bool) -> str:
-    """The kind of an expression, its parts checked; ``after`` a run it may read the world."""
-    if isinstance(node, s.Name):
-        return name_kind(node, kinds, scope, after=after)
-    if isinstance(node, s.Number):
-        return "number"
-    if isinstance(node, s.Text):
-        return "any" if number_of(node.value) is None else "number"
-    if isinstance(node, s.Blank):
-        return "any"
-    if isinstance(node, s.Items):
-        for item in node.items:
-            kind_of(item, kinds, scope, after=after)
-        return "list"
-    if isinstance(node, s.Apply):
-        return apply_kind(node, kinds, scope, after=after)
-    if isinstance(node, s.Choice):
-        want(node.condition, "truth", kinds, scope, after=after)
-        one, two = (kind_of(part, kinds, scope, after=after) for part in (node.value, node.other))
-        return one if one == two else "any"
-    operands = (node.operand,) if isinstance(node, s.Unary) else (node.left, node.right)
-    if node.operator in ("and", "or", "not"):
-        for operand in operands:
-            want(operand, "truth", kinds, scope, after=after)
-        return "truth"
-    if node.operator in ("==", "!=", "<", "<=", ">", ">="):
-        one, two = (kind_of(operand, kinds, scope, after=after) for operand in operands)
-        if "any" not in (one, two) and one != two:
-            raise scope.error(node, f"a {one} is compared with a {two}", "compare two of a kind", "NPI115")
-        return "truth"
-    for operand in operands:
-        want(operand, "number", kinds, scope, after=after)
-    return "number"
+    inputs: Mapping[str, str]
+    scope: Scope
+    after: bool = False
 
+    def want(self, node: s.Expression, kind: str) -> None:
+        """Refuse an expression of another kind."""
+        found = self.of(node)
+        if found not in (kind, "any") or (kind == "truth" and found == "any"):
+            names = {
+                "truth": "a condition", "number": "a number", "list": "a list", "graph": "a graph", "any": "a symbol"
+            }  # fmt: skip
+            fix = "compare it, for example with ==" if kind == "truth" else f"put {names[kind]} here"
+            raise self.scope.error(node, f"{names[found]} stands where {names[kind]} is needed", fix, "NPI114")
 
-def name_kind(node: s.Name, kinds: Kinds, scope: Scope, *, after: bool) -> str:
-    if node.text in kinds:
-        return kinds[node.text]
-    if node.text in scope.face.rows:
-        if after:
+    def of(self, node: s.Expression) -> str:
+        """The kind of an expression, its parts checked."""
+        if isinstance(node, s.Name):
+            return self.of_name(node)
+        if isinstance(node, s.Number):
+            return "number"
+        if isinstance(node, s.Text):
+            return "any" if number_of(node.value) is None else "number"
+        if isinstance(node, s.Blank):
+            return "any"
+        if isinstance(node, s.Items):
+            for item in node.items:
+                self.of(item)
             return "list"
-        message = f"row {node.text} is known only after the run"
-        raise scope.error(node, message, f"use the inputs: {', '.join(kinds) or 'there are none'}", "NPI116")
-    if node.text in scope.face.pointers:
-        raise scope.error(node, f"{node.text} is a pointer", f"write under({node.text}) or at({node.text})", "NPI117")
-    raise scope.error(
-        node, f"there is no input or row {node.text}", suggest(node.text, [*kinds, *scope.face.rows]), "NPI118"
-    )
+        if isinstance(node, s.Apply):
+            return self.of_apply(node)
+        if isinstance(node, s.Choice):
+            self.want(node.condition, "truth")
+            one, two = self.of(node.value), self.of(node.other)
+            return one if one == two else "any"
+        if node.operator in COMPARISONS:
+            one, two = map(self.of, s.parts(node))
+            if "any" not in (one, two) and one != two:
+                raise self.scope.error(node, f"a {one} is compared with a {two}", "compare two of a kind", "NPI115")
+            return "truth"
+        kind = "truth" if node.operator in ("and", "or", "not") else "number"
+        for operand in s.parts(node):
+            self.want(operand, kind)
+        return kind
 
+    def of_name(self, node: s.Name) -> str:
+        rows = self.scope.face.rows
+        if node.text in self.inputs:
+            return self.inputs[node.text]
+        if node.text in rows:
+            if self.after:
+                return "list"
+            message = f"row {node.text} is known only after the run"
+            fix = f"use the inputs: {', '.join(self.inputs) or 'there are none'}"
+            raise self.scope.error(node, message, fix, "NPI116")
+        if node.text in self.scope.face.pointers:
+            fix = f"write under({node.text}) or at({node.text})"
+            raise self.scope.error(node, f"{node.text} is a pointer", fix, "NPI117")
+        message = f"there is no input or row {node.text}"
+        raise self.scope.error(node, message, suggest(node.text, [*self.inputs, *rows]), "NPI118")
 
-def apply_kind(node: s.Apply, kinds: Kinds, scope: Scope, *, after: bool) -> str:
-    if node.name in ON_WORLD:
-        return world_kind(node, kinds, scope, after=after)
-    function = FUNCTIONS.get(node.name)
-    if function is None:
-        fix = suggest(node.name, [*FUNCTIONS, *ON_WORLD])
-        raise scope.error(node, f"there is no function {node.name}", fix, "NPI119")
-    if not function.least <= len(node.arguments) <= function.most:
-        takes = str(function.least) if function.least == function.most else f"{function.least} or {function.most}"
-        if function.most > 9:
-            takes = f"at least {function.least}"
-        message = f"{node.name} takes {takes} arguments and is given {len(node.arguments)}"
-        raise scope.error(node, message, "write as many", "NPI120")
-    for i, argument in enumerate(node.arguments):
-        kind = function.kind(i)
-        if node.name in ("max", "min") and len(node.arguments) == 1:
-            kind = "list"
-        if kind == "any":
-            kind_of(argument, kinds, scope, after=after)
-        else:
-            want(argument, kind, kinds, scope, after=after)
-    return function.gives
+    def of_apply(self, node: s.Apply) -> str:
+        if node.name in ON_WORLD:
+            return self.of_world(node)
+        function = FUNCTIONS.get(node.name)
+        if function is None:
+            fix = suggest(node.name, [*FUNCTIONS, *ON_WORLD])
+            raise self.scope.error(node, f"there is no function {node.name}", fix, "NPI119")
+        if not function.least <= len(node.arguments) <= function.most:
+            takes = str(function.least) if function.least == function.most else f"{function.least} or {function.most}"
+            if function.most > 9:
+                takes = f"at least {function.least}"
+            message = f"{node.name} takes {takes} arguments and is given {len(node.arguments)}"
+            raise self.scope.error(node, message, "write as many", "NPI120")
+        for number, argument in enumerate(node.arguments):
+            kind = function.kind(number)
+            if node.name in ("max", "min") and len(node.arguments) == 1:
+                kind = "list"
+            if kind == "any":
+                self.of(argument)
+            else:
+                self.want(argument, kind)
+        return function.gives
 
-
-def world_kind(node: s.Apply, kinds: Kinds, scope: Scope, *, after: bool) -> str:
-    """``number(ROW)``, ``number(ROW, base)``, ``under(P)``, ``at(P)``."""
-    what = scope.face.rows if node.name == "number" else scope.face.pointers
-    noun = "row" if node.name == "number" else "pointer"
-    most = 2 if node.name == "number" else 1
-    first = node.arguments[0] if 1 <= len(node.arguments) <= most else None
-    if not isinstance(first, s.Name):
-        fix = f"write {node.name}({next(iter(what), 'P')})"
-        raise scope.error(node, f"{node.name} takes the name of a {noun}", fix, "NPI121")
-    if first.text not in what:
-        raise scope.error(first, f"there is no {noun} {first.text}", suggest(first.text, what), "NPI121")
-    if not after:
-        raise scope.error(
-            node, f"{node.name}({first.text}) is known only after the run", "use the inputs here", "NPI116"
-        )
-    for argument in node.arguments[1:]:
-        want(argument, "number", kinds, scope, after=after)
-    return ON_WORLD[node.name]
+    def of_world(self, node: s.Apply) -> str:
+        """``number(ROW)``, ``number(ROW, base)``, ``under(P)``, ``at(P)``."""
+        face = self.scope.face
+        what, noun, most = (face.rows, "row", 2) if node.name == "number" else (face.pointers, "pointer", 1)
+        first = node.arguments[0] if 1 <= len(node.arguments) <= most else None
+        if not isinstance(first, s.Name):
+            fix = f"write {node.name}({next(iter(what), 'P')})"
+            raise self.scope.error(node, f"{node.name} takes the name of a {noun}", fix, "NPI121")
+        if first.text not in what:
+            raise self.scope.error(first, f"there is no {noun} {first.text}", suggest(first.text, what), "NPI121")
+        if not self.after:
+            message = f"{node.name}({first.text}) is known only after the run"
+            raise self.scope.error(node, message, "use the inputs here", "NPI116")
+        for argument in node.arguments[1:]:
+            self.want(argument, "number")
+        return ON_WORLD[node.name]

@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dsl.errors.error import Gather, LanguageError, joined
-from dsl.lowering.control_flow import Act, Branch, Graph, GraphNode, Switch, reached
-from dsl.lowering.ir import Code, Invoke, Leave, Parameter, Read, Symbol, SymbolOf, reads
+from dsl.lowering import ir
 from dsl.lowering.value_grid import Array, Grid, Uncomputable, ordered, read_size
 from dsl.names.scope import Scope
 from dsl.names.worlds import RowFace, describe_symbols
@@ -48,7 +47,7 @@ class NodeTable:
         next_M: the local number of the node that decides next.
     """
 
-    reads: tuple[Read, ...]
+    reads: tuple[ir.Read, ...]
     strides: tuple[int, ...]
     call_M4: Array
     next_M: Array
@@ -72,11 +71,11 @@ class DecisionTable:
 
 
 class _Tabulator:
-    def __init__(self, graph: Graph, scope: Scope) -> None:
+    def __init__(self, graph: ir.Graph, scope: Scope) -> None:
         self.graph, self.scope = graph, scope
         self.local: dict[int, int] = {}
         self.queue: list[int] = []
-        self.calls: dict[tuple[int, ...], tuple[Invoke, Grid, int]] = {}
+        self.calls: dict[tuple[int, ...], tuple[ir.Invoke, Grid, int]] = {}
         self.found = Gather()
         self.taken: set[tuple[int, int]] = set()
         self.cut = False  # whether some chain of branches takes several tables
@@ -98,8 +97,8 @@ class _Tabulator:
         return DecisionTable(tuple(tables), self.hops(tables), frozenset(self.taken), frozenset(self.calls))
 
     def table(self, start: int) -> NodeTable:
-        chain = reached([start], lambda index: successors(self.graph.nodes[index]))
-        grid = Grid(self.scope, ordered(frozenset[Read]().union(*(self.reads[index] for index in chain))))
+        chain = ir.reached([start], lambda index: successors(self.graph.nodes[index]))
+        grid = Grid(self.scope, ordered(frozenset[ir.Read]().union(*(self.reads[index] for index in chain))))
         merged = grid.size <= MAX_MERGED_ENTRIES
         if not merged:
             grid = Grid(self.scope, ordered(self.reads[start]))
@@ -118,9 +117,9 @@ class _Tabulator:
                 next_M[chosen] = self.number(index)
                 continue
             node = self.graph.nodes[index]
-            if isinstance(node, Leave):
+            if isinstance(node, ir.Leave):
                 call_M4[chosen, 0] = RETURN
-            elif isinstance(node, Act):
+            elif isinstance(node, ir.Act):
                 with self.found:
                     call_M4[chosen] = self.call(node.call, grid, chosen)
                 next_M[chosen] = self.number(node.then)
@@ -131,9 +130,9 @@ class _Tabulator:
                     self.taken.update((index, target) for target, part in parts if part.size)
         return NodeTable(grid.reads, grid.strides, call_M4, next_M)
 
-    def split(self, node: Branch | Switch, grid: Grid, chosen: Array) -> list[tuple[int, Array]]:
+    def split(self, node: ir.Branch | ir.Switch, grid: Grid, chosen: Array) -> list[tuple[int, Array]]:
         """The combinations that go to each target."""
-        if isinstance(node, Branch):
+        if isinstance(node, ir.Branch):
             holds = self.evaluate(node.condition, grid, chosen, node) != 0
             return [(node.yes, chosen[holds]), (node.no, chosen[~holds])]
         found = []
@@ -141,11 +140,11 @@ class _Tabulator:
             fits = np.ones(chosen.shape, dtype=bool)
             for slot, token in zip(node.slots, tokens, strict=True):
                 position = self.scope.slots[slot].tokens.index(token)
-                fits &= grid.values(Read("slot", slot), chosen) == position
+                fits &= grid.values(ir.Read("slot", slot), chosen) == position
             found.append((target, chosen[fits]))
         return found
 
-    def evaluate(self, code: Code, grid: Grid, chosen: Array, place: Branch | Invoke) -> Array:
+    def evaluate(self, code: ir.Code, grid: Grid, chosen: Array, place: ir.Branch | ir.Invoke) -> Array:
         try:
             return grid.evaluate(code, chosen)
         except Uncomputable as error:
@@ -155,13 +154,13 @@ class _Tabulator:
                 self.scope.source, line, column, f"{error.message}{when}", error.fix, code=error.code
             ) from None
 
-    def call(self, call: Invoke, grid: Grid, chosen: Array) -> Array:
+    def call(self, call: ir.Invoke, grid: Grid, chosen: Array) -> Array:
         """The call in each combination, checked against the callee's signature."""
         call_C4 = np.zeros((chosen.size, 1 + SLOTS), dtype=np.int64)
         call_C4[:, 0] = call.callee
         varying = []
         for i, code in enumerate(call.arguments):
-            if isinstance(code, Symbol):
+            if isinstance(code, ir.Symbol):
                 call_C4[:, i + 1] = code.id
                 if not self.allowed(call.callee, i)[code.id]:
                     raise self.outside(call, i, grid, int(chosen[0]))
@@ -185,7 +184,7 @@ class _Tabulator:
             self.slots[callee, slot] = fits
         return self.slots[callee, slot]
 
-    def outside(self, call: Invoke, argument: int, grid: Grid, combination: int) -> LanguageError:
+    def outside(self, call: ir.Invoke, argument: int, grid: Grid, combination: int) -> LanguageError:
         """An argument that becomes something which its slot does not allow."""
         signature = self.scope.callables[call.callee]
         slot, names = signature.slots[argument], self.scope.face.spec.tokens
@@ -199,34 +198,34 @@ class _Tabulator:
         fix = f"{can_be}; keep a number inside with mod, or ask with if first"
         return self.scope.error(call, message, fix, "NPI074")
 
-    def rows_under(self, call: Invoke) -> tuple[RowFace, ...]:
+    def rows_under(self, call: ir.Invoke) -> tuple[RowFace, ...]:
         """The rows on which an act of a pad may write: that of its pointer, or of each that a parameter can be."""
         face, code = self.scope.face, call.arguments[0]
-        if call.callee >= len(face.spec.primitives) or not isinstance(code, Symbol | Parameter):
+        if call.callee >= len(face.spec.primitives) or not isinstance(code, ir.Symbol | ir.Parameter):
             return ()
-        tokens = (code.id,) if isinstance(code, Symbol) else self.scope.slots[code.slot].tokens
+        tokens = (code.id,) if isinstance(code, ir.Symbol) else self.scope.slots[code.slot].tokens
         names = [face.pointers.get(face.spec.tokens[token], "") for token in tokens]
         return tuple(face.rows[name] for name in dict.fromkeys(names) if name in face.rows)
 
-    def shown(self, code: Code, grid: Grid, combination: int) -> str:
+    def shown(self, code: ir.Code, grid: Grid, combination: int) -> str:
         """An argument in one combination, for people."""
         chosen = np.array([combination])
-        if isinstance(code, SymbolOf):
-            return str(grid.evaluate(code.number, chosen)[0])
+        if isinstance(code, ir.Operation) and code.operator == "symbol":
+            return str(grid.evaluate(code.operands[0], chosen)[0])
         return list(self.scope.face.ids)[int(grid.evaluate(code, chosen)[0])]
 
     def silent_loop(self, index: int, grid: Grid, combination: int) -> LanguageError:
         node = self.graph.nodes[index]
-        assert isinstance(node, Branch), "only branches can repeat without a call"
+        assert isinstance(node, ir.Branch), "only branches can repeat without a call"
         when = f" when {grid.describe(combination)}" if grid.reads else ""
         message = f"this loop calls nothing and never ends{when}"
         fix = "make sure that each round calls something, or returns"
         return self.scope.error(node, message, fix, "NPI092")
 
-    def check_size(self, grid: Grid, node: GraphNode) -> None:
+    def check_size(self, grid: Grid, node: ir.GraphNode) -> None:
         if grid.size > MAX_ENTRIES:
-            assert isinstance(node, Branch | Act), "returns read nothing"
-            place = node if isinstance(node, Branch) else node.call
+            assert isinstance(node, ir.Branch | ir.Act), "returns read nothing"
+            place = node if isinstance(node, ir.Branch) else node.call
             sizes = " × ".join(str(read_size(read, self.scope)) for read in grid.reads)
             message = f"this reads {sizes} combinations of cells at once, more than {MAX_ENTRIES}"
             raise self.scope.error(place, message, "split it with if, cell by cell", "NPI096")
@@ -272,21 +271,21 @@ def first_of_each(row_CV: Array, symbols: int) -> list[int]:
     return first[first >= 0].tolist()
 
 
-def node_reads(node: GraphNode) -> frozenset[Read]:
-    if isinstance(node, Branch):
-        return reads(node.condition)
-    if isinstance(node, Act):
-        return frozenset[Read]().union(*map(reads, node.call.arguments))
-    if isinstance(node, Switch):
-        return frozenset(Read("slot", slot) for slot in node.slots)
+def node_reads(node: ir.GraphNode) -> frozenset[ir.Read]:
+    if isinstance(node, ir.Branch):
+        return ir.reads(node.condition)
+    if isinstance(node, ir.Act):
+        return frozenset[ir.Read]().union(*map(ir.reads, node.call.arguments))
+    if isinstance(node, ir.Switch):
+        return frozenset(ir.Read("slot", slot) for slot in node.slots)
     return frozenset()
 
 
-def successors(node: GraphNode) -> tuple[int, ...]:
+def successors(node: ir.GraphNode) -> tuple[int, ...]:
     """Where control can go from a node without a call."""
-    if isinstance(node, Branch):
+    if isinstance(node, ir.Branch):
         return (node.yes, node.no)
-    return node.targets if isinstance(node, Switch) else ()
+    return node.targets if isinstance(node, ir.Switch) else ()
 
 
 class Legality:
@@ -307,7 +306,7 @@ class Legality:
             self.known.update(zip(new, legal.tolist(), strict=True))
 
 
-def tabulate(graph: Graph, scope: Scope, legality: Legality) -> DecisionTable:
+def tabulate(graph: ir.Graph, scope: Scope, legality: Legality) -> DecisionTable:
     """The decision tables of a body.
 
     Raises:
@@ -324,7 +323,7 @@ def tabulate(graph: Graph, scope: Scope, legality: Legality) -> DecisionTable:
 
 
 def check_legal(
-    calls: dict[tuple[int, ...], tuple[Invoke, Grid, int]],
+    calls: dict[tuple[int, ...], tuple[ir.Invoke, Grid, int]],
     scope: Scope,
     legality: Legality,
 ) -> None:

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from dsl.lowering.ir import Cell, Code, Constant, Flag, NumberOf, Operation, Parameter, Read, Symbol, SymbolOf
+from dsl.lowering.ir import Cell, Code, Constant, Flag, Operation, Parameter, Read, Symbol
 from dsl.names.scope import Scope
 from envs.support.mixed_radix import strides
 
@@ -129,10 +129,6 @@ class Grid:
         if isinstance(code, Parameter):
             tokens = np.array(scope.slots[code.slot].tokens, dtype=np.int64)
             return tokens[self.values(Read("slot", code.slot), chosen_C)]
-        if isinstance(code, NumberOf):
-            return scope.face.symbol_numbers[self.evaluate(code.symbol, chosen_C)]
-        if isinstance(code, SymbolOf):
-            return tokens_of_numbers(self.evaluate(code.number, chosen_C), scope)
         return self.operate(code, chosen_C)
 
     def operate(self, code: Operation, chosen_C: Array) -> Array:
@@ -143,6 +139,10 @@ class Grid:
             return (values[0] == 0).astype(np.int64)
         if code.operator == "negative":
             return -values[0]
+        if code.operator == "number":
+            return self.scope.face.symbol_numbers[values[0]]
+        if code.operator == "symbol":
+            return tokens_of_numbers(values[0], self.scope)
         left_C, right_C = values
         if code.operator in COMPARISONS:
             return COMPARISONS[code.operator](left_C, right_C).astype(np.int64)
