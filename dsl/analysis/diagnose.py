@@ -43,13 +43,7 @@ def diagnose(
     folder: Path | str | None = None,
     texts: Mapping[str, str] = MappingProxyType({}),
 ) -> Diagnosis:
-    """Read and check a text; raises nothing about the text.
-
-    Args:
-        path: the name that errors give it; its stem qualifies the programs.
-        folder: where ``use`` looks for files.
-        texts: files held in memory, by their names relative to the folder, in place of those in it.
-    """
+    """Read and check a text, as :func:`dsl.loads` does; raises nothing about the text."""
     loaded, checked = read(text, path, Files.of(folder, texts))
     tree = loaded.modules[-1].tree
     if checked.program_set is None:

@@ -110,12 +110,7 @@ class Layers:
 
 
 def draw(graph: nx.DiGraph[str], *, world: str) -> Drawing:
-    """Lay a call graph out.
-
-    Args:
-        graph: as made by :func:`dsl.callgraph.graph.call_graph`, or a part of it.
-        world: the label of the frame around the primitives.
-    """
+    """Lay out a call graph, or a part of it; ``world`` labels the frame around the primitives."""
     if not graph:
         return Drawing((), (), (), 2 * MARGIN, 2 * MARGIN)
     circles = circle_edges(graph)

@@ -36,14 +36,9 @@ COLOURS = {
 
 
 def picture(graph: nx.DiGraph[str], suffix: str, *, title: str, world: str) -> bytes:
-    """The file's content for one of :data:`SUFFIXES`.
+    """The file's content for one of :data:`SUFFIXES`; ``world`` labels the frame around the primitives.
 
-    Args:
-        graph: as made by :func:`dsl.callgraph.graph.call_graph`, or a part of it.
-        title: of the picture. world: the label of the frame around the primitives.
-
-    Raises:
-        ValueError: for another suffix, or where a PNG is asked for and Matplotlib is missing.
+    Raises ``ValueError`` for another suffix, or where a PNG is asked for and Matplotlib is missing.
     """
     if suffix == ".mmd":
         return (mermaid(graph, world=world) + "\n").encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from math import prod
 
@@ -26,7 +27,7 @@ def resolve_body(program: s.Program, scope: Scope) -> Body:
     slots: list[int] = []
     while True:
         try:
-            body = Body(tuple(slots), tuple(variants(program, slots, scope, found)))
+            body = Body(tuple(slots), tuple(variants(program.body, slots, scope, found)))
             found.close()
             return body
         except NeedsVariant as need:
@@ -37,15 +38,12 @@ def resolve_body(program: s.Program, scope: Scope) -> Body:
                 raise scope.error(program, message, "narrow them: p: P1 or P2", "NPI095") from None
 
 
-def variants(program: s.Program, slots: list[int], scope: Scope, found: Gather) -> list[Variant]:
-    made = []
+def variants(body: tuple[s.Statement, ...], slots: list[int], scope: Scope, found: Gather) -> Iterator[Variant]:
     for tokens in product(*(scope.slots[slot].tokens for slot in slots)):
         inner = scope
         for slot, token in zip(slots, tokens, strict=True):
             inner = inner.bind(scope.slots[slot].name, Bound(POINTER, token, None))
-        assert not isinstance(program.body, s.Signal), "a signal is no body"
-        made.append(Variant(tokens, block(program.body, inner, found)))
-    return made
+        yield Variant(tokens, block(body, inner, found))
 
 
 def block(statements: tuple[s.Statement, ...], scope: Scope, found: Gather) -> tuple[Step, ...]:
@@ -105,9 +103,8 @@ def unroll(statement: s.For, scope: Scope, found: Gather) -> tuple[Step, ...]:
             kind, code = resolve(item, scope)
             bound = Bound(SYMBOL, symbol_token(code, scope), None)
         if bound is None or (bound.token is None and bound.slot is None):
-            raise scope.error(
-                item, "a for loop runs over names that are known", "list pointers, words or symbols", "NPI094"
-            )
+            message = "a for loop runs over names that are known"
+            raise scope.error(item, message, "list pointers, words or symbols", "NPI094")
         made += block(statement.body, scope.bind(statement.variable, bound), found)
     return tuple(made)
 

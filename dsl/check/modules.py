@@ -103,13 +103,7 @@ class Loaded:
 
 
 def load_modules(text: str, path: str, files: Files | None) -> Loaded:
-    """All modules of a file.
-
-    Args:
-        text: the file's text.
-        path: the name that errors give it.
-        files: those that ``use`` finds; None for a text that may not use files.
-    """
+    """All modules of a file; ``path`` is its name in errors, ``files`` is None where it may not use others."""
     name = Path(path).name.strip("<>")
     loader = _Loader(files, {}, [], [])
     loader.visit(name, Source(path, text), ())

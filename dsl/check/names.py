@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsl.errors.error import suggest
 from dsl.lowering.ir import Cell, Code, Constant, Flag, Operation, Parameter, Symbol
-from dsl.names.scope import POINTER, SYMBOL, Bound, Scope
+from dsl.names.scope import POINTER, SYMBOL, TOKEN, Bound, Scope
 from dsl.names.worlds import describe_symbols, number_of
 from dsl.text import syntax as s
 from envs.scratchpad.config import ORDER, PLACE
@@ -36,7 +36,11 @@ def resolve(node: s.Expression, scope: Scope) -> Typed:
             raise scope.error(node, f"{node.value} is too large for a body", f"use numbers up to {LARGEST}", "NPI089")
         return NUMBER, Constant(node.value)
     if isinstance(node, s.Text | s.Blank):
-        return SYMBOL, resolve_symbol(node, scope)
+        name = BLANK if isinstance(node, s.Blank) else node.value
+        if name not in scope.face.symbols:
+            message = f"no row of world {scope.face.spec.name} can hold {name}"
+            raise scope.error(node, message, suggest(name, scope.face.symbols), "NPI077")
+        return SYMBOL, Symbol(scope.face.ids[name])
     if isinstance(node, s.Apply):
         return resolve_apply(node, scope)
     if isinstance(node, s.Unary):
@@ -50,26 +54,26 @@ def resolve(node: s.Expression, scope: Scope) -> Typed:
     raise scope.error(node, "a body has no lists", "lists belong in tasks; read cells through pointers", "NPI088")
 
 
-def resolve_symbol(node: s.Text | s.Blank, scope: Scope) -> Symbol:
-    name = BLANK if isinstance(node, s.Blank) else node.value
-    if name not in scope.face.symbols:
-        message = f"no row of world {scope.face.spec.name} can hold {name}"
-        raise scope.error(node, message, suggest(name, scope.face.symbols), "NPI077")
-    return Symbol(scope.face.ids[name])
-
-
 def resolve_name(node: s.Name, scope: Scope) -> Typed:
     """A name in the place of a value: the cell under a pointer, a parameter, a word."""
     bound = lookup(node, scope)
     if bound is None:
         return SYMBOL, Cell(scope.face.fields[node.text])
     if bound.type == POINTER:
-        if bound.token is None:
-            assert bound.slot is not None
-            raise NeedsVariant(bound.slot)
-        return SYMBOL, cell(scope.face.spec.tokens[bound.token], node, scope)
-    code: Code = Symbol(bound.token) if bound.token is not None else Parameter(bound.slot or 0)
-    return (SYMBOL if bound.type == SYMBOL else WORD), code
+        return SYMBOL, cell(pointer_of(bound, scope), node, scope)
+    return (SYMBOL if bound.type == SYMBOL else WORD), code_of(bound)
+
+
+def code_of(bound: Bound) -> Code:
+    return Symbol(bound.token) if bound.token is not None else Parameter(bound.slot or 0)
+
+
+def pointer_of(bound: Bound, scope: Scope) -> str:
+    """The pointer that a name stands for; raises :class:`NeedsVariant` for a parameter."""
+    if bound.token is None:
+        assert bound.slot is not None, "what is no token is in a slot"
+        raise NeedsVariant(bound.slot)
+    return scope.face.spec.tokens[bound.token]
 
 
 def lookup(node: s.Name, scope: Scope) -> Bound | None:
@@ -79,30 +83,28 @@ def lookup(node: s.Name, scope: Scope) -> Bound | None:
     if node.text in scope.face.pointers:
         return Bound(POINTER, scope.face.tokens[node.text], None)
     if node.text in scope.face.words:
-        return Bound("token", scope.face.words[node.text], None)
+        return Bound(TOKEN, scope.face.words[node.text], None)
     if node.text in scope.face.cells:
         return None
-    known = [*scope.bound, *scope.face.pointers, *scope.face.words]
     here = [pointer for pointer, row in scope.face.pointers.items() if row == node.text]
     if node.text in scope.face.rows and not here:
         message = f"{node.text} is laid out and never seen"
         shown = ", ".join(name for name in scope.face.fields if name in scope.face.cells)
         raise scope.error(node, message, f"decide on what the world shows: {shown}", "NPI080")
     if here:
-        raise scope.error(
-            node, f"{node.text} is a row, not a pointer", f"name a pointer on it: {', '.join(here)}", "NPI069"
-        )
+        fix = f"name a pointer on it: {', '.join(here)}"
+        raise scope.error(node, f"{node.text} is a row, not a pointer", fix, "NPI069")
     if node.text in scope.visible:
         raise scope.error(node, f"{node.text} is a program, not a value", "call it as a statement of its own", "NPI070")
-    raise scope.error(node, f"there is no pointer or parameter {node.text}", suggest(node.text, known), "NPI068")
+    fix = suggest(node.text, [*scope.bound, *scope.face.pointers, *scope.face.words])
+    raise scope.error(node, f"there is no pointer or parameter {node.text}", fix, "NPI068")
 
 
 def cell(pointer: str, node: s.Node, scope: Scope) -> Cell:
     if pointer in scope.face.counters:
         message = f"{pointer} is a counter: the world does not show the cell under it"
-        raise scope.error(
-            node, message, f"use first({pointer}) or last({pointer}), or declare it as a pointer", "NPI078"
-        )
+        fix = f"use first({pointer}) or last({pointer}), or declare it as a pointer"
+        raise scope.error(node, message, fix, "NPI078")
     return Cell(scope.face.fields[pointer])
 
 
@@ -121,10 +123,7 @@ def resolve_apply(node: s.Apply, scope: Scope) -> Typed:
     if bound is None or bound.type != POINTER:
         fix = f"use one of {', '.join(scope.face.pointers)}" if scope.face.pointers else "read a field by its name"
         raise scope.error(target, f"{target.text} is not a pointer", fix, "NPI079")
-    if bound.token is None:
-        assert bound.slot is not None
-        raise NeedsVariant(bound.slot)
-    pointer = scope.face.spec.tokens[bound.token]
+    pointer = pointer_of(bound, scope)
     field = scope.face.fields.get(f"{node.name}({pointer})")
     if field is None:
         message = f"{pointer} stands on row {scope.face.pointers[pointer]}, which has blanks and so no ends"
@@ -139,10 +138,7 @@ def resolve_order(node: s.Apply, scope: Scope) -> Operation:
         bound = lookup(target, scope) if isinstance(target, s.Name) else None
         if bound is None or bound.type != POINTER:
             raise scope.error(target, "this is not a pointer", f"write {node.name}(P, Q)", "NPI079")
-        if bound.token is None:
-            assert bound.slot is not None
-            raise NeedsVariant(bound.slot)
-        names.append(scope.face.spec.tokens[bound.token])
+        names.append(pointer_of(bound, scope))
     if len(names) != 2:
         raise scope.error(node, f"{node.name} takes two pointers", f"write {node.name}(P, Q)", "NPI079")
     for pair, answers in ((names, ORDER), (names[::-1], ORDER[::-1])):
@@ -269,10 +265,9 @@ def argument(node: s.Expression, scope: Scope, *, by_value: bool) -> Code:
     if isinstance(node, s.Name) and not by_value:
         bound = lookup(node, scope)
         if bound is not None and bound.type == POINTER:
-            return Symbol(bound.token) if bound.token is not None else Parameter(bound.slot or 0)
+            return code_of(bound)
     kind, code = resolve(node, scope)
     if kind == TRUTH:
-        raise scope.error(
-            node, "a truth value cannot be an argument", "write 1 if … else 0, or branch with if", "NPI076"
-        )
+        fix = "write 1 if … else 0, or branch with if"
+        raise scope.error(node, "a truth value cannot be an argument", fix, "NPI076")
     return Operation("symbol", (code,)) if kind == NUMBER else code

@@ -74,12 +74,7 @@ Item = Line | Comment | Blank
 def format_text(text: str, *, path: str = "<text>") -> str:
     """The text in the canonical layout; it parses to the same tree, and formatting it again changes nothing.
 
-    Args:
-        text: the text of a program file.
-        path: the name that errors give it.
-
-    Raises:
-        LanguageError: for text that does not parse.
+    Raises :class:`LanguageError`, which names the text ``path``, where it does not parse.
     """
     tree = parse(text, path=path)
     found = "".join(f"{line}\n" for line in written(spaced(read_items(text))))

@@ -38,8 +38,8 @@ def world(item: s.World) -> list[str]:
     lines = [f"{head}:"]
     for part in item.items:
         names = ", ".join(part.names)
-        if isinstance(part, s.Order | s.Jump):
-            lines.append(f"{INDENT}{'order' if isinstance(part, s.Order) else 'jump'} {names}")
+        if isinstance(part, s.Listing):
+            lines.append(f"{INDENT}{part.word} {names}")
             continue
         at = f" at {part.start}" if part.start else ""
         if isinstance(part, s.Row):

@@ -76,13 +76,7 @@ class Round:
 
 
 class Author:
-    """Writes one program.
-
-    Args:
-        vocabulary: what it may mention.
-        names: pointers and parameters of the program.
-        chooser: decides.
-    """
+    """Writes one program, which may mention the vocabulary and the names of its own pointers and parameters."""
 
     def __init__(self, vocabulary: Vocabulary, names: Names, chooser: Chooser) -> None:
         self.vocabulary, self.names, self.chooser = vocabulary, names, chooser

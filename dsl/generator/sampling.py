@@ -62,9 +62,7 @@ def draw_program(
     """A random program that the checker accepts and that ends on every pad.
 
     Args:
-        vocabulary: the world, and the programs that may be called.
-        size: the program's size (:func:`~dsl.generator.size_of`), from 1 on.
-        generator: the only source of randomness.
+        size: see :func:`~dsl.generator.size_of`; from 1 on.
         name: of the program; nothing else may have it.
         parameters: whether it may have some.
 
@@ -276,12 +274,10 @@ def stream(
 
     Args:
         sizes: how many programs of each size.
-        generator: the only source of randomness; one seed always gives one stream.
         exclude: hashes that must not appear, such as those of a held-out set.
         tally: where the draws of each size are counted.
 
-    Raises:
-        ValueError: as :func:`draw_program`.
+    Raises :class:`ValueError` as :func:`draw_program`.
     """
     seen = {*vocabulary.hashes}
     examiner = Examiner(vocabulary)

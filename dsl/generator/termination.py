@@ -103,12 +103,8 @@ def given(acts: Iterable[Act], arguments: Mapping[str, str]) -> frozenset[Act]:
 
 
 def find_effects(programs: Mapping[str, s.Program], names: Mapping[str, Mapping[str, str]]) -> dict[str, Effects]:
-    """The effects of programs that may call each other.
-
-    Args:
-        programs: by any key.
-        names: for each of them, which of the keys a name in its text means; what is not there is a primitive.
-    """
+    """The effects of programs that may call each other; ``names`` says which of them a name in the text of each means,
+    where it is not that of a primitive."""
     found = {key: Effects() for key in programs}
     while True:
         before = dict(found)

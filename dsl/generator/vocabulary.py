@@ -81,13 +81,9 @@ class Vocabulary:
     """A world, and programs in it.
 
     Attributes:
-        programs: the checked file.
         head: what stands in a file before the programs that are drawn.
-        face: the world's names.
-        cursors: its pointers.
-        callees: the programs that may be called.
-        standing: each pointer stands for itself.
-        hashes: how the callees behave.
+        cursors, standing: the world's pointers; each stands for itself.
+        callees, hashes: the programs that may be called, and how they behave.
     """
 
     programs: ProgramSet

@@ -148,9 +148,8 @@ class Grid:
             return COMPARISONS[code.operator](left_C, right_C).astype(np.int64)
         zero = np.flatnonzero(right_C == 0)
         if code.operator in ("div", "mod") and zero.size:
-            raise Uncomputable(
-                code, int(chosen_C[zero[0]]), "this divides by zero", "ask for it with if first", "NPI090"
-            )
+            where = int(chosen_C[zero[0]])
+            raise Uncomputable(code, where, "this divides by zero", "ask for it with if first", "NPI090")
         result_C = ARITHMETIC[code.operator](left_C, right_C)
         large = np.flatnonzero(np.abs(result_C) >= MAX_NUMBER)
         if large.size:

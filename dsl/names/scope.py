@@ -48,8 +48,7 @@ class Scope:
         return self.source.error(item, message, fix, code)
 
     def bind(self, name: str, bound: Bound) -> Scope:
-        known = {**self.bound, name: bound}
-        return replace(self, bound=known)
+        return replace(self, bound={**self.bound, name: bound})
 
     def callee(self, node: s.Call | s.Run) -> int:
         """The id of the callable that a call names."""
@@ -57,13 +56,10 @@ class Scope:
         if len(found) == 1:
             return found[0]
         if found:
-            names = " or ".join(self.callables[i].name for i in found)
-            raise self.error(
-                node, f"{node.name} can mean {names}", f"write which: {self.callables[found[0]].name}", "NPI067"
-            )
-        raise self.error(
-            node, f"there is no program or primitive {node.name}", suggest(node.name, self.visible), "NPI066"
-        )
+            names = [self.callables[number].name for number in found]
+            raise self.error(node, f"{node.name} can mean {' or '.join(names)}", f"write which: {names[0]}", "NPI067")
+        message = f"there is no program or primitive {node.name}"
+        raise self.error(node, message, suggest(node.name, self.visible), "NPI066")
 
 
 def param_slot(param: s.Param, face: Face, source: Source) -> tuple[str, Slot]:

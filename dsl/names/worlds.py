@@ -241,25 +241,22 @@ def pad_config(world: s.World, source: Source) -> dict[str, Any]:
 
 def pad_extras(world: s.World, pointers: Sequence[str], source: Source) -> dict[str, Any]:
     """Orders of pointers and jumps, where the world declares some."""
+    known = {"order": pointers, "jump": JUMPS}
     orders: list[list[str]] = []
-    jumps: list[str] = []
-    for item in world.items:
-        if not isinstance(item, s.Order | s.Jump):
-            continue
-        known = pointers if isinstance(item, s.Order) else JUMPS
+    for item in (item for item in world.items if isinstance(item, s.Listing)):
         for name in item.names:
-            if name not in known:
-                what = "pointer" if isinstance(item, s.Order) else "jump"
-                message = f"there is no {what} {name} in world {world.name}"
-                raise source.error(item, message, suggest(name, known), "NPI048")
-        if isinstance(item, s.Jump):
-            jumps += item.names
-        elif len(item.names) < 2:
+            if name not in known[item.word]:
+                message = f"there is no {'pointer' if item.word == 'order' else 'jump'} {name} in world {world.name}"
+                raise source.error(item, message, suggest(name, known[item.word]), "NPI048")
+        if item.word == "order" and len(item.names) < 2:
             message = f"the order of {item.names[0]} alone"
             raise source.error(item, message, "name two pointers: order P, Q", "NPI048")
-        else:
-            orders += map(list, combinations(item.names, 2))
-    return {key: value for key, value in (("orders", orders), ("jumps", jumps)) if value}
+        orders += map(list, combinations(item.names, 2)) if item.word == "order" else ()
+    return {key: value for key, value in (("orders", orders), ("jumps", jumps_of(world))) if value}
+
+
+def jumps_of(world: s.World) -> list[str]:
+    return [name for item in world.items if isinstance(item, s.Listing) and item.word == "jump" for name in item.names]
 
 
 def make_row(name: str, item: s.Row, source: Source) -> RowFace:
@@ -278,7 +275,8 @@ def make_row(name: str, item: s.Row, source: Source) -> RowFace:
 
 def pad_pointers(world: s.World, rows: Mapping[str, RowFace], source: Source) -> list[dict[str, Any]]:
     """Declared pointers in the order of the text, each row's own pointer at its row's place."""
-    actions = pad_actions(world, rows)
+    places = any(row.places for row in rows.values())
+    actions = [action.name for action in actions_of(jumps_of(world), places=places)]
     declared = [item for item in world.items if isinstance(item, s.Pointer)]
     taken = {item.row for item in declared}
     pointers: dict[str, dict[str, Any]] = {}
@@ -303,12 +301,6 @@ def pad_pointers(world: s.World, rows: Mapping[str, RowFace], source: Source) ->
             check_pointer(name, rows[row], counter, actions, item, source)
             pointers[name] = {"name": name, "row": row, "start": start, "sees": not counter}
     return list(pointers.values())
-
-
-def pad_actions(world: s.World, rows: Mapping[str, RowFace]) -> tuple[str, ...]:
-    """The names of what pointers of the pad can do."""
-    jumps = [name for item in world.items if isinstance(item, s.Jump) for name in item.names]
-    return tuple(action.name for action in actions_of(jumps, places=any(row.places for row in rows.values())))
 
 
 def check_pointer(name: str, row: RowFace, counter: bool, actions: Sequence[str], item: s.Node, source: Source) -> None:

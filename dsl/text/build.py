@@ -145,8 +145,7 @@ class TreeBuilder:
         word, names, row, start = parts
         return s.Pointer(names, str(row), start, word.type == "COUNTER", **place(word))
 
-    order = node(s.Order, None, same)
-    jump = node(s.Jump, None, same)
+    order = jump = node(s.Listing, str, same)
     setting = node(s.Setting, str, setting_value)
     settings = every(same)
 

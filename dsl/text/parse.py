@@ -46,14 +46,9 @@ def parser() -> Lark:
 
 
 def parse(text: str, *, path: str = "<text>") -> s.File:
-    """The syntax tree of a program text.
+    """The syntax tree of a program text, which errors name ``path``.
 
-    Args:
-        text: the text of a program file.
-        path: the name that errors give it.
-
-    Raises:
-        LanguageError: for text that the grammar does not accept, with all mistakes, their places and fixes.
+    Raises :class:`LanguageError` where the grammar does not accept it, with all mistakes, their places and fixes.
     """
     parsed = parse_all(Source(path, text))
     if parsed.errors:

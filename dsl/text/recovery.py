@@ -112,14 +112,7 @@ def split(lines: Sequence[str]) -> list[Chunk]:
 
 
 def salvage(source: Source, lines: Sequence[str], mistakes: dict[int, LanguageError], parser: Lark) -> Iterator[Part]:
-    """Read a text part by part.
-
-    Args:
-        source: what errors name.
-        lines: of the text, with an indentation that fits.
-        mistakes: by line; those found are entered, the first of each line.
-        parser: makes the trees.
-    """
+    """Read a text part by part; the indentation of its ``lines`` fits, and mistakes are entered by line."""
     budget = LINES
     for chunk in split(lines):
         part, spent = recover(chunk, source, mistakes, parser, budget)

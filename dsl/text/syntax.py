@@ -215,20 +215,17 @@ class Pointer(Node):
 
 
 @dataclass(frozen=True)
-class Order(Node):
-    """``order P, Q``: the world shows which of the pointers is before the other, of each pair where there are more."""
+class Listing(Node):
+    """``order P, Q``: the world shows which of the pointers is before the other, of each pair where there are more; or
 
+    ``jump TO, HALFWAY``: actions that lead further than one cell.
+    """
+
+    word: str
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Jump(Node):
-    """``jump TO, HALFWAY``: actions that lead further than one cell."""
-
-    names: tuple[str, ...]
-
-
-WorldItem = Row | Pointer | Order | Jump
+WorldItem = Row | Pointer | Listing
 
 
 @dataclass(frozen=True)

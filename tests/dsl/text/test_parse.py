@@ -89,8 +89,7 @@ worlds = st.builds(
     tuples(
         st.builds(s.Row, tuples(names, 1), domains, starts)
         | st.builds(s.Pointer, tuples(names, 1), names, starts, st.booleans())
-        | st.builds(s.Order, tuples(names, 1))
-        | st.builds(s.Jump, tuples(names, 1))
+        | st.builds(s.Listing, st.sampled_from(["order", "jump"]), tuples(names, 1))
     ),
 )
 kinds = st.builds(s.NumberKind, st.integers(2, 36)) | st.builds(s.ListKind, domains) | domains
