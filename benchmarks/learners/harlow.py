@@ -23,8 +23,7 @@ from benchmarks.learners.bandit_baselines import BEGIN
 from benchmarks.learners.cores import fine_tuned, trained_core, written
 from dsl import load, loads
 from dsl.program import ProgramSet
-from envs.episodic.glyphs import glyphs
-from envs.episodic.harlow import RULES, Harlow, HarlowState, scrambled
+from envs.episodic.harlow import RULES, Harlow, HarlowState, glyphs, scrambled
 from meta.baselines.agent import Agent
 from meta.baselines.harlow import ObjectStayer, SideStayer
 from meta.baselines.rollout import rollout

@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmarks.common import RESULTS, plain_arguments
-from envs.cars.catalogue import Collection
 from envs.cars.image_cache import PoseGrid, Views, scene_seeds
 from envs.cars.mesh import Mesh
 from envs.cars.rendering import render
 from envs.cars.shapes import mesh
 from envs.cars.styles import STYLES, draw_car
+from envs.cars.world import Collection
 
 POSES = ((0, 0), (30, 15), (60, 5), (90, 0), (135, 15), (180, 10), (-120, 30), (-45, 45), (-90, 60))
 """Azimuth and elevation of the columns, degrees."""

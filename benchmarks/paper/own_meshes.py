@@ -16,9 +16,9 @@ import numpy as np
 import trimesh
 
 from benchmarks.common import plain_arguments, write
-from envs.cars.catalogue import Collection as Cars
 from envs.cars.mesh import Builder, Colour, Mesh
 from envs.cars.mesh_files import axes, load_folder
+from envs.cars.world import Collection as Cars
 from npi.library.library import Library
 from npi.reproduce.pages import Content
 from npi.running.mesh_accuracy import MeshScore, score_meshes, starts

@@ -14,9 +14,9 @@ from dsl.program import ProgramSet
 from npi.core.base import tensors_digest
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.run import Run, identity_of
-from npi.library.hosting import hosting, joined
 from npi.library.kinds import is_learners, kind_of
 from npi.library.library import Library, LibraryError
+from npi.library.operations import hosting, joined
 from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
 from npi.training.dataset import Dataset

@@ -13,17 +13,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from dsl.program import ProgramSet
 from envs.spec import check_signature
+from envs.stepper import Stepper
+from envs.steppers.routed import Joined
 from npi import __version__
 from npi.core.base import Core, tensors_digest
 from npi.library.assembly import FIRST, Assembly
-from npi.library.hosting import joined
 from npi.library.index import DIGITS
 from npi.library.kinds import fingerprint, kind_of
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
 from npi.library.program_files import Held, named, some
-from npi.library.row_file import SUFFIX, RowFile, RowPackage
+from npi.library.row_file import SUFFIX, RowFile, RowPackage, row_versions
 
 __all__ = ["SUFFIX", "Change", "RowFile", "RowPackage", "add", "merge", "pack", "remove"]
 
@@ -307,3 +309,56 @@ def _digests(library: Library, names: Sequence[str]) -> tuple[str, str]:
     rows = [places[name] for name in names]
     parameters = {name: part[rows] for name, part in library.memory.state_dict().items()}
     return tensors_digest(parameters), fingerprint(library.core, library.memory, rows)
+
+
+def hosting(programs: ProgramSet, hosts: Sequence[Library]) -> ProgramSet:
+    """The file, with the hosts that run its programs with a signal; itself where it has none.
+
+    Raises :class:`LibraryError` for a program with a signal that no host has.
+    """
+    if not programs.signals:
+        return programs
+    table = programs.table
+    ids = [set(host.hosted_ids(table)) for host in hosts]
+    for program in programs.signals:
+        if not any(program.id in mine for mine in ids):
+            raise LibraryError(
+                f"{program.name} has a signal in place of a body, and nothing that was learned runs it here: learn it "
+                "first (npi train FILE --out DIR, on the file that declares it), then give --host DIR"
+            )
+    steppers = [(host.runs(table, sorted(mine)), mine) for host, mine in zip(hosts, ids, strict=True) if mine]
+    found: Stepper = steppers[0][0]
+    for stepper, mine in steppers[1:]:
+        found = Joined(found, stepper, mine, table)
+    return programs.hosting(found)
+
+
+def joined(hosts: Sequence[Library], more: Sequence[Library]) -> list[Library]:
+    """Hosts, and those of ``more`` that have what none of them has.
+
+    Raises :class:`LibraryError` where a program has other rows in two of them: callers learned with one of these only.
+    """
+    found = list(hosts)
+    known: dict[tuple[str, str], tuple[str, str]] = {}
+    for host in hosts:
+        known |= _host_versions(host)
+    for host in more:
+        versions = _host_versions(host)
+        clashing = [name for name, version in versions.items() if known.get(name, version) != version]
+        if clashing:
+            raise LibraryError(
+                f"two libraries that run programs with a signal have different rows of {some(n for n, _ in clashing)}, "
+                "and callers were learned with one of them; learn the callers anew with one library (--host)"
+            )
+        if versions.keys() - known.keys():
+            found.append(host)
+            known |= versions
+    return found
+
+
+def _host_versions(host: Library) -> dict[tuple[str, str], tuple[str, str]]:
+    """Of each program, by name and world: its core, and what its row holds."""
+    versions = row_versions(dict(host.memory.named_parameters()))
+    core, worlds = host.core.digest(), host.core.worlds
+    rows = zip(host.memory.infos, versions, strict=True)
+    return {(i.name, worlds[i.world].digest): (core, version) for i, version in rows if not i.primitive}

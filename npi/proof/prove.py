@@ -25,9 +25,9 @@ from dataclasses import replace
 import npi
 from dsl.program import ProgramSet
 from envs.scratchpad.transitions import rules_of
-from npi.library.hosting import hosting
 from npi.library.kinds import ProgramProof, kind_of
 from npi.library.library import Library, LibraryError
+from npi.library.operations import hosting
 from npi.library.program_files import named
 from npi.proof.call_effects import call_effects, changed_by, domain_rules, domains, with_callees
 from npi.proof.certificate import TOLERANCE, Certificate, CertifiedFile, CertifiedProgram, table_rows

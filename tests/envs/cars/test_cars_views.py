@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from benchmarks.common import RESULTS
 from benchmarks.paper.car_sheet import sheet
-from envs.cars.catalogue import SPLITS, Collection
 from envs.cars.image_cache import PoseGrid, Views, scene_seeds
 from envs.cars.rendering import render
 from envs.cars.styles import STYLES
+from envs.cars.world import SPLITS, Collection
 
 CARS = Collection(seed=7)
 SEEN = partial(CARS.mesh, "seen")

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from envs.episodic.glyphs import glyphs
-from envs.episodic.harlow import RULES, Harlow, scrambled
+from envs.episodic.harlow import RULES, Harlow, glyphs, scrambled
 from envs.stepper import Action
 from envs.world import Pictured
 from meta.baselines.agent import calls

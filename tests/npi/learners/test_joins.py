@@ -19,8 +19,8 @@ from npi.learners import interface as registry
 from npi.learners.interface import register_learner
 from npi.learners.jobs import train_learner
 from npi.learners.objectives.on_policy import OnPolicyTraining
-from npi.library.hosting import hosting
 from npi.library.library import Library
+from npi.library.operations import hosting
 from tests.support.tiny_learner import LEARNER
 from traces.machine.lockstep import run
 

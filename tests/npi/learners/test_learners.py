@@ -21,10 +21,9 @@ from npi.learners.learn_rows import learn_files
 from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
 from npi.learners.rollout import calls
 from npi.learners.tasks import Problems, learner_for, training_tasks
-from npi.library.hosting import joined
 from npi.library.library import Library
 from npi.library.manifest import LibraryError
-from npi.library.operations import add, merge, pack
+from npi.library.operations import add, joined, merge, pack
 from npi.library.row_file import RowFile
 from npi.proof.certificate import Certificate
 from npi.proof.check_certificate import check
