@@ -41,9 +41,7 @@ def test_there_are_recipes() -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_says_what_it_does(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_recipe_says_what_it_does(name: str, monkeypatch, capsys) -> None:
     """Red where a recipe cannot be imported, or begins to work before it has read its options."""
     recipe = importlib.import_module(name)
     monkeypatch.setattr(sys, "argv", [name, "--help"])
@@ -150,9 +148,7 @@ def test_a_table_without_rows_says_so() -> None:
     )
 
 
-def test_first_updates_are_compared_relatively(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_first_updates_are_compared_relatively(tmp_path, monkeypatch, capsys) -> None:
     """The same run twice has no difference; a loss that is changed by a tenth is seen."""
     assert first_updates.largest_difference([2.0, -4.0, 1.0], [2.0, -5.0]) == pytest.approx(0.2)
     kept = tmp_path / "losses.json"

@@ -207,9 +207,7 @@ def test_check_and_diff_write_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["fmt", "--check", str(file)]) == 0
 
 
-def test_a_file_that_does_not_parse_is_left_and_the_others_are_done(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_does_not_parse_is_left_and_the_others_are_done(tmp_path, capsys) -> None:
     (tmp_path / "a.npi").write_text("program A\n    B\n")
     (tmp_path / "b.npi").write_text(UGLY)
     assert main(["fmt", str(tmp_path)]) == 2

@@ -141,9 +141,7 @@ def test_animations_that_cannot_be_are_told(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_animation_without_pillow_names_the_extra(
-    goto: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_animation_without_pillow_names_the_extra(goto: Path, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     words = ["run", "canonicalise", "1", "0", "0", "--teacher", str(goto)]
     assert main([*words, "--animation", str(tmp_path / "run.gif")]) == 2

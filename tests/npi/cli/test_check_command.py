@@ -77,9 +77,7 @@ def moody_set(folder: Path, *, known: bool) -> TraceSet:
     return writer.finish(shards)
 
 
-def test_a_set_that_cannot_be_learned_is_told_with_both_steps(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_set_that_cannot_be_learned_is_told_with_both_steps(capsys, tmp_path) -> None:
     moody_set(tmp_path / "set", known=True)
     code, out, err = npi(capsys, "check", tmp_path / "set")
     assert code == 2
@@ -103,9 +101,7 @@ def test_a_set_that_cannot_be_learned_is_told_with_both_steps(
     assert report["conflict"]["apart"][0]["what"] == "the symbol under K"
 
 
-def test_without_its_program_file_a_set_is_told_as_far_as_the_traces_go(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_without_its_program_file_a_set_is_told_as_far_as_the_traces_go(capsys, tmp_path) -> None:
     found = moody_set(tmp_path / "set", known=False)
     conflict = look_at_set(found).conflict
     assert [side.layout for side in conflict.sides] == ["", ""]
@@ -142,9 +138,7 @@ def test_files_and_folders_are_checked_together(capsys: pytest.CaptureFixture[st
 # --- lines and tables ------------------------------------------------------------------------------------------------
 
 
-def test_no_line_is_broken_where_no_terminal_is(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_line_is_broken_where_no_terminal_is(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     folder = tmp_path / "-".join(["a-long-name"] * 12)
     folder.mkdir()

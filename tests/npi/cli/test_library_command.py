@@ -180,9 +180,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("words", "parts"), BAD, ids=[" ".join(words) for words, _ in BAD])
-def test_bad_input_is_one_clear_message(
-    capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path, words: list[str], parts: list[str]
-) -> None:
+def test_bad_input_is_one_clear_message(capsys, shop: Path, tmp_path, words: list[str], parts: list[str]) -> None:
     before = contents(shop)
     code, _, err = npi(capsys, "library", *(word.format(shop=shop, new=tmp_path / "new") for word in words))
     assert code == 2

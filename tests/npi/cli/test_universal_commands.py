@@ -90,9 +90,7 @@ def test_packages_by_command(capsys: pytest.CaptureFixture[str], shop: Path, tmp
 # --- proofs and tables ------------------------------------------------------------------------------------------------
 
 
-def test_certify_proves_rows_and_finds_what_is_wrong(
-    capsys: pytest.CaptureFixture[str], shop: Path, tmp_path: Path
-) -> None:
+def test_certify_proves_rows_and_finds_what_is_wrong(capsys, shop: Path, tmp_path) -> None:
     assert "proved for every input of every size: 9 of 9 programs" in run(capsys, "certify", "--library", shop / "mine")
     (one,) = json.loads(run(capsys, "certify", "SCAN", "--library", shop / "mine", "--json"))
     assert (one["proved"], one["configurations"], one["fields"]) == (True, 2, ["last(P)"])
@@ -108,9 +106,7 @@ def test_certify_proves_rows_and_finds_what_is_wrong(
     assert scan["counterexample"]["task"] == "both"
 
 
-def test_a_close_decision_is_not_proved(
-    capsys: pytest.CaptureFixture[str], shop: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_close_decision_is_not_proved(capsys, shop: Path, monkeypatch) -> None:
     (one,) = json.loads(run(capsys, "certify", "SCAN", "--library", shop / "mine", "--json"))
     monkeypatch.setattr("npi.universal.prove_rows.TOLERANCE", one["margin"])
     told = run(capsys, "certify", "SCAN", "--library", shop / "mine", code=1)

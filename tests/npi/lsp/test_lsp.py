@@ -442,9 +442,7 @@ def test_texts_are_read_in_several_threads() -> None:
     assert beside == alone * 4
 
 
-def test_without_pygls_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_pygls_it_says_what_to_install(monkeypatch, capsys) -> None:
     monkeypatch.setattr("npi.cli.lsp.find_spec", lambda name: None)
     assert main(["lsp"]) == 2
     assert 'pip install "npi-engine[editor]"' in capsys.readouterr().err

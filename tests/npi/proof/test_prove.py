@@ -206,9 +206,7 @@ def test_the_command_tells_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp
     assert json.loads(out)[0]["counterexample"]["made"] == "return"
 
 
-def test_the_command_tells_what_no_input_shows(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_tells_what_no_input_shows(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("npi.proof.counterexample.smallest", lambda *_: {})
     _stopping().save(tmp_path / "library")
     code, out, _ = npi(capsys, "certify", "--library", tmp_path / "library")

@@ -159,9 +159,7 @@ def test_quick_results_are_not_published(made: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("tiny")
-def test_nothing_is_done_twice(
-    made: Path, programs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_done_twice(made: Path, programs: Path, tmp_path, capsys, monkeypatch) -> None:
     folder = copied(made, tmp_path)
     monkeypatch.setattr(Ledger, "run", lambda *_: pytest.fail("a finished stage was run"))
     before = (folder / "results.json").read_bytes()
@@ -172,9 +170,7 @@ def test_nothing_is_done_twice(
 
 
 @pytest.mark.usefixtures("tiny")
-def test_a_killed_run_goes_on_where_it_stopped(
-    programs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_goes_on_where_it_stopped(programs: Path, tmp_path, capsys, monkeypatch) -> None:
     ran_stages: list[str] = []
     whole = Ledger.run
 
@@ -202,9 +198,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
 
 
 @pytest.mark.usefixtures("tiny")
-def test_an_interrupt_keeps_what_is_finished(
-    programs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_keeps_what_is_finished(programs: Path, tmp_path, capsys, monkeypatch) -> None:
     """Ctrl-C in the training of the second point: its checkpoint stays, and carries it on."""
     first, asked = tmp_path / "out" / "stages" / "seed-0" / "samples-1.json", []
 
@@ -299,9 +293,7 @@ def test_a_sample_learns_from_its_traces_alone(made: Path) -> None:
 
 
 @pytest.mark.usefixtures("tiny")
-def test_quick_says_what_it_skips(
-    made: Path, programs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_quick_says_what_it_skips(made: Path, programs: Path, tmp_path, capsys) -> None:
     _, out, err = ran(capsys, programs, copied(made, tmp_path))
     assert "quick: figures to see that it works, not to quote" in err
     for line in skipped(TINY):
@@ -312,9 +304,7 @@ def test_quick_says_what_it_skips(
     assert "ours: seed 0" in out
 
 
-def test_full_figures_below_the_paper_end_with_1(
-    made: Path, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_full_figures_below_the_paper_end_with_1(made: Path, programs: Path, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(recipe, "FULL", replace(TINY, name="full"))
     words = ["reproduce", "npi-paper", "--out", str(copied(made, tmp_path)), "--programs", str(programs)]
     assert main(words) == 1
@@ -328,9 +318,7 @@ def test_json_is_the_report(made: Path, programs: Path, tmp_path: Path, capsys: 
 
 
 @pytest.mark.usefixtures("tiny")
-def test_without_matplotlib_nothing_is_begun(
-    programs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_matplotlib_nothing_is_begun(programs: Path, tmp_path, capsys, monkeypatch) -> None:
     there = importlib.util.find_spec
     monkeypatch.setattr("npi.reproduce.plots.find_spec", lambda name: None if name == "matplotlib" else there(name))
     code, _, err = ran(capsys, programs, tmp_path / "out")

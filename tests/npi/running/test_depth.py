@@ -64,9 +64,7 @@ def steps(library: Library, programs: ProgramSet, program: str, *, memo: bool = 
 @pytest.mark.parametrize(
     ("kind", "trunk"), [("discrete", DiscreteTrunk), ("lstm", LstmTrunk)], ids=["discrete", "lstm"]
 )
-def test_a_step_is_few_calls_from_the_network(
-    monkeypatch: pytest.MonkeyPatch, kind: str, trunk: type, memo: bool
-) -> None:
+def test_a_step_is_few_calls_from_the_network(monkeypatch, kind: str, trunk: type, memo: bool) -> None:
     library = untrained(CoreConfig(kind=kind, hidden=13, bits=3, row=5, key=7))
     found = depths(monkeypatch, trunk, "step", lambda: steps(library, strip(), "strip.BOTH", memo=memo))
     assert found

@@ -180,9 +180,7 @@ def place(library: Library, tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(out)
 
 
-def test_a_table_by_mesh_and_broken_ones_told(
-    place: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_table_by_mesh_and_broken_ones_told(place: str, folder: Path, tmp_path, capsys) -> None:
     mixed = tmp_path / "mixed"
     shutil.copytree(folder, mixed)
     (mixed / "bad.obj").write_text("v 0 0 0\n")
@@ -206,10 +204,7 @@ def test_a_table_by_mesh_and_broken_ones_told(
     assert [one["mesh"] for one in data["broken"]] == ["bad.obj", "cut.glb"]
 
 
-def test_all_right_ends_well(
-    programs: dsl.ProgramSet, place: str, folder: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+def test_all_right_ends_well(programs: dsl.ProgramSet, place: str, folder: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(Library, "stepper", lambda self, table: compile_teacher(programs))
     assert main(["eval", "unseen", "--library", place, "--meshes", str(folder), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
@@ -235,9 +230,7 @@ def test_all_right_ends_well(
         (["canonicalise", "--up", "z"], "--up does not apply without --meshes"),
     ],
 )
-def test_bad_input_is_told(
-    words: list[str], message: str, place: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_is_told(words: list[str], message: str, place: str, folder: Path, tmp_path, capsys) -> None:
     places = {"folder": folder, "empty": tmp_path / "empty", "bad": tmp_path / "bad"}
     for name in ("empty", "bad"):
         places[name].mkdir()

@@ -160,9 +160,7 @@ def test_the_command_writes_each_kind(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "RJMP" not in (tmp_path / "part.svg").read_text()
 
 
-def test_a_png_without_matplotlib_is_a_clear_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_png_without_matplotlib_is_a_clear_error(tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert main(["graph", str(PROGRAMS / "max.npi"), "--out", str(tmp_path / "a.png")]) == 2
     assert "npi-engine[pictures]" in capsys.readouterr().err
