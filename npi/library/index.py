@@ -6,7 +6,7 @@ A row's *version* is the sha256 of its numbers, so two rows are the same where t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,40 +88,29 @@ def listing(folder: Path | str) -> Listing:
         held = tuple(held_texts(manifest, data, folder))
         files = {one.digest: one.file for one in held}
         calls = {name: called for one in reversed(held) for name, called in one.calls.items()}
+        config = manifest["config"]
+        learned = config.get("code", 0) + config.get("features", 0)  # of each deciding state, beside a universal core
         cards = tuple(
-            _card(row, version, count, files, calls, manifest)
+            Card(
+                name=row["name"],
+                arguments=tuple(slot["name"] for slot in row["signature"]["slots"]),
+                doc=row["signature"]["doc"],
+                calls=tuple(calls.get(row["name"], ())),
+                version=version,
+                numbers=count,
+                learned_numbers=deciding_states(row["wiring"]) * learned if "wiring" in row else count,
+                file=files.get(row["source"], ""),
+                source=row["source"],
+                world=manifest["worlds"][row["world"]]["name"],
+                generation=row["generation"],
+                primitive=row["primitive"],
+                wiring=row.get("wiring"),
+            )
             for row, version in zip(manifest["rows"], versions, strict=True)
         )
         return Listing(manifest["core"], manifest["config"], cards, held, tuple(manifest["history"]))
     except (KeyError, TypeError, IndexError) as error:
         raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
-
-
-def _card(
-    row: Mapping[str, Any],
-    version: str,
-    numbers: int,
-    files: Mapping[str, str],
-    calls: Mapping[str, Sequence[str]],
-    manifest: Mapping[str, Any],
-) -> Card:
-    config, wiring = manifest["config"], row.get("wiring")
-    slots = tuple(slot["name"] for slot in row["signature"]["slots"])
-    return Card(
-        name=row["name"],
-        arguments=slots,
-        doc=row["signature"]["doc"],
-        calls=tuple(calls.get(row["name"], ())),
-        version=version,
-        numbers=numbers,
-        learned_numbers=numbers if wiring is None else deciding_states(wiring) * (config["code"] + config["features"]),
-        file=files.get(row["source"], ""),
-        source=row["source"],
-        world=manifest["worlds"][row["world"]]["name"],
-        generation=row["generation"],
-        primitive=row["primitive"],
-        wiring=wiring,
-    )
 
 
 def _versions(data: bytes) -> tuple[list[str], int]:

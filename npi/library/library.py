@@ -98,7 +98,7 @@ class Library:
         """int64 N: for each id of the table, its row; a :class:`LibraryError` names what is missing."""
         world = self.world(table.world)
         places = {info.name: place for place, info in enumerate(self.memory.infos)}
-        names = [row_name(table, i, world) for i in range(len(table))]
+        names = row_names(table, world)
         missing = [n for n in names if n not in places]
         if missing:
             close = difflib.get_close_matches(missing[0], places, n=1)

@@ -96,7 +96,8 @@ class TabulatedCore(TableStepper):
             if not bool(missing_B.any()):
                 break
             met = torch.stack([node_B[missing_B], entry_B[missing_B]], 1).unique(dim=0).numpy()
-            self.fill(met[:, 0], met[:, 1])
+            for node, offsets in self._begin(met[:, 0], met[:, 1]):
+                self._keep(node, offsets, self.stepper.step(*self._configurations(node, offsets)))
         found_B5 = self.tables.entry_M5[entry_B]
         return Decision(Action(found_B5[:, :4]), found_B5[:, 4:])
 
