@@ -74,7 +74,9 @@ def test_a_step_is_few_calls_from_the_network(monkeypatch, kind: str, trunk: typ
 def test_a_step_of_a_learned_program_is_few_calls_from_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interface, "_REGISTERED", {})
     library = learner_jobs.untrained("tiny")[1]
-    found = depths(monkeypatch, TinyCore, "step", lambda: steps(library, library.sets[0], "tiny.EASY"))
+    found = depths(
+        monkeypatch, TinyCore, "step", lambda: steps(library, library.sets[0], library.sets[0].programs[0].name)
+    )
     assert found
     assert max(found) <= MOST
 
