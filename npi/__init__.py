@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from envs.registry import register_world
     from npi.api import Run, certify, check_certificate, compile, evaluate, learn, run, train
     from npi.core.config import CoreConfig, TrainConfig
+    from npi.jobs.run import TrainResult
     from npi.jobs.sweep import SweepResult, train_sweep
-    from npi.jobs.train import TrainResult
     from npi.learners.interface import register_learner
     from npi.library.kinds import CoreKind, ProgramProof, register_core
     from npi.library.library import Library, LibraryError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from npi.proof.check_certificate import Finding
     from npi.running.compiled_library import CompiledLibrary
     from npi.running.evaluate import SizeScore, Solved, run_problems, score_sizes, solve
-    from npi.training.learn_rows import LearnConfig, Learned
+    from npi.training.learn_rows import LearnConfig, RowResult
     from npi.training.ranks import Ranks, join
     from npi.universal.code_search import SearchConfig
     from npi.universal.network import InterpreterConfig
@@ -41,11 +41,11 @@ __all__ = [
     "Finding",
     "InterpreterConfig",
     "LearnConfig",
-    "Learned",
     "Library",
     "LibraryError",
     "ProgramProof",
     "Ranks",
+    "RowResult",
     "Run",
     "SearchConfig",
     "SizeScore",

@@ -14,12 +14,12 @@ import torch
 
 from dsl.program import ProgramSet
 from npi.core.config import CoreConfig, TrainConfig
-from npi.jobs.train import TrainResult, learn_into, train_library
-from npi.jobs.universal import UniversalResult, train_universal
+from npi.jobs.learners import train_learner
+from npi.jobs.run import TrainResult
+from npi.jobs.train import learn_into, train_library
+from npi.jobs.universal import train_universal
 from npi.learners.evaluate import COUNT, TaskScore, score_task
 from npi.learners.interface import LearnerConfig, LearnerTraining
-from npi.learners.jobs import TrainedLearner, train_learner
-from npi.learners.learn_rows import LearnedRows, learn_files
 from npi.learners.tasks import learned_from_signals
 from npi.library.kinds import ProgramProof, is_learners
 from npi.library.library import Library
@@ -30,7 +30,8 @@ from npi.proof.prove import certificate_of, provable, prove
 from npi.running.compiled_library import CompiledLibrary
 from npi.running.evaluate import SizeScore, problem_counts, score_sizes
 from npi.running.runs import Run, run_once, runnable_tasks
-from npi.training.learn_rows import LearnConfig, Learned
+from npi.training.learn_rows import LearnConfig, RowResult
+from npi.training.loop import Reporter
 from npi.training.ranks import Ranks, pick_device
 from npi.universal.code_search import SearchConfig
 from npi.universal.network import InterpreterConfig
@@ -53,7 +54,7 @@ def train(
     report: Callable[[Any], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     **more: Any,
-) -> TrainResult | TrainedLearner | UniversalResult:
+) -> TrainResult[Any]:
     """Train a core and write its library to ``out``; an interrupted call resumes from ``<out>.training``.
 
     Args:
@@ -74,8 +75,7 @@ def train(
             raise ValueError("a universal core is trained on random programs: give no paths, and no options of theirs")
         assert core is None or isinstance(core, InterpreterConfig)
         assert training is None or isinstance(training, UniversalTrainConfig)
-        tell = None if report is None else lambda update, loss: report((update, loss))
-        return train_universal(Path(out), config=core, training=training, report=tell, stop=stop, fresh=fresh)
+        return train_universal(Path(out), config=core, training=training, report=report, stop=stop, fresh=fresh)
     files = [path if isinstance(path, ProgramSet) or Path(path).is_dir() else parsed(path) for path in paths]
     if files and all(isinstance(file, ProgramSet) and learned_from_signals(file) for file in files):
         if isinstance(core, CoreConfig) or isinstance(training, TrainConfig) or more:
@@ -98,10 +98,10 @@ def learn(
     *,
     settings: LearnConfig | SearchConfig | LearnerTraining | None = None,
     out: Path | str | None = None,
-    report: Callable[..., None] | None = None,
+    report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     **more: Any,
-) -> Learned | LearnedRows:
+) -> RowResult:
     """Learn the new programs of some files as rows of the library in a folder; core and old rows stay as they are.
 
     Args:
@@ -113,11 +113,10 @@ def learn(
     Raises :class:`LibraryError`, a ``ValueError``, where nothing is new or the core cannot learn it.
     """
     opened = Library.open(library) if Path(library).exists() else None
-    if opened is not None and _is_learners(opened):
-        if more or isinstance(settings, LearnConfig | SearchConfig):
-            raise ValueError("rows of a learner's core have settings of their own: leave out those for bodies")
-        return learn_files(opened, list(paths), settings, out=out or library, report=report, stop=stop)[1]
-    if isinstance(settings, LearnerTraining):
+    learners = opened is not None and _is_learners(opened)
+    if learners and (more or isinstance(settings, LearnConfig | SearchConfig)):
+        raise ValueError("rows of a learner's core have settings of their own: leave out those for bodies")
+    if not learners and isinstance(settings, LearnerTraining):
         raise ValueError("settings of a learner are for the library of a learner")
     return learn_into(opened or library, paths, config=settings, out=out or library, report=report, stop=stop, **more)
 

@@ -100,7 +100,7 @@ def learn(
     *,
     from_traces: bool = True,
     **given: Any,
-) -> learn_rows.Learned:
+) -> learn_rows.RowResult:
     """:func:`npi.training.learn_rows.learn`, with the proofs that ``config`` asks for; rows always come from traces."""
     return learn_rows.learn(library, datasets, config, certifier=Certifier, **given)
 

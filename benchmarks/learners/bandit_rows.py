@@ -91,7 +91,7 @@ def run(seed: int) -> Result:
         }
         families[str(prior)] = {name: regret(agent, prior) for name, agent in agents.items()}
         print(f"  prior {prior}: { {n: round(v, 2) for n, v in families[str(prior)].items()} }", flush=True)
-    hashes = [learned.core_after, learned.rows_after, learned.outputs_after]
+    hashes = list(learned.after)
     parameters = learned.numbers
     return {"families": families, "seconds": seconds, "learning": learning, "parameters": parameters, "hashes": hashes}
 

@@ -27,9 +27,9 @@ from meta.baselines.learned_agent import Learned
 from meta.baselines.registry import lineup
 from meta.baselines.rollout import Rollout, rollout
 from meta.reinforcement.network import MetaRLConfig
+from npi.jobs.learners import usual_config
 from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import learner_of
-from npi.learners.jobs import usual_config
 from npi.learners.objectives.on_policy import OnPolicyTraining
 from npi.library.library import Library
 from npi.reproduce.ledger import Result

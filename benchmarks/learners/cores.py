@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from benchmarks.common import RUNS, finished
+from npi.jobs.learners import train_learner
 from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import LearnerConfig, LearnerCore, LearnerTraining
-from npi.learners.jobs import train_learner
 from npi.learners.objectives.base import schedule_of
 from npi.learners.tasks import Problems, TrainingTask
 from npi.library.library import Library

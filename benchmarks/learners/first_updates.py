@@ -20,8 +20,8 @@ from benchmarks.common import ROOT, plain_arguments
 from benchmarks.learners import bandits, harlow, optimisers
 from dsl import load, loads
 from dsl.program import ProgramSet
+from npi.jobs.learners import new_library, objective_of, usual_config
 from npi.learners.interface import LearnerConfig, LearnerTraining
-from npi.learners.jobs import new_library, objective_of, usual_config
 from npi.learners.objectives.base import schedule_of
 from npi.learners.tasks import learner_for, training_tasks
 from npi.library.tensor_files import write_whole

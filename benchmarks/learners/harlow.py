@@ -29,9 +29,9 @@ from meta.baselines.harlow import ObjectStayer, SideStayer
 from meta.baselines.rollout import rollout
 from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.program_files.harlow_rules import Rule, program_file, turned
+from npi.jobs.learners import new_library, train_learner
 from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import LearnerCore, TaskInput, steps_of
-from npi.learners.jobs import new_library, train_learner
 from npi.learners.learn_rows import learn_rows
 from npi.learners.objectives.base import LearnerObjective
 from npi.learners.objectives.on_policy import OnPolicyTraining
@@ -192,7 +192,7 @@ def held_out(name: str, rules: Sequence[Rule], seed: int) -> Result:
         "seconds": seconds,
         "learning": learning,
         "parameters": found.numbers,
-        "unchanged": [found.core_after, found.rows_after, found.outputs_after],
+        "unchanged": list(found.after),
         "old": old,
         "mean": tried(core.net, old_NP.mean(0), AVOID),
         "learned": tried(core.net, row_P, AVOID),

@@ -26,9 +26,9 @@ from envs.stepper import Action
 from meta.optimisation.learner import LEARNER
 from meta.optimisation.network import OptimiserCore
 from meta.optimisation.torch_optimizer import row_of
+from npi.jobs.train import learn_into
 from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import TaskInput
-from npi.learners.learn_rows import learn_files
 from npi.learners.rollout import play as run_program
 from npi.library.library import Library
 from npi.reproduce.ledger import Result
@@ -199,12 +199,10 @@ def learn(folder: Path, out: Path, seed: int) -> Result:
     """Learn the row for rectified units beside a core."""
     began = time.process_time()
     relu = ROOT / "programs" / "learning" / "relu.npi"
-    _, row = learn_files(folder, [relu], replace(LEARNER.learning, seed=seed), out=out)
+    row = learn_into(folder, [relu], config=replace(LEARNER.learning, seed=seed), out=out)
     found: Result = {
         "updates": row.updates, "seconds": round(time.process_time() - began), "parameters": row.numbers,
-        "unchanged": row.unchanged and row.core_before == row.core_after,
-        "mean": row.mean["relu.OPTIMISE"], "nearest": row.nearest["relu.OPTIMISE"],
-        "learned": row.learned["relu.OPTIMISE"],
+        "unchanged": row.unchanged, **row.scores["relu.OPTIMISE"]._asdict(),
     }  # fmt: skip
     print(found, flush=True)
     return found

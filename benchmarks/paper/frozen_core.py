@@ -23,6 +23,7 @@ from npi.reproduce.pages import Content, spread
 from npi.reproduce.score import score
 from npi.running.evaluate import test_seed
 from npi.training.learn_rows import LearnConfig
+from npi.training.loop import Progress
 
 Sizes = Mapping[str, Mapping[int, int]]
 """Task → size → problems."""
@@ -68,8 +69,10 @@ def train(seed: int, core: CoreConfig, out: Path) -> Result:
 def learn(seed: int, trained: Path, out: Path) -> Result:
     """Learn MAX and RJMP beside the frozen core."""
 
-    def say(update: int, loss: float, wrong: dict[str, int]) -> None:
-        print(f"  learning: update {update}, loss {loss:.4f}, wrong frames {wrong}", flush=True)
+    def say(found: Progress) -> None:
+        print(
+            f"  learning: update {found.update}, loss {found.loss:.4f}, wrong frames {dict(found.scores)}", flush=True
+        )
 
     config = LearnConfig(seed=seed)
     learned = learn_into(
@@ -81,8 +84,8 @@ def learn(seed: int, trained: Path, out: Path) -> Result:
         "learn_updates": learned.updates,
         "learn_seconds": learned.seconds,
         "numbers": learned.numbers,
-        "core_before": learned.core_before,
-        "core_after": learned.core_after,
+        "core_before": learned.before.core,
+        "core_after": learned.after.core,
         "unchanged": learned.unchanged,
     }
 

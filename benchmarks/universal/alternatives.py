@@ -54,7 +54,8 @@ def errors(net: Interpreter, states: Sequence[State], codes: Codes) -> list[int]
     for number, state in enumerate(states):
         own = codes.at(slice(number, number + 1))
         seen_MR = _padded(state, net.config.inputs)
-        outcome_M, value_M = decide(net, seen_MR, own.code_NC, own.gain_NG, outcomes=len(state.outcomes))
+        computes = [outcome.computes for outcome in state.outcomes]
+        outcome_M, value_M, _ = decide(net, seen_MR, own.code_NC, own.gain_NG, computes)
         right, computed = torch.from_numpy(state.outcome_M), torch.from_numpy(state.value_M)
         found.append(int(((outcome_M != right) | ((computed >= 0) & (value_M != computed))).sum()))
     return found

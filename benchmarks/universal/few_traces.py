@@ -29,6 +29,7 @@ from dsl import compile_teacher, load, loads
 from dsl.generator import size_of, vocabulary_of
 from dsl.program import Program, ProgramSet
 from dsl.teacher import Teacher
+from npi.library.library import Library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content
 from npi.reproduce.plots import panels, png
@@ -38,8 +39,7 @@ from npi.universal.core import SHIPPED, UniversalCore
 from npi.universal.functions import oversize
 from npi.universal.induction.plan_from_traces import plan_of_frames
 from npi.universal.induction.replay import replay
-from npi.universal.rows import row_of, tabulate, wired, wiring_of
-from npi.universal.stepper import UniversalStepper
+from npi.universal.rows import UniversalStepper, row_of, tabulate, wired, wiring_of
 from npi.universal.training_stream import WORLDS, checked, held_programs
 from traces.generation.generate import record_problems
 from traces.recording.unique_frames import FrameSet, unique_frames
@@ -129,7 +129,7 @@ def _solved(
     if reached(programs, {problem.program for problem in problems}) - set(place):
         return 0.0
     memory = extended(core, empty(core), [one for one, _ in kept], [row for _, row in kept])
-    stepper = UniversalStepper(core, memory, place, programs.table)
+    stepper = UniversalStepper(Library(core, memory, []), place, programs.table)
     return solve_bounded(stepper, programs, task, problems, free=2000).count / len(problems)
 
 

@@ -222,6 +222,6 @@ def proofs(library: Library) -> dict[str, tuple[int, int, str]]:
             plan = wired(wiring, program.id, programs.table)
             row = tabulate(core.net, plan, library.memory.embeddings_NP[place].detach(), wiring, programs.table)
             proof = prove(program, row)
-            digest = tensors_digest({str(i): entry for i, (_, _, entry) in enumerate(row)})
-            found[program.name] = (proof.decisions, proof.wrong, digest)
+            digest = tensors_digest({str(i): entry for i, (_, _, entry, _) in enumerate(row)})
+            found[program.name] = (proof.cases, proof.wrong, digest)
     return found

@@ -1,12 +1,15 @@
-"""Agents of bandits that count what each arm paid: Thompson sampling, UCB1, and those that know the prior.
+"""Agents of bandits: those that count what each arm paid (Thompson sampling, UCB1), and those that know the prior.
 
-Shape legend: ``B`` episodes, ``A`` arms, ``C`` cases of a prior, ``R`` what a pull can pay.
+Shape legend: ``B`` episodes, ``A`` arms, ``C`` cases of a prior, ``R`` what a pull can pay, ``G`` chances on a
+grid.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import torch
 
@@ -16,16 +19,19 @@ from envs.spec import WorldSpec
 from envs.world import State
 from meta.baselines.agent import choices, drawn, largest
 
+GRID = 101
+"""Chances of the first of two restless arms that are told apart."""
 
-class Tally:
-    """Counts of what was seen: wins_BA and losses_BA, float64, where a pull pays 1 or 0.
+
+class Counting(ABC):
+    """An agent that counts what each arm paid: wins_BA and losses_BA, float64, where a pull pays 1 or 0.
 
     Args:
         keep: by how much each count is multiplied before each pull; less than 1 forgets.
     """
 
-    def __init__(self, spec: WorldSpec, keep: float = 1.0) -> None:
-        self.arms, self.keep = choices(spec), keep
+    def __init__(self, spec: WorldSpec, *, generator: torch.Generator, keep: float = 1.0) -> None:
+        self.spec, self.generator, self.keep, self.arms = spec, generator, keep, choices(spec)
         self.last, self.paid = spec.field("LAST"), spec.field("REWARD")
         self.amount_R = torch.tensor([0.0, *map(float, spec.fields[self.paid].values[1:])], dtype=torch.float64)
 
@@ -33,8 +39,8 @@ class Tally:
         self.wins_BA = torch.zeros(state.batch, self.arms, dtype=torch.float64, device=state.device)
         self.losses_BA = self.wins_BA.clone()
 
-    def see(self, obs_BF: torch.Tensor) -> None:
-        """Count what the last pull paid."""
+    def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        """Count what the last pull paid, and choose."""
         last_B1 = obs_BF[:, self.last, None]
         paid_B1 = self.amount_R.to(obs_BF.device)[obs_BF[:, self.paid, None]]
         pulled_B1 = (last_B1 > 0).double()
@@ -44,76 +50,52 @@ class Tally:
             self.losses_BA *= self.keep
         self.wins_BA.scatter_add_(1, at_B1, pulled_B1 * paid_B1)
         self.losses_BA.scatter_add_(1, at_B1, pulled_B1 * (1 - paid_B1))
+        return 1 + self.choose(obs_BF)
+
+    @abstractmethod
+    def choose(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        """int64 B: the index of an arm, by the counts."""
+
+    def mirrored(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """How often something spoke for the first of two arms whose chances add up to 1, and how often against it."""
+        wins_BA, losses_BA = self.wins_BA, self.losses_BA
+        return wins_BA[:, 0] + losses_BA[:, 1], losses_BA[:, 0] + wins_BA[:, 1]
 
 
-class Thompson:
+class Thompson(Counting):
     """Thompson sampling (1933): pulls each arm as often as it is the best, by what was seen; arms are independent.
 
     With ``keep`` below 1 what was seen counts less and less, for arms that change (Raj and Kalyani 2017).
     """
 
-    def __init__(self, spec: WorldSpec, *, generator: torch.Generator, keep: float = 1.0) -> None:
-        self.tally, self.generator = Tally(spec, keep), generator
-
-    def begin(self, state: State) -> None:
-        self.tally.begin(state)
-
-    def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
-        self.tally.see(obs_BF)
-        return 1 + beta(1 + self.tally.wins_BA, 1 + self.tally.losses_BA, self.generator).argmax(1)
+    def choose(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        return beta(1 + self.wins_BA, 1 + self.losses_BA, self.generator).argmax(1)
 
 
-class MirroredThompson:
+class MirroredThompson(Counting):
     """Thompson sampling that knows of two arms that their chances add up to 1, the first uniform between 0 and 1."""
 
-    def __init__(self, spec: WorldSpec, *, generator: torch.Generator) -> None:
-        self.tally, self.generator = Tally(spec), generator
-
-    def begin(self, state: State) -> None:
-        self.tally.begin(state)
-
-    def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
-        self.tally.see(obs_BF)
-        for_B, against_B = mirrored(self.tally)
-        return 1 + (beta(1 + for_B, 1 + against_B, self.generator) < 0.5).long()
+    def choose(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        for_B, against_B = self.mirrored()
+        return (beta(1 + for_B, 1 + against_B, self.generator) < 0.5).long()
 
 
-class MirroredGreedy:
+class MirroredGreedy(Counting):
     """The Bayes-optimal agent where the chances of two arms add up to 1: each pull tells the same about both, so that
     nothing is gained by exploring, and the arm that is better by what was seen is pulled."""
 
-    def __init__(self, spec: WorldSpec, *, generator: torch.Generator) -> None:
-        self.tally, self.generator = Tally(spec), generator
-
-    def begin(self, state: State) -> None:
-        self.tally.begin(state)
-
-    def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
-        self.tally.see(obs_BF)
-        return 1 + largest(torch.stack(mirrored(self.tally), 1), self.generator)
+    def choose(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        return largest(torch.stack(self.mirrored(), 1), self.generator)
 
 
-def mirrored(tally: Tally) -> tuple[torch.Tensor, torch.Tensor]:
-    """How often something spoke for the first of two arms whose chances add up to 1, and how often against it."""
-    wins_BA, losses_BA = tally.wins_BA, tally.losses_BA
-    return wins_BA[:, 0] + losses_BA[:, 1], losses_BA[:, 0] + wins_BA[:, 1]
-
-
-class Ucb1:
+class Ucb1(Counting):
     """UCB1 (Auer et al. 2002): the arm with the largest ``mean + sqrt(2 ln t / pulls)``; each arm is pulled first."""
 
-    def __init__(self, spec: WorldSpec, *, generator: torch.Generator, width: float = 2.0) -> None:
-        self.tally, self.generator, self.width = Tally(spec), generator, width
-
-    def begin(self, state: State) -> None:
-        self.tally.begin(state)
-
-    def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
-        self.tally.see(obs_BF)
-        pulls_BA = self.tally.wins_BA + self.tally.losses_BA
+    def choose(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        pulls_BA = self.wins_BA + self.losses_BA
         log_B1 = pulls_BA.sum(1, keepdim=True).clamp(min=1).log()
-        bound_BA = self.tally.wins_BA / pulls_BA + (self.width * log_B1 / pulls_BA).sqrt()
-        return 1 + largest(torch.where(pulls_BA > 0, bound_BA, math.inf), self.generator)
+        bound_BA = self.wins_BA / pulls_BA + (2 * log_B1 / pulls_BA).sqrt()
+        return largest(torch.where(pulls_BA > 0, bound_BA, math.inf), self.generator)
 
 
 @dataclass(frozen=True)
@@ -195,6 +177,54 @@ class Asks:
         told_B = obs_BF[:, self.last] == ELEVEN
         self.target_B = torch.where(told_B, self.target_R.to(obs_BF.device)[obs_BF[:, self.paid]], self.target_B)
         return self.target_B
+
+
+class Filtered:
+    """The best agent of restless arms, whose chances add up to 1 while the first one walks.
+
+    Keeps how likely each chance of the first arm is by what was seen, and pulls the arm that pays more on average.
+
+    A pull tells the same about both arms and changes neither, so nothing is gained by exploring, and this is the
+    Bayes-optimal agent, to the width of the grid.
+    """
+
+    def __init__(self, spec: WorldSpec, *, generator: torch.Generator) -> None:
+        self.last, self.paid = spec.field("LAST"), spec.field("REWARD")
+        self.chance_G = (torch.arange(GRID) + 0.5) / GRID
+        self.moves_GG = walk(float(spec.config["drift"]))
+        self.generator = generator
+
+    def begin(self, state: State) -> None:
+        self.likely_BG = torch.full((state.batch, GRID), 1 / GRID, device=state.device)
+
+    def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        chance_G, moves_GG = self.chance_G.to(obs_BF.device), self.moves_GG.to(obs_BF.device)
+        for_first_B = (obs_BF[:, self.last] == 1) == (obs_BF[:, self.paid] == 2)
+        told_BG = torch.where(for_first_B[:, None], chance_G, 1 - chance_G)
+        found_BG = (self.likely_BG * told_BG) @ moves_GG
+        found_BG = found_BG / found_BG.sum(1, keepdim=True)
+        self.likely_BG = torch.where((obs_BF[:, self.last] > 0)[:, None], found_BG, self.likely_BG)
+        mean_B = self.likely_BG @ chance_G
+        even_B = (mean_B - 0.5).abs() < 1e-6
+        return 1 + largest(
+            torch.stack([torch.where(even_B, 0.5, mean_B), torch.where(even_B, 0.5, 1 - mean_B)], 1), self.generator
+        )
+
+
+def walk(drift: float) -> torch.Tensor:
+    """float32 G×G: how often a chance becomes another in one pull; the walk comes back from 0 and 1."""
+    if drift == 0:
+        return torch.eye(GRID)
+    normal = NormalDist(0, drift)
+    edges = [normal.cdf((step - 0.5) / GRID) for step in range(-GRID, GRID + 2)]
+    moves_GG = torch.zeros(GRID, GRID, dtype=torch.float64)
+    for start in range(GRID):
+        for step in range(-GRID, GRID + 1):
+            there = start + step
+            there = -1 - there if there < 0 else 2 * GRID - 1 - there if there >= GRID else there
+            if 0 <= there < GRID:
+                moves_GG[start, there] += edges[step + GRID + 1] - edges[step + GRID]
+    return (moves_GG / moves_GG.sum(1, keepdim=True)).float()
 
 
 def beta(for_BA: torch.Tensor, against_BA: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

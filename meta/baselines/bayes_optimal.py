@@ -14,9 +14,8 @@ from functools import lru_cache
 import torch
 
 from envs.spec import WorldSpec
-from envs.world import State
-from meta.baselines.agent import choices, largest
-from meta.baselines.bandits import Tally
+from meta.baselines.agent import largest
+from meta.baselines.bandits import Counting
 
 
 @dataclass(frozen=True)
@@ -73,26 +72,18 @@ def plan(horizon: int) -> Plan:
     return Plan(tuple(reversed(ahead)), float(value_NVW))
 
 
-class BayesOptimal:
+class BayesOptimal(Counting):
     """Plays by :func:`plan`, for as many pulls as the world shows."""
 
     def __init__(self, spec: WorldSpec, *, generator: torch.Generator) -> None:
-        if choices(spec) != 2:
-            raise ValueError(f"the plan is for two arms, and world {spec.name} has {choices(spec)}")
-        self.tally, self.generator = Tally(spec), generator
+        super().__init__(spec, generator=generator)
+        if self.arms != 2:
+            raise ValueError(f"the plan is for two arms, and world {spec.name} has {self.arms}")
         self.plan = plan(int(spec.config["steps"]))
 
-    def begin(self, state: State) -> None:
-        self.tally.begin(state)
-        self.over = 0
-
-    def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
-        self.tally.see(obs_BF)
-        wins_BA, pulls_BA = self.tally.wins_BA.long(), (self.tally.wins_BA + self.tally.losses_BA).long()
-        ahead_NVW = self.plan.ahead[self.over].to(obs_BF.device)
-        ahead_B = ahead_NVW[pulls_BA[:, 0], wins_BA[:, 0], wins_BA[:, 1]]
-        self.over += 1
+    def choose(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        wins_BA, pulls_BA = self.wins_BA.long(), (self.wins_BA + self.losses_BA).long()
+        over = int(pulls_BA[0].sum())  # as many in every episode
+        ahead_B = self.plan.ahead[over].to(obs_BF.device)[pulls_BA[:, 0], wins_BA[:, 0], wins_BA[:, 1]]
         even_B = ahead_B.abs() < 1e-6
-        return 1 + largest(
-            torch.stack([torch.where(even_B, 0.0, -ahead_B), torch.zeros_like(ahead_B)], 1), self.generator
-        )
+        return largest(torch.stack([torch.where(even_B, 0.0, -ahead_B), torch.zeros_like(ahead_B)], 1), self.generator)

@@ -16,9 +16,8 @@ from functools import lru_cache
 import torch
 
 from envs.spec import WorldSpec
-from envs.world import State
 from meta.baselines.agent import largest
-from meta.baselines.bandits import Tally
+from meta.baselines.bandits import Counting
 
 TAIL = 1e-3
 """Where rewards count for less, nothing more is learned: the arm is pulled or left for ever."""
@@ -79,34 +78,26 @@ def crossing(more_L: torch.Tensor) -> torch.Tensor:
     return (place[..., 0] - 1 + part) / last
 
 
-class Gittins:
+class Gittins(Counting):
     """The arm with the largest index of :func:`discounted` rewards."""
 
     def __init__(self, spec: WorldSpec, *, generator: torch.Generator, discount: float = 0.99) -> None:
-        self.tally, self.generator, self.discount = Tally(spec), generator, discount
+        super().__init__(spec, generator=generator)
         self.index_NW = discounted(discount, int(spec.config["steps"]))
 
-    def begin(self, state: State) -> None:
-        self.tally.begin(state)
-
-    def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
-        self.tally.see(obs_BF)
-        wins_BA, losses_BA = self.tally.wins_BA.long(), self.tally.losses_BA.long()
-        return 1 + largest(self.index_NW.to(obs_BF.device)[wins_BA + losses_BA, wins_BA], self.generator)
+    def choose(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        wins_BA, losses_BA = self.wins_BA.long(), self.losses_BA.long()
+        return largest(self.index_NW.to(obs_BF.device)[wins_BA + losses_BA, wins_BA], self.generator)
 
 
-class FiniteGittins:
+class FiniteGittins(Counting):
     """The arm with the largest index of the pulls that are left, of as many as the world shows."""
 
     def __init__(self, spec: WorldSpec, *, generator: torch.Generator) -> None:
-        self.tally, self.generator, self.trial = Tally(spec), generator, spec.field("TRIAL")
-        self.index_TNW = finite(int(spec.config["steps"]))
+        super().__init__(spec, generator=generator)
+        self.trial, self.index_TNW = spec.field("TRIAL"), finite(int(spec.config["steps"]))
 
-    def begin(self, state: State) -> None:
-        self.tally.begin(state)
-
-    def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
-        self.tally.see(obs_BF)
-        wins_BA, losses_BA = self.tally.wins_BA.long(), self.tally.losses_BA.long()
+    def choose(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        wins_BA, losses_BA = self.wins_BA.long(), self.losses_BA.long()
         table_TNW = self.index_TNW.to(obs_BF.device)
-        return 1 + largest(table_TNW[obs_BF[:, self.trial, None], wins_BA + losses_BA, wins_BA], self.generator)
+        return largest(table_TNW[obs_BF[:, self.trial, None], wins_BA + losses_BA, wins_BA], self.generator)

@@ -18,19 +18,18 @@ class Learned:
     """A row on its frozen core (implements ``meta.baselines.agent.Agent``), without exploring.
 
     Args:
-        core: of a learner that learns from a reward.
+        core: of a learner that learns from a reward, in its first world.
         row_P: what is learned of the program.
-        world: index of its world in the core.
     """
 
-    def __init__(self, core: LearnerProgramCore, row_P: torch.Tensor, *, world: int = 0) -> None:
-        self.core, self.row_P, self.world = core, row_P.detach(), world
+    def __init__(self, core: LearnerProgramCore, row_P: torch.Tensor) -> None:
+        self.core, self.row_P = core, row_P.detach()
 
     def begin(self, state: State) -> None:
         """New episodes: nothing is remembered."""
         row_BP = self.row_P.expand(state.batch, -1)
         arguments_B3 = torch.zeros(state.batch, SLOTS, dtype=torch.int64)
-        self.task = TaskInput(self.core.worlds[self.world], self.world, row_BP, arguments_B3)
+        self.task = TaskInput(self.core.worlds[0], 0, row_BP, arguments_B3)
         self.hidden_BH = self.core.net.begin(self.task)
 
     @torch.no_grad()

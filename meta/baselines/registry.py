@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -11,6 +12,7 @@ from meta.baselines.agent import Agent, Oracle, Random
 from meta.baselines.bandits import (
     Asks,
     CaseThompson,
+    Filtered,
     MirroredGreedy,
     MirroredThompson,
     Thompson,
@@ -19,7 +21,6 @@ from meta.baselines.bandits import (
     informative_cases,
     pair_cases,
 )
-from meta.baselines.bayes_filter import Filtered
 from meta.baselines.bayes_optimal import BayesOptimal
 from meta.baselines.gittins import FiniteGittins, Gittins
 
@@ -30,45 +31,37 @@ Maker = Callable[[torch.Generator], Agent]
 """Makes an agent whose chance comes from a generator."""
 
 
+def by(agent: Callable[..., Agent], *told: Any, **more: Any) -> Maker:
+    """Makes an agent of what it is told."""
+    return lambda generator: agent(*told, generator=generator, **more)
+
+
 def lineup(world: Bandit, family: str, *, prior: int = 0) -> dict[str, Maker]:
     """Agents by name, for a family of bandits; ``prior`` is the number of one that is ``drawn``.
 
     What an agent is told of the family stands in its name: Thompson, UCB1 and Gittins take arms for independent.
     """
     spec = world.spec
-    found: dict[str, Maker] = {"random": lambda g: Random(spec, generator=g)}
-    if family == "informative":
-        cases = informative_cases(spec)
-        told: Mapping[str, Maker] = {
-            "Thompson, true prior": lambda g: CaseThompson(spec, cases, generator=g),
-            "best": lambda g: Asks(spec),
-        }
-        return {**found, **told, "oracle": lambda g: Oracle(world)}
-    found |= {
-        "UCB1": lambda g: Ucb1(spec, generator=g),
-        "Thompson": lambda g: Thompson(spec, generator=g),
-        "Gittins": lambda g: Gittins(spec, generator=g),
-        "Gittins, finite": lambda g: FiniteGittins(spec, generator=g),
-    }
-    return {**found, **_told(world, family, prior), "oracle": lambda g: Oracle(world)}
+    independent = {"UCB1": Ucb1, "Thompson": Thompson, "Gittins": Gittins, "Gittins, finite": FiniteGittins}
+    found = {"random": by(Random, spec)}
+    if family != "informative":
+        found |= {name: by(agent, spec) for name, agent in independent.items()}
+    return {**found, **_told(world, family, prior), "oracle": lambda generator: Oracle(world)}
 
 
 def _told(world: Bandit, family: str, prior: int) -> dict[str, Maker]:
     """Agents that know the family; ``best`` has the least mean regret that is possible."""
-    spec = world.spec
+    spec, best = world.spec, by(MirroredGreedy, world.spec)
+    if family == "informative":
+        cases = by(CaseThompson, spec, informative_cases(spec))
+        return {"Thompson, true prior": cases, "best": lambda generator: Asks(spec)}
     if family == "independent":
-        found: dict[str, Maker] = {"Thompson, true prior": lambda g: Thompson(spec, generator=g)}
-        return {**found, "best": lambda g: BayesOptimal(spec, generator=g)} if world.config.arms == 2 else found
+        found = {"Thompson, true prior": by(Thompson, spec)}
+        return {**found, "best": by(BayesOptimal, spec)} if world.config.arms == 2 else found
     if family == "drawn":
-        drawn = drawn_cases(spec, prior)
-        return {"Thompson, true prior": lambda g: CaseThompson(spec, drawn, generator=g)}
+        return {"Thompson, true prior": by(CaseThompson, spec, drawn_cases(spec, prior))}
     if family == "restless":
-        return {
-            "Thompson, forgets": lambda g: Thompson(spec, generator=g, keep=KEEP),
-            "best": lambda g: Filtered(spec, generator=g),
-        }
-    greedy: Maker = lambda g: MirroredGreedy(spec, generator=g)  # noqa: E731
+        return {"Thompson, forgets": by(Thompson, spec, keep=KEEP), "best": by(Filtered, spec)}
     if family in PAIRS:
-        cases = pair_cases(spec, family)
-        return {"Thompson, true prior": lambda g: CaseThompson(spec, cases, generator=g), "best": greedy}
-    return {"Thompson, true prior": lambda g: MirroredThompson(spec, generator=g), "best": greedy}
+        return {"Thompson, true prior": by(CaseThompson, spec, pair_cases(spec, family)), "best": best}
+    return {"Thompson, true prior": by(MirroredThompson, spec), "best": best}

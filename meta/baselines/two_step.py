@@ -10,6 +10,7 @@ Shape legend: ``B`` episodes, ``T`` trials.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -19,78 +20,58 @@ from envs.world import State
 from meta.baselines.agent import drawn
 from meta.baselines.rollout import Rollout
 
+RATE = 0.5
+"""By which part a value moves to what was paid."""
 
-class _Valuing:
+SHARPNESS = 5.0
+"""Of choices: the inverse temperature."""
+
+
+class Valuing(ABC):
     """What both agents share: values that follow rewards, and choices that follow values."""
 
-    def __init__(self, spec: WorldSpec, *, generator: torch.Generator, rate: float, sharpness: float) -> None:
+    def __init__(self, spec: WorldSpec, *, generator: torch.Generator) -> None:
         self.at, self.last, self.paid = (spec.field(name) for name in ("STATE", "LAST", "REWARD"))
-        self.common = float(spec.config["common"])
-        self.generator, self.rate, self.sharpness = generator, rate, sharpness
-
-    def start(self, state: State) -> None:
-        self.value_B2 = torch.full((state.batch, 2), 0.5, device=state.device)
-
-    def follow(self, index_B: torch.Tensor, paid_B: torch.Tensor, learned_B: torch.Tensor) -> None:
-        """Move the values named, 0 or 1, to what was paid."""
-        old_B1 = self.value_B2.gather(1, index_B[:, None])
-        new_B1 = old_B1 + self.rate * (paid_B[:, None] - old_B1)
-        self.value_B2.scatter_(1, index_B[:, None], torch.where(learned_B[:, None], new_B1, old_B1))
-
-    def choose(self, worth_B2: torch.Tensor) -> torch.Tensor:
-        return 1 + drawn((self.sharpness * worth_B2).softmax(1), self.generator)
-
-
-class ModelFree:
-    """Values of the two options: whichever was chosen is worth more after a reward, whatever state it led to.
-
-    Args:
-        rate: by which part a value moves to what was paid. sharpness: of choices, the inverse temperature.
-    """
-
-    def __init__(
-        self, spec: WorldSpec, *, generator: torch.Generator, rate: float = 0.5, sharpness: float = 5.0
-    ) -> None:
-        self.values = _Valuing(spec, generator=generator, rate=rate, sharpness=sharpness)
+        self.common, self.generator = float(spec.config["common"]), generator
 
     def begin(self, state: State) -> None:
-        self.values.start(state)
-        self.option_B = torch.ones(state.batch, dtype=torch.int64, device=state.device)
+        self.value_B2 = torch.full((state.batch, 2), 0.5, device=state.device)
+        self.valued_B = torch.ones(state.batch, dtype=torch.int64, device=state.device)
+
+    @abstractmethod
+    def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
+        """int64 B, tokens: the next choice; ``valued_B`` is what the next reward counts for, 1 or 2."""
+
+    def follow(self, obs_BF: torch.Tensor, learned_B: torch.Tensor) -> None:
+        """Move the values of what counts to what was paid."""
+        paid_B1 = (obs_BF[:, self.paid, None] - 1).clamp(min=0).float()
+        old_B1 = self.value_B2.gather(1, self.valued_B[:, None] - 1)
+        new_B1 = torch.where(learned_B[:, None], old_B1 + RATE * (paid_B1 - old_B1), old_B1)
+        self.value_B2.scatter_(1, self.valued_B[:, None] - 1, new_B1)
+
+    def choose(self, worth_B2: torch.Tensor) -> torch.Tensor:
+        return 1 + drawn((SHARPNESS * worth_B2).softmax(1), self.generator)
+
+
+class ModelFree(Valuing):
+    """Values of the two options: whichever was chosen is worth more after a reward, whatever state it led to."""
 
     def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
-        values = self.values
-        first_B = obs_BF[:, values.at] == 0
-        paid_B = (obs_BF[:, values.paid] - 1).clamp(min=0).float()
-        values.follow(self.option_B - 1, paid_B, first_B & (obs_BF[:, values.last] > 0))
-        token_B = values.choose(values.value_B2)
-        self.option_B = torch.where(first_B, token_B, self.option_B)
+        first_B = obs_BF[:, self.at] == 0
+        self.follow(obs_BF, first_B & (obs_BF[:, self.last] > 0))
+        token_B = self.choose(self.value_B2)
+        self.valued_B = torch.where(first_B, token_B, self.valued_B)
         return token_B
 
 
-class ModelBased:
-    """Values of the two states that pay; an option is worth what the states are to which it leads.
-
-    Args:
-        rate, sharpness: as those of :class:`ModelFree`.
-    """
-
-    def __init__(
-        self, spec: WorldSpec, *, generator: torch.Generator, rate: float = 0.5, sharpness: float = 5.0
-    ) -> None:
-        self.values = _Valuing(spec, generator=generator, rate=rate, sharpness=sharpness)
-
-    def begin(self, state: State) -> None:
-        self.values.start(state)
-        self.state_B = torch.ones(state.batch, dtype=torch.int64, device=state.device)
+class ModelBased(Valuing):
+    """Values of the two states that pay; an option is worth what the states are to which it leads."""
 
     def act(self, obs_BF: torch.Tensor) -> torch.Tensor:
-        values = self.values
-        at_B = obs_BF[:, values.at]
-        paid_B = (obs_BF[:, values.paid] - 1).clamp(min=0).float()
-        values.follow(self.state_B - 1, paid_B, (at_B == 0) & (obs_BF[:, values.last] > 0))
-        self.state_B = torch.where(at_B > 0, at_B, self.state_B)
-        worth_B2 = values.common * values.value_B2 + (1 - values.common) * values.value_B2.flip(1)
-        return values.choose(worth_B2)
+        at_B = obs_BF[:, self.at]
+        self.follow(obs_BF, (at_B == 0) & (obs_BF[:, self.last] > 0))
+        self.valued_B = torch.where(at_B > 0, at_B, self.valued_B)
+        return self.choose(self.common * self.value_B2 + (1 - self.common) * self.value_B2.flip(1))
 
 
 @dataclass(frozen=True)

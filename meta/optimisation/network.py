@@ -24,6 +24,7 @@ import torch
 
 from envs.spec import SLOTS, Channel, WorldSpec
 from envs.stepper import Action, Observation
+from npi.core.config import POSITIVE, SWITCH, Limit, at_least, setting
 from npi.core.initialisation import seeded_linear
 from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput
 
@@ -56,6 +57,8 @@ SMALLEST_SQUARE = 1e-24
 MAX_GRADIENT = 1e18
 """Larger gradients are averaged as this one: their squares would overflow 32 bits."""
 
+DECAY = Limit(lambda value: 0 <= value < 1, "is a share from 0 to below 1, it is {}")
+
 
 @dataclass(frozen=True)
 class OptimiserConfig(LearnerConfig):
@@ -71,27 +74,15 @@ class OptimiserConfig(LearnerConfig):
     """
 
     kind: str = KIND
-    row: int = 16
-    units: int = 20
+    row: int = setting(16, at_least(1))
+    units: int = setting(20, at_least(1))
     scale: float = 0.1
     log_range: float = 10.0
-    averages: int = 1
-    beta_short: float = 0.5
-    beta_long: float = 0.9
-    beta_squares: float = 0.999
-    momentum_clip: float = 100.0
-
-    def __post_init__(self) -> None:
-        for name in ("row", "units"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"core setting {name} must be at least 1, it is {getattr(self, name)}")
-        if self.averages not in (0, 1):
-            raise ValueError(f"core setting averages is 0 or 1, it is {self.averages}")
-        for name, share in zip(("beta_short", "beta_long", "beta_squares"), self.betas, strict=True):
-            if not 0 <= share < 1:
-                raise ValueError(f"core setting {name} is a share from 0 to below 1, it is {share}")
-        if not self.momentum_clip > 0:
-            raise ValueError(f"core setting momentum_clip must be above 0, it is {self.momentum_clip}")
+    averages: int = setting(1, SWITCH)
+    beta_short: float = setting(0.5, DECAY)
+    beta_long: float = setting(0.9, DECAY)
+    beta_squares: float = setting(0.999, DECAY)
+    momentum_clip: float = setting(100.0, POSITIVE)
 
     @property
     def betas(self) -> tuple[float, float, float]:

@@ -40,10 +40,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
 
     @classmethod
     def open(
-        cls,
-        params: Iterable[torch.Tensor] | Iterable[dict[str, Any]],
-        library: Library | Path | str,
-        program: str,
+        cls, params: Iterable[torch.Tensor] | Iterable[dict[str, Any]], library: Library | Path | str, program: str
     ) -> Self:
         """The optimiser that a program of a library is, such as ``"digits.OPTIMISE"``.
 

@@ -5,7 +5,8 @@ shows alike things at several places, what is known of each is seen, too (:mod:`
 
 Shape legend: ``B`` episodes, ``K`` steps, ``N`` = ``K`` × ``B``, ``F`` observation fields, ``V`` values of all fields
 and arguments, ``L`` numbers by which they are told apart, ``P`` parameters of a row, ``H`` hidden units, ``G`` = 4
-``H`` gates, ``S`` = ``H`` sums over the episode (or none), ``M`` hidden numbers of the object memory, ``A`` calls.
+``H`` gates, ``S`` = ``H`` sums over the episode (or none), ``M`` hidden numbers of the object memory, ``A`` calls,
+``X`` what a critic knows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from envs.stepper import Action, Observation
 from envs.world import Episodes
 from meta.reinforcement.lstm import step, unroll
 from meta.reinforcement.object_memory import Recall, places
-from meta.reinforcement.privileged_critic import PrivilegedCritic
+from npi.core.config import SWITCH, at_least, setting
 from npi.core.initialisation import seeded_linear
 from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput, choice
 from npi.learners.rollout import calls
@@ -40,6 +41,15 @@ HEAD = 0.1
 LONGEST = 3.0
 """Units begin to forget between a fourth and, by this much on the gate, a fiftieth of what they hold each step."""
 
+CRITIC_UNITS = 64
+"""Of each of the two layers of a privileged critic."""
+
+MAX_CRITIC_CALLS = 32
+"""Each costs a question to the world at each step."""
+
+GAP_SCALE = 5.0
+"""Gaps between expected rewards are scaled up, so that small ones are told apart."""
+
 
 @dataclass(frozen=True)
 class MetaRLConfig(LearnerConfig):
@@ -54,19 +64,11 @@ class MetaRLConfig(LearnerConfig):
     """
 
     kind: str = "meta-rl"
-    row: int = 8
-    hidden: int = 32
-    object_memory: int = 1
-    sums: int = 0
-    privileged: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("row", "hidden"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"core setting {name} must be at least 1, it is {getattr(self, name)}")
-        for name in ("object_memory", "sums", "privileged"):
-            if getattr(self, name) not in (0, 1):
-                raise ValueError(f"core setting {name} is 0 or 1, it is {getattr(self, name)}")
+    row: int = setting(8, at_least(1))
+    hidden: int = setting(32, at_least(1))
+    object_memory: int = setting(1, SWITCH)
+    sums: int = setting(0, SWITCH)
+    privileged: int = setting(0, SWITCH)
 
 
 class Layer(NamedTuple):
@@ -94,6 +96,33 @@ class Entered(NamedTuple):
     in_KBG: torch.Tensor
     sum_KBS: torch.Tensor
     memory_BM: torch.Tensor
+
+
+class PrivilegedCritic(nn.Module):
+    """A critic that is told in training what is never observed: the expected reward of each call (Pinto et al. 2018).
+
+    The policy does not depend on it, so the expected gradient is the same as with any other critic; but its values have
+    neither the noise of rewards nor that of which arms are good, and far fewer episodes show what an action changed.
+
+    Raises ``ValueError`` for a world of too many calls.
+    """
+
+    def __init__(self, world: str, calls: int, known: int, *, generator: torch.Generator) -> None:
+        super().__init__()
+        if calls > MAX_CRITIC_CALLS:
+            raise ValueError(
+                f"with privileged: 1 a critic is told of at most {MAX_CRITIC_CALLS} calls, and world {world} has "
+                f"{calls}; train with privileged: 0"
+            )
+        self.one = seeded_linear(known + 2 * calls, CRITIC_UNITS, generator=generator)
+        self.two = seeded_linear(CRITIC_UNITS, CRITIC_UNITS, generator=generator)
+        self.out = seeded_linear(CRITIC_UNITS, 1, generator=generator)
+
+    def forward(self, known_KBX: torch.Tensor, call_value_KBA: torch.Tensor) -> torch.Tensor:
+        """value_KB: the sum of rewards from here on."""
+        gap_KBA = call_value_KBA - call_value_KBA.amax(2, keepdim=True)
+        x = torch.cat([known_KBX, call_value_KBA, GAP_SCALE * gap_KBA], 2)
+        return self.out(torch.relu(self.two(torch.relu(self.one(x))))).squeeze(2)
 
 
 class Adapter(nn.Module):

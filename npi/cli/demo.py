@@ -17,7 +17,7 @@ from npi.cli.words import duration, plural, show_sizes
 if TYPE_CHECKING:
     from npi.proof.prove import ProgramProof
     from npi.running.evaluate import SizeScore
-    from npi.training.learn_rows import Learned
+    from npi.training.learn_rows import RowResult
 
 TRAINED = ("addition.npi", "bubblesort.npi")
 LEARNED = "max.npi"
@@ -122,8 +122,8 @@ def _train(job: Job, files: list[Path]) -> bool:
     with Meter("   training") as meter:
         result = train_with(meter, files, out=job.out, stop=job.stop, fresh=True, **settings)
     job.seconds["train"] = meter.seconds
-    rows = program_rows(result.summary())
-    frames, traces = sum(row["frames"] for row in rows), sum(dataset.traces for dataset in result.datasets)
+    rows = program_rows(result)
+    frames, traces = sum(row["frames"] for row in rows), sum(result.entry["traces"])
     screen.line(
         f"   {plural(traces, 'trace')}, {plural(frames, 'different frame')} of {plural(len(rows), 'program')}; "
         f"{plural(result.report.update, 'update')}, {duration(job.seconds['train'])}"
@@ -153,7 +153,7 @@ def _show_run(job: Job) -> None:
     job.screen.line()
 
 
-def _learn(job: Job, file: Path) -> Learned:
+def _learn(job: Job, file: Path) -> RowResult:
     from npi.cli.learn import learn_with, people
     from npi.training.learn_rows import LearnConfig
 
@@ -204,7 +204,7 @@ def _test(job: Job) -> list[SizeScore]:
     return scores
 
 
-def _summary(job: Job, scores: list[SizeScore], learned: Learned, proofs: list[ProgramProof]) -> None:
+def _summary(job: Job, scores: list[SizeScore], learned: RowResult, proofs: list[ProgramProof]) -> None:
     screen = job.screen
     tests = {test.task: test for test in TESTS}
 
@@ -227,16 +227,16 @@ def _summary(job: Job, scores: list[SizeScore], learned: Learned, proofs: list[P
     screen.line("paper: Reed & de Freitas 2016, table 1, one core for several tasks")
     proved = sum(proof.proved for proof in proofs)
     screen.line(f"proved for inputs of every size: {proved} of {plural(len(proofs), 'program')}")
-    screen.line(f"core before learning {LEARNED}  {learned.core_before}")
-    screen.line(f"core after learning {LEARNED}   {learned.core_after}")
+    screen.line(f"core before learning {LEARNED}  {learned.before.core}")
+    screen.line(f"core after learning {LEARNED}   {learned.after.core}")
     stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in job.seconds.items())
     screen.line(f"time: {stages}; {duration(sum(job.seconds.values()))} in all")
     screen.document(
         {
             "scores": [score_document(score) for score in scores],
             "paper": {test.task: {"size": test.paper_size, "percent": test.paper} for test in TESTS},
-            "core_before": learned.core_before,
-            "core_after": learned.core_after,
+            "core_before": learned.before.core,
+            "core_after": learned.after.core,
             "unchanged": learned.unchanged,
             "proved": {proof.program: proof.proved for proof in proofs},
             "seconds": {name: round(seconds, 3) for name, seconds in job.seconds.items()},

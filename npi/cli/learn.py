@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,12 +22,13 @@ from npi.cli.options import (
     option,
     refuse_others,
 )
-from npi.cli.words import duration, plural, unchanged_lines
+from npi.cli.words import digests, duration, plural, unchanged_lines
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
     from npi.library.library import Library
-    from npi.training.learn_rows import LearnConfig, Learned
+    from npi.training.learn_rows import LearnConfig, RowResult
+    from npi.training.loop import Progress
     from npi.universal.code_search import SearchConfig
 
 FilesArgument = Annotated[list[Path], argument("Program files (*.npi) or folders of npi trace.")]
@@ -103,12 +105,12 @@ def learn(
         interrupted = stop() and not found.solved
     people(screen, found, out or library, kept=found.solved or keep, seconds=meter.seconds)
     validation = found.validation
-    names = ("solved", "rows", "numbers", "updates", "wrong", "notes", "inferred", "core_before", "core_after")
+    names = ("solved", "rows", "numbers", "updates", "wrong", "notes", "inferred")
     screen.document(
         {
             "library": out or library if found.solved or keep else None,
             **{name: getattr(found, name) for name in names},
-            "unchanged": found.unchanged,
+            **digests(found),
             "problems": validation and validation.problems,
             "problems_solved": validation and validation.solved,
             "seconds": meter.seconds,
@@ -126,23 +128,23 @@ def learn_with(
     *,
     config: LearnConfig | SearchConfig,
     **settings: Any,
-) -> Learned:
+) -> RowResult:
     """:func:`npi.jobs.train.learn_into`, reporting to the meter."""
     from npi.jobs.train import learn_into
     from npi.training.learn_rows import LearnConfig
 
     most = config.updates if isinstance(config, LearnConfig) else config.most
 
-    def report(update: int, loss: float, wrong: dict[str, int]) -> None:
-        names = ", ".join(f"{name.rpartition('.')[2]} {count}" for name, count in wrong.items())
-        told = "" if loss != loss else f"loss {loss:.3f}; "
-        meter.update(update, most, f"{told}wrong: {names or 'none'}")
+    def report(progress: Progress) -> None:
+        names = ", ".join(f"{name.rpartition('.')[2]} {count:.0f}" for name, count in progress.scores.items())
+        told = "" if math.isnan(progress.loss) else f"loss {progress.loss:.3f}; "
+        meter.update(progress.update, most, f"{told}wrong: {names or 'none'}")
 
     meter.update(0, most, "tracing the programs")
     return learn_into(library, files, config=config, report=report, **settings)
 
 
-def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds: float) -> None:
+def people(screen: Screen, found: RowResult, folder: Path, *, kept: bool, seconds: float) -> None:
     """What was learned, for people."""
     rows = ", ".join(name.rpartition(".")[2] for name in found.rows)
     screen.line(f"learned     {rows}: {plural(found.numbers, 'number')} each, {plural(found.updates, 'update')}, "
@@ -163,7 +165,7 @@ def people(screen: Screen, found: Learned, folder: Path, *, kept: bool, seconds:
         screen.line("not solved, so the library is as it was: raise --starts, --updates or --traces, or try a --seed")
 
 
-def kinds_of_checks(found: Learned) -> str:
+def kinds_of_checks(found: RowResult) -> str:
     """What is among the checks of rows."""
     if not found.inferred:
         return "random problems, and proofs of the new rows"
@@ -172,7 +174,7 @@ def kinds_of_checks(found: Learned) -> str:
     return "frames of the traces" if alone else "random problems, frames of the traces, and proofs of the new rows"
 
 
-def inferences(found: Learned) -> Iterator[str]:
+def inferences(found: RowResult) -> Iterator[str]:
     """A line for each program whose states were inferred from traces, and one where nothing was proved."""
     for one in found.inferred:
         looks = ", ".join(dict.fromkeys(name for names in one.looks for name in names)) or "nothing"

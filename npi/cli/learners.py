@@ -13,12 +13,13 @@ from npi.cli.console import Column, Meter, Screen, check_folder, finish, number,
 from npi.cli.options import option
 from npi.cli.torchrun import ranks_of
 from npi.cli.train_report import took
-from npi.cli.words import duration, kept, plural, short_names, unchanged_lines
+from npi.cli.words import digests, duration, kept, plural, short_names, unchanged_lines
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
     from npi.core.config import Settings
     from npi.learners.interface import Learner, LearnerConfig, LearnerTraining
+    from npi.training.learn_rows import RowScores
     from npi.training.loop import Progress
 
 SetOption = Annotated[list[str] | None, option("--set", "A setting of a learner; --set help lists them.", "NAME=VALUE")]
@@ -57,7 +58,7 @@ def chosen(
     learner: Learner, usual: LearnerTraining, settings: Sequence[str], **given: int | float | None
 ) -> tuple[LearnerConfig, LearnerTraining]:
     """A learner's settings with those that a user gives; ``ValueError`` for one that there is not."""
-    from npi.learners.jobs import usual_config
+    from npi.jobs.learners import usual_config
 
     config = usual_config(learner)
     if "help" in settings:
@@ -110,9 +111,10 @@ def train_with_learner(
     """Train a learner's core on program files with signals; ``given`` are settings that have options of their own."""
     import torch
 
-    from npi.learners.jobs import files_of, state_path, train_learner
+    from npi.jobs.learners import files_of, train_learner
+    from npi.jobs.run import checkpoint_path
 
-    with ranks_of(device, state_path(out)) as ranks:
+    with ranks_of(device, checkpoint_path(out)) as ranks:
         check_folder(out)
         _, learner = files_of(paths)
         config, training = chosen(learner, learner.training, settings, **given)
@@ -124,26 +126,26 @@ def train_with_learner(
                 report=_progress(meter, training.updates, _signal(learner)),
             )  # fmt: skip
     if quiet:
-        finish(interrupted=not result.finished)
+        finish(interrupted=not result.ended)
         return
-    report = result.progress
+    report = result.report
     shown = list(report.scores.items())
     if shown:
         score = number(f"{_signal(learner)} at the last check", lambda item: f"{item[1]:.3f}")
         screen.table(shown[:20], Column("program", itemgetter(0)), score)
     if len(shown) > 20:
         screen.line(f"and {len(shown) - 20} more (--json has them all)")
-    screen.line(took(report.update, f"a core of {learner.kind!r}", meter.seconds, resumed=report.resumed))
-    if result.finished:
+    screen.line(took(report.update, f"a core of {learner.kind!r}", meter.seconds, resumed=result.resumed))
+    if result.ended:
         screen.line(f"the library is in {out} (core {result.library.core.digest()[:16]})")
         screen.line(f"next: npi eval --library {out}, or npi learn FILE.npi --library {out}")
     else:
         screen.note(f"interrupted; {kept(out)}")
     screen.document(
         {
-            "library": out if result.finished else None,
-            "interrupted": not result.finished,
-            "resumed": report.resumed,
+            "library": out if result.ended else None,
+            "interrupted": not result.ended,
+            "resumed": result.resumed,
             "updates": report.update,
             "loss": report.loss,
             "scores": report.scores,
@@ -152,7 +154,7 @@ def train_with_learner(
             "seconds": meter.seconds,
         }
     )
-    finish(interrupted=not result.finished)
+    finish(interrupted=not result.ended)
 
 
 def learn_with_learner(
@@ -167,11 +169,12 @@ def learn_with_learner(
     """Learn programs with a learning signal as rows beside a learner's frozen core."""
     import torch
 
+    from npi.jobs.train import learn_into
     from npi.learners.core import LearnerProgramCore
-    from npi.learners.learn_rows import learn_files
     from npi.library.library import Library
     from npi.library.manifest import LibraryError
     from npi.library.program_files import parsed
+    from npi.training.learn_rows import RowScores
 
     opened = Library.open(library)
     core = opened.core
@@ -184,28 +187,29 @@ def learn_with_learner(
     _, training = chosen(learner, learner.learning, settings, **given)
     torch.set_num_threads(1)
     with stop_on_interrupt() as stop, Meter("learning") as meter:
-        _, found = learn_files(
-            opened,
-            paths,
-            training,
-            out=out or library,
-            stop=stop,
-            report=_progress(meter, training.updates, _signal(learner)),
-        )
-        stopped = stop()
-    rows = [(name, found.mean[name], found.nearest[name], found.learned[name]) for name in found.rows]
+        report = _progress(meter, training.updates, _signal(learner))
+        found = learn_into(opened, paths, config=training, out=out or library, stop=stop, report=report)
     headings = ("mean row", "best old row", "learned")
-    columns = [number(heading, partial(_decimal, place)) for place, heading in enumerate(headings, 1)]
-    screen.table(rows, Column("program", itemgetter(0)), *columns, title=f"{_signal(learner)} on fresh problems")
+    columns = [number(heading, partial(_decimal, place)) for place, heading in enumerate(headings)]
+    title = f"{_signal(learner)} on fresh problems"
+    screen.table(list(found.scores.items()), Column("program", itemgetter(0)), *columns, title=title)
     screen.line(f"{plural(found.numbers, 'number')} each, {plural(found.updates, 'update')}, {duration(meter.seconds)}")
     screen.lines(unchanged_lines(found))
-    if stopped:
+    if not found.solved:
         screen.note(f"interrupted after {plural(found.updates, 'update')}; the library is as it was")
     else:
         screen.line(f"the library in {out or library} has them now")
-    place = None if stopped else out or library
-    screen.document(vars(found) | {"library": place, "unchanged": found.unchanged, "seconds": meter.seconds})
-    finish(interrupted=stopped)
+    parts = RowScores._fields
+    screen.document(
+        {
+            "library": out or library if found.solved else None,
+            **{name: getattr(found, name) for name in ("rows", "numbers", "updates")},
+            **{part: {name: getattr(scores, part) for name, scores in found.scores.items()} for part in parts},
+            **digests(found),
+            "seconds": meter.seconds,
+        }
+    )
+    finish(interrupted=not found.solved)
 
 
 def _progress(meter: Meter, updates: int, signal: str) -> Callable[[Progress], None]:
@@ -225,5 +229,5 @@ def _signal(learner: Learner) -> str:
     return learner.signals[0][1]
 
 
-def _decimal(place: int, row: Sequence[Any]) -> str:
-    return f"{row[place]:.3f}"
+def _decimal(place: int, row: tuple[str, RowScores]) -> str:
+    return f"{row[1][place]:.3f}"

@@ -110,6 +110,7 @@ def train(
     refuse_others(context, "bodies", *kinds)
     from npi.core.config import CoreConfig, TrainConfig
     from npi.jobs.run import checkpoint_path
+    from npi.jobs.train import TrainSummary
     from npi.library.library import Library
 
     hosts = [Library.open(folder) for folder in host or ()]
@@ -139,4 +140,4 @@ def train(
                 log=log, stop=stop, fresh=fresh,
             )  # fmt: skip
     if ranks.first:
-        tell(Screen(json=json), result.summary(), out, config, training, meter.seconds)
+        tell(Screen(json=json), TrainSummary.of(result), out, config, training, meter.seconds)

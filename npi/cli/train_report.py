@@ -12,11 +12,12 @@ from npi.cli.words import duration, kept, plural, short_names
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
     from npi.core.config import CoreConfig, TrainConfig
-    from npi.jobs.train import TrainResult, TrainSummary
+    from npi.jobs.run import TrainResult
+    from npi.jobs.train import TrainSummary
     from npi.training.frame_objective import Report
 
 
-def train_with(meter: Meter, paths: Sequence[Path | ProgramSet], **settings: Any) -> TrainResult:
+def train_with(meter: Meter, paths: Sequence[Path | ProgramSet], **settings: Any) -> TrainResult[Report]:
     """:func:`npi.jobs.train.train_library`, reporting to the meter."""
     from npi.jobs.train import train_library
 
@@ -44,7 +45,7 @@ def progress(found: Report) -> list[str]:
     return parts
 
 
-def program_rows(result: TrainSummary) -> list[dict[str, Any]]:
+def program_rows(result: TrainResult[Report] | TrainSummary) -> list[dict[str, Any]]:
     """For each program the different frames that it was trained on, and how many of them are wrong."""
     wrong = result.report.wrong
     return [{"program": name, "frames": count, "wrong": wrong.get(name, 0)} for name, count in result.frames.items()]

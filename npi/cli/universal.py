@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from npi.cli.console import Meter, Screen, check_folder, finish, stop_on_interrupt
 from npi.cli.words import duration, kept, plural
+
+if TYPE_CHECKING:
+    from npi.training.loop import Progress
 
 
 def train_universal_core(
@@ -37,9 +40,9 @@ def train_universal_core(
         def say(done: int, total: int, world: str) -> None:
             meter.update(done, total, f"drawing programs over {world}")
 
-        def report(update: int, loss: float) -> None:
-            left = meter.left(update, training.updates)
-            meter.update(update, training.updates, "; ".join([f"loss {loss:.4f}", *left]))
+        def report(progress: Progress) -> None:
+            left = meter.left(progress.update, training.updates)
+            meter.update(progress.update, training.updates, "; ".join([f"loss {progress.loss:.4f}", *left]))
 
         try:
             found = train_universal(
@@ -49,8 +52,9 @@ def train_universal_core(
         except InterruptedError:
             screen.note("interrupted while programs were drawn; nothing is kept")
             finish(interrupted=True)
-    screen.line(f"{plural(found.programs, 'program')}, {plural(found.functions, 'different function')} of their states")
-    screen.line(f"{plural(found.progress.update, 'update')}, loss {found.loss:.4f}, {duration(meter.seconds)}")
+    count, functions = found.entry["programs"], found.entry["functions"]
+    screen.line(f"{plural(count, 'program')}, {plural(functions, 'different function')} of their states")
+    screen.line(f"{plural(found.report.update, 'update')}, loss {found.report.loss:.4f}, {duration(meter.seconds)}")
     if found.ended:
         screen.line(f"the library is in {out} (core {found.library.core.digest()[:16]}); it has no rows yet")
         screen.line(f"next: npi learn FILE.npi --library {out}")
@@ -60,11 +64,8 @@ def train_universal_core(
         {
             "library": out if found.ended else None,
             "interrupted": not found.ended,
-            "resumed": found.progress.resumed,
-            "programs": found.programs,
-            "functions": found.functions,
-            "updates": found.progress.update,
-            "loss": found.loss,
+            "resumed": found.resumed,
+            **{name: found.entry[name] for name in ("programs", "functions", "updates", "loss")},
             "core": found.library.core.digest(),
             "seconds": meter.seconds,
         }

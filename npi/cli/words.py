@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from npi.training.learn_rows import RowResult
 
 
 def kept(out: Path) -> str:
@@ -86,12 +89,18 @@ def percent(right: int, count: int) -> str:
     return f"{min(99.99, 100 * right / count):.2f} %"
 
 
-def unchanged_lines(found: Any) -> Iterator[str]:
+def unchanged_lines(found: RowResult) -> Iterator[str]:
     """Digests of what learning must not change, before and after."""
-    for label, part in (("core", "core"), ("old rows", "rows"), ("old outputs", "outputs")):
-        before, after = getattr(found, f"{part}_before"), getattr(found, f"{part}_after")
+    for label, before, after in zip(("core", "old rows", "old outputs"), found.before, found.after, strict=True):
         same = "bit-identical" if before == after else "CHANGED"
         yield f"{label:<12}{before[:16]} before, {after[:16]} after: {same}"
+
+
+def digests(found: RowResult) -> dict[str, Any]:
+    """The same for programs."""
+    pairs = {"before": found.before, "after": found.after}
+    parts = {f"{name}_{when}": part for when, held in pairs.items() for name, part in held._asdict().items()}
+    return parts | {"unchanged": found.unchanged}
 
 
 def elide(heights: Sequence[int], limit: int) -> tuple[int, int]:

@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Self
 
 from envs.settings import closest
 
 
 @dataclass(frozen=True)
+class Limit:
+    """What a setting may be, and the reason that users read, with a place for the value that it has."""
+
+    holds: Callable[[Any], bool]
+    reason: str
+
+
+POSITIVE = Limit(lambda value: value > 0, "must be positive, it is {}")
+SWITCH = Limit(lambda value: value in (0, 1), "is 0 or 1, it is {}")
+
+
+def at_least(bound: int) -> Limit:
+    return Limit(lambda value: value >= bound, f"must be at least {bound}, it is {{}}")
+
+
+def share(largest: float = 1) -> Limit:
+    return Limit(lambda value: 0 <= value <= largest, f"is a share from 0 to {largest}, it is {{}}")
+
+
+def one_of(*names: str) -> Limit:
+    return Limit(lambda value: value in names, f"{{!r}} is not known; choose {' or '.join(map(repr, names))}")
+
+
+def setting(default: Any, limit: Limit) -> Any:
+    """A field of :class:`Settings` with a limit."""
+    return field(default=default, metadata={"limit": limit})
+
+
+@dataclass(frozen=True)
 class Settings:
-    """Frozen settings that go to JSON and back; an unknown key is an error with the closest match."""
+    """Frozen settings that go to JSON and back; an unknown key is an error with the closest match.
+
+    Raises ``ValueError`` for a value beyond the limit of its :func:`setting`.
+    """
+
+    what: ClassVar[str] = "setting"
+    """What messages call one of them."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            limit, value = f.metadata.get("limit"), getattr(self, f.name)
+            if limit is not None and not limit.holds(value):
+                raise ValueError(f"{self.what} {f.name} {limit.reason.format(value)}")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -28,6 +69,8 @@ class Settings:
 KINDS = ("discrete", "lstm")
 """The kinds of core that learn from traces by themselves."""
 
+BITS = Limit(lambda bits: 1 <= bits <= 16, "must be at least 1 and at most 16 (2**bits state codes), it is {}")
+
 
 @dataclass(frozen=True)
 class CoreConfig(Settings):
@@ -42,21 +85,14 @@ class CoreConfig(Settings):
         gates: whether a row chooses by hard gates which observation fields its program looks at (discrete cores).
     """
 
-    kind: str = "discrete"
-    hidden: int = 128
-    bits: int = 6
-    row: int = 64
-    key: int = 32
-    gates: bool = True
+    what = "core"
 
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"core kind {self.kind!r} is not known; choose 'discrete' or 'lstm'")
-        for name in ("hidden", "bits", "row", "key"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"core {name} must be at least 1, it is {getattr(self, name)}")
-        if self.bits > 16:
-            raise ValueError(f"core bits must be at most 16 (2**bits state codes), they are {self.bits}")
+    kind: str = setting("discrete", one_of(*KINDS))
+    hidden: int = setting(128, at_least(1))
+    bits: int = setting(6, BITS)
+    row: int = setting(64, at_least(1))
+    key: int = setting(32, at_least(1))
+    gates: bool = True
 
     @classmethod
     def published(cls) -> CoreConfig:
@@ -87,33 +123,24 @@ class TrainConfig(Settings):
         compile: use ``torch.compile`` for the core's unrolled steps.
     """
 
+    what = "training setting"
+
     seed: int = 0
-    updates: int = 3000
-    frames: int = 384
-    rate: float = 3e-3
+    updates: int = setting(3000, at_least(1))
+    frames: int = setting(384, at_least(1))
+    rate: float = setting(3e-3, POSITIVE)
     warmup: int = 50
-    decay: int = 600
+    decay: int = setting(600, at_least(1))
     cut: int = 14
     noise: float = 0.5
-    check_every: int = 100
-    problems: int = 1024
+    check_every: int = setting(100, at_least(1))
+    problems: int = setting(1024, at_least(1))
     stretch: float = 1.0
-    clean: int = 1
-    slack: float = 0.002
+    clean: int = setting(1, at_least(1))
+    slack: float = setting(0.002, share(0.1))
     certify: bool = False
-    precision: str = "float32"
+    precision: str = setting("float32", one_of("float32", "bfloat16"))
     compile: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("updates", "frames", "check_every", "decay", "problems", "clean"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"training setting {name} must be at least 1, it is {getattr(self, name)}")
-        if self.rate <= 0:
-            raise ValueError(f"the learning rate must be positive, it is {self.rate}")
-        if not 0 <= self.slack <= 0.1:
-            raise ValueError(f"training setting slack is a share from 0 to 0.1, it is {self.slack}")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision {self.precision!r} is not known; choose 'float32' or 'bfloat16'")
 
     @classmethod
     def for_core(cls, core: CoreConfig, **changes: Any) -> TrainConfig:

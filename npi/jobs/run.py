@@ -5,13 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from npi.library.library import Library
 from npi.training.checkpoint import FileCheckpoint
 from npi.training.loop import Objective, Progress, Schedule, fit
 from npi.training.ranks import ALONE, Ranks
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class TrainResult(Generic[P]):
+    """What training came to.
+
+    Attributes:
+        library: the core and its rows; it is written where training ended.
+        report: where training stood at the end.
+        entry: what the library's history says of it.
+        ended: solved, or out of updates; otherwise it was stopped. resumed: whether it resumed from a checkpoint.
+        solved: whether a check found nothing wrong; a core whose checks never say so is solved where training ended.
+        frames: the different frames of each program, where it was trained on frames.
+    """
+
+    library: Library
+    report: P
+    entry: Mapping[str, Any]
+    ended: bool
+    resumed: bool
+    solved: bool
+    frames: dict[str, int] = field(default_factory=dict)
 
 
 def checkpoint_path(out: Path | str) -> Path:
@@ -40,13 +65,7 @@ class Run:
     """
 
     def __init__(
-        self,
-        out: Path | str,
-        identity: str,
-        *,
-        ranks: Ranks = ALONE,
-        fresh: bool = False,
-        keep_state: bool = False,
+        self, out: Path | str, identity: str, *, ranks: Ranks = ALONE, fresh: bool = False, keep_state: bool = False
     ) -> None:
         if other := ranks.differing(identity):
             raise ValueError(
@@ -66,7 +85,7 @@ class Run:
         *,
         report: Callable[[Progress], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
-    ) -> Progress:
+    ) -> TrainResult[Progress]:
         """Train the library's core; where training ends, solved or out of updates, the library is written.
 
         Args:
@@ -79,11 +98,12 @@ class Run:
             LostRankError: where another process ends; the state of the last check is kept.
         """
         progress = fit(objective, schedule, ranks=self.ranks, checkpoint=self.checkpoint, report=report, stop=stop)
-        if progress.ended(schedule):
-            library.history.append(dict(entry(progress)))
+        ended, said = progress.ended(schedule), dict(entry(progress))
+        if ended:
+            library.history.append(said)
             if self.ranks.first:
                 library.save(self.out)
             if self.ranks.first and not self.keep_state:
                 self.checkpoint.remove()
         self.ranks.wait()
-        return progress
+        return TrainResult(library, progress, said, ended, progress.resumed, solved=ended)

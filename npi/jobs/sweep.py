@@ -112,7 +112,10 @@ def train_sweep(
         ValueError: as :func:`npi.jobs.train.train_library` does, and for no seeds or a seed that is given twice.
         RuntimeError: where a process fails otherwise; its traceback is on stderr.
     """
-    check_seeds(seeds)
+    if not seeds:
+        raise ValueError("a sweep needs seeds: give one or more")
+    if double := sorted({seed for seed in seeds if list(seeds).count(seed) > 1}):
+        raise ValueError(f"seed {double[0]} is given twice; each seed is one library")
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
     pool = _Pool(report or (lambda seed, found: None), stop)
@@ -147,15 +150,6 @@ def train_sweep(
 def seed_folder(out: Path | str, seed: int) -> Path:
     """Where the library of a seed goes."""
     return Path(out) / f"seed-{seed}"
-
-
-def check_seeds(seeds: Sequence[int]) -> None:
-    """Refuse, with a ``ValueError``, no seeds and a seed that is given twice."""
-    if not seeds:
-        raise ValueError("a sweep needs seeds: give one or more")
-    double = sorted({seed for seed in seeds if list(seeds).count(seed) > 1})
-    if double:
-        raise ValueError(f"seed {double[0]} is given twice; each seed is one library")
 
 
 class _Pool:
@@ -256,4 +250,4 @@ def train_seed() -> None:
     except (ValueError, LookupError, OSError, FloatingPointError) as error:
         send(refused=str(error.args[0] if isinstance(error, LookupError) and error.args else error))
     else:
-        send(result=result.summary().to_json())
+        send(result=TrainSummary.of(result).to_json())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,52 +15,24 @@ import torch
 from dsl.program import ProgramSet
 from npi.core.base import tensors_digest
 from npi.core.config import CoreConfig, TrainConfig
-from npi.jobs.run import Run, identity_of
+from npi.jobs.run import Run, TrainResult, identity_of
+from npi.learners.interface import LearnerTraining
+from npi.learners.kind import BODIES
+from npi.learners.learn_rows import learn_rows
 from npi.library.kinds import is_learners, kind_of
 from npi.library.library import Library, LibraryError
 from npi.library.operations import hosting, joined
 from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import COLUMNS, FrameObjective, Report, place
-from npi.training.learn_rows import LearnConfig, Learned
-from npi.training.loop import Progress
-from npi.training.rank_exchange import FirstValidator, shared_frames
+from npi.training.frame_objective import FrameObjective, Report, place
+from npi.training.learn_rows import LearnConfig, RowResult
+from npi.training.loop import Progress, Reporter
 from npi.training.ranks import ALONE, Ranks, pick_device
-from npi.training.validation import TaskValidator, Validator
+from npi.training.validation import FirstValidator, TaskValidator, Validator
 from npi.universal.code_search import SearchConfig
 from npi.universal.core import SHIPPED
 from traces.storage.trace_set import TraceSet
-
-Reporter = Callable[[Report], None]
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """The library, where training stood at the end, and whether it resumed from a checkpoint and is done.
-
-    ``ended``: solved, or out of updates; otherwise it was stopped.
-    """
-
-    library: Library
-    report: Report
-    datasets: tuple[Dataset, ...]
-    resumed: bool
-    ended: bool
-
-    @property
-    def solved(self) -> bool:
-        return self.report.solved
-
-    def summary(self) -> TrainSummary:
-        """What can be told without the library."""
-        frames: dict[str, int] = {}
-        for dataset in self.datasets:
-            for program in dataset.frames.program_M.unique().tolist():
-                name = dataset.table.signatures[program].name
-                frames[name] = frames.get(name, 0) + int((dataset.frames.program_M == program).sum())
-        core, rows = self.library.core.digest(), self.library.rows_digest()
-        return TrainSummary(self.report, core, rows, frames, resumed=self.resumed, ended=self.ended)
 
 
 @dataclass(frozen=True)
@@ -71,6 +45,11 @@ class TrainSummary:
     frames: dict[str, int]
     resumed: bool
     ended: bool
+
+    @classmethod
+    def of(cls, result: TrainResult[Report]) -> TrainSummary:
+        core, rows = result.library.core.digest(), result.library.rows_digest()
+        return cls(result.report, core, rows, result.frames, resumed=result.resumed, ended=result.ended)
 
     @property
     def solved(self) -> bool:
@@ -106,8 +85,7 @@ def gather(
     datasets = []
     for path in paths:
         if not isinstance(path, ProgramSet) and Path(path).is_dir():
-            found = TraceSet.open(path)
-            datasets.append(Dataset.from_trace_set(found, shared_frames(found, ranks)))
+            datasets.append(Dataset.from_trace_set(TraceSet.open(path), ranks))
         elif isinstance(path, ProgramSet) or Path(path).is_file():
             datasets.append(Dataset.from_programs(hosting(parsed(path), hosts), traces=traces, seed=seed))
         else:
@@ -126,11 +104,11 @@ def train_library(
     device: str = "auto",
     ranks: Ranks | None = None,
     log: Path | None = None,
-    report: Reporter | None = None,
+    report: Callable[[Report], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     fresh: bool = False,
     keep_state: bool = False,
-) -> TrainResult:
+) -> TrainResult[Report]:
     """Train one core on everything in ``paths`` and write the library to ``out``.
 
     The run's state is kept in ``<out>.training`` at every check; the same call resumes after a kill, to the
@@ -174,17 +152,28 @@ def train_library(
             "wrong": objective.wrong,
         }
 
-    with ScalarLog(log if ranks.first else None) as writer:
+    with scalar_log(log if ranks.first else None) as write:
 
         def each(progress: Progress) -> None:
             found = objective.report(progress)
-            writer.add(found)
+            write(found)
             if report is not None:
                 report(found)
 
-        progress = run.train(library, objective, objective.schedule, entry, report=each, stop=stop)
-    ended = progress.ended(objective.schedule)
-    return TrainResult(library, objective.report(progress), tuple(datasets), progress.resumed, ended)
+        trained = run.train(library, objective, objective.schedule, entry, report=each, stop=stop)
+    found = objective.report(trained.report)
+    return TrainResult(
+        library, found, trained.entry, trained.ended, trained.resumed, found.solved, frames=frames_of(datasets)
+    )
+
+
+def frames_of(datasets: Sequence[Dataset]) -> dict[str, int]:
+    """How many different frames there are of each program, by its name."""
+    counts: Counter[str] = Counter()
+    for dataset in datasets:
+        for program, count in zip(*dataset.frames.program_M.unique(return_counts=True), strict=True):
+            counts[dataset.table.signatures[program].name] += int(count)
+    return dict(counts)
 
 
 def new_library(
@@ -193,11 +182,7 @@ def new_library(
     """An untrained library for the programs of the datasets."""
     sets = {m.programs.digest: m.programs for m in datasets if m.programs is not None}
     library = Library.create(
-        core,
-        [m.table for m in datasets],
-        sets=list(sets.values()),
-        sources=[m.source for m in datasets],
-        seed=seed,
+        core, [m.table for m in datasets], sets=list(sets.values()), sources=[m.source for m in datasets], seed=seed
     )
     library.to(device)
     return library
@@ -220,44 +205,56 @@ def learn_into(
     place: Path | str | Library,
     paths: Sequence[Path | str | ProgramSet],
     *,
-    config: LearnConfig | SearchConfig | None = None,
+    config: LearnConfig | SearchConfig | LearnerTraining | None = None,
     traces: int = 8,
     hosts: Sequence[Library] = (),
     out: Path | str | None = None,
     device: str = "auto",
-    report: Callable[[int, float, dict[str, int]], None] | None = None,
+    report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
     from_traces: bool = False,
-) -> Learned:
+) -> RowResult:
     """Learn the new programs of ``paths`` as rows of the library in a folder; write it to ``out`` (same by default).
 
     Nothing is written where the rows do not pass, unless ``keep_unsolved``. A folder that is not there yet becomes a
-    library of the universal core that comes with the engine.
+    library of the universal core that comes with the engine. Where the library's core is a learner's, the programs have
+    signals, and nothing is traced.
 
     Args:
         place: the folder, or the library of :func:`library_to_learn`, which is written only where ``out`` is given.
         hosts: libraries of learners that run programs with a signal; they become part of the library.
+        report: called at checks, or after each update of a learner's rows.
         from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
             other cores always learn from traces.
     """
     library = place if isinstance(place, Library) else library_to_learn(place, device=pick_device(device))
     if is_learners(library.core.config.kind):
-        raise LibraryError(
-            f"the core of the library is a learner's ({library.core.config.kind!r}), for programs with a signal, and "
-            "these have bodies; name another --library, or a new folder for the universal core"
+        sets = [parsed(path) for path in paths]
+        if not all(programs.signals for programs in sets):
+            raise LibraryError(BODIES)
+        assert config is None or isinstance(config, LearnerTraining)
+        learned = learn_rows(library, sets, config, report=report, stop=stop)
+    else:
+        settings = config or learn_settings(library)
+        library.hosts = joined(library.hosts, hosts)
+        datasets = gather(paths, traces=traces, seed=settings.seed, hosts=library.hosts)
+        learned = kind_of(library.core).learn(
+            library, datasets, settings, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
         )
-    config = config or learn_settings(library)
-    library.hosts = joined(library.hosts, hosts)
-    datasets = gather(paths, traces=traces, seed=config.seed, hosts=library.hosts)
-    learned: Learned = kind_of(library.core).learn(
-        library, datasets, config, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
-    )
-    if learned.solved or keep_unsolved:
-        library.history.append(_learned(learned, config, datasets, traces, from_traces=from_traces))
-        folder = place if out is None else out
-        if not isinstance(folder, Library):
-            library.save(folder)
+        entry = {
+            "learned": list(learned.rows),
+            "from": [d.name for d in datasets],
+            "solved": learned.solved,
+            "updates": learned.updates,
+            "seed": settings.seed,
+            "settings": {**vars(settings), "traces": traces, "from_traces": from_traces},
+            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        library.history += [entry] * (learned.solved or keep_unsolved)
+    folder = place if out is None else out
+    if (learned.solved or keep_unsolved) and not isinstance(folder, Library):
+        library.save(folder)
     return learned
 
 
@@ -273,12 +270,7 @@ def library_to_learn(folder: Path | str, *, device: torch.device | str = "cpu") 
 
 
 def learn_settings(
-    library: Library,
-    *,
-    seed: int = 0,
-    starts: int | None = None,
-    updates: int | None = None,
-    certify: bool = True,
+    library: Library, *, seed: int = 0, starts: int | None = None, updates: int | None = None, certify: bool = True
 ) -> LearnConfig | SearchConfig:
     """How rows of a library are learned: what is not given is as usual for its kind of core.
 
@@ -291,54 +283,26 @@ def learn_settings(
 
 def run_identity(core: CoreConfig, training: TrainConfig, datasets: Sequence[Dataset]) -> str:
     """sha256 of settings and frames."""
-    frames = [
-        [tensors_digest({name: getattr(m.frames, name) for name in COLUMNS}), m.table.to_json()] for m in datasets
-    ]
+    frames = [[tensors_digest(dataset.frames.columns), dataset.table.to_json()] for dataset in datasets]
     return identity_of(core.to_json(), training.to_json(), frames)
 
 
-def _learned(
-    learned: Learned,
-    config: LearnConfig | SearchConfig,
-    datasets: Sequence[Dataset],
-    traces: int,
-    *,
-    from_traces: bool,
-) -> dict[str, object]:
-    return {
-        "learned": list(learned.rows),
-        "from": [m.name for m in datasets],
-        "solved": learned.solved,
-        "updates": learned.updates,
-        "seed": config.seed,
-        "settings": {**vars(config), "traces": traces, "from_traces": from_traces},
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+@contextmanager
+def scalar_log(folder: Path | None) -> Iterator[Callable[[Report], None]]:
+    """Writes reports as TensorBoard scalars, where a folder is given."""
+    if folder is None:
+        yield lambda report: None
+        return
+    from torch.utils.tensorboard import SummaryWriter
 
+    with SummaryWriter(str(folder)) as writer:
 
-class ScalarLog:
-    """TensorBoard scalars, where a folder is given."""
+        def write(report: Report) -> None:
+            writer.add_scalar("loss", report.loss, report.update)
+            for name, error in report.errors.items():
+                writer.add_scalar(f"error/{name}", error, report.update)
+            if report.validation is not None and report.validation.problems:
+                share = report.validation.solved / report.validation.problems
+                writer.add_scalar("validation/solved", share, report.update)
 
-    def __init__(self, folder: Path | None) -> None:
-        self.writer = None
-        if folder is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.writer = SummaryWriter(str(folder))
-
-    def __enter__(self) -> ScalarLog:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.writer is not None:
-            self.writer.close()
-
-    def add(self, report: Report) -> None:
-        if self.writer is None:
-            return
-        self.writer.add_scalar("loss", report.loss, report.update)
-        for name, error in report.errors.items():
-            self.writer.add_scalar(f"error/{name}", error, report.update)
-        if report.validation is not None and report.validation.problems:
-            share = report.validation.solved / report.validation.problems
-            self.writer.add_scalar("validation/solved", share, report.update)
+        yield write

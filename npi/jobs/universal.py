@@ -4,46 +4,23 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from dsl.generator import Vocabulary
-from npi.jobs.run import Run, checkpoint_path, identity_of
+from npi.jobs.run import Run, TrainResult, checkpoint_path, identity_of
 from npi.library.library import Library
 from npi.training.checkpoint import FileCheckpoint
-from npi.training.loop import Progress, State
+from npi.training.loop import Progress, Reporter, State
 from npi.universal.core import UniversalCore
 from npi.universal.functions import Functions
 from npi.universal.network import InterpreterConfig
 from npi.universal.objective import UniversalObjective, UniversalTrainConfig
 from npi.universal.plan import State as PlanState
 from npi.universal.training_stream import SIZES, Pool, Say, draw_pool, vocabularies
-
-
-@dataclass(frozen=True)
-class UniversalResult:
-    """What universal training came to.
-
-    Attributes:
-        library: the core without rows. programs, functions: what it was trained on.
-        progress: where training stands. loss: the mean of the last updates.
-        ended: whether all updates were taken, and the library written.
-    """
-
-    library: Library
-    programs: int
-    functions: int
-    progress: Progress
-    loss: float
-    ended: bool
-
-    @property
-    def solved(self) -> bool:
-        """Whether training is done, as other kinds of core say it."""
-        return self.ended
 
 
 def train_universal(
@@ -54,10 +31,10 @@ def train_universal(
     worlds: Mapping[str, Vocabulary] | None = None,
     each: int = 300,
     say: Say = lambda done, total, world: None,
-    report: Callable[[int, float], None] | None = None,
+    report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     fresh: bool = False,
-) -> UniversalResult:
+) -> TrainResult[Progress]:
     """Train a universal core on the states of random programs, and write it to ``out`` as a library without rows.
 
     Programs are drawn first. When it is stopped, its state is kept in ``OUT.training``, and the same call resumes it to
@@ -66,7 +43,7 @@ def train_universal(
     Args:
         worlds: whose programs it is trained on; those of the shipped core by default.
         each: programs of each size in each world.
-        say: called as programs are drawn. report: called after each update with its number and the mean loss.
+        say: called as programs are drawn. report: called after each update, with the mean loss of the last ones.
 
     Raises:
         CheckpointError: where the kept state is of other settings, or damaged. InterruptedError: stopped in drawing.
@@ -93,9 +70,8 @@ def train_universal(
     functions, count_N = Functions(pool.states, config.inputs), torch.tensor(pool.counts)
     objective = UniversalObjective(core, training, functions, count_N, generator=generator)
 
-    def each_update(progress: Progress) -> None:
-        if report is not None:
-            report(progress.update, objective.loss)
+    def mean(progress: Progress) -> Progress:
+        return replace(progress, loss=objective.loss)
 
     def entry(progress: Progress) -> dict[str, object]:
         return {
@@ -108,9 +84,9 @@ def train_universal(
             "loss": objective.loss,
         }
 
-    schedule = objective.schedule
-    progress = Run(out, identity).train(library, objective, schedule, entry, report=each_update, stop=stop)
-    return UniversalResult(library, pool.programs, len(pool.states), progress, objective.loss, progress.ended(schedule))
+    tell = None if report is None else lambda progress: report(mean(progress))
+    trained = Run(out, identity).train(library, objective, objective.schedule, entry, report=tell, stop=stop)
+    return replace(trained, report=mean(trained.report))
 
 
 def _state_of(pool: Pool) -> State:

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
         choice,
         register_learner,
     )
-    from npi.learners.jobs import TrainedLearner, train_learner
     from npi.learners.objectives.base import LearnerObjective
-    from npi.learners.objectives.likelihood import Imitation, ImitationTraining, Supervised, SupervisedTraining
+    from npi.learners.objectives.likelihood import Imitation, Supervised
     from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
     from npi.learners.objectives.replay import Replay, ReplayTraining, ValuedCore
     from npi.learners.objectives.search import Search, SearchTraining
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Imitation",
-    "ImitationTraining",
     "Learner",
     "LearnerConfig",
     "LearnerCore",
@@ -44,10 +42,8 @@ __all__ = [
     "SearchTraining",
     "StepOutput",
     "Supervised",
-    "SupervisedTraining",
     "TaskInput",
     "TaskScore",
-    "TrainedLearner",
     "Unrolled",
     "UnrolledTraining",
     "ValuedCore",
@@ -56,7 +52,6 @@ __all__ = [
     "choice",
     "register_learner",
     "score_task",
-    "train_learner",
 ]
 
 __getattr__, __dir__ = lazy(__name__)

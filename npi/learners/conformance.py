@@ -18,10 +18,9 @@ from envs.spec import SLOTS
 from envs.stepper import Action
 from envs.world import Demonstrated, Episodes, Layout, World
 from npi.core.base import tensors_digest
-from npi.learners.draws import GeneratorDraw
 from npi.learners.interface import Learner, LearnerConfig, LearnerCore, LearnerTraining, TaskInput
 from npi.learners.objectives.base import LearnerObjective, schedule_of
-from npi.learners.rollout import play, rollout
+from npi.learners.rollout import GeneratorDraw, play, rollout
 from npi.learners.tasks import Problems, TrainingTask, check_signal, draw_problems, training_tasks
 from npi.training.loop import Checkpoint, Descent, Progress, State, fit, state_of
 from npi.training.ranks import ALONE
@@ -110,6 +109,13 @@ class Trial:
                 first += steps
                 between()
         return found
+
+    def inferred(self) -> torch.Tensor | None:
+        """Rows from demonstrations of the problems, on a fresh core; None where rows are not inferred."""
+        if not isinstance(self.world, Demonstrated):
+            return None
+        evidence = self.world.demonstrate(self.layouts, generator=torch.Generator().manual_seed(self.seed))
+        return self.learner.infer_row(self.core(), evidence)
 
     def objective(self) -> LearnerObjective:
         """A small one, on a fresh core."""
@@ -233,11 +239,7 @@ def _unrolls(trial: Trial) -> None:
 
 
 def _infers(trial: Trial) -> None:
-    if not isinstance(trial.world, Demonstrated):
-        return
-    core = trial.core()
-    evidence = trial.world.demonstrate(trial.layouts, generator=torch.Generator().manual_seed(trial.seed))
-    row_BP = trial.learner.infer_row(core, evidence)
+    row_BP = trial.inferred()
     if row_BP is not None:
         shape = (len(trial.layouts), trial.config.row)
         demand(row_BP.shape == shape, f"infer_row must give rows of shape {shape}")
@@ -257,15 +259,8 @@ def _learns(trial: Trial) -> None:
                 grads = [grad for grad in found if grad is not None]
                 demand(all(bool(grad.isfinite().all()) for grad in grads), f"a gradient of {name} is not finite")
                 reached |= {name} if any(bool(grad.abs().sum() > 0) for grad in grads) else set()
-    for name in groups.keys() - reached - ({"rows"} if _inferring(trial) else set()):
+    for name in groups.keys() - reached - (set() if trial.inferred() is None else {"rows"}):
         raise LearnerError(f"no gradient reaches the {name}")
-
-
-def _inferring(trial: Trial) -> bool:
-    if not isinstance(trial.world, Demonstrated):
-        return False
-    evidence = trial.world.demonstrate(trial.layouts, generator=torch.Generator().manual_seed(trial.seed))
-    return trial.learner.infer_row(trial.core(), evidence) is not None
 
 
 def _resumes(trial: Trial) -> None:

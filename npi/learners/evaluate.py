@@ -63,58 +63,40 @@ class Evaluated:
 
 
 def evaluated(
-    library: Library,
-    programs: ProgramSet,
-    task: Task,
-    *,
-    count: int = COUNT,
-    seed: int = 0,
-    row_P: torch.Tensor | None = None,
-    steps: int | None = None,
+    library: Library, programs: ProgramSet, task: Task, *, count: int = COUNT, seed: int = 0
 ) -> Iterator[Evaluated]:
     """A task's problems of its test sizes, :data:`BATCH` at a time, without exploration noise.
 
     Cores whose actions are random draw them from the seed.
-
-    Args:
-        row_P: in place of the program's own row.
-        steps: in place of the program's own.
     """
     core, world = learner_program_core(library.core), programs.world
     program = programs.program(task.program)
-    row_P = library.memory.embeddings_NP[library.memory.index(program.name)] if row_P is None else row_P
+    row_P = library.memory.embeddings_NP[library.memory.index(program.name)].detach()
     device = row_P.device
     sizes = task.test_sizes or task.train_sizes
-    index, taken = library.world(world.spec), steps or steps_of(program)
+    index, steps = library.world(world.spec), steps_of(program)
     for turn, begin in enumerate(range(0, count, BATCH)):
         size = sizes[turn % len(sizes)]
         generator = np.random.default_rng([test_seed(seed, f"{program.name} {task.name}", size), turn])
         problems = task.draw(size, min(BATCH, count - begin), generator=generator, spread=False)
         state = world.reset([p.layout for p in problems], device=device)
         arguments_B3 = torch.tensor([p.arguments for p in problems], device=device)
-        asked = TaskInput(world.spec, index, row_P.detach().expand(len(problems), -1), arguments_B3)
+        asked = TaskInput(world.spec, index, row_P.expand(len(problems), -1), arguments_B3)
         instance_B = begin + torch.arange(len(problems), device=device)
         draw = Draw(seed, instance_B, 0) if core.net.samples else None
-        episodes = play(core.net, world, state, asked, taken, draw=draw)
+        episodes = play(core.net, world, state, asked, steps, draw=draw)
         right_B = [task.judge(p, reading) for p, reading in zip(problems, world.read(state), strict=True)]
         yield Evaluated(problems, episodes, right_B)
 
 
 def score_task(
-    library: Library,
-    programs: ProgramSet,
-    task: Task,
-    *,
-    name: str = "",
-    count: int = COUNT,
-    seed: int = 0,
-    row_P: torch.Tensor | None = None,
+    library: Library, programs: ProgramSet, task: Task, *, name: str = "", count: int = COUNT, seed: int = 0
 ) -> TaskScore:
     """The scores of :func:`evaluated`."""
     began = time.perf_counter()
     core, right = learner_program_core(library.core), 0
     judged: dict[str, list[torch.Tensor]] = {}
-    for part in evaluated(library, programs, task, count=count, seed=seed, row_P=row_P):
+    for part in evaluated(library, programs, task, count=count, seed=seed):
         right += sum(part.right_B)
         for measure, score_B in core.learner.judge(programs.world, part.episodes).items():
             judged.setdefault(measure, []).append(score_B.double().cpu())

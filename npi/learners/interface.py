@@ -9,7 +9,6 @@ Shape legend: ``B`` instances of a batch, ``T`` steps, ``N`` rows, ``P`` paramet
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,11 @@ import torch
 from torch import nn
 
 from dsl.program import Program
+from envs.settings import closest
 from envs.spec import WorldSpec
 from envs.stepper import Action, Observation
 from envs.world import Episodes, World
-from npi.core.config import Settings
+from npi.core.config import POSITIVE, Settings, at_least, setting
 
 if TYPE_CHECKING:
     from npi.learners.objectives.base import LearnerObjective
@@ -42,6 +42,8 @@ class LearnerConfig(Settings):
         kind: the learner's.
         row: P, parameters of a row.
     """
+
+    what = "core setting"
 
     kind: str = ""
     row: int = 8
@@ -61,27 +63,17 @@ class LearnerTraining(Settings):
         starts: rows that are tried side by side where one is learned.
     """
 
+    what = "training setting"
+
     seed: int = 0
-    updates: int = 1000
-    batch: int = 64
-    rate: float = 3e-3
-    row_rate: float = 1e-2
-    clip: float = 1.0
-    check_every: int = 50
-    problems: int = 128
-    starts: int = 4
-
-    def __post_init__(self) -> None:
-        self.at_least(1, "updates", "batch", "check_every", "problems", "starts")
-        for name in ("rate", "row_rate", "clip"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"training setting {name} must be positive, it is {getattr(self, name)}")
-
-    def at_least(self, bound: int, *names: str) -> None:
-        """``ValueError`` for a setting below a bound."""
-        for name in names:
-            if getattr(self, name) < bound:
-                raise ValueError(f"training setting {name} must be at least {bound}, it is {getattr(self, name)}")
+    updates: int = setting(1000, at_least(1))
+    batch: int = setting(64, at_least(1))
+    rate: float = setting(3e-3, POSITIVE)
+    row_rate: float = setting(1e-2, POSITIVE)
+    clip: float = setting(1.0, POSITIVE)
+    check_every: int = setting(50, at_least(1))
+    problems: int = setting(128, at_least(1))
+    starts: int = setting(4, at_least(1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,10 +271,8 @@ def learner_of(kind: str) -> Learner:
         return _REGISTERED[kind]
     offered = _offered()
     if kind not in offered:
-        known = sorted({*_REGISTERED, *offered})
-        close = difflib.get_close_matches(kind, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}"
-        raise ValueError(f"no learner of kind {kind!r} is installed; {hint} (docs/learners.md says how to add one)")
+        hint = closest(kind, sorted({*_REGISTERED, *offered}))
+        raise ValueError(f"no learner of kind {kind!r} is installed{hint} (docs/learners.md says how to add one)")
     found: Learner = offered[kind].load()
     return found
 

@@ -1,28 +1,31 @@
 """New programs with a signal as rows beside a learner's frozen core.
 
-Shape legend: ``N`` rows, ``P`` numbers of each, ``S`` rows that are tried for one program, ``B`` problems.
+Shape legend: ``N`` rows, ``P`` numbers of each, ``L`` programs, ``S`` rows that are tried for one program, ``M`` of
+which they are chosen.
 """
 
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from dsl.program import ProgramSet
 from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import LearnerCore, LearnerTraining
-from npi.learners.jobs import Reporter, history_entry, row_info
 from npi.learners.objectives.base import LearnerObjective, schedule_of
 from npi.learners.tasks import Problems, TrainingTask, learner_for, training_tasks
-from npi.library.kinds import fingerprint
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
-from npi.library.program_files import parsed
-from npi.training.loop import fit
+from npi.program_memory import RowInfo
+from npi.training.learn_rows import Digests, RowResult, RowScores
+from npi.training.loop import Progress, Reporter, fit
 
 MAX_TRIED = 64
 """Old rows that are tried as starts."""
@@ -32,43 +35,6 @@ CHOICE = -1
 TOLD = -2
 
 
-@dataclass(frozen=True)
-class LearnedRows:
-    """What learning rows came to.
-
-    Attributes:
-        rows: names of the new rows. numbers: that each has. updates: taken.
-        mean, nearest, learned: for each new program, by name, the first score of the mean of the old rows, of the best
-            old row, and of its own row; all on fresh problems.
-        core_before, core_after, rows_before, rows_after, outputs_before, outputs_after: sha256 of the core, of the old
-            rows, and of what the old programs do in random situations.
-    """
-
-    rows: tuple[str, ...]
-    numbers: int
-    updates: int
-    mean: dict[str, float]
-    nearest: dict[str, float]
-    learned: dict[str, float]
-    core_before: str
-    core_after: str
-    rows_before: str
-    rows_after: str
-    outputs_before: str
-    outputs_after: str
-
-    @property
-    def solved(self) -> bool:
-        """Whether the rows were kept, as other kinds of core say it: the best ones are, whatever they score."""
-        return bool(self.rows)
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether core, old rows and what old programs do are as they were, to the bit."""
-        pairs = (self.core_before, self.core_after), (self.rows_before, self.rows_after)
-        return all(a == b for a, b in (*pairs, (self.outputs_before, self.outputs_after)))
-
-
 def learn_rows(
     library: Library,
     sets: Sequence[ProgramSet],
@@ -76,7 +42,7 @@ def learn_rows(
     *,
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
-) -> LearnedRows:
+) -> RowResult:
     """Learn the programs of some files that a library does not have; they become rows of it, in memory.
 
     Of each program several rows are tried side by side: they begin at the mean of the old rows and at those that do
@@ -95,55 +61,79 @@ def learn_rows(
                 f"{core.config.kind!r}; choose another --library, or train one (npi train)"
             )
     check_texts([*library.sets, *sets])
-    training = training or core.learner.learning
     known = {info.name for info in library.memory.infos}
     tasks = [task for programs in sets for task in training_tasks(programs) if task.name not in known]
     if not tasks:
         raise LibraryError("the library has all of these programs already; rename one to learn it anew")
-    before = core.digest(), library.rows_digest(), fingerprint(core, library.memory, len(library.memory))
-    count, listed = len(library.memory), core.worlds
+    began, count, listed = time.process_time(), len(library.memory), core.worlds
+    before = Digests.of(library, count)
     try:
-        found = _learn(library, core, tasks, training, report, stop)
+        worlds = [core.learns_in(task.world.spec) for task in tasks]
+        search = RowSearch(core, tasks, worlds, training or core.learner.learning)
+        row_LP, scores, progress = search.run(_starts(library, worlds), report, stop)
     except BaseException:
         core.worlds = listed
         raise
-    after = core.digest(), library.rows_digest(count), fingerprint(core, library.memory, count)
-    new = [programs for programs in sets if library.file(programs.digest) is None]
-    library.sets.extend(new)
-    (core_a, rows_a, outputs_a), (core_b, rows_b, outputs_b) = before, after
-    return LearnedRows(
-        tuple(task.name for task in tasks), library.memory.numbers, *found,
-        core_a, core_b, rows_a, rows_b, outputs_a, outputs_b,
-    )  # fmt: skip
-
-
-def _learn(
-    library: Library,
-    core: LearnerProgramCore,
-    tasks: Sequence[TrainingTask],
-    training: LearnerTraining,
-    report: Reporter | None,
-    stop: Callable[[], bool],
-) -> tuple[int, dict[str, float], dict[str, float], dict[str, float]]:
-    worlds = [core.learns_in(task.world.spec) for task in tasks]
-    asked = tasks, worlds, training
-    start_MP = _starts(library, worlds)
-    order_LM = _best_first(tasks, _scores(core, start_MP[1:].repeat(len(tasks), 1), *asked, turn=CHOICE)) + 1
-    starts = min(training.starts, len(start_MP))
-    chosen_LS = torch.cat([torch.zeros_like(order_LM[:, :1]), order_LM[:, : starts - 1]], 1)
-    start_LSP = start_MP[chosen_LS]
-    objective = _objective(core, copy.deepcopy(core.net).requires_grad_(False), start_LSP.flatten(0, 1), *asked)
-    progress = fit(objective, schedule_of(training), report=report, stop=stop)
-    both_LMP = torch.cat([start_LSP, objective.rows_NP.detach().view_as(start_LSP)], 1)
-    best_LM = _best_first(tasks, _scores(core, both_LMP.flatten(0, 1), *asked, turn=CHOICE))
-    row_LP = both_LMP[torch.arange(len(tasks)), best_LM[:, 0]]
-    told_L3P = torch.stack([start_MP[0].expand_as(row_LP), start_MP[order_LM[:, 0]], row_LP], 1)
-    told_L3 = _scores(core, told_L3P.flatten(0, 1), *asked, turn=TOLD)
     _append(library, tasks, worlds, row_LP)
-    library.history.append(history_entry("learned", tasks, training, progress))
-    names = [task.name for task in tasks]
-    mean, nearest, learned = (dict(zip(names, part, strict=True)) for part in told_L3.T.tolist())
-    return progress.update, mean, nearest, learned
+    library.history.append(history_entry("learned", tasks, search.training, progress))
+    library.keep_files(sets)
+    names = tuple(task.name for task in tasks)
+    return RowResult(
+        rows=names,
+        numbers=library.memory.numbers,
+        solved=not stop(),
+        updates=progress.update,
+        seconds=time.process_time() - began,
+        before=before,
+        after=Digests.of(library, count),
+        scores=dict(zip(names, scores, strict=True)),
+    )
+
+
+@dataclass(frozen=True)
+class RowSearch:
+    """Rows of some programs, several of each side by side, beside a core that does not change."""
+
+    core: LearnerProgramCore
+    tasks: Sequence[TrainingTask]
+    worlds: Sequence[int]
+    training: LearnerTraining
+
+    def run(
+        self, start_MP: torch.Tensor, report: Reporter | None, stop: Callable[[], bool]
+    ) -> tuple[torch.Tensor, list[RowScores], Progress]:
+        """row_LP, the best of each program, and how it does; learned from some of the rows to start from.
+
+        Args:
+            start_MP: the mean of the old rows, then some of them.
+        """
+        order_LM = self.best_first(self.scores(start_MP[1:].repeat(len(self.tasks), 1), turn=CHOICE)) + 1
+        starts = min(self.training.starts, len(start_MP))
+        chosen_LS = torch.cat([torch.zeros_like(order_LM[:, :1]), order_LM[:, : starts - 1]], 1)
+        start_LSP = start_MP[chosen_LS]
+        objective = self.objective(copy.deepcopy(self.core.net).requires_grad_(False), start_LSP.flatten(0, 1))
+        progress = fit(objective, schedule_of(self.training), report=report, stop=stop)
+        both_LMP = torch.cat([start_LSP, objective.rows_NP.detach().view_as(start_LSP)], 1)
+        best_LM = self.best_first(self.scores(both_LMP.flatten(0, 1), turn=CHOICE))
+        row_LP = both_LMP[torch.arange(len(self.tasks)), best_LM[:, 0]]
+        told_L3P = torch.stack([start_MP[0].expand_as(row_LP), start_MP[order_LM[:, 0]], row_LP], 1)
+        told_L3 = self.scores(told_L3P.flatten(0, 1), turn=TOLD)
+        return row_LP, [RowScores(*scores) for scores in told_L3.tolist()], progress
+
+    def objective(self, net: LearnerCore, rows_NP: torch.Tensor) -> LearnerObjective:
+        """Of rows that lie side by side, equally many of each task."""
+        problems = Problems(tuple(self.tasks), tuple(self.worlds), copies=len(rows_NP) // len(self.tasks))
+        return self.core.learner.objective(net, rows_NP, problems, self.training)
+
+    def scores(self, rows_NP: torch.Tensor, *, turn: int) -> torch.Tensor:
+        """float64: for each task the first score of each of its rows, which lie side by side."""
+        problems = self.training.problems * (4 if turn == TOLD else 1)
+        return self.objective(self.core.net, rows_NP).row_scores(2**31 + turn, problems).view(len(self.tasks), -1)
+
+    def best_first(self, scores_LM: torch.Tensor) -> torch.Tensor:
+        """int64: for each task its rows, the best one first."""
+        sign_L1 = torch.tensor([[float(task.sign)] for task in self.tasks])
+        return (-sign_L1 * scores_LM).argsort(stable=True, dim=1)
 
 
 def _starts(library: Library, worlds: Sequence[int]) -> torch.Tensor:
@@ -165,57 +155,21 @@ def _append(library: Library, tasks: Sequence[TrainingTask], worlds: Sequence[in
     library.memory = library.memory.extended(infos, {**numbers, "embeddings_NP": row_LP})
 
 
-def _objective(
-    core: LearnerProgramCore,
-    net: LearnerCore,
-    rows_NP: torch.Tensor,
-    tasks: Sequence[TrainingTask],
-    worlds: Sequence[int],
-    training: LearnerTraining,
-) -> LearnerObjective:
-    """Of each task several rows, side by side."""
-    problems = Problems(tuple(tasks), tuple(worlds), copies=len(rows_NP) // len(tasks))
-    return core.learner.objective(net, rows_NP, problems, training)
+def row_info(task: TrainingTask, world: int, generation: int) -> RowInfo:
+    """What a library knows about the row of a program with a signal."""
+    signature, source = task.program.signature, task.programs.digest
+    return RowInfo(task.name, world, generation, signature, primitive=False, source=source)
 
 
-def _scores(
-    core: LearnerProgramCore,
-    rows_NP: torch.Tensor,
-    tasks: Sequence[TrainingTask],
-    worlds: Sequence[int],
-    training: LearnerTraining,
-    *,
-    turn: int,
-) -> torch.Tensor:
-    """float64: for each task the first score of each of its rows, which lie side by side."""
-    objective = _objective(core, core.net, rows_NP, tasks, worlds, training)
-    problems = training.problems * (4 if turn == TOLD else 1)
-    return objective.row_scores(2**31 + turn, problems).view(len(tasks), -1)
-
-
-def _best_first(tasks: Sequence[TrainingTask], scores_LM: torch.Tensor) -> torch.Tensor:
-    """int64: for each task its rows, the best one first."""
-    sign_L1 = torch.tensor([[1.0 if task.signal[0] == "minimise" else -1.0] for task in tasks])
-    return (sign_L1 * scores_LM).argsort(stable=True, dim=1)
-
-
-def learn_files(
-    place: Path | str | Library,
-    paths: Sequence[Path | str | ProgramSet],
-    training: LearnerTraining | None = None,
-    *,
-    out: Path | str | None = None,
-    report: Reporter | None = None,
-    stop: Callable[[], bool] = lambda: False,
-) -> tuple[Library, LearnedRows]:
-    """:func:`learn_rows` on files; the library is written to ``out`` (its own folder by default) unless stopped.
-
-    Args:
-        place: the folder, or the library, which is written only where ``out`` is given.
-    """
-    library = place if isinstance(place, Library) else Library.open(place)
-    found = learn_rows(library, [parsed(path) for path in paths], training, report=report, stop=stop)
-    folder = place if out is None else out
-    if not stop() and not isinstance(folder, Library):
-        library.save(folder)
-    return library, found
+def history_entry(
+    what: str, tasks: Sequence[TrainingTask], training: LearnerTraining, progress: Progress
+) -> dict[str, Any]:
+    """What a library's history says of a run."""
+    return {
+        what: [task.name for task in tasks],
+        "from": sorted({Path(task.programs.path).name for task in tasks}),
+        "settings": training.to_json(),
+        "updates": progress.update,
+        "scores": dict(progress.scores),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,6 +1,6 @@
 """A core in a world for some steps.
 
-Shape legend: ``B`` instances, ``T`` steps, ``H`` hidden numbers.
+Shape legend: ``B`` instances (of this rank, of ``W`` in the whole batch), ``T`` steps, ``H`` hidden numbers.
 """
 
 from __future__ import annotations
@@ -93,3 +93,30 @@ def calls(episodes: Episodes) -> torch.Tensor:
 def stacked(parts: list[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     """By name, T first."""
     return {name: torch.stack([part[name] for part in parts]) for name in (parts[0] if parts else ())}
+
+
+class GeneratorDraw:
+    """Random numbers of a training batch; an instance has the same ones on any number of ranks (implements ``Draw``).
+
+    Args:
+        whole: W. index_B: the places of the instances in the whole batch.
+    """
+
+    def __init__(self, generator: torch.Generator, whole: int, index_B: torch.Tensor) -> None:
+        self.generator, self.whole = generator, whole
+        self.index_B = index_B if len(index_B) < whole else None
+
+    def uniform(self, count: int) -> torch.Tensor:
+        return self._share(self._empty(count).uniform_(generator=self.generator))
+
+    def normal(self, count: int) -> torch.Tensor:
+        return self._share(self._empty(count).normal_(generator=self.generator))
+
+    def exponential(self, count: int) -> torch.Tensor:
+        return self._share(self._empty(count).exponential_(generator=self.generator))
+
+    def _empty(self, count: int) -> torch.Tensor:
+        return torch.empty(self.whole, count, device=self.generator.device)
+
+    def _share(self, number_WX: torch.Tensor) -> torch.Tensor:
+        return number_WX if self.index_B is None else number_WX[self.index_B]

@@ -47,6 +47,11 @@ class TrainingTask:
         assert self.program.signal is not None
         return self.program.signal.aim, self.program.signal.what
 
+    @property
+    def sign(self) -> int:
+        """1 where more of it is better, −1 where less is."""
+        return -1 if self.signal[0] == "minimise" else 1
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -90,6 +95,10 @@ class TaskGroup:
     @property
     def signal(self) -> tuple[str, str]:
         return self.tasks[0].signal
+
+    @property
+    def sign(self) -> int:
+        return self.tasks[0].sign
 
     def input(self, batch: Batch, row_BP: torch.Tensor) -> TaskInput:
         """What a batch is to do, by its rows."""
@@ -198,23 +207,20 @@ def learner_for(programs: ProgramSet) -> Learner:
 
     Its cores must be able to act in the file's world.
     """
-    kinds: dict[str, Program] = {}
-    for program in programs.signals:
-        signal = program.signal
-        assert signal is not None
+    signals = {program.name: program.signal for program in programs.programs if program.signal is not None}
+    kinds: dict[str, str] = {}
+    for name, signal in signals.items():
         if signal.core is None:
-            raise ValueError(f'{program.name} does not say what learns it; add a line such as: core "meta-rl"')
-        kinds.setdefault(signal.core.strip('"'), program)
+            raise ValueError(f'{name} does not say what learns it; add a line such as: core "meta-rl"')
+        kinds.setdefault(signal.core.strip('"'), name)
     if len(kinds) != 1:
-        named = " and ".join(f"{program.name} ({kind})" for kind, program in kinds.items())
+        named = " and ".join(f"{name} ({kind})" for kind, name in kinds.items())
         raise ValueError(f"{programs.path}: {named} have different learners; put them into files of their own")
-    (kind,) = kinds
-    learner = learner_of(kind)
+    learner = learner_of(next(iter(kinds)))
     for program in programs.signals:
         steps_of(program)
-        signal = program.signal
-        assert signal is not None
-        check_signal(learner, programs.world, signal.aim, signal.what, program.name)
+    for name, signal in signals.items():
+        check_signal(learner, programs.world, signal.aim, signal.what, name)
     learner.admit(programs.world.spec)
     return learner
 

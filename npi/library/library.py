@@ -194,6 +194,12 @@ class Library:
         """The program file of a digest, if it holds that."""
         return next((one.programs for one in held_in(self.sets) if one.digest == digest), None)
 
+    def keep_files(self, sets: Iterable[ProgramSet]) -> None:
+        """Take in the program files that it does not hold yet."""
+        held = {one.digest for one in held_in(self.sets)}
+        given = {programs.digest: programs for programs in sets}
+        self.sets.extend(programs for digest, programs in given.items() if digest not in held)
+
     def texts_of(self, names: Collection[str]) -> list[ProgramSet]:
         """Program files that have the texts of these rows: those that they were learned from.
 

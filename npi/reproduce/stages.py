@@ -30,6 +30,7 @@ from npi.reproduce.score import every_problem, hashes, random_problems, score
 from npi.training.checkpoint import CheckpointError
 from npi.training.frame_objective import Report
 from npi.training.learn_rows import LearnConfig
+from npi.training.loop import Progress
 from traces.generation.generate import generate, record_traces
 from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
 
@@ -237,8 +238,9 @@ def learn_stage(work: Work, seed: int) -> Stage:
     }
 
     def make(say: Say) -> Result:
-        def report(update: int, loss: float, wrong: dict[str, int]) -> None:
-            say(update, config.updates, f"loss {loss:.3f}; wrong frames: {sum(wrong.values())}")
+        def report(found: Progress) -> None:
+            wrong = sum(found.scores.values())
+            say(found.update, config.updates, f"loss {found.loss:.3f}; wrong frames: {wrong:.0f}")
 
         old, new = work.library(seed, "multi"), work.library(seed, LEARNED)
         found = learn_into(

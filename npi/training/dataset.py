@@ -11,6 +11,8 @@ import torch
 from dsl.program import ProgramSet
 from dsl.tasks.task import Task
 from envs.spec import ProgramTable
+from npi.training.loop import part
+from npi.training.ranks import ALONE, Parcel, Ranks
 from traces.generation.generate import load_sources, record_traces
 from traces.recording.batch import TraceBatch, same_table
 from traces.recording.unique_frames import FrameSet, check_rule, unique_frames, united
@@ -47,14 +49,10 @@ class Dataset:
         return cls.from_batches(batches, programs, name=Path(programs.path).name, source=programs.digest)
 
     @classmethod
-    def from_trace_set(cls, traces: TraceSet, frames: FrameSet | None = None) -> Dataset:
-        """The frames of a trace set; its program file too, where the set carries one.
-
-        Args:
-            frames: the set's different frames, where they are known; read from its shards by default.
-        """
+    def from_trace_set(cls, traces: TraceSet, ranks: Ranks = ALONE) -> Dataset:
+        """The frames of a trace set (:func:`shared_frames`); its program file too, where the set carries one."""
         programs = load_sources(traces.info.sources) if traces.info.sources else None
-        frames = unique_frames(traces.batches()) if frames is None else frames
+        frames = shared_frames(traces, ranks)
         return cls.from_frames(
             frames, programs, name=traces.folder.name, source=traces.info.program_digest, traces=len(traces)
         )
@@ -77,6 +75,37 @@ class Dataset:
             frames = frames.select(~torch.isin(frames.program_M, signals))
         check_rule(frames)
         return cls(frames.table, frames, programs, name, source, traces)
+
+
+def shared_frames(traces: TraceSet, ranks: Ranks) -> FrameSet:
+    """The different frames of a trace set, of which each rank reads (and checks) its own shards only.
+
+    Bit-identical, whatever the number of ranks, with ``unique_frames(traces.batches())``.
+
+    Raises:
+        TraceSetError: on the rank that reads a damaged shard.
+        ValueError: for a set without traces, or with unfinished ones.
+    """
+    if ranks.alone:
+        traces.check()
+        return unique_frames(traces.batches())
+    numbers = ranks.share(torch.arange(len(traces.shards))).tolist()
+    traces.check(numbers)
+    mine = [unique_frames(traces.batches(numbers), numbers)] if numbers else []
+    parts = [frames for parcel in ranks.gather(pack_frames(mine)) for frames in unpack_frames(parcel)]
+    return united(parts)
+
+
+def pack_frames(found: Sequence[FrameSet], about: object = None) -> Parcel:
+    """Frame sets with their tables, and something JSON-able beside them."""
+    tensors = {f"{n}.{name}": column for n, frames in enumerate(found) for name, column in frames.columns.items()}
+    return Parcel(tensors, {"tables": [frames.table.to_json() for frames in found], "more": about})
+
+
+def unpack_frames(parcel: Parcel) -> list[FrameSet]:
+    """The inverse of :func:`pack_frames`."""
+    tables = map(ProgramTable.from_json, parcel.about["tables"])
+    return [FrameSet(table, **part(parcel.tensors, f"{n}.")) for n, table in enumerate(tables)]
 
 
 def merged(datasets: Sequence[Dataset]) -> list[Dataset]:

@@ -8,7 +8,7 @@ frames join the training set.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,9 +24,6 @@ from npi.training.loss import Rules, frame_loss, score, take_share
 from npi.training.ranks import ALONE, Ranks
 from npi.training.validation import Validation, Validator
 from traces.recording.unique_frames import FrameSet
-
-COLUMNS = tuple(field.name for field in fields(FrameSet) if field.name != "table")
-"""The tensors of a frame set."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +208,7 @@ class FrameObjective(CurriculumObjective):
         tensors |= {f"hard.{number}": hard for number, hard in enumerate(curriculum.hard)}
         found = curriculum.sources[self.given :]
         for number, source in enumerate(found):
-            tensors |= {f"found.{number}.{name}": getattr(source.frames, name) for name in COLUMNS}
+            tensors |= {f"found.{number}.{name}": column for name, column in source.frames.columns.items()}
         facts = {
             "errors": [group.error for group in curriculum.groups],
             "worlds": [source.world for source in found],

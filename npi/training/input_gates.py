@@ -13,7 +13,7 @@ them must remember or count, and does not learn to.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,20 +28,20 @@ WINDOWS = (1, 2, 3)
 """How many of the last calls may tell where in its text a program is; the number that leaves least to see is taken."""
 
 
-def set_gates(memory: ProgramMemory, sources: Sequence[WorldFrames], rows: Collection[int] | None = None) -> None:
+def set_gates(memory: ProgramMemory, sources: Sequence[WorldFrames]) -> None:
     """Open the gates that the frames of each program need, and close its others.
 
     Args:
         memory: its ``gates_NF`` changes; a memory without gates is left alone.
         sources: all frames known; several sources may hold frames of one row.
-        rows: those to look at; every row that has frames by default.
     """
     if not memory.gates_NF.shape[1]:
         return
     known = {row for source in sources for row in source.frames.program_M.unique().tolist()}
     with torch.no_grad():
-        for row in sorted(known if rows is None else known & set(rows)):
-            evidence = Evidence(joined([s.frames.select(s.frames.program_M == row) for s in sources if _has(s, row)]))
+        for row in sorted(known):
+            own = [source.frames.select(source.frames.program_M == row) for source in sources]
+            evidence = Evidence(joined([frames for frames in own if len(frames)]))
             needed = with_pictures(evidence.frames.table.world, evidence.needed())
             memory.gates_NF[row] = -OPEN
             memory.gates_NF[row, needed] = OPEN
@@ -82,7 +82,7 @@ class Evidence:
         if not found:
             every = self._fewest(self.all_calls())
             return list(range(len(self.sizes))) if every is None else every
-        return min(found, key=self._width)
+        return min(found, key=lambda fields: sum(math.log(self.sizes[i]) for i in fields))
 
     def settled(self, fields: Sequence[int], before_S: np.ndarray) -> bool:
         """Whether what was before (a hash) and these fields now always lead to one next call."""
@@ -113,9 +113,6 @@ class Evidence:
         every = range(len(self.sizes))
         return spared(every, self.sizes, lambda fields: self.settled(fields, before_S))
 
-    def _width(self, fields: Sequence[int]) -> float:
-        return sum(math.log(self.sizes[i]) for i in fields)
-
 
 def settles(key_S: np.ndarray, call_S: np.ndarray) -> bool:
     """Whether steps of one key always have one call."""
@@ -134,7 +131,3 @@ def spared(inputs: Sequence[int], sizes: Sequence[float], settled: Callable[[Seq
         if settled(fewer):
             needed = fewer
     return needed
-
-
-def _has(source: WorldFrames, row: int) -> bool:
-    return bool((source.frames.program_M == row).any())

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 
 from envs.spec import ProgramTable
-from npi.core.config import TrainConfig
+from npi.core.config import Settings, TrainConfig, at_least, setting
 from npi.core.recurrent import may_call, recurrent
 from npi.library.kinds import fingerprint
 from npi.library.library import Library, LibraryError, check_texts, missing_rows, row_name, row_names
-from npi.library.program_files import held_in
 from npi.program_memory import ProgramMemory, RowInfo
 from npi.training.curriculum import WorldFrames
 from npi.training.dataset import Dataset
 from npi.training.frame_objective import CurriculumObjective, wrong_frames
-from npi.training.loop import Evaluation, Group, Progress, fit, frozen
+from npi.training.loop import Evaluation, Group, Progress, Reporter, fit, frozen
 from npi.training.loss import Rules
 from npi.training.validation import TaskValidator, Validation, Validator
 
 
 @dataclass(frozen=True)
-class LearnConfig:
+class LearnConfig(Settings):
     """How rows are learned.
 
     Attributes:
@@ -40,19 +40,16 @@ class LearnConfig:
         certify: whether a start must also be proved for every input; only a discrete core's programs can be.
     """
 
-    starts: int = 4
-    updates: int = 1200
-    rate: float = 0.05
-    frames: int = 64
-    seed: int = 0
-    problems: int = 256
-    check_every: int = 50
-    certify: bool = True
+    what = "learning setting"
 
-    def __post_init__(self) -> None:
-        for name in ("starts", "updates", "frames", "check_every", "problems"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"learning setting {name} must be at least 1, it is {getattr(self, name)}")
+    starts: int = setting(4, at_least(1))
+    updates: int = setting(1200, at_least(1))
+    rate: float = 0.05
+    frames: int = setting(64, at_least(1))
+    seed: int = 0
+    problems: int = setting(256, at_least(1))
+    check_every: int = setting(50, at_least(1))
+    certify: bool = True
 
     def training(self) -> TrainConfig:
         """The same as settings of the loss and the schedule."""
@@ -86,45 +83,59 @@ class Inferred:
     proved: bool | None
 
 
+class Digests(NamedTuple):
+    """sha256 of a core, of its oldest rows, and of what these put out in random configurations."""
+
+    core: str
+    rows: str
+    outputs: str
+
+    @classmethod
+    def of(cls, library: Library, rows: int) -> Digests:
+        """Of the oldest ``rows``."""
+        return cls(library.core.digest(), library.rows_digest(rows), fingerprint(library.core, library.memory, rows))
+
+
+class RowScores(NamedTuple):
+    """First scores on fresh problems, of the mean of the old rows, of the best old one, and of the program's own."""
+
+    mean: float
+    nearest: float
+    learned: float
+
+
 @dataclass(frozen=True)
-class Learned:
-    """What learning rows came to.
+class RowResult:
+    """What learning rows came to, whatever the kind of core.
 
     Attributes:
         rows: names of the new rows. numbers: how many numbers were learned for each.
-        solved: whether a start has every frame right and solves every validation problem.
-        wrong: frames that the best start still has wrong, by program. validation: of the start that was tried last.
-        updates, seconds: steps of Adam and CPU seconds.
-        core_before, core_after: sha256 of the core. rows_before, rows_after: of the old rows.
-        outputs_before, outputs_after: sha256 of the old programs' outputs (every logit) in random situations.
+        solved: whether they are right, or best by a learner's score, so that the library has them now.
+        updates: steps of Adam. seconds: of CPU.
+        before, after: digests of what learning must not change, with the rows that were there.
+        wrong: frames, or configurations, that are still wrong, by program. validation: of the rows tried last.
         notes: for people, where what is not right is wrong, and what would help.
         inferred: the programs that were learned from traces without a look at a text; universal cores only.
+        scores: of rows of a learner's core, by name.
     """
 
     rows: tuple[str, ...]
     numbers: int
     solved: bool
-    wrong: dict[str, int]
-    validation: Validation | None
     updates: int
     seconds: float
-    core_before: str
-    core_after: str
-    rows_before: str
-    rows_after: str
-    outputs_before: str
-    outputs_after: str
+    before: Digests
+    after: Digests
+    wrong: dict[str, int] = field(default_factory=dict)
+    validation: Validation | None = None
     notes: tuple[str, ...] = ()
     inferred: tuple[Inferred, ...] = ()
+    scores: dict[str, RowScores] = field(default_factory=dict)
 
     @property
     def unchanged(self) -> bool:
         """Whether core, old rows and old outputs are bit-identical."""
-        return (self.core_before, self.rows_before, self.outputs_before) == (
-            self.core_after,
-            self.rows_after,
-            self.outputs_after,
-        )
+        return self.before == self.after
 
 
 def learn(
@@ -132,11 +143,11 @@ def learn(
     datasets: Sequence[Dataset],
     config: LearnConfig | None = None,
     *,
-    report: Callable[[int, float, dict[str, int]], None] | None = None,
+    report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
     certifier: Callable[..., Validator] | None = None,
-) -> Learned:
+) -> RowResult:
     """Learn rows for every program of the datasets that the library does not have.
 
     The library gains the rows where they are right (or ``keep_unsolved``); otherwise it stays as it was.
@@ -144,44 +155,36 @@ def learn(
     Args:
         certifier: makes of a validator one that asks for proofs too, where ``config`` wants them
             (:class:`npi.proof.prove.Certifier`); without one nothing is proved.
+        report: called at checks; the loss is a start's, the scores are the best start's wrong frames by program.
 
     Raises:
         LibraryError: where there is nothing new, or the core does not know the world.
     """
     config = config or LearnConfig()
-    old = library.memory
+    old, began = library.memory, time.process_time()
     fresh = new_rows(library, datasets)
-    near = library.near(fresh[0].sees or ())
-    before = library.core.digest(), library.rows_digest(), fingerprint(library.core, old, len(old))
-    began = time.process_time()
-    objective = RowObjective(near, datasets, fresh, config, certifier)
+    before = Digests.of(library, len(old))
+    objective = RowObjective(library.near(fresh[0].sees or ()), datasets, fresh, config, certifier)
 
     def each(progress: Progress) -> None:
         if report is not None and (progress.update % config.check_every == 0 or progress.update == config.updates):
-            report(progress.update, progress.loss / config.starts, objective.wrong[objective.best])
+            report(replace(progress, loss=progress.loss / config.starts))
 
     with frozen(objective.core):
         progress = fit(objective, objective.schedule, report=each, stop=stop)
     if progress.solved or keep_unsolved:
         library.memory = old.extended(fresh, objective.parameters(objective.best))
-        held = {one.digest for one in held_in(library.sets)}
-        given = {m.programs.digest: m.programs for m in datasets if m.programs is not None}
-        library.sets += [programs for digest, programs in given.items() if digest not in held]
-    count = len(old)
-    return Learned(
+        library.keep_files(d.programs for d in datasets if d.programs is not None)
+    return RowResult(
         rows=tuple(info.name for info in fresh),
         numbers=old.numbers,
         solved=progress.solved,
-        wrong=objective.wrong[objective.best],
-        validation=objective.validation,
         updates=progress.update,
         seconds=time.process_time() - began,
-        core_before=before[0],
-        core_after=library.core.digest(),
-        rows_before=before[1],
-        rows_after=library.rows_digest(count),
-        outputs_before=before[2],
-        outputs_after=fingerprint(library.core, library.memory, count),
+        before=before,
+        after=Digests.of(library, len(old)),
+        wrong=objective.wrong[objective.best],
+        validation=objective.validation,
     )
 
 
@@ -191,7 +194,9 @@ def new_rows(library: Library, datasets: Sequence[Dataset]) -> list[RowInfo]:
     They see the generations that the datasets' tables name rows of, and no other: rows that they were not learned
     with cannot come between them and what they call.
     """
-    named = _named(library, datasets)
+    primitives = library.core.rows_of_primitives
+    tables = [(dataset.table, library.world(dataset.table.world)) for dataset in datasets]
+    named = {name for table, world in tables for name in row_names(table, world, primitives=primitives)}
     check_texts([*library.texts_of(named), *(m.programs for m in datasets if m.programs is not None)])
     fresh: list[RowInfo] = []
     generation = max(1, library.memory.generations)  # 0 came with the core, also where nothing did
@@ -199,10 +204,9 @@ def new_rows(library: Library, datasets: Sequence[Dataset]) -> list[RowInfo]:
         world = library.world(dataset.table.world)
         known = [*library.memory.infos, *fresh]
         fresh += missing_rows(
-            known, dataset.table, world, generation=generation, source=dataset.source,
-            primitives=library.core.rows_of_primitives,
-        )  # fmt: skip
-    if not library.core.rows_of_primitives:  # nor has what learners run
+            known, dataset.table, world, generation=generation, source=dataset.source, primitives=primitives
+        )
+    if not primitives:  # nor has what learners run
         signals = {p.name for m in datasets if m.programs is not None for p in m.programs.signals}
         fresh = [info for info in fresh if info.name not in signals]
     if not fresh:
@@ -210,13 +214,6 @@ def new_rows(library: Library, datasets: Sequence[Dataset]) -> list[RowInfo]:
         raise LibraryError(f"the library already has every program of {names}; there is nothing to learn")
     sees = tuple(sorted({info.generation for info in library.memory.infos if info.name in named}))
     return [replace(info, sees=sees) for info in fresh]
-
-
-def _named(library: Library, datasets: Sequence[Dataset]) -> set[str]:
-    """The rows that the datasets' tables name."""
-    tables = [(m.table, library.world(m.table.world)) for m in datasets]
-    primitives = library.core.rows_of_primitives
-    return {name for table, world in tables for name in row_names(table, world, primitives=primitives)}
 
 
 class RowObjective(CurriculumObjective):

@@ -128,11 +128,6 @@ def frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def constant(update: int) -> float:
-    """The learning rate of every update as a share of its peak."""
-    return 1.0
-
-
 @dataclass(frozen=True)
 class Schedule:
     """How long and how fast.
@@ -145,7 +140,7 @@ class Schedule:
 
     updates: int
     check_every: int
-    share: Callable[[int], float] = constant
+    share: Callable[[int], float] = lambda update: 1.0
     clip: float = 1.0
 
 
@@ -171,6 +166,10 @@ class Progress:
         return self.solved or self.update >= schedule.updates
 
 
+Reporter = Callable[[Progress], None]
+"""Called after updates."""
+
+
 class Checkpoint(ABC):
     """Where a run's state is kept (:class:`npi.training.checkpoint.FileCheckpoint`)."""
 
@@ -189,7 +188,7 @@ def fit(
     *,
     ranks: Ranks = ALONE,
     checkpoint: Checkpoint | None = None,
-    report: Callable[[Progress], None] | None = None,
+    report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
     """Train until a check says that it is done, the updates are spent, or ``stop()`` on any rank.

@@ -199,42 +199,22 @@ def _score_batch(
 ) -> Scores:
     frame_S, step_S = batch.mask_BT.nonzero(as_tuple=True)
     hidden_SH, call_S4 = hidden[frame_S, step_S], batch.call_BT4[frame_S, step_S]
-    ends = call_S4[:, 0] == RETURN
-    nll_S, wrong_S = score_ends(core, hidden_SH, ends)
-
-    calls = (~ends).nonzero()[:, 0]
-    caller_C = batch.program_B[frame_S[calls]]
-    nll_C, wrong_C = score_calls(core, tables, rules, batch.world, hidden_SH[calls], caller_C, call_S4[calls])
-    nll_S = nll_S.index_add(0, calls, nll_C.to(nll_S.dtype))
-    wrong_S = wrong_S.index_put((calls,), wrong_S[calls] | wrong_C)
-    count = nll_S.new_zeros(len(batch))
-    return Scores(
-        nll_B=count.index_add(0, frame_S, nll_S),
-        wrong_B=count.index_add(0, frame_S, wrong_S.to(count.dtype)) > 0,
-    )
-
-
-def score_ends(core: RecurrentCore, hidden_SH: torch.Tensor, ends_S: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """nll_S (nats) and wrong_S of returning where ``ends_S`` says so, and of going on elsewhere."""
+    ends_S = call_S4[:, 0] == RETURN
     end_S = core.end_logits(hidden_SH)
     nll_S = functional.binary_cross_entropy_with_logits(end_S, ends_S.to(end_S.dtype), reduction="none")
-    return nll_S, (end_S > 0) != ends_S
+    wrong_S = (end_S > 0) != ends_S
 
-
-def score_calls(
-    core: RecurrentCore,
-    tables: RowTables,
-    rules: Rules,
-    world: int,
-    hidden_CH: torch.Tensor,
-    caller_C: torch.Tensor,
-    call_C4: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """nll_C (nats) and wrong_C of calls in one world, by the rows ``caller_C``: which row, and its three arguments."""
-    callee_C, target_C3 = call_C4[:, 0], call_C4[:, 1:]
-    key_CN = core.key_logits(hidden_CH, tables) + rules.reach_NN[caller_C]
-    logits_C3V = core.adapter(world).argument_logits(hidden_CH) + rules.slots_N3V[world][callee_C]
+    step_C = (~ends_S).nonzero()[:, 0]  # the calls: which row, and its three arguments
+    hidden_CH, callee_C, target_C3 = hidden_SH[step_C], call_S4[step_C, 0], call_S4[step_C, 1:]
+    key_CN = core.key_logits(hidden_CH, tables) + rules.reach_NN[batch.program_B[frame_S[step_C]]]
+    logits_C3V = core.adapter(batch.world).argument_logits(hidden_CH) + rules.slots_N3V[batch.world][callee_C]
     nll_C = functional.cross_entropy(key_CN, callee_C, reduction="none")
     nll_C = nll_C + functional.cross_entropy(logits_C3V.transpose(1, 2), target_C3, reduction="none").sum(1)
     wrong_C = (key_CN.argmax(1) != callee_C) | (logits_C3V.argmax(2) != target_C3).any(1)
-    return nll_C, wrong_C
+
+    nll_S = nll_S.index_add(0, step_C, nll_C.to(nll_S.dtype))
+    wrong_S = wrong_S.index_put((step_C,), wrong_S[step_C] | wrong_C)
+    count = nll_S.new_zeros(len(batch))
+    return Scores(
+        nll_B=count.index_add(0, frame_S, nll_S), wrong_B=count.index_add(0, frame_S, wrong_S.to(count.dtype)) > 0
+    )

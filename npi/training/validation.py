@@ -14,6 +14,8 @@ from dsl.tasks.task import Problem, Task
 from npi.core.config import TrainConfig
 from npi.library.library import Library
 from npi.running.evaluate import run_problems, solve_bounded, validation_seed
+from npi.training.dataset import pack_frames, unpack_frames
+from npi.training.ranks import Parcel, Ranks
 from traces.generation.generate import record_problems
 from traces.recording.unique_frames import FrameSet, unique_frames
 
@@ -67,12 +69,7 @@ class TaskValidator:
     """
 
     def __init__(
-        self,
-        library: Library,
-        sets: Sequence[ProgramSet],
-        config: TrainConfig,
-        *,
-        tasks: Sequence[str] | None = None,
+        self, library: Library, sets: Sequence[ProgramSet], config: TrainConfig, *, tasks: Sequence[str] | None = None
     ) -> None:
         self.library, self.config = library, config
         self.trials: list[_Trial] = []
@@ -112,3 +109,26 @@ class TaskValidator:
             else:
                 found.append(unique_frames([record_problems(trial.programs, trial.task, failed[:TRACED])]))
         return Validation(count, solved, tuple(found), spared)
+
+
+@dataclass(frozen=True)
+class FirstValidator:
+    """A validator that runs on the first rank, and says everywhere what it found there.
+
+    Attributes:
+        validate: of the tasks, or of tasks and proofs; the other ranks wait for it.
+    """
+
+    validate: Validator
+    ranks: Ranks
+
+    def __call__(self, turn: int) -> Validation:
+        """The first rank's validation, with equal frames on all of them."""
+
+        def ask() -> Parcel:
+            found = self.validate(turn)
+            return pack_frames(found.frames, about=[found.problems, found.solved, found.spared])
+
+        parcel = self.ranks.from_first(ask)
+        problems, solved, spared = parcel.about["more"]
+        return Validation(problems, solved, tuple(unpack_frames(parcel)), spared)

@@ -9,13 +9,13 @@ Shape legend: ``N`` functions that are looked for, ``S`` starts of each, ``A`` c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
-from npi.training.loop import Evaluation, Group, Loss, Objective, Progress, Schedule, fit, frozen
+from npi.core.config import Settings, at_least, setting
+from npi.training.loop import Evaluation, Group, Loss, Objective, Progress, Reporter, Schedule, fit, frozen
 from npi.training.ranks import Ranks
 from npi.universal.functions import Examples, Functions, Spans, loss
 from npi.universal.network import Interpreter, Proposer
@@ -25,7 +25,7 @@ LEAD = 0.02
 
 
 @dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(Settings):
     """How codes are learned.
 
     Attributes:
@@ -40,28 +40,22 @@ class SearchConfig:
         propose: whether the proposer is asked; else starts are random.
     """
 
-    seed: int = 0
-    starts: int = 2
-    spread: float = 0.3
-    updates: int = 1000
-    rounds: int = 3
-    rate: float = 0.03
-    situations: int = 96
-    check_every: int = 20
-    propose: bool = True
+    what = "learning setting"
 
-    def __post_init__(self) -> None:
-        for name in ("starts", "updates", "rounds", "situations", "check_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"learning setting {name} must be at least 1, it is {getattr(self, name)}")
+    seed: int = 0
+    starts: int = setting(2, at_least(1))
+    spread: float = 0.3
+    updates: int = setting(1000, at_least(1))
+    rounds: int = setting(3, at_least(1))
+    rate: float = 0.03
+    situations: int = setting(96, at_least(1))
+    check_every: int = setting(20, at_least(1))
+    propose: bool = True
 
     @property
     def most(self) -> int:
         """The most steps of all rounds."""
         return self.updates * self.rounds
-
-    def to_json(self) -> dict[str, Any]:
-        return dict(vars(self))
 
 
 @dataclass(frozen=True)
@@ -126,18 +120,13 @@ class Search(Objective):
         self.which_A, self.code_AC, self.gain_AG = which_A, nn.Parameter(code_AC), nn.Parameter(gain_AG)
         self.active = torch.arange(len(which_A))
 
-    def run(
-        self,
-        *,
-        report: Callable[[int, int], None] | None = None,
-        stop: Callable[[], bool] = lambda: False,
-    ) -> Found:
-        """Descend until every function is right or the updates are spent; ``report`` hears of both."""
+    def run(self, *, report: Reporter | None = None, stop: Callable[[], bool] = lambda: False) -> Found:
+        """Descend until every function is right or the updates are spent; ``report`` is called at checks."""
         config = self.config
 
         def each(progress: Progress) -> None:
             if report is not None and (progress.update % config.check_every == 0 or progress.update == config.updates):
-                report(self.round * config.updates + progress.update, int(self.best.right_N.sum()))
+                report(replace(progress, update=self.round * config.updates + progress.update))
 
         schedule = Schedule(config.updates, config.check_every, lambda update: 1 - 0.9 * (update + 1) / config.updates)
         with frozen(self.net):

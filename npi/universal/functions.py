@@ -108,20 +108,21 @@ class Functions:
             begin = int(self.spans.start[which])
             index_M = torch.arange(begin, begin + int(self.spans.count[which]))
             code, gain = code_NC[place, None], None if gain_NG is None else gain_NG[place, None]
-            parts = [self._lead(net, part, code, gain) for part in index_M.split(CHUNK)]
-            found.append(index_M[torch.cat(parts) <= lead])
+            choice_MK, value_MV = logits(net, self.seen_ZR[index_M].long(), code, gain)
+            computed_M = self.value_Z[index_M]
+            spelled_M = torch.where(computed_M >= 0, _ahead(value_MV, computed_M.clamp(min=0)), torch.inf)
+            lead_M = torch.minimum(_ahead(choice_MK, self.outcome_Z[index_M]), spelled_M)
+            found.append(index_M[lead_M <= lead])
         return found
 
-    def _lead(
-        self, net: Interpreter, index_M: torch.Tensor, code_1C: torch.Tensor, gain_1G: torch.Tensor | None
-    ) -> torch.Tensor:
-        """lead_M: by how much the right decision is ahead of the best other one (logits)."""
-        choice, value = net(self.seen_ZR[index_M].long()[None], code_1C, gain_1G)
-        computed_M = self.value_Z[index_M]
-        spelled_M = _ahead(value[0], computed_M.clamp(min=0))
-        return torch.minimum(
-            _ahead(choice[0], self.outcome_Z[index_M]), torch.where(computed_M >= 0, spelled_M, torch.inf)
-        )
+
+@torch.no_grad()
+def logits(
+    net: Interpreter, seen_MR: torch.Tensor, code_1C: torch.Tensor, gain_1G: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """logits_MK of outcomes and logits_MV of symbols by one code, :data:`CHUNK` configurations at once."""
+    choices, values = zip(*(net(part[None], code_1C, gain_1G) for part in seen_MR.split(CHUNK)), strict=True)
+    return torch.cat(choices, 1)[0], torch.cat(values, 1)[0]
 
 
 def _ahead(logits_MK: torch.Tensor, right_M: torch.Tensor) -> torch.Tensor:
@@ -130,57 +131,35 @@ def _ahead(logits_MK: torch.Tensor, right_M: torch.Tensor) -> torch.Tensor:
     return logits_MK.gather(1, right_M[:, None])[:, 0] - others_MK.amax(1)
 
 
-@torch.no_grad()
 def decide(
     net: Interpreter,
     seen_MR: torch.Tensor,
     code_1C: torch.Tensor,
     gain_1G: torch.Tensor | None,
-    *,
-    outcomes: int | None = None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """outcome_M and value_M that a code decides in each configuration, among the first ``outcomes`` (default: all)."""
-    chosen, computed = [], []
-    for part in seen_MR.split(CHUNK):
-        choice, value = net(part[None], code_1C, gain_1G)
-        chosen.append(choice[0, :, :outcomes].argmax(-1))
-        computed.append(value[0].argmax(-1))
-    return torch.cat(chosen), torch.cat(computed)
-
-
-@torch.no_grad()
-def leads(
-    net: Interpreter, seen_MR: torch.Tensor, code_1C: torch.Tensor, gain_1G: torch.Tensor, computes: Sequence[bool]
-) -> torch.Tensor:
-    """lead_M: by how much what a code decides is ahead of the next best (logits).
+    computes: Sequence[bool],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """outcome_M and value_M that a code decides in each configuration, and lead_M (logits) over the next best.
 
     Args:
-        computes: for each outcome, whether the symbol counts too.
+        computes: for each outcome that there is, whether the symbol counts too.
     """
-    found = []
-    for part in seen_MR.split(CHUNK):
-        choice, value = net(part[None], code_1C, gain_1G)
-        choice_MK = choice[0, :, : len(computes)]
-        computing_M = torch.tensor(list(computes))[choice_MK.argmax(-1)]
-        spelled_M = torch.where(computing_M, _lead(value[0]), torch.inf)
-        found.append(torch.minimum(_lead(choice_MK), spelled_M))
-    return torch.cat(found)
+    choice_MK, value_MV = logits(net, seen_MR, code_1C, gain_1G)
+    choice_MK = choice_MK[:, : len(computes)]
+    outcome_M = choice_MK.argmax(-1)
+    spelled_M = torch.where(torch.tensor(list(computes))[outcome_M], _lead(value_MV), torch.inf)
+    return outcome_M, value_MV.argmax(-1), torch.minimum(_lead(choice_MK), spelled_M)
 
 
-def _lead(logits: torch.Tensor) -> torch.Tensor:
-    if logits.shape[-1] == 1:
-        return torch.full(logits.shape[:-1], torch.inf)
-    first, second = logits.topk(2, -1).values.unbind(-1)
+def _lead(logits_MK: torch.Tensor) -> torch.Tensor:
+    """By how much the largest is ahead of the next."""
+    if logits_MK.shape[-1] == 1:
+        return torch.full(logits_MK.shape[:-1], torch.inf)
+    first, second = logits_MK.topk(2, -1).values.unbind(-1)
     return first - second
 
 
 def loss(
-    net: Interpreter,
-    examples: Examples,
-    code_NC: torch.Tensor,
-    gain_NG: torch.Tensor | None,
-    *,
-    precise: bool = False,
+    net: Interpreter, examples: Examples, code_NC: torch.Tensor, gain_NG: torch.Tensor | None, *, precise: bool = False
 ) -> torch.Tensor:
     """loss_N: mean negative log-likelihood (nats) of the outcomes and of what is computed in them.
 

@@ -10,31 +10,32 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+import numpy as np
 import torch
 
+from dsl.program import ProgramSet
 from envs.spec import ProgramTable
 from npi.core.config import TrainConfig
-from npi.library.kinds import fingerprint
 from npi.library.library import Library, LibraryError
-from npi.library.program_files import held_in
 from npi.program_memory import RowInfo
 from npi.training.dataset import Dataset, merged
-from npi.training.learn_rows import Inferred, Learned, new_rows
+from npi.training.learn_rows import Digests, Inferred, RowResult, new_rows
+from npi.training.loop import Progress, Reporter
 from npi.training.validation import TaskValidator, Validation
 from npi.universal.code_search import Found, Search, SearchConfig
 from npi.universal.core import UniversalCore, universal
-from npi.universal.files import by_file
 from npi.universal.functions import Functions, deciding, oversize
 from npi.universal.induction.plan_from_traces import plan_of_frames
-from npi.universal.induction.replay import Evidence, Replay, replay
+from npi.universal.induction.replay import Evidence, replay
 from npi.universal.plan import Plan, looks_at, plan_of
-from npi.universal.proof import Proof, prove
-from npi.universal.report import notes, too_large
-from npi.universal.rows import Tabulated, learned_numbers, row_of, tabulate, wired, wiring_of
+from npi.universal.proof import Comparison, Mistake, prove
+from npi.universal.rows import Tabulated, learned_numbers, row_of, row_tables, wiring_of
+from npi.universal.symbols import names_of
+from traces.generation.generate import load_sources
 
 PROBLEMS = 256
 """Validation problems of each task."""
@@ -59,23 +60,81 @@ class Project:
         """How many of its states decide something."""
         return sum(map(deciding, self.plan.states))
 
+    def checked(self, library: Library) -> Checked:
+        """Its row in a library, compared with what is known of it."""
+        name, programs, evidence = self.info.name, self.dataset.programs, self.evidence
+
+        def tables(table: ProgramTable) -> Tabulated:
+            return row_tables(library, library.memory.index(name), table.id(name), table)
+
+        proof = None if programs is None else prove(programs.program(name), tables(self.dataset.table))
+        if evidence is None:
+            return Checked(self, proof, None)
+        frames = evidence.frames
+        return Checked(self, proof, replay(tables(frames.table), frames, self.plan.signature))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A program's row against its text, where it has one, and against its frames, where its states were inferred."""
+
+    project: Project
+    proof: Comparison | None
+    replay: Comparison | None
+
+    def inferred(self) -> Iterator[Inferred]:
+        """What was inferred from frames, if anything was, and how it was checked."""
+        plan, evidence = self.project.plan, self.project.evidence
+        if evidence is not None and self.replay is not None:
+            looks = tuple(looks_at(state, plan.signature, evidence.frames.table) for state in plan.states)
+            proved = None if self.proof is None else self.proof.holds
+            yield Inferred(
+                self.project.info.name, looks, len(evidence.frames), evidence.held, self.replay.wrong, proved
+            )
+
+    def notes(self) -> Iterator[str]:
+        """Where the row is wrong, and what would help; nothing where it is right."""
+        name, plan, table = self.project.info.name, self.project.plan, self.project.dataset.table
+        compared = ((self.replay, "frames"), (self.proof, "configurations"))
+        wrong = [(one, what) for one, what in compared if one is not None and not one.holds]
+        for one, what in wrong:
+            yield f"{name} is wrong in {one.wrong:,} of {one.cases:,} {what}:"
+            yield from map(in_words, one.mistakes)
+        bare = name.rpartition(".")[2]
+        if not wrong:
+            return
+        if self.replay is None:
+            state = max(plan.states, key=lambda state: len(state.outcome_M))
+            yield (
+                f"one of its decisions looks at {len(state.inputs)} things in {len(state.outcome_M):,} configurations: "
+                f"let a program that {bare} calls look at some of them, or raise --updates or --starts"
+            )
+        elif self.replay.holds:
+            yield (
+                f"{bare} is right in all {self.replay.cases:,} frames, and no frame shows what it does there: "
+                f"{thin(plan, table)}; or learn it from its text, without --from-traces"
+            )
+        else:
+            yield f"{thin(plan, table)}; or raise --updates or --starts"
+
 
 def learn_universal(
     library: Library,
     datasets: Sequence[Dataset],
     config: SearchConfig | None = None,
     *,
-    report: Callable[[int, float, dict[str, int]], None] | None = None,
+    report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
     from_traces: bool = False,
-) -> Learned:
+) -> RowResult:
     """Learn rows for every program of the datasets that the library does not have.
 
     The library gains the rows where they are right (or ``keep_unsolved``); otherwise it stays as it was, but for the
     list of its worlds.
 
     Args:
+        report: called at checks; the scores are how often each program is wrong.
         from_traces: infer the states from frames also where there is a text, which then only checks the rows.
 
     Raises:
@@ -85,60 +144,33 @@ def learn_universal(
     core, datasets = universal(library.core), merged(datasets)
     for dataset in datasets:
         core.learns_in(dataset.table.world)
-    began = time.process_time()
-    old, count = library.memory, len(library.memory)
-    before = core.digest(), library.rows_digest(), fingerprint(core, old, count)
+    began, old = time.process_time(), library.memory
+    before = Digests.of(library, len(old))
     projects = plans(library, datasets, from_traces=from_traces, seed=config.seed)
     found = _searched(core, projects, config, report, stop)
     memory = old.extended([p.info for p in projects], _numbers(projects, found, core))
     trial = Library(core, memory, [], hosts=library.hosts)
-    proofs, replays = proved(trial, projects), replayed(trial, projects)
-    validation = _validated(trial, datasets, [*proofs.values()], [*replays.values()], config.seed)
+    checks = [project.checked(trial) for project in projects]
+    validation = _validated(trial, datasets, checks, config.seed)
     wrong = _wrong(projects, found)
     solved = not sum(wrong.values()) and validation.passed
     if solved or keep_unsolved:
         library.memory = memory
-        held = {one.digest for one in held_in(library.sets)}
         sources = [*(project.dataset for project in projects), *datasets]
-        given = {m.programs.digest: m.programs for m in sources if m.programs is not None}
-        library.sets += [programs for digest, programs in given.items() if digest not in held]
-    return Learned(
+        library.keep_files(d.programs for d in sources if d.programs is not None)
+    return RowResult(
         rows=tuple(p.info.name for p in projects),
         numbers=max(learned_numbers(p.plan, core.config) for p in projects),
         solved=solved,
-        wrong=wrong,
-        validation=validation,
         updates=int(found.updates_N.max()) if len(found.wrong) else 0,
         seconds=time.process_time() - began,
-        core_before=before[0],
-        core_after=core.digest(),
-        rows_before=before[1],
-        rows_after=library.rows_digest(count),
-        outputs_before=before[2],
-        outputs_after=fingerprint(core, library.memory, count),
-        notes=() if solved else tuple(_notes(projects, proofs, replays)),
-        inferred=tuple(_told(projects, proofs, replays)),
+        before=before,
+        after=Digests.of(library, len(old)),
+        wrong=wrong,
+        validation=validation,
+        notes=() if solved else tuple(line for check in checks for line in check.notes()),
+        inferred=tuple(inferred for check in checks for inferred in check.inferred()),
     )
-
-
-def _notes(projects: Sequence[Project], proofs: Mapping[str, Proof], replays: Mapping[str, Replay]) -> Iterator[str]:
-    """Where programs that are not right are wrong, and what helps."""
-    for project in projects:
-        name = project.info.name
-        table = project.dataset.table
-        yield from notes(name, project.plan, table, proofs.get(name), replays.get(name))
-
-
-def _told(
-    projects: Sequence[Project], proofs: Mapping[str, Proof], replays: Mapping[str, Replay]
-) -> Iterator[Inferred]:
-    """What was inferred from frames, and how it was checked."""
-    for project in projects:
-        if project.evidence is not None:
-            name, plan, proof = project.info.name, project.plan, proofs.get(project.info.name)
-            looks = tuple(looks_at(state, plan.signature, project.evidence.frames.table) for state in plan.states)
-            counts = len(project.evidence.frames), project.evidence.held, replays[name].wrong
-            yield Inferred(name, looks, *counts, None if proof is None else proof.holds)
 
 
 def plans(library: Library, datasets: Sequence[Dataset], *, from_traces: bool = False, seed: int = 0) -> list[Project]:
@@ -150,9 +182,57 @@ def plans(library: Library, datasets: Sequence[Dataset], *, from_traces: bool = 
         project = _inferred(info, dataset, seed) if inferred else _read_off(info, dataset)
         reason = oversize(project.plan, core.config)
         if reason is not None:
-            raise LibraryError(f"{info.name} {reason}; {too_large(inferred=inferred)}")
+            more = "give more traces, which may show that it looks at less; or " if inferred else ""
+            raise LibraryError(
+                f"{info.name} {reason}; {more}split it into programs that call each other, or train a core whose rows "
+                "have more room"
+            )
         found.append(project)
     return found
+
+
+def by_file(
+    known: Sequence[RowInfo], fresh: Sequence[RowInfo], datasets: Sequence[Dataset]
+) -> list[tuple[RowInfo, Dataset]]:
+    """New rows, each with the dataset of its own file; a generation for each file, used files first.
+
+    So a file is one package, however it came to be learned. ``max.npi`` uses ``bubblesort.npi``: whoever learns the one
+    in an empty library learns the other with it; whoever learns both in turn has the same two packages, number for
+    number, and the libraries of both people are merged without a clash.
+
+    Args:
+        known: rows that are there. fresh: those that datasets bring, in generations that are not taken.
+    """
+    owner = _owners(datasets)
+    left, place = {info.name: info for info in fresh}, {info.name: info.generation for info in known}
+    generation = max((info.generation for info in fresh), default=0)
+    found: list[tuple[RowInfo, Dataset]] = []
+    for dataset in owner:
+        named = [signature.name for signature in dataset.table.programs]
+        own = [left.pop(name) for name in named if name in left]
+        sees = tuple(sorted({place[name] for name in named if name in place}))
+        found += [(replace(i, source=dataset.source, generation=generation, sees=sees), dataset) for i in own]
+        place |= dict.fromkeys([info.name for info in own], generation)
+        generation += bool(own)
+    assert not left, "every new row is named by a dataset"
+    return found
+
+
+def _owners(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """The datasets, and before each one those of the files that it uses."""
+    found: dict[str, Dataset] = {}
+    for number, dataset in enumerate(datasets):
+        for programs in _used(dataset.programs) if dataset.programs is not None else []:
+            part = replace(dataset, programs=programs, table=programs.table, source=programs.digest)
+            found.setdefault(programs.digest, part)
+        traced = f"traces {number}"  # they may say that they come from the same text, or from none
+        found.setdefault(traced if dataset.programs is None else dataset.source, dataset)
+    return list(found.values())
+
+
+def _used(programs: ProgramSet) -> list[ProgramSet]:
+    """The files that a file uses, each with what it uses in turn, in the order in which they depend on each other."""
+    return [load_sources(programs.sources[:count]) for count in range(1, len(programs.sources))]
 
 
 def _read_off(info: RowInfo, dataset: Dataset) -> Project:
@@ -180,35 +260,27 @@ def _searched(
     core: UniversalCore,
     projects: Sequence[Project],
     config: SearchConfig,
-    report: Callable[[int, float, dict[str, int]], None] | None,
+    report: Reporter | None,
     stop: Callable[[], bool],
 ) -> Found:
     """The codes of all deciding states: a file is one batch, so that they are the same whatever is beside it."""
-    files = [list(group) for _, group in groupby(projects, key=lambda project: project.info.generation)]
-    found = [_searched_file(core, group, config, report, stop) for group in files]
+    found = []
+    for _, group in groupby(projects, key=lambda project: project.info.generation):
+        own = list(group)
+        states = [state for project in own for state in project.plan.states if deciding(state)]
+        search = Search(core.net, core.proposer, Functions(states, core.config.inputs), config)
+
+        def each(progress: Progress, own: Sequence[Project] = own, search: Search = search) -> None:
+            if report is not None:
+                report(Progress(progress.update, scores=_wrong(own, search.best)))
+
+        found.append(search.run(report=each, stop=stop))
     return Found(
         torch.cat([one.code_NC for one in found]),
         torch.cat([one.gain_NG for one in found]),
         [wrong for one in found for wrong in one.wrong],
         torch.cat([one.updates_N for one in found]),
     )
-
-
-def _searched_file(
-    core: UniversalCore,
-    projects: Sequence[Project],
-    config: SearchConfig,
-    report: Callable[[int, float, dict[str, int]], None] | None,
-    stop: Callable[[], bool],
-) -> Found:
-    states = [state for project in projects for state in project.plan.states if deciding(state)]
-    search = Search(core.net, core.proposer, Functions(states, core.config.inputs), config)
-
-    def each(update: int, _: int) -> None:
-        if report is not None:
-            report(update, math.nan, _wrong(projects, search.best))
-
-    return search.run(report=each, stop=stop)
 
 
 def _numbers(projects: Sequence[Project], found: Found, core: UniversalCore) -> dict[str, torch.Tensor]:
@@ -233,38 +305,32 @@ def _wrong(projects: Sequence[Project], found: Found) -> dict[str, int]:
     return wrong
 
 
-def _validated(
-    trial: Library, datasets: Sequence[Dataset], proofs: Sequence[Proof], replays: Sequence[Replay], seed: int
-) -> Validation:
+def _validated(trial: Library, datasets: Sequence[Dataset], checks: Sequence[Checked], seed: int) -> Validation:
     """Run the tasks of the files; frames, and proofs that the rows decide as their texts, count as problems, too."""
     sets = {m.programs.digest: m.programs for m in datasets if m.programs is not None}
     tasks = TaskValidator(trial, list(sets.values()), TrainConfig(seed=seed, problems=PROBLEMS))(0)
-    frames = sum(one.frames for one in replays)
-    right = sum(proof.holds for proof in proofs) + frames - sum(one.wrong for one in replays)
+    proofs = [check.proof.holds for check in checks if check.proof is not None]
+    replays = [check.replay for check in checks if check.replay is not None]
+    frames = sum(replay.cases for replay in replays)
+    right = sum(proofs) + frames - sum(replay.wrong for replay in replays)
     return Validation(tasks.problems + len(proofs) + frames, tasks.solved + right, ())
 
 
-def proved(library: Library, projects: Sequence[Project]) -> Mapping[str, Proof]:
-    """For each program with a text, its row's proof."""
-    found = {}
-    for project in projects:
-        programs, name = project.dataset.programs, project.info.name
-        if programs is not None:
-            found[name] = prove(programs.program(name), _row(library, project, project.dataset.table))
-    return found
+def in_words(mistake: Mistake) -> str:
+    """One wrong decision."""
+    return f"  state {mistake.state} sees {mistake.seen}: {mistake.calls}, where {mistake.should} is right"
 
 
-def replayed(library: Library, projects: Sequence[Project]) -> Mapping[str, Replay]:
-    """For each program whose states were inferred, its row against all its frames."""
-    found = {}
-    for project in projects:
-        if project.evidence is not None:
-            frames = project.evidence.frames
-            found[project.info.name] = replay(_row(library, project, frames.table), frames, project.plan.signature)
-    return found
-
-
-def _row(library: Library, project: Project, table: ProgramTable) -> Tabulated:
-    wiring, name = project.info.wiring or (), project.info.name
-    row_P = library.memory.embeddings_NP[library.memory.index(name)].detach()
-    return tabulate(universal(library.core).net, wired(wiring, table.id(name), table), row_P, wiring, table)
+def thin(plan: Plan, table: ProgramTable) -> str:
+    """What helps where states were inferred: of which state the most configurations were never seen."""
+    possible = [
+        math.prod(len(names_of(read, table.world, plan.signature)) for read in state.inputs) for state in plan.states
+    ]
+    seen = [len(np.unique(state.seen_MR, axis=0)) for state in plan.states]
+    number = max(range(len(seen)), key=lambda n: possible[n] - seen[n])
+    if possible[number] == seen[number]:
+        return "give traces whose frames are longer or more varied"
+    return (
+        f"state {number} was seen in {seen[number]:,} of the {possible[number]:,} configurations of what it reads, "
+        "so give more traces, or others (--traces, --seed)"
+    )

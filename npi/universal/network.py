@@ -21,7 +21,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from npi.core.config import Settings
+from npi.core.config import Settings, at_least, one_of, setting
 from npi.core.initialisation import seeded_linear
 from npi.library.wiring import SEAL
 from npi.universal.symbols import COMPUTABLE, VALUES
@@ -52,22 +52,17 @@ class InterpreterConfig(Settings):
         kind: always :data:`KIND`.
     """
 
-    hidden: int = 256
-    layers: int = 2
-    features: int = 128
-    code: int = 32
-    inputs: int = 6
-    outcomes: int = 8
-    states: int = 16
-    conditioning: str = "film"
-    kind: str = KIND
+    what = "core"
 
-    def __post_init__(self) -> None:
-        if self.conditioning not in CONDITIONINGS:
-            raise ValueError(f"conditioning {self.conditioning!r} is not known; choose of {', '.join(CONDITIONINGS)}")
-        for name in ("hidden", "layers", "features", "code", "inputs", "outcomes", "states"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"a universal core's {name} must be at least 1, it is {getattr(self, name)}")
+    hidden: int = setting(256, at_least(1))
+    layers: int = setting(2, at_least(1))
+    features: int = setting(128, at_least(1))
+    code: int = setting(32, at_least(1))
+    inputs: int = setting(6, at_least(1))
+    outcomes: int = setting(8, at_least(1))
+    states: int = setting(16, at_least(1))
+    conditioning: str = setting("film", one_of(*CONDITIONINGS))
+    kind: str = KIND
 
     @property
     def row(self) -> int:

@@ -12,12 +12,12 @@ import math
 import statistics
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from npi.core.config import Settings, at_least, setting
 from npi.training.loop import Evaluation, Group, Loss, Objective, Schedule, State
 from npi.training.ranks import Ranks
 from npi.universal.core import UniversalCore
@@ -34,7 +34,7 @@ EASY = 0.1
 
 
 @dataclass(frozen=True)
-class UniversalTrainConfig:
+class UniversalTrainConfig(Settings):
     """How a universal core is trained.
 
     Attributes:
@@ -44,22 +44,16 @@ class UniversalTrainConfig:
         decay: weight decay of the network. pull: how strongly residuals and gains are held near 0.
     """
 
+    what = "training setting"
+
     seed: int = 0
-    updates: int = 12000
+    updates: int = setting(12000, at_least(1))
     rate: float = 2e-3
     own: float = 1e-2
-    functions: int = 128
-    situations: int = 64
+    functions: int = setting(128, at_least(1))
+    situations: int = setting(64, at_least(1))
     decay: float = 1e-3
     pull: float = 1e-3
-
-    def __post_init__(self) -> None:
-        for name in ("updates", "functions", "situations"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"universal training's {name} must be at least 1, it is {getattr(self, name)}")
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class UniversalObjective(Objective):

@@ -24,7 +24,7 @@ from dsl.lowering.ir import Read
 from dsl.lowering.value_grid import Array
 from dsl.program import Program
 from envs.spec import RETURN, SLOTS, ProgramTable, Signature
-from npi.universal.symbols import computable_tokens, names_of, numbers_of, tokens_of
+from npi.universal.symbols import computable_tokens, name_of, numbers_of, tokens_of
 
 CONSTANT, COPIED, COMPUTED = "constant", "copied", "computed"
 
@@ -75,7 +75,6 @@ class State:
         seen_MR: the values of the inputs in the configurations that are known, as numbers of
             :mod:`npi.universal.symbols`.
         outcome_M: which outcome each leads to. value_M: what is computed in it; −1 for nothing.
-        whole: whether these are all configurations that there are.
     """
 
     inputs: tuple[Read, ...]
@@ -83,7 +82,6 @@ class State:
     seen_MR: Array
     outcome_M: Array
     value_M: Array
-    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -123,13 +121,10 @@ def _state(node: Choice, call_C4: Array, signature: Signature, table: ProgramTab
     both_M = both.ravel()
     left_RM = np.indices(both.shape).reshape(len(inputs), both.size)
     columns = [numbers_of(r, table.world, signature)[at] for r, at in zip(inputs, left_RM, strict=True)]
+    seen_MR = np.stack(columns, 1) if columns else np.zeros((len(both_M), 0), np.int64)
     outcome_M, value_M = np.divmod(both_M + 1, 1000)
     order, outcome_M = as_met(outcome_M)
-    return State(inputs, tuple(outcomes[i] for i in order), _matrix(columns, len(both_M)), outcome_M, value_M - 1)
-
-
-def _matrix(columns: Sequence[Array], rows: int) -> Array:
-    return np.stack(columns, 1) if columns else np.zeros((rows, 0), np.int64)
+    return State(inputs, tuple(outcomes[i] for i in order), seen_MR, outcome_M, value_M - 1)
 
 
 def fold(
@@ -225,18 +220,11 @@ def describe(plan: Plan, table: ProgramTable) -> str:
 
 def looks_at(state: State, signature: Signature, table: ProgramTable) -> tuple[str, ...]:
     """The names of the fields and arguments that decide in a state."""
-    return tuple(_shown(read, signature, table) for read in state.inputs)
-
-
-def _shown(read: Read, signature: Signature, table: ProgramTable) -> str:
-    return table.world.fields[read.index].name if read.kind == "field" else signature.slots[read.index].name
+    return tuple(name_of(read, table.world, signature) for read in state.inputs)
 
 
 def _argument(argument: Argument, signature: Signature, table: ProgramTable) -> str:
     if argument.how == COPIED:
         assert argument.read is not None
-        return f"[{_shown(argument.read, signature, table)}]"
+        return f"[{name_of(argument.read, table.world, signature)}]"
     return table.world.tokens[argument.token] if argument.how == CONSTANT else "…"
-
-
-__all__ = ["Argument", "Outcome", "Plan", "State", "describe", "fold", "names_of", "plan_of"]

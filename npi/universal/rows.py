@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from dsl.lowering.ir import Read
 from envs.spec import RETURN, SLOTS, ProgramTable
-from envs.steppers.decision_tables import DecisionTables, Node, assemble
+from envs.steppers.decision_tables import Node, TableStepper, assemble
 from envs.support import mixed_radix
 from npi.core.base import Core
+from npi.library.library import Library
 from npi.library.wiring import SEAL, Wiring, seal
 from npi.program_memory import ProgramMemory
 from npi.universal.core import universal
@@ -103,7 +104,6 @@ def wired(wiring: Wiring, program: int, table: ProgramTable) -> Plan:
                 np.zeros((0, len(state["looks"])), np.int64),
                 none,
                 none,
-                whole=False,
             )
             for state in wiring
         )
@@ -153,8 +153,34 @@ def learned_numbers(plan: Plan, config: InterpreterConfig) -> int:
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
+class StateTable(NamedTuple):
+    """Every decision of a state.
+
+    Attributes:
+        reads: what it reads. sizes: how many values each has; the last varies fastest.
+        entry_M5: a call, and the next state.
+        lead_M: of what the core decides, by how much it is ahead of the next best (logits).
+    """
+
+    reads: tuple[Read, ...]
+    sizes: tuple[int, ...]
+    entry_M5: torch.Tensor
+    lead_M: torch.Tensor = torch.zeros(0)
+
+
+Tabulated = list[StateTable]
+"""Of each state."""
+
+
+def row_tables(library: Library, row: int, program: int, table: ProgramTable) -> Tabulated:
+    """Every decision of a row that is a program of a table (:func:`tabulate`)."""
+    wiring = library.memory.infos[row].wiring or ()
+    plan = wired(wiring, program, table)
+    return tabulate(universal(library.core).net, plan, library.memory.embeddings_NP[row], wiring, table)
+
+
 def tabulate(net: Interpreter, plan: Plan, row_P: torch.Tensor, wiring: Wiring, table: ProgramTable) -> Tabulated:
-    """Every decision of a row, by the core: for each state what it reads, and its entries.
+    """Every decision of a row, by the core.
 
     Raises :class:`RowError` where a state has more than :data:`MAX_ENTRIES` configurations.
     """
@@ -162,39 +188,38 @@ def tabulate(net: Interpreter, plan: Plan, row_P: torch.Tensor, wiring: Wiring, 
     if reason is not None:
         raise RowError(f"{plan.signature.name} {reason}")
     code_DC, gain_DG = unpacked(row_P, wiring, net.config)
-    nodes, place = [], 0
+    found, place = [], 0
     for number, state in enumerate(plan.states):
         own = (code_DC[place, None], gain_DG[place, None]) if deciding(state) else None
         place += deciding(state)
-        nodes.append(_entries(net, state, own, plan, table, number))
-    return nodes
+        found.append(_state_table(net, state, own, plan, table, number))
+    return found
 
 
-Tabulated = list[tuple[tuple[Read, ...], tuple[int, ...], torch.Tensor]]
-"""For each state: what it reads, how many values each has (the last varies fastest), and entry_M5."""
-
-
-def _entries(
+def _state_table(
     net: Interpreter,
     state: State,
     own: tuple[torch.Tensor, torch.Tensor] | None,
     plan: Plan,
     table: ProgramTable,
     number: int,
-) -> tuple[tuple[Read, ...], tuple[int, ...], torch.Tensor]:
+) -> StateTable:
     copied = [a.read for o in state.outcomes for a in o.arguments if a.read is not None]
     reads = tuple(dict.fromkeys([*state.inputs, *copied]))
     spec, signature = table.world, plan.signature
     sizes = tuple(len(names_of(read, spec, signature)) for read in reads)
-    if math.prod(sizes) > MAX_ENTRIES:
-        raise RowError(
-            f"{signature.name} has {math.prod(sizes)} configurations in state {number}, more than {MAX_ENTRIES}"
-        )
-    at = dict(zip(reads, np.indices(sizes).reshape(len(sizes), math.prod(sizes)), strict=True))
-    looked = math.prod(sizes[: len(state.inputs)])  # inputs come first, so what is copied repeats each decision
-    outcome_M, value_M = _decided(net, state, own, plan, table, looked)
-    outcome_M, value_M = (part.repeat(math.prod(sizes) // looked) for part in (outcome_M, value_M))
-    entry_M5 = np.zeros((math.prod(sizes), 5), np.int64)
+    count = math.prod(sizes)
+    if count > MAX_ENTRIES:
+        raise RowError(f"{signature.name} has {count} configurations in state {number}, more than {MAX_ENTRIES}")
+    always = torch.zeros(1, dtype=torch.int64)
+    decided = always, always, torch.zeros(0)
+    if own is not None:
+        computes = [outcome.computes for outcome in state.outcomes]
+        decided = decide(net, configurations(net, state, plan, table), *own, computes)
+    # Inputs come first, so what is copied repeats each decision.
+    outcome_M, value_M = (part_M.numpy().repeat(count // len(part_M)) for part_M in decided[:2])
+    at = dict(zip(reads, np.indices(sizes).reshape(len(sizes), count), strict=True))
+    entry_M5 = np.zeros((count, 5), np.int64)
     _, token_C = computable_tokens(table)
     for which, outcome in enumerate(state.outcomes):
         chosen = np.flatnonzero(outcome_M == which)
@@ -203,34 +228,13 @@ def _entries(
         for slot, argument in enumerate(outcome.arguments):
             if argument.how == COPIED:
                 assert argument.read is not None
-                tokens = _token_of(argument.read, plan, table)
-                entry_M5[chosen, 1 + slot] = tokens[at[argument.read][chosen]]
+                token_V = np.maximum(tokens_of(argument.read, spec, signature), 0)
+                entry_M5[chosen, 1 + slot] = token_V[at[argument.read][chosen]]
             elif argument.how == COMPUTED:
                 entry_M5[chosen, 1 + slot] = np.maximum(token_C[value_M[chosen]], 0)
             else:
                 entry_M5[chosen, 1 + slot] = argument.token
-    return reads, sizes, torch.from_numpy(entry_M5)
-
-
-def _token_of(read: Read, plan: Plan, table: ProgramTable) -> np.ndarray:
-    return np.maximum(tokens_of(read, table.world, plan.signature), 0)
-
-
-def _decided(
-    net: Interpreter,
-    state: State,
-    own: tuple[torch.Tensor, torch.Tensor] | None,
-    plan: Plan,
-    table: ProgramTable,
-    count: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """outcome_M and value_M in every configuration of a state's inputs."""
-    if own is None:
-        return np.zeros(count, np.int64), np.zeros(count, np.int64)
-    seen_MR = configurations(net, state, plan, table)
-    assert len(seen_MR) == count
-    outcome_M, value_M = decide(net, seen_MR, own[0], own[1], outcomes=len(state.outcomes))
-    return outcome_M.numpy(), value_M.numpy()
+    return StateTable(reads, sizes, torch.from_numpy(entry_M5), decided[2])
 
 
 def configurations(net: Interpreter, state: State, plan: Plan, table: ProgramTable) -> torch.Tensor:
@@ -244,26 +248,38 @@ def configurations(net: Interpreter, state: State, plan: Plan, table: ProgramTab
     return seen_MR
 
 
-def decision_tables(parts: Mapping[int, Tabulated], table: ProgramTable) -> DecisionTables:
-    """The tables of some programs, by id, as :class:`~envs.steppers.decision_tables.TableStepper` takes them."""
-    fields = len(table.world.fields)
-    programs = {
-        program: [
-            Node([read.column(fields) for read in reads], mixed_radix.strides(sizes), entry_M5)
-            for reads, sizes, entry_M5 in states
-        ]
-        for program, states in parts.items()
-    }
-    return assemble(table, programs)
+class UniversalStepper(TableStepper):
+    """Runs rows of a library on its universal core: every decision is made once by the core, and looked up after that.
+
+    Args:
+        rows: of each program of the table, by id.
+        table: whose ids the machine uses.
+
+    Raises :class:`RowError` for a row that does not fit.
+    """
+
+    def __init__(self, library: Library, rows: Mapping[int, int], table: ProgramTable):
+        fields = len(table.world.fields)
+        nodes = {
+            program: [
+                Node([read.column(fields) for read in state.reads], mixed_radix.strides(state.sizes), state.entry_M5)
+                for state in row_tables(library, row, program, table)
+            ]
+            for program, row in rows.items()
+        }
+        super().__init__(table, assemble(table, nodes))
+        self.to(library.memory.keys_NK.device)
+
+    def to(self, device: object) -> None:
+        """Move the tables to a device."""
+        self.tables = self.tables.to(str(device))
 
 
 # --- what rows put out -----------------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
-def row_outputs(
-    of: Core, memory: ProgramMemory, rows: Sequence[int], *, seed: int, configurations: int = 256
-) -> dict[str, torch.Tensor]:
+def row_outputs(of: Core, memory: ProgramMemory, rows: Sequence[int], *, seed: int) -> dict[str, torch.Tensor]:
     """Every logit of the deciding states of some rows in random configurations; each row is computed by itself."""
     core, found = universal(of), {}
     for row in rows:
@@ -272,7 +288,7 @@ def row_outputs(
         code_DC, gain_DG = unpacked(memory.embeddings_NP[row], wiring, core.config)
         looks = [len(state["looks"]) for state in wiring if state["looks"]]
         for place, inputs in enumerate(looks):
-            seen_MR = torch.randint(VALUES, (configurations, core.config.inputs), generator=generator)
+            seen_MR = torch.randint(VALUES, (256, core.config.inputs), generator=generator)
             seen_MR[:, inputs:] = -1
             choice, value = core.net(seen_MR[None], code_DC[place, None], gain_DG[place, None])
             found[f"{memory.infos[row].name}.{place}"] = torch.cat([choice[0], value[0]], 1)

@@ -6,6 +6,8 @@ shows is translated by name into :data:`VALUES` numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dsl.lowering.ir import Read
@@ -53,6 +55,18 @@ def names_of(read: Read, spec: WorldSpec, signature: Signature) -> tuple[str, ..
     if read.kind == "field":
         return spec.fields[read.index].values
     return tuple(spec.tokens[token] for token in signature.slots[read.index].tokens)
+
+
+def name_of(read: Read, spec: WorldSpec, signature: Signature) -> str:
+    """The name of a field or of an argument slot."""
+    return spec.fields[read.index].name if read.kind == "field" else signature.slots[read.index].name
+
+
+def seen_words(reads: Sequence[Read], index_R: Sequence[int], spec: WorldSpec, signature: Signature) -> str:
+    """What is read, by which of its values each read has: ``IN1 = 9, d = LEFT``."""
+    pairs = zip(reads, index_R, strict=True)
+    words = [f"{name_of(read, spec, signature)} = {names_of(read, spec, signature)[index]}" for read, index in pairs]
+    return ", ".join(words) or "nothing seen"
 
 
 def numbers_of(read: Read, spec: WorldSpec, signature: Signature) -> Array:

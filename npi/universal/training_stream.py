@@ -125,7 +125,6 @@ def draw_pool(
     *,
     each: int,
     seed: int,
-    sizes: Iterable[int] = SIZES,
     say: Say = lambda done, total, world: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Pool:
@@ -133,16 +132,15 @@ def draw_pool(
 
     Raises ``InterruptedError`` where ``stop`` says so.
     """
-    sizes = list(sizes)
-    pool, total = Pool(config), len(worlds) * len(sizes) * each
+    pool, total = Pool(config), len(worlds) * len(SIZES) * each
     for number, (name, vocabulary) in enumerate(worlds.items()):
-        held = {program.hash for program in held_programs(vocabulary, sizes=sizes)}
+        held = {program.hash for program in held_programs(vocabulary)}
         generator = np.random.default_rng([seed, number])
         drawn: list[GeneratedProgram] = []
-        for program in stream(vocabulary, dict.fromkeys(sizes, each), generator=generator, exclude=held):
+        for program in stream(vocabulary, dict.fromkeys(SIZES, each), generator=generator, exclude=held):
             drawn.append(program)
             if len(drawn) % 50 == 0:
-                say(number * len(sizes) * each + len(drawn), total, name)
+                say(number * len(SIZES) * each + len(drawn), total, name)
                 if stop():
                     raise InterruptedError
         for _, one, programs in checked(vocabulary, drawn):

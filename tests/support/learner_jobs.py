@@ -9,8 +9,8 @@ import torch
 
 from dsl import loads
 from envs import registry
+from npi.jobs.learners import new_library, objective_of, usual_config
 from npi.learners import interface
-from npi.learners.jobs import new_library, objective_of, usual_config
 from npi.learners.objectives.base import LearnerObjective, schedule_of
 from npi.learners.objectives.on_policy import OnPolicyTraining
 from npi.learners.tasks import training_tasks

@@ -15,11 +15,10 @@ import torch
 import npi.training.curriculum
 from dsl import loads
 from npi.jobs.train import new_library, train_library
-from npi.training.dataset import Dataset
+from npi.training.dataset import Dataset, shared_frames
 from npi.training.frame_objective import FrameObjective, place
-from npi.training.rank_exchange import FirstValidator, shared_frames
 from npi.training.ranks import FirstRankError, LostRankError, Parcel, Ranks, join
-from npi.training.validation import Validation
+from npi.training.validation import FirstValidator, Validation
 from tests.support.paths import PROGRAMS
 from tests.support.tiny import CORE, CORES, LSTM, SMALL, Steps, dataset, strip, training, untrained
 from traces.generation.generate import record_problems

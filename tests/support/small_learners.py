@@ -16,9 +16,9 @@ from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Action, Observation
 from envs.world import Episodes, World
 from npi.core.initialisation import seeded_linear
-from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput, choice
+from npi.learners.interface import Draw, LearnerConfig, LearnerCore, LearnerTraining, StepOutput, TaskInput, choice
 from npi.learners.objectives.base import LearnerObjective
-from npi.learners.objectives.likelihood import Imitation, ImitationTraining, Supervised, SupervisedTraining
+from npi.learners.objectives.likelihood import Imitation, Supervised
 from npi.learners.objectives.replay import Replay, ReplayTraining, ValuedCore
 from npi.learners.objectives.search import Search, SearchTraining
 from npi.learners.objectives.unrolled import Unrolled, UnrolledTraining
@@ -123,8 +123,8 @@ class ClassifierCore(SmallCore):
 
 class Classifier(SmallLearner):
     kind, signals = "small-classifier", (("maximise", "right"),)
-    training = SupervisedTraining(updates=200, batch=128, rate=1e-2, check_every=100, problems=256)
-    learning = SupervisedTraining(updates=20, batch=64, starts=2)
+    training = LearnerTraining(updates=200, batch=128, rate=1e-2, check_every=100, problems=256)
+    learning = LearnerTraining(updates=20, batch=64, starts=2)
     made, trained_by = ClassifierCore, Supervised
 
 
@@ -152,8 +152,8 @@ class ImitatorCore(SmallCore):
 
 class Imitator(SmallLearner):
     kind, signals = "small-imitator", (("imitate", "demonstrations"),)
-    training = ImitationTraining(updates=300, batch=64, rate=1e-2, check_every=100, problems=256)
-    learning = ImitationTraining(updates=20, batch=64, starts=2)
+    training = LearnerTraining(updates=300, batch=64, rate=1e-2, check_every=100, problems=256)
+    learning = LearnerTraining(updates=20, batch=64, starts=2)
     made, trained_by = ImitatorCore, Imitation
 
     def infer_row(self, core: Any, evidence: Episodes) -> torch.Tensor | None:

@@ -24,7 +24,7 @@ from npi.universal.core import new_universal
 from npi.universal.learn_rows import learn_universal
 from npi.universal.network import InterpreterConfig
 from npi.universal.plan import COMPUTED, COPIED, Plan
-from npi.universal.rows import SEAL, Tabulated
+from npi.universal.rows import SEAL, StateTable, Tabulated
 from npi.universal.symbols import computable_tokens, numbers_of, tokens_of
 from tests.support.operation_helpers import file_of
 from tests.support.tiny import strip, tape
@@ -109,7 +109,7 @@ def tables(plan: Plan, programs: ProgramSet) -> Tabulated:
                 else:
                     words.append(token_C[known[seen][1]] if argument.how == COMPUTED else argument.token)
             entry_M5[row] = [outcome.callee, *words, outcome.next]
-        found.append((reads, tuple(map(len, numbers)), torch.from_numpy(entry_M5)))
+        found.append(StateTable(reads, tuple(map(len, numbers)), torch.from_numpy(entry_M5)))
     return found
 
 

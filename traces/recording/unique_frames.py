@@ -66,8 +66,13 @@ class FrameSet:
     def steps(self) -> int:
         return len(self.call_S4)
 
+    @property
+    def columns(self) -> dict[str, torch.Tensor]:
+        """Its tensors, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "table"}
+
     def to(self, device: torch.device | str) -> FrameSet:
-        return FrameSet(self.table, **{name: getattr(self, name).to(device) for name in _COLUMNS})
+        return FrameSet(self.table, **{name: column.to(device) for name, column in self.columns.items()})
 
     def select(self, index: torch.Tensor) -> FrameSet:
         """The frames named by ``index`` (int64, or a bool mask of M), in that order, with their steps only."""
@@ -94,9 +99,6 @@ class FrameSet:
         return PaddedFrames(
             obs_BTF.masked_fill_(hidden_BT1, 0), call_BT4, mask_BT, self.program_M[index_B], self.arguments_M3[index_B]
         )
-
-
-_COLUMNS = tuple(field.name for field in fields(FrameSet) if field.name != "table")
 
 
 def unique_frames(batches: Iterable[TraceBatch], numbers: Iterable[int] | None = None) -> FrameSet:
@@ -241,7 +243,7 @@ def joined(parts: Sequence[FrameSet]) -> FrameSet:
     for part in parts:
         starts.append(part.start_M + shift)
         shift += part.steps
-    columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in _COLUMNS}
+    columns = {name: torch.cat([part.columns[name] for part in parts]) for name in parts[0].columns}
     return FrameSet(parts[0].table, **(columns | {"start_M": torch.cat(starts)}))
 
 

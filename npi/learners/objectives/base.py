@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from npi.learners.draws import GeneratorDraw
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining
-from npi.learners.rollout import play
+from npi.learners.rollout import GeneratorDraw, play
 from npi.learners.tasks import Batch, Problems, TaskGroup
 from npi.training.loop import Evaluation, Group, Loss, Objective, Schedule, State
 from npi.training.ranks import Ranks
@@ -54,12 +53,7 @@ class LearnerObjective(Objective):
     """
 
     def __init__(
-        self,
-        learner: Learner,
-        core: LearnerCore,
-        rows_NP: torch.Tensor,
-        problems: Problems,
-        training: LearnerTraining,
+        self, learner: Learner, core: LearnerCore, rows_NP: torch.Tensor, problems: Problems, training: LearnerTraining
     ) -> None:
         if len(rows_NP) != problems.rows:
             raise ValueError(
@@ -130,7 +124,7 @@ class LearnerObjective(Objective):
         """Judge every row on fresh problems; with copies, the best of each task counts."""
         scores_NC = self.row_scores(update).view(len(self.problems.tasks), self.problems.copies)
         scores = {
-            task.name: float(score_C.min() if task.signal[0] == "minimise" else score_C.max())
+            task.name: float(score_C.max() if task.sign > 0 else score_C.min())
             for task, score_C in zip(self.problems.tasks, scores_NC, strict=True)
         }
         self.curve.append({"update": update, "scores": scores})
@@ -161,6 +155,12 @@ class LearnerObjective(Objective):
 
     def load_state_dict(self, state: State) -> None:
         self.curve = list(state.facts["curve"])
+
+
+def segments(steps: int, truncation: int) -> list[tuple[int, int]]:
+    """The first step and the length of each segment of back-propagation through time; 0: all steps are one."""
+    length = truncation or steps
+    return [(first, min(length, steps - first)) for first in range(0, steps, length)]
 
 
 def masked_mean(value_TB: torch.Tensor, live_TB: torch.Tensor) -> torch.Tensor:

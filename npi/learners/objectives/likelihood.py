@@ -6,13 +6,13 @@ Shape legend: ``T`` steps, ``B`` instances, ``P`` parameters of a row.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, final
 
 import torch
 
 from envs.world import Episodes
-from npi.learners.interface import LearnerCore, LearnerTraining, TaskInput
+from npi.learners.interface import LearnerCore, TaskInput
 from npi.learners.objectives.base import EXPLORATION, LearnerObjective, masked_mean
 from npi.learners.tasks import Batch, TaskGroup
 from npi.training.loop import Loss
@@ -20,16 +20,6 @@ from npi.training.ranks import Ranks
 
 EVIDENCE = 4
 """What random numbers are for, as a part of seeds: the demonstrations that rows are inferred from."""
-
-
-@dataclass(frozen=True)
-class SupervisedTraining(LearnerTraining):
-    """How a core is trained on answers."""
-
-
-@dataclass(frozen=True)
-class ImitationTraining(LearnerTraining):
-    """How a core is trained on demonstrations."""
 
 
 @final

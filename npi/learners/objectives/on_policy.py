@@ -13,8 +13,9 @@ import torch
 
 from envs.stepper import Action
 from envs.world import Episodes
+from npi.core.config import SWITCH, at_least, setting, share
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining
-from npi.learners.objectives.base import LearnerObjective, masked_mean
+from npi.learners.objectives.base import LearnerObjective, masked_mean, segments
 from npi.learners.rollout import Notes, calls, rollout
 from npi.learners.tasks import Batch, Problems, TaskGroup
 from npi.training.loop import Loss
@@ -39,25 +40,15 @@ class OnPolicyTraining(LearnerTraining):
             action changes what others are worth later, as in bandits, and there is less noise.
     """
 
-    rollouts: int = 1
-    truncation: int = 0
-    discount: float = 0.9
-    final_discount: float = 1.0
-    gae_lambda: float = 0.9
+    rollouts: int = setting(1, at_least(1))
+    truncation: int = setting(0, at_least(0))
+    discount: float = setting(0.9, share())
+    final_discount: float = setting(1.0, share())
+    gae_lambda: float = setting(0.9, share())
     entropy: float = 0.03
     final_entropy: float = 0.0
     value_weight: float = 0.25
-    regret: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "rollouts")
-        self.at_least(0, "truncation")
-        for name in ("discount", "final_discount", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"training setting {name} is a share from 0 to 1, it is {getattr(self, name)}")
-        if self.regret not in (0, 1):
-            raise ValueError(f"training setting regret is 0 or 1, it is {self.regret}")
+    regret: int = setting(0, SWITCH)
 
 
 @final
@@ -87,10 +78,7 @@ class OnPolicy(LearnerObjective):
         self.calls = calls
 
     def optimizer_steps(self, group: TaskGroup) -> int:
-        return -(-group.steps // self._segment(group))
-
-    def _segment(self, group: TaskGroup) -> int:
-        return self.training.truncation or group.steps
+        return len(segments(group.steps, self.training.truncation))
 
     def batch_losses(self, group: TaskGroup, number: int, progress: float, ranks: Ranks) -> Iterator[tuple[Loss, ...]]:
         training = self.training
@@ -99,8 +87,7 @@ class OnPolicy(LearnerObjective):
         draw = self.exploration(batch, number)
         task = group.input(batch, self.rows_of(group, batch, number))
         hidden_BH = self.core.begin(task, group.world.observe(batch.state))
-        for first in range(0, group.steps, self._segment(group)):
-            steps = min(self._segment(group), group.steps - first)
+        for first, steps in segments(group.steps, self.training.truncation):
             if first:
                 task = group.input(batch, self.rows_of(group, batch, number))
             with torch.no_grad():
@@ -109,14 +96,12 @@ class OnPolicy(LearnerObjective):
                     draw=draw, first_step=first, notes=self._notes(group),
                 )  # fmt: skip
             unrolled, hidden_BH = self.core.unroll(task, episodes, hidden_BH), after_BH
-            score_TB = episodes.scores[group.signal[1]]
             ends = first + steps == group.steps
-            yield (Loss(batch.weight * self.loss(unrolled, score_TB, episodes, batch, group, progress, ends, ranks)),)
+            yield (Loss(batch.weight * self.loss(unrolled, episodes, batch, group, progress, ends, ranks)),)
 
     def loss(
         self,
         unrolled: Mapping[str, torch.Tensor],
-        score_TB: torch.Tensor,
         episodes: Episodes,
         batch: Batch,
         group: TaskGroup,
@@ -126,12 +111,13 @@ class OnPolicy(LearnerObjective):
     ) -> torch.Tensor:
         """Policy, value and entropy; ``ends``: whether the program's steps end with the segment."""
         training, live_TB, value_TB = self.training, episodes.live_TB, unrolled["value"]
-        sign = -1 if group.signal[0] == "minimise" else 1
         if self.calls is not None:
             chosen_TB = index_of(calls(episodes), self.calls(group.index))
-            score_TB = action_values(sign * episodes.extras["call_values"], chosen_TB, regret=bool(training.regret))
+            score_TB = action_values(
+                group.sign * episodes.extras["call_values"], chosen_TB, regret=bool(training.regret)
+            )
         else:
-            score_TB = sign * score_TB
+            score_TB = group.sign * episodes.scores[group.signal[1]]
         if training.rollouts > 1:
             score_TB = leave_one_out(score_TB, batch.problem_B)
         discount = between(training.discount, training.final_discount, progress)

@@ -17,6 +17,7 @@ import torch
 
 from envs.stepper import Action, Observation
 from envs.world import Episodes
+from npi.core.config import at_least, setting, share
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining, TaskInput
 from npi.learners.objectives.base import LearnerObjective
 from npi.learners.rollout import calls, rollout
@@ -40,18 +41,11 @@ class ReplayTraining(LearnerTraining):
         discount: of scores to come. tracking: share of the core that its target takes on in each step.
     """
 
-    optimizer_steps: int = 8
-    sample: int = 256
-    shards: int = 50
-    discount: float = 0.95
-    tracking: float = 0.02
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "optimizer_steps", "sample", "shards")
-        for name in ("discount", "tracking"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"training setting {name} is a share from 0 to 1, it is {getattr(self, name)}")
+    optimizer_steps: int = setting(8, at_least(1))
+    sample: int = setting(256, at_least(1))
+    shards: int = setting(50, at_least(1))
+    discount: float = setting(0.95, share())
+    tracking: float = setting(0.02, share())
 
 
 class ValuedCore(LearnerCore):
@@ -73,12 +67,7 @@ class Replay(LearnerObjective):
     training: ReplayTraining
 
     def __init__(
-        self,
-        learner: Learner,
-        core: ValuedCore,
-        rows_NP: torch.Tensor,
-        problems: Problems,
-        training: ReplayTraining,
+        self, learner: Learner, core: ValuedCore, rows_NP: torch.Tensor, problems: Problems, training: ReplayTraining
     ) -> None:
         super().__init__(learner, core, rows_NP, problems, training)
         self.target = copy.deepcopy(core).requires_grad_(False)
@@ -134,8 +123,7 @@ class Replay(LearnerObjective):
         task = group.input(batch, self.rows_NP.detach()[batch.row_B])
         hidden_BH = self.core.begin(task, group.world.observe(batch.state))
         episodes, _ = rollout(self.core, group.world, batch.state, task, hidden_BH, group.steps, draw=draw)
-        sign = -1 if group.signal[0] == "minimise" else 1
-        parcels = ranks.gather(Parcel(transitions(episodes, batch, group.signal[1], sign)))
+        parcels = ranks.gather(Parcel(transitions(episodes, batch, group.signal[1], group.sign)))
         columns = {name: torch.cat([p.tensors[name] for p in parcels]).to(self.device) for name in parcels[0].tensors}
         order_M = columns.pop("order").argsort()  # as one rank has them
         return {name: column[order_M] for name, column in columns.items()}

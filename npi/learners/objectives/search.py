@@ -11,6 +11,7 @@ from typing import final
 
 import torch
 
+from npi.core.config import POSITIVE, at_least, setting
 from npi.learners.interface import LearnerTraining
 from npi.learners.objectives.base import EXPLORATION, LearnerObjective
 from npi.learners.rollout import play
@@ -27,14 +28,8 @@ class SearchTraining(LearnerTraining):
         directions: in which each row is varied, forwards and backwards. deviation: standard deviation of variations.
     """
 
-    directions: int = 8
-    deviation: float = 0.3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(1, "directions")
-        if self.deviation <= 0:
-            raise ValueError(f"training setting deviation must be positive, it is {self.deviation}")
+    directions: int = setting(8, at_least(1))
+    deviation: float = setting(0.3, POSITIVE)
 
 
 @final
@@ -68,7 +63,6 @@ class Search(LearnerObjective):
         slope_ND = (score_ND2[..., 0] - score_ND2[..., 1]) / 2
         slope_ND = slope_ND / (slope_ND.square().mean(1, keepdim=True).sqrt() + 1e-8)
         estimate_NP = (slope_ND[..., None] * noise_NDP).mean(1).float()
-        sign = 1 if group.signal[0] == "minimise" else -1
-        surrogate = sign * (self.rows_NP * estimate_NP).sum()
-        value = sign * (total_M.sum() / count_M.sum()).float()
+        surrogate = -group.sign * (self.rows_NP * estimate_NP).sum()
+        value = -group.sign * (total_M.sum() / count_M.sum()).float()
         yield (Loss((surrogate - surrogate.detach() + value) / ranks.count),)

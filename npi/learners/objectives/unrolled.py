@@ -11,8 +11,9 @@ from typing import final
 
 import torch
 
+from npi.core.config import at_least, setting
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining
-from npi.learners.objectives.base import LearnerObjective
+from npi.learners.objectives.base import LearnerObjective, segments
 from npi.learners.rollout import rollout
 from npi.learners.tasks import Batch, Problems, TaskGroup
 from npi.training.loop import Loss
@@ -32,12 +33,8 @@ class UnrolledTraining(LearnerTraining):
             smaller batches. 0: any number.
     """
 
-    truncation: int = 0
-    hidden_budget: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.at_least(0, "truncation", "hidden_budget")
+    truncation: int = setting(0, at_least(0))
+    hidden_budget: int = setting(0, at_least(0))
 
 
 @final
@@ -65,10 +62,7 @@ class Unrolled(LearnerObjective):
         self.transform = transform
 
     def optimizer_steps(self, group: TaskGroup) -> int:
-        return -(-group.steps // self._segment(group))
-
-    def _segment(self, group: TaskGroup) -> int:
-        return self.training.truncation or group.steps
+        return len(segments(group.steps, self.training.truncation))
 
     def batch_losses(self, group: TaskGroup, number: int, progress: float, ranks: Ranks) -> Iterator[tuple[Loss, ...]]:
         count = max(1, self.room(group, self.training.batch, self.training.hidden_budget))
@@ -76,8 +70,7 @@ class Unrolled(LearnerObjective):
         draw = self.exploration(batch, number)
         task = group.input(batch, self.rows_of(group, batch, number))
         hidden_BH = self.core.begin(task, group.world.observe(batch.state))
-        for first in range(0, group.steps, self._segment(group)):
-            steps = min(self._segment(group), group.steps - first)
+        for first, steps in segments(group.steps, self.training.truncation):
             if first:
                 task, hidden_BH = group.input(batch, self.rows_of(group, batch, number)), hidden_BH.detach()
             episodes, hidden_BH = rollout(
@@ -87,7 +80,7 @@ class Unrolled(LearnerObjective):
 
     def loss(self, score_TB: torch.Tensor, group: TaskGroup, batch: Batch, ranks: Ranks) -> torch.Tensor:
         """This rank's share of the transform of the whole batch's mean scores."""
-        transform = self.transform or (lambda mean_T: -mean_T if group.signal[0] == "maximise" else mean_T)
+        transform = self.transform or (lambda mean_T: -group.sign * mean_T)
         share_T = score_TB.mean(1)
         if ranks.alone:
             return transform(share_T).mean()

@@ -3,23 +3,27 @@
 Several readings of what tells one call from another are tried (:func:`npi.universal.induction.steps.maskings`), and the
 machine with the shortest description is taken.
 
+A program may remember without calling anything else: ``if P > Q: A; B else: A; C`` calls A in both cases, and what
+comes next follows from what was seen before A. Such a call is told apart by *tags* (:func:`tags`), one for each thing
+that can be remembered, so that its two continuations are two states.
+
 Shape legend: ``S`` steps of all frames, ``I`` those of one state, ``R`` its inputs, ``M`` frames.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
 
 from dsl.lowering.value_grid import Array
 from envs.spec import RETURN, Signature
-from npi.universal.induction.lookback import tags
-from npi.universal.induction.state_merging import LEFT, Machine
-from npi.universal.induction.steps import Steps, maskings, seen_words
+from npi.universal.induction.state_merging import LEFT, Machine, Node
+from npi.universal.induction.steps import LAGS, STATE_BITS, Needed, Steps, maskings
 from npi.universal.plan import Plan, State, as_met, fold
-from npi.universal.symbols import numbers_of
+from npi.universal.symbols import numbers_of, seen_words
 from traces.recording.text import call_text
 from traces.recording.unique_frames import FrameSet
 
@@ -29,13 +33,15 @@ FIRST = 3000
 ROUNDS = 8
 """So often frames are added, and so often calls are told apart by what was seen before them."""
 
+MANY = 12.0
+"""Bits of inputs beyond which a state may look at too much, for want of a memory."""
+
 
 def plan_of_frames(frames: FrameSet, program: int) -> Plan:
     """The plan of the shortest description found that explains the frames of a program.
 
-    Its states know the configurations that occurred (``State.whole`` is false). A search that gave up after
-    :data:`ROUNDS` may leave frames unexplained, so whoever needs to know follows them
-    (:func:`npi.universal.induction.replay.replay`).
+    Its states know the configurations that occurred. A search that gave up after :data:`ROUNDS` may leave frames
+    unexplained, so whoever needs to know follows them (:func:`npi.universal.induction.replay.replay`).
 
     Raises ``ValueError`` where there are no frames of it, or no few states explain them.
     """
@@ -128,7 +134,7 @@ def _conflict(steps: Steps, at_I: Array, outcome_I: Array, signature: Signature)
     table, key_I = steps.frames.table, steps.key(steps.present, at_I)
     place = int(np.flatnonzero(_odd(key_I, outcome_I))[0])
     first, other = at_I[place], at_I[(key_I == key_I[place]) & (outcome_I != outcome_I[place])][0]
-    seen = seen_words(steps.frames, signature, steps.present, steps.index_SX[first])
+    seen = seen_words(steps.reads, steps.index_SX[first].tolist(), table.world, signature)
     one, two = (call_text(table, steps.call_S4[step]) for step in (first, other))
     calls = f"{one} in one frame and {two} in another" if one != two else f"{one}, and frames go on in two ways"
     before = (call_text(table, steps.call_S4[step - 1]) for step in (first, other) if steps.step_S[step])
@@ -165,4 +171,64 @@ def _state(machine: Machine, number: int, place: dict[int, int], signature: Sign
     first.sort()
     order, outcome_M = as_met(outcome_I[first])
     seen_MR = both_I3[first][:, : len(inputs)]
-    return State(reads, tuple(outcomes[i] for i in order), seen_MR, outcome_M, value_I[first], whole=False)
+    return State(reads, tuple(outcomes[i] for i in order), seen_MR, outcome_M, value_I[first])
+
+
+# --- what was seen before --------------------------------------------------------------------------------------------
+
+
+def tags(machine: Machine) -> Array | None:
+    """tag_S of the calls after which something is remembered, 0 for the others; None where nothing is."""
+    tag_S = np.zeros(len(machine.label_S), np.int64)
+    for node in machine.nodes.values():
+        found = _remembers(machine.steps, node)
+        if found is not None:
+            lag, needed = found
+            step_I = node.at_I - lag
+            tag_S[step_I] = 8 * tag_S[step_I] + 1 + _classes(machine.steps, node, lag, needed)
+    return tag_S if tag_S.any() else None
+
+
+def _remembers(steps: Steps, node: Node) -> tuple[int, Needed] | None:
+    """At which lag something was seen by which a state decides with fewer bits than by what it sees now."""
+    assert node.needed is not None
+    now = steps.bits(node.needed.inputs)
+    if now < MANY:
+        return None
+    outcome_I, _ = steps.outcome(node.at_I)
+    found = []
+    for lag in range(1, LAGS + 1):
+        if (steps.step_S[node.at_I] >= lag).all():
+            past = steps.past(lag)
+            needed = steps.fewest(node.at_I, outcome_I, [*steps.present, *past])
+            if needed.settled and set(needed.inputs) & set(past):
+                found.append((steps.bits(needed.inputs) + STATE_BITS, lag, needed))
+    bits, lag, needed = min(found, default=(now, 0, node.needed), key=lambda one: one[0])
+    return (lag, needed) if bits < now else None
+
+
+def _classes(steps: Steps, node: Node, lag: int, needed: Needed) -> Array:
+    """For each step of a state, which of a few things is remembered: those after which it decides alike are one."""
+    past = [i for i in needed.inputs if i in steps.past(lag)]
+    now = [i for i in needed.inputs if i not in past]
+    past_I, now_I = (np.unique(steps.key(i, node.at_I), return_inverse=True)[1].ravel() for i in (past, now))
+    outcome_I, _ = steps.outcome(node.at_I)
+    decided: dict[int, dict[int, int]] = {}
+    for before, seen, outcome in zip(past_I.tolist(), now_I.tolist(), outcome_I.tolist(), strict=True):
+        decided.setdefault(before, {})[seen] = outcome
+    classes: list[dict[int, int]] = []
+    place: dict[int, int] = {}
+    for before in sorted(decided, key=lambda b: (-len(decided[b]), sorted(decided[b].items()))):
+        fitting = [n for n, known in enumerate(classes) if _agree(known, decided[before])]
+        if not fitting:
+            fitting = [len(classes)]
+            classes.append({})
+        place[before] = fitting[0]
+        classes[fitting[0]] |= decided[before]
+    class_I = np.array([place[before] for before in past_I.tolist()])
+    order = sorted(range(len(classes)), key=lambda n: Counter(outcome_I[class_I == n].tolist()).most_common(1)[0][0])
+    return np.argsort(order)[class_I]
+
+
+def _agree(known: dict[int, int], other: dict[int, int]) -> bool:
+    return all(known.get(seen, outcome) == outcome for seen, outcome in other.items())

@@ -12,9 +12,10 @@ import torch
 
 from envs.spec import RETURN, Signature
 from envs.support import mixed_radix
-from npi.universal.induction.steps import inputs_of, seen_in, seen_words
-from npi.universal.proof import SHOWN, Mistake
+from npi.universal.induction.steps import inputs_of, seen_in
+from npi.universal.proof import SHOWN, Comparison, Mistake
 from npi.universal.rows import Tabulated
+from npi.universal.symbols import seen_words
 from traces.recording.text import call_text
 from traces.recording.unique_frames import FrameSet
 
@@ -55,20 +56,7 @@ class Evidence:
         return int((~self.learned_M).sum())
 
 
-@dataclass(frozen=True)
-class Replay:
-    """What following frames came to: how many there are, how many are decided otherwise, and a few such decisions."""
-
-    frames: int
-    wrong: int
-    mistakes: tuple[Mistake, ...] = ()
-
-    @property
-    def holds(self) -> bool:
-        return self.wrong == 0
-
-
-def replay(row: Tabulated, frames: FrameSet, signature: Signature) -> Replay:
+def replay(row: Tabulated, frames: FrameSet, signature: Signature) -> Comparison:
     """Follow the frames of one program by the tables of its row, each up to its first wrong decision."""
     index_SX = seen_in(frames, signature)
     place_of = {read: number for number, read in enumerate(inputs_of(frames, signature))}
@@ -81,9 +69,9 @@ def replay(row: Tabulated, frames: FrameSet, signature: Signature) -> Replay:
         found_B5 = np.zeros((len(at_B), 5), np.int64)
         for state in np.unique(state_B).tolist():
             mine = np.flatnonzero(state_B == state)
-            reads, sizes, entry_M5 = row[state]
-            inputs = [place_of[read] for read in reads]
-            found_B5[mine] = entry_M5.numpy()[mixed_radix.number(index_SX[at_B[mine]][:, inputs].T, sizes)]
+            inputs = [place_of[read] for read in row[state].reads]
+            entry_B = mixed_radix.number(index_SX[at_B[mine]][:, inputs].T, row[state].sizes)
+            found_B5[mine] = row[state].entry_M5.numpy()[entry_B]
         right_B4 = call_S4[at_B]
         returns_B = right_B4[:, 0] == RETURN
         same_B = np.where(returns_B, found_B5[:, 0] == RETURN, (found_B5[:, :4] == right_B4).all(1))
@@ -91,11 +79,12 @@ def replay(row: Tabulated, frames: FrameSet, signature: Signature) -> Replay:
         for other in np.flatnonzero(~same_B).tolist():
             state = int(state_B[other])
             if len(mistakes) < SHOWN and state not in mistakes:
-                inputs = [place_of[read] for read in row[state][0]]
-                seen = seen_words(frames, signature, inputs, index_SX[at_B[other]])
+                reads, index_X = row[state].reads, index_SX[at_B[other]]
+                index_R = [int(index_X[place_of[read]]) for read in reads]
+                seen = seen_words(reads, index_R, frames.table.world, signature)
                 calls, should = (call_text(frames.table, call[other]) for call in (found_B5[:, :4], right_B4))
                 mistakes[state] = Mistake(state, seen, calls, should)
         stays_B = same_B & (length_M[going_B] > step + 1)
         going_B, state_B = going_B[stays_B], found_B5[stays_B, 4]
         step += 1
-    return Replay(len(frames), wrong, tuple(mistakes.values()))
+    return Comparison(len(frames), wrong, tuple(mistakes.values()))

@@ -30,6 +30,9 @@ STATE_BITS = 2.0
 UNSETTLED = 1e5
 """What a state costs whose calls nothing that is seen tells apart."""
 
+LAGS = 3
+"""So many steps before a step, what was seen may be remembered."""
+
 PAIRED = 40
 """Of so many inputs at most all pairs are tried."""
 
@@ -51,7 +54,7 @@ class Steps:
 
     Attributes:
         reads: the X inputs. index_SX: which of its values each has. token_SX: the token of that name (−1: none).
-        sizes: how many values each input has; those of the steps before follow (:attr:`lags` times the fields).
+        sizes: how many values each input has; those of the steps before follow (:data:`LAGS` times the fields).
         call_S4: callee and arguments. number_S: equal for equal calls.
         kind_S: equal for calls that differ at most in masked tokens that they pass.
         varied: kinds of more than one call.
@@ -59,8 +62,8 @@ class Steps:
         frame_S, step_S: the frame, and the place in it. start_M, length_M: of the M frames.
     """
 
-    def __init__(self, frames: FrameSet, signature: Signature, masked: Collection[int], *, lags: int = 3) -> None:
-        self.frames, self.lags = frames, lags
+    def __init__(self, frames: FrameSet, signature: Signature, masked: Collection[int]) -> None:
+        self.frames = frames
         spec = frames.table.world
         fields = len(spec.fields)
         self.reads = inputs_of(frames, signature)
@@ -71,7 +74,7 @@ class Steps:
         self.index_SX = seen_in(frames, signature)
         columns = list(self.index_SX.T)
         sizes = [f.size for f in spec.fields] + [len(slot.tokens) for slot in signature.slots]
-        self.sizes = sizes + sizes[:fields] * lags
+        self.sizes = sizes + sizes[:fields] * LAGS
         self.number_S = _numbered(self.call_S4)
         left_V = np.arange(len(spec.tokens))
         left_V[list(masked)] = -1
@@ -80,7 +83,7 @@ class Steps:
         tokens = [tokens_of(r, spec, signature) for r in self.reads]
         self.token_SX = np.stack([t[c] for t, c in zip(tokens, columns, strict=True)], 1)
         self.hash_XS = [row_hash([column], 11 + i) for i, column in enumerate(columns)]
-        for lag in range(1, lags + 1):
+        for lag in range(1, LAGS + 1):
             self.hash_XS += [self._before(column, lag, 11 + i) for i, column in enumerate(columns[:fields])]
 
     def tagged(self, tag_S: Array) -> Steps:
@@ -204,19 +207,6 @@ def seen_in(frames: FrameSet, signature: Signature) -> Array:
         place[list(slot.tokens)] = np.arange(len(slot.tokens))
         columns.append(place[frames.arguments_M3[:, number].numpy()][frame_S])
     return np.stack(columns, 1)
-
-
-def seen_words(frames: FrameSet, signature: Signature, inputs: Sequence[int], index_X: Array) -> str:
-    """What some inputs are in one step: ``IN1 = 9, d = LEFT``."""
-    spec, words = frames.table.world, []
-    for number in inputs:
-        place, index = number - len(spec.fields), int(index_X[number])
-        if place < 0:
-            words.append(f"{spec.fields[number].name} = {spec.fields[number].values[index]}")
-        else:
-            slot = signature.slots[place]
-            words.append(f"{slot.name} = {spec.tokens[slot.tokens[index]]}")
-    return ", ".join(words) or "nothing seen"
 
 
 def maskings(frames: FrameSet, signature: Signature) -> list[frozenset[int]]:

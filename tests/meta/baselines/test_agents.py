@@ -16,6 +16,7 @@ from envs.stepper import Action
 from meta.baselines.agent import Agent, Oracle, Random, calls
 from meta.baselines.bandits import (
     CaseThompson,
+    Filtered,
     MirroredGreedy,
     Thompson,
     Ucb1,
@@ -23,8 +24,8 @@ from meta.baselines.bandits import (
     drawn_cases,
     informative_cases,
     pair_cases,
+    walk,
 )
-from meta.baselines.bayes_filter import Filtered, walk
 from meta.baselines.bayes_optimal import plan
 from meta.baselines.gittins import discounted, finite
 from meta.baselines.harlow import ObjectStayer, SideStayer

@@ -17,8 +17,8 @@ from meta.baselines.rollout import rollout
 from meta.baselines.two_step import ModelFree, stays
 from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.program_files.bandit_priors import program_file
+from npi.jobs.learners import new_library, train_learner
 from npi.learners.evaluate import evaluated
-from npi.learners.jobs import new_library, train_learner
 from npi.learners.objectives.on_policy import OnPolicyTraining
 from npi.learners.rollout import calls
 from npi.learners.tasks import training_tasks

@@ -25,12 +25,12 @@ from meta.optimisation.network import (
     sized,
 )  # fmt: skip
 from meta.optimisation.torch_optimizer import LearnedOptimizer
+from npi.jobs.learners import new_library, objective_of, train_learner
+from npi.jobs.train import learn_into
 from npi.learners.conformance import check_learner
 from npi.learners.core import LearnerProgramCore
 from npi.learners.evaluate import score_task
 from npi.learners.interface import TaskInput
-from npi.learners.jobs import new_library, objective_of, train_learner
-from npi.learners.learn_rows import learn_files
 from npi.learners.objectives.unrolled import UnrolledTraining
 from npi.learners.rollout import play, rollout
 from npi.learners.tasks import learner_for, training_tasks
@@ -220,7 +220,7 @@ def test_settings_that_cannot_be() -> None:
     for name, wrong in (("beta_short", -0.1), ("beta_long", 1.0), ("beta_squares", math.nan)):
         with pytest.raises(ValueError, match=f"{name} is a share from 0 to below 1, it is {wrong}"):
             OptimiserConfig(**{name: wrong})
-    with pytest.raises(ValueError, match="momentum_clip must be above 0, it is 0"):
+    with pytest.raises(ValueError, match="momentum_clip must be positive, it is 0"):
         OptimiserConfig(momentum_clip=0)
 
 
@@ -310,7 +310,8 @@ def test_training_learns_to_optimise_from_nothing(tmp_path: Path) -> None:
 
 def test_a_new_row_changes_only_the_row(trained: Path, tmp_path: Path) -> None:
     learning = replace(LEARNER.learning, updates=3, batch=8, problems=8, starts=2)
-    library, found = learn_files(trained, [LEARNING / "rosenbrock.npi"], learning, out=tmp_path / "more")
+    found = learn_into(trained, [LEARNING / "rosenbrock.npi"], config=learning, out=tmp_path / "more")
+    library = Library.open(tmp_path / "more")
     assert found.unchanged
     assert found.rows == ("rosenbrock.OPTIMISE",)
     assert found.numbers == library.core.config.row

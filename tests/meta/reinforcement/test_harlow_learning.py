@@ -24,13 +24,12 @@ from meta.reinforcement.learner import LEARNER
 from meta.reinforcement.network import ActorCritic, MetaRLConfig
 from meta.reinforcement.object_memory import KEY, VALUE, Recall, places
 from meta.reinforcement.program_files.harlow_rules import Rule, program_file, turned
+from npi.jobs.learners import train_learner
 from npi.learners.conformance import check_learner
-from npi.learners.draws import GeneratorDraw
 from npi.learners.interface import TaskInput
-from npi.learners.jobs import train_learner
 from npi.learners.objectives.on_policy import OnPolicyTraining
+from npi.learners.rollout import GeneratorDraw, rollout
 from npi.learners.rollout import play as run_program
-from npi.learners.rollout import rollout
 
 B, K, ROW, HIDDEN = 5, 7, 3, 11
 WORLDS = [{"reach": 2, "fixation": 1}, {"bits": 5, "seen": 16, "pixels": 8}]

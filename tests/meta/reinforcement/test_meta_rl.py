@@ -17,9 +17,8 @@ from envs.world import Episodes
 from meta.reinforcement.learner import LEARNER
 from meta.reinforcement.lstm import step, unroll
 from meta.reinforcement.network import ActorCritic, MetaRLConfig, all_calls, shown
-from npi.learners.draws import GeneratorDraw
+from npi.jobs.learners import train_learner
 from npi.learners.interface import TaskInput, learner_of
-from npi.learners.jobs import train_learner
 from npi.learners.objectives.on_policy import (
     OnPolicy,
     OnPolicyTraining,
@@ -27,7 +26,7 @@ from npi.learners.objectives.on_policy import (
     advantages,
     leave_one_out,
 )  # fmt: skip
-from npi.learners.rollout import calls, play, rollout
+from npi.learners.rollout import GeneratorDraw, calls, play, rollout
 from npi.learners.tasks import Batch, Problems, training_tasks
 from npi.training.ranks import ALONE
 

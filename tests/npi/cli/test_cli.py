@@ -84,7 +84,7 @@ BAD = [
     (["train", "none.npi", "--out", "{new}"], ["none.npi: there is no such program file"]),
     (["train", "{folder}/tape.npi", "--out", "{folder}"], ["holds other files", "name a new or an empty folder"]),
     (["train", "{folder}/tape.npi", "--out", "{new}", "--device", "gpu"], ["device 'gpu' is not known"]),
-    (["train", "{folder}/tape.npi", "--out", "{new}", "--rate", "-1"], ["learning rate must be positive"]),
+    (["train", "{folder}/tape.npi", "--out", "{new}", "--rate", "-1"], ["rate must be positive"]),
     (["train", "{folder}/tape.npi", "--out", "{new}", "--core", "gru"], ["'gru'"]),
     (["run", "clear", "1,0", "--library", "{new}"], ["there is no folder", "npi train"]),
     (["run", "clear", "1,0", "--library", "{folder}"], ["is not a library"]),

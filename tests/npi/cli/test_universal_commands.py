@@ -108,10 +108,10 @@ def test_certify_proves_rows_and_finds_what_is_wrong(capsys, shop: Path, tmp_pat
 
 def test_a_close_decision_is_not_proved(capsys, shop: Path, monkeypatch) -> None:
     (one,) = json.loads(run(capsys, "certify", "SCAN", "--library", shop / "mine", "--json"))
-    monkeypatch.setattr("npi.universal.prove_rows.TOLERANCE", one["margin"])
+    monkeypatch.setattr("npi.universal.proof.TOLERANCE", one["margin"])
     told = run(capsys, "certify", "SCAN", "--library", shop / "mine", code=1)
     assert "strip.SCAN decides as its text does, in 1 configuration by less than" in told
-    monkeypatch.setattr("npi.universal.prove_rows.TOLERANCE", one["margin"] * 0.99)
+    monkeypatch.setattr("npi.universal.proof.TOLERANCE", one["margin"] * 0.99)
     run(capsys, "certify", "SCAN", "--library", shop / "mine")
 
 

@@ -15,9 +15,9 @@ from envs.episodic import bandit
 from envs.registry import KINDS
 from envs.stepper import Stepper
 from envs.world import Layout
+from npi.jobs.learners import train_learner
 from npi.learners import interface as registry
 from npi.learners.interface import register_learner
-from npi.learners.jobs import train_learner
 from npi.learners.objectives.on_policy import OnPolicyTraining
 from npi.library.library import Library
 from npi.library.operations import hosting

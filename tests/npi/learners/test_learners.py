@@ -12,12 +12,12 @@ import torch
 
 from dsl import load, loads
 from npi.cli.main import main
+from npi.jobs.learners import train_learner
+from npi.jobs.train import learn_into
 from npi.learners import interface as registry
 from npi.learners.core import LearnerProgramCore
 from npi.learners.evaluate import evaluated, score_task
 from npi.learners.interface import learner_of, register_learner
-from npi.learners.jobs import train_learner
-from npi.learners.learn_rows import learn_files
 from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
 from npi.learners.rollout import calls
 from npi.learners.tasks import Problems, learner_for, training_tasks
@@ -175,10 +175,10 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_numbers(files: Path) -> None:
     asked: list[int] = []
     stop = lambda: bool(asked.append(0)) or len(asked) == 7  # noqa: E731
     part = train_learner(paths, out=files / "parts", training=training, stop=stop)
-    assert not part.finished
+    assert not part.ended
     assert not (files / "parts").exists()
     rest = train_learner(paths, out=files / "parts", training=training)
-    assert rest.progress.resumed
+    assert rest.resumed
     assert rest.library.core.digest() == whole.library.core.digest()
     assert rest.library.rows_digest() == whole.library.rows_digest()
     assert rest.library.history[-1]["curve"] == whole.library.history[-1]["curve"]
@@ -190,11 +190,11 @@ def test_a_damaged_or_other_state_is_told(files: Path) -> None:
     train_learner([files / "arms.npi"], out=files / "l", training=training, stop=lambda: True)
     with pytest.raises(CheckpointError, match="other settings"):
         train_learner([files / "arms.npi"], out=files / "l", training=replace(training, batch=8))
-    state = files / "l.training" / "state.safetensors"
+    state = files / "l.training" / "checkpoint.safetensors"
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="--fresh"):
         train_learner([files / "arms.npi"], out=files / "l", training=training)
-    assert train_learner([files / "arms.npi"], out=files / "l", training=training, fresh=True).finished
+    assert train_learner([files / "arms.npi"], out=files / "l", training=training, fresh=True).ended
 
 
 def test_a_loss_that_is_no_number_is_told(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,10 +232,10 @@ def test_rows_side_by_side_are_judged_apart(files: Path) -> None:
 
 
 def test_a_new_row_changes_nothing_else(trained: Path, files: Path) -> None:
-    library, found = learn_files(trained, [files / "medium.npi"], out=files / "more")
+    found = learn_into(trained, [files / "medium.npi"], out=files / "more")
     assert found.unchanged
     assert found.rows == ("medium.MEDIUM",)
-    assert found.learned["medium.MEDIUM"] >= found.mean["medium.MEDIUM"] - 1
+    assert found.scores["medium.MEDIUM"].learned >= found.scores["medium.MEDIUM"].mean - 1
     before, after = Library.open(trained), Library.open(files / "more")
     assert after.core.digest() == before.core.digest()
     assert torch.equal(after.memory.embeddings_NP[:1], before.memory.embeddings_NP)
@@ -243,11 +243,11 @@ def test_a_new_row_changes_nothing_else(trained: Path, files: Path) -> None:
     old, new = (next(iter(evaluated(one, programs, task, count=50))).episodes for one in (before, after))
     assert torch.equal(old.scores["reward"], new.scores["reward"])
     with pytest.raises(LibraryError, match="has all of these programs already"):
-        learn_files(files / "more", [files / "medium.npi"])
+        learn_into(files / "more", [files / "medium.npi"])
 
 
 def test_rows_go_from_library_to_library(trained: Path, files: Path) -> None:
-    learn_files(trained, [files / "medium.npi"], out=files / "more")
+    learn_into(trained, [files / "medium.npi"], out=files / "more")
     pack(Library.open(files / "more"), ["medium.MEDIUM"]).save(files / "medium.rows")
     other = Library.open(trained)
     added = add(other, [RowFile.open(files / "medium.rows")])
@@ -259,7 +259,7 @@ def test_rows_go_from_library_to_library(trained: Path, files: Path) -> None:
 
 def test_worlds_that_a_core_never_saw_are_refused(trained: Path, files: Path) -> None:
     with pytest.raises(ValueError, match="has never seen world arms"):
-        learn_files(trained, [files / "three.npi"])
+        learn_into(trained, [files / "three.npi"])
 
 
 # --- on the machine --------------------------------------------------------------------------------------------------
@@ -364,7 +364,7 @@ def test_a_universal_core_learns_programs_that_call_what_was_learned(trained: Pa
 
 def test_hosts_that_would_stand_for_each_other_are_refused(trained: Path, files: Path) -> None:
     train_learner([files / "arms.npi"], out=files / "other", training=replace(QUICK, updates=1, seed=3))
-    learn_files(trained, [files / "medium.npi"], replace(QUICK, updates=1), out=files / "more")
+    learn_into(trained, [files / "medium.npi"], config=replace(QUICK, updates=1), out=files / "more")
     host, other, more = map(Library.open, (trained, files / "other", files / "more"))
     assert joined([host], [host]) == [host]
     assert joined([host], [more]) == [host, more]

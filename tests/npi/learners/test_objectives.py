@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from npi.learners import inner
-from npi.learners.draws import GeneratorDraw
 from npi.learners.interface import choice
 from npi.learners.objectives.base import LearnerObjective, schedule_of
+from npi.learners.rollout import GeneratorDraw
 from npi.training.loop import Descent, fit
 from npi.training.ranks import ALONE
 from tests.support.learner_jobs import UPDATES, numbers, objective, training_learners

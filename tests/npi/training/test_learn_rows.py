@@ -18,7 +18,7 @@ from npi.recurrent import learn
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Dataset
 from npi.training.frame_objective import place
-from npi.training.learn_rows import LearnConfig, Learned, RowObjective, new_rows
+from npi.training.learn_rows import LearnConfig, RowObjective, RowResult, new_rows
 from npi.training.loss import Rules, frame_loss, score, take_share
 from tests.support.tiny import (
     CORE,
@@ -44,12 +44,12 @@ SHORT = LearnConfig(starts=2, updates=3, frames=8, check_every=2, problems=4, ra
 
 
 @cache
-def _taught() -> tuple[Library, Learned]:
+def _taught() -> tuple[Library, RowResult]:
     library = trained()
     return library, learn(library, [dataset(turn())], CONFIG)
 
 
-def taught() -> tuple[Library, Learned]:
+def taught() -> tuple[Library, RowResult]:
     """The strip's library with TURN and RUN, and what learning them came to; copies."""
     return copy.deepcopy(_taught())
 
@@ -90,9 +90,9 @@ def test_core_old_rows_and_old_outputs_stay_to_the_bit() -> None:
         assert torch.equal(library.memory.state_dict()[name][: len(before.memory)], value), name
     assert library.memory.infos[: len(before.memory)] == before.memory.infos
     assert found.unchanged
-    assert found.core_before == found.core_after == before.core.digest() == library.core.digest()
-    assert found.rows_before == found.rows_after == before.rows_digest()
-    assert found.outputs_before == found.outputs_after == fingerprint(before.core, before.memory, len(before.memory))
+    assert found.before.core == found.after.core == before.core.digest() == library.core.digest()
+    assert found.before.rows == found.after.rows == before.rows_digest()
+    assert found.before.outputs == found.after.outputs == fingerprint(before.core, before.memory, len(before.memory))
     table = strip().table
     obs, program, arguments = configurations(table, 500, generator=torch.Generator().manual_seed(3))
     hidden = torch.randint(33, (500, 1), generator=torch.Generator().manual_seed(4))

@@ -13,9 +13,9 @@ from npi.jobs.run import checkpoint_path
 from npi.jobs.train import train_library
 from npi.library.library import Library
 from npi.training.curriculum import Curriculum
+from npi.training.dataset import pack_frames, unpack_frames
 from npi.training.frame_objective import place
 from npi.training.loss import Rules, frame_loss, take_share
-from npi.training.rank_exchange import pack_frames, unpack_frames
 from npi.training.ranks import ALONE, Parcel, Ranks, join, launched, losing, pick_device, rank_device
 from tests.support import ranks as jobs
 from tests.support.ranks import UPDATES, as_lists, in_ranks

@@ -47,7 +47,7 @@ def test_each_seed_is_bit_identical_with_its_own_run(source: Path) -> None:
         alone = train_library([source], out=source.parent / "one", core=CORE, training=config, traces=8, device="cpu")
         written = Library.open(source.parent / "out" / f"seed-{seed}")
         assert digests(alone.library) == told(result, seed) == digests(written)
-        assert alone.summary().frames == one.frames
+        assert alone.frames == one.frames
         assert alone.report.update == one.report.update
         assert written.history[-1]["settings"]["seed"] == seed
     assert result.updates == Spread.of([one.report.update for one in result.seeds.values()])

@@ -180,7 +180,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("universal") / "library"
     found = learn_into(folder, [ROOT / "programs/max.npi"], device="cpu")
     assert found.solved
-    assert found.core_before == found.core_after
+    assert found.before.core == found.after.core
     return folder
 
 

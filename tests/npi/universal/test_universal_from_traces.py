@@ -24,9 +24,10 @@ from npi.training.dataset import Dataset
 from npi.universal.code_search import SearchConfig
 from npi.universal.core import new_universal
 from npi.universal.induction.plan_from_traces import plan_of_frames
-from npi.universal.induction.replay import Evidence, Replay, replay
+from npi.universal.induction.replay import Evidence, replay
 from npi.universal.learn_rows import learn_universal
 from npi.universal.plan import Plan, describe, plan_of
+from npi.universal.proof import Comparison
 from tests.support.paths import PROGRAMS
 from tests.support.random_programs import WORLDS, drawn, together
 from tests.support.universal_helpers import SMALL, tables
@@ -55,7 +56,7 @@ def frames_of(programs: ProgramSet, program: int, count: int, seed: int = 0) -> 
     return drawn_frames(programs, program, count, generator=torch.Generator().manual_seed(seed))
 
 
-def followed(plan: Plan, programs: ProgramSet, frames: FrameSet) -> Replay:
+def followed(plan: Plan, programs: ProgramSet, frames: FrameSet) -> Comparison:
     return replay(tables(plan, programs), frames, plan.signature)
 
 
@@ -74,7 +75,6 @@ def test_states_are_those_of_the_text(name: str) -> None:
     for program in programs.programs:
         found = plan_of_frames(dataset.frames, program.id)
         assert lines(found, programs) == lines(plan_of(program, programs.table), programs), program.name
-        assert not any(state.whole for state in found.states)
 
 
 @settings(max_examples=25, deadline=None)
@@ -264,10 +264,10 @@ def test_a_replay_names_the_first_wrong_decision() -> None:
     frames = frames_of(programs, both, 5)
     plan = plan_of_frames(frames, both)
     made = tables(plan, programs)
-    assert replay(made, frames, plan.signature) == Replay(5, 0)
+    assert replay(made, frames, plan.signature) == Comparison(5, 0)
     made[1][2][0, 0] = RETURN
     found = replay(made, frames, plan.signature)
-    assert (found.frames, found.wrong) == (5, 5)
+    assert (found.cases, found.wrong) == (5, 5)
     (mistake,) = found.mistakes
     assert (mistake.state, mistake.seen) == (1, "nothing seen")
     assert (mistake.calls, mistake.should) == ("return", "ACT(P, LEFT)")

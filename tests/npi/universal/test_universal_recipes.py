@@ -68,7 +68,7 @@ def spoken(net: Interpreter, codes: Codes, place: int, outcomes: int = 2) -> Sta
     padded = torch.full((10, TINY.inputs), -1)
     padded[:, 0] = torch.arange(10)
     own = codes.at(slice(place, place + 1))
-    outcome_M, value_M = decide(net, padded, own.code_NC, own.gain_NG, outcomes=outcomes)
+    outcome_M, value_M, _ = decide(net, padded, own.code_NC, own.gain_NG, [False] * outcomes)
     state = programs()[0].states[0]
     return replace(state, seen_MR=seen_MR, outcome_M=outcome_M.numpy(), value_M=value_M.numpy(),
                    outcomes=(state.outcomes * 2)[:outcomes])  # fmt: skip

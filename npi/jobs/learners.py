@@ -1,12 +1,8 @@
-"""Whole jobs with learners: train a core on program files with signals."""
+"""Train a learner's core on program files with signals."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +10,16 @@ import torch
 
 from dsl.program import ProgramSet
 from envs.spec import WorldSpec
+from npi.jobs.run import Run, TrainResult, identity_of
 from npi.learners.core import LearnerProgramCore, learner_program_core
 from npi.learners.interface import Learner, LearnerConfig, LearnerTraining
+from npi.learners.learn_rows import history_entry, row_info
 from npi.learners.objectives.base import LearnerObjective, schedule_of
 from npi.learners.tasks import Problems, TrainingTask, learner_for, training_tasks
 from npi.library.library import Library, check_texts
 from npi.library.program_files import parsed
-from npi.program_memory import RowInfo
-from npi.training.checkpoint import FileCheckpoint
-from npi.training.loop import Progress, fit
+from npi.training.loop import Progress, Reporter
 from npi.training.ranks import ALONE, Ranks
-
-Reporter = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class TrainedLearner:
-    """What training came to.
-
-    Attributes:
-        finished: whether all updates were taken, and the library written.
-    """
-
-    library: Library
-    progress: Progress
-    finished: bool
-
-    @property
-    def solved(self) -> bool:
-        """Whether training is done, as other kinds of core say it: no score says that nothing is left to learn."""
-        return self.finished
 
 
 def files_of(paths: Sequence[Path | str | ProgramSet]) -> tuple[list[ProgramSet], Learner]:
@@ -67,7 +43,7 @@ def train_learner(
     stop: Callable[[], bool] = lambda: False,
     fresh: bool = False,
     checked: Callable[[LearnerObjective, int], None] | None = None,
-) -> TrainedLearner:
+) -> TrainResult[Progress]:
     """Train a learner's core with a row for each program of some files, and write the library to ``out``.
 
     The run's state is kept in ``<out>.training`` at every check; the same call resumes it, to the same numbers.
@@ -87,8 +63,8 @@ def train_learner(
     tasks = [task for programs in sets for task in training_tasks(programs)]
     library = new_library(config, tasks, sets, seed=training.seed, device=ranks.device)
     objective = objective_of(library, tasks, training)
-    identity = _identity(config, training, sets)
-    checkpoint = FileCheckpoint(state_path(out), identity=identity, device=ranks.device, ranks=ranks, fresh=fresh)
+    library.memory.embeddings_NP = objective.rows_NP
+    identity = identity_of(config.to_json(), training.to_json(), [programs.digest for programs in sets])
 
     def each(progress: Progress) -> None:
         if checked is not None and progress.update % training.check_every == 0:
@@ -96,21 +72,11 @@ def train_learner(
         if report is not None:
             report(progress)
 
-    schedule = schedule_of(training)
-    progress = fit(objective, schedule, ranks=ranks, checkpoint=checkpoint, report=each, stop=stop)
-    with torch.no_grad():
-        library.memory.embeddings_NP.copy_(objective.rows_NP)
-    finished = progress.ended(schedule)
-    if finished and ranks.first:
-        library.history.append(history_entry("trained", tasks, training, progress, curve=objective.curve))
-        library.save(out)
-        checkpoint.remove()
-    return TrainedLearner(library, progress, finished)
+    def entry(progress: Progress) -> Mapping[str, Any]:
+        return history_entry("trained", tasks, training, progress) | {"curve": objective.curve}
 
-
-def state_path(out: Path | str) -> Path:
-    """Where the state of a run is kept whose library will be in ``out``."""
-    return Path(out).with_name(Path(out).name + ".training") / "state.safetensors"
+    run = Run(out, identity, ranks=ranks, fresh=fresh)
+    return run.train(library, objective, schedule_of(training), entry, report=each, stop=stop)
 
 
 def objective_of(library: Library, tasks: Sequence[TrainingTask], training: LearnerTraining) -> LearnerObjective:
@@ -145,31 +111,3 @@ def new_library(
     found = Library(core, core.memory(infos, generator=generator), list(sets))
     found.to(device)
     return found
-
-
-def row_info(task: TrainingTask, world: int, generation: int) -> RowInfo:
-    """What a library knows about the row of a program with a signal."""
-    return RowInfo(
-        task.name, world, generation, task.program.signature, primitive=False, source=task.programs.digest
-    )  # fmt: skip
-
-
-def _identity(config: LearnerConfig, training: LearnerTraining, sets: Sequence[ProgramSet]) -> str:
-    """sha256 of all that a run's numbers depend on."""
-    parts = [config.to_json(), training.to_json(), [programs.digest for programs in sets]]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def history_entry(
-    what: str, tasks: Sequence[TrainingTask], training: LearnerTraining, progress: Progress, **more: Any
-) -> dict[str, Any]:
-    """What a library's history says of a run."""
-    return {
-        what: [task.name for task in tasks],
-        "from": sorted({Path(task.programs.path).name for task in tasks}),
-        "settings": training.to_json(),
-        "updates": progress.update,
-        "scores": dict(progress.scores),
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        **more,
-    }
