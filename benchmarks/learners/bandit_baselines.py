@@ -11,9 +11,9 @@ import torch
 
 from benchmarks.common import plain_arguments, write
 from envs.episodic.bandit import FAMILIES, Bandit
+from meta.baselines.agent import Curve, rollout
 from meta.baselines.bayes_optimal import plan
 from meta.baselines.registry import lineup
-from meta.baselines.rollout import Curve, rollout
 from npi.reproduce.pages import Content
 from npi.reproduce.plots import label, panels, png
 

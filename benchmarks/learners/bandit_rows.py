@@ -22,10 +22,9 @@ from benchmarks.learners.bandit_baselines import BEGIN
 from benchmarks.learners.cores import fine_tuned, trained_core, written
 from dsl import loads
 from envs.episodic.bandit import FAMILIES, Bandit
-from meta.baselines.agent import Agent
+from meta.baselines.agent import Agent, rollout
 from meta.baselines.bandits import CaseThompson, Thompson, drawn_cases
 from meta.baselines.learned_agent import Learned
-from meta.baselines.rollout import rollout
 from meta.reinforcement.program_files.bandit_priors import program_file
 from npi.learners.core import LearnerProgramCore
 from npi.learners.learn_rows import learn_rows

@@ -21,11 +21,10 @@ from benchmarks.common import RUNS, finished, recipe, seeds
 from benchmarks.learners.bandit_baselines import BEGIN
 from benchmarks.learners.cores import trained_core, written
 from envs.episodic.bandit import ELEVEN, FAMILIES, Bandit
-from meta.baselines.agent import Agent
+from meta.baselines.agent import Agent, Rollout, rollout
 from meta.baselines.bayes_optimal import plan
 from meta.baselines.learned_agent import Learned
 from meta.baselines.registry import lineup
-from meta.baselines.rollout import Rollout, rollout
 from meta.reinforcement.network import MetaRLConfig
 from npi.jobs.learners import usual_config
 from npi.learners.core import LearnerProgramCore

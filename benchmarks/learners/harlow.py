@@ -24,9 +24,8 @@ from benchmarks.learners.cores import fine_tuned, trained_core, written
 from dsl import load, loads
 from dsl.program import ProgramSet
 from envs.episodic.harlow import RULES, Harlow, HarlowState, glyphs, scrambled
-from meta.baselines.agent import Agent
+from meta.baselines.agent import Agent, rollout
 from meta.baselines.harlow import ObjectStayer, SideStayer
-from meta.baselines.rollout import rollout
 from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.program_files.harlow_rules import Rule, program_file, turned
 from npi.jobs.learners import new_library, train_learner

@@ -20,9 +20,8 @@ from benchmarks.learners.bandit_baselines import BEGIN
 from benchmarks.learners.cores import trained_core
 from dsl import load
 from envs.episodic.two_step import TwoStep
-from meta.baselines.agent import Agent, Random
+from meta.baselines.agent import Agent, Random, Rollout, rollout
 from meta.baselines.learned_agent import Learned
-from meta.baselines.rollout import Rollout, rollout
 from meta.baselines.two_step import ModelBased, ModelFree, Stays, stays
 from npi.learners.core import LearnerProgramCore
 from npi.learners.objectives.on_policy import OnPolicyTraining

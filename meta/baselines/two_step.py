@@ -17,8 +17,7 @@ import torch
 
 from envs.spec import WorldSpec
 from envs.world import State
-from meta.baselines.agent import drawn
-from meta.baselines.rollout import Rollout
+from meta.baselines.agent import Rollout, drawn
 
 RATE = 0.5
 """By which part a value moves to what was paid."""

@@ -13,7 +13,7 @@ from envs.episodic.harlow import RULES, Harlow
 from envs.episodic.two_step import TwoStep
 from envs.scratchpad.world import Scratchpad
 from envs.stepper import Action
-from meta.baselines.agent import Agent, Oracle, Random, calls
+from meta.baselines.agent import Agent, Oracle, Random, Rollout, calls, curve, rollout
 from meta.baselines.bandits import (
     CaseThompson,
     Filtered,
@@ -30,7 +30,6 @@ from meta.baselines.bayes_optimal import plan
 from meta.baselines.gittins import discounted, finite
 from meta.baselines.harlow import ObjectStayer, SideStayer
 from meta.baselines.registry import lineup
-from meta.baselines.rollout import Rollout, curve, rollout
 from meta.baselines.two_step import ModelBased, ModelFree, stays
 from tests.support.pads import SORTING
 

@@ -12,8 +12,7 @@ from benchmarks.learners.bandits import TRAINED, agent_of, asked_first, text, wo
 from dsl import loads
 from envs.episodic.bandit import ELEVEN
 from envs.episodic.two_step import TwoStep
-from meta.baselines.agent import Agent, Oracle, Random
-from meta.baselines.rollout import rollout
+from meta.baselines.agent import Agent, Oracle, Random, rollout
 from meta.baselines.two_step import ModelFree, stays
 from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.program_files.bandit_priors import program_file

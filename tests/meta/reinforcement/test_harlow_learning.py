@@ -18,8 +18,8 @@ from envs.spec import Channel, Field
 from envs.stepper import Action
 from envs.world import Episodes
 from meta.baselines.agent import calls
+from meta.baselines.agent import rollout as run_agent
 from meta.baselines.harlow import ObjectStayer
-from meta.baselines.rollout import rollout as run_agent
 from meta.reinforcement.learner import LEARNER
 from meta.reinforcement.network import ActorCritic, MetaRLConfig
 from meta.reinforcement.object_memory import KEY, VALUE, Recall, places
