@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from npi.cli.console import SCORED, Column, Meter, Screen, check_folder, finish, number, open_library, stop_on_interrupt
 from npi.cli.evaluate import score_document
 from npi.cli.options import JsonOption, SeedOption, option
-from npi.cli.train_report import program_rows, train_with
+from npi.cli.train import frame_job
+from npi.cli.train_report import program_rows
 from npi.cli.words import duration, plural, show_sizes
 
 if TYPE_CHECKING:
@@ -118,9 +119,10 @@ def _train(job: Job, files: list[Path]) -> bool:
     screen, core = job.screen, CoreConfig()
     training = TrainConfig.for_core(core, seed=job.seed, **TRAINING)
     screen.line(f"1  Train one core on {' and '.join(path.name for path in files)}")
-    settings = {"core": core, "training": training, "traces": TRACES, "device": "cpu"}
     with Meter("   training") as meter:
-        result = train_with(meter, files, out=job.out, stop=job.stop, fresh=True, **settings)
+        result = frame_job(files, core, training, traces=TRACES, device="cpu").run(
+            meter, out=job.out, stop=job.stop, fresh=True
+        )
     job.seconds["train"] = meter.seconds
     rows = program_rows(result)
     frames, traces = sum(row["frames"] for row in rows), sum(result.entry["traces"])
@@ -154,13 +156,13 @@ def _show_run(job: Job) -> None:
 
 
 def _learn(job: Job, file: Path) -> RowResult:
-    from npi.cli.learn import learn_with, people
+    from npi.cli.learn import learn_job, people
     from npi.training.learn_rows import LearnConfig
 
     job.screen.line(f"3  Learn {file.name} as new rows; the core no longer changes")
     config = LearnConfig(seed=job.seed)
     with Meter("   learning") as meter:
-        found = learn_with(meter, job.out, [file], config=config, traces=8, device="cpu", stop=job.stop)
+        found = learn_job(job.out, [file], config, traces=8, device="cpu").run(meter, stop=job.stop)
     job.seconds["learn"] = meter.seconds
     people(job.screen, found, job.out, kept=found.solved, seconds=job.seconds["learn"])
     job.screen.line()

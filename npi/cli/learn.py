@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import Meter, Screen, finish, stop_on_interrupt
-from npi.cli.learners import SetOption, learn_with_learner, sources_of
+from npi.cli.console import Column, Meter, Screen, finish, number, picked, stop_on_interrupt
+from npi.cli.learners import SetOption, chosen, measure, sources_of
 from npi.cli.options import (
     DeviceOption,
     HostOption,
@@ -22,13 +22,14 @@ from npi.cli.options import (
     option,
     refuse_others,
 )
+from npi.cli.train_report import Job
 from npi.cli.words import digests, duration, plural, unchanged_lines
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
+    from npi.learners.interface import Learner, LearnerTraining
     from npi.library.library import Library
     from npi.training.learn_rows import LearnConfig, RowResult
-    from npi.training.loop import Progress
     from npi.universal.code_search import SearchConfig
 
 FilesArgument = Annotated[list[Path], argument("Program files (*.npi) or folders of npi trace.")]
@@ -76,43 +77,39 @@ def learn(
       npi learn sets/mark --library mine
       npi learn programs/learning/restless.npi --library bandit
     """
-    sources, signals = sources_of(files)
-    if signals:
-        refuse_others(context, "learners")
-        learn_with_learner(
-            Screen(json=json), library, sources, out=out, settings=settings or (), updates=updates, starts=starts,
-            seed=seed,
-        )  # fmt: skip
-        return
     from npi.jobs.train import learn_settings, library_to_learn
     from npi.library.library import Library
     from npi.training.ranks import pick_device
 
-    screen = Screen(json=json)
-    new = not library.exists()
-    opened = library_to_learn(library, device=pick_device(device))
-    traced = all(path.is_dir() for path in files)
-    refuse_others(context, opened.core.config.kind, *["traces"] * traced)
-    config = learn_settings(opened, seed=seed, starts=starts, updates=updates, certify=certify)
-    if new:
-        screen.note(f"{library} is new: it begins with the universal core that comes with the engine")
-    hosts = [Library.open(folder) for folder in host or ()]
+    screen, new, place = Screen(json=json), not library.exists(), out or library
+    sources, signals = sources_of(files)
+    config: Any
+    if signals:
+        refuse_others(context, "learners")
+        opened = Library.open(library)
+        learner = learner_of(opened, sources)
+        config = chosen(learner, learner.learning, settings or (), updates=updates, starts=starts, seed=seed)[1]
+        job = learn_job(opened, sources, config, measure(learner))
+    else:
+        opened = library_to_learn(library, device=pick_device(device))
+        refuse_others(context, opened.core.config.kind, *["traces"] * all(path.is_dir() for path in files))
+        config = learn_settings(opened, seed=seed, starts=starts, updates=updates, certify=certify)
+        hosts = [Library.open(folder) for folder in host or ()]
+        job = learn_job(
+            opened, sources, config, traces=traces, hosts=hosts, keep_unsolved=keep, from_traces=from_traces
+        )
+        if new:
+            screen.note(f"{library} is new: it begins with the universal core that comes with the engine")
     with stop_on_interrupt() as stop, Meter("learning") as meter:
-        found = learn_with(
-            meter, opened, sources, config=config, traces=traces, hosts=hosts, out=out or library, stop=stop,
-            keep_unsolved=keep, from_traces=from_traces,
-        )  # fmt: skip
+        found = job.run(meter, out=place, stop=stop)
         interrupted = stop() and not found.solved
-    people(screen, found, out or library, kept=found.solved or keep, seconds=meter.seconds)
-    validation = found.validation
-    names = ("solved", "rows", "numbers", "updates", "wrong", "notes", "inferred")
+    people(screen, found, place, kept=found.solved or keep, interrupted=interrupted, seconds=meter.seconds)
     screen.document(
         {
-            "library": out or library if found.solved or keep else None,
-            **{name: getattr(found, name) for name in names},
+            "library": place if found.solved or keep else None,
+            **picked(found, "rows numbers updates"),
+            **(scores_document(found) if found.scores else checks_document(found)),
             **digests(found),
-            "problems": validation and validation.problems,
-            "problems_solved": validation and validation.solved,
             "seconds": meter.seconds,
         }
     )
@@ -121,31 +118,50 @@ def learn(
     finish(found.solved, interrupted=interrupted)
 
 
-def learn_with(
-    meter: Meter,
+def learner_of(library: Library, sources: Sequence[Path | ProgramSet]) -> Learner:
+    """The learner of a library's core; :class:`LibraryError` for another kind of core."""
+    from npi.learners.core import LearnerProgramCore
+    from npi.library.manifest import LibraryError
+    from npi.library.program_files import parsed
+
+    if not isinstance(library.core, LearnerProgramCore):
+        raise LibraryError(
+            f"{parsed(sources[0]).path} has a signal, and the library's core learns from texts; name the library of a "
+            "learner (npi train makes one of files with signals)"
+        )
+    return library.core.learner
+
+
+def learn_job(
     library: Path | Library,
     files: Sequence[Path | ProgramSet],
-    *,
-    config: LearnConfig | SearchConfig,
+    config: LearnConfig | SearchConfig | LearnerTraining,
+    measure: str = "wrong",
     **settings: Any,
-) -> RowResult:
-    """:func:`npi.jobs.train.learn_into`, reporting to the meter."""
+) -> Job:
+    """Learning the programs of some files as rows."""
     from npi.jobs.train import learn_into
-    from npi.training.learn_rows import LearnConfig
+    from npi.universal.code_search import SearchConfig
 
-    most = config.updates if isinstance(config, LearnConfig) else config.most
-
-    def report(progress: Progress) -> None:
-        names = ", ".join(f"{name.rpartition('.')[2]} {count:.0f}" for name, count in progress.scores.items())
-        told = "" if math.isnan(progress.loss) else f"loss {progress.loss:.3f}; "
-        meter.update(progress.update, most, f"{told}wrong: {names or 'none'}")
-
-    meter.update(0, most, "tracing the programs")
-    return learn_into(library, files, config=config, report=report, **settings)
+    most = config.most if isinstance(config, SearchConfig) else config.updates
+    return Job(
+        partial(learn_into, library, files, config=config, **settings),
+        most,
+        measure=measure,
+        first="reading the programs",
+    )
 
 
-def people(screen: Screen, found: RowResult, folder: Path, *, kept: bool, seconds: float) -> None:
+def people(
+    screen: Screen, found: RowResult, folder: Path, *, kept: bool, seconds: float, interrupted: bool = False
+) -> None:
     """What was learned, for people."""
+    if found.scores:
+        headings = ("program", "mean row", "best old row", "learned")
+        scores = [
+            dict(zip(headings, (name, *map("{:.3f}".format, found.scores[name])), strict=True)) for name in found.rows
+        ]
+        screen.table(scores, Column("program"), *map(number, headings[1:]), title="scores on fresh problems")
     rows = ", ".join(name.rpartition(".")[2] for name in found.rows)
     screen.line(f"learned     {rows}: {plural(found.numbers, 'number')} each, {plural(found.updates, 'update')}, "
                 f"{duration(seconds)}")  # fmt: skip
@@ -161,8 +177,24 @@ def people(screen: Screen, found: RowResult, folder: Path, *, kept: bool, second
         screen.line(f"solved; the library in {folder} has them now")
     elif kept:
         screen.line(f"not solved; written to {folder} all the same, as --keep asks")
-    else:
+    elif not interrupted:
         screen.line("not solved, so the library is as it was: raise --starts, --updates or --traces, or try a --seed")
+
+
+def scores_document(found: RowResult) -> dict[str, Any]:
+    """Of a learner's rows: scores by program."""
+    parts = ("mean", "nearest", "learned")
+    return {part: {name: getattr(scores, part) for name, scores in found.scores.items()} for part in parts}
+
+
+def checks_document(found: RowResult) -> dict[str, Any]:
+    """Of other rows: how they were checked."""
+    validation = found.validation
+    return {
+        **picked(found, "solved wrong notes inferred"),
+        "problems": validation and validation.problems,
+        "problems_solved": validation and validation.solved,
+    }
 
 
 def kinds_of_checks(found: RowResult) -> str:

@@ -21,20 +21,33 @@ def sweep(
     screen: Screen, paths: Sequence[Path], text: str, *, out: Path, training: TrainConfig, **settings: Any
 ) -> None:
     """Train the seeds that ``text`` names (``0..3``, ``0,2,5``), and tell what they came to."""
-    from npi.jobs.sweep import seed_folder
+    from npi.jobs.sweep import seed_folder, train_sweep
 
-    numbers = parse_numbers(text, "--seeds", least=0)
+    numbers, updates = parse_numbers(text, "--seeds", least=0), training.updates
     check_folders(out, numbers)
+    last: dict[int, Report] = {}
     with stop_on_interrupt() as stop, Meter("training") as meter:
-        result = sweep_with(meter, paths, seeds=numbers, out=out, training=training, stop=stop, **settings)
+
+        def report(seed: int, found: Report) -> None:
+            last[seed] = found
+            going = [one for one in last.values() if not one.solved]
+            done = min((one.update for one in going), default=found.update)
+            losses = [one.loss for one in going]
+            parts = [f"{plural(len(last) - len(going), 'seed')} solved, {len(going)} going"]
+            if going:
+                parts += [f"loss {min(losses):.3f} to {max(losses):.3f}", *meter.left(done, updates)]
+            meter.update(done, updates, "; ".join(parts))
+
+        meter.update(0, updates, "tracing the programs")
+        result = train_sweep(paths, seeds=numbers, out=out, training=training, report=report, stop=stop, **settings)
     people(screen, result, out, meter.seconds)
-    seeds = result.seeds.items()
     screen.document(
         {
             "seeds": [
-                {"seed": seed} | document(found, seed_folder(out, seed), found.report.seconds) for seed, found in seeds
+                {"seed": seed} | document(found, found.core, found.rows, seed_folder(out, seed), found.report.seconds)
+                for seed, found in result.seeds.items()
             ],
-            "solved": sum(found.solved for _, found in seeds),
+            "solved": sum(found.solved for found in result.seeds.values()),
             "interrupted": not result.ended,
             "updates": result.updates,
             "seconds": meter.seconds,
@@ -59,27 +72,6 @@ def check_folders(out: Path, seeds: Sequence[int]) -> None:
         raise ValueError(f"--out {out} is a library itself; with --seeds name the folder that several will go into")
     for seed in seeds:
         check_folder(seed_folder(out, seed))
-
-
-def sweep_with(meter: Meter, paths: Sequence[Path], *, seeds: Sequence[int], **settings: Any) -> SweepResult:
-    """:func:`npi.jobs.sweep.train_sweep`, reporting to the meter."""
-    from npi.jobs.sweep import train_sweep
-
-    updates = settings["training"].updates
-    last: dict[int, Report] = {}
-
-    def report(seed: int, found: Report) -> None:
-        last[seed] = found
-        going = [one for one in last.values() if not one.solved]
-        done = min((one.update for one in going), default=found.update)
-        losses = [one.loss for one in going]
-        parts = [f"{plural(len(last) - len(going), 'seed')} solved, {len(going)} going"]
-        if going:
-            parts += [f"loss {min(losses):.3f} to {max(losses):.3f}", *meter.left(done, updates)]
-        meter.update(done, updates, "; ".join(parts))
-
-    meter.update(0, updates, "tracing the programs")
-    return train_sweep(paths, seeds=seeds, report=report, **settings)
 
 
 def people(screen: Screen, result: SweepResult, out: Path, seconds: float) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import Meter, Screen, check_folder, stop_on_interrupt
-from npi.cli.learners import SetOption, sources_of, train_with_learner
+from npi.cli.console import Meter, Screen, check_folder, finish, stop_on_interrupt
+from npi.cli.learners import SetOption, chosen, measure, sources_of
 from npi.cli.options import DeviceOption, HostOption, JsonOption, SeedOption, argument, option, refuse_others
+from npi.cli.sweep import sweep
 from npi.cli.torchrun import ranks_of, refuse_torchrun
-from npi.cli.train_report import tell, train_with
+from npi.cli.train_report import Job, tell
+
+if TYPE_CHECKING:
+    from dsl.program import ProgramSet
+    from npi.core.config import CoreConfig, TrainConfig
+    from npi.training.ranks import Ranks
 
 SourcesArgument = Annotated[list[Path] | None, argument("Program files (*.npi) or folders of npi trace.")]
 
@@ -86,48 +94,28 @@ def train(
       npi train --universal --out universal
       npi train programs/learning/bandit.npi --out bandit
     """
-    if universal:
-        from npi.cli.universal import train_universal_core
-
-        refuse_others(context, "universal")
-        refuse_torchrun("--universal trains in one process")
-        train_universal_core(
-            Screen(json=json), paths or [], out=out, updates=updates, rate=rate, programs=programs, seed=seed,
-            fresh=fresh,
-        )  # fmt: skip
-        return
-    if not paths:
-        raise typer.BadParameter("name program files or folders of traces, or give --universal", param_hint="PATHS")
-    sources, signals = sources_of(paths)
-    if signals:
-        refuse_others(context, "learners")
-        train_with_learner(
-            Screen(json=json), sources, out=out, settings=settings or (), updates=updates, rate=rate, seed=seed,
-            device=device, fresh=fresh,
-        )  # fmt: skip
-        return
-    kinds = [*["traces"] * all(path.is_dir() for path in paths), *["seeds"] * (seeds is not None)]
-    refuse_others(context, "bodies", *kinds)
-    from npi.core.config import CoreConfig, TrainConfig
     from npi.jobs.run import checkpoint_path
-    from npi.jobs.train import TrainSummary
     from npi.library.library import Library
 
-    hosts = [Library.open(folder) for folder in host or ()]
-    config = CoreConfig.published() if core is CoreKind.lstm else CoreConfig()
-    given = {"updates": updates, "frames": frames, "rate": rate}
-    changes = {name: value for name, value in given.items() if value is not None}
-    training = TrainConfig.for_core(
-        config, seed=seed, certify=certify, precision=precision.value, compile=compile, **changes
-    )
-    if log is not None and find_spec("tensorboard") is None:
-        raise ValueError("--log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
-    if seeds is not None:
-        from npi.cli.sweep import sweep
+    if not (universal or paths):
+        raise typer.BadParameter("name program files or folders of traces, or give --universal", param_hint="PATHS")
+    files = paths or []
+    sources, signals = ([], False) if universal else sources_of(files)
+    traced = ["traces"] * (all(path.is_dir() for path in files)) + ["seeds"] * (seeds is not None)
+    refuse_others(context, *(["universal"] if universal else ["learners"] if signals else ["bodies", *traced]))
+    usual = {"updates": updates, "frames": frames, "rate": rate, "seed": seed}
+    given: dict[str, Any] = {name: value for name, value in usual.items() if value is not None}
 
+    screen = Screen(json=json)
+    if universal:
+        refuse_torchrun("--universal trains in one process")
+        device = "cpu"
+    ways = {"certify": certify, "precision": precision.value, "compile": compile}
+    if seeds is not None:
         refuse_torchrun("--seeds starts a process for each seed itself")
+        config, training = frame_settings(core.value, given | ways, log)
         sweep(
-            Screen(json=json), paths, seeds, out=out, hosts=host or (), core=config, training=training, traces=traces,
+            screen, files, seeds, out=out, hosts=host or (), core=config, training=training, traces=traces,
             device=device, log=log, fresh=fresh,
         )  # fmt: skip
         return
@@ -135,9 +123,71 @@ def train(
         check_folder(out)
         quiet = not ranks.first
         with stop_on_interrupt(quiet=quiet) as stop, Meter("training", quiet=quiet) as meter:
-            result = train_with(
-                meter, sources, out=out, core=config, training=training, traces=traces, hosts=hosts, ranks=ranks,
-                log=log, stop=stop, fresh=fresh,
-            )  # fmt: skip
+            if universal:
+                job = universal_job(meter, files, programs, given)
+            elif signals:
+                job = learner_job(sources, settings or (), given, ranks)
+            else:
+                config, training = frame_settings(core.value, given | ways, log)
+                hosts = [Library.open(folder) for folder in host or ()]
+                job = frame_job(sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks)
+            try:
+                result = job.run(meter, out=out, stop=stop, fresh=fresh)
+            except InterruptedError:
+                screen.note("interrupted while programs were drawn; nothing is kept")
+                finish(interrupted=True)
     if ranks.first:
-        tell(Screen(json=json), TrainSummary.of(result), out, config, training, meter.seconds)
+        tell(screen, job, result, out, meter.seconds)
+
+
+def frame_settings(kind: str, given: Mapping[str, Any], log: Path | None) -> tuple[CoreConfig, TrainConfig]:
+    """The core of a kind, and how it is trained: as usual but for what is given."""
+    from npi.core.config import CoreConfig, TrainConfig
+
+    if log is not None and find_spec("tensorboard") is None:
+        raise ValueError("--log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
+    config = CoreConfig.published() if kind == "lstm" else CoreConfig()
+    return config, TrainConfig.for_core(config, **given)
+
+
+def frame_job(sources: Sequence[Path | ProgramSet], core: CoreConfig, training: TrainConfig, **settings: Any) -> Job:
+    """A discrete core or an lstm, on the frames of program files and trace sets."""
+    from npi.jobs.train import train_library
+
+    train = partial(train_library, sources, core=core, training=training, **settings)
+    return Job(train, training.updates, f"a {core.kind} core", certify=training.certify, first="tracing the programs")
+
+
+def learner_job(
+    sources: Sequence[Path | ProgramSet], settings: Sequence[str], given: Mapping[str, Any], ranks: Ranks
+) -> Job:
+    """A learner's core, on programs with a learning signal."""
+    import torch
+
+    from npi.jobs.learners import files_of, train_learner
+
+    torch.set_num_threads(1)  # small recurrent steps
+    _, learner = files_of(sources)
+    config, training = chosen(learner, learner.training, settings, **given)
+    train = partial(train_learner, sources, config=config, training=training, ranks=ranks)
+    return Job(train, training.updates, f"a core of {learner.kind!r}", measure(learner))
+
+
+def universal_job(meter: Meter, files: Sequence[Path], programs: int, given: Mapping[str, Any]) -> Job:
+    """A universal core, on random programs over the worlds of some files, or over those of the shipped core."""
+    import torch
+
+    from dsl import load
+    from dsl.generator import vocabulary_of
+    from npi.jobs.universal import train_universal
+    from npi.universal.objective import UniversalTrainConfig
+
+    torch.set_num_threads(1)  # small layers; more threads change nothing but the order of sums
+    training = UniversalTrainConfig(**given)
+    worlds = {path.stem: vocabulary_of(load(path)) for path in files} or None
+
+    def say(done: int, total: int, world: str) -> None:
+        meter.update(done, total, f"drawing programs over {world}")
+
+    train = partial(train_universal, training=training, worlds=worlds, each=programs, say=say)
+    return Job(train, training.updates, "a universal core")
