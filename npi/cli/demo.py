@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -79,142 +80,125 @@ def demo(
             f"there is no {missing[0]}: run this where the repository's programs/ folder is, or give it with --programs"
         )
     check_folder(out)
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(name: str, title: str) -> Iterator[Meter]:
+        """A heading, progress and, at the end, an empty line; keeps the time."""
+        screen.line(f"{len(seconds) + 1}  {title}")
+        with Meter(f"   {name}") as meter:
+            yield meter
+        seconds[name] = meter.seconds
+        screen.line()
+
     with stop_on_interrupt() as stop:
-        job = Job(screen, out, seed, stop, {})
-        if not _train(job, files[:-1]):
-            _give_up(job, "training did not solve every task")
-        _show_run(job)
-        learned = _learn(job, files[-1])
-        if not learned.solved:
-            _give_up(job, f"{LEARNED} was not learned")
-    proofs = _prove(job)
-    scores = _test(job)
-    _summary(job, scores, learned, proofs)
-    proved = all(proof.proved for proof in proofs)
-    perfect = all(score.right == score.count for score in scores) and learned.unchanged and proved
-    finish(perfect)
+
+        def check(done: bool, why: str) -> None:
+            if not done:
+                screen.note("interrupted; npi demo begins anew" if stop() else f"{why}; try another --seed")
+                finish(False, interrupted=stop())
+
+        with stage("train", f"Train one core on {' and '.join(TRAINED)}") as meter:
+            check(_train(screen, meter, files[:-1], out, seed, stop), "training did not solve every task")
+        with stage("run", f"Run it: npi run {' '.join(SHOWN)}"):
+            _show_run(screen, out)
+        with stage("learn", f"Learn {LEARNED} as new rows; the core no longer changes") as meter:
+            learned = _learn(screen, meter, files[-1], out, seed, stop)
+            check(learned.solved, f"{LEARNED} was not learned")
+    with stage("prove", "Prove that the core runs each program as its text says, for inputs of every size") as meter:
+        proofs = _prove(screen, meter, out)
+    with stage("test", "Test on random problems that training never saw") as meter:
+        scores = _test(meter, out, seed)
+    _summary(screen, seconds, scores, learned, proofs)
+    perfect = all(score.right == score.count for score in scores) and all(proof.proved for proof in proofs)
+    finish(perfect and learned.unchanged)
 
 
-@dataclass(frozen=True)
-class Job:
-    """What the stages share: where to print, the library's folder, the seed, and the seconds of each stage."""
-
-    screen: Screen
-    out: Path
-    seed: int
-    stop: Callable[[], bool]
-    seconds: dict[str, float]
-
-
-def _give_up(job: Job, why: str) -> None:
-    interrupted = job.stop()
-    job.screen.note("interrupted; npi demo begins anew" if interrupted else f"{why}; try another --seed")
-    finish(False, interrupted=interrupted)
-
-
-def _train(job: Job, files: list[Path]) -> bool:
+def _train(screen: Screen, meter: Meter, files: list[Path], out: Path, seed: int, stop: Callable[[], bool]) -> bool:
     """Train a library; tells whether it is solved."""
     from npi.core.config import CoreConfig, TrainConfig
 
-    screen, core = job.screen, CoreConfig()
-    training = TrainConfig.for_core(core, seed=job.seed, **TRAINING)
-    screen.line(f"1  Train one core on {' and '.join(path.name for path in files)}")
-    with Meter("   training") as meter:
-        result = frame_job(files, core, training, traces=TRACES, device="cpu").run(
-            meter, out=job.out, stop=job.stop, fresh=True
-        )
-    job.seconds["train"] = meter.seconds
-    rows = program_rows(result)
+    core = CoreConfig()
+    job = frame_job(files, core, TrainConfig.for_core(core, seed=seed, **TRAINING), traces=TRACES, device="cpu")
+    result = job.run(meter, out=out, stop=stop, fresh=True)
+    rows, found = program_rows(result), result.report.validation
     frames, traces = sum(row["frames"] for row in rows), sum(result.entry["traces"])
     screen.line(
         f"   {plural(traces, 'trace')}, {plural(frames, 'different frame')} of {plural(len(rows), 'program')}; "
-        f"{plural(result.report.update, 'update')}, {duration(job.seconds['train'])}"
+        f"{plural(result.report.update, 'update')}, {duration(meter.seconds)}"
     )
-    found = result.report.validation
     if found is not None:
         screen.line(f"   random problems and proofs that the core passed: {found.solved} of {found.problems}")
     screen.line(f"   core {result.library.core.digest()}")
-    screen.line()
-    return result.solved
+    return bool(result.solved)
 
 
-def _show_run(job: Job) -> None:
+def _show_run(screen: Screen, out: Path) -> None:
     from npi.cli.run_view import Replay, print_calls, print_verdict
     from npi.running.runs import run_once, runnable_tasks
 
     name, *inputs = SHOWN
-    job.screen.line(f"2  Run it: npi run {' '.join(SHOWN)}")
-    job.screen.line()
-    (shown,) = runnable_tasks([name], open_library(job.out))
-    problem = shown.task.parse(inputs)
-    began = time.perf_counter()
+    (shown,) = runnable_tasks([name], open_library(out))
+    problem, began = shown.task.parse(inputs), time.perf_counter()
     found = run_once(shown.stepper, shown.programs, shown.task, problem)
     seconds = time.perf_counter() - began
-    print_calls(job.screen, found, Replay(shown.programs, problem), every=False, limit=22)
-    print_verdict(job.screen, found, None, seconds)
-    job.screen.line()
+    screen.line()
+    print_calls(screen, found, Replay(shown.programs, problem), every=False, limit=22)
+    print_verdict(screen, found, None, seconds)
 
 
-def _learn(job: Job, file: Path) -> RowResult:
+def _learn(screen: Screen, meter: Meter, file: Path, out: Path, seed: int, stop: Callable[[], bool]) -> RowResult:
     from npi.cli.learn import learn_job, people
     from npi.training.learn_rows import LearnConfig
 
-    job.screen.line(f"3  Learn {file.name} as new rows; the core no longer changes")
-    config = LearnConfig(seed=job.seed)
-    with Meter("   learning") as meter:
-        found = learn_job(job.out, [file], config, traces=8, device="cpu").run(meter, stop=job.stop)
-    job.seconds["learn"] = meter.seconds
-    people(job.screen, found, job.out, kept=found.solved, seconds=job.seconds["learn"])
-    job.screen.line()
+    job = learn_job(out, [file], LearnConfig(seed=seed), traces=8, device="cpu")
+    found: RowResult = job.run(meter, stop=stop)
+    people(screen, found, out, kept=found.solved, seconds=meter.seconds)
     return found
 
 
-def _prove(job: Job) -> list[ProgramProof]:
+def _prove(screen: Screen, meter: Meter, out: Path) -> list[ProgramProof]:
     """Walk every configuration of every program, the new ones included."""
     from npi.proof.prove import prove
 
-    job.screen.line("4  Prove that the core runs each program as its text says, for inputs of every size")
-    began = time.perf_counter()
-    proofs = [proof for _, found in prove(open_library(job.out)) for proof in found]
-    job.seconds["prove"] = time.perf_counter() - began
+    proofs = [proof for _, found in prove(open_library(out)) for proof in found]
     wrong = sum(proof.wrong for proof in proofs)
     walked = plural(sum(proof.configurations for proof in proofs), "configuration")
     verdict = "the core decides as the text in all of them" if not wrong else f"the core is wrong in {wrong}"
-    job.screen.line(f"   {plural(len(proofs), 'program')}, {walked}; {verdict} ({duration(job.seconds['prove'])})")
-    job.screen.line()
+    screen.line(f"   {plural(len(proofs), 'program')}, {walked}; {verdict} ({duration(meter.seconds)})")
     return proofs
 
 
-def _test(job: Job) -> list[SizeScore]:
+def _test(meter: Meter, out: Path, seed: int) -> list[SizeScore]:
     from npi.running.evaluate import score_sizes
 
-    job.screen.line("5  Test on random problems that training never saw")
-    library = open_library(job.out)
-    scores: list[SizeScore] = []
+    library, scores = open_library(out), list[SizeScore]()
     total = sum(len(test.counts) for test in TESTS)
-    with Meter("   testing") as meter:
-        for test in TESTS:
-            programs, task = library.task(test.task)
-            stepper = library.stepper(programs.table)
-            for size, count in test.counts.items():
-                meter.update(len(scores), total, f"{test.task}, size {size}")
-                amount = {size: count}.__getitem__
-                scores += score_sizes(
-                    stepper, programs, task, name=test.task, sizes=[size], seed=job.seed, count=amount
-                )
-    job.seconds["test"] = meter.seconds
+    for test in TESTS:
+        programs, task = library.task(test.task)
+        stepper = library.stepper(programs.table)
+        for size in test.counts:
+            meter.update(len(scores), total, f"{test.task}, size {size}")
+            scores += score_sizes(
+                stepper, programs, task, name=test.task, sizes=[size], seed=seed, count=test.counts.__getitem__
+            )
     return scores
 
 
-def _summary(job: Job, scores: list[SizeScore], learned: RowResult, proofs: list[ProgramProof]) -> None:
-    screen = job.screen
+def _summary(
+    screen: Screen,
+    seconds: dict[str, float],
+    scores: list[SizeScore],
+    learned: RowResult,
+    proofs: list[ProgramProof],
+) -> None:
     tests = {test.task: test for test in TESTS}
 
     def paper(score: SizeScore) -> str:
         test = tests[score.task]
         return f"{test.paper:.1f} %" if score.size == test.paper_size else ""
 
-    solved, accuracy, _, seconds = SCORED
+    solved, accuracy, _, took = SCORED
     screen.table(
         scores,
         Column("task", once=True),
@@ -223,7 +207,7 @@ def _summary(job: Job, scores: list[SizeScore], learned: RowResult, proofs: list
         solved,
         accuracy,
         number("paper", paper),
-        seconds,
+        took,
     )
     screen.line()
     screen.line("paper: Reed & de Freitas 2016, table 1, one core for several tasks")
@@ -231,8 +215,8 @@ def _summary(job: Job, scores: list[SizeScore], learned: RowResult, proofs: list
     screen.line(f"proved for inputs of every size: {proved} of {plural(len(proofs), 'program')}")
     screen.line(f"core before learning {LEARNED}  {learned.before.core}")
     screen.line(f"core after learning {LEARNED}   {learned.after.core}")
-    stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in job.seconds.items())
-    screen.line(f"time: {stages}; {duration(sum(job.seconds.values()))} in all")
+    stages = ", ".join(f"{name} {duration(spent)}" for name, spent in seconds.items())
+    screen.line(f"time: {stages}; {duration(sum(seconds.values()))} in all")
     screen.document(
         {
             "scores": [score_document(score) for score in scores],
@@ -241,6 +225,6 @@ def _summary(job: Job, scores: list[SizeScore], learned: RowResult, proofs: list
             "core_after": learned.after.core,
             "unchanged": learned.unchanged,
             "proved": {proof.program: proof.proved for proof in proofs},
-            "seconds": {name: round(seconds, 3) for name, seconds in job.seconds.items()},
+            "seconds": {name: round(spent, 3) for name, spent in seconds.items()},
         }
     )

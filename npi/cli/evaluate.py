@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import SCORED, Column, Meter, Screen, finish, number, open_to_run, picked
+from npi.cli.console import SCORED, Column, Meter, Screen, finish, number, open_library, open_to_run, picked
 from npi.cli.learners import is_learners
 from npi.cli.options import (
     DeviceOption,
@@ -20,11 +20,12 @@ from npi.cli.options import (
     option,
     refuse_others,
 )
-from npi.cli.words import parse_sizes, show_sizes
+from npi.cli.words import parse_sizes, plural, show_sizes
 
 if TYPE_CHECKING:
     from npi.learners.evaluate import TaskScore
     from npi.running.evaluate import SizeScore
+    from npi.running.mesh_accuracy import MeshScore
 
 
 def evaluate(
@@ -77,11 +78,9 @@ def evaluate(
     screen = Screen(json=json)
     place = str(pick_device(device))
     if meshes is not None:
-        from npi.cli.meshes import evaluate_meshes
-
         refuse_others(context, "meshes")
         axes = {"up": up or "y", "forward": forward or "z"}
-        evaluate_meshes(screen, tasks or [], library, meshes, **axes, count=count, seed=seed, device=place)
+        _evaluate_meshes(screen, tasks or [], library, meshes, **axes, count=count, seed=seed, device=place)
         return
     learners = teacher is None and is_learners(library)
     refuse_others(context, "learners" if learners else "core" if teacher is None else "teacher")
@@ -130,3 +129,59 @@ def _tell_scores(screen: Screen, scores: Sequence[TaskScore]) -> None:
     )
     means = [{name: [found.mean, found.error] for name, found in score.scores.items()} for score in scores]
     screen.document([vars(score) | {"scores": found} for score, found in zip(scores, means, strict=True)])
+
+
+def _evaluate_meshes(
+    screen: Screen,
+    tasks: Sequence[str],
+    library: Path,
+    folder: Path,
+    *,
+    up: str,
+    forward: str,
+    count: int | None,
+    seed: int,
+    device: str,
+) -> None:
+    """A core on users' own meshes: run the task on each, and tell of those that cannot be used on stderr."""
+    from envs.cars.mesh_files import load_folder
+    from npi.running.mesh_accuracy import score_meshes, starts
+
+    if len(tasks) != 1:
+        raise ValueError("--meshes takes the name of one task, such as canonicalise")
+    opened = open_library(library, device)
+    programs, task = opened.task(tasks[0])
+    poses = starts(programs, task, count=count, seed=seed)
+    meshes, broken = load_folder(folder, up=up, forward=forward)
+    reasons = [f"{name}: {reason}" for name, reason in broken]
+    if not meshes:
+        raise ValueError("\n  ".join([f"{folder} has no mesh that can be used", *reasons]))
+    for reason in reasons:
+        screen.note(f"npi: left out: {reason}")
+    scores: list[MeshScore] = []
+    with Meter("evaluating") as meter:
+        for score in score_meshes(opened, programs, task, meshes, poses, device=device):
+            scores.append(score)
+            meter.update(len(scores), len(meshes), score.mesh)
+    what = plural(len(meshes), "mesh", "meshes")
+    screen.line(f"{task.name} on {what} of {folder}, {plural(len(poses), 'start')} each")
+    rows = [*scores, _together(scores)] if len(scores) > 1 else scores
+    screen.table(rows, Column("mesh"), *SCORED, failed=lambda score: score.right < score.count)
+    screen.document(
+        {
+            "task": task.name,
+            "meshes": [vars(score) | {"accuracy": score.right / score.count} for score in scores],
+            "broken": [{"mesh": name, "reason": reason} for name, reason in broken],
+        }
+    )
+    finish(all(score.right == score.count for score in scores))
+
+
+def _together(scores: Sequence[MeshScore]) -> MeshScore:
+    """The score over all meshes."""
+    from npi.running.mesh_accuracy import MeshScore
+
+    count = sum(score.count for score in scores)
+    steps = sum(score.steps * score.count for score in scores) / max(1, count)
+    wrong = tuple(inputs for score in scores for inputs in score.wrong)
+    return MeshScore("all", sum(s.right for s in scores), count, steps, sum(s.seconds for s in scores), wrong)

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+import npi
 from npi.cli import certify, check, demo, evaluate, fmt, graph, learn, library, lsp, reproduce, run, show, trace, train
 from npi.cli import compile as compiling
 from npi.cli.console import BAD_INPUT, DONE, INTERRUPTED, NOT_REACHED
@@ -123,13 +124,7 @@ for word, commands, summary in GROUPS:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            found = version("npi-engine")
-        except PackageNotFoundError:
-            found = "unknown (run from its sources, not installed)"
-        typer.echo(f"npi {found}")
+        typer.echo(f"npi {npi.__version__}")
         raise typer.Exit
 
 
