@@ -52,7 +52,7 @@ def scores(library: Library, seed: int, sizes: Sizes) -> Result:
             generator = torch.Generator().manual_seed(test_seed(TEST_SEED + seed, name, size))
             problems = task.draw(size, count, generator=generator, spread=False)
             scored = score(library, programs, task, problems)
-            found[f"{name} {size}"] = scored.to_json()
+            found[f"{name} {size}"] = vars(scored)
             print(f"  {name} {size}: {scored.right}/{count}, {scored.seconds:.1f} s", flush=True)
     return found
 

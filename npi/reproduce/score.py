@@ -6,16 +6,16 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 
 from dsl import compile_teacher
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
-from npi.library.kinds import fingerprint
 from npi.library.library import Library
 from npi.running.evaluate import MAX_BATCH, bounded_budget, run_problems, test_seed
+from npi.training.learn_rows import Digests
 from traces.machine.lockstep import Status
 
 SEED = 1_000_000
@@ -35,9 +35,6 @@ class Score:
     count: int
     seconds: float
     digest: str
-
-    def to_json(self) -> dict[str, int | float | str]:
-        return asdict(self)
 
 
 def score(library: Library, programs: ProgramSet, task: Task, problems: Sequence[Problem]) -> Score:
@@ -76,8 +73,5 @@ def hashes(before: Library, after: Library) -> dict[str, list[str]]:
     """sha256 before and after of the core, of the rows that were there before, and of every logit of these rows in
     random configurations of all worlds."""
     count = len(before.memory)
-    return {
-        "core": [before.core.digest(), after.core.digest()],
-        "rows": [before.rows_digest(count), after.rows_digest(count)],
-        "outputs": [fingerprint(found.core, found.memory, count) for found in (before, after)],
-    }
+    pairs = zip(Digests._fields, Digests.of(before, count), Digests.of(after, count), strict=True)
+    return {name: [old, new] for name, old, new in pairs}

@@ -285,7 +285,7 @@ def check_stage(work: Work, seed: int, column: str, file: str | None = None) -> 
                 if row.poses
                 else random_problems(task, row.size, work.recipe.problems, seed=seed)
             )
-            tests[row.key] = score(library, programs, task, problems).to_json()
+            tests[row.key] = vars(score(library, programs, task, problems))
         return _tested(tests)
 
     what = {"multi": "all tasks", "max": "all tasks after MAX"}.get(column, FILES.get(name, name))
@@ -313,7 +313,7 @@ def length_stage(work: Work, seed: int, curve: Curve, size: int, count: int) -> 
 def _one_test(library: Path, programs: ProgramSet, name: str, size: int, count: int, seed: int) -> Result:
     task = programs.task(name)
     problems = random_problems(task, size, count, seed=seed)
-    return _tested({name: score(Library.open(library), programs, task, problems).to_json()})
+    return _tested({name: vars(score(Library.open(library), programs, task, problems))})
 
 
 def sample_stage(work: Work, seed: int, count: int) -> Stage:
