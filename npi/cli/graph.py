@@ -33,6 +33,8 @@ def graph(
       npi graph programs/max.npi --out max.svg
       npi graph programs/max.npi --dot | dot -Tsvg > max.svg
     """
+    import networkx as nx
+
     from dsl import load
     from dsl.callgraph import graph as calls
 
@@ -44,7 +46,7 @@ def graph(
     roots = calls.roots(found)
     if program is not None:
         roots = [programs.program(program).name]
-        found = found.subgraph({roots[0], *_below(found, roots[0])})
+        found = found.subgraph({roots[0], *nx.descendants(found, roots[0])})
     world = f"world {programs.world_name} is {programs.world.spec.kind}"
     if out is not None:
         from dsl.callgraph.svg import write
@@ -86,13 +88,6 @@ def _branch(
         last = number == len(callees) - 1
         turn, on = ("└─ ", "   ") if last else ("├─ ", "│  ")
         yield from _branch(found, callee, below + turn, below + on, (*path, node), shown)
-
-
-def _below(found: nx.DiGraph, root: str) -> set[str]:
-    import networkx as nx
-
-    below: set[str] = nx.descendants(found, root)
-    return below
 
 
 def _dot(found: nx.DiGraph) -> str:

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from npi.training.learn_rows import RowResult
-
-
-def kept(out: Path) -> str:
-    """What an interrupted training leaves."""
-    return f"the state is kept in {out}.training, and the same command resumes"
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
