@@ -172,7 +172,8 @@ def _prove(screen: Screen, meter: Meter, out: Path) -> list[ProgramProof]:
 def _test(meter: Meter, out: Path, seed: int) -> list[SizeScore]:
     from npi.running.evaluate import score_sizes
 
-    library, scores = open_library(out), list[SizeScore]()
+    library = open_library(out)
+    scores: list[SizeScore] = []
     total = sum(len(test.counts) for test in TESTS)
     for test in TESTS:
         programs, task = library.task(test.task)
