@@ -93,7 +93,7 @@ def flat(body: tuple[s.Statement, ...]) -> tuple[s.Statement, ...]:
 CHANGES: list[Callable[[Any], Any]] = [passes, twice_negated, turned, exchanged, nested, unrolled]
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(
     st.sampled_from(sorted(WORLDS)), st.integers(1, 12), st.integers(0, 10**6),
     st.lists(st.sampled_from(CHANGES), min_size=1, max_size=4),

@@ -53,7 +53,7 @@ def test_the_checker_accepts_what_reads_much(monkeypatch: pytest.MonkeyPatch) ->
 @each_world
 def test_all_end_on_random_pads(world: str) -> None:
     # red when a rule of dsl/generator/termination.py is missing: see the next test
-    programs, ids = together(world, drawn(world, each=40))
+    programs, ids = together(world, drawn(world, each=26))
     outcome = run_all(programs, ids, pads=8)
     assert outcome.status_N.tolist() == [Status.DONE] * (8 * len(ids))
     assert int(outcome.steps_N.max()) > 20

@@ -40,7 +40,7 @@ from traces.machine.lockstep import run
 
 LEARNING = PROGRAMS / "learning"
 
-QUICK = UnrolledTraining(updates=60, batch=32, truncation=20, rate=5e-3, check_every=60, problems=32)
+QUICK = UnrolledTraining(updates=40, batch=32, truncation=20, rate=5e-3, check_every=40, problems=32)
 
 
 def core(seed: int = 0, **config: Any) -> OptimiserCore:

@@ -401,7 +401,7 @@ def test_training_from_nothing_learns_to_explore_in_seconds(
     """Who always pulls one arm has a regret of 8; the least that is possible is 0.6; Thompson sampling has 1.9."""
     path = tmp_path / "easy.npi"
     path.write_text(EASY)
-    settings = OnPolicyTraining(updates=200, batch=64, rate=1e-2, check_every=200, **training)
+    settings = OnPolicyTraining(updates=100, batch=64, rate=1e-2, check_every=100, **training)
     world = Bandit("arms", {"arms": 2, "family": "easy", "steps": 20})
     untrained = LEARNER.core(config, [world.spec], generator=torch.Generator().manual_seed(0))
     assert regret(untrained, torch.zeros(config.row), world, 20) > 6

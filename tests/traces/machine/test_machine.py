@@ -41,7 +41,7 @@ def run_all(stepper, xs, firsts, **settings_):
     return run(stepper, WORLD, start(xs), TABLE, first[:, 0], first[:, 1:], **settings_)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 10**6),
     bad=st.sampled_from([0.0, 0.02, 0.1]),

@@ -25,7 +25,7 @@ def as_plain(trace):
     ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 10**6),
     bad=st.sampled_from([0.0, 0.02]),

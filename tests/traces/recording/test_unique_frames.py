@@ -43,7 +43,7 @@ def plain_set(frames):
 instances_ = st.lists(st.tuples(st.integers(-9, 9), st.sampled_from(FIRSTS)), min_size=1, max_size=13)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), groups=st.lists(instances_, min_size=1, max_size=3))
 def test_unique_frames_are_counted_as_a_dictionary_counts_them(seed, groups):
     batches = [batch for group in groups if (batch := finished(seed, group)) is not None]
