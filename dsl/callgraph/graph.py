@@ -42,7 +42,7 @@ def circle_edges(graph: nx.DiGraph[str]) -> set[tuple[str, str]]:
 
 
 def mermaid(graph: nx.DiGraph[str], *, world: str) -> str:
-    """A call graph, or a part of it, as a Mermaid flowchart: primitives rounded in their world's frame, recursions red."""
+    """A call graph or a part of it as a Mermaid flowchart: primitives rounded in the world's frame, recursions red."""
     number = {name: f"n{index}" for index, name in enumerate(graph.nodes)}
     kinds = {name: graph.nodes[name]["kind"] for name in graph}
     lines = ["flowchart TD"]
