@@ -1,4 +1,4 @@
-"""Every option that does not apply is refused by name with the reason."""
+"""Options by command and kind of call: all have a place, and one that does not apply is refused with the reason."""
 
 from __future__ import annotations
 
@@ -63,6 +63,63 @@ CALLS = {
     "library info": {"row file": "{file}"},
 }  # fmt: skip
 """A call of each kind that refuses options."""
+
+BODIES = (
+    "--out --core --universal --traces --frames --updates --rate --certify --device --precision --compile --log "
+    "--fresh --seed --seeds --host --json"
+)
+ROWS = "--library --out --starts --updates --traces --keep --seed --host --json"
+
+APPLIES = {
+    "check": {"traces": "--json", "": "--run --count --steps --seed --json"},
+    "show": {
+        "program": "--task --obs --returns --limit --seed --html --json",
+        "traces": "--trace --obs --returns --limit --html --json",
+        "library": "--json",
+    },
+    "train": {
+        "bodies": BODIES,
+        "learners": "--out --universal --updates --rate --device --fresh --seed --set --json",
+        "universal": "--out --universal --programs --updates --rate --fresh --seed --json",
+    },
+    "run": {
+        "": "--library --teacher --every --step --quiet --limit --steps --html --animation --seed --json",
+        "teacher": "--teacher --every --step --quiet --limit --steps --html --animation --json",
+    },
+    "eval": {
+        "core": "--library --teacher --sizes --count --meshes --device --seed --json",
+        "teacher": "--teacher --sizes --count --meshes --device --seed --json",
+        "learners": "--library --teacher --count --meshes --device --seed --json",
+        "meshes": "--library --count --meshes --up --forward --device --seed --json",
+    },
+    "certify": {"": "--library --out --check --counterexamples --json", "check": "--library --check --json"},
+    "learn": {
+        "discrete": f"{ROWS} --certify --device",
+        "lstm": f"{ROWS} --device",
+        "universal": f"{ROWS} --from-traces",
+        "learners": "--library --out --starts --updates --seed --set --json",
+    },
+    "library info": {"": "--text --json", "row file": "--json"},
+}
+"""The options of each kind of call of the commands that have several; the kind without a name refuses nothing."""
+
+ONE_KIND = {
+    "fmt", "graph", "trace", "merge", "compile", "lsp", "demo", "reproduce", "library list", "library pack",
+    "library add", "library remove", "library diff", "library merge",
+}  # fmt: skip
+"""Commands whose options all apply to all of their calls."""
+
+
+def test_every_command_has_its_place() -> None:
+    assert APPLIES.keys() | ONE_KIND == COMMANDS.keys()
+    assert REFUSED.keys() == APPLIES.keys()
+
+
+@pytest.mark.parametrize(("command", "kind"), [(command, kind) for command in APPLIES for kind in APPLIES[command]])
+def test_every_option_has_its_place(command: str, kind: str) -> None:
+    """A new option fails here until it is said which kinds of call it is for."""
+    refused = REFUSED[command][kind].refused if kind else {}
+    assert sorted([*APPLIES[command][kind].split(), *refused]) == sorted(COMMANDS[command])
 
 
 @pytest.fixture(scope="module")
