@@ -1,7 +1,5 @@
 """Meta-reinforcement learning: the recurrent layer, the network, its loss, and a training from nothing."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +94,7 @@ def loss_of(net: ActorCritic, task: TaskInput, episodes: Episodes, progress: flo
     one = objective(net, **training)
     batch = Batch([], None, torch.zeros(B), task.arguments_B3, torch.arange(B), torch.arange(B), B, 1.0)
     unrolled, group = net.unroll(task, episodes, net.begin(task)), one.problems.groups[0]
-    return one.loss(unrolled, episodes.scores["reward"], episodes, batch, group, progress, True, ALONE)
+    return one.loss(unrolled, episodes, batch, group, progress, True, ALONE)
 
 
 # --- the recurrent layer ---------------------------------------------------------------------------------------------
