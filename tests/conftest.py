@@ -1,7 +1,5 @@
 """One thread and deterministic properties, so that every test gives the same result wherever it runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

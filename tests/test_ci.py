@@ -1,7 +1,5 @@
 """The line that a run of CI ends in, from reports as pytest writes them."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -10,8 +10,6 @@ What a fence says behind its three backticks decides what is done with its block
 * ``lark`` is the grammar, whole and as it is.
 """
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 import re

@@ -1,7 +1,5 @@
 """The public face: what packages export is there, for Python and for type checkers, and nothing hides it."""
 
-from __future__ import annotations
-
 import ast
 import os
 import re

@@ -1,7 +1,5 @@
 """Rules about the code itself: imports run one way, nothing executes data, the wheel holds what it needs."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Recipes: all of them say what they do, and what they share keeps results, resumes, and fills pages."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import re

@@ -1,7 +1,5 @@
 """The Gymnasium wrapper: Gymnasium's own checker, and an episode by hand."""
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

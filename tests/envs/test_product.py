@@ -1,7 +1,5 @@
 """Products of worlds: what they promise every world, and each part against the same part alone."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

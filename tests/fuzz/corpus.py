@@ -1,7 +1,5 @@
 """The texts that fuzzing starts from: every program file, and the wrong and fixed files of docs/errors.md."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 

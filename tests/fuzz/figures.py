@@ -1,7 +1,5 @@
 """Sum up what fuzzing did: ``python -m tests.fuzz.figures runs/fuzz`` prints a table of executions and CPU seconds."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

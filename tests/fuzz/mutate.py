@@ -4,8 +4,6 @@ A text is taken apart into words (names, numbers, quoted symbols, marks, line en
 a few of them are removed, doubled, exchanged, replaced by others of the text or of the corpus, or nested.
 """
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Callable

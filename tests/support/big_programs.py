@@ -1,7 +1,5 @@
 """Long program texts, for measuring: every construct of a body, in programs that call each other."""
 
-from __future__ import annotations
-
 WORLD = """world pad is scratchpad:
     row IN1, IN2, CARRY, OUT of digit
     row A of 0..9

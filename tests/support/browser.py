@@ -1,7 +1,5 @@
 """A real browser for tests of pages: headless Chromium by its WebDriver protocol, plain HTTP and JSON."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """A program that clears a tape, and a core that is proved to run it."""
 
-from __future__ import annotations
-
 from functools import cache
 
 from dsl import loads

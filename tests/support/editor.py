@@ -1,7 +1,5 @@
 """An editor as the language server meets it: JSON-RPC on the server's stdin and stdout."""
 
-from __future__ import annotations
-
 import json
 import queue
 import subprocess

@@ -1,7 +1,5 @@
 """Graphs of tasks as those of networkx, for second ways."""
 
-from __future__ import annotations
-
 import networkx as nx
 
 from dsl.tasks.graphs import Graph

@@ -1,7 +1,5 @@
 """A command that is interrupted as by Ctrl-C when it has got so far."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """Jobs with learners for several processes (:mod:`tests.support.ranks`)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Libraries of one small core and rows beside it that were hardly learned: enough where only numbers are looked at."""
 
-from __future__ import annotations
-
 import copy
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Pads that several tests use, and a plain Python pad to compare them with."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Runs, states and hostile texts for the tests of pictures and pages."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

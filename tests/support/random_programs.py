@@ -1,7 +1,5 @@
 """Worlds to draw programs for, random pads of them, and many drawn programs run side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Jobs for several processes, and how tests start them. A job gets its ranks and a folder, and returns JSON."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

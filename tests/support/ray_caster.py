@@ -4,8 +4,6 @@ Shares nothing with ``envs.cars.rendering`` but the meaning of its arguments: th
 text.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

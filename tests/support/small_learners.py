@@ -3,8 +3,6 @@
 Shape legend: ``B`` instances, ``L`` points of a support set, ``P`` parameters of a row, ``X`` numbers of a payload.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Program files about a tape, and the command line as tests call it."""
 
-from __future__ import annotations
-
 import json
 
 from npi.cli.main import main

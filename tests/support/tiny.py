@@ -1,7 +1,5 @@
 """A world of one list and one pointer, programs on it, and cores that learn them in about a second."""
 
-from __future__ import annotations
-
 import copy
 from functools import cache
 from typing import Any

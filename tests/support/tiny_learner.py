@@ -1,7 +1,5 @@
 """The smallest learner that acts by calls: a policy that remembers in a GRU, and a row for every program."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The reproduction in small: few cars, small pictures, cores that learn next to nothing, in seconds."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

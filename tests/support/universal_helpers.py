@@ -1,7 +1,5 @@
 """Libraries of a small universal core of chance, and rows that it learned: functions of few values."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Sequence

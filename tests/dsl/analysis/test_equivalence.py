@@ -1,7 +1,5 @@
 """Programs that decide alike have one hash, others have another: against a search through pairs of nodes."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace

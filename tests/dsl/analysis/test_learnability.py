@@ -1,7 +1,5 @@
 """What is said of programs before they run; conflicts: none in the language, explained where traces have some."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Wrong program → message: the checker names the place, what was seen, and how to fix it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Worlds that join: what texts of the whole and of a part mean, and what is refused."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

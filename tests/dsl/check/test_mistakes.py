@@ -4,8 +4,6 @@ Each file is fixed by one replacement. Every word that the replacement brings in
 the file already: so the message has said it. What is printed is in ``tests/golden/mistakes``, to be read.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Codes of mistakes: every section of ``docs/errors.md`` is run, code and page agree, and mistakes are gathered."""
 
-from __future__ import annotations
-
 import ast
 import re
 from dataclasses import dataclass

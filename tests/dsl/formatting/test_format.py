@@ -1,7 +1,5 @@
 """Layout of program files: the same tree, the same comments, the same groups of lines, and a second time no change."""
 
-from __future__ import annotations
-
 import re
 import stat
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Drawn programs: well formed, of the size asked for, ending on every pad, and a test of the language besides."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 

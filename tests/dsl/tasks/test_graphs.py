@@ -1,7 +1,5 @@
 """Functions of places and graphs in tasks, against networkx; how graphs are drawn, laid out and refused."""
 
-from __future__ import annotations
-
 import networkx as nx
 import pytest
 import torch

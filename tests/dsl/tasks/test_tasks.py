@@ -1,7 +1,5 @@
 """Tasks: what is drawn, laid out, judged, and said to people; numbers of any length."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

@@ -1,7 +1,5 @@
 """Text → tree → text: every tree that can be written is read back the same, and wrong text says why."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

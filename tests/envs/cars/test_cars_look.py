@@ -1,7 +1,5 @@
 """Looking at runs of the car world: text in degrees, animations as GIFs, pages with pictures."""
 
-from __future__ import annotations
-
 import base64
 import io
 import sys

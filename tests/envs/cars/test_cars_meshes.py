@@ -1,7 +1,5 @@
 """Users' meshes: written in several formats and orientations, read back, and compared as pictures."""
 
-from __future__ import annotations
-
 import sys
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Pictures of cars: against a ray caster, and cases that can be worked out by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

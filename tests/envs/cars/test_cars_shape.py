@@ -1,7 +1,5 @@
 """The shapes of cars: measures, parts, variety."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

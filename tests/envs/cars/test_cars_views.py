@@ -1,7 +1,5 @@
 """Collections of cars, and pictures of them over a grid of poses."""
 
-from __future__ import annotations
-
 import tracemalloc
 from functools import partial
 from itertools import product

@@ -1,7 +1,5 @@
 """The car world: what it promises every world, where its camera goes, and that a core sees pictures and no pose."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Worlds of trials: what they promise every world, and their chance, by plain Python beside the tensors."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

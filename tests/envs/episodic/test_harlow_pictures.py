@@ -1,7 +1,5 @@
 """Pictures of the objects of Harlow's task."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

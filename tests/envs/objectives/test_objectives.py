@@ -1,7 +1,5 @@
 """Worlds whose parameters are optimised: what they promise every world, and their losses, by second ways."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The scratch pad against a pad of Python dictionaries, and its declaration, errors and drawing."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Effects against the world itself: never too narrow, and on small pads not too wide."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import pytest

@@ -1,7 +1,5 @@
 """Agents beside whom learners stand, each by a second way: published values, brute force, plain Python."""
 
-from __future__ import annotations
-
 from functools import cache
 from math import exp, lgamma, log, sqrt
 

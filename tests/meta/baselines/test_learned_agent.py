@@ -1,7 +1,5 @@
 """Learned programs as agents, program files with many priors, and what the recipes say of plays."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

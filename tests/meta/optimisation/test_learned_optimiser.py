@@ -1,7 +1,5 @@
 """Learning to optimise: the core by second ways, training, new rows, and the optimiser for any module."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import replace

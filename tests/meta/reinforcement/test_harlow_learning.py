@@ -1,7 +1,5 @@
 """Harlow's task, learned from reward: the eye, the memory of things, rules by turns, and a training from nothing."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

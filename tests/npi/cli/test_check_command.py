@@ -1,7 +1,5 @@
 """``npi check`` on folders of traces, and lines that are not broken where no terminal is there to break them for."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The command line: help, what is wrong with what is typed, and what it tells of programs and traces."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

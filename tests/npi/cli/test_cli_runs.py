@@ -1,7 +1,5 @@
 """The command line: training, runs, proofs and learning; how it ends, what it keeps when it is interrupted."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Small parts of the command line: sizes, what is left out of long runs, words for numbers."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """``npi library``: what it prints, how it ends, and that a library is as it was where it refuses."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What a command reads it reads once: each program file, and each library."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

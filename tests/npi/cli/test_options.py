@@ -1,7 +1,5 @@
 """Options by command and kind of call: all have a place, and one that does not apply is refused with the reason."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """``npi train --seeds``: a table over seeds, JSON, folders, and going on after Ctrl-C."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

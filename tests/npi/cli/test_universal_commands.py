@@ -1,7 +1,5 @@
 """What commands tell of a universal library, its proofs and its tables."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The network against plain numpy, step by step against whole frames, and what its steppers may decide."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

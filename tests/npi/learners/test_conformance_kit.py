@@ -3,8 +3,6 @@
 Shape legend: ``B`` instances.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Programs over joined worlds that call programs with a signal, each of which was learned in one part alone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Learners in the engine: training, rows beside a frozen core, and programs that call theirs."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Objectives: each trains a small learner in seconds, alone and with two processes; and what is their own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Kinds of core: found by name, and one of a user's own lives in libraries as those of the engine do."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final

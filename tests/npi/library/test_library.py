@@ -1,7 +1,5 @@
 """A library on disk: what was written comes back, damage is found, and a crash leaves the old one."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Rows that go from library to library: nothing else changes, and nothing can call what it could not call before."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Row files on disk: what damages one is found, and proofs go on holding whatever is added beside them."""
 
-from __future__ import annotations
-
 import copy
 import zlib
 from collections.abc import Callable

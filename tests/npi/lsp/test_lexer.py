@@ -1,7 +1,5 @@
 """Colours of program files: in Pygments and in editors, every token of the parser has the colour of its kind."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

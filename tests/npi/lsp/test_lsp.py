@@ -1,7 +1,5 @@
 """The language server, driven as an editor does it: a process, and JSON-RPC on its stdin and stdout."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Certificates and their checker: what is right holds, and every kind of change to what was certified is found."""
 
-from __future__ import annotations
-
 import ast
 import copy
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Proofs of programs without loops on an ``lstm``: every history, and frames of the wrong ones to learn from."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import pytest

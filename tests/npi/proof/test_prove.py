@@ -1,7 +1,5 @@
 """Proofs against cores that are right and cores that are not, inputs that show them wrong, and worlds that lie."""
 
-from __future__ import annotations
-
 import copy
 import json
 from dataclasses import replace

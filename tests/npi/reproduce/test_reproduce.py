@@ -1,7 +1,5 @@
 """The reproduction of the paper, whole, with cores that learn next to nothing: what is written, kept and compared."""
 
-from __future__ import annotations
-
 import csv
 import importlib.util
 import io

@@ -1,7 +1,5 @@
 """The parts of the reproduction: tests and their digests, settings, order of stages, rounding."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from pathlib import Path

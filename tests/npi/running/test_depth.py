@@ -1,7 +1,5 @@
 """From the machine's loop to the network at most four calls deep, for every kind of core."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from types import FrameType

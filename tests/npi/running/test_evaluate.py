@@ -1,7 +1,5 @@
 """Results are judged by plain Python, and a run that does not end counts as wrong."""
 
-from __future__ import annotations
-
 import torch
 
 from dsl import compile_teacher

@@ -1,7 +1,5 @@
 """``npi eval --meshes``: users' own meshes in place of the world's cars, each from all starts of a task."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator

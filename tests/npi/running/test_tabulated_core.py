@@ -1,7 +1,5 @@
 """Decisions looked up in place of computed: the memo, tables that fill, and libraries compiled to one file."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A run that was stopped resumes to bit-identical parameters; what cannot be resumed from is refused."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Which frames are drawn: every program, more of what errs, long frames cut, hard ones whole."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import pytest

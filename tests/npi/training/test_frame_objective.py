@@ -1,7 +1,5 @@
 """Training: it learns a small program in a second, a broken one does not, and it repeats itself to the bit."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Which gates training opens: those of what frames need, against plain dictionaries and a person's judgement."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """New rows beside a core that does not change: what is learned, what stays to the bit, what starts cannot see."""
 
-from __future__ import annotations
-
 import copy
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The training loop against loops written out, and against itself when it is interrupted."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import cast

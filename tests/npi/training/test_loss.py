@@ -1,7 +1,5 @@
 """The loss against numpy loops and numbers that a person can redo, and what may be called while learning."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

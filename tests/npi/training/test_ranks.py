@@ -1,7 +1,5 @@
 """Several processes train one core: the numbers of one process, whatever their number, and whatever happens to them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

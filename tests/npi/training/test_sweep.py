@@ -1,7 +1,5 @@
 """A sweep: every seed's library is that of its own run, kept where it is interrupted, and the spread over them."""
 
-from __future__ import annotations
-
 import math
 import shutil
 import subprocess

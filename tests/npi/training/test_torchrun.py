@@ -1,7 +1,5 @@
 """The same through the command line: torchrun's processes are killed, stopped, started again and gone on without."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

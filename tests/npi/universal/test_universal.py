@@ -1,7 +1,5 @@
 """The universal core: plans against texts, rows against wiring, searches, proofs, and broken rows."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

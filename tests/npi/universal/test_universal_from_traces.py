@@ -1,7 +1,5 @@
 """Rows from traces alone: states that are inferred, rows followed through frames, and what is told when it fails."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What the recipes for universal cores count, on cores and pools small enough to redo by hand."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from pathlib import Path

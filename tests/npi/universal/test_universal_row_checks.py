@@ -1,7 +1,5 @@
 """Row packages of a universal core: rows that bring their worlds and their wiring with them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

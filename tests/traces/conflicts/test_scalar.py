@@ -1,7 +1,5 @@
 """One pad in plain Python against the pad of tensors, and the teacher on it against the machine."""
 
-from __future__ import annotations
-
 import random
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Trace sets of tasks: judged, the same bytes for any number of processes, taken up where they stopped."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

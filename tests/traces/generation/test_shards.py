@@ -1,7 +1,5 @@
 """Parts of a trace set, made apart: together they are the bytes of one process; what does not fit is named."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The machine in machine code against the machine in lockstep, on random tables, random pads and the program files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

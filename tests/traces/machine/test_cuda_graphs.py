@@ -1,7 +1,5 @@
 """Captured steps against plain ones: on the CPU by a tape under the rules of a CUDA graph, on CUDA by graphs."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Pages of runs in a real browser, where there is one: keys, buttons, long runs, light and dark."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Pictures of call graphs, states and pages of runs, as structures; ``test_pages.py`` has them in a browser."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
