@@ -1,4 +1,4 @@
-"""A drawing of a call graph in layers: callers above what they call, primitives at the bottom in their world's frame.
+"""The call graph of a program set, and a drawing of it: callers above what they call, primitives in a frame below.
 
 Layers are longest paths from the roots, calls that close a circle left out; the order within a layer is found by
 barycentres, the places by the means of neighbours under the distances that boxes need (Sugiyama, Tagawa & Toda 1981).
@@ -15,7 +15,9 @@ from itertools import pairwise
 
 import networkx as nx
 
-from dsl.callgraph.graph import circle_edges, roots
+from dsl.program import ProgramSet
+from dsl.text.syntax import Signal
+from envs.spec import Signature
 
 LETTER = 7.83
 """Width of a letter of the labels: a monospaced font of 13 pixels."""
@@ -40,8 +42,7 @@ up ("caller callee", layer)."""
 
 @dataclass(frozen=True)
 class Box:
-    """A callable as it is drawn; ``x`` and ``y`` are its middle. ``kind`` as in
-    :func:`dsl.callgraph.graph.call_graph`."""
+    """A callable as it is drawn; ``x`` and ``y`` are its middle. ``kind`` as in :func:`call_graph`."""
 
     name: str
     label: str
@@ -107,6 +108,38 @@ class Layers:
         if lower not in self.below.setdefault(upper, []):
             self.below[upper].append(lower)
             self.above.setdefault(lower, []).append(upper)
+
+
+def call_graph(program_set: ProgramSet) -> nx.DiGraph[str]:
+    """Qualified names of all callables, an edge for each that the text of one calls of another.
+
+    Nodes carry ``kind`` ("primitive", "program" or "signal"), ``doc`` and ``slots`` (the names of what they take);
+    successors stand in the order of the text.
+    """
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    table = program_set.table
+    for primitive in table.world.primitives:
+        graph.add_node(primitive.name, kind="primitive", doc=primitive.doc, slots=_slots(primitive))
+    for program in program_set.programs:
+        kind = "signal" if isinstance(program.tree.body, Signal) else "program"
+        graph.add_node(program.name, kind=kind, doc=program.doc, slots=_slots(program.signature))
+    for program in program_set.programs:
+        for callee in program.calls:
+            graph.add_edge(program.name, table.signatures[callee].name)
+    return graph
+
+
+def roots(graph: nx.DiGraph[str]) -> list[str]:
+    """Programs that no other program calls; where all are called in circles, all of them."""
+    programs = [name for name, kind in graph.nodes(data="kind") if kind != "primitive"]
+    found = [name for name in programs if not set(graph.predecessors(name)) - {name}]
+    return found or programs
+
+
+def circle_edges(graph: nx.DiGraph[str]) -> set[tuple[str, str]]:
+    """The calls that are part of a recursion: of a program by itself, or by what it calls."""
+    group = {name: number for number, part in enumerate(nx.strongly_connected_components(graph)) for name in part}
+    return {(a, b) for a, b in graph.edges if group[a] == group[b]}
 
 
 def draw(graph: nx.DiGraph[str], *, world: str) -> Drawing:
@@ -302,3 +335,7 @@ def _framed(boxes: Sequence[Box], lines: Sequence[Line], regions: Sequence[Regio
         right + by + MARGIN,
         bottom + MARGIN,
     )
+
+
+def _slots(signature: Signature) -> tuple[str, ...]:
+    return tuple(slot.name for slot in signature.slots)

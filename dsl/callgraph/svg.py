@@ -8,8 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsl.callgraph.graph import mermaid
-from dsl.callgraph.layout import Box, Drawing, Line, Point, Region, draw
+from dsl.callgraph.layout import Box, Drawing, Line, Point, Region, circle_edges, draw
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -47,6 +46,30 @@ def picture(graph: nx.DiGraph[str], suffix: str, *, title: str, world: str) -> b
     if suffix == ".png":
         return png(draw(graph, world=world))
     raise ValueError(f"a picture's name ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, not in {suffix!r}")
+
+
+def mermaid(graph: nx.DiGraph[str], *, world: str) -> str:
+    """A call graph or a part of it as a Mermaid flowchart: primitives rounded in the world's frame, recursions red."""
+    number = {name: f"n{index}" for index, name in enumerate(graph.nodes)}
+    kinds = {name: graph.nodes[name]["kind"] for name in graph}
+    lines = ["flowchart TD"]
+    lines += [f'    {number[name]}["{_entities(name)}"]' for name in graph if kinds[name] != "primitive"]
+    primitives = [name for name in graph if kinds[name] == "primitive"]
+    if primitives:
+        lines.append(f'    subgraph world["{_entities(world)}"]')
+        lines += [f'        {number[name]}(["{_entities(name)}"])' for name in primitives]
+        lines.append("    end")
+    lines += [f"    {number[caller]} --> {number[callee]}" for caller, callee in graph.edges]
+    recursive = circle_edges(graph)
+    circles = [str(place) for place, edge in enumerate(graph.edges) if edge in recursive]
+    if circles:
+        lines.append(f"    linkStyle {','.join(circles)} stroke:#d9541e,stroke-width:2px")
+    return "\n".join(lines)
+
+
+def _entities(text: str) -> str:
+    """What Mermaid would take for its own signs, as numbered entities."""
+    return "".join(f"#{ord(sign)};" if sign in '"#<>&;' else sign for sign in text)
 
 
 def svg(drawing: Drawing, *, title: str) -> str:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
 
-from dsl.generator.expressions import Names, atoms, choices, condition, name, value
-from dsl.generator.loop_guards import Guard, act, guards, joined
+from dsl.generator.expressions import Guard, Names, act, atoms, choices, condition, guards, joined, name, value
 from dsl.generator.termination import ANY, Ranking, Standing, given
 from dsl.generator.vocabulary import Callee, Cursor, Vocabulary, together
 from dsl.generator.weighted_choice import Chooser, pick, weighted

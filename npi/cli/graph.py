@@ -36,25 +36,23 @@ def graph(
     import networkx as nx
 
     from dsl import load
-    from dsl.callgraph import graph as calls
+    from dsl.callgraph import layout, svg
 
     if mermaid + dot + json > 1:
         raise ValueError("--mermaid, --dot and --json each print the whole output; give one of them")
     screen = Screen(json=json)
     programs = load(file)
-    found = calls.call_graph(programs)
-    roots = calls.roots(found)
+    found = layout.call_graph(programs)
+    roots = layout.roots(found)
     if program is not None:
         roots = [programs.program(program).name]
         found = found.subgraph({roots[0], *nx.descendants(found, roots[0])})
     world = f"world {programs.world_name} is {programs.world.spec.kind}"
     if out is not None:
-        from dsl.callgraph.svg import write
-
-        size = write(found, out, title=f"Calls of {program or file.name}", world=world)
+        size = svg.write(found, out, title=f"Calls of {program or file.name}", world=world)
         screen.note(f"wrote {out}, {file_size(size)}")
     if mermaid or dot:
-        screen.line(calls.mermaid(found, world=world) if mermaid else _dot(found))
+        screen.line(svg.mermaid(found, world=world) if mermaid else _dot(found))
         return
     if out is not None and not json:
         return

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.universal.human_programs import CHAINS
 from dsl import compile_teacher, load, loads
-from dsl.callgraph.graph import call_graph
+from dsl.callgraph.layout import call_graph
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from envs.scratchpad.config import NOWHERE

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dsl
-from dsl.callgraph.graph import call_graph, mermaid
+from dsl.callgraph.layout import call_graph
+from dsl.callgraph.svg import mermaid
 from tests.support.paths import PROGRAMS
 from tests.support.reference_interpreter import Event, interpret
 

@@ -18,8 +18,7 @@ import pytest
 import torch
 
 from dsl import compile_teacher, load, loads
-from dsl.callgraph.graph import call_graph
-from dsl.callgraph.layout import Box, circle_edges, draw
+from dsl.callgraph.layout import Box, call_graph, circle_edges, draw
 from dsl.callgraph.svg import picture, svg
 from envs.scratchpad.config import NOWHERE
 from envs.spec import RETURN
