@@ -212,7 +212,7 @@ def symbols_never_there(programs: ProgramSet, tree: s.File) -> Iterator[Remark]:
         inputs = {item.name: item for item in task.inputs}
         for laid in task.laid:
             there[laid.row] |= laid_symbols(laid.value, inputs, frozenset(rows[laid.row].symbols))
-    for item in (item for world in tree.worlds for item in world.items if isinstance(item, s.Row)):
+    for item in (item for world in tree.of(s.World) for item in world.items if isinstance(item, s.Row)):
         for name in item.names:
             missing = [] if rows[name].places else [x for x in rows[name].symbols if x not in there[name]]
             if missing:

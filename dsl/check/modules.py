@@ -135,7 +135,7 @@ class _Loader:
         self.errors.extend(parsed.errors)
         self.rests.append(parsed.rest)
         used: list[str] = []
-        for use in parsed.tree.uses:
+        for use in parsed.tree.of(s.Use):
             try:
                 self.use(use, source, name, open_names, used)
             except LanguageError as error:

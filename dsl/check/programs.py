@@ -70,8 +70,8 @@ def check(loaded: Loaded, path: str) -> Checked:
             programs.append(check_program(number, item, scopes[item.module.name], legality, whole=whole))
     top = modules[-1]
     tasks: list[Task] = []
-    refuse_doubles(top.tree.tasks, "task", top.source, found)
-    for task in top.tree.tasks:
+    refuse_doubles(top.tree.of(s.Task), "task", top.source, found)
+    for task in top.tree.of(s.Task):
         mistakes = Gather()
         with mistakes:
             tasks.append(check_task(task, scopes[top.name]))
@@ -141,10 +141,10 @@ def in_order(errors: Iterable[LanguageError], modules: Sequence[Module]) -> tupl
 def find_world(modules: Sequence[Module], found: Gather, lost: _Lost) -> tuple[str, World[Any]] | None:
     """The one world of a set: declared once, or several times alike; or one that joins all others."""
     first: tuple[s.World, Module, World[Any]] | None = None
-    joins = {name for module in modules for tree in module.tree.worlds for name in tree.joins}
+    joins = {name for module in modules for tree in module.tree.of(s.World) for name in tree.joins}
     parts: dict[str, World[Any]] = {}
     for module in modules:
-        for tree in sorted(module.tree.worlds, key=lambda tree: bool(tree.joins)):
+        for tree in sorted(module.tree.of(s.World), key=lambda tree: bool(tree.joins)):
             with found:
                 check_name(tree.name, tree, "world", module.source)
             world = make_world(tree, module.source, found, lost, parts)
@@ -162,7 +162,7 @@ def find_world(modules: Sequence[Module], found: Gather, lost: _Lost) -> tuple[s
         return None  # the mistake is told
     if first is not None:
         return first[0].name, first[2]
-    if not lost.rest.whole and not any(module.tree.worlds for module in modules):
+    if not lost.rest.whole and not any(module.tree.of(s.World) for module in modules):
         fix = "begin with: world NAME is scratchpad:, or use a file that has one"
         found.add(LanguageError(modules[-1].source, 1, 1, "no world is declared", fix, code="NPI040"))
     return None
@@ -192,9 +192,9 @@ def make_world(
 
 def declare(module: Module, face: Face, found: Gather, lost: _Lost) -> list[Declared]:
     """The signatures of a module's programs."""
-    refuse_doubles(module.tree.programs, "program", module.source, found)
+    refuse_doubles(module.tree.of(s.Program), "program", module.source, found)
     made: dict[str, Declared] = {}
-    for tree in module.tree.programs:
+    for tree in module.tree.of(s.Program):
         if tree.name in made:
             continue
         lost_before = len(found)
@@ -244,7 +244,7 @@ def module_faces(modules: Sequence[Module], world: World[Any]) -> dict[str, Face
     by_name = {module.name: module for module in modules}
     faces: dict[str, Face] = {}
     for module in modules:
-        known = {tree.name for name in reachable(module, by_name) for tree in by_name[name].tree.worlds}
+        known = {tree.name for name in reachable(module, by_name) for tree in by_name[name].tree.of(s.World)}
         parts = [number for number, name in enumerate(world.names) if {name} == known]
         faces[module.name] = part_face(world, parts[0]) if parts else whole
     return faces

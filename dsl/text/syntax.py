@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T", bound="Node")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,21 +333,9 @@ class File(Node):
 
     items: tuple[Use | World | Program | Task, ...]
 
-    @property
-    def uses(self) -> tuple[Use, ...]:
-        return tuple(item for item in self.items if isinstance(item, Use))
-
-    @property
-    def worlds(self) -> tuple[World, ...]:
-        return tuple(item for item in self.items if isinstance(item, World))
-
-    @property
-    def programs(self) -> tuple[Program, ...]:
-        return tuple(item for item in self.items if isinstance(item, Program))
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        return tuple(item for item in self.items if isinstance(item, Task))
+    def of(self, kind: type[T]) -> tuple[T, ...]:
+        """Its parts of one kind."""
+        return tuple(item for item in self.items if isinstance(item, kind))
 
 
 def parts(node: Node) -> list[Any]:

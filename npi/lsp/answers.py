@@ -11,6 +11,7 @@ from dsl import loads
 from dsl.errors.error import LanguageError, Source
 from dsl.errors.examples import KEYWORDS, RESERVED
 from dsl.names.worlds import build_world, describe_symbols, join_worlds
+from dsl.text import syntax as s
 from dsl.text.parse import parse
 from envs.spec import WorldSpec
 from npi.lsp import names as n
@@ -134,7 +135,7 @@ def world_spec(project: Project, path: Path) -> WorldSpec | None:
 @lru_cache(maxsize=64)
 def _spec(text: str) -> WorldSpec | None:
     try:
-        source, trees = Source("<world>", text), parse(text).worlds
+        source, trees = Source("<world>", text), parse(text).of(s.World)
         joined = next((tree for tree in trees if tree.joins), None)
         if joined is None:
             return build_world(trees[0], source).spec if trees else None

@@ -9,6 +9,7 @@ import pytest
 
 import dsl
 from dsl.errors.error import MOST_ERRORS, OTHER
+from dsl.text import syntax as s
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
@@ -189,7 +190,7 @@ def test_a_long_list_of_mistakes_is_cut() -> None:
 def test_a_diagnosis_keeps_what_can_be_read() -> None:
     found = dsl.diagnose(LIST + "program X:\n    B C\n    ACT(P, LEFT)\nprogram (p):\n    X\nprogram Y:\n    X\n")
     assert found.program_set is None
-    assert [program.name for program in found.tree.programs] == ["X", "Y"]
+    assert [program.name for program in found.tree.of(s.Program)] == ["X", "Y"]
     assert [error.line for error in found.errors] == [5, 7]
     clean = dsl.diagnose(LIST + "program X:\n    ACT(P, LEFT)\n")
     assert clean.program_set is not None

@@ -33,7 +33,7 @@ def test_the_checker_accepts_all_and_sizes_are_as_asked(world: str) -> None:
     generator = np.random.default_rng(3)
     sizes = [size for size in range(1, 13) for _ in range(12)]
     tree = draw_file(vocabulary(world), sizes, generator=generator)
-    mine = [program for program in tree.programs if program.name.startswith("DRAWN")]
+    mine = [program for program in tree.of(s.Program) if program.name.startswith("DRAWN")]
     assert [size_of(program) for program in mine] == sizes
     text = format_tree(tree)
     assert parse(text) == tree
@@ -189,7 +189,7 @@ def test_drawn_programs_are_called_by_others() -> None:
 def test_a_file_that_uses_others_is_used() -> None:
     found = vocabulary_of(dsl.load(PROGRAMS / "max.npi"))
     tree = draw_file(found, [5, 5, 5], generator=np.random.default_rng(0))
-    assert tree.uses == (s.Use("max.npi"),)
+    assert tree.of(s.Use) == (s.Use("max.npi"),)
     dsl.loads(format_tree(tree), folder=PROGRAMS)
 
 
@@ -212,4 +212,4 @@ def test_what_cannot_be_drawn_is_refused() -> None:
 )
 def test_sizes_of_known_programs(file: str, sizes: dict[str, int]) -> None:
     tree = parse((PROGRAMS / f"{file}.npi").read_text(encoding="utf-8"))
-    assert {program.name: size_of(program) for program in tree.programs} == sizes
+    assert {program.name: size_of(program) for program in tree.of(s.Program)} == sizes

@@ -136,7 +136,7 @@ def test_what_is_written_is_read_back(tree: s.File) -> None:
     ],
 )
 def test_binding_is_as_in_python(text: str, tree: s.Expression) -> None:
-    item = parse(f"task t:\n    expect {text}\n").tasks[0].items[0]
+    item = parse(f"task t:\n    expect {text}\n").of(s.Task)[0].items[0]
     assert item.condition == tree
 
 
