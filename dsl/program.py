@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dsl.errors.error import Remark
+from dsl.errors.error import Remark, suggest
 from dsl.lowering.decision_tables import DecisionTable
 from dsl.lowering.ir import Body, Graph
 from dsl.names.scope import Scope
@@ -95,8 +95,6 @@ class ProgramSet:
 
     def task(self, name: str) -> Task:
         """The task of that name; raises ``ValueError`` that names the closest one."""
-        from dsl.errors.error import suggest
-
         for task in self.tasks:
             if task.name == name:
                 return task

@@ -17,7 +17,7 @@ Shape legend: ``M`` combinations of what a node reads, an array with one axis fo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -178,25 +178,16 @@ def smallest(machine: Sequence[Choice]) -> list[Choice]:
             break
         count = len(known)
     by_group = dict(zip(group, merged, strict=True))
-    order = {group[0]: 0}
-    found = [by_group[number] for number in walk(by_group, order)]
-    place = np.zeros(len(by_group), np.int64)
-    place[list(order)] = list(order.values())
-    return [Choice(node.reads, node.call, place[node.next]) for node in found]
-
-
-def walk(nodes: Mapping[int, Choice], order: dict[int, int]) -> Iterator[int]:
-    """Nodes as they are reached from those in ``order``, which numbers them: those decided for first, first."""
-    waiting = list(order)
-    while waiting:
-        number = waiting.pop(0)
-        yield number
-        node = nodes[number]
+    order, found = {group[0]: 0}, [by_group[group[0]]]
+    for node in found:  # as they are reached; those decided for first, first
         targets, first = np.unique(node.next, return_index=True)  # a return leads back to node 0, which has a number
         for target in targets[np.argsort(first)].tolist():
             if target not in order:
                 order[target] = len(order)
-                waiting.append(target)
+                found.append(by_group[target])
+    place = np.zeros(len(by_group), np.int64)
+    place[list(order)] = list(order.values())
+    return [Choice(node.reads, node.call, place[node.next]) for node in found]
 
 
 def onto(node: Choice, group: Sequence[int]) -> Choice:

@@ -131,17 +131,16 @@ def from_lark(error: UnexpectedInput, source: Source, parser: Lark) -> LanguageE
     meant = nearest(word, KEYWORDS.values(), cutoff=0.75) if word.islower() else None
     if meant is not None and meant != word:
         place = source.line(line).index(word) + 1
-        return LanguageError(
-            source, line, place, f"a line that begins with {word}", f"did you mean {meant}?", code="NPI007"
-        )
+        message = f"a line that begins with {word}"
+        return LanguageError(source, line, place, message, f"did you mean {meant}?", code="NPI007")
     hint = example_hint(error, parser)
+    expected = [] if hint is not None else sorted(error.accepts or error.expected)
+    if error.token.type == "_NL" and "COLON" in expected:
+        hint = COLON
+    elif error.token.type == "EQUAL" and "COMPARE" in expected:
+        hint = EQUAL
     if hint is not None:
         return LanguageError(source, line, column, hint.message, hint.fix, code=hint.code)
-    expected = sorted(error.accepts or error.expected)
-    if error.token.type == "_NL" and "COLON" in expected:
-        return LanguageError(source, line, column, COLON.message, COLON.fix, code=COLON.code)
-    if error.token.type == "EQUAL" and "COMPARE" in expected:
-        return LanguageError(source, line, column, EQUAL.message, EQUAL.fix, code=EQUAL.code)
     close = nearest(str(error.token), (KEYWORDS[name] for name in expected if name in KEYWORDS))
     wanted = ", ".join(dict.fromkeys(TERMINALS.get(name, KEYWORDS.get(name, name)) for name in expected))
     fix = f"did you mean {close}?" if close else f"what can stand here: {wanted}"
