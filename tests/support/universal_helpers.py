@@ -72,6 +72,8 @@ def _taught(names: tuple[str, ...], seed: int) -> Library:
     if not names:
         return new_universal(SMALL, seed=0)
     library = taught(*names[:-1], seed=seed)
+    if {program.name for program in text(names[-1]).programs} <= {info.name for info in library.memory.infos}:
+        return library  # learned with a file that uses it
     found = learn_universal(library, [of(names[-1])], SearchConfig(updates=300, rate=0.1, starts=3, seed=seed))
     assert found.solved, found.wrong
     assert found.unchanged
