@@ -1,9 +1,9 @@
-"""Discrete and lstm cores as a kind of core."""
+"""Discrete and lstm cores as a kind of core. What does more than run them is imported when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -15,16 +15,16 @@ from npi.core.base import Core
 from npi.core.config import CoreConfig
 from npi.core.discrete import DiscreteTrunk
 from npi.core.recurrent import RecurrentCore, recurrent
-from npi.library.kinds import CoreKind
+from npi.library.kinds import CoreKind, ProgramProof
 from npi.library.library import Library
 from npi.library.manifest import LibraryError
 from npi.program_memory import ProgramMemory
-from npi.proof.prove import Certifier, prove_decisions
-from npi.running.compiled_library import compile_core
 from npi.running.core_stepper import CoreStepper, MemoisedStepper
 from npi.running.tabulated_core import TabulatedCore
-from npi.training import learn_rows
-from npi.training.dataset import Dataset
+
+if TYPE_CHECKING:
+    from npi.training.dataset import Dataset
+    from npi.training.learn_rows import LearnConfig, RowResult
 
 CONFIGURATIONS = 256
 """Random (row, arguments, hidden, observation) drawn for each world."""
@@ -79,6 +79,8 @@ def _stepper(library: Library, table: ProgramTable, programs: Sequence[int], *, 
 
 
 def _compile(library: Library, programs: ProgramSet) -> TableStepper:
+    from npi.running.compiled_library import compile_core
+
     core = CoreStepper.of(library, programs.table)
     if not TabulatedCore.fits(core):
         raise LibraryError(
@@ -88,20 +90,35 @@ def _compile(library: Library, programs: ProgramSet) -> TableStepper:
     return compile_core(core)
 
 
+def _prove(library: Library, programs: ProgramSet, names: Collection[str] | None) -> list[ProgramProof]:
+    from npi.proof.prove import prove_decisions
+
+    return prove_decisions(library, programs, names)
+
+
 def _uncertified(core: Core) -> str:
     finite = core.config.kind == "discrete"
     return "" if finite else "a certificate lists the states of a core, and an lstm's have no finite number of values"
 
 
+def _settings(**given: Any) -> LearnConfig:
+    from npi.training.learn_rows import LearnConfig
+
+    return LearnConfig(**given)
+
+
 def learn(
     library: Library,
     datasets: Sequence[Dataset],
-    config: learn_rows.LearnConfig | None = None,
+    config: LearnConfig | None = None,
     *,
     from_traces: bool = True,
     **given: Any,
-) -> learn_rows.RowResult:
+) -> RowResult:
     """:func:`npi.training.learn_rows.learn`, with the proofs that ``config`` asks for; rows always come from traces."""
+    from npi.proof.prove import Certifier
+    from npi.training import learn_rows
+
     return learn_rows.learn(library, datasets, config, certifier=Certifier, **given)
 
 
@@ -115,9 +132,9 @@ KIND = CoreKind(
     stepper=_stepper,
     fingerprint=row_logits,
     compile=_compile,
-    prove=prove_decisions,
+    prove=_prove,
     uncertified=_uncertified,
-    settings=learn_rows.LearnConfig,
+    settings=_settings,
     learn=learn,
     row_text=_row_text,
     audited=True,

@@ -31,7 +31,7 @@ from envs import registry
 from envs.scratchpad.actions import ACTIONS, JUMPS, PLACING
 from envs.scratchpad.config import ORDER
 from npi import CoreConfig, LearnConfig, TrainConfig
-from npi.cli.main import app, main
+from npi.cli.main import made, main
 from tests.support.paths import ROOT
 
 README = ROOT / "README.md"
@@ -183,7 +183,7 @@ def test_a_program_block_is_right_or_wrong_as_it_says(block: Block, folder: Path
 
 # --- what must exist -------------------------------------------------------------------------------------------------
 
-COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS: dict[str, Any] = typer.main.get_command(made()).commands  # type: ignore[attr-defined]
 
 
 def wrong_command(words: Sequence[str], commands: dict[str, Any] = COMMANDS) -> str:

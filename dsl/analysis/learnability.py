@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from math import prod
 
-import numpy as np
-
 from dsl.analysis.reachable_calls import ReachableCalls
 from dsl.errors.error import Remark
 from dsl.lowering.decision_tables import DecisionTable, NodeTable, longest_ways
@@ -120,7 +118,7 @@ def longest_frame(table: DecisionTable) -> int | None:
     for node in table.nodes:
         calls = node.call_M4[:, 0]
         kinds = ((calls >= 0, 1), (calls == GO_ON, 0))
-        onward.append([(n, cost) for chosen, cost in kinds for n in np.unique(node.next_M[chosen]).tolist()])
+        onward.append([(n, cost) for chosen, cost in kinds for n in set(node.next_M[chosen].tolist())])
     try:
         return longest_ways(onward)[0]
     except CycleError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,21 @@ from typing import Any
 
 def lazy(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """``__getattr__`` and ``__dir__`` of a package."""
-    module = sys.modules[package]
-    assert module.__file__ is not None
-    blocks = [node for node in ast.parse(Path(module.__file__).read_text("utf-8")).body if isinstance(node, ast.If)]
-    imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
-    homes = {alias.name: node.module for node in imports for alias in node.names}
+
+    @cache
+    def homes() -> dict[str, str | None]:
+        tree = ast.parse(Path(str(sys.modules[package].__file__)).read_text("utf-8"))
+        blocks = [node for node in tree.body if isinstance(node, ast.If)]
+        imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
+        return {alias.name: node.module for node in imports for alias in node.names}
 
     def __getattr__(name: str) -> Any:
-        home = homes.get(name)
+        home = None if name[:1] == "_" else homes().get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(home), name)
 
     def __dir__() -> list[str]:
-        return sorted(module.__all__)
+        return sorted(sys.modules[package].__all__)
 
     return __getattr__, __dir__

@@ -24,21 +24,13 @@ from npi.cli.options import option
 TRACEBACK = "NPI_TRACEBACK"
 """Where this variable of the environment is set, errors show where in the code they arose."""
 
-app = typer.Typer(
-    name="npi",
-    help=(
-        "Write programs in a small language, let a network core learn to run them, add the next one as one row of "
-        "numbers.\n\nThe way of a program: check FILE, then train FILE, then run TASK and eval; learn FILE adds "
-        "programs to a core that no longer changes. Begin with: npi demo"
-    ),
-    epilog=(
-        "Exit status 0: done. 1: not reached (not solved, a wrong result, below 100 %). 2: bad input. 130: interrupted."
-    ),
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+HELP = (
+    "Write programs in a small language, let a network core learn to run them, add the next one as one row of "
+    "numbers.\n\nThe way of a program: check FILE, then train FILE, then run TASK and eval; learn FILE adds "
+    "programs to a core that no longer changes. Begin with: npi demo"
+)
+EPILOG = (
+    "Exit status 0: done. 1: not reached (not solved, a wrong result, below 100 %). 2: bad input. 130: interrupted."
 )
 
 COMMANDS = (
@@ -113,22 +105,12 @@ def add_commands(to: typer.Typer, commands: Sequence[tuple[str, Callable[..., No
         to.command(name, short_help=summary, help=about, epilog=mark + example)(guarded(command))
 
 
-add_commands(app, COMMANDS)
-for word, commands, summary in GROUPS:
-    group = typer.Typer(
-        help=summary, short_help=summary, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False
-    )
-    add_commands(group, commands)
-    app.add_typer(group, name=word)
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"npi {npi.__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, option("--version", "Print the version and end.", callback=_version, is_eager=True)
@@ -137,11 +119,32 @@ def _options(
     pass
 
 
+def made(only: str = "") -> typer.Typer:
+    """The application, of one command or group where there is one of that name: Typer reads each that it has."""
+    app = typer.Typer(
+        name="npi", help=HELP, epilog=EPILOG, rich_markup_mode=None, no_args_is_help=True, add_completion=False,
+        pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}, callback=_options,
+    )  # fmt: skip
+    known = {name for name, *_ in (*COMMANDS, *GROUPS)}
+    add_commands(app, [command for command in COMMANDS if only not in known or command[0] == only])
+    for word, commands, summary in GROUPS:
+        if only in known and word != only:
+            continue
+        group = typer.Typer(
+            help=summary, short_help=summary, rich_markup_mode=None, no_args_is_help=True,
+            pretty_exceptions_enable=False,
+        )  # fmt: skip
+        add_commands(group, commands)
+        app.add_typer(group, name=word)
+    return app
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; ``argv`` without the program's name."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: one thread is quicker, and the same everywhere
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        app(args=list(sys.argv[1:] if argv is None else argv), prog_name="npi")
+        made(words[0] if words else "")(args=words, prog_name="npi")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else NOT_REACHED if end.code else DONE
     return DONE

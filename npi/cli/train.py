@@ -14,7 +14,6 @@ import typer
 from npi.cli.console import Meter, Screen, check_folder, finish, stop_on_interrupt
 from npi.cli.learners import SetOption, chosen, measure, sources_of
 from npi.cli.options import DeviceOption, HostOption, JsonOption, SeedOption, argument, option, refuse_others
-from npi.cli.sweep import sweep
 from npi.cli.torchrun import ranks_of, refuse_torchrun
 from npi.cli.train_report import Job, tell
 
@@ -112,6 +111,8 @@ def train(
         device = "cpu"
     ways = {"certify": certify, "precision": precision.value, "compile": compile}
     if seeds is not None:
+        from npi.cli.sweep import sweep
+
         refuse_torchrun("--seeds starts a process for each seed itself")
         config, training = frame_settings(core.value, given | ways, log)
         sweep(

@@ -7,7 +7,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from npi.cli.main import COMMANDS, GROUPS, app, complaint, main
+from npi.cli.main import COMMANDS, GROUPS, complaint, made, main
 from npi.library.library import Library
 from tests.support.paths import ROOT
 from tests.support.tape_programs import contents, document, npi
@@ -143,7 +143,7 @@ def test_a_traceback_on_request(capsys, monkeypatch):
 
 def test_commands_work_in_a_runner(tape_files):
     """The same errors and codes where the app is called without :func:`main`."""
-    found = CliRunner().invoke(app, ["graph", str(tape_files / "typo.npi")])
+    found = CliRunner().invoke(made(), ["graph", str(tape_files / "typo.npi")])
     assert found.exit_code == 2
     assert "did you mean STEP?" in found.output
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from npi.cli.main import app, main
+from npi.cli.main import made, main
 from npi.cli.options import REFUSED
 from npi.library.manifest import FORMAT, NAME, sealed
 from npi.universal.core import SHIPPED
@@ -32,7 +32,7 @@ def commands(group, before: str = "") -> dict[str, dict[str, object]]:
     return found
 
 
-COMMANDS = commands(typer.main.get_command(app))
+COMMANDS = commands(typer.main.get_command(made()))
 CASES = [
     (command, kind, option) for command, kinds in REFUSED.items() for kind in kinds for option in kinds[kind].refused
 ]
