@@ -212,3 +212,19 @@ def test_without_trimesh_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "trimesh", None)
     with pytest.raises(ValueError, match=r"npi-engine\[cars\]"):
         load_folder(tmp_path)
+
+
+def test_bad_folders_are_told(tmp_path):
+    with pytest.raises(ValueError, match="not a folder"):
+        load_folder(tmp_path / "none")
+    (tmp_path / "notes.txt").write_text("v 0 0 0")
+    with pytest.raises(ValueError, match=r"no file that ends in \.obj, \.glb, \.ply"):
+        load_folder(tmp_path)
+
+
+def test_files_in_folders_within(tmp_path):
+    (tmp_path / "7").mkdir()
+    shape = car()
+    write_obj(tmp_path / "7" / "model.obj", turned(shape, "y", "z"), shape.colours_F3)
+    good, _ = load_folder(tmp_path)
+    assert [name for name, _ in good] == ["7/model.obj"]

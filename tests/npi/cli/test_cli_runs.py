@@ -239,3 +239,9 @@ def test_demo_in_small(capsys, tmp_path, tape_files, monkeypatch):
     assert digests[0] == digests[1] == Library.open(tmp_path / "library").core.digest()
     assert "1  Train one core on tape.npi and trip.npi" in out
     assert "A  00" in out
+
+
+def test_unsolved_rows_are_kept_where_that_is_asked(capsys, tmp_path, tape_files, tape_library):
+    words = ["learn", tape_files / "ones.npi", "--library", tape_library, "--out", tmp_path / "kept", "--keep"]
+    assert npi(capsys, *words, "--updates", 1)[0] == 1
+    assert "ones.ones" in Library.open(tmp_path / "kept").tasks()

@@ -278,3 +278,16 @@ def test_it_shares_no_code_with_the_walk() -> None:
         "npi.proof.world_audit",
     }
     assert len(Path(npi.proof.check_certificate.__file__).read_text().splitlines()) < 300
+
+
+def test_every_configuration_left_out_is_found() -> None:
+    """Red when the checker skips a kind of beginning or a kind of step."""
+    certificate = _certificate()
+    (file,) = certificate.files
+    for number, program in enumerate(file.programs):
+        for left_out in range(0, len(program.configurations), max(1, len(program.configurations) // 40)):
+            kept = torch.arange(len(program.configurations)) != left_out
+            programs = list(file.programs)
+            programs[number] = replace(program, configurations=program.configurations[kept])
+            lacking = replace(certificate, files=(replace(file, programs=tuple(programs)),))
+            assert check(lacking, _library())[number].fault

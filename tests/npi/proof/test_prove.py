@@ -56,7 +56,7 @@ def test_a_right_core_is_proved_and_a_wrong_one_is_not() -> None:
     assert all((symbol == 2) == (callee == -1) for symbol, callee in zip(obs, calls, strict=True) if callee == -1)
 
 
-def test_a_call_that_hardly_leads_is_notproved() -> None:
+def test_a_call_that_hardly_leads_is_not_proved() -> None:
     """The same call by less than another device may be off: red when the margin is only reported."""
     library = copy.deepcopy(proved())
     symbols = torch.tensor([[0], [1]])

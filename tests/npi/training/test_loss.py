@@ -14,7 +14,7 @@ from npi.library.library import Library
 from npi.running.core_stepper import CoreStepper
 from npi.training.curriculum import WorldFrames
 from npi.training.frame_objective import place, wrong_frames
-from npi.training.loss import FrameBatch, Rules, frame_loss, score, take_share
+from npi.training.loss import OUT_OF_REACH, FrameBatch, Rules, frame_loss, score, take_share
 from tests.support.tiny import CORE, LSTM, SMALL, Steps, dataset, make_objective, strip, tape, training, untrained
 
 KINDS = pytest.mark.parametrize("config", [SMALL, LSTM], ids=["discrete", "lstm"])
@@ -259,3 +259,23 @@ def test_a_world_of_frames_keeps_returns_and_renumbers_the_rest() -> None:
             assert library.memory.infos[after[0]].name in (names[before[0]], f"world1.{names[before[0]]}")
             assert after[1:] == before[1:]
     assert [library.memory.infos[r].name for r in placed.program_M] == [names[p] for p in frames.program_M]
+
+
+def test_rules_forbid_later_generations_other_worlds_and_tokens_outside_a_signature() -> None:
+    library = untrained(SMALL, strip(), tape())
+    old = library.memory.infos[library.memory.index("strip.HOME")]
+    memory = library.memory.drawn([replace(old, name="new.ONE", generation=1)], generator=torch.Generator())
+    rules = Rules.of(library.core, memory, may_call(memory))
+    names = [i.name for i in memory.infos]
+    new, home, move = names.index("new.ONE"), names.index("strip.HOME"), names.index("strip.MOVE")
+    wipe, act0, act1 = names.index("tape.WIPE"), names.index("world0.ACT"), names.index("world1.ACT")
+    reach = rules.reach_NN
+    assert set(reach.unique().tolist()) == {0.0, OUT_OF_REACH}
+    assert reach[home, new] == OUT_OF_REACH
+    assert reach[new, home] == reach[new, new] == reach[home, home] == reach[home, act0] == reach[wipe, act1] == 0
+    assert reach[home, wipe] == reach[wipe, home] == reach[new, act1] == reach[wipe, act0] == OUT_OF_REACH
+    token = library.core.worlds[0].token
+    slots = rules.slots_N3V[0]
+    assert (slots[move, 0] == 0).nonzero()[:, 0].tolist() == sorted([token("LEFT"), token("RIGHT")])
+    assert (slots[act1] == 0).nonzero().tolist() == [[0, 0], [1, 0], [2, 0]]
+    assert (slots[move, 1] == 0).nonzero().tolist() == (slots[home, 0] == 0).nonzero().tolist() == [[0]]

@@ -28,7 +28,7 @@ from npi.universal.network import CONDITIONINGS, Interpreter, InterpreterConfig,
 from npi.universal.plan import describe, plan_of
 from npi.universal.proof import prove
 from npi.universal.rows import RowError, Tabulated, row_of, unpacked, wired, wiring_of
-from npi.universal.training_stream import WORLDS, Pool
+from npi.universal.training_stream import WORLDS, Pool, held_programs, vocabularies
 from tests.support.paths import ROOT
 from tests.support.universal_helpers import tables
 
@@ -254,3 +254,11 @@ def test_other_cores_do_not_learn_rows_this_way(tmp_path: Path) -> None:
     library = Library.create(CoreConfig(), [programs.table])
     with pytest.raises(LibraryError, match="rows of universal ones"):
         learn_universal(library, [dataset])
+
+
+def test_training_streams_have_no_program_that_is_held_out() -> None:
+    vocabulary = vocabularies({"bits": WORLDS["bits"]})["bits"]
+    held = {program.hash for program in held_programs(vocabulary, each=6, sizes=[2, 3])}
+    assert len(held) == 12
+    drawn = stream(vocabulary, {2: 40, 3: 40}, generator=np.random.default_rng(0), exclude=held)
+    assert not held & {program.hash for program in drawn}

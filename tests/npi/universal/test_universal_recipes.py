@@ -242,3 +242,17 @@ def test_a_whole_program_has_one_code_and_sees_which_state_it_is_in() -> None:
         assert set(drawn.seen[place, :, -1].tolist()) == {VALUES - 1 - n for n in range(counts[program])}
     plain = slots.draw(torch.tensor([0]), 40, generator=torch.Generator().manual_seed(0))
     assert set(plain.seen[0, :, 1:].unique().tolist()) == {-1}
+
+
+def test_every_variant_is_trained_and_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = [list(one.states) for one in programs(InterpreterConfig()) if one.states]
+    monkeypatch.setattr(ablation, "dataset", lambda each, held: (every, every))
+    budget = ablation.Budget(updates=2, codes=4, configurations=6, row_updates=2, check_every=1)
+    total = sum(map(len, every))
+    for name, variant in ablation.VARIANTS.items():
+        found = ablation.run(name, budget, 0)
+        assert len(found["exact"]) == len(every)
+        own = variant.code + 128 * variant.gains
+        assert found["numbers"] == (own if variant.whole else own * total / len(every))
+    short, long = (ablation.VARIANTS[name] for name in ("film", "long"))
+    assert short.code + short.shape().features == long.code, "as many numbers with gains as without"

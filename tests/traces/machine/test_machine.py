@@ -250,3 +250,39 @@ def test_draws_are_uniform_normal_and_new_each_time():
     assert torch.cat([uniform, again, normal], 1).T.corrcoef().fill_diagonal_(0).abs().max() < 0.03
     assert torch.equal(Draw(3, torch.tensor([11]), 7).uniform(2), uniform[11:12])
     assert not torch.equal(Draw(3, torch.arange(20_000), 8).uniform(2), uniform)
+
+
+def test_endless_runs_end_with_their_budget_to_the_step():
+    outcome = run_all(always((MOVE, 2, 0, 0)), [0, 5], [FIRSTS[0]] * 2, budget=Budget(steps=37))
+    assert outcome.status_N.tolist() == [Status.STEPS] * 2
+    assert outcome.steps_N.tolist() == [37, 37]
+    assert outcome.read(WORLD) == [{"x": [37]}, {"x": [42]}]
+
+
+def test_a_refused_call_changes_nothing_and_is_reported():
+    def decide(_, count, __):
+        return (MOVE, 2, 0, 0) if count < 3 else (PUT, 5, 2, 0)
+
+    outcome = run_all(counting(decide), [0, 1], [FIRSTS[0]] * 2)
+    assert outcome.status_N.tolist() == [Status.ILLEGAL] * 2
+    assert outcome.refused_N4.tolist() == [[PUT, 5, 2, 0]] * 2
+    assert outcome.steps_N.tolist() == [4, 4]
+    assert outcome.read(WORLD) == [{"x": [3]}, {"x": [4]}]
+
+
+def test_hidden_numbers_start_at_zero_in_each_frame_and_survive_calls():
+    watched = []
+
+    class Watching:
+        width, dtype = 2, torch.float32
+
+        def step(self, seen, program_B, arguments_B3, hidden_BH, *, ended_B=None, draw=None):
+            program, count = int(program_B[0]), int(hidden_BH[0, 0])
+            watched.append((program, hidden_BH[0].tolist()))
+            call = (TURN, 1, 0, 0) if program == MAIN and count < 2 else (RETURN, 0, 0, 0)
+            return Decision(Action(torch.tensor([call])), hidden_BH + torch.tensor([1.0, 0.5]))
+
+    run_all(Watching(), [0], [FIRSTS[0]])
+    zero = [0.0, 0.0]
+    assert watched[:5] == [(MAIN, zero), (TURN, zero), (MAIN, [1.0, 0.5]), (TURN, zero), (MAIN, [2.0, 1.0])]
+    assert all(entry == (MAIN, zero) for entry in watched[5:])  # an ended instance idles at its beginning
