@@ -93,7 +93,7 @@ def train(
 
 
 def learn(
-    library: Path | str,
+    library: Library | Path | str,
     paths: Sequence[Source],
     *,
     settings: LearnConfig | SearchConfig | LearnerTraining | None = None,
@@ -106,19 +106,27 @@ def learn(
 
     Args:
         library: a folder; one that is not there yet becomes a library of the universal core that comes with the engine.
-        out: where the library is written; the same folder by default.
+            A library in memory gains the rows itself.
+        out: where the library is written; by default the same folder, and nowhere for a library in memory.
         more: for programs with bodies: ``traces``, ``hosts``, ``device``, ``keep_unsolved`` (write rows that are not
             right, too), ``from_traces`` (rows of a universal core without a look at the text).
 
     Raises :class:`LibraryError`, a ``ValueError``, where nothing is new or the core cannot learn it.
     """
-    opened = Library.open(library) if Path(library).exists() else None
+    if isinstance(library, Library):
+        opened: Library | None = library
+        place = out
+    else:
+        opened = Library.open(library) if Path(library).exists() else None
+        place = out or library
     learners = opened is not None and _is_learners(opened)
     if learners and (more or isinstance(settings, LearnConfig | SearchConfig)):
         raise ValueError("rows of a learner's core have settings of their own: leave out those for bodies")
     if not learners and isinstance(settings, LearnerTraining):
         raise ValueError("settings of a learner are for the library of a learner")
-    return learn_into(opened or library, paths, config=settings, out=out or library, report=report, stop=stop, **more)
+    if opened is not None and opened is not library and not learners and opened.core.follows_device:
+        opened.to(pick_device(more.get("device", "auto")))
+    return learn_into(opened or library, paths, config=settings, out=place, report=report, stop=stop, **more)
 
 
 def run(
