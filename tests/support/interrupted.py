@@ -11,11 +11,11 @@ from tests.support.paths import ROOT
 WAIT = 120.0
 
 
-def interrupted(words: Sequence[str], state: Path) -> tuple[str, str]:
-    """What a command writes to stdout and stderr that is interrupted once a file is there; it must end with 130."""
+def interrupted(words: Sequence[str], *states: Path) -> tuple[str, str]:
+    """What a command writes to stdout and stderr that is interrupted once all files are there; it must end with 130."""
     running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + WAIT
-    while not state.exists() and running.poll() is None and time.monotonic() < deadline:
+    while not all(state.exists() for state in states) and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=WAIT)

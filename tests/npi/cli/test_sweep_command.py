@@ -79,8 +79,8 @@ def test_an_interrupted_sweep_goes_on(source: Path) -> None:
     out = source.parent / "out"
     words = [sys.executable, "-m", "npi.cli.main", "train", str(source), "--seeds", "0..1", "--out", str(out)]
     words += ["--rate", "0.0003", "--updates", "400", *QUICK]
-    state = out / "seed-1.training" / "checkpoint.safetensors"
-    text, err = interrupted(words, state)
+    states = [out / f"seed-{seed}.training" / "checkpoint.safetensors" for seed in (0, 1)]
+    text, err = interrupted(words, *states)
     assert "the states of 2 seeds are kept in" in err
     assert text.count("interrupted") == 2
 
