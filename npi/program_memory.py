@@ -17,8 +17,11 @@ from torch import nn
 
 from envs.spec import Signature, signature_from_json
 
-OPEN = 2.0
-"""The number of an open gate; that of a closed one is its negative."""
+GATES = 24
+"""Gates in one number of a row."""
+
+OPEN = 2.0**GATES - 1
+"""The number whose gates are all open."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,8 @@ class RowInfo:
 class ProgramMemory(nn.Module):
     """Rows: keys_NK, embeddings_NP and gates_NF, with their infos. Rows are kept in order of generation.
 
-    A gate decides whether the row's program sees a field of its world's observation, and the last one whether it uses
-    its state (it does where the gate is positive). F is 1 + the largest number of fields of a world of the core, and 0
-    for a core without gates.
+    Gates say which inputs the row's program sees in each of the S codes of its state, as masks of W words
+    (:mod:`npi.core.gates`): F = S × W, and 0 for a core without gates.
     """
 
     keys_NK: nn.Parameter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,7 @@ from envs.spec import ProgramTable, WorldSpec
 from envs.stepper import Stepper
 from envs.steppers.decision_tables import TableStepper
 from npi.core.base import Core
-from npi.core.config import CoreConfig
+from npi.core.config import LEARNED, CoreConfig
 from npi.core.discrete import DiscreteTrunk
 from npi.core.recurrent import RecurrentCore, recurrent
 from npi.library.kinds import CoreKind, ProgramProof
@@ -47,8 +48,11 @@ def row_logits(of: Core, memory: ProgramMemory, chosen: Sequence[int], *, seed: 
         arguments = torch.randint(len(spec.tokens), (CONFIGURATIONS, 3), generator=generator)
         device = memory.keys_NK.device
         row_B, obs_BF, arguments = row_B.to(device), obs_BF.to(device), arguments.to(device)
-        x_BX = core.adapter(world).encode(obs_BF, arguments, tables.gate_NI[world][row_B])
-        hidden, _ = core.trunk.step(x_BX, tables.cond_NC[row_B], _hidden(core, generator).to(device))
+        state = _hidden(core, generator).to(device)
+        code_B = state[:, 0] if core.codes > 1 else torch.zeros_like(row_B)
+        weight_BI = core.adapter(world).input_weights(tables.words_NSW[row_B, code_B])
+        x_BX = core.adapter(world).encode(obs_BF, arguments, weight_BI)
+        hidden, _ = core.trunk.step(x_BX, tables.cond_NC[row_B], state)
         found[f"{world}.end"] = core.end_logits(hidden)
         found[f"{world}.key"] = core.key_logits(hidden, tables)[:, list(chosen)]
         found[f"{world}.arguments"] = core.adapter(world).argument_logits(hidden)
@@ -118,8 +122,14 @@ def learn(
     """:func:`npi.training.learn_rows.learn`, with the proofs that ``config`` asks for; rows always come from traces."""
     from npi.proof.prove import Certifier
     from npi.training import learn_rows
+    from npi.training.learn_rows import LearnConfig
+    from npi.training.places import finder_of_texts
 
-    return learn_rows.learn(library, datasets, config, certifier=Certifier, **given)
+    config = config or LearnConfig()
+    if library.core.config.kind != "discrete":
+        config = replace(config, states=LEARNED)
+    finders = [finder_of_texts(m.programs) for m in datasets if m.programs is not None]
+    return learn_rows.learn(library, datasets, config, certifier=Certifier, finders=finders, **given)
 
 
 def _row_text(core: Core) -> str:

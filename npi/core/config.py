@@ -69,6 +69,9 @@ class Settings:
 KINDS = ("discrete", "lstm")
 """The kinds of core that learn from traces by themselves."""
 
+FORCED, LEARNED = "forced", "learned"
+"""How a discrete core comes by its state: set to the code of the place in the text, or found by itself."""
+
 BITS = Limit(lambda bits: 1 <= bits <= 16, "must be at least 1 and at most 16 (2**bits state codes), it is {}")
 
 
@@ -79,7 +82,8 @@ class CoreConfig(Settings):
     Attributes:
         kind: ``"discrete"`` (state between steps of ``bits`` bits) or ``"lstm"`` (NPI section 3: 2 × 256).
         hidden: units of each layer (256 for the published LSTM).
-        bits: state bits of a discrete core; unused by an LSTM.
+        bits: state bits of a discrete core; unused by an LSTM. Training with forced states takes more where a program
+            has more places than they tell apart.
         row: P, numbers in a program embedding.
         key: K, numbers in a program key.
         gates: whether a row chooses by hard gates which observation fields its program looks at (discrete cores).
@@ -106,8 +110,11 @@ class TrainConfig(Settings):
 
     Attributes:
         seed: of weights, sampling and noise.
+        states: ``"forced"``: each step is learned by itself, the state before it set to the code of the place in the
+            text (:mod:`npi.training.forced`); ``"learned"``: whole frames, in which the core finds a state by itself.
         updates: the most optimiser steps taken; training stops earlier when everything is solved.
-        frames: frames drawn in one update, shared out among the programs by their error.
+        examples: different steps that an update takes at most, with forced states.
+        frames: frames drawn in one update, shared out among the programs by their error, with learned states.
         rate: peak learning rate of AdamW, reached after ``warmup`` updates and then decayed to 5 % of itself.
         cut: a drawn frame longer than this many steps is cut to its beginning; 0 keeps all. What a discrete state
             does late in a frame it also does in a shorter one, so a loop needs few turns to be learned.
@@ -126,14 +133,16 @@ class TrainConfig(Settings):
     what = "training setting"
 
     seed: int = 0
+    states: str = setting(FORCED, one_of(FORCED, LEARNED))
     updates: int = setting(3000, at_least(1))
+    examples: int = setting(2048, at_least(1))
     frames: int = setting(384, at_least(1))
     rate: float = setting(3e-3, POSITIVE)
-    warmup: int = 50
+    warmup: int = 20
     decay: int = setting(600, at_least(1))
     cut: int = 14
     noise: float = 0.5
-    check_every: int = setting(100, at_least(1))
+    check_every: int = setting(25, at_least(1))
     problems: int = setting(1024, at_least(1))
     stretch: float = 1.0
     clean: int = setting(1, at_least(1))
@@ -146,7 +155,9 @@ class TrainConfig(Settings):
     def for_core(cls, core: CoreConfig, **changes: Any) -> TrainConfig:
         """Defaults that suit a kind of core: an LSTM needs longer frames, a lower rate and more updates."""
         if core.kind == "lstm":
-            slow = {"cut": 24, "frames": 128, "rate": 1e-3, "noise": 0.0}
+            slow = {"cut": 24, "frames": 128, "rate": 1e-3, "noise": 0.0, "states": LEARNED, "warmup": 50}
             slow |= {"updates": 4000, "decay": 4000, "check_every": 250, "clean": 2}
             changes = slow | changes
+        elif changes.get("states") == LEARNED:
+            changes = {"check_every": 100, "warmup": 50} | changes
         return cls(**changes)

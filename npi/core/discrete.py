@@ -63,7 +63,8 @@ class DiscreteTrunk(nn.Module):
     def condition(self, embeddings_NP: torch.Tensor) -> torch.Tensor:
         """cond_NC, C = 4H: scale and shift of both layers, computed once for each row.
 
-        :meth:`Core.tables` appends one more number for cores with gates: whether the row uses its state.
+        :meth:`npi.core.recurrent.RecurrentCore.tables` appends one more number for cores with gates: whether the row
+        uses its state.
         """
         scale1, shift1, scale2, shift2 = self.film(embeddings_NP).chunk(4, -1)
         return torch.cat([1 + scale1, shift1, 1 + scale2, shift2], -1)

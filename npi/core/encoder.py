@@ -1,8 +1,7 @@
 """One world's adapter: observation and arguments in, argument logits out (NPI section 3.1, f_enc and f_arg).
 
 Each observation field and argument slot has an embedding per value; their sum is the world's part of the core's input.
-A row opens or closes each field with a hard gate: fields that a program never reads are masked, so it need not learn to
-ignore them.
+Inputs that a row's gates close in the present state are masked, so that a program need not learn to ignore them.
 """
 
 from __future__ import annotations
@@ -15,23 +14,9 @@ from torch import nn
 from torch.nn import functional
 
 from envs.spec import SLOTS, WorldSpec
+from npi.core import gates
 from npi.core.initialisation import seeded_linear
 from npi.core.pictures import PictureInput
-
-
-class HardGate(torch.autograd.Function):
-    """1 where the logit is positive, else 0; the gradient is that of a steep sigmoid."""
-
-    @staticmethod
-    def forward(ctx, logit):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(logit)
-        return (logit > 0).to(logit.dtype)
-
-    @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]
-        (logit,) = ctx.saved_tensors
-        soft = torch.sigmoid(logit)
-        return grad * 4 * soft * (1 - soft)
 
 
 class WorldAdapter(nn.Module):
@@ -54,13 +39,12 @@ class WorldAdapter(nn.Module):
 
     offsets: torch.Tensor
 
-    def input_weights(self, gates_NF: torch.Tensor) -> torch.Tensor:
-        """weight_NI of the I = fields + 3 inputs of each row: its gates, 0 or 1, then 1 for the arguments.
-
-        Rows without gates (F = 0) see every field.
-        """
-        ones = gates_NF.new_ones(len(gates_NF), SLOTS + (0 if gates_NF.shape[1] else self.fields))
-        return torch.cat([HardGate.apply(gates_NF[:, : self.fields]), ones], 1)
+    def input_weights(self, words_BW: torch.Tensor) -> torch.Tensor:
+        """weight_BI of the I = fields + 3 inputs, 0 or 1, by the words of gates; all of them 1 where there are none
+        (W = 0)."""
+        if not words_BW.shape[1]:
+            return words_BW.new_ones(len(words_BW), self.fields + SLOTS)
+        return gates.seen(words_BW, 1 + self.fields + SLOTS)[:, 1:].to(words_BW.dtype)
 
     def encode(self, obs_BF: torch.Tensor, arguments_B3: torch.Tensor, weight_BI: torch.Tensor) -> torch.Tensor:
         """x_BX: the weighted sum of the embeddings of all fields and arguments (int64 in, float out).

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from envs.spec import WorldSpec
+from npi.core import gates
 from npi.core.base import Core
 from npi.core.config import CoreConfig
 from npi.core.discrete import DiscreteTrunk
-from npi.core.encoder import HardGate, WorldAdapter
+from npi.core.encoder import WorldAdapter
 from npi.core.initialisation import seeded_linear
 from npi.core.lstm import LstmTrunk
 from npi.program_memory import ProgramMemory
@@ -25,12 +26,12 @@ class RowTables:
 
     Attributes:
         cond_NC: conditioning of the trunk.
-        gate_NI: for each world, the weight of its inputs (fields, then arguments).
+        words_NSW: the gates of each row in each code of its state (:mod:`npi.core.gates`).
         keys: the keys, one tensor a generation: old rows' logits come from the same product whatever is added later.
     """
 
     cond_NC: torch.Tensor
-    gate_NI: tuple[torch.Tensor, ...]
+    words_NSW: torch.Tensor
     keys: tuple[torch.Tensor, ...]
 
 
@@ -61,14 +62,23 @@ class RecurrentCore(Core):
         return adapter
 
     @property
+    def codes(self) -> int:
+        """How many codes of the state the gates tell apart; 1 for a core without gates."""
+        return 2**self.config.bits + 1 if self.config.gates else 1
+
+    @property
+    def words(self) -> int:
+        """Words of a mask of gates; 0 for a core without."""
+        return max((gates.words(world) for world in self.worlds), default=0) if self.config.gates else 0
+
+    @property
     def lists_worlds(self) -> bool:
         return False
 
     @property
     def row_sizes(self) -> tuple[int, int, int]:
-        """P, K, and where rows have gates one for each field of the widest world, and the last for the state."""
-        widest = max((len(w.fields) for w in self.worlds), default=0)
-        return self.config.row, self.config.key, 1 + widest if self.config.gates else 0
+        """P, K, and where rows have gates a mask for each code, as wide as the widest world needs."""
+        return self.config.row, self.config.key, self.codes * self.words
 
     def check_world(self, spec: WorldSpec) -> None:
         if all(known.digest != spec.digest for known in self.worlds):
@@ -77,13 +87,10 @@ class RecurrentCore(Core):
     def tables(self, memory: ProgramMemory) -> RowTables:
         """Everything that depends on rows alone, each generation computed by itself (so it never changes later)."""
         cond_NC = torch.cat([self.trunk.condition(part) for part in apart(memory.embeddings_NP, memory.chunks)])
-        if isinstance(self.trunk, DiscreteTrunk) and self.config.gates:
-            cond_NC = torch.cat([cond_NC, HardGate.apply(memory.gates_NF[:, -1:])], 1)
-        return RowTables(
-            cond_NC=cond_NC,
-            gate_NI=tuple(self.adapter(w).input_weights(memory.gates_NF) for w in range(len(self.worlds))),
-            keys=apart(memory.keys_NK, memory.chunks),
-        )
+        words_NSW = memory.gates_NF.detach().view(len(memory), self.codes, self.words)
+        if self.words and isinstance(self.trunk, DiscreteTrunk):
+            cond_NC = torch.cat([cond_NC, gates.seen(words_NSW[:, 0], 1).to(cond_NC.dtype)], 1)
+        return RowTables(cond_NC, words_NSW, apart(memory.keys_NK, memory.chunks))
 
     def end_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """logits_…: the frame returns where positive (f_end, NPI eq. 2)."""

@@ -14,7 +14,7 @@ import torch
 
 from dsl.program import ProgramSet
 from npi.core.base import tensors_digest
-from npi.core.config import CoreConfig, TrainConfig
+from npi.core.config import FORCED, CoreConfig, TrainConfig
 from npi.jobs.run import Run, TrainResult, identity_of
 from npi.learners.interface import LearnerTraining
 from npi.learners.kind import BODIES
@@ -25,9 +25,10 @@ from npi.library.operations import hosting, joined
 from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, Report, place
+from npi.training.frame_objective import FrameObjective, Report
 from npi.training.learn_rows import LearnConfig, RowResult
 from npi.training.loop import Progress, Reporter
+from npi.training.places import Finder, finder_of_texts
 from npi.training.ranks import ALONE, Ranks, pick_device
 from npi.training.validation import FirstValidator, TaskValidator, Validator
 from npi.universal.code_search import SearchConfig
@@ -133,14 +134,18 @@ def train_library(
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
     datasets = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks)
+    finders: list[Finder] = []
+    if training.states == FORCED and core.kind == "discrete":
+        finders = [finder_of_texts(m.programs) for m in datasets if m.programs is not None]
     run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep_state=keep_state)
     library = new_library(core, datasets, seed=training.seed, device=ranks.device)
     library.hosts = joined((), hosts)
     validator = validator_for(library, training)
     if validator is not None and not ranks.alone:
         validator = FirstValidator(validator, ranks)
-    sources = [place(library, m.frames) for m in datasets]
-    objective = FrameObjective(library, sources, training, validate=validator, ranks=ranks)
+    objective = FrameObjective(
+        library, [m.frames for m in datasets], training, finders=finders, validate=validator, ranks=ranks
+    )
 
     def entry(progress: Progress) -> dict[str, object]:
         return {

@@ -262,13 +262,15 @@ class _CoreNumbers:
 
     def seen(self, callee: int) -> set[int]:
         """The fields that are not multiplied by 0 before a program sees them."""
-        gates_1F = self.memory.gates_NF[int(self.rows[callee])][None]
-        weights = self.core.adapter(self.stepper.world).input_weights(gates_1F)[0].tolist()
-        return {i for i in range(len(self.table.world.fields)) if weights[i] != 0}
+        weights = self.core.adapter(self.stepper.world).input_weights(self._words(callee)).any(0).tolist()
+        return {i for i in range(len(self.table.world.fields)) if weights[i]}
+
+    def _words(self, callee: int) -> torch.Tensor:
+        return self.memory.gates_NF[int(self.rows[callee])].view(self.core.codes, self.core.words)
 
     def remembers(self, callee: int) -> bool:
         """Whether a program uses its state."""
-        return bool((self.memory.gates_NF[int(self.rows[callee])][-1:] > 0).all())  # without gates, all do
+        return not self.core.words or bool(self._words(callee)[0, 0] % 2)  # without gates, all do
 
     @torch.no_grad()
     def margins(self, program: int, observed: Ints, rows: Ints, calls: Ints) -> tuple[Reals, Reals]:
@@ -278,7 +280,8 @@ class _CoreNumbers:
         columns = observed, rows[:, :SLOTS], rows[:, SLOTS + 1 : HEAD]
         obs, arguments, code = (torch.from_numpy(np.ascontiguousarray(x)) for x in columns)
         which = torch.full((len(rows),), program)
-        x_MX = adapter.encode(obs, arguments, self.stepper.gate_NI[which])
+        words_MW = self._words(program)[code[:, 0] if self.core.words else torch.zeros_like(which)]
+        x_MX = adapter.encode(obs, arguments, adapter.input_weights(words_MW))
         hidden, value = trunk.advance(x_MX, self.stepper.cond_NC[which], code)
         end = self.core.end_logits(hidden).numpy()
         key = self.core.key_logits(hidden, self.stepper.rows)[:, self.stepper.columns].numpy()

@@ -70,8 +70,9 @@ class Walk:
         self.teacher = teacher_of_bodies(programs)
         self.sizes = [f.size for f in programs.world.spec.fields]
         read = {r.index for node in body_nodes(program) for r in node.reads if r.kind == "field"}
-        gates = stepper.gate_NI[program.id, : len(self.sizes)].tolist()
-        self.fields = [i for i in range(len(self.sizes)) if i in read or gates[i]]
+        codes = torch.arange(stepper.words_NSW.shape[1])[:, None]
+        seen = stepper.seen(torch.full((len(codes),), program.id), codes).any(0).tolist()
+        self.fields = [i for i in range(len(self.sizes)) if i in read or seen[i]]
         self.column = {index: place for place, index in enumerate(self.fields, start=3)}
         self.rules = [rule for rule in rules if set(rule.fields) <= set(self.fields)]
         tokens = [s.tokens for s in program.signature.slots]
@@ -174,7 +175,7 @@ class Walk:
         core, stepper = self.stepper.core, self.stepper
         program_M, taught = torch.full((len(wave),), self.program.id), self.taught(wave)
         adapter = core.adapter(stepper.world)
-        x_MX = adapter.encode(self.observe(wave), self.arguments[wave[:, 0]], stepper.gate_NI[program_M])
+        x_MX = stepper.encode(self.observe(wave), program_M, self.arguments[wave[:, 0]], wave[:, 2:3])
         hidden, value_MS = advance(x_MX, stepper.cond_NC[program_M])
         end_M = core.end_logits(hidden)
         key_MN = core.key_logits(hidden, stepper.rows)[:, stepper.columns] + stepper.reach_NN[program_M]

@@ -108,7 +108,7 @@ def compile_core(core: CoreStepper) -> TableStepper:
         for code in reached.tolist():
             node = number * codes + code
             base = int(tables.base_N[node])
-            entries = tables.entry_M5[base : base + int(full.blocks[number])].clone()
+            entries = tables.entry_M5[base : base + int(full.blocks[node])].clone()
             goes_on = entries[:, 0] != RETURN
             entries[:, 4] = torch.where(goes_on, new_code[entries[:, 4] * goes_on], 0)
             columns = stride_NX[node].nonzero()[:, 0].tolist()

@@ -33,7 +33,7 @@ class CoreStepper:
         with torch.no_grad():
             self.rows = core.tables(memory)
             self.cond_NC = self.rows.cond_NC[rows_N]
-            self.gate_NI = self.rows.gate_NI[world][rows_N]
+            self.words_NSW = self.rows.words_NSW[rows_N]
         self.columns = rows_N
         reach = may_call(memory, rows_N).to(device)
         self.reach_NN = torch.where(reach, 0.0, -torch.inf)
@@ -60,12 +60,20 @@ class CoreStepper:
     ) -> Decision:
         """Decide by the heads: return where f_end is positive, else the best key and, for each slot, the best token."""
         hidden, after = self.core.trunk.step(
-            self._encode(seen.fields_BF, program_B, arguments_B3), self.cond_NC[program_B], hidden_BH
+            self.encode(seen.fields_BF, program_B, arguments_B3, hidden_BH), self.cond_NC[program_B], hidden_BH
         )
         return Decision(Action(self._heads(hidden, program_B)), after)
 
-    def _encode(self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor) -> torch.Tensor:
-        return self.core.adapter(self.world).encode(obs_BF, arguments_B3, self.gate_NI[program_B])
+    def encode(
+        self, obs_BF: torch.Tensor, program_B: torch.Tensor, arguments_B3: torch.Tensor, hidden_BH: torch.Tensor
+    ) -> torch.Tensor:
+        """x_BX: what the core takes in."""
+        return self.core.adapter(self.world).encode(obs_BF, arguments_B3, self.seen(program_B, hidden_BH))
+
+    def seen(self, program_B: torch.Tensor, hidden_BH: torch.Tensor) -> torch.Tensor:
+        """weight_BI of the inputs (fields, then slots) that programs see in their states, 0 or 1."""
+        code_B = hidden_BH[:, 0] if self.words_NSW.shape[1] > 1 else torch.zeros_like(program_B)
+        return self.core.adapter(self.world).input_weights(self.words_NSW[program_B, code_B])
 
     def _heads(self, hidden: torch.Tensor, program_B: torch.Tensor) -> torch.Tensor:
         """call_B4 that the heads decide."""

@@ -1,6 +1,6 @@
 """A discrete core as tables that fill as configurations are met: the decisions are the core's, each made once.
 
-A node is a program and a state code; it reads the fields whose gates the program's row has open, and the arguments.
+A node is a program and a state code; it reads the inputs whose gates the program's row has open in that state.
 What a closed gate hides cannot change a decision, so a node's entries are few, and looking one up is all that a step
 costs.
 """
@@ -45,15 +45,11 @@ class TabulatedCore(TableStepper):
         assert isinstance(trunk, DiscreteTrunk)
         self.codes = 2**trunk.bits + 1
         programs = range(table.primitives, len(table))
-        strides = np.zeros((len(programs), len(table.world.fields) + SLOTS), np.int64)
-        self.sizes = np.ones_like(strides)
-        for number, program in enumerate(programs):
-            read = _reads(stepper, program)
-            self.sizes[number, list(read)] = [*read.values()]
-            strides[number, list(read)] = mixed_radix.strides([*read.values()][::-1])[::-1]
+        self.sizes = _sizes(stepper)
+        strides = np.cumprod(np.concatenate([np.ones_like(self.sizes[:, :1]), self.sizes[:, :-1]], 1), 1)
+        strides *= self.sizes > 1
         self.blocks = self.sizes.prod(1)
         self.tokens = [[s.tokens for s in table.signatures[program].slots] for program in programs]
-        strides = strides.repeat(self.codes, 0)
         first = [0] * table.primitives + [self.codes * number for number in range(len(programs))]
         tables = DecisionTables(
             first_C=torch.tensor(first),
@@ -68,12 +64,11 @@ class TabulatedCore(TableStepper):
     @staticmethod
     def fits(stepper: CoreStepper) -> bool:
         """Whether the core can be tabulated: discrete, on the CPU, no pictures, and no program sees too much."""
-        if not isinstance(stepper.core.trunk, DiscreteTrunk) or stepper.gate_NI.device.type != "cpu":
+        if not isinstance(stepper.core.trunk, DiscreteTrunk) or stepper.words_NSW.device.type != "cpu":
             return False
         if stepper.table.world.rendered:
             return False
-        programs = range(stepper.table.primitives, len(stepper.table))
-        return all(math.prod(_reads(stepper, p).values()) <= MAX_ENTRIES for p in programs)
+        return bool((np.log2(_sizes(stepper)).sum(1) <= math.log2(MAX_ENTRIES)).all())
 
     def step(
         self,
@@ -111,7 +106,7 @@ class TabulatedCore(TableStepper):
         base_N = self.tables.base_N.numpy()
         wanted: list[tuple[int, np.ndarray]] = []
         for node in np.unique(node_B[entry_B < 0]).tolist():
-            size = int(self.blocks[node // self.codes])
+            size = int(self.blocks[node])
             base_N[node] = len(self.tables.entry_M5)
             self.tables.entry_M5 = torch.cat([self.tables.entry_M5, torch.full((size, 5), UNKNOWN)])
             if size <= MAX_EAGER_ENTRIES:
@@ -127,7 +122,7 @@ class TabulatedCore(TableStepper):
     ) -> tuple[Observation, torch.Tensor, torch.Tensor, torch.Tensor]:
         """What the core is given for these entries of a node: obs_MF, program_M, arguments_M3, code_M1."""
         number, code = divmod(node, self.codes)
-        values = np.stack(mixed_radix.digits(offsets, self.sizes[number, ::-1].tolist())[::-1], 1)
+        values = np.stack(mixed_radix.digits(offsets, self.sizes[node, ::-1].tolist())[::-1], 1)
         obs_MF = torch.from_numpy(values[:, :-SLOTS].copy())
         arguments_M3 = torch.zeros(len(offsets), SLOTS, dtype=torch.int64)
         for slot, tokens in enumerate(self.tokens[number]):
@@ -146,7 +141,7 @@ class TabulatedCore(TableStepper):
         while frontier:
             base_N = self.tables.base_N.numpy()
             new = np.array([node for node in frontier if base_N[node] < 0], np.int64)
-            if len(self.tables.entry_M5) + int(self.blocks[new // self.codes].sum()) > MAX_COMPILED_ENTRIES:
+            if len(self.tables.entry_M5) + int(self.blocks[new].sum()) > MAX_COMPILED_ENTRIES:
                 raise ValueError(
                     f"the tables of this core have more than {MAX_COMPILED_ENTRIES} entries; it cannot be compiled"
                 )
@@ -154,20 +149,28 @@ class TabulatedCore(TableStepper):
             reached: set[int] = set()
             for node in frontier:
                 number, base = node // self.codes, int(self.tables.base_N[node])
-                entries = self.tables.entry_M5[base : base + int(self.blocks[number])]
+                entries = self.tables.entry_M5[base : base + int(self.blocks[node])]
                 unknown = (entries[:, 0] == UNKNOWN).nonzero()[:, 0].numpy()
                 if len(unknown):
                     self.fill(np.full(len(unknown), node), base + unknown)
-                    entries = self.tables.entry_M5[base : base + int(self.blocks[number])]
+                    entries = self.tables.entry_M5[base : base + int(self.blocks[node])]
                 going = entries[entries[:, 0] >= 0, 4].unique().tolist()
                 reached |= {number * self.codes + code for code in going}
             frontier = sorted(node for node in reached if self.tables.base_N[node] < 0)
 
 
-def _reads(stepper: CoreStepper, program: int) -> dict[int, int]:
-    """What a program's decisions can depend on: column among fields and slots → number of values."""
-    spec = stepper.table.world
-    seen = stepper.gate_NI[program, : len(spec.fields)].tolist()
-    found = {i: field.size for i, field in enumerate(spec.fields) if seen[i]}
-    slots = stepper.table.signatures[program].slots
-    return found | {len(spec.fields) + i: len(slot.tokens) for i, slot in enumerate(slots)}
+def _sizes(stepper: CoreStepper) -> np.ndarray:
+    """How many values of each field and slot each node tells apart; 1 where its decisions cannot depend on it.
+
+    Nodes are the codes of each program in turn.
+    """
+    table, fields = stepper.table, stepper.table.world.fields
+    codes = 2**stepper.core.config.bits + 1
+    code_S1 = torch.arange(codes)[:, None] if stepper.words_NSW.shape[1] > 1 else torch.zeros(codes, 1).long()
+    found = []
+    for program in range(table.primitives, len(table)):
+        slots = [len(slot.tokens) for slot in table.signatures[program].slots]
+        sizes = np.array([field.size for field in fields] + slots + [1] * (SLOTS - len(slots)))
+        seen_SI = stepper.seen(torch.full((codes,), program), code_S1).bool().numpy()
+        found.append(np.where(seen_SI, sizes, 1))
+    return np.concatenate(found) if found else np.ones((0, len(fields) + SLOTS), np.int64)

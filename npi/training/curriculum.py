@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from envs.spec import RETURN
 from npi.training.loss import FrameBatch
+from npi.training.places import Places
 from traces.recording.unique_frames import FrameSet
 
 SHORT = 8
@@ -21,18 +22,25 @@ LEAST = 8
 
 @dataclass(frozen=True)
 class WorldFrames:
-    """The different frames of one world, with programs and callees renumbered to rows of the memory."""
+    """The different frames of one world, with programs and callees renumbered to rows of the memory.
+
+    ``places`` are those of their steps where they are known, their reads by row.
+    """
 
     world: int
     frames: FrameSet
+    places: Places | None = None
 
     @classmethod
-    def of(cls, world: int, frames: FrameSet, rows_N: torch.Tensor) -> WorldFrames:
+    def of(cls, world: int, frames: FrameSet, rows_N: torch.Tensor, places: Places | None = None) -> WorldFrames:
         """Renumber from ids of the frames' table by ``rows_N`` (the row of each id)."""
         lookup = torch.cat([rows_N, torch.tensor([RETURN])])  # index −1, a return, stays a return
         call_S4 = frames.call_S4.to(torch.int64)
         call_S4 = torch.cat([lookup[call_S4[:, :1]], call_S4[:, 1:]], 1)
-        return cls(world, replace(frames, program_M=rows_N[frames.program_M], call_S4=call_S4))
+        if places is not None:
+            shown = frames.program_M.unique().tolist()
+            places = replace(places, reads={int(rows_N[program]): places.reads[program] for program in shown})
+        return cls(world, replace(frames, program_M=rows_N[frames.program_M], call_S4=call_S4), places)
 
     def batch(self, index_B: torch.Tensor, *, lengths_M: torch.Tensor | None = None) -> FrameBatch:
         """The frames named, padded to the longest; cut to ``lengths_M`` where given."""

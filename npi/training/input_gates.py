@@ -19,8 +19,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from envs.spec import WorldSpec
-from npi.program_memory import OPEN, ProgramMemory
+from envs.spec import SLOTS, WorldSpec
+from npi.core import gates
+from npi.core.recurrent import RecurrentCore
+from npi.program_memory import ProgramMemory
 from npi.training.curriculum import WorldFrames
 from traces.recording.unique_frames import FrameSet, joined, prefix_keys, row_hash
 
@@ -28,7 +30,7 @@ WINDOWS = (1, 2, 3)
 """How many of the last calls may tell where in its text a program is; the number that leaves least to see is taken."""
 
 
-def set_gates(memory: ProgramMemory, sources: Sequence[WorldFrames]) -> None:
+def set_gates(core: RecurrentCore, memory: ProgramMemory, sources: Sequence[WorldFrames]) -> None:
     """Open the gates that the frames of each program need, and close its others.
 
     Args:
@@ -43,10 +45,11 @@ def set_gates(memory: ProgramMemory, sources: Sequence[WorldFrames]) -> None:
             own = [source.frames.select(source.frames.program_M == row) for source in sources]
             evidence = Evidence(joined([frames for frames in own if len(frames)]))
             needed = with_pictures(evidence.frames.table.world, evidence.needed())
-            memory.gates_NF[row] = -OPEN
-            memory.gates_NF[row, needed] = OPEN
-            if not evidence.settled(needed, evidence.heads_S):
-                memory.gates_NF[row, -1] = OPEN
+            seen_I = torch.ones(gates.inputs(evidence.frames.table.world), dtype=torch.bool)
+            seen_I[1:-SLOTS] = torch.isin(torch.arange(len(seen_I) - 1 - SLOTS), torch.tensor(needed))
+            seen_I[0] = not evidence.settled(needed, evidence.heads_S)
+            mask_W = gates.masks(seen_I[None], core.words)[0]
+            memory.gates_NF[row] = mask_W.repeat(core.codes)
 
 
 def with_pictures(spec: WorldSpec, needed: Sequence[int]) -> list[int]:

@@ -7,24 +7,30 @@ its own copies. Old rows cannot call new ones, and no number of the core or of a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
 
 from envs.spec import ProgramTable
-from npi.core.config import Settings, TrainConfig, at_least, setting
+from npi.core.config import FORCED, LEARNED, Settings, TrainConfig, at_least, one_of, setting
 from npi.core.recurrent import may_call, recurrent
 from npi.library.kinds import fingerprint
 from npi.library.library import Library, LibraryError, check_texts, missing_rows, row_name, row_names
 from npi.program_memory import ProgramMemory, RowInfo
 from npi.training.curriculum import WorldFrames
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import CurriculumObjective, wrong_frames
-from npi.training.loop import Evaluation, Group, Progress, Reporter, fit, frozen
+from npi.training.forced import ForcedStates
+from npi.training.loop import Evaluation, Group, Loss, Objective, Progress, Reporter, Schedule, fit, frozen
 from npi.training.loss import Rules
+from npi.training.places import Finder, Places
+from npi.training.ranks import ALONE, Ranks
+from npi.training.supervision import Supervision
+from npi.training.unrolled import UnrolledFrames
 from npi.training.validation import TaskValidator, Validation, Validator
+from traces.recording.batch import same_table
+from traces.recording.unique_frames import FrameSet
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,9 @@ class LearnConfig(Settings):
 
     Attributes:
         starts: random starts descended side by side; the first one that is right is kept.
+        states: how the rows come by their states (:class:`npi.core.config.TrainConfig`); an lstm's are learned.
         updates: the most steps of Adam. rate: its peak learning rate.
-        frames: frames a start and update.
+        frames: frames a start and update, with learned states.
         seed: of starts and sampling.
         problems: validation problems of each task.
         certify: whether a start must also be proved for every input; only a discrete core's programs can be.
@@ -43,19 +50,22 @@ class LearnConfig(Settings):
     what = "learning setting"
 
     starts: int = setting(4, at_least(1))
+    states: str = setting(FORCED, one_of(FORCED, LEARNED))
     updates: int = setting(1200, at_least(1))
     rate: float = 0.05
     frames: int = setting(64, at_least(1))
     seed: int = 0
     problems: int = setting(256, at_least(1))
-    check_every: int = setting(50, at_least(1))
+    check_every: int = setting(25, at_least(1))
     certify: bool = True
 
     def training(self) -> TrainConfig:
         """The same as settings of the loss and the schedule."""
         return TrainConfig(
             seed=self.seed,
+            states=self.states,
             updates=self.updates,
+            examples=2**16,
             rate=self.rate,
             decay=300,
             warmup=10,
@@ -146,6 +156,7 @@ def learn(
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
+    finders: Sequence[Finder] = (),
     certifier: Callable[..., Validator] | None = None,
 ) -> RowResult:
     """Learn rows for every program of the datasets that the library does not have.
@@ -153,6 +164,7 @@ def learn(
     The library gains the rows where they are right (or ``keep_unsolved``); otherwise it stays as it was.
 
     Args:
+        finders: for each dataset where its steps are in the text; needed with forced states.
         certifier: makes of a validator one that asks for proofs too, where ``config`` wants them
             (:class:`npi.proof.prove.Certifier`); without one nothing is proved.
         report: called at checks; the loss is a start's, the scores are the best start's wrong frames by program.
@@ -164,7 +176,7 @@ def learn(
     old, began = library.memory, time.process_time()
     fresh = new_rows(library, datasets)
     before = Digests.of(library, len(old))
-    objective = RowObjective(library.near(fresh[0].sees or ()), datasets, fresh, config, certifier)
+    objective = RowObjective(library.near(fresh[0].sees or ()), datasets, fresh, config, finders, certifier)
 
     def each(progress: Progress) -> None:
         if report is not None and (progress.update % config.check_every == 0 or progress.update == config.updates):
@@ -216,12 +228,13 @@ def new_rows(library: Library, datasets: Sequence[Dataset]) -> list[RowInfo]:
     return [replace(info, sees=sees) for info in fresh]
 
 
-class RowObjective(CurriculumObjective):
+class RowObjective(Objective):
     """Several starts of the new rows side by side, the core and the old rows fixed.
 
     Args:
         library: its core, and the old rows that the new ones may call.
         fresh: infos of the new rows.
+        finders: for each dataset where its steps are in the text, with forced states.
         certifier: makes of a validator one that asks for proofs, too; None to prove nothing.
     """
 
@@ -231,26 +244,25 @@ class RowObjective(CurriculumObjective):
         datasets: Sequence[Dataset],
         fresh: Sequence[RowInfo],
         config: LearnConfig,
+        finders: Sequence[Finder] = (),
         certifier: Callable[..., Validator] | None = None,
     ) -> None:
         self.library, self.datasets, self.fresh, self.learning = library, datasets, fresh, config
-        self.certifier = certifier
-        self.old = len(library.memory)
-        self.frames = [m.frames for m in datasets]
+        self.finders, self.certifier = finders, certifier
+        self.core, self.old = recurrent(library.core), len(library.memory)
         generator = torch.Generator().manual_seed(config.seed)
         copies = [replace(i, name=f"{i.name} (start {s})") for s in range(config.starts) for i in fresh]
-        memory = library.memory.drawn(copies, generator=generator)
-        for parameter in (memory.keys_NK, memory.embeddings_NP):
+        self.memory = library.memory.drawn(copies, generator=generator)
+        for parameter in (self.memory.keys_NK, self.memory.embeddings_NP):
             parameter.register_hook(self._new_rows_alone)
-        core, sources = recurrent(library.core), self._sources()
-        programs = len({row for source in sources for row in source.frames.program_M.unique().tolist()})
-        super().__init__(
-            core,
-            memory,
-            Rules.of(core, memory, self._reach(memory)),
-            sources,
-            replace(config.training(), frames=config.frames * programs),
-            generator=generator,
+        self.frames: list[tuple[FrameSet, Places | None]] = []
+        self._learn_from(m.frames for m in datasets)
+        programs = config.starts * sum(len(frames.program_M.unique()) for frames, _ in self.frames)
+        self.config = replace(config.training(), frames=config.frames * max(1, programs))
+        rules = Rules.of(self.core, self.memory, self._reach(self.memory))
+        kind = ForcedStates if self.config.states == FORCED else UnrolledFrames
+        self.supervision: Supervision = kind(
+            self.core, self.memory, rules, self.config, self._sources(), generator=generator
         )
         self.best = 0
         self.wrong: list[dict[str, int]] = [{} for _ in range(config.starts)]
@@ -274,17 +286,32 @@ class RowObjective(CurriculumObjective):
         world = self.library.world(table.world)
         return torch.tensor([places[row_name(table, i, world)] for i in range(len(table))])
 
+    def _learn_from(self, found: Iterable[FrameSet]) -> None:
+        """Keep the frames of new programs, with their places where states are forced."""
+        for every in found:
+            frames = every.select(self._rows(every.table, 0)[every.program_M] >= self.old)
+            if len(frames):
+                places = None
+                if self.learning.states == FORCED:
+                    own = next(n for n, m in enumerate(self.datasets) if same_table(m.table, frames.table))
+                    places = self.finders[own](frames)
+                self.frames.append((frames, places))
+
     def _sources(self) -> list[WorldFrames]:
         """The frames of new programs, start by start, each as frames of the start's copies."""
-        sources = []
-        for start in range(self.learning.starts):
-            for frames in self.frames:
-                world = self.library.world(frames.table.world)
-                placed = WorldFrames.of(world, frames, self._rows(frames.table, start))
-                new = placed.frames.program_M >= self.old
-                if bool(new.any()):
-                    sources.append(WorldFrames(world, placed.frames.select(new)))
-        return sources
+        return [
+            WorldFrames.of(self.library.world(frames.table.world), frames, self._rows(frames.table, start), places)
+            for start in range(self.learning.starts)
+            for frames, places in self.frames
+        ]
+
+    @property
+    def schedule(self) -> Schedule:
+        """How long and how fast, by the settings."""
+        return self.supervision.schedule
+
+    def losses(self, update: int, ranks: Ranks) -> Iterator[Iterable[Loss]]:
+        return self.supervision.losses(update, ranks)
 
     def groups(self) -> dict[str, Group]:
         """Keys and embeddings; each start is descended as if it were alone, so nothing is clipped."""
@@ -292,15 +319,11 @@ class RowObjective(CurriculumObjective):
         return {"rows": Group(parameters, self.learning.rate, clipped=False)}
 
     def evaluate(self, update: int) -> Evaluation:
-        """Count each start's wrong frames; let those without any run the tasks."""
+        """Count what each start has wrong; let those without any mistake run the tasks."""
         self.wrong = [{} for _ in range(self.learning.starts)]
-        for number, source in enumerate(self.curriculum.sources):
-            wrong = wrong_frames(self.core, self.memory, self.rules, source, torch.arange(len(source.frames)))
-            self.curriculum.hard[number] = wrong
-            for row in source.frames.program_M[wrong].tolist():
-                start, place = divmod(row - self.old, len(self.fresh))
-                name = self.fresh[place].name
-                self.wrong[start][name] = self.wrong[start].get(name, 0) + 1
+        for row, count in self.supervision.check(ALONE)[0].items():
+            start, place = divmod(row - self.old, len(self.fresh))
+            self.wrong[start][self.fresh[place].name] = count
         totals = [sum(counts.values()) for counts in self.wrong]
         self.best = totals.index(min(totals))
         solved = any(total == 0 and self._validated(start, update) for start, total in enumerate(totals))
@@ -319,8 +342,8 @@ class RowObjective(CurriculumObjective):
         if self.validation.passed:
             self.best = start
         elif self.validation.frames:
-            self.frames += self.validation.frames
-            self.use(self._sources())
+            self._learn_from(self.validation.frames)
+            self.supervision.use(self._sources())
         return self.validation.passed
 
     def _can_be_proved(self) -> bool:

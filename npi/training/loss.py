@@ -188,7 +188,7 @@ def score(
 def _encode(core: RecurrentCore, tables: RowTables, batch: FrameBatch) -> torch.Tensor:
     B, T, F = batch.obs_BTF.shape
     arguments = batch.arguments_B3[:, None].expand(B, T, 3).reshape(B * T, 3)
-    weight_BI = tables.gate_NI[batch.world][batch.program_B]
+    weight_BI = core.adapter(batch.world).input_weights(tables.words_NSW[batch.program_B, 0])  # alike in all codes
     weight = weight_BI[:, None].expand(B, T, -1).reshape(B * T, weight_BI.shape[1])
     x = core.adapter(batch.world).encode(batch.obs_BTF.reshape(B * T, F), arguments, weight)
     return x.view(B, T, core.trunk.inputs)
@@ -199,22 +199,45 @@ def _score_batch(
 ) -> Scores:
     frame_S, step_S = batch.mask_BT.nonzero(as_tuple=True)
     hidden_SH, call_S4 = hidden[frame_S, step_S], batch.call_BT4[frame_S, step_S]
-    ends_S = call_S4[:, 0] == RETURN
-    end_S = core.end_logits(hidden_SH)
-    nll_S = functional.binary_cross_entropy_with_logits(end_S, ends_S.to(end_S.dtype), reduction="none")
-    wrong_S = (end_S > 0) != ends_S
-
-    step_C = (~ends_S).nonzero()[:, 0]  # the calls: which row, and its three arguments
-    hidden_CH, callee_C, target_C3 = hidden_SH[step_C], call_S4[step_C, 0], call_S4[step_C, 1:]
-    key_CN = core.key_logits(hidden_CH, tables) + rules.reach_NN[batch.program_B[frame_S[step_C]]]
-    logits_C3V = core.adapter(batch.world).argument_logits(hidden_CH) + rules.slots_N3V[batch.world][callee_C]
-    nll_C = functional.cross_entropy(key_CN, callee_C, reduction="none")
-    nll_C = nll_C + functional.cross_entropy(logits_C3V.transpose(1, 2), target_C3, reduction="none").sum(1)
-    wrong_C = (key_CN.argmax(1) != callee_C) | (logits_C3V.argmax(2) != target_C3).any(1)
-
-    nll_S = nll_S.index_add(0, step_C, nll_C.to(nll_S.dtype))
-    wrong_S = wrong_S.index_put((step_C,), wrong_S[step_C] | wrong_C)
+    nll_S, wrong_S = step_scores(core, tables, rules, batch.world, hidden_SH, batch.program_B[frame_S], call_S4)
     count = nll_S.new_zeros(len(batch))
     return Scores(
         nll_B=count.index_add(0, frame_S, nll_S), wrong_B=count.index_add(0, frame_S, wrong_S.to(count.dtype)) > 0
     )
+
+
+def step_scores(
+    core: RecurrentCore,
+    tables: RowTables,
+    rules: Rules,
+    world: int,
+    hidden_SH: torch.Tensor,
+    row_S: torch.Tensor,
+    call_S4: torch.Tensor,
+    *,
+    margin: float = 0.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """nll_S of the calls that steps should make, and wrong_S: whether the heads make another, or this one by less than
+    ``margin``."""
+    ends_S = call_S4[:, 0] == RETURN
+    end_S = core.end_logits(hidden_SH)
+    nll_S = functional.binary_cross_entropy_with_logits(end_S, ends_S.to(end_S.dtype), reduction="none")
+    wrong_S = (end_S > torch.where(ends_S, margin, -margin)) != ends_S
+
+    step_C = (~ends_S).nonzero()[:, 0]  # the calls: which row, and its three arguments
+    hidden_CH, callee_C, target_C3 = hidden_SH[step_C], call_S4[step_C, 0], call_S4[step_C, 1:]
+    key_CN = core.key_logits(hidden_CH, tables) + rules.reach_NN[row_S[step_C]]
+    logits_C3V = core.adapter(world).argument_logits(hidden_CH) + rules.slots_N3V[world][callee_C]
+    nll_C = functional.cross_entropy(key_CN, callee_C, reduction="none")
+    nll_C = nll_C + functional.cross_entropy(logits_C3V.transpose(1, 2), target_C3, reduction="none").sum(1)
+    wrong_C = ~_leads(key_CN, callee_C, margin) | ~_leads(logits_C3V, target_C3, margin).all(1)
+
+    nll_S = nll_S.index_add(0, step_C, nll_C.to(nll_S.dtype))
+    return nll_S, wrong_S.index_put((step_C,), wrong_S[step_C] | wrong_C)
+
+
+def _leads(logits: torch.Tensor, target: torch.Tensor, margin: float) -> torch.Tensor:
+    """Whether the wanted entry of the last dimension is ahead of all others by ``margin``."""
+    if margin:
+        logits = logits.detach().scatter_add(-1, target[..., None], logits.new_full((*target.shape, 1), -margin))
+    return logits.argmax(-1) == target

@@ -73,7 +73,7 @@ def unrolled(library: Library, batch: FrameBatch) -> torch.Tensor:
     B, T, F = batch.obs_BTF.shape
     tables, adapter = library.core.tables(library.memory), library.core.adapter(batch.world)
     x = [
-        adapter.encode(o, batch.arguments_B3, tables.gate_NI[batch.world][batch.program_B])
+        adapter.encode(o, batch.arguments_B3, adapter.input_weights(tables.words_NSW[batch.program_B, 0]))
         for o in batch.obs_BTF.unbind(1)
     ]
     return library.core.trunk.unroll(torch.stack(x, 1), tables.cond_NC[batch.program_B], noise=0.0, generator=None)

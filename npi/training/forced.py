@@ -1,0 +1,279 @@
+"""Steps with the state forced: each is learned by itself, the state before it set to the code of its place.
+
+The teacher knows where in the text of its program a step is, so the core need not find a state of its own: every place
+has a code, drawn at random and distinct within its program, and the loss is that of the call (NPI section 3.2) and a
+logistic loss on the bits of the code of the place that follows (teacher forcing: Williams and Zipser 1989, section 3).
+In a place the core sees what the text reads there, and nothing else. Steps that are alike in program, place and what is
+read are one example, and all examples right implies all frames right.
+
+Shape legend: ``E`` examples, ``D`` drawn ones, ``S`` steps of frames, ``I`` inputs (fields, then slots), ``K`` bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from envs.spec import RETURN, SLOTS
+from npi.core import gates
+from npi.core.config import TrainConfig
+from npi.core.discrete import DiscreteTrunk
+from npi.core.recurrent import RecurrentCore
+from npi.program_memory import ProgramMemory
+from npi.training.curriculum import WorldFrames
+from npi.training.input_gates import with_pictures
+from npi.training.loop import Loss, State
+from npi.training.loss import Rules, step_scores
+from npi.training.places import Reads
+from npi.training.ranks import Ranks
+from npi.training.supervision import Supervision
+from traces.recording.unique_frames import row_hash
+
+MARGIN = 0.1
+"""An example is right where every number that decides leads by this much, well above what a proof asks for."""
+
+CHUNK = 16384
+"""Examples that are checked side by side."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Different steps of one world, int64 on one device; what a step does not read is 0.
+
+    Attributes:
+        row_E: of the memory. place_E: before the step. code_E: its code; after_E: that of the next place, 0 after a
+            return.
+        seen_EI: the weights of the inputs, 0 or 1 (float).
+    """
+
+    row_E: torch.Tensor
+    place_E: torch.Tensor
+    obs_EF: torch.Tensor
+    arguments_E3: torch.Tensor
+    call_E4: torch.Tensor
+    code_E: torch.Tensor
+    after_E: torch.Tensor
+    seen_EI: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.row_E)
+
+    def take(self, index_D: torch.Tensor) -> Examples:
+        return Examples(*(getattr(self, field.name)[index_D] for field in fields(self)))
+
+    def to(self, device: torch.device) -> Examples:
+        return Examples(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+class ForcedStates(Supervision):
+    """Examples of each world, whose gates and codes are those of their places.
+
+    Args:
+        generator: of sampling. Codes are drawn by the seed and the row.
+
+    Attributes:
+        codes: for each row, the code of each of its places.
+        wrong_E: which of all examples were wrong when they were last looked at.
+    """
+
+    def __init__(
+        self,
+        core: RecurrentCore,
+        memory: ProgramMemory,
+        rules: Rules,
+        config: TrainConfig,
+        sources: Sequence[WorldFrames],
+        *,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__(core, memory, rules, config)
+        assert isinstance(core.trunk, DiscreteTrunk), "only a discrete state has codes"
+        self.generator, self.codes = generator, dict[int, dict[int, int]]()
+        self.errors = {}
+        self.use(sources)
+
+    def use(self, sources: Sequence[WorldFrames]) -> None:
+        """Raises ``ValueError`` for a program of more places than there are codes."""
+        device = self.memory.keys_NK.device
+        self.examples: dict[int, Examples] = {}
+        for world in sorted({source.world for source in sources}):
+            mine = [source for source in sources if source.world == world]
+            for source in mine:
+                self._give_codes(source)
+            self.examples[world] = self._examples(mine).to(device)
+        self.row_E = torch.cat([part.row_E for part in self.examples.values()]).cpu()
+        self.wrong_E = torch.ones(len(self.row_E), dtype=torch.bool)
+        self.errors = {row: self.errors.get(row, 1.0) for row in self.row_E.unique().tolist()}
+
+    def _give_codes(self, source: WorldFrames) -> None:
+        """Draw the codes of programs that have none yet, and open their gates by place."""
+        assert source.places is not None, "frames are placed before they are learned from with forced states"
+        spec, bits = self.core.worlds[source.world], self.core.config.bits
+        for row, reads in source.places.reads.items():
+            if row in self.codes:
+                continue
+            places = [place for place in reads if place]
+            if len(places) > 2**bits:
+                raise TooManyPlaces(self.memory.infos[row].name, len(places), bits)
+            own = torch.Generator().manual_seed((self.config.seed + 1) * 1_000_003 + row)  # whatever is known before it
+            drawn = 1 + torch.randperm(2**bits, generator=own)[: len(places)]
+            self.codes[row] = {0: 0} | dict(zip(places, drawn.tolist(), strict=True))
+            if self.core.words:
+                seen_SI = torch.zeros(self.core.codes, gates.inputs(spec), dtype=torch.bool)
+                for place, code in self.codes[row].items():
+                    seen_SI[code] = torch.tensor([True, *opened(source, row, place)])
+                with torch.no_grad():
+                    self.memory.gates_NF[row] = gates.masks(seen_SI, self.core.words).flatten()
+
+    def _examples(self, sources: Sequence[WorldFrames]) -> Examples:
+        """The different steps of frames of one world."""
+        parts = [self._steps(source) for source in sources]
+        columns = [torch.cat([part[i] for part in parts]) for i in range(len(parts[0]))]
+        keys = row_hash([c.numpy() for column in columns for c in column.reshape(len(column), -1).T], 21)
+        kept = torch.from_numpy(np.sort(np.unique(keys, return_index=True)[1]))
+        row_E, place_E, obs_EF, arguments_E3, call_E4, next_E = (column[kept] for column in columns)
+        known = [
+            (self.codes[row][place], self.codes[row][after] if after else 0)
+            for row, place, after in zip(row_E.tolist(), place_E.tolist(), next_E.tolist(), strict=True)
+        ]
+        code_E, after_E = torch.tensor(known, dtype=torch.int64).reshape(-1, 2).unbind(1)
+        adapter, words_NSW = self.core.adapter(sources[0].world), self.core.tables(self.memory).words_NSW.cpu()
+        code = code_E if self.core.words else torch.zeros_like(code_E)
+        seen_EI = adapter.input_weights(words_NSW[row_E, code])
+        return Examples(row_E, place_E, obs_EF, arguments_E3, call_E4, code_E, after_E, seen_EI)
+
+    def _steps(self, source: WorldFrames) -> list[torch.Tensor]:
+        """Rows, places, what is read of observations and arguments, calls and next places of all steps."""
+        frames, places = source.frames, source.places
+        assert places is not None
+        row_S = frames.program_M.repeat_interleave(frames.length_M)
+        width = 1 + max(max(reads) for reads in places.reads.values())
+        inputs = gates.inputs(frames.table.world) - 1
+        table_KI = torch.zeros((1 + max(places.reads)) * width, inputs, dtype=torch.int64)
+        for row, reads in places.reads.items():
+            for place in reads:
+                table_KI[row * width + place] = torch.tensor(opened(source, row, place))
+        seen_SI = table_KI[row_S * width + places.before_S]
+        return [
+            row_S,
+            places.before_S,
+            frames.obs_SF.to(torch.int64) * seen_SI[:, :-SLOTS],
+            frames.arguments_M3.repeat_interleave(frames.length_M, 0) * seen_SI[:, -SLOTS:],
+            frames.call_S4.to(torch.int64),
+            places.after_S,
+        ]
+
+    # --- learning ----------------------------------------------------------------------------------------------------
+
+    def losses(self, update: int, ranks: Ranks) -> Iterator[Iterable[Loss]]:
+        device = self.memory.keys_NK.device
+        drawn_D = self._draw()
+        mine = ranks.share(drawn_D)
+        share_N = 1.0 / torch.bincount(self.row_E[drawn_D], minlength=len(self.memory)).clamp(min=1)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            nll_D, wrong_D = self._scores(mine)
+            loss = (nll_D * share_N.to(device)[self.row_E[mine].to(device)]).sum()
+        yield [Loss(loss)]
+        flags = torch.zeros(len(self.row_E), dtype=torch.int64)
+        flags[mine] = wrong_D.cpu().long()
+        self.wrong_E[drawn_D] = ranks.sum(flags)[drawn_D] > 0
+        self._note(drawn_D)
+
+    def _draw(self) -> torch.Tensor:
+        """All examples, or as many as an update takes: of every program, and more of those that were wrong."""
+        count = self.config.examples
+        if len(self.row_E) <= count:
+            return torch.arange(len(self.row_E))
+        size_N = torch.bincount(self.row_E)
+        weight_E = 1.0 / size_N[self.row_E].sqrt() * torch.where(self.wrong_E, 4.0, 1.0)
+        return torch.multinomial(weight_E, count, generator=self.generator).sort().values
+
+    def _note(self, drawn_D: torch.Tensor, keep: float = 0.9) -> None:
+        """Blend what an update found wrong into the running errors."""
+        rows = max(self.errors) + 1
+        seen_N = torch.bincount(self.row_E[drawn_D], minlength=rows).tolist()
+        wrong_N = torch.bincount(self.row_E[drawn_D[self.wrong_E[drawn_D]]], minlength=rows).tolist()
+        for row, error in self.errors.items():
+            if seen_N[row]:
+                self.errors[row] = keep * error + (1 - keep) * wrong_N[row] / seen_N[row]
+
+    def _scores(self, index_D: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """nll_D of calls and next bits of the examples named (of all worlds, in order), and which are wrong."""
+        tables, trunk = self.core.tables(self.memory), self.core.trunk
+        assert isinstance(trunk, DiscreteTrunk)
+        found, first = [], 0
+        for world, every in self.examples.items():
+            inside = (index_D >= first) & (index_D < first + len(every))
+            part = every.take(index_D[inside].to(every.row_E.device) - first)
+            first += len(every)
+            x_DX = self.core.adapter(world).encode(part.obs_EF, part.arguments_E3, part.seen_EI)
+            hidden, value_DK = trunk.advance(x_DX, tables.cond_NC[part.row_E], part.code_E[:, None])
+            nll_D, wrong_D = step_scores(
+                self.core, tables, self.rules, world, hidden, part.row_E, part.call_E4, margin=MARGIN
+            )
+            goes_D = part.call_E4[:, 0] != RETURN
+            bits_DK = ((part.after_E[:, None] - 1) & trunk.places) != 0
+            lead_DK = torch.where(bits_DK, value_DK, -value_DK)
+            nll_D = nll_D + functional.softplus(-lead_DK).sum(1) * goes_D
+            found.append((nll_D, wrong_D | (goes_D & (lead_DK < MARGIN).any(1))))
+        nll, wrong = zip(*found, strict=True)
+        return torch.cat(nll), torch.cat(wrong)
+
+    @torch.no_grad()
+    def check(self, ranks: Ranks, limit: int | None = None) -> tuple[dict[int, int], bool]:
+        """All examples, whatever the ``limit``: they are few."""
+        flags = torch.zeros(len(self.row_E), dtype=torch.int64)
+        for index in ranks.share(torch.arange(len(self.row_E))).split(CHUNK):
+            flags[index] = self._scores(index)[1].cpu().long()
+        self.wrong_E = ranks.sum(flags) > 0
+        counts = torch.bincount(self.row_E[self.wrong_E]).tolist()
+        pictured = [bool(self.core.worlds[world].rendered) for world in self.examples]
+        right, first = True, 0
+        for part, shown in zip(self.examples.values(), pictured, strict=True):
+            wrong = int(self.wrong_E[first : first + len(part)].sum())
+            right = right and wrong <= (self.config.slack if shown else 0.0) * len(part)
+            first += len(part)
+        return {row: count for row, count in enumerate(counts) if count}, right
+
+    def state_dict(self) -> State:
+        """The generator, and which examples were wrong."""
+        rows = sorted(self.errors)
+        return State(
+            {"generator": self.generator.get_state(), "wrong": self.wrong_E},
+            {"errors": [[row, self.errors[row]] for row in rows]},
+        )
+
+    def load_state_dict(self, state: State) -> None:
+        self.generator.set_state(state.tensors["generator"])
+        self.wrong_E = state.tensors["wrong"]
+        self.errors = {row: error for row, error in state.facts["errors"]}
+
+
+class TooManyPlaces(ValueError):
+    """A program of more places than the core's state has codes."""
+
+    def __init__(self, name: str, places: int, bits: int) -> None:
+        need = (places - 1).bit_length()
+        super().__init__(
+            f"{name} has {places} places between its calls, and {bits} bits of state tell {2**bits} apart: split it "
+            f"into programs that call each other, or train a core with {need} bits (--bits {need})"
+        )
+
+
+def opened(source: WorldFrames, row: int, place: int) -> list[bool]:
+    """Which inputs a place sees: what is read there, and the whole of a picture that stands for it."""
+    assert source.places is not None
+    world = source.frames.table.world
+    fields = len(world.fields)
+    reads = source.places.reads[row][place]
+    seen = {*with_pictures(world, [i for i in reads if i < fields]), *(i for i in reads if i >= fields)}
+    return [i in seen for i in range(fields + SLOTS)]
+
+
+def most_places(reads: Iterable[Reads]) -> int:
+    """Codes that the longest of some programs takes beside that of the beginning."""
+    return max((len(one) - 1 for one in reads), default=0)
