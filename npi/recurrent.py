@@ -13,7 +13,7 @@ from envs.spec import ProgramTable, WorldSpec
 from envs.stepper import Stepper
 from envs.steppers.decision_tables import TableStepper
 from npi.core.base import Core
-from npi.core.config import LEARNED, CoreConfig
+from npi.core.config import FORCED, LEARNED, CoreConfig
 from npi.core.discrete import DiscreteTrunk
 from npi.core.recurrent import RecurrentCore, recurrent
 from npi.library.kinds import CoreKind, ProgramProof
@@ -26,6 +26,7 @@ from npi.running.tabulated_core import TabulatedCore
 if TYPE_CHECKING:
     from npi.training.dataset import Dataset
     from npi.training.learn_rows import LearnConfig, RowResult
+    from npi.training.places import Finder
 
 CONFIGURATIONS = 256
 """Random (row, arguments, hidden, observation) drawn for each world."""
@@ -122,13 +123,19 @@ def learn(
     """:func:`npi.training.learn_rows.learn`, with the proofs that ``config`` asks for; rows always come from traces."""
     from npi.proof.prove import Certifier
     from npi.training import learn_rows
+    from npi.training.dataset import merged
+    from npi.training.induction.inferred_places import finders_of
     from npi.training.learn_rows import LearnConfig
-    from npi.training.places import finder_of_texts
 
-    config = config or LearnConfig()
+    finders: list[Finder] = []
+    config, datasets = config or LearnConfig(), merged(datasets)
     if library.core.config.kind != "discrete":
         config = replace(config, states=LEARNED)
-    finders = [finder_of_texts(m.programs) for m in datasets if m.programs is not None]
+    elif config.states == FORCED:
+        try:
+            finders, _ = finders_of(datasets)
+        except ValueError:
+            config = replace(config, states=LEARNED)
     return learn_rows.learn(library, datasets, config, certifier=Certifier, finders=finders, **given)
 
 

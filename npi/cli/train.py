@@ -32,6 +32,13 @@ class CoreKind(StrEnum):
     lstm = "lstm"
 
 
+class States(StrEnum):
+    """How a discrete core comes by its state."""
+
+    forced = "forced"
+    learned = "learned"
+
+
 class Precision(StrEnum):
     """Of the matrix products in training."""
 
@@ -50,6 +57,9 @@ def train(
     core: Annotated[
         CoreKind, option("--core", "discrete: a state of a few bits; lstm: the published 2 x 256.")
     ] = CoreKind.discrete,
+    states: Annotated[
+        States | None, option("--states", "forced: set to the place in the text; learned: found by the core (slow).")
+    ] = None,
     updates: Annotated[
         int | None, option("--updates", "The most steps of the optimiser; fewer where it is solved.", "N", min=1)
     ] = None,
@@ -100,9 +110,10 @@ def train(
         raise typer.BadParameter("name program files or folders of traces, or give --universal", param_hint="PATHS")
     files = paths or []
     sources, signals = ([], False) if universal else sources_of(files)
-    traced = ["traces"] * (all(path.is_dir() for path in files)) + ["seeds"] * (seeds is not None)
-    refuse_others(context, *(["universal"] if universal else ["learners"] if signals else ["bodies", *traced]))
-    usual = {"updates": updates, "frames": frames, "rate": rate, "seed": seed}
+    bodies = ["bodies", core.value, *["forced"] * (core is CoreKind.discrete and states is not States.learned)]
+    bodies += ["traces"] * (all(path.is_dir() for path in files)) + ["seeds"] * (seeds is not None)
+    refuse_others(context, *(["universal"] if universal else ["learners"] if signals else bodies))
+    usual = {"states": states and states.value, "updates": updates, "frames": frames, "rate": rate, "seed": seed}
     given: dict[str, Any] = {name: value for name, value in usual.items() if value is not None}
 
     screen = Screen(json=json)
@@ -131,7 +142,9 @@ def train(
             else:
                 config, training = frame_settings(core.value, given | ways, log)
                 hosts = [Library.open(folder) for folder in host or ()]
-                job = frame_job(sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks)
+                job = frame_job(
+                    sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks, say=screen.note
+                )
             try:
                 result = job.run(meter, out=out, stop=stop, fresh=fresh)
             except InterruptedError:

@@ -127,7 +127,7 @@ class TrainConfig(Settings):
             times that, when training is done; in all others nothing may be.
         certify: whether training goes on until every program is proved for every input (discrete cores).
         precision: ``"float32"`` or ``"bfloat16"`` (autocast of the matrix products).
-        compile: use ``torch.compile`` for the core's unrolled steps.
+        compile: use ``torch.compile`` for the core's steps.
     """
 
     what = "training setting"

@@ -13,6 +13,7 @@ import torch
 from envs.spec import SLOTS, WorldSpec
 from npi.program_memory import GATES
 
+
 def inputs(spec: WorldSpec) -> int:
     """I: the state, the fields and the slots of a program of this world."""
     return 1 + len(spec.fields) + SLOTS

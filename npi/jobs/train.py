@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import torch
 
 from dsl.program import ProgramSet
 from npi.core.base import tensors_digest
-from npi.core.config import FORCED, CoreConfig, TrainConfig
+from npi.core.config import FORCED, LEARNED, CoreConfig, TrainConfig
 from npi.jobs.run import Run, TrainResult, identity_of
 from npi.learners.interface import LearnerTraining
 from npi.learners.kind import BODIES
@@ -24,11 +25,13 @@ from npi.library.library import Library, LibraryError
 from npi.library.operations import hosting, joined
 from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
-from npi.training.dataset import Dataset
+from npi.training.dataset import Dataset, merged
+from npi.training.forced import bits_for
 from npi.training.frame_objective import FrameObjective, Report
+from npi.training.induction.inferred_places import finders_of
 from npi.training.learn_rows import LearnConfig, RowResult
 from npi.training.loop import Progress, Reporter
-from npi.training.places import Finder, finder_of_texts
+from npi.training.places import Finder
 from npi.training.ranks import ALONE, Ranks, pick_device
 from npi.training.validation import FirstValidator, TaskValidator, Validator
 from npi.universal.code_search import SearchConfig
@@ -107,6 +110,7 @@ def train_library(
     log: Path | None = None,
     report: Callable[[Report], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = warnings.warn,
     fresh: bool = False,
     keep_state: bool = False,
 ) -> TrainResult[Report]:
@@ -123,6 +127,7 @@ def train_library(
             alone writes files and reports.
         log: folder for TensorBoard.
         stop: asked after every update; true, on any rank, keeps the state and returns.
+        say: told, before the first update, where states cannot be forced.
         fresh: begin anew even where there is a state to go on from.
         keep_state: keep the state beside the finished library, so that the same call ends at once.
 
@@ -133,10 +138,15 @@ def train_library(
     ranks = Ranks(device=pick_device(device)) if ranks is None else ranks
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
-    datasets = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks)
+    datasets = merged(gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks))
     finders: list[Finder] = []
-    if training.states == FORCED and core.kind == "discrete":
-        finders = [finder_of_texts(m.programs) for m in datasets if m.programs is not None]
+    if training.states == FORCED:
+        try:
+            finders, most = finders_of(datasets)
+            core = replace(core, bits=max(core.bits, bits_for(most)))
+        except ValueError as error:
+            say(f"{error}; so the core has to find its states by itself, which takes longer")
+            training = replace(training, states=LEARNED, check_every=100, warmup=50)
     run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep_state=keep_state)
     library = new_library(core, datasets, seed=training.seed, device=ranks.device)
     library.hosts = joined((), hosts)

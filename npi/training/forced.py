@@ -28,7 +28,6 @@ from npi.training.curriculum import WorldFrames
 from npi.training.input_gates import with_pictures
 from npi.training.loop import Loss, State
 from npi.training.loss import Rules, step_scores
-from npi.training.places import Reads
 from npi.training.ranks import Ranks
 from npi.training.supervision import Supervision
 from traces.recording.unique_frames import row_hash
@@ -250,14 +249,19 @@ class ForcedStates(Supervision):
     def load_state_dict(self, state: State) -> None:
         self.generator.set_state(state.tensors["generator"])
         self.wrong_E = state.tensors["wrong"]
-        self.errors = {row: error for row, error in state.facts["errors"]}
+        self.errors = dict(state.facts["errors"])
+
+
+def bits_for(places: int) -> int:
+    """Bits that tell so many places apart."""
+    return max(1, (places - 1).bit_length())
 
 
 class TooManyPlaces(ValueError):
     """A program of more places than the core's state has codes."""
 
     def __init__(self, name: str, places: int, bits: int) -> None:
-        need = (places - 1).bit_length()
+        need = bits_for(places)
         super().__init__(
             f"{name} has {places} places between its calls, and {bits} bits of state tell {2**bits} apart: split it "
             f"into programs that call each other, or train a core with {need} bits (--bits {need})"
@@ -272,8 +276,3 @@ def opened(source: WorldFrames, row: int, place: int) -> list[bool]:
     reads = source.places.reads[row][place]
     seen = {*with_pictures(world, [i for i in reads if i < fields]), *(i for i in reads if i >= fields)}
     return [i in seen for i in range(fields + SLOTS)]
-
-
-def most_places(reads: Iterable[Reads]) -> int:
-    """Codes that the longest of some programs takes beside that of the beginning."""
-    return max((len(one) - 1 for one in reads), default=0)

@@ -95,7 +95,8 @@ class FrameObjective(Objective):
         self.wrong: dict[str, int] = {}
         self.validation: Validation | None = None
         if config.compile:
-            core.trunk.unroll = torch.compile(core.trunk.unroll)  # type: ignore[method-assign]
+            name = "advance" if config.states == FORCED else "unroll"
+            setattr(core.trunk, name, torch.compile(getattr(core.trunk, name)))
 
     def _sources(self) -> list[WorldFrames]:
         """Given frames and found ones, with their places where states are forced."""

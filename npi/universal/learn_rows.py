@@ -23,6 +23,7 @@ from npi.core.config import TrainConfig
 from npi.library.library import Library, LibraryError
 from npi.program_memory import RowInfo
 from npi.training.dataset import Dataset, merged
+from npi.training.induction.steps import names_of
 from npi.training.learn_rows import Digests, Inferred, RowResult, new_rows
 from npi.training.loop import Progress, Reporter
 from npi.training.validation import TaskValidator, Validation
@@ -34,7 +35,6 @@ from npi.universal.induction.replay import Evidence, replay
 from npi.universal.plan import Plan, looks_at, plan_of
 from npi.universal.proof import Comparison, Mistake, prove
 from npi.universal.rows import Tabulated, learned_numbers, row_of, row_tables, wiring_of
-from npi.universal.symbols import names_of
 from traces.generation.generate import load_sources
 
 PROBLEMS = 256

@@ -24,7 +24,8 @@ from dsl.lowering.ir import Read
 from dsl.lowering.value_grid import Array
 from dsl.program import Program
 from envs.spec import RETURN, SLOTS, ProgramTable, Signature
-from npi.universal.symbols import computable_tokens, name_of, numbers_of, tokens_of
+from npi.training.induction.steps import tokens_of
+from npi.universal.symbols import computable_tokens, name_of, numbers_of
 
 CONSTANT, COPIED, COMPUTED = "constant", "copied", "computed"
 

@@ -24,11 +24,12 @@ from npi.core.base import Core
 from npi.library.library import Library
 from npi.library.wiring import SEAL, Wiring, seal
 from npi.program_memory import ProgramMemory
+from npi.training.induction.steps import names_of, tokens_of
 from npi.universal.core import universal
 from npi.universal.functions import decide, deciding, oversize
 from npi.universal.network import Interpreter, InterpreterConfig
 from npi.universal.plan import COMPUTED, CONSTANT, COPIED, Argument, Outcome, Plan, State
-from npi.universal.symbols import VALUES, computable_tokens, names_of, numbers_of, tokens_of
+from npi.universal.symbols import VALUES, computable_tokens, numbers_of
 
 MAX_ENTRIES = 2**20
 """Configurations of a state, with what it copies, beyond which it is not tabulated."""

@@ -13,6 +13,7 @@ import numpy as np
 from dsl.lowering.ir import Read
 from dsl.lowering.value_grid import Array
 from envs.spec import BLANK, NONE, ProgramTable, Signature, WorldSpec
+from npi.training.induction.steps import names_of
 
 VALUES = 64
 """How many values there are: digits, blank, no and yes, before, same and after, and others by their order."""
@@ -50,13 +51,6 @@ def numbering(spec: WorldSpec) -> dict[str, int]:
     return {**FIXED, **{name: OTHERS + rank for rank, name in enumerate(others)}}
 
 
-def names_of(read: Read, spec: WorldSpec, signature: Signature) -> tuple[str, ...]:
-    """The name of each value that a field or an argument slot can have."""
-    if read.kind == "field":
-        return spec.fields[read.index].values
-    return tuple(spec.tokens[token] for token in signature.slots[read.index].tokens)
-
-
 def name_of(read: Read, spec: WorldSpec, signature: Signature) -> str:
     """The name of a field or of an argument slot."""
     return spec.fields[read.index].name if read.kind == "field" else signature.slots[read.index].name
@@ -73,12 +67,6 @@ def numbers_of(read: Read, spec: WorldSpec, signature: Signature) -> Array:
     """The number of each value that a field or an argument slot can have."""
     known = numbering(spec)
     return np.array([known[name] for name in names_of(read, spec, signature)], np.int64)
-
-
-def tokens_of(read: Read, spec: WorldSpec, signature: Signature) -> Array:
-    """The token of the same name as each value that a field or an argument slot can have; −1 where there is none."""
-    known = {name: token for token, name in enumerate(spec.tokens)}
-    return np.array([known.get(name, -1) for name in names_of(read, spec, signature)], np.int64)
 
 
 def computable_tokens(table: ProgramTable) -> tuple[Array, Array]:

@@ -23,7 +23,8 @@ from npi.universal.learn_rows import learn_universal
 from npi.universal.network import InterpreterConfig
 from npi.universal.plan import COMPUTED, COPIED, Plan
 from npi.universal.rows import SEAL, StateTable, Tabulated
-from npi.universal.symbols import computable_tokens, numbers_of, tokens_of
+from npi.training.induction.steps import tokens_of
+from npi.universal.symbols import computable_tokens, numbers_of
 from tests.support.operation_helpers import file_of
 from tests.support.tiny import strip, tape
 

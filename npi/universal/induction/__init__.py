@@ -1,1 +1,1 @@
-"""Programs from traces alone: states inferred by merging, and what they read."""
+"""Programs from traces alone: plans of inferred states, and rows that are followed through frames."""

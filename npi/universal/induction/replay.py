@@ -12,7 +12,7 @@ import torch
 
 from envs.spec import RETURN, Signature
 from envs.support import mixed_radix
-from npi.universal.induction.steps import inputs_of, seen_in
+from npi.training.induction.steps import inputs_of, seen_in
 from npi.universal.proof import SHOWN, Comparison, Mistake
 from npi.universal.rows import Tabulated
 from npi.universal.symbols import seen_words

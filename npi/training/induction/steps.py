@@ -16,9 +16,8 @@ import numpy as np
 
 from dsl.lowering.ir import Read
 from dsl.lowering.value_grid import Array
-from envs.spec import Signature
+from envs.spec import Signature, WorldSpec
 from npi.training.input_gates import settles, spared
-from npi.universal.symbols import tokens_of
 from traces.recording.unique_frames import FrameSet, row_hash
 
 INPUT_BITS = 3.0
@@ -207,6 +206,19 @@ def seen_in(frames: FrameSet, signature: Signature) -> Array:
         place[list(slot.tokens)] = np.arange(len(slot.tokens))
         columns.append(place[frames.arguments_M3[:, number].numpy()][frame_S])
     return np.stack(columns, 1)
+
+
+def names_of(read: Read, spec: WorldSpec, signature: Signature) -> tuple[str, ...]:
+    """The name of each value that a field or an argument slot can have."""
+    if read.kind == "field":
+        return spec.fields[read.index].values
+    return tuple(spec.tokens[token] for token in signature.slots[read.index].tokens)
+
+
+def tokens_of(read: Read, spec: WorldSpec, signature: Signature) -> Array:
+    """The token of the same name as each value that a field or an argument slot can have; −1 where there is none."""
+    known = {name: token for token, name in enumerate(spec.tokens)}
+    return np.array([known.get(name, -1) for name in names_of(read, spec, signature)], np.int64)
 
 
 def maskings(frames: FrameSet, signature: Signature) -> list[frozenset[int]]:

@@ -6,7 +6,7 @@ machine explains all steps, each with few inputs of the present observation, as 
 (Rissanen 1978): bits for every state and for every input that a state looks at.
 
 An edge is a *label* of the call that leads along it; labels of equal calls are equal, unless what comes next depends on
-what was seen before (:mod:`npi.universal.induction.lookback`).
+what was seen before (:func:`npi.training.induction.machine.tags`).
 
 Shape legend: ``S`` steps, ``I`` chosen ones.
 """
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dsl.lowering.value_grid import Array
-from npi.universal.induction.steps import STATE_BITS, UNSETTLED, Needed, Steps
+from npi.training.induction.steps import STATE_BITS, UNSETTLED, Needed, Steps
 
 MOST = 36
 """Nodes that may stand beside each other as states before merging gives up."""

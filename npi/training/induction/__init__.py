@@ -1,0 +1,1 @@
+"""Programs from traces alone: states inferred by merging, and what they read."""
