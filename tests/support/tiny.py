@@ -9,11 +9,13 @@ import torch
 from dsl import loads
 from dsl.program import ProgramSet
 from envs.spec import ProgramTable
-from npi.core.config import CoreConfig, TrainConfig
+from npi.core.config import FORCED, LEARNED, CoreConfig, TrainConfig
 from npi.jobs.train import new_library
 from npi.library.library import Library
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import CurriculumObjective, FrameObjective, place
+from npi.training.frame_objective import FrameObjective
+from npi.training.induction.inferred_places import finders_of
+from npi.training.learn_rows import RowObjective
 from npi.training.loop import Descent, fit
 from npi.training.ranks import ALONE
 from npi.training.validation import TaskValidator
@@ -107,8 +109,9 @@ CORES = {"discrete": SMALL, "lstm": LSTM}
 
 
 def training(**changes: Any) -> TrainConfig:
-    """Settings that solve the strip in about 120 updates."""
-    usual = {"updates": 400, "frames": 48, "check_every": 20, "problems": 8, "decay": 300}
+    """Settings that solve the strip in about 120 updates with learned states, and sooner with forced ones."""
+    usual = {"states": LEARNED, "updates": 400, "frames": 48, "check_every": 20, "problems": 8, "decay": 300}
+    usual |= {"warmup": 50}
     return TrainConfig(**(usual | {"stretch": 3.0} | changes))
 
 
@@ -150,7 +153,8 @@ def make_objective(
     found = dataset(strip(), traces)
     library = new_library(core, [found], seed=seed)
     validate = TaskValidator(library, library.sets, config) if validated else None
-    return FrameObjective(library, [place(library, found.frames)], config, validate=validate)
+    finders = finders_of([found])[0] if config.states == FORCED else []
+    return FrameObjective(library, [found.frames], config, finders=finders, validate=validate)
 
 
 def solved(objective: FrameObjective) -> bool:
@@ -161,7 +165,7 @@ def solved(objective: FrameObjective) -> bool:
 class Steps:
     """One update of an objective after the other, without checks."""
 
-    def __init__(self, objective: CurriculumObjective) -> None:
+    def __init__(self, objective: FrameObjective | RowObjective) -> None:
         self.objective, self.done = objective, 0
         ranks = objective.ranks if isinstance(objective, FrameObjective) else ALONE
         self.descent = Descent(objective.groups(), objective.schedule, ranks)
