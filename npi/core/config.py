@@ -139,7 +139,7 @@ class TrainConfig(Settings):
     frames: int = setting(384, at_least(1))
     rate: float = setting(3e-3, POSITIVE)
     warmup: int = 20
-    decay: int = setting(600, at_least(1))
+    decay: int = setting(1000, at_least(1))
     cut: int = 14
     noise: float = 0.5
     check_every: int = setting(25, at_least(1))
