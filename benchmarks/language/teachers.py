@@ -70,10 +70,15 @@ def run(path: Path) -> Result:
     return {"lines": lines, "programs": len(programs.programs), "tasks": tasks}
 
 
+def files() -> list[Path]:
+    """The program files with a teacher: those without programs that have a signal in place of a body."""
+    return [path for path in sorted((ROOT / "programs").rglob("*.npi")) if not load(path).signals]
+
+
 def main() -> None:
     plain_arguments(__doc__).parse_args()
     rows = [["file", "task", "lines", "programs", "sizes", "teacher right", "CPU s"]]
-    for path in sorted((ROOT / "programs").rglob("*.npi")):
+    for path in files():
         name = path.relative_to(ROOT / "programs").with_suffix("").as_posix()
         digest = load(path).digest
         done = finished(f"programs-teachers/{name}-{digest[:12]}", partial(run, path), digest=digest)

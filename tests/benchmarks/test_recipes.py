@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import common
+from benchmarks.language import teachers
 from benchmarks.learners import first_updates
+from dsl import compile_teacher, load
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import MARKED, Content, fill
 from tests.support.paths import ROOT
@@ -61,6 +63,14 @@ def test_pages_are_made_by_recipes_and_show_as_markdown(page: Path) -> None:
     assert text.count("<!-- end -->") == len(list(MARKED.finditer(text)))
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", text):
         assert (page.parent / picture).is_file()
+
+
+def test_the_files_whose_teachers_run_have_one() -> None:
+    """Red where a file of programs with a signal is among them, or one with bodies is left out."""
+    found = teachers.files()
+    assert all(compile_teacher(load(path)) for path in found)
+    assert {path.parent.name for path in found} >= {"programs", "composition", "examples", "recursive"}
+    assert len(found) > 60
 
 
 # --- a tiny recipe ---------------------------------------------------------------------------------------------------
