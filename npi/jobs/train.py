@@ -220,7 +220,7 @@ def validator_for(library: Library, training: TrainConfig, budget: Budget | None
     pictured = [s.path for s in library.sets if s.world.spec.rendered]
     if pictured:
         raise ValueError(f"{pictured[0]} cannot be proved: {PICTURED}; train without --certify")
-    return Certifier(validator, library, library.sets)
+    return Certifier(validator, library, library.sets, states=training.states)
 
 
 def learn_into(

@@ -32,6 +32,8 @@ from npi.library.kinds import ProgramProof
 from npi.library.library import LibraryError
 from npi.proof.certificate import TOLERANCE
 from npi.running.core_stepper import CoreStepper
+from npi.training.places import place_reads
+from traces.recording.placed_steps import PlacedSteps
 from traces.recording.unique_frames import FrameSet
 
 MAX_CONFIGURATIONS = 4_000_000
@@ -70,14 +72,19 @@ class Walk:
         self.teacher = teacher_of_bodies(programs)
         self.sizes = [f.size for f in programs.world.spec.fields]
         read = {r.index for node in body_nodes(program) for r in node.reads if r.kind == "field"}
-        codes = torch.arange(stepper.words_NSW.shape[1])[:, None]
-        seen = stepper.seen(torch.full((len(codes),), program.id), codes).any(0).tolist()
-        self.fields = [i for i in range(len(self.sizes)) if i in read or seen[i]]
+        read |= self.seen()
+        self.fields = sorted(read)
         self.column = {index: place for place, index in enumerate(self.fields, start=3)}
         self.rules = [rule for rule in rules if set(rule.fields) <= set(self.fields)]
         tokens = [s.tokens for s in program.signature.slots]
         self.arguments = torch.tensor(list(product(*tokens, *[(0,)] * (SLOTS - len(tokens)))))
         self.count_codes(2**stepper.core.config.bits + 1)
+
+    def seen(self) -> set[int]:
+        """The fields that the core's row sees in some state."""
+        codes = torch.arange(self.stepper.words_NSW.shape[1])[:, None]
+        seen_I = self.stepper.seen(torch.full((len(codes),), self.program.id), codes).any(0).tolist()
+        return {index for index in range(len(self.sizes)) if seen_I[index]}
 
     def count_codes(self, codes: int) -> None:
         """Make room in the keys of configurations for this many state codes."""
@@ -134,7 +141,7 @@ class Walk:
         names = ", ".join(self.programs.world.spec.fields[i].name for i in self.fields)
         return LibraryError(
             f"{self.program.name} sees {len(self.fields)} fields ({names}): more than {MAX_CONFIGURATIONS:,} "
-            "configurations; train longer, so that it closes the gates that it does not need, or split the program"
+            "configurations; split the program"
         )
 
     def named(self, wave: torch.Tensor) -> torch.Tensor:
@@ -284,6 +291,36 @@ class Walk:
             obs_SF=obs_SF.to(torch.int16),
             call_S4=self.taught(steps).call_B4.to(torch.int32),
         )
+
+
+class TextWalk(Walk):
+    """The walk of a text alone: all that it can come to, whatever the core decides."""
+
+    remembers = False
+
+    def seen(self) -> set[int]:
+        return set()
+
+    def decide(self, wave: torch.Tensor) -> _Decided:
+        taught, never = self.taught(wave), torch.zeros(len(wave), dtype=torch.bool)
+        return _Decided(taught.call_B4, taught.hidden_BH, never[:, None], never, torch.full((len(wave),), math.inf))
+
+    def steps(self) -> PlacedSteps:
+        """Every step that a frame of the program can make."""
+        walked = self.run().walked.to(torch.int64)
+        nodes, (arguments, node) = walked[:, SLOTS], (walked[:, :SLOTS], walked[:, SLOTS : SLOTS + 1])
+        obs_SF = torch.zeros(len(walked), len(self.sizes), dtype=torch.int64)
+        obs_SF[:, self.fields] = walked[:, SLOTS + 2 :]
+        program_S = torch.full((len(walked),), self.program.id)
+        taught = self.teacher.step(Observation(obs_SF), program_S, arguments, node)
+        after_S = torch.where(taught.call_B4[:, 0] == RETURN, 0, taught.hidden_BH[:, 0] + 1)
+        first = torch.arange(len(walked))
+        assert self.program.table is not None
+        if 1 in place_reads(self.program.table, len(self.sizes)):  # a frame can come back to the node where it begins
+            first = torch.cat([first, (nodes == 0).nonzero()[:, 0]])
+        place_S = torch.where(torch.arange(len(first)) < len(walked), nodes[first] + (nodes[first] > 0), 1)
+        columns = (place_S, after_S[first], obs_SF[first].to(torch.int16), arguments[first], taught.call_B4[first])
+        return PlacedSteps(self.programs.table, program_S[first], *columns, torch.zeros_like(place_S))
 
 
 class HistoryWalk(Walk):

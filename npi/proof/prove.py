@@ -25,16 +25,19 @@ from dataclasses import replace
 import npi
 from dsl.program import ProgramSet
 from envs.scratchpad.transitions import rules_of
+from npi.core.config import FORCED, LEARNED
 from npi.library.kinds import ProgramProof, kind_of
 from npi.library.library import Library, LibraryError
 from npi.library.operations import hosting
 from npi.library.program_files import named
 from npi.proof.call_effects import call_effects, changed_by, domain_rules, domains, with_callees
 from npi.proof.certificate import TOLERANCE, Certificate, CertifiedFile, CertifiedProgram, table_rows
-from npi.proof.configuration_walk import HistoryWalk, Walk
+from npi.proof.configuration_walk import HistoryWalk, TextWalk, Walk
 from npi.proof.world_audit import audit
 from npi.running.core_stepper import CoreStepper
 from npi.training.validation import Validation, Validator
+from traces.recording.placed_steps import PlacedSteps
+from traces.recording.unique_frames import FrameSet
 
 PICTURED = "its world shows pictures, and there is no list of all pictures to walk: measure it with npi eval"
 """Why such programs have no proof."""
@@ -54,6 +57,14 @@ def certify(library: Library, programs: ProgramSet, *, names: Collection[str] | 
     if not all(bool(part.isfinite().all()) for part in (*library.core.parameters(), *library.memory.parameters())):
         raise LibraryError("some numbers of the library are not finite, so nothing can be proved; train it again")
     return kind_of(library.core).prove(library, programs, names)
+
+
+def text_steps(library: Library, programs: ProgramSet, name: str) -> PlacedSteps:
+    """Every step that frames of a program can make, by its text alone; the library names the world."""
+    effects = call_effects(programs, changed_by(programs))
+    rules = (*rules_of(programs.world.spec), *domain_rules(programs, domains(programs)))
+    stepper = CoreStepper.of(library, programs.table)
+    return TextWalk(stepper, programs, programs.program(name), effects, rules).steps()
 
 
 def prove_decisions(library: Library, programs: ProgramSet, names: Collection[str] | None) -> list[ProgramProof]:
@@ -80,11 +91,13 @@ def prove_decisions(library: Library, programs: ProgramSet, names: Collection[st
 
 
 class Certifier:
-    """A validator that asks another one first and, where that is satisfied, for a proof of every program.
+    """A validator that asks for a proof of every program and, where all hold, another validator.
 
     Args:
         library: whose core and rows are walked, as they are at the time of each call.
         names: qualified names of the programs to prove; all by default.
+        states: how the core comes by its states: where they are forced, all steps of a program that is not proved join
+            what is learned, where they are learned, the paths to wrong configurations.
     """
 
     def __init__(
@@ -94,25 +107,35 @@ class Certifier:
         sets: Sequence[ProgramSet],
         *,
         names: Collection[str] | None = None,
+        states: str = LEARNED,
     ) -> None:
         self.validate, self.library, self.sets, self.names = validate, library, sets, names
+        self.states = states
         self.proofs: list[ProgramProof] = []
         self.rounds = 0  # walks that found something wrong
         self.audited = 0  # steps of the teacher on which the worlds were seen to do what they declare
 
     def __call__(self, turn: int) -> Validation:
-        """Problems run and programs proved; paths to wrong configurations come back as frames to learn from."""
-        found = self.validate(turn)
-        if not found.passed:
-            return found
+        """Programs proved, and problems run where all are; of others what to learn from comes back."""
         if not self.audited:
             self.audited = sum(audit(programs) for programs in self.sets)
-        self.proofs = [p for programs in self.sets for p in certify(self.library, programs, names=self.names)]
-        self.rounds += any(not proof.proved for proof in self.proofs)
+        self.proofs, frames, steps = [], list[FrameSet](), list[PlacedSteps]()
+        for programs in self.sets:
+            proofs = certify(self.library, programs, names=self.names)
+            self.proofs += proofs
+            for proof in (one for one in proofs if not one.proved):
+                if self.states == FORCED and not proof.trouble:
+                    steps.append(text_steps(self.library, programs, proof.program))
+                elif proof.examples is not None:
+                    frames.append(proof.examples)
+        proved = sum(proof.proved for proof in self.proofs)
+        self.rounds += proved < len(self.proofs)
+        found = self.validate(turn) if proved == len(self.proofs) else Validation()
         return Validation(
             problems=found.problems + len(self.proofs),
-            solved=found.solved + sum(proof.proved for proof in self.proofs),
-            frames=tuple(proof.examples for proof in self.proofs if proof.examples is not None),
+            solved=found.solved + proved,
+            frames=(*found.frames, *frames),
+            steps=tuple(steps),
             spared=found.spared,
         )
 

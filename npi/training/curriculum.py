@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn import functional
 
-from envs.spec import RETURN
 from npi.training.loss import FrameBatch
 from npi.training.places import Places
+from traces.recording.placed_steps import PlacedSteps, renumbered_calls
 from traces.recording.unique_frames import FrameSet
 
 SHORT = 8
@@ -34,9 +34,7 @@ class WorldFrames:
     @classmethod
     def of(cls, world: int, frames: FrameSet, rows_N: torch.Tensor, places: Places | None = None) -> WorldFrames:
         """Renumber from ids of the frames' table by ``rows_N`` (the row of each id)."""
-        lookup = torch.cat([rows_N, torch.tensor([RETURN])])  # index −1, a return, stays a return
-        call_S4 = frames.call_S4.to(torch.int64)
-        call_S4 = torch.cat([lookup[call_S4[:, :1]], call_S4[:, 1:]], 1)
+        call_S4 = renumbered_calls(frames.call_S4, rows_N)
         if places is not None:
             shown = frames.program_M.unique().tolist()
             places = replace(places, reads={int(rows_N[program]): places.reads[program] for program in shown})
@@ -59,6 +57,14 @@ class WorldFrames:
             count = max(1, int((padded <= steps).sum()))
             yield order[:count], self.batch(order[:count])
             order = order[count:]
+
+
+@dataclass(frozen=True)
+class WorldSteps:
+    """Steps of one world with their places, programs and callees renumbered to rows of the memory."""
+
+    world: int
+    steps: PlacedSteps
 
 
 @dataclass

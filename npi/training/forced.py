@@ -14,25 +14,27 @@ Shape legend: ``E`` examples, ``D`` drawn ones, ``S`` steps of frames, ``I`` inp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from envs.spec import RETURN, SLOTS
+from envs.spec import RETURN, SLOTS, WorldSpec
 from npi.core import gates
 from npi.core.config import TrainConfig
 from npi.core.discrete import DiscreteTrunk
 from npi.core.recurrent import RecurrentCore
 from npi.program_memory import ProgramMemory
-from npi.training.curriculum import WorldFrames
+from npi.training.curriculum import WorldFrames, WorldSteps
 from npi.training.input_gates import with_pictures
 from npi.training.loop import Loss, State
 from npi.training.loss import Rules, step_scores
+from npi.training.places import Reads
 from npi.training.ranks import Ranks
 from npi.training.supervision import Supervision
+from traces.recording.placed_steps import PlacedSteps
 from traces.recording.unique_frames import row_hash
 
 MARGIN = 0.1
@@ -50,13 +52,11 @@ class Examples:
     """Different steps of one world, int64 on one device; what a step does not read is 0.
 
     Attributes:
-        row_E: of the memory. place_E: before the step. code_E: its code; after_E: that of the next place, 0 after a
-            return.
+        row_E: of the memory. code_E: of the place; after_E: of the next one, 0 after a return.
         seen_EI: the weights of the inputs, 0 or 1 (float). count_E: how many steps of all frames are like it.
     """
 
     row_E: torch.Tensor
-    place_E: torch.Tensor
     obs_EF: torch.Tensor
     arguments_E3: torch.Tensor
     call_E4: torch.Tensor
@@ -82,7 +82,7 @@ class ForcedStates(Supervision):
         generator: of sampling.
 
     Attributes:
-        codes: for each row, the code of each of its places.
+        codes: for each row, the code of each of its places. seen: what is seen in each code (fields, then slots).
         wrong_E: which of all examples were wrong when they were last looked at.
     """
 
@@ -98,82 +98,73 @@ class ForcedStates(Supervision):
     ) -> None:
         super().__init__(core, memory, rules, config)
         assert isinstance(core.trunk, DiscreteTrunk), "only a discrete state has codes"
-        self.generator, self.codes = generator, dict[int, dict[int, int]]()
+        self.generator, self.codes, self.seen = generator, dict[int, dict[int, int]](), dict[int, torch.Tensor]()
         self.errors = {}
         self.use(sources)
 
-    def use(self, sources: Sequence[WorldFrames]) -> None:
+    def use(self, sources: Sequence[WorldFrames], steps: Sequence[WorldSteps] = ()) -> None:
         """Raises ``ValueError`` for a program of more places than there are codes."""
         device = self.memory.keys_NK.device
         self.examples: dict[int, Examples] = {}
         for world in sorted({source.world for source in sources}):
-            mine = [source for source in sources if source.world == world]
-            for source in mine:
-                self._give_codes(source)
-            self.examples[world] = self._examples(mine).to(device)
+            found = [one.steps for one in steps if one.world == world]
+            for source in (one for one in sources if one.world == world):
+                assert source.places is not None, "frames are placed before they are learned from with forced states"
+                self._give_codes(world, source.places.reads)
+                found.append(PlacedSteps.of(source.frames, source.places.before_S, source.places.after_S))
+            self.examples[world] = self._examples(world, found).to(device)
         self.row_E = torch.cat([part.row_E for part in self.examples.values()]).cpu()
         self.wrong_E = torch.ones(len(self.row_E), dtype=torch.bool)
         self.errors = {row: self.errors.get(row, 1.0) for row in self.row_E.unique().tolist()}
 
-    def _give_codes(self, source: WorldFrames) -> None:
+    def _give_codes(self, world: int, reads: Mapping[int, Reads]) -> None:
         """Number the places of programs that have no codes yet, and open their gates by place."""
-        assert source.places is not None, "frames are placed before they are learned from with forced states"
-        spec, bits = self.core.worlds[source.world], self.core.config.bits
-        for row, reads in source.places.reads.items():
+        spec, bits = self.core.worlds[world], self.core.config.bits
+        for row, read in reads.items():
             if row in self.codes:
                 continue
-            places = [place for place in reads if place]
+            places = [place for place in read if place]
             if len(places) > 2**bits:
                 raise TooManyPlaces(self.memory.infos[row].name, len(places), bits)
             self.codes[row] = {place: code for code, place in enumerate([0, *places])}
+            seen_SI = torch.zeros(2**bits + 1, gates.inputs(spec), dtype=torch.bool)
+            for place, code in self.codes[row].items():
+                seen_SI[code] = torch.tensor([True, *opened(spec, read[place])])
+            self.seen[row] = seen_SI[:, 1:]
             if self.core.words:
-                seen_SI = torch.zeros(self.core.codes, gates.inputs(spec), dtype=torch.bool)
-                for place, code in self.codes[row].items():
-                    seen_SI[code] = torch.tensor([True, *opened(source, row, place)])
                 with torch.no_grad():
                     self.memory.gates_NF[row] = gates.masks(seen_SI, self.core.words).flatten()
 
-    def _examples(self, sources: Sequence[WorldFrames]) -> Examples:
-        """The different steps of frames of one world."""
-        parts = [self._steps(source) for source in sources]
-        columns = [torch.cat([part[i] for part in parts]) for i in range(len(parts[0]))]
-        count_S = torch.cat([s.frames.count_M.repeat_interleave(s.frames.length_M) for s in sources])
+    def _examples(self, world: int, parts: Sequence[PlacedSteps]) -> Examples:
+        """The different steps of one world."""
+        row_S, place_S, next_S = (
+            torch.cat([getattr(p, n) for p in parts]) for n in ("program_S", "place_S", "after_S")
+        )
+        rows = row_S.unique().tolist()
+        width = 1 + max(max(self.codes[row]) for row in rows)
+        lookup = torch.full((1 + max(rows), width), -1)
+        for row in rows:
+            lookup[row, list(self.codes[row])] = torch.tensor([*self.codes[row].values()])
+        code_S, after_S = lookup[row_S, place_S], lookup[row_S, next_S].clamp(min=0)
+        table_RSI = torch.zeros(1 + max(rows), *self.seen[rows[0]].shape, dtype=torch.int64)
+        for row in rows:
+            table_RSI[row] = self.seen[row]
+        seen_SI = table_RSI[row_S, code_S]
+        columns = [
+            row_S,
+            torch.cat([part.obs_SF for part in parts]).to(torch.int64) * seen_SI[:, :-SLOTS],
+            torch.cat([part.arguments_S3 for part in parts]) * seen_SI[:, -SLOTS:],
+            torch.cat([part.call_S4.to(torch.int64) for part in parts]),
+            code_S,
+            after_S,
+        ]
         keys = row_hash([c.numpy() for column in columns for c in column.reshape(len(column), -1).T], 21)
         _, first, which_S = np.unique(keys, return_index=True, return_inverse=True)
         order = np.argsort(first)
-        kept, count_E = torch.from_numpy(first[order]), np.bincount(which_S, weights=count_S.numpy())[order]
-        row_E, place_E, obs_EF, arguments_E3, call_E4, next_E = (column[kept] for column in columns)
-        known = [
-            (self.codes[row][place], self.codes[row][after] if after else 0)
-            for row, place, after in zip(row_E.tolist(), place_E.tolist(), next_E.tolist(), strict=True)
-        ]
-        code_E, after_E = torch.tensor(known, dtype=torch.int64).reshape(-1, 2).unbind(1)
-        adapter, words_NSW = self.core.adapter(sources[0].world), self.core.tables(self.memory).words_NSW.cpu()
-        code = code_E if self.core.words else torch.zeros_like(code_E)
-        seen_EI = adapter.input_weights(words_NSW[row_E, code])
-        counts = torch.from_numpy(count_E.astype(np.int64))
-        return Examples(row_E, place_E, obs_EF, arguments_E3, call_E4, code_E, after_E, seen_EI, counts)
-
-    def _steps(self, source: WorldFrames) -> list[torch.Tensor]:
-        """Rows, places, what is read of observations and arguments, calls and next places of all steps."""
-        frames, places = source.frames, source.places
-        assert places is not None
-        row_S = frames.program_M.repeat_interleave(frames.length_M)
-        width = 1 + max(max(reads) for reads in places.reads.values())
-        inputs = gates.inputs(frames.table.world) - 1
-        table_KI = torch.zeros((1 + max(places.reads)) * width, inputs, dtype=torch.int64)
-        for row, reads in places.reads.items():
-            for place in reads:
-                table_KI[row * width + place] = torch.tensor(opened(source, row, place))
-        seen_SI = table_KI[row_S * width + places.before_S]
-        return [
-            row_S,
-            places.before_S,
-            frames.obs_SF.to(torch.int64) * seen_SI[:, :-SLOTS],
-            frames.arguments_M3.repeat_interleave(frames.length_M, 0) * seen_SI[:, -SLOTS:],
-            frames.call_S4.to(torch.int64),
-            places.after_S,
-        ]
+        kept = torch.from_numpy(first[order])
+        count_S = torch.cat([part.count_S for part in parts]).numpy()
+        count_E = torch.from_numpy(np.bincount(which_S, weights=count_S)[order].astype(np.int64))
+        return Examples(*(column[kept] for column in columns), seen_SI[kept].to(torch.get_default_dtype()), count_E)
 
     # --- learning ----------------------------------------------------------------------------------------------------
 
@@ -277,11 +268,8 @@ class TooManyPlaces(ValueError):
         )
 
 
-def opened(source: WorldFrames, row: int, place: int) -> list[bool]:
-    """Which inputs a place sees: what is read there, and the whole of a picture that stands for it."""
-    assert source.places is not None
-    world = source.frames.table.world
-    fields = len(world.fields)
-    reads = source.places.reads[row][place]
-    seen = {*with_pictures(world, [i for i in reads if i < fields]), *(i for i in reads if i >= fields)}
+def opened(spec: WorldSpec, reads: Collection[int]) -> list[bool]:
+    """Which fields and slots a place sees: what is read there, and the whole of a picture that stands for it."""
+    fields = len(spec.fields)
+    seen = {*with_pictures(spec, [i for i in reads if i < fields]), *(i for i in reads if i >= fields)}
     return [i in seen for i in range(fields + SLOTS)]

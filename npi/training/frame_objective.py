@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 
+from envs.spec import ProgramTable
 from npi.core.config import FORCED, TrainConfig
 from npi.core.recurrent import may_call, recurrent
 from npi.library.library import Library
-from npi.training.curriculum import WorldFrames
+from npi.training.curriculum import WorldFrames, WorldSteps
 from npi.training.forced import ForcedStates
 from npi.training.loop import Evaluation, Group, Loss, Objective, Progress, Schedule, State, part
 from npi.training.loss import Rules
@@ -24,8 +25,9 @@ from npi.training.places import Finder, Places
 from npi.training.ranks import ALONE, Ranks
 from npi.training.supervision import Supervision
 from npi.training.unrolled import UnrolledFrames
-from npi.training.validation import Validation, Validator
+from npi.training.validation import Validation, Validator, packed_steps, unpacked_steps
 from traces.recording.batch import same_table
+from traces.recording.placed_steps import PlacedSteps
 from traces.recording.unique_frames import FrameSet
 
 
@@ -87,7 +89,7 @@ class FrameObjective(Objective):
         core, memory = recurrent(library.core), library.memory
         self.library, self.core, self.memory, self.config = library, core, memory, config
         self.finders, self.validate, self.ranks = list(finders), validate, ranks
-        self.given, self.found = list(given), list[FrameSet]()
+        self.given, self.found, self.steps = list(given), list[FrameSet](), list[PlacedSteps]()
         rules, generator = Rules.of(core, memory, may_call(memory)), torch.Generator().manual_seed(config.seed)
         kind = ForcedStates if config.states == FORCED else UnrolledFrames
         self.supervision: Supervision = kind(core, memory, rules, config, self._sources(), generator=generator)
@@ -104,10 +106,20 @@ class FrameObjective(Objective):
         for frames in [*self.given, *self.found]:
             places = None
             if self.config.states == FORCED:
-                own = next(n for n, known in enumerate(self.given) if same_table(known.table, frames.table))
-                places = self.finders[own](frames)
+                places = self.finders[self._table(frames.table)](frames)
             sources.append(place(self.library, frames, places))
         return sources
+
+    def _steps(self) -> list[WorldSteps]:
+        """The steps that proofs brought, renumbered to rows."""
+        library = self.library
+        return [
+            WorldSteps(library.world(one.table.world), one.renumbered(library.rows(one.table))) for one in self.steps
+        ]
+
+    def _table(self, table: ProgramTable) -> int:
+        """Which of the given sets has this table."""
+        return next(number for number, known in enumerate(self.given) if same_table(known.table, table))
 
     @property
     def schedule(self) -> Schedule:
@@ -132,9 +144,11 @@ class FrameObjective(Objective):
         if solved and self.validate is not None:
             self.validation = self.validate(update)
             solved = self.validation.passed
-            if self.validation.frames:
+            fresh = new_steps(self.steps, self.validation.steps)
+            if self.validation.frames or fresh:
                 self.found += self.validation.frames
-                self.supervision.use(self._sources())
+                self.steps += fresh
+                self.supervision.use(self._sources(), self._steps())
         self.clean = self.clean + 1 if solved else 0
         drifted = self.ranks.differing(self.core.digest() + self.library.rows_digest())
         assert not drifted, f"ranks {drifted} hold other parameters than the first one"
@@ -164,9 +178,11 @@ class FrameObjective(Objective):
         tensors = {f"supervision.{name}": tensor for name, tensor in own.tensors.items()}
         for number, frames in enumerate(self.found):
             tensors |= {f"found.{number}.{name}": column for name, column in frames.columns.items()}
+        tensors |= packed_steps(self.steps)
         facts = {
             "supervision": own.facts,
-            "found": [next(n for n, f in enumerate(self.given) if same_table(f.table, x.table)) for x in self.found],
+            "found": [self._table(frames.table) for frames in self.found],
+            "steps": [self._table(steps.table) for steps in self.steps],
             "wrong": self.wrong,
             "clean": self.clean,
             "validation": validation and [validation.problems, validation.solved, validation.spared],
@@ -179,13 +195,23 @@ class FrameObjective(Objective):
             FrameSet(self.given[own].table, **part(tensors, f"found.{number}."))
             for number, own in enumerate(facts["found"])
         ]
-        if self.found:
-            self.supervision.use(self._sources())
+        self.steps = unpacked_steps(tensors, [self.given[own].table for own in facts["steps"]])
+        if self.found or self.steps:
+            self.supervision.use(self._sources(), self._steps())
         self.supervision.load_state_dict(State(part(tensors, "supervision."), facts["supervision"]))
         self.wrong, self.clean = facts["wrong"], facts["clean"]
         if facts["validation"] is not None:
             problems, solved, spared = facts["validation"]
             self.validation = Validation(problems, solved, spared=spared)
+
+
+def new_steps(known: Sequence[PlacedSteps], found: Sequence[PlacedSteps]) -> list[PlacedSteps]:
+    """Those found, each all steps of one program, of programs of which none are known yet."""
+
+    def same(one: PlacedSteps, other: PlacedSteps) -> bool:
+        return same_table(one.table, other.table) and bool(one.program_S[0] == other.program_S[0])
+
+    return [steps for steps in found if not any(same(steps, other) for other in known)]
 
 
 def place(library: Library, frames: FrameSet, places: Places | None = None) -> WorldFrames:

@@ -19,9 +19,10 @@ from npi.core.recurrent import may_call, recurrent
 from npi.library.kinds import fingerprint
 from npi.library.library import Library, LibraryError, check_texts, missing_rows, row_name, row_names
 from npi.program_memory import ProgramMemory, RowInfo
-from npi.training.curriculum import WorldFrames
+from npi.training.curriculum import WorldFrames, WorldSteps
 from npi.training.dataset import Dataset
 from npi.training.forced import ForcedStates
+from npi.training.frame_objective import new_steps
 from npi.training.loop import Evaluation, Group, Loss, Objective, Progress, Reporter, Schedule, fit, frozen
 from npi.training.loss import Rules
 from npi.training.places import Finder, Places
@@ -30,6 +31,7 @@ from npi.training.supervision import Supervision
 from npi.training.unrolled import UnrolledFrames
 from npi.training.validation import TaskValidator, Validation, Validator
 from traces.recording.batch import same_table
+from traces.recording.placed_steps import PlacedSteps
 from traces.recording.unique_frames import FrameSet
 
 
@@ -256,6 +258,7 @@ class RowObjective(Objective):
         for parameter in (self.memory.keys_NK, self.memory.embeddings_NP):
             parameter.register_hook(self._new_rows_alone)
         self.frames: list[tuple[FrameSet, Places | None]] = []
+        self.steps: list[PlacedSteps] = []
         self._learn_from(m.frames for m in datasets)
         programs = config.starts * sum(len(frames.program_M.unique()) for frames, _ in self.frames)
         self.config = replace(config.training(), frames=config.frames * max(1, programs))
@@ -305,6 +308,14 @@ class RowObjective(Objective):
             for frames, places in self.frames
         ]
 
+    def _steps(self) -> list[WorldSteps]:
+        """The steps that proofs brought, start by start."""
+        return [
+            WorldSteps(self.library.world(one.table.world), one.renumbered(self._rows(one.table, start)))
+            for start in range(self.learning.starts)
+            for one in self.steps
+        ]
+
     @property
     def schedule(self) -> Schedule:
         """How long and how fast, by the settings."""
@@ -337,13 +348,15 @@ class RowObjective(Objective):
         trial = Library(self.core, self.library.memory.extended(self.fresh, self.parameters(start)), [])
         validate: Validator = TaskValidator(trial, sets, self.config, budget=self.datasets[0].budget)
         if self.certifier is not None and self.learning.certify and self._can_be_proved():
-            validate = self.certifier(validate, trial, sets, names={info.name for info in self.fresh})
+            names = {info.name for info in self.fresh}
+            validate = self.certifier(validate, trial, sets, names=names, states=self.learning.states)
         self.validation = validate(update)
         if self.validation.passed:
             self.best = start
-        elif self.validation.frames:
+        else:
             self._learn_from(self.validation.frames)
-            self.supervision.use(self._sources())
+            self.steps += new_steps(self.steps, self.validation.steps)
+            self.supervision.use(self._sources(), self._steps())
         return self.validation.passed
 
     def _can_be_proved(self) -> bool:

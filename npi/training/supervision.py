@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from npi.core.config import TrainConfig
 from npi.core.recurrent import RecurrentCore
 from npi.program_memory import ProgramMemory
-from npi.training.curriculum import WorldFrames
+from npi.training.curriculum import WorldFrames, WorldSteps
 from npi.training.loop import Loss, Schedule, State
 from npi.training.loss import Rules
 from npi.training.ranks import Ranks
@@ -38,8 +38,8 @@ class Supervision(ABC):
         return Schedule(config.updates, config.check_every, lambda update: learning_rate_share(config, update))
 
     @abstractmethod
-    def use(self, sources: Sequence[WorldFrames]) -> None:
-        """Learn from these frames from now on, knowing of each row how often it was wrong."""
+    def use(self, sources: Sequence[WorldFrames], steps: Sequence[WorldSteps] = ()) -> None:
+        """Learn from these frames, and steps beside them, from now on, knowing of each row how often it was wrong."""
 
     @abstractmethod
     def losses(self, update: int, ranks: Ranks) -> Iterator[Iterable[Loss]]:

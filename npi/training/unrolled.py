@@ -9,7 +9,7 @@ import torch
 from npi.core.config import TrainConfig
 from npi.core.recurrent import RecurrentCore
 from npi.program_memory import ProgramMemory
-from npi.training.curriculum import Curriculum, WorldFrames
+from npi.training.curriculum import Curriculum, WorldFrames, WorldSteps
 from npi.training.input_gates import set_gates
 from npi.training.loop import Loss, State
 from npi.training.loss import Rules, frame_loss, score, take_share
@@ -44,7 +44,8 @@ class UnrolledFrames(Supervision):
     def errors(self) -> dict[int, float]:  # type: ignore[override]
         return self.curriculum.errors
 
-    def use(self, sources: Sequence[WorldFrames]) -> None:
+    def use(self, sources: Sequence[WorldFrames], steps: Sequence[WorldSteps] = ()) -> None:
+        assert not steps, "steps have no frames to be unrolled"
         errors = self.errors
         set_gates(self.core, self.memory, sources)
         self.curriculum = Curriculum(sources, frames=self.config.frames, cut=self.config.cut)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,14 +11,17 @@ import torch
 from dsl import shown_by
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
+from envs.spec import ProgramTable
 from npi.core.config import TrainConfig
 from npi.library.library import Library
 from npi.running.evaluate import run_problems, solve_bounded, validation_seed
 from npi.training.dataset import pack_frames, unpack_frames
+from npi.training.loop import part
 from npi.training.ranks import Parcel, Ranks
 from traces.generation.generate import record_problems
 from traces.machine.outcome import Budget
 from traces.machine.stopped import why_stopped
+from traces.recording.placed_steps import PlacedSteps
 from traces.recording.unique_frames import FrameSet, unique_frames
 
 Validator = Callable[[int], "Validation"]
@@ -29,13 +32,15 @@ Validator = Callable[[int], "Validation"]
 class Validation:
     """What the machine found: problems run, how many were solved, and frames of the failed ones to learn from.
 
-    ``spared``: how many failed that may fail, since they look at pictures.
+    ``spared``: how many failed that may fail, since they look at pictures. ``steps``: those of programs that could not
+    be proved, to learn from with forced states.
     """
 
     problems: int = 0
     solved: int = 0
     frames: tuple[FrameSet, ...] = ()
     spared: int = 0
+    steps: tuple[PlacedSteps, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -144,8 +149,21 @@ class FirstValidator:
 
         def ask() -> Parcel:
             found = self.validate(turn)
-            return pack_frames(found.frames, about=[found.problems, found.solved, found.spared])
+            figures = [found.problems, found.solved, found.spared]
+            packed = pack_frames(found.frames, about=[figures, [steps.table.to_json() for steps in found.steps]])
+            return Parcel(packed.tensors | packed_steps(found.steps), packed.about)
 
         parcel = self.ranks.from_first(ask)
-        problems, solved, spared = parcel.about["more"]
-        return Validation(problems, solved, tuple(unpack_frames(parcel)), spared)
+        (problems, solved, spared), tables = parcel.about["more"]
+        steps = unpacked_steps(parcel.tensors, map(ProgramTable.from_json, tables))
+        return Validation(problems, solved, tuple(unpack_frames(parcel)), spared, tuple(steps))
+
+
+def packed_steps(found: Sequence[PlacedSteps]) -> dict[str, torch.Tensor]:
+    """Their columns, by number and name."""
+    return {f"steps.{n}.{name}": column for n, steps in enumerate(found) for name, column in steps.columns.items()}
+
+
+def unpacked_steps(tensors: Mapping[str, torch.Tensor], tables: Iterable[ProgramTable]) -> list[PlacedSteps]:
+    """The inverse of :func:`packed_steps`; the table of each is given."""
+    return [PlacedSteps(table, **part(tensors, f"steps.{n}.")) for n, table in enumerate(tables)]
