@@ -29,7 +29,7 @@ from npi.core.recurrent import RecurrentCore
 from npi.program_memory import ProgramMemory
 from npi.training.curriculum import WorldFrames, WorldSteps
 from npi.training.input_gates import with_pictures
-from npi.training.loop import Loss, State
+from npi.training.loop import Loss, Schedule, State
 from npi.training.loss import Rules, step_scores
 from npi.training.places import Reads
 from npi.training.ranks import Ranks
@@ -40,8 +40,14 @@ from traces.recording.unique_frames import row_hash
 MARGIN = 0.1
 """An example is right where every number that decides leads by this much, well above what a proof asks for."""
 
-WRONG = 16.0
-"""How much more often an example that was wrong is drawn than one that was right."""
+MANY = 0.05
+"""A share of wrong examples from which on the learning rate is at its peak."""
+
+LEAST_RATE = 0.1
+"""The least share of the peak learning rate."""
+
+REPEATS = 16
+"""An example that was wrong is drawn so often, as far as all of them make up a quarter of an update."""
 
 CHUNK = 16384
 """Examples that are checked side by side."""
@@ -137,9 +143,8 @@ class ForcedStates(Supervision):
 
     def _examples(self, world: int, parts: Sequence[PlacedSteps]) -> Examples:
         """The different steps of one world."""
-        row_S, place_S, next_S = (
-            torch.cat([getattr(p, n) for p in parts]) for n in ("program_S", "place_S", "after_S")
-        )
+        row_S = torch.cat([part.program_S for part in parts])
+        place_S, next_S = (torch.cat([getattr(part, name) for part in parts]) for name in ("place_S", "after_S"))
         rows = row_S.unique().tolist()
         width = 1 + max(max(self.codes[row]) for row in rows)
         lookup = torch.full((1 + max(rows), width), -1)
@@ -164,7 +169,20 @@ class ForcedStates(Supervision):
         kept = torch.from_numpy(first[order])
         count_S = torch.cat([part.count_S for part in parts]).numpy()
         count_E = torch.from_numpy(np.bincount(which_S, weights=count_S)[order].astype(np.int64))
-        return Examples(*(column[kept] for column in columns), seen_SI[kept].to(torch.get_default_dtype()), count_E)
+        row_E, obs_EF, arguments_E3, call_E4, code_E, after_E = (column[kept] for column in columns)
+        return Examples(row_E, obs_EF, arguments_E3, call_E4, code_E, after_E, seen_SI[kept].float(), count_E)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The rate falls with the share of examples that were wrong: the last ones are not learned at the cost of
+        others."""
+        config = self.config
+
+        def share(update: int) -> float:
+            wrong = float(self.wrong_E.float().mean())
+            return min(1.0, (update + 1) / max(1, config.warmup)) * max(LEAST_RATE, min(1.0, (wrong / MANY) ** 0.5))
+
+        return Schedule(config.updates, config.check_every, share)
 
     # --- learning ----------------------------------------------------------------------------------------------------
 
@@ -183,13 +201,16 @@ class ForcedStates(Supervision):
         self._note(drawn_D)
 
     def _draw(self) -> torch.Tensor:
-        """All examples, or as many as an update takes: of every program, and more of those that were wrong."""
+        """All examples, or as many as an update takes: of every program, and those that were wrong several times."""
         count = self.config.examples
         if len(self.row_E) <= count:
             return torch.arange(len(self.row_E))
+        wrong = self.wrong_E.nonzero()[:, 0]
+        again = min(count // 4, REPEATS * len(wrong))
+        hard = wrong[torch.randint(max(1, len(wrong)), (again,), generator=self.generator)]
         size_N = torch.bincount(self.row_E)
-        weight_E = 1.0 / size_N[self.row_E].sqrt() * torch.where(self.wrong_E, WRONG, 1.0)
-        return torch.multinomial(weight_E, count, generator=self.generator).sort().values
+        usual = torch.multinomial(size_N[self.row_E].double().rsqrt(), count - again, generator=self.generator)
+        return torch.cat([usual, hard]).sort().values
 
     def _note(self, drawn_D: torch.Tensor, keep: float = 0.9) -> None:
         """Blend what an update found wrong into the running errors."""

@@ -151,7 +151,7 @@ class FirstValidator:
             found = self.validate(turn)
             figures = [found.problems, found.solved, found.spared]
             packed = pack_frames(found.frames, about=[figures, [steps.table.to_json() for steps in found.steps]])
-            return Parcel(packed.tensors | packed_steps(found.steps), packed.about)
+            return Parcel({**packed.tensors, **packed_steps(found.steps)}, packed.about)
 
         parcel = self.ranks.from_first(ask)
         (problems, solved, spared), tables = parcel.about["more"]
