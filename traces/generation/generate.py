@@ -10,11 +10,15 @@ import hashlib
 import json
 import posixpath
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -23,12 +27,11 @@ from dsl.analysis.diagnose import without_garbage_collection
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import show
+from envs.registry import registered_kinds
 from envs.stepper import Stepper
 from traces.machine.lockstep import Budget, Status, run
-from traces.machine.stopped import by_size, why_stopped
 from traces.recording.batch import TraceBatch, concatenate
 from traces.recording.recorder import Recorder
-from traces.recording.text import call_text
 from traces.storage.trace_set import (
     MANIFEST,
     Shard,
@@ -49,6 +52,10 @@ Progress = Callable[[int, int], None]
 
 class TeacherError(ValueError):
     """A run of the teacher that did not finish, or whose result is not what the task expects."""
+
+
+class WorkerError(ValueError):
+    """A process of a pool that has ended before its work was done."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +138,9 @@ def generate(
 ) -> TraceSet:
     """Write a trace set of a task to a folder, or finish one that was begun with the same settings.
 
-    A finished set of the same settings is opened as it is. With more than one process, a script needs the usual
-    ``if __name__ == "__main__":`` around what it does.
+    A finished set of the same settings is opened as it is. More than one process may be asked for from anywhere, also
+    from a notebook or standard input; only a script that registers its kind of world itself needs the usual
+    ``if __name__ == "__main__":`` around what it does, since the processes import it.
 
     Args:
         traces: of each size, or together.
@@ -165,7 +173,7 @@ def make_shards(
     done, total = sum(shard.traces for shard in made.values()), sum(one.traces for one in shards)
     if progress is not None:
         progress(done, total)
-    for one, shard in _make_all(plan.program_set, plan.task, writer, left, processes, budget):
+    for one, shard in _make_all(plan.program_set, plan.task, writer, left, processes, budget or Budget()):
         made[one.index] = shard
         done += one.traces
         if progress is not None:
@@ -187,7 +195,7 @@ def record_traces(
     counts = count_by_size(traces, chosen.train_sizes if sizes is None else sizes)
     plans = plan_shards(task, counts, seed=seed, shard_traces=sum(counts.values()))
     teacher = shown_by(program_set)
-    return concatenate([_draw_and_run(program_set, teacher, chosen, plan, budget) for plan in plans])
+    return concatenate([_draw_and_run(program_set, teacher, chosen, plan, budget or Budget()) for plan in plans])
 
 
 def record_problems(
@@ -206,20 +214,15 @@ def record_problems(
     arguments_N3 = torch.tensor([problem.arguments for problem in problems])
     recorder = Recorder(program_set.table)
     teacher = shown_by(program_set) if teacher is None else teacher
-    budget = by_size(program_set, problems, budget, kept=True)
-    outcome = run(
-        teacher, world, state, program_set.table, program_N, arguments_N3,
-        budget=budget, recorder=recorder, all_end=True,
-    )  # fmt: skip
-    if outcome.stopped is not None:
-        problem = problems[outcome.stopped.instance]
-        why = why_stopped(program_set, teacher, outcome, budget)
-        raise TeacherError(f"task {task.name} of {_inputs(problem)}: {why}")
+    outcome = run(teacher, world, state, program_set.table, program_N, arguments_N3, budget=budget, recorder=recorder)
     ends = zip(problems, outcome.status_N.tolist(), outcome.read(world), strict=True)
     for number, (problem, status, reading) in enumerate(ends):
         if status != Status.DONE:
-            call = call_text(program_set.table, outcome.refused_N4[number].tolist())
-            raise TeacherError(f"task {task.name} of {_inputs(problem)}: the world cannot carry out {call}")
+            steps, depth = int(outcome.steps_N[number]), int(outcome.depth_N[number])
+            raise TeacherError(
+                f"task {task.name} of {_inputs(problem)}: the teacher stopped with {Status(status).name} after {steps} "
+                f"steps at depth {depth}; look for a loop that does not end, or give the run a larger budget"
+            )
         if not task.judge(problem, reading):
             raise TeacherError(
                 f"task {task.name} of {_inputs(problem)}: the teacher's result ({task.result(reading)}) is not what "
@@ -228,9 +231,7 @@ def record_problems(
     return recorder.batch(size=[problem.size for problem in problems], seed=seeds)
 
 
-def _draw_and_run(
-    program_set: ProgramSet, teacher: Stepper, task: Task, plan: ShardPlan, budget: Budget | None
-) -> TraceBatch:
+def _draw_and_run(program_set: ProgramSet, teacher: Stepper, task: Task, plan: ShardPlan, budget: Budget) -> TraceBatch:
     problems: list[Problem] = []
     seeds: list[int] = []
     with without_garbage_collection():
@@ -247,7 +248,7 @@ def _make_all(
     writer: TraceSetWriter,
     plans: Sequence[ShardPlan],
     processes: int,
-    budget: Budget | None,
+    budget: Budget,
 ) -> Iterator[tuple[ShardPlan, Shard]]:
     """Make the shards, in any order. What is running when this is interrupted is finished and kept."""
     if processes <= 1 or len(plans) <= 1:
@@ -262,20 +263,48 @@ def _make_all(
         initargs=(program_set.sources, writer.folder, writer.info, writer.part),
     )
     try:
-        futures = {pool.submit(_make_in_worker, plan, budget): plan for plan in plans}
+        with _main_module(imported=bool(registered_kinds())):
+            futures = {pool.submit(_make_in_worker, plan, budget): plan for plan in plans}
         for future in as_completed(futures):
             yield futures[future], future.result()
+    except BrokenProcessPool:
+        raise WorkerError(
+            "a process that traces has ended: it was killed, or ran out of memory, or the script registers a kind of "
+            'world and lacks if __name__ == "__main__": around what it does; the same call resumes, or give processes=1'
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _maker(program_set: ProgramSet, task: Task, writer: TraceSetWriter) -> Callable[[ShardPlan, Budget | None], Shard]:
+@contextmanager
+def _main_module(*, imported: bool) -> Iterator[None]:
+    """Processes that begin inside import the module that runs here, or not.
+
+    They need it only where it registers what they use; a script without a guard would begin anew in each of them.
+    """
+    main = sys.modules["__main__"]
+    if getattr(current_process(), "_inheriting", False):
+        sys.exit(1)  # the script began anew in a process of its own; the one that started it tells
+    if not imported:
+        sys.modules["__main__"] = ModuleType("__main__")
+    elif main.__spec__ is None and not Path(getattr(main, "__file__", None) or "-").is_file():
+        raise WorkerError(
+            "a kind of world that is registered in a notebook or on standard input is unknown to other processes; "
+            "write it into a script, or give processes=1"
+        )
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _maker(program_set: ProgramSet, task: Task, writer: TraceSetWriter) -> Callable[[ShardPlan, Budget], Shard]:
     """What draws, runs and writes a shard of a task."""
     teacher = shown_by(program_set)
     return lambda plan, budget: writer.write(plan.index, _draw_and_run(program_set, teacher, task, plan, budget))
 
 
-_worker: list[Callable[[ShardPlan, Budget | None], Shard]] = []
+_worker: list[Callable[[ShardPlan, Budget], Shard]] = []
 """What makes shards in a process of the pool, its programs and teacher loaded once."""
 
 
@@ -288,7 +317,7 @@ def _begin_worker(sources: Sequence[tuple[str, str]], folder: Path, info: TraceI
     ]
 
 
-def _make_in_worker(plan: ShardPlan, budget: Budget | None) -> Shard:
+def _make_in_worker(plan: ShardPlan, budget: Budget) -> Shard:
     return _worker[0](plan, budget)
 
 
