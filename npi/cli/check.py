@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.console import BAD_INPUT, Column, Screen, picked
-from npi.cli.options import DEPTH, DepthOption, JsonOption, SeedOption, argument, option, refuse_others
+from npi.cli.options import JsonOption, SeedOption, argument, option, refuse_others
 from npi.cli.words import plural, show_sizes
 
 if TYPE_CHECKING:
@@ -30,12 +30,11 @@ MOST, DECISIONS = 100, 2000
 
 @dataclass(frozen=True)
 class Problems:
-    """How many random problems each task's teacher runs on, their seed, and the most steps and frames of one."""
+    """How many random problems each task's teacher runs on, their seed, and the most steps of one."""
 
     count: int
     seed: int
     steps: int
-    depth: int
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,6 @@ def check(
     steps: Annotated[
         int, option("--steps", "A run that takes more is taken for an endless loop.", "N", min=1)
     ] = 20_000,
-    depth: DepthOption = DEPTH,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -74,8 +72,9 @@ def check(
     its results must be what the task expects, and the same program with the same arguments and observations must
     always make the same next call, since a core can learn nothing else.
 
-    Of a folder of traces (npi trace, or made without a program file) all frames are compared in the same way. Where two
-    steps contradict each other, they are shown side by side, with what of the world would tell them apart.
+    Of a folder of traces (npi trace, or made without a program file) all frames are compared in the same way, and those
+    of several folders with each other. Where two steps contradict each other, they are shown side by side, with what of
+    the world would tell them apart.
 
     \b
     Example:
@@ -84,12 +83,14 @@ def check(
     refuse_others(context, "traces" if all(path.is_dir() for path in files) else "programs", *["no run"] * (not run))
     from dsl.analysis.diagnose import without_garbage_collection
 
-    screen, problems = Screen(json=json), Problems(count, seed, steps, depth)
+    screen, problems = Screen(json=json), Problems(count, seed, steps)
     with without_garbage_collection():
         reports = [
             _look_at_traces(screen, path) if path.is_dir() else _look(screen, path, run=run, problems=problems)
             for path in files
         ]
+        good = [path for path, report in zip(files, reports, strict=True) if path.is_dir() and report["ok"]]
+        reports += _look_at_traces_together(screen, good)
     screen.document(reports)
     if not all(report["ok"] for report in reports):
         raise typer.Exit(BAD_INPUT)
@@ -138,6 +139,22 @@ def _look_at_traces(screen: Screen, folder: Path) -> dict[str, Any]:
         "different_frames": report.frames,
         "conflict": None if report.conflict is None else _conflict(report.conflict),
     }
+
+
+def _look_at_traces_together(screen: Screen, folders: list[Path]) -> list[dict[str, Any]]:
+    """Of folders that are right by themselves and share programs: a document for those that contradict each other."""
+    from traces.conflicts.explain import look_at_sets
+    from traces.storage.trace_set import TraceSet
+
+    wrong = []
+    for report in look_at_sets([TraceSet.open(folder) for folder in dict.fromkeys(folders)]):
+        names = " and ".join(map(str, report.folders))
+        if report.conflict is None:
+            screen.line(f"{names} together: none against another")
+        else:
+            screen.note(f"{names} contradict each other: {report.conflict}")
+            wrong.append({"folders": report.folders, "ok": False, "conflict": _conflict(report.conflict)})
+    return wrong
 
 
 def _conflict(found: Explanation) -> dict[str, Any]:
@@ -239,14 +256,14 @@ def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     try:
         for place, size in enumerate(sizes):
             drawn += task.draw(size, each + (place < more), generator=generator, spread=True)
-        found = _tried(programs, task, drawn, problems)
+        found = _tried(programs, task, drawn, problems.steps)
         upto, count, frames = found.sizes, found.problems, found.frames
     except ValueError as error:
         trouble = f"{programs.path}: {error}"
     return Trial(problems.count, sizes, {"up_to_size": upto, "problems": count}, frames, trouble)
 
 
-def _tried(programs: ProgramSet, task: Task, drawn: list[Problem], problems: Problems) -> Search:
+def _tried(programs: ProgramSet, task: Task, drawn: list[Problem], steps: int) -> Search:
     """Run all small inputs and those that were drawn; what goes wrong is a ``ValueError`` in the machine's words."""
     from envs.scratchpad.world import KIND
     from traces.conflicts.scalar_teacher import Trouble, try_task
@@ -254,16 +271,14 @@ def _tried(programs: ProgramSet, task: Task, drawn: list[Problem], problems: Pro
     trouble: Problem | None = None
     if programs.world.spec.kind == KIND:
         try:
-            return try_task(
-                programs, task, drawn, most=MOST, decisions=DECISIONS, steps=problems.steps, depth=problems.depth
-            )
+            return try_task(programs, task, drawn, most=MOST, decisions=DECISIONS, steps=steps)
         except Trouble as error:
             trouble = error.problem
     from traces.conflicts.explain import search
     from traces.generation.generate import record_problems
     from traces.machine.lockstep import Budget
 
-    budget = Budget(steps=problems.steps, depth=problems.depth)
+    budget = Budget(steps=steps)
     if trouble is not None:
         record_problems(programs, task, [trouble], budget=budget)
     found = search(programs, task, most=MOST, budget=budget, also=drawn)

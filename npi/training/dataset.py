@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,7 +14,6 @@ from envs.spec import ProgramTable
 from npi.training.loop import part
 from npi.training.ranks import ALONE, Parcel, Ranks
 from traces.generation.generate import load_sources, record_traces
-from traces.machine.outcome import Budget
 from traces.recording.batch import TraceBatch, same_table
 from traces.recording.unique_frames import FrameSet, check_rule, unique_frames, united
 from traces.storage.trace_set import TraceSet
@@ -28,7 +27,6 @@ class Dataset:
         table: of the programs. frames: each different frame once, with counts.
         programs: the program file, where there is one (its tasks validate).
         name: what a person calls it. source: sha256 that the rows carry. traces: how many were read.
-        budget: of each run of its programs; by the size of the inputs where there is none.
     """
 
     table: ProgramTable
@@ -37,22 +35,18 @@ class Dataset:
     name: str
     source: str
     traces: int
-    budget: Budget | None = None
 
     @classmethod
-    def from_programs(cls, programs: ProgramSet, *, traces: int, seed: int, budget: Budget | None = None) -> Dataset:
+    def from_programs(cls, programs: ProgramSet, *, traces: int, seed: int) -> Dataset:
         """Trace every task of a program file, ``traces`` runs of each training size.
 
         Raises :class:`ValueError` where there is none to train on, and ``ConflictError`` where it cannot be learned.
         """
         batches = [
-            record_traces(
-                programs, task=t.name, traces=dict.fromkeys(t.train_sizes, t.traces or traces), seed=seed, budget=budget
-            )
+            record_traces(programs, task=t.name, traces=dict.fromkeys(t.train_sizes, t.traces or traces), seed=seed)
             for t in training_tasks(programs)
         ]
-        found = cls.from_batches(batches, programs, name=Path(programs.path).name, source=programs.digest)
-        return replace(found, budget=budget)
+        return cls.from_batches(batches, programs, name=Path(programs.path).name, source=programs.digest)
 
     @classmethod
     def from_trace_set(cls, traces: TraceSet, ranks: Ranks = ALONE) -> Dataset:
@@ -60,8 +54,9 @@ class Dataset:
         programs = load_sources(traces.info.sources) if traces.info.sources else None
         frames = shared_frames(traces, ranks)
         return cls.from_frames(
-            frames, programs, name=traces.folder.name, source=traces.info.program_digest, traces=len(traces)
-        )
+            frames, programs, name=traces.folder.name, source=traces.info.program_digest, traces=len(traces),
+            where=str(traces.folder),
+        )  # fmt: skip
 
     @classmethod
     def from_batches(
@@ -73,13 +68,14 @@ class Dataset:
 
     @classmethod
     def from_frames(
-        cls, frames: FrameSet, programs: ProgramSet | None, *, name: str, source: str, traces: int
+        cls, frames: FrameSet, programs: ProgramSet | None, *, name: str, source: str, traces: int, where: str = ""
     ) -> Dataset:
-        """Different frames of one table, checked for contradictions; without those of programs with a signal."""
+        """Different frames of one table, checked for contradictions, of which messages tell ``where`` they are; without
+        those of programs with a signal."""
         if programs is not None and programs.signals:
             signals = torch.tensor([program.id for program in programs.signals])
             frames = frames.select(~torch.isin(frames.program_M, signals))
-        check_rule(frames)
+        check_rule(frames, *[(where, 1 + int(frames.origin_M3[:, 0].max()))] * bool(where and len(frames)))
         return cls(frames.table, frames, programs, name, source, traces)
 
 
@@ -139,8 +135,7 @@ def _merged(group: Sequence[Dataset]) -> Dataset:
         return group[0]
     first, frames = group[0], united([dataset.frames for dataset in group])
     names, traces = " and ".join(m.name for m in group), sum(m.traces for m in group)
-    whole = Dataset.from_frames(frames, first.programs, name=names, source=first.source, traces=traces)
-    return replace(whole, budget=first.budget)
+    return Dataset.from_frames(frames, first.programs, name=names, source=first.source, traces=traces)
 
 
 def training_tasks(programs: ProgramSet) -> list[Task]:
