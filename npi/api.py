@@ -1,12 +1,15 @@
 """The public face in Python: one function a verb, for every kind of program file and of library.
 
 What the commands ``npi train``, ``learn``, ``run``, ``eval``, ``certify`` and ``compile`` do, these functions do; they
-raise errors of the ``ValueError`` family where the commands end with exit status 2.
+raise errors of the ``ValueError`` family where the commands end with exit status 2. The numbers are those of the
+commands, too (:func:`threads_of_commands`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,22 @@ Source = Path | str | ProgramSet
 """A program file or a folder of traces; a file may have been parsed before (:func:`dsl.load`)."""
 
 
+@contextmanager
+def threads_of_commands() -> Iterator[None]:
+    """PyTorch computes with one thread inside, as in commands, unless ``OMP_NUM_THREADS`` is set.
+
+    Another number of threads sums in another order, and the same seed would come to other numbers.
+    """
+    before = torch.get_num_threads()
+    if not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@threads_of_commands()
 def train(
     paths: Sequence[Source],
     *,
@@ -64,7 +83,7 @@ def train(
         device: where there is one process. ranks: the processes that train together (:func:`npi.join`).
         report: called after each update with where training stands. stop: asked after each update.
         more: for programs with bodies: ``traces`` (runs of each training size), ``hosts`` (libraries of learners that
-            they call), ``log`` (a folder for TensorBoard), ``budget`` (of each run of a program).
+            they call), ``log`` (a folder for TensorBoard).
 
     Raises:
         ValueError: for files that cannot be read or learned, settings of another kind of core, or a state of another
@@ -92,6 +111,7 @@ def train(
     )  # fmt: skip
 
 
+@threads_of_commands()
 def learn(
     library: Library | Path | str,
     paths: Sequence[Source],
@@ -109,7 +129,7 @@ def learn(
             A library in memory gains the rows itself.
         out: where the library is written; by default the same folder, and nowhere for a library in memory.
         more: for programs with bodies: ``traces``, ``hosts``, ``device``, ``keep_unsolved`` (write rows that are not
-            right, too), ``from_traces`` (rows of a universal core without the text), ``budget`` (of each run).
+            right, too), ``from_traces`` (rows of a universal core without a look at the text).
 
     Raises :class:`LibraryError`, a ``ValueError``, where nothing is new or the core cannot learn it.
     """
@@ -129,6 +149,7 @@ def learn(
     return learn_into(opened or library, paths, config=settings, out=place, report=report, stop=stop, **more)
 
 
+@threads_of_commands()
 def run(
     task: str,
     inputs: dict[str, Any] | Sequence[str] = (),
@@ -136,24 +157,23 @@ def run(
     library: Library | CompiledLibrary | Path | str | None = None,
     programs: Source | None = None,
     steps: int | None = None,
-    depth: int = Budget.depth,
 ) -> Run:
     """Run a task once, by the core of a library or by the text of a program file.
 
     Args:
         task: its name, qualified by its file where several have it. inputs: values by name, or words as ``npi run``
             takes them.
-        steps: at most; by default many more than a program of that text takes on inputs of that size.
-        depth: of the calls inside each other.
+        steps: at most; by default as many as the machine's budget allows.
 
     Raises ``ValueError`` for a task, an input or a library that is not there.
     """
     (found,) = runnable_tasks([task], _runnable(library, programs))
     problem = found.task.problem(inputs) if isinstance(inputs, dict) else found.task.parse(list(inputs))
-    budget = Budget(steps=steps, depth=depth)
+    budget = None if steps is None else Budget(steps=steps)
     return run_once(found.stepper, found.programs, found.task, problem, budget=budget)
 
 
+@threads_of_commands()
 def evaluate(
     tasks: Sequence[str] = (),
     *,
@@ -164,8 +184,6 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
     report: Callable[[int, int, str], None] = lambda done, total, name: None,
-    steps: int | None = None,
-    depth: int = Budget.depth,
 ) -> list[SizeScore] | list[TaskScore]:
     """Accuracy by size on random problems that training never saw; of a learner's library, its scores.
 
@@ -173,8 +191,6 @@ def evaluate(
         tasks: all of the library's (or the file's) by default. sizes: in place of the tasks' test sizes.
         count: problems of each size (of each task, of a learner's library).
         report: told before each size (each task) how many are done, of how many, and its name.
-        steps: of each problem, at most; by default as many as the program text takes. depth: of the calls inside each
-            other. A learner's tasks have limits of their own.
     """
     place = pick_device(device)
     source = _runnable(library, programs, place)
@@ -196,12 +212,12 @@ def evaluate(
     for one, size in found:
         report(len(scores), len(found), f"{one.name}, size {size}")
         scores += score_sizes(
-            one.stepper, one.programs, one.task, name=one.name, sizes=[size], seed=seed, count=amounts, device=place,
-            budget=Budget(steps=steps, depth=depth),
-        )  # fmt: skip
+            one.stepper, one.programs, one.task, name=one.name, sizes=[size], seed=seed, count=amounts, device=place
+        )
     return scores
 
 
+@threads_of_commands()
 def certify(
     library: Library | Path | str, programs: Sequence[str] | None = None, *, out: Path | str | None = None
 ) -> list[ProgramProof]:
@@ -233,6 +249,7 @@ def check_certificate(certificate: Certificate | Path | str, library: Library | 
     return check(opened, _library(library))
 
 
+@threads_of_commands()
 def compile(library: Library | Path | str, *, out: Path | str | None = None) -> CompiledLibrary:
     """Every decision that a core can make, as tables; written to a file where ``out`` names one.
 
