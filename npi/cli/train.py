@@ -11,21 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import Meter, Screen, check_folder, finish, stop_on_interrupt
+from npi.cli.console import Meter, Screen, check_folder, finish
+from npi.cli.interrupts import stop_on_interrupt
 from npi.cli.learners import SetOption, chosen, measure, sources_of
-from npi.cli.options import (
-    DEPTH,
-    DepthOption,
-    DeviceOption,
-    HostOption,
-    JsonOption,
-    SeedOption,
-    StepsOption,
-    argument,
-    option,
-    refuse_others,
-)
-from npi.cli.torchrun import ranks_of, refuse_torchrun
+from npi.cli.options import DeviceOption, HostOption, JsonOption, SeedOption, argument, option, refuse_others
+from npi.cli.torchrun import kept, ranks_of, refuse_torchrun
 from npi.cli.train_report import Job, tell
 
 if TYPE_CHECKING:
@@ -62,14 +52,12 @@ def train(
         CoreKind, option("--core", "discrete: a state of a few bits; lstm: the published 2 x 256.")
     ] = CoreKind.discrete,
     updates: Annotated[
-        int | None, option("--updates", "The most steps of the optimiser; fewer where it is solved.", "N", min=1)
+        int | None, option("--updates", "The most steps of the optimiser; more let a stopped run go on.", "N", min=1)
     ] = None,
     traces: Annotated[int, option("--traces", "Runs of each training size of a program file.", "N", min=1)] = 32,
     frames: Annotated[int | None, option("--frames", "Frames drawn in an update.", "N", min=1)] = None,
     rate: Annotated[float | None, option("--rate", "Peak learning rate.", "X")] = None,
     certify: Annotated[bool, option("--certify", "Train until every program is proved, too.")] = False,
-    steps: StepsOption = None,
-    depth: DepthOption = DEPTH,
     device: DeviceOption = "auto",
     precision: Annotated[Precision, option("--precision", "Of matrix products.")] = Precision.float32,
     compile: Annotated[bool, option("--compile", "Use torch.compile (slow to begin).")] = False,
@@ -108,7 +96,6 @@ def train(
     """
     from npi.jobs.run import checkpoint_path
     from npi.library.library import Library
-    from traces.machine.outcome import Budget
 
     if not (universal or paths):
         raise typer.BadParameter("name program files or folders of traces, or give --universal", param_hint="PATHS")
@@ -123,7 +110,6 @@ def train(
     if universal:
         refuse_torchrun("--universal trains in one process")
         device = "cpu"
-    budget = Budget(steps=steps, depth=depth)
     ways = {"certify": certify, "precision": precision.value, "compile": compile}
     if seeds is not None:
         from npi.cli.sweep import sweep
@@ -132,7 +118,7 @@ def train(
         config, training = frame_settings(core.value, given | ways, log)
         sweep(
             screen, files, seeds, out=out, hosts=host or (), core=config, training=training, traces=traces,
-            device=device, log=log, fresh=fresh, budget=budget,
+            device=device, log=log, fresh=fresh,
         )  # fmt: skip
         return
     with ranks_of(device, checkpoint_path(out)) as ranks:
@@ -146,13 +132,15 @@ def train(
             else:
                 config, training = frame_settings(core.value, given | ways, log)
                 hosts = [Library.open(folder) for folder in host or ()]
-                job = frame_job(
-                    sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks, budget=budget
-                )
+                job = frame_job(sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks)
             try:
                 result = job.run(meter, out=out, stop=stop, fresh=fresh)
             except InterruptedError:
                 screen.note("interrupted while programs were drawn; nothing is kept")
+                finish(interrupted=True)
+            except KeyboardInterrupt:
+                if ranks.first:
+                    screen.note(f"interrupted at once; {kept(checkpoint_path(out))}")
                 finish(interrupted=True)
     if ranks.first:
         tell(screen, job, result, out, meter.seconds)
@@ -180,11 +168,8 @@ def learner_job(
     sources: Sequence[Path | ProgramSet], settings: Sequence[str], given: Mapping[str, Any], ranks: Ranks
 ) -> Job:
     """A learner's core, on programs with a learning signal."""
-    import torch
-
     from npi.jobs.learners import files_of, train_learner
 
-    torch.set_num_threads(1)  # small recurrent steps
     _, learner = files_of(sources)
     config, training = chosen(learner, learner.training, settings, **given)
     train = partial(train_learner, sources, config=config, training=training, ranks=ranks)
@@ -193,14 +178,11 @@ def learner_job(
 
 def universal_job(meter: Meter, files: Sequence[Path], programs: int, given: Mapping[str, Any]) -> Job:
     """A universal core, on random programs over the worlds of some files, or over those of the shipped core."""
-    import torch
-
     from dsl import load
     from dsl.generator import vocabulary_of
     from npi.jobs.universal import train_universal
     from npi.universal.objective import UniversalTrainConfig
 
-    torch.set_num_threads(1)  # small layers; more threads change nothing but the order of sums
     training = UniversalTrainConfig(**given)
     worlds = {path.stem: vocabulary_of(load(path)) for path in files} or None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from dsl.program import ProgramSet
 from npi.core.base import tensors_digest
 from npi.core.config import CoreConfig, TrainConfig
-from npi.jobs.run import Run, TrainResult, identity_of
+from npi.jobs.run import Keep, Run, TrainResult, identity_of
 from npi.learners.interface import LearnerTraining
 from npi.learners.kind import BODIES
 from npi.learners.learn_rows import learn_rows
@@ -24,6 +24,7 @@ from npi.library.library import Library, LibraryError
 from npi.library.operations import hosting, joined
 from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
+from npi.training.checkpoint import CHECKPOINT
 from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, Report, place
 from npi.training.learn_rows import LearnConfig, RowResult
@@ -32,7 +33,7 @@ from npi.training.ranks import ALONE, Ranks, pick_device
 from npi.training.validation import FirstValidator, TaskValidator, Validator
 from npi.universal.code_search import SearchConfig
 from npi.universal.core import SHIPPED
-from traces.machine.outcome import Budget
+from traces.recording.unique_frames import check_together
 from traces.storage.trace_set import TraceSet
 
 
@@ -73,11 +74,10 @@ def gather(
     seed: int,
     hosts: Sequence[Library] = (),
     ranks: Ranks = ALONE,
-    budget: Budget | None = None,
 ) -> list[Dataset]:
     """Dataset from program files (traced here, ``traces`` runs of each training size) and trace set folders.
 
-    Files may have been parsed before.
+    Files may have been parsed before. Raises ``ConflictError`` where they contradict themselves or each other.
 
     Each rank traces program files by itself, and reads its share of the shards of a folder. Programs with a signal
     that a file's programs call are run by ``hosts``.
@@ -87,12 +87,13 @@ def gather(
     datasets = []
     for path in paths:
         if not isinstance(path, ProgramSet) and Path(path).is_dir():
-            datasets.append(replace(Dataset.from_trace_set(TraceSet.open(path), ranks), budget=budget))
+            datasets.append(Dataset.from_trace_set(TraceSet.open(path), ranks))
         elif isinstance(path, ProgramSet) or Path(path).is_file():
-            programs = hosting(parsed(path), hosts)
-            datasets.append(Dataset.from_programs(programs, traces=traces, seed=seed, budget=budget))
+            datasets.append(Dataset.from_programs(hosting(parsed(path), hosts), traces=traces, seed=seed))
         else:
             raise FileNotFoundError(f"{path}: there is no such program file or folder of traces")
+    places = [path.path if isinstance(path, ProgramSet) else str(path) for path in paths]
+    check_together([(where, dataset.frames) for where, dataset in zip(places, datasets, strict=True)])
     return datasets
 
 
@@ -110,13 +111,13 @@ def train_library(
     report: Callable[[Report], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     fresh: bool = False,
-    keep_state: bool = False,
-    budget: Budget | None = None,
+    keep: Keep = "unsolved",
 ) -> TrainResult[Report]:
     """Train one core on everything in ``paths`` and write the library to ``out``.
 
-    The run's state is kept in ``<out>.training`` at every check; the same call resumes after a kill, to the
-    same numbers. It is removed when the library is written (solved, or the updates spent).
+    The run's state is kept in ``<out>.training`` at every check, with the library as it stands; the same call resumes
+    after a kill, to the same numbers. It is removed when training is solved. Where the updates are spent before, the
+    library is written, and a call with more ``training.updates`` goes on from the state.
 
     Args:
         traces: runs of each training size that are traced of each task of a program file.
@@ -127,8 +128,7 @@ def train_library(
         log: folder for TensorBoard.
         stop: asked after every update; true, on any rank, keeps the state and returns.
         fresh: begin anew even where there is a state to go on from.
-        keep_state: keep the state beside the finished library, so that the same call ends at once.
-        budget: of each run of a program; by the size of the inputs where there is none.
+        keep: when the state stays beside the written library (:class:`npi.jobs.run.Run`).
 
     Raises:
         ValueError: for frames that cannot be read or learned, or a state of another run in the way.
@@ -137,11 +137,11 @@ def train_library(
     ranks = Ranks(device=pick_device(device)) if ranks is None else ranks
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
-    datasets = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks, budget=budget)
-    run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep_state=keep_state)
+    datasets = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks)
+    run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep=keep)
     library = new_library(core, datasets, seed=training.seed, device=ranks.device)
     library.hosts = joined((), hosts)
-    validator = validator_for(library, training, budget)
+    validator = validator_for(library, training)
     if validator is not None and not ranks.alone:
         validator = FirstValidator(validator, ranks)
     sources = [place(library, m.frames) for m in datasets]
@@ -157,7 +157,7 @@ def train_library(
             "wrong": objective.wrong,
         }
 
-    with scalar_log(log if ranks.first else None) as write:
+    with scalar_log(log if ranks.first else None, training.check_every) as write:
 
         def each(progress: Progress) -> None:
             found = objective.report(progress)
@@ -193,11 +193,9 @@ def new_library(
     return library
 
 
-def validator_for(library: Library, training: TrainConfig, budget: Budget | None = None) -> Validator | None:
+def validator_for(library: Library, training: TrainConfig) -> Validator | None:
     """What runs the library's tasks at checks, and asks for proofs where ``training`` does; ``None`` without tasks."""
-    validator: Validator | None = None
-    if library.sets:
-        validator = TaskValidator(library, library.sets, training, budget=budget)
+    validator: Validator | None = TaskValidator(library, library.sets, training) if library.sets else None
     if not training.certify:
         return validator
     if validator is None:
@@ -221,7 +219,6 @@ def learn_into(
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
     from_traces: bool = False,
-    budget: Budget | None = None,
 ) -> RowResult:
     """Learn the new programs of ``paths`` as rows of the library in a folder; write it to ``out`` (same by default).
 
@@ -235,8 +232,10 @@ def learn_into(
         report: called at checks, or after each update of a learner's rows.
         from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
             other cores always learn from traces.
-        budget: of each run of a program; by the size of the inputs where there is none.
     """
+    folder = place if out is None else out
+    if not isinstance(folder, Library) and (Path(folder) / CHECKPOINT).exists():
+        raise LibraryError(f"{folder} belongs to a training run, which writes over it; give --out another folder")
     library = place if isinstance(place, Library) else library_to_learn(place, device=pick_device(device))
     if is_learners(library.core.config.kind):
         sets = [parsed(path) for path in paths]
@@ -247,7 +246,7 @@ def learn_into(
     else:
         settings = config or learn_settings(library)
         library.hosts = joined(library.hosts, hosts)
-        datasets = gather(paths, traces=traces, seed=settings.seed, hosts=library.hosts, budget=budget)
+        datasets = gather(paths, traces=traces, seed=settings.seed, hosts=library.hosts)
         learned = kind_of(library.core).learn(
             library, datasets, settings, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
         )
@@ -261,7 +260,6 @@ def learn_into(
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         library.history += [entry] * (learned.solved or keep_unsolved)
-    folder = place if out is None else out
     if (learned.solved or keep_unsolved) and not isinstance(folder, Library):
         library.save(folder)
     return learned
@@ -293,25 +291,35 @@ def learn_settings(
 def run_identity(core: CoreConfig, training: TrainConfig, datasets: Sequence[Dataset]) -> str:
     """sha256 of settings and frames."""
     frames = [[tensors_digest(dataset.frames.columns), dataset.table.to_json()] for dataset in datasets]
-    return identity_of(core.to_json(), training.to_json(), frames)
+    return identity_of(training, core.to_json(), frames)
 
 
 @contextmanager
-def scalar_log(folder: Path | None) -> Iterator[Callable[[Report], None]]:
-    """Writes reports as TensorBoard scalars, where a folder is given."""
+def scalar_log(folder: Path | None, check_every: int = 1) -> Iterator[Callable[[Report], None]]:
+    """Writes reports as TensorBoard scalars, where a folder is given.
+
+    The first report purges what an earlier run wrote from that update on: no curve has a point twice after a resume.
+    What was reported is on the disk after every check, as the state that is resumed from is.
+    """
     if folder is None:
         yield lambda report: None
         return
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(folder)) as writer:
+    with ExitStack() as stack:
+        writers: list[SummaryWriter] = []
 
         def write(report: Report) -> None:
+            if not writers:
+                writers.append(stack.enter_context(SummaryWriter(str(folder), purge_step=report.update)))
+            (writer,) = writers
             writer.add_scalar("loss", report.loss, report.update)
             for name, error in report.errors.items():
                 writer.add_scalar(f"error/{name}", error, report.update)
             if report.validation is not None and report.validation.problems:
                 share = report.validation.solved / report.validation.problems
                 writer.add_scalar("validation/solved", share, report.update)
+            if report.update % check_every == 0:
+                writer.flush()
 
         yield write
