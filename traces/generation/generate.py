@@ -282,7 +282,7 @@ def _main_module(*, imported: bool) -> Iterator[None]:
 
     They need it only where it registers what they use; a script without a guard would begin anew in each of them.
     """
-    main = sys.modules["__main__"]
+    main, block = sys.modules["__main__"], getattr(signal, "pthread_sigmask", lambda how, which: which)
     if getattr(current_process(), "_inheriting", False):
         sys.exit(1)  # the script began anew in a process of its own; the one that started it tells
     if not imported:
@@ -292,10 +292,12 @@ def _main_module(*, imported: bool) -> Iterator[None]:
             "a kind of world that is registered in a notebook or on standard input is unknown to other processes; "
             "write it into a script, or give processes=1"
         )
+    before = block(signal.SIG_BLOCK, {signal.SIGINT})  # so that Ctrl-C reaches none that has only just begun
     try:
         yield
     finally:
         sys.modules["__main__"] = main
+        block(signal.SIG_SETMASK, before)
 
 
 def _maker(program_set: ProgramSet, task: Task, writer: TraceSetWriter) -> Callable[[ShardPlan, Budget], Shard]:

@@ -261,11 +261,12 @@ def test_a_write_that_fails_leaves_the_last_state(saved: Path, monkeypatch: pyte
     before = saved.read_bytes()
 
     def full(self: Path, target: Path) -> Path:
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left on device", str(self), None, str(target))
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as caught:
         FileCheckpoint(saved, identity="mine").save(State({}, {}))
+    assert (caught.value.filename, caught.value.filename2) == (str(saved), None), "nothing is told of a temporary file"
     monkeypatch.undo()
     assert saved.read_bytes() == before
     assert [p.name for p in saved.parent.iterdir()] == [saved.name]
