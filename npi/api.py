@@ -83,7 +83,7 @@ def train(
         device: where there is one process. ranks: the processes that train together (:func:`npi.join`).
         report: called after each update with where training stands. stop: asked after each update.
         more: for programs with bodies: ``traces`` (runs of each training size), ``hosts`` (libraries of learners that
-            they call), ``log`` (a folder for TensorBoard).
+            they call), ``log`` (a folder for TensorBoard), ``budget`` (of each run of a program).
 
     Raises:
         ValueError: for files that cannot be read or learned, settings of another kind of core, or a state of another
@@ -129,7 +129,7 @@ def learn(
             A library in memory gains the rows itself.
         out: where the library is written; by default the same folder, and nowhere for a library in memory.
         more: for programs with bodies: ``traces``, ``hosts``, ``device``, ``keep_unsolved`` (write rows that are not
-            right, too), ``from_traces`` (rows of a universal core without a look at the text).
+            right, too), ``from_traces`` (rows of a universal core without the text), ``budget`` (of each run).
 
     Raises :class:`LibraryError`, a ``ValueError``, where nothing is new or the core cannot learn it.
     """
@@ -157,19 +157,21 @@ def run(
     library: Library | CompiledLibrary | Path | str | None = None,
     programs: Source | None = None,
     steps: int | None = None,
+    depth: int = Budget.depth,
 ) -> Run:
     """Run a task once, by the core of a library or by the text of a program file.
 
     Args:
         task: its name, qualified by its file where several have it. inputs: values by name, or words as ``npi run``
             takes them.
-        steps: at most; by default as many as the machine's budget allows.
+        steps: at most; by default many more than a program of that text takes on inputs of that size.
+        depth: of the calls inside each other.
 
     Raises ``ValueError`` for a task, an input or a library that is not there.
     """
     (found,) = runnable_tasks([task], _runnable(library, programs))
     problem = found.task.problem(inputs) if isinstance(inputs, dict) else found.task.parse(list(inputs))
-    budget = None if steps is None else Budget(steps=steps)
+    budget = Budget(steps=steps, depth=depth)
     return run_once(found.stepper, found.programs, found.task, problem, budget=budget)
 
 
@@ -184,6 +186,8 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
     report: Callable[[int, int, str], None] = lambda done, total, name: None,
+    steps: int | None = None,
+    depth: int = Budget.depth,
 ) -> list[SizeScore] | list[TaskScore]:
     """Accuracy by size on random problems that training never saw; of a learner's library, its scores.
 
@@ -191,6 +195,8 @@ def evaluate(
         tasks: all of the library's (or the file's) by default. sizes: in place of the tasks' test sizes.
         count: problems of each size (of each task, of a learner's library).
         report: told before each size (each task) how many are done, of how many, and its name.
+        steps: of each problem, at most; by default as many as the program text takes. depth: of the calls inside each
+            other. A learner's tasks have limits of their own.
     """
     place = pick_device(device)
     source = _runnable(library, programs, place)
@@ -212,8 +218,9 @@ def evaluate(
     for one, size in found:
         report(len(scores), len(found), f"{one.name}, size {size}")
         scores += score_sizes(
-            one.stepper, one.programs, one.task, name=one.name, sizes=[size], seed=seed, count=amounts, device=place
-        )
+            one.stepper, one.programs, one.task, name=one.name, sizes=[size], seed=seed, count=amounts, device=place,
+            budget=Budget(steps=steps, depth=depth),
+        )  # fmt: skip
     return scores
 
 

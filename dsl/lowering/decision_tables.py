@@ -62,12 +62,14 @@ class DecisionTable:
         hops: how many look-ups decide in the worst case.
         taken: (node, next node) of the graph for every way that some observation takes from a branch.
         acts: the calls of primitives that some observation leads to.
+        places: the node of the graph at which each of the nodes begins.
     """
 
     nodes: tuple[NodeTable, ...]
     hops: int
     taken: frozenset[tuple[int, int]] = frozenset()
     acts: frozenset[tuple[int, ...]] = frozenset()
+    places: tuple[int, ...] = ()
 
 
 class _Tabulator:
@@ -94,7 +96,8 @@ class _Tabulator:
         tables: list[NodeTable] = []
         while len(tables) < len(self.queue):
             tables.append(self.table(self.queue[len(tables)]))
-        return DecisionTable(tuple(tables), self.hops(tables), frozenset(self.taken), frozenset(self.calls))
+        calls = frozenset(self.calls)
+        return DecisionTable(tuple(tables), self.hops(tables), frozenset(self.taken), calls, tuple(self.queue))
 
     def table(self, start: int) -> NodeTable:
         chain = ir.reached([start], lambda index: successors(self.graph.nodes[index]))

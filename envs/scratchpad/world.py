@@ -293,7 +293,7 @@ class Scratchpad:
     def make_room(self, state: PadState, least: int = MIN_ROOM) -> None:
         """Let the storage grow at an edge that a pointer has come near (``least`` columns, or a sixteenth of all); then
         count the acts until it could again."""
-        if state.batch == 0:
+        if state.batch == 0 or self._all_listed:
             state.slack = sys.maxsize
             return
         if self.config.wanders:

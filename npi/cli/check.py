@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.console import BAD_INPUT, Column, Screen, picked
-from npi.cli.options import JsonOption, SeedOption, argument, option, refuse_others
+from npi.cli.options import DEPTH, DepthOption, JsonOption, SeedOption, argument, option, refuse_others
 from npi.cli.words import plural, show_sizes
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ MOST, DECISIONS = 100, 2000
 
 @dataclass(frozen=True)
 class Problems:
-    """How many random problems each task's teacher runs on, their seed, and the most steps of one."""
+    """How many random problems each task's teacher runs on, their seed, and the most steps and frames of one."""
 
     count: int
     seed: int
     steps: int
+    depth: int
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def check(
     steps: Annotated[
         int, option("--steps", "A run that takes more is taken for an endless loop.", "N", min=1)
     ] = 20_000,
+    depth: DepthOption = DEPTH,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -83,7 +85,7 @@ def check(
     refuse_others(context, "traces" if all(path.is_dir() for path in files) else "programs", *["no run"] * (not run))
     from dsl.analysis.diagnose import without_garbage_collection
 
-    screen, problems = Screen(json=json), Problems(count, seed, steps)
+    screen, problems = Screen(json=json), Problems(count, seed, steps, depth)
     with without_garbage_collection():
         reports = [
             _look_at_traces(screen, path) if path.is_dir() else _look(screen, path, run=run, problems=problems)
@@ -256,14 +258,14 @@ def _trial(programs: ProgramSet, task: Task, problems: Problems) -> Trial:
     try:
         for place, size in enumerate(sizes):
             drawn += task.draw(size, each + (place < more), generator=generator, spread=True)
-        found = _tried(programs, task, drawn, problems.steps)
+        found = _tried(programs, task, drawn, problems)
         upto, count, frames = found.sizes, found.problems, found.frames
     except ValueError as error:
         trouble = f"{programs.path}: {error}"
     return Trial(problems.count, sizes, {"up_to_size": upto, "problems": count}, frames, trouble)
 
 
-def _tried(programs: ProgramSet, task: Task, drawn: list[Problem], steps: int) -> Search:
+def _tried(programs: ProgramSet, task: Task, drawn: list[Problem], problems: Problems) -> Search:
     """Run all small inputs and those that were drawn; what goes wrong is a ``ValueError`` in the machine's words."""
     from envs.scratchpad.world import KIND
     from traces.conflicts.scalar_teacher import Trouble, try_task
@@ -271,14 +273,16 @@ def _tried(programs: ProgramSet, task: Task, drawn: list[Problem], steps: int) -
     trouble: Problem | None = None
     if programs.world.spec.kind == KIND:
         try:
-            return try_task(programs, task, drawn, most=MOST, decisions=DECISIONS, steps=steps)
+            return try_task(
+                programs, task, drawn, most=MOST, decisions=DECISIONS, steps=problems.steps, depth=problems.depth
+            )
         except Trouble as error:
             trouble = error.problem
     from traces.conflicts.explain import search
     from traces.generation.generate import record_problems
     from traces.machine.lockstep import Budget
 
-    budget = Budget(steps=steps)
+    budget = Budget(steps=problems.steps, depth=problems.depth)
     if trouble is not None:
         record_problems(programs, task, [trouble], budget=budget)
     found = search(programs, task, most=MOST, budget=budget, also=drawn)

@@ -11,10 +11,13 @@ import typer
 from npi.cli.console import SCORED, Column, Meter, Screen, finish, number, open_library, open_to_run, picked
 from npi.cli.learners import is_learners
 from npi.cli.options import (
+    DEPTH,
+    DepthOption,
     DeviceOption,
     JsonOption,
     LibraryOption,
     SeedOption,
+    StepsOption,
     TeacherOption,
     argument,
     option,
@@ -57,6 +60,8 @@ def evaluate(
     forward: Annotated[
         str | None, option("--forward", "Of --meshes: where the fronts point, z (default), x, -x, y …", "AXIS")
     ] = None,
+    steps: StepsOption = None,
+    depth: DepthOption = DEPTH,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -90,8 +95,9 @@ def evaluate(
     chosen = parse_sizes(sizes) if sizes else None
     with Meter("evaluating") as meter:
         found: list[Any] = api.evaluate(
-            tasks or (), **given, sizes=chosen, count=count, seed=seed, device=place, report=meter.update
-        )
+            tasks or (), **given, sizes=chosen, count=count, seed=seed, device=place, report=meter.update,
+            steps=steps, depth=depth,
+        )  # fmt: skip
     if learners:
         _tell_scores(screen, found)
     else:
@@ -108,12 +114,15 @@ def _tell_sizes(screen: Screen, scores: Sequence[SizeScore]) -> None:
     )
     for name, train_sizes in {score.task: score.train_sizes for score in scores}.items():
         screen.line(f"* {name} was trained at sizes {show_sizes(train_sizes)}")
+    for stop in dict.fromkeys(score.stop for score in scores if score.stop):
+        first = next(score for score in scores if score.stop == stop)
+        screen.note(f"npi: {first.task} at size {first.size:,}: {plural(first.stopped, 'run')} stopped: {stop}")
     screen.document([score_document(score) for score in scores])
     finish(all(score.right == score.count for score in scores))
 
 
 def score_document(score: SizeScore) -> dict[str, Any]:
-    return picked(score, "task size trained right count steps seconds accuracy")
+    return picked(score, "task size trained right count steps seconds accuracy stopped stop")
 
 
 def _tell_scores(screen: Screen, scores: Sequence[TaskScore]) -> None:

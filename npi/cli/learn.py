@@ -13,12 +13,15 @@ from npi.cli.console import Column, Meter, Screen, finish, number, picked
 from npi.cli.interrupts import stop_on_interrupt
 from npi.cli.learners import SetOption, chosen, measure, sources_of
 from npi.cli.options import (
+    DEPTH,
+    DepthOption,
     DeviceOption,
     HostOption,
     JsonOption,
     LibraryOption,
     OutOption,
     SeedOption,
+    StepsOption,
     argument,
     option,
     refuse_others,
@@ -51,6 +54,8 @@ def learn(
     certify: Annotated[
         bool, option("--certify/--no-certify", "Take rows only that are proved for every input.")
     ] = True,
+    steps: StepsOption = None,
+    depth: DepthOption = DEPTH,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     settings: SetOption = None,
@@ -81,6 +86,7 @@ def learn(
     from npi.jobs.train import learn_settings, library_to_learn
     from npi.library.library import Library
     from npi.training.ranks import pick_device
+    from traces.machine.outcome import Budget
 
     screen, new, place = Screen(json=json), not library.exists(), out or library
     sources, signals = sources_of(files)
@@ -97,8 +103,9 @@ def learn(
         config = learn_settings(opened, seed=seed, starts=starts, updates=updates, certify=certify)
         hosts = [Library.open(folder) for folder in host or ()]
         job = learn_job(
-            opened, sources, config, traces=traces, hosts=hosts, keep_unsolved=keep, from_traces=from_traces
-        )
+            opened, sources, config, traces=traces, hosts=hosts, keep_unsolved=keep, from_traces=from_traces,
+            budget=Budget(steps=steps, depth=depth),
+        )  # fmt: skip
         if new:
             screen.note(f"{library} is new: it begins with the universal core that comes with the engine")
     with stop_on_interrupt() as stop, Meter("learning") as meter:

@@ -35,6 +35,12 @@ HtmlOption = Annotated[Path | None, option("--html", "Write a page to step throu
 AnimationOption = Annotated[
     Path | None, option("--animation", "Write an animated picture of the run, in a world with pictures.", "FILE.gif")
 ]
+DEPTH = 10_000
+StepsOption = Annotated[
+    int | None,
+    option("--steps", "The most steps of a run; by default far more than inputs of that size need.", "N", min=1),
+]
+DepthOption = Annotated[int, option("--depth", "How deep calls may go inside each other.", "N", min=1)]
 DeviceOption = Annotated[str, option("--device", "auto (CUDA where there is one), cpu, cuda, cuda:1 …", "NAME")]
 
 
@@ -64,6 +70,7 @@ _SIGNALS = {
 }
 _NOT_TRACED = "they are learned from their learning signal, not from traces"
 _TRACED = Kind("to folders of traces", {"--traces": "they hold their traces; npi trace makes more"})
+_UNTIMED = _all("--steps --depth", "an episode is as long as its program says")
 _INFERRED = {**_SET, "--from-traces": "its rows are always learned from traces"}
 _MESHES = _all("--up --forward", "it says how meshes lie; give --meshes FOLDER, too")
 _TEXT = {"--library": "the program text decides in place of a core"}
@@ -72,9 +79,9 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
     "check": {
         "traces": Kind(
             "to folders of traces",
-            _all("--run --count --steps --seed", "all their frames are compared, and nothing runs"),
+            _all("--run --count --steps --depth --seed", "all their frames are compared, and nothing runs"),
         ),
-        "no run": Kind("with --no-run", _all("--count --steps --seed", "nothing runs")),
+        "no run": Kind("with --no-run", _all("--count --steps --depth --seed", "nothing runs")),
     },
     "show": {
         "program": Kind(
@@ -83,12 +90,17 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
         ),
         "traces": Kind(
             "to a folder of traces",
-            {"--task": "a folder has the traces of one task", "--seed": "nothing is drawn; --trace chooses"},
+            {
+                "--task": "a folder has the traces of one task",
+                "--seed": "nothing is drawn; --trace chooses",
+                **_all("--steps --depth", "nothing runs"),
+            },
         ),
         "library": Kind(
             "to a library",
             {
                 **_all("--trace --obs --returns --limit", "its programs are listed, and no run"),
+                **_all("--steps --depth", "nothing runs"),
                 **_all("--task --seed", "its programs and tasks are listed, all of them"),
                 "--html": "a page shows a run: npi run TASK ... --library DIR --html PAGE.html",
             },
@@ -102,6 +114,7 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
             "to programs with a learning signal",
             {
                 **_SIGNALS,
+                **_UNTIMED,
                 "--programs": "it is the number of random programs of --universal",
                 "--core": "their learner has a core of its own; --set changes its shape",
                 "--traces": _NOT_TRACED,
@@ -116,6 +129,7 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
             "with --universal",
             {
                 **_SET,
+                **_all("--steps --depth", "random programs are read, and not run"),
                 "--core": "a universal core has a shape of its own",
                 "--traces": "random programs are read, and not traced; --programs says how many",
                 "--frames": "functions of random programs are drawn, not frames",
@@ -138,11 +152,14 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
     "eval": {
         "core": Kind("without --meshes", _MESHES),
         "teacher": Kind("with --teacher", {**_TEXT, **_MESHES}),
-        "learners": Kind("to a learner's library", {"--sizes": "its tasks are judged at their test sizes", **_MESHES}),
+        "learners": Kind(
+            "to a learner's library", {"--sizes": "its tasks are judged at their test sizes", **_UNTIMED, **_MESHES}
+        ),
         "meshes": Kind(
             "with --meshes",
             {
                 "--teacher": "a program text reads no pictures",
+                **_all("--steps --depth", "the program text says how many a run may take"),
                 "--sizes": "meshes are shown from all starts; --count takes some of them",
             },
         ),
@@ -167,6 +184,7 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
             "to programs with a learning signal",
             {
                 **_SIGNALS,
+                **_UNTIMED,
                 **_all("--traces --from-traces", _NOT_TRACED),
                 "--keep": "their rows are always written, since there is no bar to pass",
                 "--device": "a row is learned on the CPU",

@@ -11,7 +11,9 @@ import typer
 
 from npi.cli.console import Screen, finish, open_to_run
 from npi.cli.options import (
+    DEPTH,
     AnimationOption,
+    DepthOption,
     HtmlOption,
     JsonOption,
     LibraryOption,
@@ -36,6 +38,7 @@ def run(
     steps: Annotated[
         int | None, option("--steps", "The most steps; as many as the program text takes by default.", "N", min=1)
     ] = None,
+    depth: DepthOption = DEPTH,
     html: HtmlOption = None,
     animation: AnimationOption = None,
     seed: SeedOption = 0,
@@ -69,8 +72,11 @@ def run(
         run_files.check_animation(animation, programs)
     problem = found.task.parse(inputs or [])
     text = found.stepper if teacher else None if programs.signals else compile_teacher(programs)
-    needed = None if text is None else run_view.teacher_steps(text, programs, problem)
-    budget = Budget(steps=steps) if steps else Budget() if needed is None else bounded_budget([needed])
+    limits = Budget(depth=depth)
+    needed, stop = (None, None) if text is None else run_view.teacher_run(text, programs, problem, limits)
+    if steps is None:
+        steps = bounded_budget([needed]).steps if needed is not None else run_view.SOME if stop is not None else None
+    budget = Budget(steps=steps, depth=depth)
     began = time.perf_counter()
     result = run_once(
         found.stepper, programs, found.task, problem, budget=budget, seed=seed if programs.signals else None
@@ -88,7 +94,7 @@ def run(
             run_view.print_calls(screen, result, replay, every=every or step, limit=limit)
         run_view.print_verdict(screen, result, needed, seconds)
     if not result.right:
-        screen.note(f"npi: {run_view.inputs_text(result)} is not solved: {run_view.trouble(result, needed)}")
+        screen.note(f"npi: {run_view.inputs_text(result)} is not solved: {run_view.trouble(result, needed, stop)}")
     if html is not None:
         run_files.write_run(screen, html, programs, result, None if teacher else text)
     if animation is not None:
@@ -99,6 +105,7 @@ def run(
             "inputs": {name: show(value, limit=10**9) for name, value in problem.values.items()},
             "expected": found.task.expected(problem),
             **{name: getattr(result, name) for name in ("result", "right", "status", "steps")},
+            "stop": None if result.stop is None else run_view.trouble(result, needed, stop),
             "seconds": seconds,
         }
     )

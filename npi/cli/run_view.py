@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +19,14 @@ from npi.cli.words import elide, plural
 from npi.running.evaluate import run_problems
 from npi.running.runs import SHORT, Event, Run
 from traces.machine.lockstep import Budget, Status
+from traces.machine.stopped import Stop, why_stopped
 from traces.recording.text import call_text, state_lines
+
+MAX_INDENT = 40
+"""Calls that are deeper stand below each other."""
+
+SOME = 2000
+"""Steps that are shown of a run whose program text does not end."""
 
 
 class Replay:
@@ -49,7 +57,7 @@ class Replay:
 
     def line(self, event: Event) -> Text:
         """The call, two blanks deeper for each frame."""
-        text = "  " * event.depth + call_text(self.table, event.call)
+        text = "  " * min(event.depth, MAX_INDENT) + call_text(self.table, event.call)
         return Text(text, style="cyan" if self.acts(event) else "bold")
 
 
@@ -130,21 +138,24 @@ def inputs_text(run: Run) -> str:
     return f"{run.task.name}({given})"
 
 
-def trouble(run: Run, needed: int | None = None) -> str:
-    """Why a run is not right; ``needed`` are the steps that the program text takes."""
-    text = f" (the program text takes {needed:,})" if needed else ""
-    why = {
-        Status.DONE: "it returned with another result than the task expects",
-        Status.STEPS: f"it was still running after {plural(run.steps, 'step')}{text}",
-        Status.DEPTH: "its calls went too deep",
-        Status.ILLEGAL: f"it called {run.refused}, which the world cannot carry out here",
-    }
-    return why[run.status]
+def trouble(run: Run, needed: int | None = None, stop: Stop | None = None) -> str:
+    """Why a run is not right; ``needed`` are the steps that the program text takes, ``stop`` why it was stopped."""
+    if run.status == Status.DONE:
+        return "it returned with another result than the task expects"
+    if run.status == Status.ILLEGAL:
+        return f"it called {run.refused}, which the world cannot carry out here"
+    if stop is not None:
+        return f"it was stopped after {plural(run.steps, 'step')}; {stop}"
+    return f"{run.stop}" + (f" (the program text takes {needed:,})" if needed else "")
 
 
-def teacher_steps(text: Stepper, programs: ProgramSet, problem: Problem) -> int:
-    """How many steps the program text takes."""
-    outcome = run_problems(text, programs, [problem], budget=Budget(steps=SHORT), compiled=False)
+def teacher_run(
+    text: Stepper, programs: ProgramSet, problem: Problem, budget: Budget
+) -> tuple[int | None, Stop | None]:
+    """How many steps the program text takes, or why it was stopped."""
+    short = replace(budget, steps=SHORT)
+    outcome = run_problems(text, programs, [problem], budget=short, compiled=False)
     if int(outcome.status_N[0]) == Status.STEPS:
-        outcome = run_problems(text, programs, [problem])
-    return int(outcome.steps_N[0])
+        outcome = run_problems(text, programs, [problem], budget=budget)
+    stop = why_stopped(programs, text, outcome, budget)
+    return (int(outcome.steps_N[0]) if stop is None else None), stop

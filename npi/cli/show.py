@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.console import Column, Screen, number
-from npi.cli.options import HtmlOption, JsonOption, SeedOption, argument, option, refuse_others
+from npi.cli.options import (
+    DEPTH,
+    DepthOption,
+    HtmlOption,
+    JsonOption,
+    SeedOption,
+    StepsOption,
+    argument,
+    option,
+    refuse_others,
+)
 from npi.cli.words import elide, plural
 
 if TYPE_CHECKING:
@@ -29,6 +39,8 @@ def show(
     obs: Annotated[bool, option("--obs", "Add what was observed at each call.")] = False,
     returns: Annotated[bool, option("--returns", "Show returns as lines of their own.")] = False,
     limit: Annotated[int, option("--limit", "Lines printed; the middle is left out. 0: all.", "N", min=0)] = 200,
+    steps: StepsOption = None,
+    depth: DepthOption = DEPTH,
     seed: SeedOption = 0,
     html: HtmlOption = None,
     json: JsonOption = False,
@@ -56,7 +68,7 @@ def show(
         _refuse(inputs, f"{path} is a folder of traces")
         title, run, source = _of_set(path, trace, drawn=html is not None)
     else:
-        title, run, source = _of_file(path, task, inputs or [], seed)
+        title, run, source = _of_file(path, task, inputs or [], seed, steps=steps, depth=depth)
     if html is None or json:
         _print(screen, title, run, observations=obs, returns=returns, limit=limit)
     if html is not None:
@@ -95,7 +107,7 @@ def _of_set(folder: Path, index: int, *, drawn: bool) -> tuple[str, TraceBatch, 
 
 
 def _of_file(
-    path: Path, name: str | None, inputs: list[str], seed: int
+    path: Path, name: str | None, inputs: list[str], seed: int, *, steps: int | None, depth: int
 ) -> tuple[str, TraceBatch, tuple[ProgramSet, Problem]]:
     """The teacher's run on the inputs, or on a random problem of a small size."""
     import torch
@@ -104,6 +116,7 @@ def _of_file(
     from dsl.tasks.values import show as text
     from npi.cli.trace import only_task
     from traces.generation.generate import record_problems
+    from traces.machine.outcome import Budget
 
     programs = load(path)
     task = programs.task(name or only_task(programs))
@@ -112,7 +125,7 @@ def _of_file(
     else:
         size = sorted(task.sizes)[:2][-1]
         (problem,) = task.draw(size, 1, generator=torch.Generator().manual_seed(seed), spread=False)
-    run = record_problems(programs, task, [problem])
+    run = record_problems(programs, task, [problem], budget=Budget(steps=steps, depth=depth))
     given = ", ".join(f"{key} = {text(value)}" for key, value in problem.values.items())
     return f"{task.name}({given}): {task.expected(problem)}, {plural(run.steps, 'step')}", run, (programs, problem)
 

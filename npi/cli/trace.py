@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from npi.cli.console import Column, Meter, Screen, finish, number, picked
-from npi.cli.options import JsonOption, SeedOption, argument, option
+from npi.cli.options import DEPTH, DepthOption, JsonOption, SeedOption, StepsOption, argument, option
 from npi.cli.words import duration, file_size, parse_sizes, plural, show_sizes
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def trace(
         str | None, option("--part", "Only the K-th of N parts, such as 2/4, each on a host of its own.", "K/N")
     ] = None,
     shards: Annotated[str | None, option("--shards", "Only the shards A to B - 1, counted from 0.", "A:B")] = None,
+    steps: StepsOption = None,
+    depth: DepthOption = DEPTH,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -49,6 +51,7 @@ def trace(
     from dsl import load
     from traces.generation.generate import generate
     from traces.generation.shards import generate_part
+    from traces.machine.outcome import Budget
 
     screen = Screen(json=json)
     programs = load(file)
@@ -64,6 +67,7 @@ def trace(
             "seed": seed,
             "out": out,
             "processes": processes,
+            "budget": Budget(steps=steps, depth=depth),
             "progress": partial(meter.update, note="traces"),
         }
         held = generate_part(programs, **settings, **some) if some else None

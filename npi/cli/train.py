@@ -14,7 +14,18 @@ import typer
 from npi.cli.console import Meter, Screen, check_folder, finish
 from npi.cli.interrupts import stop_on_interrupt
 from npi.cli.learners import SetOption, chosen, measure, sources_of
-from npi.cli.options import DeviceOption, HostOption, JsonOption, SeedOption, argument, option, refuse_others
+from npi.cli.options import (
+    DEPTH,
+    DepthOption,
+    DeviceOption,
+    HostOption,
+    JsonOption,
+    SeedOption,
+    StepsOption,
+    argument,
+    option,
+    refuse_others,
+)
 from npi.cli.torchrun import kept, ranks_of, refuse_torchrun
 from npi.cli.train_report import Job, tell
 
@@ -58,6 +69,8 @@ def train(
     frames: Annotated[int | None, option("--frames", "Frames drawn in an update.", "N", min=1)] = None,
     rate: Annotated[float | None, option("--rate", "Peak learning rate.", "X")] = None,
     certify: Annotated[bool, option("--certify", "Train until every program is proved, too.")] = False,
+    steps: StepsOption = None,
+    depth: DepthOption = DEPTH,
     device: DeviceOption = "auto",
     precision: Annotated[Precision, option("--precision", "Of matrix products.")] = Precision.float32,
     compile: Annotated[bool, option("--compile", "Use torch.compile (slow to begin).")] = False,
@@ -96,6 +109,7 @@ def train(
     """
     from npi.jobs.run import checkpoint_path
     from npi.library.library import Library
+    from traces.machine.outcome import Budget
 
     if not (universal or paths):
         raise typer.BadParameter("name program files or folders of traces, or give --universal", param_hint="PATHS")
@@ -110,6 +124,7 @@ def train(
     if universal:
         refuse_torchrun("--universal trains in one process")
         device = "cpu"
+    budget = Budget(steps=steps, depth=depth)
     ways = {"certify": certify, "precision": precision.value, "compile": compile}
     if seeds is not None:
         from npi.cli.sweep import sweep
@@ -118,7 +133,7 @@ def train(
         config, training = frame_settings(core.value, given | ways, log)
         sweep(
             screen, files, seeds, out=out, hosts=host or (), core=config, training=training, traces=traces,
-            device=device, log=log, fresh=fresh,
+            device=device, log=log, fresh=fresh, budget=budget,
         )  # fmt: skip
         return
     with ranks_of(device, checkpoint_path(out)) as ranks:
@@ -132,7 +147,9 @@ def train(
             else:
                 config, training = frame_settings(core.value, given | ways, log)
                 hosts = [Library.open(folder) for folder in host or ()]
-                job = frame_job(sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks)
+                job = frame_job(
+                    sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks, budget=budget
+                )
             try:
                 result = job.run(meter, out=out, stop=stop, fresh=fresh)
             except InterruptedError:

@@ -27,6 +27,7 @@ from npi.jobs.run import checkpoint_path
 from npi.jobs.train import TrainSummary, train_library
 from npi.library.library import Library
 from npi.training.frame_objective import Report
+from traces.machine.outcome import Budget
 
 SeedReporter = Callable[[int, Report], None]
 
@@ -92,6 +93,7 @@ def train_sweep(
     stop: Callable[[], bool] = lambda: False,
     fresh: bool = False,
     processes: int | None = None,
+    budget: Budget | None = None,
 ) -> SweepResult:
     """Train a library for each seed on everything in ``paths``, and write them to ``out/seed-N``.
 
@@ -108,6 +110,7 @@ def train_sweep(
         report: called after each update of each seed, from one thread at a time.
         stop: asked after each update of each seed; true keeps all states, and begins no further seed.
         processes: at once; by default as many as there are cores.
+        budget: of each run of a program; by the size of the inputs where there is none.
 
     Raises:
         ValueError: as :func:`npi.jobs.train.train_library` does, and for no seeds or a seed that is given twice.
@@ -134,6 +137,7 @@ def train_sweep(
                     "device": device,
                     "log": None if log is None else str(log / f"seed-{seed}"),
                     "fresh": fresh,
+                    "budget": vars(budget or Budget()),
                 }
                 runs[seed] = threads.submit(pool.train, seed, run)
             found = {seed: run.result() for seed, run in runs.items()}
@@ -244,6 +248,7 @@ def train_seed() -> None:
     threading.Thread(target=listen, daemon=True).start()
     run["log"] = None if run["log"] is None else Path(run["log"])
     run["core"], run["training"] = CoreConfig.from_json(run["core"]), TrainConfig.from_json(run["training"])
+    run["budget"] = Budget(**run["budget"])
     run["hosts"] = [Library.open(folder) for folder in run["hosts"]]
     try:
         result = train_library(

@@ -33,6 +33,7 @@ from npi.training.ranks import ALONE, Ranks, pick_device
 from npi.training.validation import FirstValidator, TaskValidator, Validator
 from npi.universal.code_search import SearchConfig
 from npi.universal.core import SHIPPED
+from traces.machine.outcome import Budget
 from traces.recording.unique_frames import check_together
 from traces.storage.trace_set import TraceSet
 
@@ -74,6 +75,7 @@ def gather(
     seed: int,
     hosts: Sequence[Library] = (),
     ranks: Ranks = ALONE,
+    budget: Budget | None = None,
 ) -> list[Dataset]:
     """Dataset from program files (traced here, ``traces`` runs of each training size) and trace set folders.
 
@@ -87,9 +89,10 @@ def gather(
     datasets = []
     for path in paths:
         if not isinstance(path, ProgramSet) and Path(path).is_dir():
-            datasets.append(Dataset.from_trace_set(TraceSet.open(path), ranks))
+            datasets.append(replace(Dataset.from_trace_set(TraceSet.open(path), ranks), budget=budget))
         elif isinstance(path, ProgramSet) or Path(path).is_file():
-            datasets.append(Dataset.from_programs(hosting(parsed(path), hosts), traces=traces, seed=seed))
+            programs = hosting(parsed(path), hosts)
+            datasets.append(Dataset.from_programs(programs, traces=traces, seed=seed, budget=budget))
         else:
             raise FileNotFoundError(f"{path}: there is no such program file or folder of traces")
     places = [path.path if isinstance(path, ProgramSet) else str(path) for path in paths]
@@ -112,6 +115,7 @@ def train_library(
     stop: Callable[[], bool] = lambda: False,
     fresh: bool = False,
     keep: Keep = "unsolved",
+    budget: Budget | None = None,
 ) -> TrainResult[Report]:
     """Train one core on everything in ``paths`` and write the library to ``out``.
 
@@ -129,6 +133,7 @@ def train_library(
         stop: asked after every update; true, on any rank, keeps the state and returns.
         fresh: begin anew even where there is a state to go on from.
         keep: when the state stays beside the written library (:class:`npi.jobs.run.Run`).
+        budget: of each run of a program; by the size of the inputs where there is none.
 
     Raises:
         ValueError: for frames that cannot be read or learned, or a state of another run in the way.
@@ -137,11 +142,11 @@ def train_library(
     ranks = Ranks(device=pick_device(device)) if ranks is None else ranks
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
-    datasets = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks)
+    datasets = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks, budget=budget)
     run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep=keep)
     library = new_library(core, datasets, seed=training.seed, device=ranks.device)
     library.hosts = joined((), hosts)
-    validator = validator_for(library, training)
+    validator = validator_for(library, training, budget)
     if validator is not None and not ranks.alone:
         validator = FirstValidator(validator, ranks)
     sources = [place(library, m.frames) for m in datasets]
@@ -193,9 +198,11 @@ def new_library(
     return library
 
 
-def validator_for(library: Library, training: TrainConfig) -> Validator | None:
+def validator_for(library: Library, training: TrainConfig, budget: Budget | None = None) -> Validator | None:
     """What runs the library's tasks at checks, and asks for proofs where ``training`` does; ``None`` without tasks."""
-    validator: Validator | None = TaskValidator(library, library.sets, training) if library.sets else None
+    validator: Validator | None = None
+    if library.sets:
+        validator = TaskValidator(library, library.sets, training, budget=budget)
     if not training.certify:
         return validator
     if validator is None:
@@ -219,6 +226,7 @@ def learn_into(
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
     from_traces: bool = False,
+    budget: Budget | None = None,
 ) -> RowResult:
     """Learn the new programs of ``paths`` as rows of the library in a folder; write it to ``out`` (same by default).
 
@@ -232,6 +240,7 @@ def learn_into(
         report: called at checks, or after each update of a learner's rows.
         from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
             other cores always learn from traces.
+        budget: of each run of a program; by the size of the inputs where there is none.
     """
     folder = place if out is None else out
     if not isinstance(folder, Library) and (Path(folder) / CHECKPOINT).exists():
@@ -246,7 +255,7 @@ def learn_into(
     else:
         settings = config or learn_settings(library)
         library.hosts = joined(library.hosts, hosts)
-        datasets = gather(paths, traces=traces, seed=settings.seed, hosts=library.hosts)
+        datasets = gather(paths, traces=traces, seed=settings.seed, hosts=library.hosts, budget=budget)
         learned = kind_of(library.core).learn(
             library, datasets, settings, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
         )

@@ -16,6 +16,7 @@ from envs.stepper import Stepper
 from npi.library.library import Library
 from npi.running.compiled_library import CompiledLibrary
 from traces.machine.lockstep import Budget, Status, run
+from traces.machine.stopped import Stop, by_size, why_stopped
 from traces.recording.batch import TraceBatch
 from traces.recording.recorder import Recorder
 from traces.recording.text import call_text, walk
@@ -88,6 +89,7 @@ class Run:
         reading: what the world holds at the end, by the name of each part. result: that, as the task reads it.
         right: whether it returned with what the task expects.
         trace: all of its steps.
+        stop: why it was stopped, where it was.
     """
 
     task: Task
@@ -99,6 +101,7 @@ class Run:
     result: str
     right: bool
     trace: TraceBatch
+    stop: Stop | None = None
 
     @property
     def head(self) -> str:
@@ -123,10 +126,11 @@ def run_once(
     """Run one problem and keep everything that happened; actions that are random are drawn from a seed."""
     world, table = programs.world, programs.table
     recorder = Recorder(table)
+    budget = by_size(programs, [problem], budget, kept=True)
     first_14 = torch.tensor([[problem.program, *problem.arguments]])
     outcome = run(
         stepper, world, world.reset([problem.layout]), table, first_14[:, 0], first_14[:, 1:],
-        budget=budget, recorder=recorder, compiled=budget is None or budget.steps > SHORT, seed=seed,
+        budget=budget, recorder=recorder, compiled=budget.most_steps > SHORT, seed=seed,
     )  # fmt: skip
     (reading,), status = outcome.read(world), Status(int(outcome.status_N[0]))
     return Run(
@@ -139,4 +143,5 @@ def run_once(
         result=task.result(reading),
         right=status == Status.DONE and task.judge(problem, reading),
         trace=recorder.batch().trace(0),
+        stop=why_stopped(programs, stepper, outcome, budget),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from envs.spec import ProgramTable
 from npi.training.loop import part
 from npi.training.ranks import ALONE, Parcel, Ranks
 from traces.generation.generate import load_sources, record_traces
+from traces.machine.outcome import Budget
 from traces.recording.batch import TraceBatch, same_table
 from traces.recording.unique_frames import FrameSet, check_rule, unique_frames, united
 from traces.storage.trace_set import TraceSet
@@ -27,6 +28,7 @@ class Dataset:
         table: of the programs. frames: each different frame once, with counts.
         programs: the program file, where there is one (its tasks validate).
         name: what a person calls it. source: sha256 that the rows carry. traces: how many were read.
+        budget: of each run of its programs; by the size of the inputs where there is none.
     """
 
     table: ProgramTable
@@ -35,18 +37,22 @@ class Dataset:
     name: str
     source: str
     traces: int
+    budget: Budget | None = None
 
     @classmethod
-    def from_programs(cls, programs: ProgramSet, *, traces: int, seed: int) -> Dataset:
+    def from_programs(cls, programs: ProgramSet, *, traces: int, seed: int, budget: Budget | None = None) -> Dataset:
         """Trace every task of a program file, ``traces`` runs of each training size.
 
         Raises :class:`ValueError` where there is none to train on, and ``ConflictError`` where it cannot be learned.
         """
         batches = [
-            record_traces(programs, task=t.name, traces=dict.fromkeys(t.train_sizes, t.traces or traces), seed=seed)
+            record_traces(
+                programs, task=t.name, traces=dict.fromkeys(t.train_sizes, t.traces or traces), seed=seed, budget=budget
+            )
             for t in training_tasks(programs)
         ]
-        return cls.from_batches(batches, programs, name=Path(programs.path).name, source=programs.digest)
+        found = cls.from_batches(batches, programs, name=Path(programs.path).name, source=programs.digest)
+        return replace(found, budget=budget)
 
     @classmethod
     def from_trace_set(cls, traces: TraceSet, ranks: Ranks = ALONE) -> Dataset:
@@ -135,7 +141,8 @@ def _merged(group: Sequence[Dataset]) -> Dataset:
         return group[0]
     first, frames = group[0], united([dataset.frames for dataset in group])
     names, traces = " and ".join(m.name for m in group), sum(m.traces for m in group)
-    return Dataset.from_frames(frames, first.programs, name=names, source=first.source, traces=traces)
+    whole = Dataset.from_frames(frames, first.programs, name=names, source=first.source, traces=traces)
+    return replace(whole, budget=first.budget)
 
 
 def training_tasks(programs: ProgramSet) -> list[Task]:

@@ -312,7 +312,7 @@ class RowObjective(CurriculumObjective):
             self.best = start
             return True
         trial = Library(self.core, self.library.memory.extended(self.fresh, self.parameters(start)), [])
-        validate: Validator = TaskValidator(trial, sets, self.config)
+        validate: Validator = TaskValidator(trial, sets, self.config, budget=self.datasets[0].budget)
         if self.certifier is not None and self.learning.certify and self._can_be_proved():
             validate = self.certifier(validate, trial, sets, names={info.name for info in self.fresh})
         self.validation = validate(update)

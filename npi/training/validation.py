@@ -17,6 +17,8 @@ from npi.running.evaluate import run_problems, solve_bounded, validation_seed
 from npi.training.dataset import pack_frames, unpack_frames
 from npi.training.ranks import Parcel, Ranks
 from traces.generation.generate import record_problems
+from traces.machine.outcome import Budget
+from traces.machine.stopped import why_stopped
 from traces.recording.unique_frames import FrameSet, unique_frames
 
 Validator = Callable[[int], "Validation"]
@@ -66,19 +68,31 @@ class TaskValidator:
         sets: the program files.
         config: how many problems, how far beyond the training sizes, and the seed.
         tasks: names of those to run; all by default.
+        budget: of each run; by the size of the inputs where there is none.
+
+    Raises ``ValueError`` for a task whose program text does not end within it.
     """
 
     def __init__(
-        self, library: Library, sets: Sequence[ProgramSet], config: TrainConfig, *, tasks: Sequence[str] | None = None
+        self,
+        library: Library,
+        sets: Sequence[ProgramSet],
+        config: TrainConfig,
+        *,
+        tasks: Sequence[str] | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        self.library, self.config = library, config
+        self.library, self.config, self.budget = library, config, budget
         self.trials: list[_Trial] = []
         for programs in sets:
             teacher = shown_by(programs)
             for number, task in enumerate(programs.tasks):
                 if not task.train_sizes or (tasks is not None and task.name not in tasks):
                     continue
-                outcome = run_problems(teacher, programs, self.problems(programs, number, 0))
+                outcome = run_problems(teacher, programs, self.problems(programs, number, 0), budget=budget)
+                if outcome.stopped is not None:
+                    why = why_stopped(programs, teacher, outcome, budget)
+                    raise ValueError(f"{programs.path}: task {task.name}: {why}")
                 self.trials.append(_Trial(programs, number, int(outcome.steps_N.max())))
 
     def problems(self, programs: ProgramSet, number: int, turn: int) -> list[Problem]:
@@ -99,7 +113,9 @@ class TaskValidator:
             stepper = self.library.stepper(trial.programs.table)
             device = self.library.memory.keys_NK.device
             problems = self.problems(trial.programs, trial.number, turn)
-            result = solve_bounded(stepper, trial.programs, trial.task, problems, free=trial.steps + 16, device=device)
+            result = solve_bounded(
+                stepper, trial.programs, trial.task, problems, free=trial.steps + 16, device=device, budget=self.budget
+            )
             count += len(problems)
             solved += result.count
             failed = [p for p, right in zip(problems, result.right, strict=True) if not right]
@@ -107,7 +123,8 @@ class TaskValidator:
             if len(failed) <= 5 * slack * len(problems):
                 spared += len(failed)
             else:
-                found.append(unique_frames([record_problems(trial.programs, trial.task, failed[:TRACED])]))
+                traced = record_problems(trial.programs, trial.task, failed[:TRACED], budget=self.budget)
+                found.append(unique_frames([traced]))
         return Validation(count, solved, tuple(found), spared)
 
 

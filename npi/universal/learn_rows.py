@@ -308,7 +308,8 @@ def _wrong(projects: Sequence[Project], found: Found) -> dict[str, int]:
 def _validated(trial: Library, datasets: Sequence[Dataset], checks: Sequence[Checked], seed: int) -> Validation:
     """Run the tasks of the files; frames, and proofs that the rows decide as their texts, count as problems, too."""
     sets = {m.programs.digest: m.programs for m in datasets if m.programs is not None}
-    tasks = TaskValidator(trial, list(sets.values()), TrainConfig(seed=seed, problems=PROBLEMS))(0)
+    settings = TrainConfig(seed=seed, problems=PROBLEMS)
+    tasks = TaskValidator(trial, list(sets.values()), settings, budget=datasets[0].budget)(0)
     proofs = [check.proof.holds for check in checks if check.proof is not None]
     replays = [check.replay for check in checks if check.replay is not None]
     frames = sum(replay.cases for replay in replays)

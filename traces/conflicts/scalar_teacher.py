@@ -25,9 +25,6 @@ from traces.generation.enumerate import rounds
 if TYPE_CHECKING:
     from traces.conflicts.explain import Explanation
 
-MAX_DEPTH = 10_000
-"""Frames on the stack of a run that is not taken for an endless one."""
-
 Call = tuple[int, int, int, int]
 Seen = tuple[int, ...]
 
@@ -100,19 +97,19 @@ class Search:
 
 
 def try_task(
-    program_set: ProgramSet, task: Task, also: Sequence[Problem], *, most: int, decisions: int, steps: int
+    program_set: ProgramSet, task: Task, also: Sequence[Problem], *, most: int, decisions: int, steps: int, depth: int
 ) -> Search:
     """Run a task on further problems, and on all small inputs (:func:`~traces.generation.enumerate.rounds`).
 
     Args:
         decisions: no further size is begun after so many.
-        steps: a run that takes more, or :data:`MAX_DEPTH` frames, is taken for an endless one.
+        steps: a run that takes more, or ``depth`` frames, is taken for an endless one.
 
     Raises:
         Trouble: at the first problem whose run does not end, ends wrong, or contradicts an earlier one.
     """
     check_tables(program_set)
-    teacher, done = SingleTeacher(program_set), (0, 0)
+    teacher, done = SingleTeacher(program_set, depth), (0, 0)
     for size, inputs, problems in rounds(task, also, most=most):
         teacher.try_all(task, problems, steps=steps)
         done = inputs, size
@@ -124,9 +121,9 @@ def try_task(
 class SingleTeacher:
     """The teacher of a program set on scratch pads; ``frames`` counts different ones, ``steps`` decisions."""
 
-    def __init__(self, program_set: ProgramSet) -> None:
+    def __init__(self, program_set: ProgramSet, depth: int) -> None:
         assert isinstance(program_set.world, Scratchpad), "other worlds run in batches only"
-        self.program_set = program_set
+        self.program_set, self.depth = program_set, depth
         self.plan: Plan = plan_of(program_set.world.config)
         self.kinds: dict[Call, Kind] = {}
         self.frames = self.steps = 0
@@ -165,7 +162,7 @@ class SingleTeacher:
                 seen = pad.seen
             else:
                 stack.append((kind, number, step.onward))
-                if len(stack) >= MAX_DEPTH:
+                if len(stack) >= self.depth:
                     return False
                 kind = self.kind(call)
                 number, tree = 0, kind.tree

@@ -30,8 +30,10 @@ from dsl.tasks.values import show
 from envs.registry import registered_kinds
 from envs.stepper import Stepper
 from traces.machine.lockstep import Budget, Status, run
+from traces.machine.stopped import by_size, why_stopped
 from traces.recording.batch import TraceBatch, concatenate
 from traces.recording.recorder import Recorder
+from traces.recording.text import call_text
 from traces.storage.trace_set import (
     MANIFEST,
     Shard,
@@ -173,7 +175,7 @@ def make_shards(
     done, total = sum(shard.traces for shard in made.values()), sum(one.traces for one in shards)
     if progress is not None:
         progress(done, total)
-    for one, shard in _make_all(plan.program_set, plan.task, writer, left, processes, budget or Budget()):
+    for one, shard in _make_all(plan.program_set, plan.task, writer, left, processes, budget):
         made[one.index] = shard
         done += one.traces
         if progress is not None:
@@ -195,7 +197,7 @@ def record_traces(
     counts = count_by_size(traces, chosen.train_sizes if sizes is None else sizes)
     plans = plan_shards(task, counts, seed=seed, shard_traces=sum(counts.values()))
     teacher = shown_by(program_set)
-    return concatenate([_draw_and_run(program_set, teacher, chosen, plan, budget or Budget()) for plan in plans])
+    return concatenate([_draw_and_run(program_set, teacher, chosen, plan, budget) for plan in plans])
 
 
 def record_problems(
@@ -214,15 +216,20 @@ def record_problems(
     arguments_N3 = torch.tensor([problem.arguments for problem in problems])
     recorder = Recorder(program_set.table)
     teacher = shown_by(program_set) if teacher is None else teacher
-    outcome = run(teacher, world, state, program_set.table, program_N, arguments_N3, budget=budget, recorder=recorder)
+    budget = by_size(program_set, problems, budget, kept=True)
+    outcome = run(
+        teacher, world, state, program_set.table, program_N, arguments_N3,
+        budget=budget, recorder=recorder, all_end=True,
+    )  # fmt: skip
+    if outcome.stopped is not None:
+        problem = problems[outcome.stopped.instance]
+        why = why_stopped(program_set, teacher, outcome, budget)
+        raise TeacherError(f"task {task.name} of {_inputs(problem)}: {why}")
     ends = zip(problems, outcome.status_N.tolist(), outcome.read(world), strict=True)
     for number, (problem, status, reading) in enumerate(ends):
         if status != Status.DONE:
-            steps, depth = int(outcome.steps_N[number]), int(outcome.depth_N[number])
-            raise TeacherError(
-                f"task {task.name} of {_inputs(problem)}: the teacher stopped with {Status(status).name} after {steps} "
-                f"steps at depth {depth}; look for a loop that does not end, or give the run a larger budget"
-            )
+            call = call_text(program_set.table, outcome.refused_N4[number].tolist())
+            raise TeacherError(f"task {task.name} of {_inputs(problem)}: the world cannot carry out {call}")
         if not task.judge(problem, reading):
             raise TeacherError(
                 f"task {task.name} of {_inputs(problem)}: the teacher's result ({task.result(reading)}) is not what "
@@ -231,7 +238,9 @@ def record_problems(
     return recorder.batch(size=[problem.size for problem in problems], seed=seeds)
 
 
-def _draw_and_run(program_set: ProgramSet, teacher: Stepper, task: Task, plan: ShardPlan, budget: Budget) -> TraceBatch:
+def _draw_and_run(
+    program_set: ProgramSet, teacher: Stepper, task: Task, plan: ShardPlan, budget: Budget | None
+) -> TraceBatch:
     problems: list[Problem] = []
     seeds: list[int] = []
     with without_garbage_collection():
@@ -248,7 +257,7 @@ def _make_all(
     writer: TraceSetWriter,
     plans: Sequence[ShardPlan],
     processes: int,
-    budget: Budget,
+    budget: Budget | None,
 ) -> Iterator[tuple[ShardPlan, Shard]]:
     """Make the shards, in any order. What is running when this is interrupted is finished and kept."""
     if processes <= 1 or len(plans) <= 1:
@@ -300,13 +309,13 @@ def _main_module(*, imported: bool) -> Iterator[None]:
         block(signal.SIG_SETMASK, before)
 
 
-def _maker(program_set: ProgramSet, task: Task, writer: TraceSetWriter) -> Callable[[ShardPlan, Budget], Shard]:
+def _maker(program_set: ProgramSet, task: Task, writer: TraceSetWriter) -> Callable[[ShardPlan, Budget | None], Shard]:
     """What draws, runs and writes a shard of a task."""
     teacher = shown_by(program_set)
     return lambda plan, budget: writer.write(plan.index, _draw_and_run(program_set, teacher, task, plan, budget))
 
 
-_worker: list[Callable[[ShardPlan, Budget], Shard]] = []
+_worker: list[Callable[[ShardPlan, Budget | None], Shard]] = []
 """What makes shards in a process of the pool, its programs and teacher loaded once."""
 
 
@@ -319,7 +328,7 @@ def _begin_worker(sources: Sequence[tuple[str, str]], folder: Path, info: TraceI
     ]
 
 
-def _make_in_worker(plan: ShardPlan, budget: Budget) -> Shard:
+def _make_in_worker(plan: ShardPlan, budget: Budget | None) -> Shard:
     return _worker[0](plan, budget)
 
 

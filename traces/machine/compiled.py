@@ -20,13 +20,20 @@ from envs.scratchpad.world import PadState, Scratchpad, pad_tables
 from envs.spec import GO_ON, SLOTS, UNKNOWN
 from envs.steppers.decision_tables import TableStepper
 from traces.machine.call_rules import ACT, PUSH, CallRules
-from traces.machine.outcome import Budget, Outcome, Status, Watcher
+from traces.machine.outcome import Budget, Outcome, Status, Stopped, Watcher
 
 RECORDED = 2**18
 """Steps recorded before the recorder gets them."""
 
 LEVELS = 16
 """Depth of the stacks' memory at first; it doubles."""
+
+
+FIRST_MARK = 1024
+"""Steps after which a run is compared with what it was before, to prove that it never ends."""
+
+STOPPED = (Status.STEPS, Status.DEPTH, Status.ENDLESS)
+"""What an instance is stopped for, where another would end."""
 
 
 @runtime_checkable
@@ -66,6 +73,7 @@ def run(
     *,
     budget: Budget,
     recorder: RowWatcher | None = None,
+    all_end: bool = False,
 ) -> Outcome[PadState]:
     """As :func:`traces.machine.lockstep.run`, whose checks have been made; ``first_N4`` are the first calls."""
     from traces.machine import compiled_kernel
@@ -88,14 +96,16 @@ def run(
     while True:
         recorded, first = compiled_kernel.advance(
             *tables.columns, *pad, *_columns(state), state.width, state.origin, stack_BD4, level_B, status_B,
-            steps_B, depth_B, where_B2, budget.steps, depth, *rows, first,  # type: ignore[call-arg]
+            steps_B, depth_B, where_B2, budget.most_steps, depth, *rows, first, FIRST_MARK, all_end,  # type: ignore[call-arg]
         )  # fmt: skip
         if recorder is not None and recorded:
             seen_KF, made_K4, instance_K = rows
             recorder.rows(*(x[:recorded].copy() for x in (instance_K, seen_KF, made_K4)))
+        if all_end and np.isin(status_B, STOPPED).any():
+            break
         if first < batch:
             continue
-        waits = status_B > compiled_kernel.ILLEGAL
+        waits = status_B > compiled_kernel.ENDLESS
         if not waits.any():
             break
         missing_B = status_B == compiled_kernel.MISSING
@@ -113,6 +123,8 @@ def run(
     refused_N4 = np.zeros((batch, 1 + SLOTS), np.int64)
     illegal_B = status_B == Status.ILLEGAL
     refused_N4[illegal_B] = tables.call_M4[where_B2[illegal_B, 1]]
+    stopped = _stopped(stepper, status_B, level_B, stack_BD4)
+    status_B[~np.isin(status_B, list(Status))] = Status.STEPS
     status_N = torch.from_numpy(status_B)
     if recorder is not None:
         recorder.end(status_N)
@@ -122,7 +134,27 @@ def run(
         torch.from_numpy(depth_B),
         torch.from_numpy(refused_N4),
         ((torch.arange(batch), state),),
+        stopped,
     )
+
+
+def _stopped(stepper: TableStepper, status_B: np.ndarray, level_B: np.ndarray, stack_BD4: np.ndarray) -> Stopped | None:
+    """The stack of the first instance that took too much, or never ends: nodes and positions as programs and tokens."""
+    found = np.flatnonzero(np.isin(status_B, STOPPED))
+    if not len(found):
+        return None
+    table, first_C = stepper.table, stepper.tables.first_C.numpy()
+    stack_D4 = stack_BD4[found[0], : level_B[found[0]] + 1]
+    programs = np.arange(table.primitives, len(table))
+    order = programs[np.argsort(first_C[programs], kind="stable")]
+    program_D = order[np.searchsorted(first_C[order], stack_D4[:, 0], side="right") - 1]
+    frame_D4 = np.zeros((len(stack_D4), 1 + SLOTS), np.int64)
+    frame_D4[:, 0] = program_D
+    for level, program in enumerate(program_D.tolist()):
+        for place, slot in enumerate(table.signatures[program].slots, 1):
+            frame_D4[level, place] = slot.tokens[stack_D4[level, place]]
+    hidden_D1 = torch.from_numpy(stack_D4[:, :1] - first_C[program_D, None]).to(stepper.dtype)
+    return Stopped(int(found[0]), torch.from_numpy(frame_D4), hidden_D1)
 
 
 def _columns(state: PadState) -> tuple[np.ndarray, ...]:
@@ -186,7 +218,8 @@ class NativeTables:
 @cache
 def native_pad(config: PadConfig) -> tuple[Any, ...]:
     """A pad's tables as the kernel reads them: pair_C2, symbol_C, jump_C6, mover_C (the pointer that steps, −1 for
-    none), by_C, listed_P, whether pointers jump, field_F3 (:attr:`~envs.scratchpad.config.PadConfig.shows`)."""
+    none), by_C, listed_P, whether pointers jump, field_F3 (:attr:`~envs.scratchpad.config.PadConfig.shows`), fill_P
+    (what an untouched cell of a pointer's row holds)."""
     tables = pad_tables(config)
     step_CP = tables.step_CP.numpy()
     return (
@@ -198,6 +231,7 @@ def native_pad(config: PadConfig) -> tuple[Any, ...]:
         tables.listed_P.numpy(),
         config.wanders,
         np.array(config.shows, np.int64).reshape(-1, 3),
+        tables.fill_R[tables.row_P].numpy(),
     )
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from envs.scratchpad.config import FIRST, LAST, NOWHERE, PLACED, UNDER
+from envs.scratchpad.config import COMPARED, FIRST, LAST, NOWHERE, PLACED, UNDER
 from envs.scratchpad.world import NOTHING
 from envs.spec import GO_ON, UNKNOWN
 from traces.machine.call_rules import ACT, POP, PUSH, REFUSED
 
-RUNNING, DONE, STEPS, DEPTH, ILLEGAL, ROOM, DEEP, MISSING = range(-1, 7)
-"""How an instance stands: DONE to ILLEGAL are those of :class:`traces.machine.outcome.Status`. ROOM: a pointer would
+RUNNING, DONE, STEPS, DEPTH, ILLEGAL, ENDLESS, ROOM, DEEP, MISSING = range(-1, 8)
+"""How an instance stands: DONE to ENDLESS are those of :class:`traces.machine.outcome.Status`. ROOM: a pointer would
 leave the storage. DEEP: the stack's memory is full. MISSING: an entry of the tables has to be filled first."""
 
 
@@ -66,28 +66,99 @@ def act(pair, symbol, jump, mover, by, listed_P, wanders, cells, at_P, low_P, hi
     return True
 
 
+@njit(cache=True, inline="always")
+def same(frame_4, mark_4):  # type: ignore[no-untyped-def]
+    """Whether a frame is at the same place with the same arguments as another was."""
+    return frame_4[0] == mark_4[0] and frame_4[1] == mark_4[1] and frame_4[2] == mark_4[2] and frame_4[3] == mark_4[3]
+
+
+@njit(cache=True)
+def repeats(at_P, was_P, least_P, most_P, listed_P, wanders, fill_P, field_F3, cells, before, begin, width):  # type: ignore[no-untyped-def]
+    """0 where a pad stands as it did at a mark, each pointer and what it can meet moved along its row together; else
+    how many cells were compared before they differed, and one.
+
+    ``was_P`` are addresses at the mark and ``before`` the cells; ``least_P`` and ``most_P`` the ends of where each
+    pointer has been since. If the frame that was on top at the mark decides now from the same place, and never
+    returned, then what happened since happens again, so far along, for ever: a pointer that moved meets behind its
+    first cell what it met, up to the blanks at the end of its row, and no other pointer's cells.
+    """
+    for f in range(len(field_F3)):
+        one, two = field_F3[f, 1], field_F3[f, 2]
+        if field_F3[f, 0] == COMPARED:
+            by = at_P[one] - was_P[one] - (at_P[two] - was_P[two])
+            behind = most_P[two] % width < least_P[one] % width  # and ever further: the order stays
+            if (by > 0 and not behind) or (by < 0 and not most_P[one] % width < least_P[two] % width):
+                return 1
+    for p in range(len(at_P)):
+        by = at_P[p] - was_P[p]
+        if by != 0 and (wanders or listed_P[p]):
+            return 1
+        for q in range(len(at_P)):
+            apart = most_P[q] < least_P[p] if by > 0 else least_P[q] > most_P[p]
+            if by != 0 and at_P[q] - was_P[q] != by and at_P[q] // width == at_P[p] // width and not apart:
+                return 1
+    looked = 1
+    for p in range(len(at_P)):
+        by = at_P[p] - was_P[p]
+        row = at_P[p] // width * width
+        first, last = least_P[p], most_P[p]
+        if by > 0 or wanders:
+            last = row + width - 1
+        if by < 0 or wanders:
+            first = row
+        for place in range(last + 1 - first):  # where the pointer has been comes first
+            cell = last - place if by < 0 else first + place
+            there = cell + by
+            now = cells[there] if row <= there < row + width else fill_P[p]
+            looked += 1
+            if now != before[cell - begin]:
+                return looked
+    return 0
+
+
 @njit(cache=True, nogil=True)
 def advance(  # type: ignore[no-untyped-def]
     base_N, reads_N2, source_R, stride_R, change_M, next_M, push_M, position_M3, act_M, call_M4,
-    pair_C2, symbol_C, jump_C6, mover_C, by_C, listed_P, wanders, field_F3,
+    pair_C2, symbol_C, jump_C6, mover_C, by_C, listed_P, wanders, field_F3, fill_P,
     cells, at_BP, low_BP, high_BP, width, origin,
     stack_BD4, level_B, status_B, steps_B, depth_B, where_B2, most_steps, most_depth,
-    seen_KF, made_K4, instance_K, first,
+    seen_KF, made_K4, instance_K, first, first_mark, all_end,
 ):  # fmt: skip
     """Run the instances from ``first`` on that are RUNNING; returns the rows recorded and the instance to go on with.
 
-    Rows are recorded where ``seen_KF`` has any; the run stops where it is full.
+    Rows are recorded where ``seen_KF`` has any; the run stops where it is full, and with the first instance that is
+    stopped where ``all_end``.
     """
     fields, rows, room = len(field_F3), 0, len(seen_KF)
+    size = len(cells) // max(1, len(status_B))
+    before, mark_4, was_P = np.empty(size, cells.dtype), np.zeros(4, np.int32), np.zeros(len(listed_P), np.int64)
+    least_P, most_P = was_P.copy(), was_P.copy()
     for b in range(first, len(status_B)):
         if status_B[b] != RUNNING:
             continue
         level = level_B[b]
         stack, at_P, low_P, high_P = stack_BD4[b], at_BP[b], low_BP[b], high_BP[b]
+        steps = next_look = steps_B[b]
+        mark_level, next_mark, wait = -1, max(first_mark, steps), 0  # marks at doubling steps (Brent 1980)
         while True:
-            if steps_B[b] >= most_steps:
+            if steps >= most_steps:
                 status_B[b] = STEPS
                 break
+            if steps >= next_mark:
+                mark_level, next_mark, next_look = level, 2 * steps, steps
+                mark_4[:] = stack[level]
+                was_P[:] = at_P
+                least_P[:] = at_P
+                most_P[:] = at_P
+                before[:] = cells[b * size : (b + 1) * size]
+            elif level == mark_level and steps >= next_look and same(stack[level], mark_4):
+                looked = repeats(
+                    at_P, was_P, least_P, most_P, listed_P, wanders, fill_P, field_F3, cells, before, b * size, width
+                )
+                if looked == 0:
+                    status_B[b] = ENDLESS
+                    break
+                next_look = steps + looked // 4  # so that looking takes about as long as running
             node = stack[level, 0]
             change = GO_ON
             entry = np.int64(-1)
@@ -115,7 +186,7 @@ def advance(  # type: ignore[no-untyped-def]
                 break
             if room:
                 if rows == room:
-                    level_B[b] = level
+                    level_B[b], steps_B[b] = level, steps
                     return rows, b
                 for f in range(fields):
                     kind, one, two = field_F3[f, 0], field_F3[f, 1], field_F3[f, 2]
@@ -128,12 +199,15 @@ def advance(  # type: ignore[no-untyped-def]
                 ):  # fmt: skip
                     status_B[b] = ROOM
                     break
+                if mark_level >= 0 and mover_C[c] >= 0:
+                    p = mover_C[c]
+                    least_P[p], most_P[p] = min(least_P[p], at_P[p]), max(most_P[p], at_P[p])
             if room:
                 for part in range(4):
                     made_K4[rows, part] = call_M4[entry, part]
                 instance_K[rows] = b
                 rows += 1
-            steps_B[b] += 1
+            steps += 1
             if change == ACT:
                 stack[level, 0] = next_M[entry]
             elif change == PUSH:
@@ -150,9 +224,13 @@ def advance(  # type: ignore[no-untyped-def]
                 if level < 0:
                     status_B[b] = DONE
                     break
+                if level < mark_level:  # the frame of the mark has returned; a mark is a copy, so each waits longer
+                    mark_level, next_mark, wait = -1, steps + wait, 2 * wait + 1
             elif change == REFUSED:
                 status_B[b] = ILLEGAL
                 where_B2[b, 1] = entry
                 break
-        level_B[b] = level
+        level_B[b], steps_B[b] = level, steps
+        if all_end and (status_B[b] == STEPS or status_B[b] == DEPTH or status_B[b] == ENDLESS):
+            return rows, b
     return rows, len(status_B)

@@ -22,7 +22,7 @@ from envs.world import Ending, State, World
 from traces.machine import compiled as compiled_machine
 from traces.machine.call_rules import ACT, PUSH, REFUSED, CallRules, call_rules
 from traces.machine.cuda_graphs import Capture, Stretches, cuda_graph
-from traces.machine.outcome import Budget, Chunk, Outcome, S, Status, Watcher
+from traces.machine.outcome import Budget, Chunk, Outcome, S, Status, Stopped, Watcher
 
 __all__ = ["Budget", "Outcome", "Status", "Watcher", "advance", "run"]
 
@@ -42,6 +42,7 @@ def run(
     compiled: bool = True,
     capture: Capture | Literal["auto"] | None = "auto",
     seed: int | None = None,
+    all_end: bool = False,
 ) -> Outcome[S]:
     """Run a program in every instance until it returns or its budget is spent; ``state`` changes in place.
 
@@ -55,6 +56,7 @@ def run(
         on CUDA.
         seed: of actions that are random, as those of learned programs can be; without one the likeliest are taken. An
         instance draws the same numbers alone and in a batch, by its number in it.
+        all_end: stop all instances with the first that is stopped for its steps, depth or endlessness.
 
     Raises:
         ValueError: where batch sizes differ, the world is not the table's, or a first call is not a program's.
@@ -66,7 +68,8 @@ def run(
     rules = call_rules(world, table, device)
     _check_start(world, state, table, first_N4, rules)
     if compiled and compiled_machine.applies(stepper, world, state, recorder):
-        found = compiled_machine.run(stepper, world, state, first_N4, rules, budget=budget, recorder=recorder)  # type: ignore[arg-type]
+        taken: Any = (stepper, world, state, first_N4, rules)
+        found = compiled_machine.run(*taken, budget=budget, recorder=cast(Any, recorder), all_end=all_end)
         return cast("Outcome[S]", found)
     stack = Stack(first_N4, width=stepper.width, dtype=stepper.dtype)
     ledger: Ledger[S] = Ledger(len(program_N), device)
@@ -78,9 +81,9 @@ def run(
     if recorder is not None:
         recorder.begin(program_N, arguments_N3)
     with torch.no_grad():
-        while stack.running and ledger.clock < budget.steps:
+        while stack.running and ledger.clock < budget.most_steps and not (all_end and ledger.stopped):
             limit = min(budget.depth, budget.stack_bytes // stack.bytes_a_level)
-            steps = max(1, min(check_every, budget.steps - ledger.clock, limit + 1 - stack.deepest))
+            steps = max(1, min(check_every, budget.most_steps - ledger.clock, limit + 1 - stack.deepest))
             moved = stack.reserve(stack.deepest + steps) | world.prepare(state, steps)
             if stretches is None:
                 chunk = onward(state, stack, steps)
@@ -187,6 +190,22 @@ class Stack:
             return True
         return False
 
+    def stopped(self, place: int, instance: int) -> Stopped:
+        """A copy of the frames at one place of the batch, which are those of an instance of the run."""
+        slots = torch.arange(len(self) + place, int(self.top_B[place]) + 1, len(self), device=self.floor_B.device)
+        return Stopped(instance, self.frame_D4[slots], self.hidden_DH[slots])
+
+    @classmethod
+    def resumed(cls, stopped: Stopped) -> Stack:
+        """The stack of one stopped instance, to go on with."""
+        hidden_DH = stopped.hidden_DH
+        found = cls(stopped.frame_D4[:1], width=hidden_DH.shape[1], dtype=hidden_DH.dtype)
+        found.frame_D4 = torch.cat([found.frame_D4[:1], stopped.frame_D4])
+        found.hidden_DH = torch.cat([found.hidden_DH[:1], hidden_DH])
+        found.top_B = found.floor_B + len(hidden_DH)
+        found.look()
+        return found
+
     def look(self) -> None:
         """Bring ``running`` (instances) and ``deepest`` (frames now) up to date."""
         level_B = self.top_B.div(len(self), rounding_mode="floor")
@@ -219,6 +238,7 @@ class Ledger(Generic[S]):
         self._depth_N = torch.ones(count, dtype=torch.int64, device=device)
         self._refused_N4 = torch.zeros(count, 1 + SLOTS, dtype=torch.int64, device=device)
         self._parts: list[tuple[torch.Tensor, S]] = []
+        self.stopped: Stopped | None = None
 
     def settle(self, chunk: Chunk, stack: Stack, limit: int) -> None:
         """Enter a chunk's steps, refusals and depths; stop the instances that went too deep."""
@@ -231,6 +251,7 @@ class Ledger(Generic[S]):
         if stack.deepest > limit:
             overrun_B = stack.top_B >= (limit + 1) * B
             self._status_N[origin_B[overrun_B]] = Status.DEPTH
+            self._note(overrun_B, stack)
             stack.stop(overrun_B)
         step, instance = (chunk.change_KB == REFUSED).nonzero(as_tuple=True)
         if len(step):
@@ -248,9 +269,17 @@ class Ledger(Generic[S]):
 
     def close(self, state: S, stack: Stack) -> Outcome[S]:
         """The outcome, with those that still run stopped for their steps."""
-        self._status_N[self.origin_B[stack.top_B >= len(stack)]] = Status.STEPS
+        running_B = stack.top_B >= len(stack)
+        self._status_N[self.origin_B[running_B]] = Status.STEPS
+        self._note(running_B, stack)
         parts = (*self._parts, (self.origin_B, state))
-        return Outcome(self._status_N, self._steps_N, self._depth_N, self._refused_N4, parts)
+        return Outcome(self._status_N, self._steps_N, self._depth_N, self._refused_N4, parts, self.stopped)
+
+    def _note(self, stopped_B: torch.Tensor, stack: Stack) -> None:
+        """Keep the stack of one instance that is stopped."""
+        if self.stopped is None and bool(stopped_B.any()):
+            place = int(stopped_B.int().argmax())
+            self.stopped = stack.stopped(place, int(self.origin_B[place]))
 
 
 def _check_start(

@@ -28,20 +28,35 @@ class Status(IntEnum):
     """A call would have gone deeper than the budget allows."""
     ILLEGAL = 3
     """The stepper made a call that cannot be carried out; see :attr:`Outcome.refused_N4`."""
+    ENDLESS = 4
+    """It never ends: it came back to what it was (:func:`traces.machine.compiled_kernel.repeats`). Lockstep runs on."""
+
+
+MAX_STEPS = 10_000_000
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may use: decisions of one instance (calls and returns), frames on one stack, and memory of all stacks
-    together, which is the limit where it allows less than ``depth``."""
+    """What a run may use.
 
-    steps: int = 10_000_000
+    Attributes:
+        steps: decisions of one instance (calls and returns). Where none are given, the inputs say how many
+            (:func:`traces.machine.stopped.by_size`), and :data:`MAX_STEPS` where the machine knows no inputs.
+        depth: frames on one stack.
+        stack_bytes: memory of all stacks together, which is the limit where it allows less than ``depth``.
+    """
+
+    steps: int | None = None
     depth: int = 10_000
     stack_bytes: int = 2**31
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.depth < 1:
+        if self.most_steps < 1 or self.depth < 1:
             raise ValueError(f"a budget needs at least one step and a depth of one, it has {self.steps}, {self.depth}")
+
+    @property
+    def most_steps(self) -> int:
+        return MAX_STEPS if self.steps is None else self.steps
 
 
 class Watcher(Protocol):
@@ -71,6 +86,14 @@ class Chunk(NamedTuple):
         return self.top_KB >= self.top_KB.shape[1]
 
 
+class Stopped(NamedTuple):
+    """The stack of an instance that was stopped, the first frame first: frame_D4 (program, arguments), hidden_DH."""
+
+    instance: int
+    frame_D4: torch.Tensor
+    hidden_DH: torch.Tensor
+
+
 @dataclass(frozen=True)
 class Outcome(Generic[S]):
     """The end of a run; everything but ``parts`` in the order of the instances given.
@@ -81,6 +104,7 @@ class Outcome(Generic[S]):
         depth_N: int64, the most frames that were on the stack.
         refused_N4: int64, the call that ended an instance of status ILLEGAL; zeros elsewhere.
         parts: final states, each with the indices of its instances (a batch shrinks as instances end).
+        stopped: the stack of an instance that took too many steps or frames, or never ends; None where there is none.
     """
 
     status_N: torch.Tensor
@@ -88,6 +112,7 @@ class Outcome(Generic[S]):
     depth_N: torch.Tensor
     refused_N4: torch.Tensor
     parts: tuple[tuple[torch.Tensor, S], ...]
+    stopped: Stopped | None = None
 
     @property
     def state(self) -> S:

@@ -13,6 +13,7 @@ from npi.cli.main import COMMANDS, GROUPS, complaint, made, main
 from npi.library.library import Library
 from tests.support.paths import ROOT
 from tests.support.tape_programs import contents, document, npi
+from traces.machine.outcome import Budget
 from traces.storage.trace_set import TraceSet
 
 PROGRAMS = ROOT / "programs"
@@ -66,7 +67,10 @@ BAD = [
     (["check", "none.npi"], ["none.npi: cannot be read", "check the path"]),
     (["check", "{folder}/typo.npi"], ["typo.npi:7:9", "STPE", "did you mean STEP?"]),
     (["check", "{folder}/wrong.npi"], ["task clear of items = [", "is not what the task expects"]),
-    (["check", "{folder}/endless.npi", "--steps", "500"], ["with STEPS after 500 steps", "a loop that does not end"]),
+    (
+        ["check", "{folder}/endless.npi", "--steps", "500"],
+        ["still running after 500 steps", "endless.npi, line 6)"],
+    ),
     (["graph", "none.npi"], ["none.npi: cannot be read"]),
     (["graph", "{folder}/tape.npi", "--program", "CLAER"], ["CLAER"]),
     (["graph", "{folder}/tape.npi", "--dot", "--mermaid"], ["give one of them"]),
@@ -234,8 +238,10 @@ def test_trace_hands_its_options_on(capsys, tmp_path, tape_files, monkeypatch):
 
     monkeypatch.setattr("traces.generation.generate.generate", generate)
     words = ["--sizes", "2,5", "--traces", 7, "--processes", 3, "--seed", 4, "--out", tmp_path / "set"]
+    words += ["--steps", 900, "--depth", 80]
     assert npi(capsys, "trace", tape_files / "tape.npi", *words)[0] == 2
     del seen["progress"]
+    assert seen.pop("budget") == Budget(steps=900, depth=80)
     assert seen == {"task": "clear", "traces": {2: 7, 5: 7}, "seed": 4, "out": tmp_path / "set", "processes": 3}
 
 

@@ -135,7 +135,7 @@ def test_a_wrong_run_ends_with_1(capsys, raw_library):
 def test_too_few_steps(capsys, tape_files):
     code, _, err = npi(capsys, "run", "clear", "1,1", "--teacher", tape_files / "tape.npi", "--steps", 3)
     assert code == 1
-    assert "still running after 3 steps (the program text takes 6)" in err
+    assert "still running after 3 steps, in tape.CLEAR; allow more with --steps N (the program text takes 6)" in err
 
 
 def test_run_as_json(capsys, tape_library):
@@ -149,6 +149,7 @@ def test_run_as_json(capsys, tape_library):
         "right": True,
         "status": "DONE",
         "steps": 6,
+        "stop": None,
     }
 
 

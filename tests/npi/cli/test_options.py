@@ -6,10 +6,11 @@ import pytest
 import typer.main
 
 from npi.cli.main import made, main
-from npi.cli.options import REFUSED
+from npi.cli.options import DEPTH, REFUSED
 from npi.library.manifest import FORMAT, NAME, sealed
 from npi.universal.core import SHIPPED
 from tests.support.tiny import CORE, LSTM, STRIP, untrained
+from traces.machine.outcome import Budget
 
 SIGNALS = """
 world arms is bandit(arms: 2, steps: 20)
@@ -64,14 +65,14 @@ CALLS = {
 
 BODIES = (
     "--out --core --universal --traces --frames --updates --rate --certify --device --precision --compile --log "
-    "--fresh --seed --seeds --host --json"
+    "--steps --depth --fresh --seed --seeds --host --json"
 )
-ROWS = "--library --out --starts --updates --traces --keep --seed --host --json"
+ROWS = "--library --out --steps --depth --starts --updates --traces --keep --seed --host --json"
 
 APPLIES = {
-    "check": {"traces": "--json", "": "--run --count --steps --seed --json"},
+    "check": {"traces": "--json", "": "--run --count --steps --depth --seed --json"},
     "show": {
-        "program": "--task --obs --returns --limit --seed --html --json",
+        "program": "--task --obs --returns --limit --steps --depth --seed --html --json",
         "traces": "--trace --obs --returns --limit --html --json",
         "library": "--json",
     },
@@ -81,12 +82,12 @@ APPLIES = {
         "universal": "--out --universal --programs --updates --rate --fresh --seed --json",
     },
     "run": {
-        "": "--library --teacher --every --step --quiet --limit --steps --html --animation --seed --json",
-        "teacher": "--teacher --every --step --quiet --limit --steps --html --animation --json",
+        "": "--library --teacher --every --step --quiet --limit --steps --depth --html --animation --seed --json",
+        "teacher": "--teacher --every --step --quiet --limit --steps --depth --html --animation --json",
     },
     "eval": {
-        "core": "--library --teacher --sizes --count --meshes --device --seed --json",
-        "teacher": "--teacher --sizes --count --meshes --device --seed --json",
+        "core": "--library --teacher --steps --depth --sizes --count --meshes --device --seed --json",
+        "teacher": "--teacher --steps --depth --sizes --count --meshes --device --seed --json",
         "learners": "--library --teacher --count --meshes --device --seed --json",
         "meshes": "--library --count --meshes --up --forward --device --seed --json",
     },
@@ -106,6 +107,11 @@ ONE_KIND = {
     "library add", "library remove", "library diff", "library merge",
 }  # fmt: skip
 """Commands whose options all apply to all of their calls."""
+
+
+def test_the_depth_of_the_options_is_that_of_the_machine() -> None:
+    """``--help`` does not load the machine to say so."""
+    assert Budget().depth == DEPTH
 
 
 def test_every_command_has_its_place() -> None:

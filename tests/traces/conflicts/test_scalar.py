@@ -51,7 +51,7 @@ def test_the_teacher_alone_sees_the_frames_that_the_machine_sees(path: str) -> N
     programs = dsl.load(ROOT / "programs" / f"{path}.npi")
     task = programs.tasks[0]
     also = task.draw(4, 6, generator=np.random.default_rng(3), spread=True)
-    single = try_task(programs, task, also, most=30, decisions=0, steps=5000)
+    single = try_task(programs, task, also, most=30, decisions=0, steps=5000, depth=10_000)
     machine = search(programs, task, most=30, seconds=0.0, also=also)
     assert (single.problems, single.sizes, single.frames) == (machine.problems, machine.sizes, machine.frames)
     assert single.frames > 5
@@ -76,7 +76,7 @@ task go(items: list of 0..3):
 def first_trouble(direction: str) -> dict[str, object]:
     programs = dsl.loads(TEXT.replace("{direction}", direction))
     with pytest.raises(Trouble) as caught:
-        try_task(programs, programs.tasks[0], (), most=100, decisions=100, steps=50)
+        try_task(programs, programs.tasks[0], (), most=100, decisions=100, steps=50, depth=10_000)
     return dict(caught.value.problem.values)
 
 
@@ -90,7 +90,7 @@ def test_a_run_without_end_is_trouble() -> None:
     text = TEXT.replace("{direction}", "LEFT").replace(" and under(P) != 3", "")
     programs = dsl.loads(text)
     with pytest.raises(Trouble) as caught:
-        try_task(programs, programs.tasks[0], (), most=100, decisions=100, steps=50)
+        try_task(programs, programs.tasks[0], (), most=100, decisions=100, steps=50, depth=10_000)
     assert caught.value.problem.values == {"items": (0, 0)}
 
 
@@ -98,7 +98,7 @@ def test_frames_that_contradict_each_other_are_trouble() -> None:
     """A teacher that changes its mind between two runs of one problem."""
     programs = dsl.loads(TEXT.replace("{direction}", "RIGHT"))
     problem = programs.tasks[0].problem({"items": [0, 1, 2]})
-    teacher = SingleTeacher(programs)
+    teacher = SingleTeacher(programs, 10_000)
     assert teacher.run(SinglePad(teacher.plan, problem.layout), problem, 50)
     (kind,) = teacher.kinds.values()
     first = SinglePad(teacher.plan, problem.layout).seen

@@ -174,7 +174,7 @@ def test_every_program_runs_alike(path: Path) -> None:
                     )  # fmt: skip
                 found.append((done, recorder.batch()))
             assert_same(*found, programs.world)
-            assert budget.steps < 1000 or set(found[0][0].status_N.tolist()) == {Status.DONE}
+            assert budget.steps is not None or set(found[0][0].status_N.tolist()) == {Status.DONE}
 
 
 def test_long_records_are_handed_over_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
