@@ -101,6 +101,22 @@ def behaviour(program: Program, keys: Mapping[int, str]) -> str:
     return digest.hexdigest()[:32]
 
 
+def states(program: Program) -> int:
+    """How many states a machine needs that does as a body does, its arguments being known: the most for any of them.
+
+    Raises:
+        ValueError: as :func:`behaviour`.
+    """
+    if program.table is None:
+        raise ValueError(f"{program.name} has a signal in place of a body, so it has no states; give it a body")
+    calls: dict[tuple[str, ...], int] = {}
+    names = {number: str(number) for number in (*program.calls, RETURN)}
+    machine = smallest([choice(n, program, names, calls) for n in range(len(program.table.nodes))])
+    slots = ordered({read for node in machine for read in node.reads if read.kind == "slot"})
+    sizes = [read_size(read, program.scope) for read in slots]
+    return max(len(restricted(machine, slots, at)) for at in product(*map(range, sizes)))
+
+
 def choice(number: int, program: Program, names: Mapping[int, str], calls: dict[tuple[str, ...], int]) -> Choice:
     """A node's decisions; new calls are numbered in ``calls``."""
     table = program.table

@@ -104,7 +104,7 @@ def learn(
         hosts = [Library.open(folder) for folder in host or ()]
         job = learn_job(
             opened, sources, config, traces=traces, hosts=hosts, keep_unsolved=keep, from_traces=from_traces,
-            budget=Budget(steps=steps, depth=depth),
+            budget=Budget(steps=steps, depth=depth), note=lambda text: screen.note(f"npi: {text}"),
         )  # fmt: skip
         if new:
             screen.note(f"{library} is new: it begins with the universal core that comes with the engine")

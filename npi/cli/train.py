@@ -148,8 +148,9 @@ def train(
                 config, training = frame_settings(core.value, given | ways, log)
                 hosts = [Library.open(folder) for folder in host or ()]
                 job = frame_job(
-                    sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks, budget=budget
-                )
+                    sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks, budget=budget,
+                    note=lambda text: None if quiet else screen.note(f"npi: {text}"),
+                )  # fmt: skip
             try:
                 result = job.run(meter, out=out, stop=stop, fresh=fresh)
             except InterruptedError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from dsl.analysis.equivalence import states
 from dsl.program import ProgramSet
 from npi.core.base import tensors_digest
 from npi.core.config import CoreConfig, TrainConfig
@@ -36,6 +37,9 @@ from npi.universal.core import SHIPPED
 from traces.machine.outcome import Budget
 from traces.recording.unique_frames import check_together
 from traces.storage.trace_set import TraceSet
+
+LONG = 500
+"""Steps of a frame that a person is told of."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def train_library(
     fresh: bool = False,
     keep: Keep = "unsolved",
     budget: Budget | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> TrainResult[Report]:
     """Train one core on everything in ``paths`` and write the library to ``out``.
 
@@ -134,6 +139,7 @@ def train_library(
         fresh: begin anew even where there is a state to go on from.
         keep: when the state stays beside the written library (:class:`npi.jobs.run.Run`).
         budget: of each run of a program; by the size of the inputs where there is none.
+        note: told of programs whose frames are long, or too much for the core, before training begins.
 
     Raises:
         ValueError: for frames that cannot be read or learned, or a state of another run in the way.
@@ -143,6 +149,8 @@ def train_library(
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
     datasets = gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks, budget=budget)
+    for text in remarks(datasets, core):
+        note(text)
     run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep=keep)
     library = new_library(core, datasets, seed=training.seed, device=ranks.device)
     library.hosts = joined((), hosts)
@@ -175,6 +183,34 @@ def train_library(
     return TrainResult(
         library, found, trained.entry, trained.ended, trained.resumed, found.solved, frames=frames_of(datasets)
     )
+
+
+def remarks(datasets: Sequence[Dataset], config: object) -> Iterator[str]:
+    """What makes programs hard to learn for a recurrent core: frames that are long, and more states than it has.
+
+    A discrete core tells 2 to the number of its bits states of a frame apart. Where a text needs more, only what its
+    inputs never lead to can save it.
+    """
+    if not isinstance(config, CoreConfig):
+        return
+    room = 2**config.bits if config.kind == "discrete" else None
+    for dataset in datasets:
+        frames, found = dataset.frames, dataset.programs
+        for number in frames.program_M.unique().tolist():
+            name = frames.table.signatures[number].name
+            longest = int(frames.length_M[frames.program_M == number].max())
+            if longest >= LONG:
+                yield f"{name} has frames of up to {longest:,} steps, and an update takes as long as its longest frame"
+            table = None if found is None else found.program(name).table
+            if found is None or table is None or room is None or len(table.nodes) <= room:
+                continue
+            with suppress(ValueError):  # it looks at too much at once to be counted
+                count = states(found.program(name))
+                if count > room:
+                    yield (
+                        f"{name} has {count:,} states, and a core of {config.bits} bits tells {room:,} apart: split it "
+                        "into programs that call each other, or learn it with npi learn into a universal core"
+                    )
 
 
 def frames_of(datasets: Sequence[Dataset]) -> dict[str, int]:
@@ -227,6 +263,7 @@ def learn_into(
     keep_unsolved: bool = False,
     from_traces: bool = False,
     budget: Budget | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> RowResult:
     """Learn the new programs of ``paths`` as rows of the library in a folder; write it to ``out`` (same by default).
 
@@ -241,6 +278,7 @@ def learn_into(
         from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
             other cores always learn from traces.
         budget: of each run of a program; by the size of the inputs where there is none.
+        note: told of programs whose frames are long, or too much for the core, before they are learned.
     """
     folder = place if out is None else out
     if not isinstance(folder, Library) and (Path(folder) / CHECKPOINT).exists():
@@ -256,6 +294,8 @@ def learn_into(
         settings = config or learn_settings(library)
         library.hosts = joined(library.hosts, hosts)
         datasets = gather(paths, traces=traces, seed=settings.seed, hosts=library.hosts, budget=budget)
+        for text in remarks(datasets, library.core.config):
+            note(text)
         learned = kind_of(library.core).learn(
             library, datasets, settings, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
         )
