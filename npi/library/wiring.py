@@ -24,8 +24,8 @@ def seal(wiring: Wiring) -> list[float]:
 
 
 def deciding_states(wiring: Wiring) -> int:
-    """How many states have a function to learn: those that look at something."""
-    return sum(bool(state["looks"]) for state in wiring)
+    """How many functions there are to learn: of states that look at something, and of all steps of those with steps."""
+    return sum(len(state["steps"]) if state.get("steps") else bool(state["looks"]) for state in wiring)
 
 
 def in_words(wiring: Wiring, slots: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ Shape legend: ``N`` functions, ``Z`` configurations of all functions, ``M`` conf
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,8 @@ import torch
 from torch.nn import functional
 
 from npi.universal.network import Interpreter, InterpreterConfig
-from npi.universal.plan import Plan, State
+from npi.universal.plan import HEAD, Plan, State, Step
+from npi.universal.symbols import COMPUTABLE, DIGIT
 
 CHUNK = 2**15
 """Configurations that are decided at once."""
@@ -58,7 +59,7 @@ class Functions:
         inputs: R of the core.
     """
 
-    def __init__(self, states: Sequence[State], inputs: int) -> None:
+    def __init__(self, states: Sequence[State | Step], inputs: int) -> None:
         seen, outcome, value, classes, kinds = [], [], [], [], []
         for state in states:
             key = state.outcome_M * 100 + state.value_M + 1
@@ -179,13 +180,25 @@ def deciding(state: State) -> bool:
 
 
 def oversize(plan: Plan, config: InterpreterConfig) -> str | None:
-    """Why a program does not fit the core; None where it does."""
-    count = sum(map(deciding, plan.states))
-    if count > config.states:
-        return f"has {count} states that decide something, and the core's rows have room for {config.states}"
+    """Why a program does not fit the core as it is planned; None where it does."""
+    return next((reason for _, reason in oversizes(plan, config)), None)
+
+
+def oversizes(plan: Plan, config: InterpreterConfig) -> Iterator[tuple[int, str]]:
+    """For each state that does not fit the core, its number and why."""
+    count = [len(state.functions) for state in plan.states]
+    if sum(count) > config.states:
+        what = "decide something" if max(count) == 1 else "decide something or take a step to a decision"
+        yield (
+            max(range(len(count)), key=count.__getitem__),
+            (f"has {sum(count)} states that {what}, and the core's rows have room for {config.states}"),
+        )
     for number, state in enumerate(plan.states):
-        if len(state.inputs) > config.inputs:
-            return f"looks at {len(state.inputs)} things at once in state {number}; the core sees {config.inputs}"
-        if len(state.outcomes) > config.outcomes:
-            return f"chooses among {len(state.outcomes)} calls in state {number}; the core has {config.outcomes}"
-    return None
+        looks = max((len(step.looks) for step in state.steps), default=len(state.inputs))
+        if looks > config.inputs:
+            yield number, f"looks at {looks} things at once in state {number}; the core sees {config.inputs}"
+        if len(state.outcomes) > config.outcomes * (COMPUTABLE if state.which != HEAD else 1):
+            yield number, f"chooses among {len(state.outcomes)} calls in state {number}; the core has {config.outcomes}"
+        for argument in (argument for outcome in state.outcomes for argument in outcome.computed):
+            if argument.radix > DIGIT ** len(argument.digits) and argument.radix > COMPUTABLE:
+                yield number, f"computes one of {argument.radix} symbols in state {number}; the core has {COMPUTABLE}"
