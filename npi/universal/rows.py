@@ -320,19 +320,17 @@ def _decided(
 
     choices = min(len(computes), net.config.outcomes)
     for step, code_C, gain_G in zip(state.steps, *codes, strict=True):
-        mine_M = np.logical_and.reduce(
-            [np.ones_like(found.outcome_M, bool), *(np.isin(shown(p), n) for p, n in step.when)]
-        )
-        at_I = np.flatnonzero(mine_M)
+        mine = [np.isin(shown(look), numbers) for look, numbers in step.when]
+        at_I = np.flatnonzero(np.logical_and.reduce([np.ones_like(none_M, bool), *mine]))
         if not len(at_I):
             continue
         seen_IR = np.stack([shown(look)[at_I] for look in step.looks], 1)
         _, first, back = np.unique(numbered(seen_IR), return_index=True, return_inverse=True)
         seen_MR = np.pad(seen_IR[first], ((0, 0), (0, net.config.inputs - len(step.looks))), constant_values=-1)
         decides = [True] if step.to != HEAD else [any(computes[n :: net.config.outcomes]) for n in range(choices)]
-        parts = decide(net, torch.from_numpy(seen_MR), code_C[None], gain_G[None], decides)
-        outcome_I, value_I, lead_I = (part[torch.from_numpy(back.ravel())] for part in parts)
-        found.lead_M[at_I] = torch.minimum(found.lead_M[at_I], lead_I)
+        outcome_M, value_M, lead_M = decide(net, torch.from_numpy(seen_MR), code_C[None], gain_G[None], decides)
+        outcome_I, value_I = outcome_M.numpy()[back.ravel()], value_M.numpy()[back.ravel()]
+        found.lead_M[at_I] = torch.minimum(found.lead_M[at_I], lead_M[torch.from_numpy(back.ravel())])
         if step.to != HEAD:
             found.registers.setdefault(step.to, np.zeros_like(found.value_M))[at_I] = value_I
             continue
