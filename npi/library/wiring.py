@@ -40,7 +40,8 @@ def in_words(wiring: Wiring, slots: Sequence[str]) -> list[str]:
     lines = []
     for number, state in enumerate(wiring):
         looks = ", ".join(read(*one) for one in state["looks"])
-        lines.append(f"state {number} decides by {looks}" if looks else f"state {number}")
+        steps = f", in {len(state['steps'])} steps" if state.get("steps") else ""
+        lines.append(f"state {number} decides by {looks}{steps}" if looks else f"state {number}")
         for callee, *rest in state["does"]:
             if callee is None:
                 lines.append("    return")

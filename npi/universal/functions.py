@@ -16,6 +16,9 @@ from npi.universal.network import Interpreter, InterpreterConfig
 from npi.universal.plan import HEAD, Plan, State, Step
 from npi.universal.symbols import COMPUTABLE, DIGIT
 
+SAMPLED = 2**14
+"""Of a function of more configurations so many are decided first; the others only where these are right."""
+
 CHUNK = 2**15
 """Configurations that are decided at once."""
 
@@ -103,18 +106,30 @@ class Functions:
         *,
         lead: float = 0.0,
     ) -> list[torch.Tensor]:
-        """For each function, the configurations in which a code is wrong, or right by no more than ``lead`` logits."""
+        """For each function, the configurations in which a code is wrong, or right by no more than ``lead`` logits.
+
+        Of a large function they are those of a sample, while there are any.
+        """
         found = []
         for place, which in enumerate(which_N.tolist()):
-            begin = int(self.spans.start[which])
-            index_M = torch.arange(begin, begin + int(self.spans.count[which]))
-            code, gain = code_NC[place, None], None if gain_NG is None else gain_NG[place, None]
-            choice_MK, value_MV = logits(net, self.seen_ZR[index_M].long(), code, gain)
-            computed_M = self.value_Z[index_M]
-            spelled_M = torch.where(computed_M >= 0, _ahead(value_MV, computed_M.clamp(min=0)), torch.inf)
-            lead_M = torch.minimum(_ahead(choice_MK, self.outcome_Z[index_M]), spelled_M)
-            found.append(index_M[lead_M <= lead])
+            begin, count = int(self.spans.start[which]), int(self.spans.count[which])
+            codes = code_NC[place, None], None if gain_NG is None else gain_NG[place, None]
+            for step in (count // SAMPLED, 1) if count > SAMPLED else (1,):
+                index_M = torch.arange(begin, begin + count, step)
+                wrong_W = index_M[self._lead(net, index_M, *codes) <= lead]
+                if len(wrong_W):
+                    break
+            found.append(wrong_W)
         return found
+
+    def _lead(
+        self, net: Interpreter, index_M: torch.Tensor, code_1C: torch.Tensor, gain_1G: torch.Tensor | None
+    ) -> torch.Tensor:
+        """lead_M: by how many logits the right decision is ahead of the next in these configurations."""
+        choice_MK, value_MV = logits(net, self.seen_ZR[index_M].long(), code_1C, gain_1G)
+        computed_M = self.value_Z[index_M]
+        spelled_M = torch.where(computed_M >= 0, _ahead(value_MV, computed_M.clamp(min=0)), torch.inf)
+        return torch.minimum(_ahead(choice_MK, self.outcome_Z[index_M]), spelled_M)
 
 
 @torch.no_grad()

@@ -109,10 +109,14 @@ class Checked:
         if not wrong:
             return
         if self.replay is None:
-            state = max(plan.states, key=lambda state: len(state.outcome_M))
+            number = max(range(len(plan.states)), key=lambda number: len(plan.states[number].outcome_M))
+            state, programs = plan.states[number], self.project.dataset.programs
+            program = None if programs is None else programs.program(name)
+            item = None if program is None else place_of(program, table, number)
             yield (
-                f"one of its decisions looks at {len(state.inputs)} things in {len(state.outcome_M):,} configurations: "
-                f"let a program that {bare} calls look at some of them, or raise --updates or --starts"
+                f"{place(program, item)}one of its decisions looks at {len(state.inputs)} things in "
+                f"{len(state.outcome_M):,} configurations: let a program that {bare} calls look at some of them, or "
+                "raise --updates or --starts"
             )
         elif self.replay.holds:
             yield (
@@ -193,7 +197,7 @@ def plans(library: Library, datasets: Sequence[Dataset], *, from_traces: bool = 
             fix = f"{more}split it into programs that call each other, or train a core whose rows have more room"
             program = None if inferred or dataset.programs is None else dataset.programs.program(info.name)
             item = None if program is None else place_of(program, table, error.state)
-            raise LibraryError(f"{_place(program, item)}{info.name} {error}; {fix}") from error
+            raise LibraryError(f"{place(program, item)}{info.name} {error}; {fix}") from error
         project = Project(info, drafts, dataset, evidence)
         found.append(project)
     return found
@@ -249,11 +253,11 @@ def _read_off(info: RowInfo, dataset: Dataset) -> Plan:
     try:
         return plan_of(program, dataset.table)
     except ValueError as error:
-        place = _place(program, error.item if isinstance(error, OversizeError) else None)
-        raise LibraryError(f"{place}{info.name} cannot be learned as a row: {error}") from error
+        at = place(program, error.item if isinstance(error, OversizeError) else None)
+        raise LibraryError(f"{at}{info.name} cannot be learned as a row: {error}") from error
 
 
-def _place(program: Program | None, item: Placed | None) -> str:
+def place(program: Program | None, item: Placed | None) -> str:
     """``file:line:column: `` of something in a program's text; of the program itself where it is not known."""
     if program is None:
         return ""

@@ -43,6 +43,10 @@ CHOICES = 8
 """Outcomes of a state beyond which symbols of any kind, and several in one call, count as computed."""
 
 
+MAX_ENTRIES = 2**20
+"""Configurations of a state, with what it copies, beyond which it is not tabulated."""
+
+
 class OversizeError(ValueError):
     """A program that does not fit a core; ``item`` is the place in its text, None where that is not known."""
 
@@ -197,6 +201,9 @@ def _machine(program: Program, table: ProgramTable) -> tuple[list[Choice], list[
             choices.append(choice(number, program, names, calls))
         except ValueError as error:
             raise OversizeError(str(error), _item(program, number)) from error
+        if (count := choices[-1].call.size) > MAX_ENTRIES:
+            reason = f"{program.name} reads {count:,} combinations in one decision, more than {MAX_ENTRIES:,}"
+            raise OversizeError(reason, _item(program, number))
     return choices, smallest(choices), calls
 
 

@@ -16,9 +16,12 @@ from envs.spec import ProgramTable
 from npi.universal.code_search import Found, Search, SearchConfig
 from npi.universal.functions import Functions, oversizes
 from npi.universal.network import Interpreter, InterpreterConfig, Proposer
-from npi.universal.plan import Plan, Step
-from npi.universal.rows import MAX_ENTRIES, sizes_of
+from npi.universal.plan import MAX_ENTRIES, Plan, Step
+from npi.universal.rows import sizes_of
 from npi.universal.splitting import Draft, Part
+
+CLOSE = 16
+"""A program is tried once more without splits where one of so many configurations was wrong at most."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Drafts:
         deciding = [number for number, state in enumerate(plan.states) if state.inputs]
         self.drafts = {n: Draft(plan.states[n], table, plan.signature, config) for n in deciding}
         self.codes = dict[Part, Code]()
-        self.stuck = False
+        self.stuck = self.close = False
         for number, state in enumerate(plan.states):
             count = math.prod(sizes_of(state, plan, table))
             if count > MAX_ENTRIES:
@@ -93,6 +96,8 @@ class Drafts:
 
     def split(self) -> None:
         """Split every step that is not right; those that are right stay."""
+        if len(self.parts) == len(self.drafts):
+            self.close = self.wrong * CLOSE <= sum(len(part.at_I) for part in self.unsolved)
         for draft in self.drafts.values():
             for part in [part for part in self.unsolved if part in draft.parts]:
                 self.stuck |= not draft.split(part, self.room)
@@ -138,7 +143,7 @@ def search(
     """Find the codes of some programs as one batch; a function that is not right after a while is split into others.
 
     A function that cannot be split any more, for want of room, is searched for as long as the settings say, and then
-    the whole decision as one function, too.
+    the whole decision as one function, too, where little of it was wrong.
 
     Args:
         rows: their parts and codes change in place.
@@ -171,7 +176,7 @@ def search(
     stuck = [row for row in rows if row.stuck and not stop()]
     if stuck:
         learn(stuck, config, config.most)
-    whole = {row: row.anew() for row in stuck if row.wrong}
+    whole = {row: row.anew() for row in stuck if row.wrong and row.close}
     again = {row: other for row, other in whole.items() if other is not None}
     if again and not stop():
         learn(list(again.values()), config, config.most)

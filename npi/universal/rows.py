@@ -28,13 +28,9 @@ from npi.program_memory import ProgramMemory
 from npi.universal.core import universal
 from npi.universal.functions import decide, oversize
 from npi.universal.network import Interpreter, InterpreterConfig
-from npi.universal.plan import COMPUTED, CONSTANT, COPIED, HEAD, Argument, Look, Outcome, Plan, State, Step
+from npi.universal.plan import COMPUTED, CONSTANT, COPIED, HEAD, MAX_ENTRIES, Argument, Look, Outcome, Plan, State, Step
 from npi.universal.splitting import numbered
 from npi.universal.symbols import DIGIT, VALUES, computable_tokens, names_of, numbers_of, tokens_of
-
-MAX_ENTRIES = 2**20
-"""Configurations of a state, with what it copies, beyond which it is not tabulated."""
-
 
 MAX_REGISTERS, MAX_DIGITS = 64, 9
 """Registers of a state, and decimal digits of a value's place, beyond which a wiring is refused."""
