@@ -24,7 +24,12 @@ def seal(wiring: Wiring) -> list[float]:
 
 
 def deciding_states(wiring: Wiring) -> int:
-    """How many functions there are to learn: of states that look at something, and of all steps of those with steps."""
+    """How many states decide something: those that look at something."""
+    return sum(bool(state["looks"]) for state in wiring)
+
+
+def functions(wiring: Wiring) -> int:
+    """How many functions there are to learn: one of each state that decides something, or of each of its steps."""
     return sum(len(state["steps"]) if state.get("steps") else bool(state["looks"]) for state in wiring)
 
 

@@ -252,9 +252,11 @@ def _read_off(info: RowInfo, dataset: Dataset) -> Plan:
     program = dataset.programs.program(info.name)
     try:
         return plan_of(program, dataset.table)
+    except OversizeError as error:
+        fix = "let a program that it calls look at some of them"
+        raise LibraryError(f"{place(program, error.item)}{info.name} {error}; {fix}") from error
     except ValueError as error:
-        at = place(program, error.item if isinstance(error, OversizeError) else None)
-        raise LibraryError(f"{at}{info.name} cannot be learned as a row: {error}") from error
+        raise LibraryError(f"{place(program, None)}{info.name} cannot be learned as a row: {error}") from error
 
 
 def place(program: Program | None, item: Placed | None) -> str:

@@ -200,9 +200,9 @@ def _machine(program: Program, table: ProgramTable) -> tuple[list[Choice], list[
         try:
             choices.append(choice(number, program, names, calls))
         except ValueError as error:
-            raise OversizeError(str(error), _item(program, number)) from error
+            raise OversizeError(str(error).removeprefix(f"{program.name} "), _item(program, number)) from error
         if (count := choices[-1].call.size) > MAX_ENTRIES:
-            reason = f"{program.name} reads {count:,} combinations in one decision, more than {MAX_ENTRIES:,}"
+            reason = f"reads {count:,} combinations in one decision, more than {MAX_ENTRIES:,}"
             raise OversizeError(reason, _item(program, number))
     return choices, smallest(choices), calls
 
