@@ -37,6 +37,8 @@ KINDS: dict[str, Factory] = {
 }
 """The engine's own kinds, and those that were registered."""
 
+_OWN = frozenset(KINDS)
+
 
 def world_kinds() -> list[str]:
     """What ``world NAME is KIND`` can name."""
@@ -69,6 +71,11 @@ def joined_world(spec: WorldSpec) -> product.Product | None:
 @cache
 def _offered() -> dict[str, Any]:
     return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def registered_kinds() -> set[str]:
+    """The kinds that this process alone knows: another one knows the engine's own and those of entry points."""
+    return KINDS.keys() - _OWN
 
 
 def register_world(kind: str, factory: Factory) -> None:

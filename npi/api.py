@@ -1,12 +1,15 @@
 """The public face in Python: one function a verb, for every kind of program file and of library.
 
 What the commands ``npi train``, ``learn``, ``run``, ``eval``, ``certify`` and ``compile`` do, these functions do; they
-raise errors of the ``ValueError`` family where the commands end with exit status 2.
+raise errors of the ``ValueError`` family where the commands end with exit status 2. The numbers are those of the
+commands, too (:func:`threads_of_commands`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,22 @@ Source = Path | str | ProgramSet
 """A program file or a folder of traces; a file may have been parsed before (:func:`dsl.load`)."""
 
 
+@contextmanager
+def threads_of_commands() -> Iterator[None]:
+    """PyTorch computes with one thread inside, as in commands, unless ``OMP_NUM_THREADS`` is set.
+
+    Another number of threads sums in another order, and the same seed would come to other numbers.
+    """
+    before = torch.get_num_threads()
+    if not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@threads_of_commands()
 def train(
     paths: Sequence[Source],
     *,
@@ -92,6 +111,7 @@ def train(
     )  # fmt: skip
 
 
+@threads_of_commands()
 def learn(
     library: Library | Path | str,
     paths: Sequence[Source],
@@ -129,6 +149,7 @@ def learn(
     return learn_into(opened or library, paths, config=settings, out=place, report=report, stop=stop, **more)
 
 
+@threads_of_commands()
 def run(
     task: str,
     inputs: dict[str, Any] | Sequence[str] = (),
@@ -154,6 +175,7 @@ def run(
     return run_once(found.stepper, found.programs, found.task, problem, budget=budget)
 
 
+@threads_of_commands()
 def evaluate(
     tasks: Sequence[str] = (),
     *,
@@ -202,6 +224,7 @@ def evaluate(
     return scores
 
 
+@threads_of_commands()
 def certify(
     library: Library | Path | str, programs: Sequence[str] | None = None, *, out: Path | str | None = None
 ) -> list[ProgramProof]:
@@ -233,6 +256,7 @@ def check_certificate(certificate: Certificate | Path | str, library: Library | 
     return check(opened, _library(library))
 
 
+@threads_of_commands()
 def compile(library: Library | Path | str, *, out: Path | str | None = None) -> CompiledLibrary:
     """Every decision that a core can make, as tables; written to a file where ``out`` names one.
 

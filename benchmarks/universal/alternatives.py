@@ -17,10 +17,10 @@ from torch import nn
 
 from npi.training.loop import Evaluation, Group, Loss, Objective, Schedule, fit
 from npi.training.ranks import Ranks
-from npi.universal.code_search import Found, Search, SearchConfig
+from npi.universal.code_search import SearchConfig
 from npi.universal.functions import Examples, Functions, decide, loss
 from npi.universal.network import Interpreter, Proposer
-from npi.universal.plan import State
+from npi.universal.plan import State, Step
 
 SHOWN = 64
 """Configurations of a state in which old rows are tried for it."""
@@ -43,25 +43,27 @@ class Codes:
         return Codes(self.code_NC[chosen], self.gain_NG[chosen])
 
 
-def learned(net: Interpreter, proposer: Proposer, states: Sequence[State], config: SearchConfig) -> Found:
-    """Rows' parameters by :class:`~npi.universal.code_search.Search`, the core as it is."""
-    return Search(net, proposer, Functions(states, net.config.inputs), config).run()
+def computing(state: State | Step) -> list[bool]:
+    """Of each outcome whether a symbol is computed in it; a step's have no names."""
+    if isinstance(state, State):
+        return [outcome.computes for outcome in state.outcomes]
+    return [bool((state.value_M[state.outcome_M == n] >= 0).any()) for n in range(int(state.outcome_M.max()) + 1)]
 
 
-def errors(net: Interpreter, states: Sequence[State], codes: Codes) -> list[int]:
+def errors(net: Interpreter, states: Sequence[State | Step], codes: Codes) -> list[int]:
     """In how many of its configurations, all there are, each state decides wrongly."""
     found = []
     for number, state in enumerate(states):
         own = codes.at(slice(number, number + 1))
         seen_MR = _padded(state, net.config.inputs)
-        computes = [outcome.computes for outcome in state.outcomes]
+        computes = computing(state)
         outcome_M, value_M, _ = decide(net, seen_MR, own.code_NC, own.gain_NG, computes)
         right, computed = torch.from_numpy(state.outcome_M), torch.from_numpy(state.value_M)
         found.append(int(((outcome_M != right) | ((computed >= 0) & (value_M != computed))).sum()))
     return found
 
 
-def _padded(state: State, inputs: int) -> torch.Tensor:
+def _padded(state: State | Step, inputs: int) -> torch.Tensor:
     seen_MR = torch.from_numpy(state.seen_MR)
     return torch.nn.functional.pad(seen_MR, (0, inputs - seen_MR.shape[1]), value=-1)
 
@@ -196,12 +198,14 @@ class Memory:
     outcomes: tuple[int, ...]
 
     @classmethod
-    def of(cls, states: Sequence[State], owners: Sequence[int], codes: Codes, inputs: int, *, seed: int) -> Memory:
+    def of(
+        cls, states: Sequence[State | Step], owners: Sequence[int], codes: Codes, inputs: int, *, seed: int
+    ) -> Memory:
         """Rows that are right: what they decide is what their states say."""
         functions = Functions(states, inputs)
         generator = torch.Generator().manual_seed(seed)
         examples = functions.draw(torch.arange(len(states)), COMPARED, generator=generator)
-        return cls(codes, torch.tensor(owners), examples, tuple(len(state.outcomes) for state in states))
+        return cls(codes, torch.tensor(owners), examples, tuple(len(computing(state)) for state in states))
 
     @torch.no_grad()
     def lost(self, net: Interpreter) -> tuple[float, float]:

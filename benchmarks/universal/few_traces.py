@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.common import ROOT, each_seed, plain_arguments, results, write
 from benchmarks.universal.frozen_rows import Row, empty, extended, learn_rows
-from benchmarks.universal.heldout_programs import TOGETHER, Sample, sample
+from benchmarks.universal.heldout_programs import TOGETHER, Sample, fitted, sample
 from benchmarks.universal.main import core_of, runs_of
 from benchmarks.universal.random_frames import drawn_frames
 from dsl import compile_teacher, load, loads
@@ -36,7 +36,6 @@ from npi.reproduce.plots import panels, png
 from npi.running.evaluate import solve_bounded
 from npi.training.dataset import training_tasks
 from npi.universal.core import SHIPPED, UniversalCore
-from npi.universal.functions import oversize
 from npi.universal.induction.plan_from_traces import plan_of_frames
 from npi.universal.induction.replay import replay
 from npi.universal.rows import UniversalStepper, row_of, tabulate, wired, wiring_of
@@ -64,7 +63,7 @@ def inferred(program: Sample, frames: FrameSet, core: UniversalCore) -> Sample:
         plan = plan_of_frames(frames, program.program.id)
     except ValueError as error:
         return replace(program, plan=None, reason=str(error))
-    return replace(program, plan=plan, reason=oversize(plan, core.config) or "")
+    return fitted(program, plan, core.config)
 
 
 def learned(core: UniversalCore, programs: Sequence[Sample]) -> list[Row | None]:
@@ -195,11 +194,10 @@ def from_texts(core: UniversalCore) -> Result:
 
 
 def _right(core: UniversalCore, one: Sample, row: Row, frames: FrameSet) -> bool:
-    assert one.plan is not None
-    wiring = wiring_of(one.plan, one.table)
+    wiring = wiring_of(row.plan, one.table)
     row_P = row_of(wiring, row.codes.code_NC, row.codes.gain_NG, core.config)
     plan = wired(wiring, one.program.id, one.table)
-    return replay(tabulate(core.net, plan, row_P, wiring, one.table), frames, one.plan.signature).holds
+    return replay(tabulate(core.net, plan, row_P, wiring, one.table), frames, plan.signature).holds
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

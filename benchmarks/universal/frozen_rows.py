@@ -18,10 +18,12 @@ from benchmarks.universal.heldout_programs import Sample, kind_of
 from npi.library.kinds import fingerprint
 from npi.program_memory import ProgramMemory, RowInfo
 from npi.reproduce.ledger import Result
-from npi.universal.code_search import Found, SearchConfig
+from npi.universal.code_search import SearchConfig
 from npi.universal.core import UniversalCore
 from npi.universal.network import Interpreter
+from npi.universal.plan import Plan, State, Step
 from npi.universal.proof import prove
+from npi.universal.row_search import Drafts, search
 from npi.universal.rows import learned_numbers, row_of, tabulate, wired, wiring_of
 from npi.universal.training_stream import function_key
 
@@ -48,8 +50,8 @@ class Bench:
         if not kept:
             raise ValueError("no row is right, so there is nothing to compare with: the core is not trained")
         right = [programs[i] for i in kept]
-        states = [state for one in right for state in one.states]
-        owners = [number for number, one in enumerate(right) for _ in one.states]
+        states = [function for i in kept for function in rows[i].functions]
+        owners = [number for number, i in enumerate(kept) for _ in rows[i].functions]
         codes = Codes(*(torch.cat([getattr(rows[i].codes, part) for i in kept]) for part in ("code_NC", "gain_NG")))
         memory = extended(core, empty(core), right, [rows[i] for i in kept])
         decisions = Memory.of(states, owners, codes, core.config.inputs, seed=0)
@@ -61,40 +63,41 @@ class Row:
     """What learning one row came to.
 
     Attributes:
-        codes: of its deciding states. exact: whether it is proved. updates: until its last state was right.
+        codes: of its functions. plan: its states, in as many steps as they took.
+        exact: whether it is proved. updates: until its last function was right.
         note: why there is no proof, where that is not a wrong decision.
     """
 
     codes: Codes
+    plan: Plan
     exact: bool
     updates: int
     note: str = ""
 
+    @property
+    def functions(self) -> list[State | Step]:
+        """What the core has learned of it, a code for each."""
+        return [function for state in self.plan.states for function in state.functions]
+
 
 def learn_rows(core: UniversalCore, programs: Sequence[Sample], config: SearchConfig | None = None) -> list[Row]:
     """Learn rows of programs that fit as one batch, and prove each of them."""
-    states = [state for one in programs for state in one.states]
-    found = alternatives.learned(core.net, core.proposer, states, config or SearchConfig())
-    rows, place = [], 0
-    for one in programs:
-        own = slice(place, place + len(one.states))
-        place += len(one.states)
-        rows.append(_row(core, one, found, own))
-    return rows
+    plans = [one.plan for one in programs if one.plan is not None]
+    drafts = [Drafts(plan, one.table, core.config) for plan, one in zip(plans, programs, strict=True)]
+    search(core.net, core.proposer, drafts, config or SearchConfig())
+    return [_row(core, one, draft) for one, draft in zip(programs, drafts, strict=True)]
 
 
-def _row(core: UniversalCore, one: Sample, found: Found, own: slice) -> Row:
-    codes = Codes(found.code_NC[own], found.gain_NG[own])
-    updates = int(found.updates_N[own].max()) if one.states else 0
-    assert one.plan is not None
-    wiring = wiring_of(one.plan, one.table)
+def _row(core: UniversalCore, one: Sample, draft: Drafts) -> Row:
+    codes = Codes(*draft.numbers)
+    wiring = wiring_of(draft.plan, one.table)
     row_P = row_of(wiring, codes.code_NC, codes.gain_NG, core.config)
     plan = wired(wiring, one.program.id, one.table)
     try:
         proof = prove(one.program, tabulate(core.net, plan, row_P, wiring, one.table))
     except ValueError as error:
-        return Row(codes, False, updates, str(error))
-    return Row(codes, proof.holds, updates)
+        return Row(codes, draft.plan, False, draft.updates, str(error))
+    return Row(codes, draft.plan, proof.holds, draft.updates)
 
 
 def empty(core: UniversalCore) -> ProgramMemory:
@@ -107,8 +110,7 @@ def extended(
     """A memory with these rows appended."""
     infos, numbers = [], []
     for one, row in zip(programs, rows, strict=True):
-        assert one.plan is not None
-        wiring = wiring_of(one.plan, one.table)
+        wiring = wiring_of(row.plan, one.table)
         infos.append(RowInfo(one.name, 0, 0, one.program.signature, primitive=False, source="", wiring=wiring))
         numbers.append(row_of(wiring, row.codes.code_NC, row.codes.gain_NG, core.config))
     if not infos:
@@ -141,16 +143,15 @@ def compared(bench: Bench, programs: Sequence[Sample], rows: Sequence[Row], *, t
     """
     found = []
     for one, row in zip(programs, rows, strict=True):
-        wrong = alternatives.errors(bench.core.net, one.states, row.codes)
+        wrong = alternatives.errors(bench.core.net, row.functions, row.codes)
         functions = [
-            {"kind": kind_of(state), "key": function_key(state).hex()[:16], "wrong": count}
-            for state, count in zip(one.states, wrong, strict=True)
+            {"kind": kind_of(function), "key": function_key(function).hex()[:16], "wrong": count}
+            for function, count in zip(row.functions, wrong, strict=True)
         ]
-        assert one.plan is not None
         found.append(
             about(one)
             | {"exact": row.exact, "updates": row.updates, "note": row.note, "functions": functions,
-               "numbers": learned_numbers(one.plan, bench.core.config)}
+               "numbers": learned_numbers(row.plan, bench.core.config)}
             | ways(bench, one, tuned=one.name in tuned)
         )  # fmt: skip
     return found
@@ -175,6 +176,8 @@ def ways(bench: Bench, one: Sample, *, tuned: bool) -> Result:
     generator = torch.Generator().manual_seed(0)
     if not states:
         return dict.fromkeys(_others(tuned), True)
+    if not one.whole:  # these ways know one function for each state
+        return dict.fromkeys(_others(tuned), False)
 
     def right(tried: Codes, core: Interpreter = net) -> bool:
         return not any(alternatives.errors(core, states, tried))

@@ -7,7 +7,7 @@ hash of behaviour. Two worlds are declared as none of training is; nothing over 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,9 +16,10 @@ from dsl import loads
 from dsl.generator import GeneratedProgram, Vocabulary, stream, vocabulary_of
 from dsl.program import Program
 from envs.spec import ProgramTable
-from npi.universal.functions import deciding, oversize
+from npi.universal.functions import deciding
 from npi.universal.network import InterpreterConfig
-from npi.universal.plan import COPIED, Plan, State, plan_of
+from npi.universal.plan import COPIED, Plan, State, Step, plan_of
+from npi.universal.row_search import Drafts, SizeError
 from npi.universal.training_stream import SIZES, WORLDS, checked, held_programs
 
 NEW_WORLDS: Mapping[str, str] = {
@@ -45,6 +46,7 @@ class Sample:
     Attributes:
         world: the name of its world. size: :func:`dsl.generator.size_of`. name: as results name it.
         plan: its states; None where they cannot be read off. reason: why it does not fit the core; empty where it does.
+        whole: whether it fits with one function for each state.
     """
 
     world: str
@@ -54,6 +56,7 @@ class Sample:
     table: ProgramTable
     plan: Plan | None
     reason: str
+    whole: bool = True
 
     @cached_property
     def states(self) -> tuple[State, ...]:
@@ -69,7 +72,16 @@ def sample(
         plan = plan_of(program, table)
     except ValueError as error:
         return Sample(world, size, name, program, table, None, str(error))
-    return Sample(world, size, name, program, table, plan, oversize(plan, config) or "")
+    return fitted(Sample(world, size, name, program, table, None, ""), plan, config)
+
+
+def fitted(one: Sample, plan: Plan, config: InterpreterConfig) -> Sample:
+    """A program with a plan, and whether that fits the core."""
+    try:
+        drafts = Drafts(plan, one.table, config)
+    except SizeError as error:
+        return replace(one, plan=plan, reason=str(error), whole=False)
+    return replace(one, plan=plan, reason="", whole=len(drafts.parts) == len(drafts.drafts))
 
 
 def samples(
@@ -108,10 +120,11 @@ def old_programs(config: InterpreterConfig, *, each: int) -> list[Sample]:
     return [one for one in found if one.states]
 
 
-def kind_of(state: State) -> str:
-    """What sort of function a state has, for a table of those that fail."""
+def kind_of(state: State | Step) -> str:
+    """What sort of function a state or a step has, for a table of those that fail."""
     what = "computes a symbol" if (state.value_M >= 0).any() else "chooses"
-    copies = any(a.how == COPIED for o in state.outcomes for a in o.arguments)
+    outcomes = state.outcomes if isinstance(state, State) else ()
+    copies = any(a.how == COPIED for o in outcomes for a in o.arguments)
     count = len(state.outcome_M)
     size = next((f"up to {most:,}" for most in (12, 150, 1500) if count <= most), "more than 1,500")
     return f"{what}{' and copies' if copies else ''}; {state.seen_MR.shape[1]} inputs; {size} configurations"

@@ -118,13 +118,13 @@ def row_of(library: Library, one: Sample) -> Row:
     place = library.memory.index(one.name)
     row_P, wiring = library.memory.embeddings_NP[place].detach(), library.memory.infos[place].wiring or ()
     code_DC, gain_DG = unpacked(row_P, wiring, core.config)
-    codes = Codes(code_DC, gain_DG).at(slice(len(one.states)))
     plan = wired(wiring, one.program.id, one.table)
+    codes = Codes(code_DC, gain_DG).at(slice(sum(len(state.functions) for state in plan.states)))
     try:
         proof = prove(one.program, tabulate(core.net, plan, row_P, wiring, one.table))
     except ValueError as error:
-        return Row(codes, False, 0, str(error))
-    return Row(codes, proof.holds, 0, proof.where)
+        return Row(codes, plan, False, 0, str(error))
+    return Row(codes, plan, proof.holds, 0, proof.where)
 
 
 def contents(name: str) -> tuple[dict[str, Content], list[Result]]:

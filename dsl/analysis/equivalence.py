@@ -101,6 +101,22 @@ def behaviour(program: Program, keys: Mapping[int, str]) -> str:
     return digest.hexdigest()[:32]
 
 
+def states(program: Program) -> int:
+    """How many states a machine needs that does as a body does, its arguments being known: the most for any of them.
+
+    Raises:
+        ValueError: as :func:`behaviour`.
+    """
+    if program.table is None:
+        raise ValueError(f"{program.name} has a signal in place of a body, so it has no states; give it a body")
+    calls: dict[tuple[str, ...], int] = {}
+    names = {number: str(number) for number in (*program.calls, RETURN)}
+    machine = smallest([choice(n, program, names, calls) for n in range(len(program.table.nodes))])
+    slots = ordered({read for node in machine for read in node.reads if read.kind == "slot"})
+    sizes = [read_size(read, program.scope) for read in slots]
+    return max(len(restricted(machine, slots, at)) for at in product(*map(range, sizes)))
+
+
 def choice(number: int, program: Program, names: Mapping[int, str], calls: dict[tuple[str, ...], int]) -> Choice:
     """A node's decisions; new calls are numbered in ``calls``."""
     table = program.table
@@ -168,15 +184,8 @@ def essential(reads: Sequence[Read], value_M: Array) -> tuple[tuple[Read, ...], 
 
 def smallest(machine: Sequence[Choice]) -> list[Choice]:
     """The machine with alike nodes merged and those left out that are never reached; node 0 is the entry."""
-    group = [0] * len(machine)  # numbered by the first node of each group, so a partition that stays keeps its numbers
-    count = 0
-    while True:
-        known: dict[tuple[object, ...], int] = {}
-        merged = [onto(node, group) for node in machine]
-        group = [known.setdefault(signature(node), len(known)) for node in merged]
-        if len(known) == count:
-            break
-        count = len(known)
+    numbers = coarsest(machine)
+    merged, group = [onto(node, numbers) for node in machine], numbers.tolist()
     by_group = dict(zip(group, merged, strict=True))
     order, found = {group[0]: 0}, [by_group[group[0]]]
     for node in found:  # as they are reached; those decided for first, first
@@ -190,10 +199,45 @@ def smallest(machine: Sequence[Choice]) -> list[Choice]:
     return [Choice(node.reads, node.call, place[node.next]) for node in found]
 
 
-def onto(node: Choice, group: Sequence[int]) -> Choice:
+def coarsest(machine: Sequence[Choice]) -> Array:
+    """group_N: the coarsest partition of the nodes in which those of a group decide alike and go on to alike groups.
+
+    A node is looked at again where a node that it leads to has left its group. Of a group that splits the largest part
+    keeps its number (Hopcroft 1971), so that a body of N calls in a row takes of the order of N looks, not N².
+    """
+    group_N = np.zeros(len(machine), np.int64)
+    before: list[list[int]] = [[] for _ in machine]
+    for number, node in enumerate(machine):
+        for target in np.unique(node.next).tolist():
+            before[target].append(number)
+    sizes = [len(machine)]
+    shared: dict[int, tuple[object, ...]] = {}
+    waiting = set(range(len(machine)))
+    while waiting:
+        touched: dict[int, dict[tuple[object, ...], list[int]]] = {}
+        for number in sorted(waiting):
+            look = signature(onto(machine[number], group_N))
+            touched.setdefault(int(group_N[number]), {}).setdefault(look, []).append(number)
+        left: list[int] = []
+        for group, parts in touched.items():
+            others = sizes[group] - sum(map(len, parts.values()))
+            if others == 0:
+                shared[group] = max(parts, key=lambda look: len(parts[look]))
+            for look, part in parts.items():
+                if look != shared[group]:
+                    sizes[group] -= len(part)
+                    shared[len(sizes)] = look
+                    group_N[part] = len(sizes)
+                    sizes.append(len(part))
+                    left += part
+        waiting = {number for target in left for number in before[target]}
+    return group_N
+
+
+def onto(node: Choice, group_N: Array) -> Choice:
     """A node that goes on at groups of nodes, with no read on which that does not depend."""
-    count = len(group) + 1
-    reads, both_M = essential(node.reads, node.call * count + np.array(group)[node.next])
+    count = len(group_N) + 1
+    reads, both_M = essential(node.reads, node.call * count + group_N[node.next])
     call_M, next_M = np.divmod(both_M, count)
     return Choice(reads, call_M, next_M)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all: temporary name, flush to the disk, rename."""
+    """Write a file so that it is there whole or not at all: temporary name, flush to the disk, rename.
+
+    An ``OSError`` names the file itself. A process that is killed in between leaves one of :func:`unfinished`.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
@@ -15,6 +19,8 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
@@ -22,3 +28,8 @@ def write_whole(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def unfinished(path: Path) -> bool:
+    """Whether a file is what a killed process left of :func:`write_whole`."""
+    return re.fullmatch(r"\..+\.\d+\.part", path.name) is not None

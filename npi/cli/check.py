@@ -74,8 +74,9 @@ def check(
     its results must be what the task expects, and the same program with the same arguments and observations must
     always make the same next call, since a core can learn nothing else.
 
-    Of a folder of traces (npi trace, or made without a program file) all frames are compared in the same way. Where two
-    steps contradict each other, they are shown side by side, with what of the world would tell them apart.
+    Of a folder of traces (npi trace, or made without a program file) all frames are compared in the same way, and those
+    of several folders with each other. Where two steps contradict each other, they are shown side by side, with what of
+    the world would tell them apart.
 
     \b
     Example:
@@ -90,6 +91,9 @@ def check(
             _look_at_traces(screen, path) if path.is_dir() else _look(screen, path, run=run, problems=problems)
             for path in files
         ]
+        good = [path for path, report in zip(files, reports, strict=True) if path.is_dir() and report["ok"]]
+        if len(good) > 1:  # torch, which a check of program files does without, takes longer than all of it
+            reports += _look_at_traces_together(screen, good)
     screen.document(reports)
     if not all(report["ok"] for report in reports):
         raise typer.Exit(BAD_INPUT)
@@ -138,6 +142,22 @@ def _look_at_traces(screen: Screen, folder: Path) -> dict[str, Any]:
         "different_frames": report.frames,
         "conflict": None if report.conflict is None else _conflict(report.conflict),
     }
+
+
+def _look_at_traces_together(screen: Screen, folders: list[Path]) -> list[dict[str, Any]]:
+    """Of folders that are right by themselves and share programs: a document for those that contradict each other."""
+    from traces.conflicts.explain import look_at_sets
+    from traces.storage.trace_set import TraceSet
+
+    wrong = []
+    for report in look_at_sets([TraceSet.open(folder) for folder in dict.fromkeys(folders)]):
+        names = " and ".join(map(str, report.folders))
+        if report.conflict is None:
+            screen.line(f"{names} together: none against another")
+        else:
+            screen.note(f"{names} contradict each other: {report.conflict}")
+            wrong.append({"folders": report.folders, "ok": False, "conflict": _conflict(report.conflict)})
+    return wrong
 
 
 def _conflict(found: Explanation) -> dict[str, Any]:

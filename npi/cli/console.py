@@ -1,4 +1,4 @@
-"""What the commands share: where output goes, progress, interrupts, and options that several of them take.
+"""What the commands share: where output goes, progress, and options that several of them take.
 
 Results go to stdout, everything else to stderr. Nothing heavy is imported here, so that ``npi --help`` is quick.
 """
@@ -8,20 +8,19 @@ from __future__ import annotations
 import json
 import math
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from envs.support.atomic_files import unfinished
+from npi.cli.interrupts import interrupted_status
 from npi.cli.words import duration, percent
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from npi.library.library import Library
     from npi.running.compiled_library import CompiledLibrary
 
-DONE, NOT_REACHED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, NOT_REACHED, BAD_INPUT = 0, 1, 2
 """Exit codes."""
 
 WIDTH = 1000
@@ -266,29 +265,6 @@ class Meter:
             self._console.print(f"{self.title}: {done}/{total}, {duration(self.seconds)}{more}", soft_wrap=True)
 
 
-@contextmanager
-def stop_on_interrupt(*, quiet: bool = False) -> Iterator[Callable[[], bool]]:
-    """Ctrl-C asks to stop at the next good place, which the function tells; a second one stops at once."""
-    asked = False
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        if not quiet:
-            os.write(2, b"\nstopping after this update; Ctrl-C again stops at once\n")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def open_library(folder: Path, device: str = "cpu") -> Library:
     """The library in a folder; a ``ValueError`` that says how to come by one where there is none."""
     from npi.library.library import Library
@@ -313,14 +289,15 @@ def check_folder(out: Path) -> None:
     """Refuse to write a library among other files: a folder that is there is a library, or empty."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; name a folder")
-    if out.is_dir() and any(out.iterdir()) and not any(out.glob("core-*.safetensors")):
+    others = out.is_dir() and not all(unfinished(path) for path in out.iterdir())
+    if others and not any(out.glob("core-*.safetensors")):
         raise ValueError(f"--out {out} holds other files and is no library; name a new or an empty folder")
 
 
 def finish(reached: bool = True, *, interrupted: bool = False) -> None:
     """End the command with the exit status of what it came to."""
     if interrupted or not reached:
-        raise typer.Exit(INTERRUPTED if interrupted else NOT_REACHED)
+        raise typer.Exit(interrupted_status() if interrupted else NOT_REACHED)
 
 
 SCORED = (

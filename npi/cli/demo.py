@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from npi.cli.console import SCORED, Column, Meter, Screen, check_folder, finish, number, open_library, stop_on_interrupt
+from npi.cli.console import SCORED, Column, Meter, Screen, check_folder, finish, number, open_library
 from npi.cli.evaluate import score_document
+from npi.cli.interrupts import stop_on_interrupt
 from npi.cli.options import JsonOption, SeedOption, option
 from npi.cli.train import frame_job
 from npi.cli.train_report import program_rows

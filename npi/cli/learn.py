@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import Column, Meter, Screen, finish, number, picked, stop_on_interrupt
+from npi.cli.console import Column, Meter, Screen, finish, number, picked
+from npi.cli.interrupts import stop_on_interrupt
 from npi.cli.learners import SetOption, chosen, measure, sources_of
 from npi.cli.options import (
     DEPTH,
@@ -103,7 +104,7 @@ def learn(
         hosts = [Library.open(folder) for folder in host or ()]
         job = learn_job(
             opened, sources, config, traces=traces, hosts=hosts, keep_unsolved=keep, from_traces=from_traces,
-            budget=Budget(steps=steps, depth=depth),
+            budget=Budget(steps=steps, depth=depth), note=lambda text: screen.note(f"npi: {text}"),
         )  # fmt: skip
         if new:
             screen.note(f"{library} is new: it begins with the universal core that comes with the engine")

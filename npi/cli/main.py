@@ -1,7 +1,8 @@
 """``npi``: the command line.
 
 Commands return by exit code: 0 done; 1 not reached (not solved, below 100 %, a wrong result); 2 bad input, with one
-message that says where and how to fix it; 130 interrupted. Anything else that goes wrong is a bug, with a traceback.
+message that says where and how to fix it; 130 interrupted, 143 by SIGTERM. Anything else that goes wrong is a bug, with
+a traceback.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import typer
 import npi
 from npi.cli import certify, check, demo, evaluate, fmt, graph, learn, library, lsp, reproduce, run, show, trace, train
 from npi.cli import compile as compiling
-from npi.cli.console import BAD_INPUT, DONE, INTERRUPTED, NOT_REACHED
+from npi.cli.console import BAD_INPUT, DONE, NOT_REACHED
+from npi.cli.interrupts import answered, interrupted_status
 from npi.cli.options import option
 
 TRACEBACK = "NPI_TRACEBACK"
@@ -30,7 +32,8 @@ HELP = (
     "programs to a core that no longer changes. Begin with: npi demo"
 )
 EPILOG = (
-    "Exit status 0: done. 1: not reached (not solved, a wrong result, below 100 %). 2: bad input. 130: interrupted."
+    "Exit status 0: done. 1: not reached (not solved, a wrong result, below 100 %). 2: bad input. 130: interrupted, "
+    "143 by SIGTERM."
 )
 
 COMMANDS = (
@@ -62,10 +65,11 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run_command(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with answered():
+                command(*args, **kwargs)
         except KeyboardInterrupt:
             _tell("interrupted")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(interrupted_status()) from None
         except (ValueError, LookupError, OSError, ArithmeticError) as error:
             message = complaint(error)
             if message is None or os.environ.get(TRACEBACK):

@@ -8,7 +8,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from npi.cli.console import Column, Meter, Screen, finish, stop_on_interrupt
+from npi.cli.console import Column, Meter, Screen, finish
+from npi.cli.interrupts import stop_on_interrupt
 from npi.cli.options import DeviceOption, JsonOption, argument, option
 from npi.cli.words import duration, parse_numbers, plural
 

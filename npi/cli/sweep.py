@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from npi.cli.console import Column, Meter, Screen, check_folder, finish, number, stop_on_interrupt
-from npi.cli.train_report import document
+from npi.cli.console import Column, Meter, Screen, check_folder, finish, number
+from npi.cli.interrupts import stop_on_interrupt
+from npi.cli.train_report import document, meanwhile
 from npi.cli.words import duration, parse_numbers, plural
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def sweep(
         going = sum(not found.ended for found in result.seeds.values())
         screen.note(
             f"interrupted; the states of {plural(going, 'seed')} are kept in {out}/seed-N.training, and the same "
-            "command resumes"
+            f"command resumes{meanwhile(f'{out}/seed-N.training')}"
         )
     finish(result.solved, interrupted=not result.ended)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import select
 import signal
 import threading
 import time
@@ -22,6 +24,9 @@ GRACE = 12.0
 """Seconds after which another process than the first tells its error. The first one mostly finds the same, tells it and
 ends, and torchrun ends the others."""
 
+STOPPING = 20.0
+"""Seconds after SIGTERM in which a process may finish its update and keep its state; torchrun waits for thirty."""
+
 AGAIN = "the same command resumes, with any number of processes"
 
 
@@ -36,7 +41,7 @@ def ranks_of(device: str, state: Path) -> Iterator[Ranks]:
     from npi.training.ranks import join
 
     rank = int(os.environ.get("RANK", "0"))
-    tell = _once(lambda: f"npi: process {rank}: {_what_is_left(state)}\n")
+    tell = _Once(lambda: f"npi: process {rank}: {_what_is_left(state)}\n")
     with ExitStack() as stack, _last_words(rank, tell):
         ranks = stack.enter_context(join(device))
         if not ranks.alone:
@@ -45,7 +50,7 @@ def ranks_of(device: str, state: Path) -> Iterator[Ranks]:
 
 
 @contextmanager
-def _last_words(rank: int, tell: Callable[..., None]) -> Iterator[None]:
+def _last_words(rank: int, tell: _Once) -> Iterator[None]:
     """Tell that another process has ended; let the first one tell of errors that all of them find."""
     from npi.training.ranks import LostRankError
 
@@ -68,33 +73,37 @@ def refuse_torchrun(why: str) -> None:
 
 
 def _what_is_left(state: Path) -> str:
-    kept = f"the state of the last check is kept in {state.parent}, and {AGAIN}"
-    left = kept if state.exists() else "nothing is kept"
-    return f"ended, because another process of this run did, or torchrun was told to end; {left}"
+    return f"ended, because another process of this run did, or torchrun was told to end; {kept(state)}"
 
 
-def _once(text: Callable[[], str]) -> Callable[..., None]:
-    """A function that writes the text to stderr the first time that it is called, from any thread; or never does.
+def kept(state: Path) -> str:
+    """What is there to resume from where a run ended before it could keep its state."""
+    last = f"the state of the last check is kept in {state.parent}, and {AGAIN}"
+    return last if state.exists() else "nothing is kept"
+
+
+class _Once:
+    """Writes the text to stderr the first time that it is called, from any thread; or never does.
 
     It returns when the text is written, whoever does it: a thread that ends the process next would cut it off.
     """
-    one_at_a_time, told = threading.Lock(), False
 
-    def tell(*, silently: bool = False) -> None:
-        nonlocal told
-        with one_at_a_time:
-            if not (told or silently):
-                os.write(2, text().encode())
-            told = True
+    def __init__(self, text: Callable[[], str]) -> None:
+        self.text, self.told, self.one_at_a_time = text, False, threading.Lock()
 
-    return tell
+    def __call__(self, *, silently: bool = False) -> None:
+        with self.one_at_a_time:
+            if not (self.told or silently):
+                os.write(2, self.text().encode())
+            self.told = True
 
 
 @contextmanager
-def _told_of_the_end(tell: Callable[..., None]) -> Iterator[None]:
-    """Tell before SIGTERM ends this process, which is how torchrun ends the others when one has died.
+def _told_of_the_end(tell: _Once) -> Iterator[None]:
+    """Tell before SIGTERM ends this process, where it does not stop by itself within :data:`STOPPING` seconds.
 
-    A thread waits for the signal, since the main one may be inside a sum over processes that never ends.
+    torchrun sends it to all processes where it is told to end, and to the others when one has died. A thread waits for
+    the signal, since the main one may be inside a sum over processes that never ends.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -103,10 +112,17 @@ def _told_of_the_end(tell: Callable[..., None]) -> Iterator[None]:
     os.set_blocking(begin, False)
 
     def watch() -> None:
-        while number := os.read(end, 1):
-            if number[0] == signal.SIGTERM:
+        deadline = math.inf
+        while True:
+            left = None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+            if not select.select([end], [], [], left)[0]:
                 tell()
                 os._exit(128 + signal.SIGTERM)
+            number = os.read(end, 1)
+            if not number:
+                break
+            if number[0] == signal.SIGTERM:
+                deadline = min(deadline, time.monotonic() + (0 if tell.told else STOPPING))
         os.close(end)
 
     before = signal.signal(signal.SIGTERM, lambda *_: None)

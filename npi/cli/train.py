@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import Meter, Screen, check_folder, finish, stop_on_interrupt
+from npi.cli.console import Meter, Screen, check_folder, finish
+from npi.cli.interrupts import stop_on_interrupt
 from npi.cli.learners import SetOption, chosen, measure, sources_of
 from npi.cli.options import (
     DEPTH,
@@ -25,7 +26,7 @@ from npi.cli.options import (
     option,
     refuse_others,
 )
-from npi.cli.torchrun import ranks_of, refuse_torchrun
+from npi.cli.torchrun import kept, ranks_of, refuse_torchrun
 from npi.cli.train_report import Job, tell
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def train(
         States | None, option("--states", "forced: set to the place in the text; learned: found by the core (slow).")
     ] = None,
     updates: Annotated[
-        int | None, option("--updates", "The most steps of the optimiser; fewer where it is solved.", "N", min=1)
+        int | None, option("--updates", "The most steps of the optimiser; more let a stopped run go on.", "N", min=1)
     ] = None,
     traces: Annotated[int, option("--traces", "Runs of each training size of a program file.", "N", min=1)] = 32,
     frames: Annotated[int | None, option("--frames", "Frames drawn in an update.", "N", min=1)] = None,
@@ -158,20 +159,17 @@ def train(
                 config, training = frame_settings(core.value, given | ways, log)
                 hosts = [Library.open(folder) for folder in host or ()]
                 job = frame_job(
-                    sources,
-                    config,
-                    training,
-                    traces=traces,
-                    hosts=hosts,
-                    log=log,
-                    ranks=ranks,
-                    say=screen.note,
-                    budget=budget,
-                )
+                    sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks, budget=budget,
+                    note=lambda text: None if quiet else screen.note(f"npi: {text}"),
+                )  # fmt: skip
             try:
                 result = job.run(meter, out=out, stop=stop, fresh=fresh)
             except InterruptedError:
                 screen.note("interrupted while programs were drawn; nothing is kept")
+                finish(interrupted=True)
+            except KeyboardInterrupt:
+                if ranks.first:
+                    screen.note(f"interrupted at once; {kept(checkpoint_path(out))}")
                 finish(interrupted=True)
     if ranks.first:
         tell(screen, job, result, out, meter.seconds)
@@ -199,11 +197,8 @@ def learner_job(
     sources: Sequence[Path | ProgramSet], settings: Sequence[str], given: Mapping[str, Any], ranks: Ranks
 ) -> Job:
     """A learner's core, on programs with a learning signal."""
-    import torch
-
     from npi.jobs.learners import files_of, train_learner
 
-    torch.set_num_threads(1)  # small recurrent steps
     _, learner = files_of(sources)
     config, training = chosen(learner, learner.training, settings, **given)
     train = partial(train_learner, sources, config=config, training=training, ranks=ranks)
@@ -212,14 +207,11 @@ def learner_job(
 
 def universal_job(meter: Meter, files: Sequence[Path], programs: int, given: Mapping[str, Any]) -> Job:
     """A universal core, on random programs over the worlds of some files, or over those of the shipped core."""
-    import torch
-
     from dsl import load
     from dsl.generator import vocabulary_of
     from npi.jobs.universal import train_universal
     from npi.universal.objective import UniversalTrainConfig
 
-    torch.set_num_threads(1)  # small layers; more threads change nothing but the order of sums
     training = UniversalTrainConfig(**given)
     worlds = {path.stem: vocabulary_of(load(path)) for path in files} or None
 

@@ -94,7 +94,7 @@ def tell(screen: Screen, job: Job, result: TrainResult[Any], out: Path, seconds:
     else:
         functions = plural(result.entry["functions"], "different function")
         screen.line(f"{plural(result.entry['programs'], 'program')}, {functions} of their states")
-    again = "; resumed from an interrupted run" if result.resumed else ""
+    again = "; resumed from the state of an earlier run" if result.resumed else ""
     loss = f"loss {report.loss:.4f}, {duration(seconds)}"
     screen.line(f"{plural(report.update, 'update')} of {job.core}, {loss}{again}")
     if result.solved:
@@ -103,14 +103,20 @@ def tell(screen: Screen, job: Job, result: TrainResult[Any], out: Path, seconds:
         screen.line(f"next: {evaluated}npi learn FILE.npi --library {out}")
     elif result.ended:
         screen.line(
-            f"not solved, though the library is in {out}: raise --updates or --traces, try another --seed, "
-            "or see with npi check whether the task is right"
+            f"not solved, though the library is in {out}: raise --updates, and it goes on from here, or --traces; try "
+            "another --seed, or see with npi check whether the task is right"
         )
     else:
-        screen.note(f"interrupted after {plural(report.update, 'update')}; the state is kept in {out}.training, and "
-                    "the same command resumes")  # fmt: skip
+        state, done = f"{out}.training", plural(report.update, "update")
+        more = meanwhile(state) if result.library.memory.infos else ""
+        screen.note(f"interrupted after {done}; the state is kept in {state}, and the same command resumes{more}")
     screen.document(document(result, core, rows, out, seconds))
     finish(result.solved, interrupted=not result.ended)
+
+
+def meanwhile(state: str) -> str:
+    """What can be done with the library that lies beside a run's state."""
+    return f"; npi eval --library {state} evaluates it as it stands"
 
 
 def document(

@@ -64,7 +64,7 @@ def train_learner(
     library = new_library(config, tasks, sets, seed=training.seed, device=ranks.device)
     objective = objective_of(library, tasks, training)
     library.memory.embeddings_NP = objective.rows_NP
-    identity = identity_of(config.to_json(), training.to_json(), [programs.digest for programs in sets])
+    identity = identity_of(training, config.to_json(), [programs.digest for programs in sets])
 
     def each(progress: Progress) -> None:
         if checked is not None and progress.update % training.check_every == 0:

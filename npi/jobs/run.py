@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
+from npi.core.config import Settings
 from npi.library.library import Library
-from npi.training.checkpoint import FileCheckpoint
-from npi.training.loop import Objective, Progress, Schedule, fit
+from npi.training.checkpoint import CHECKPOINT, FileCheckpoint
+from npi.training.loop import Checkpoint, Objective, Progress, Schedule, State, fit, progress_of
 from npi.training.ranks import ALONE, Ranks
 
 P = TypeVar("P")
+
+Keep = Literal["never", "unsolved", "always"]
 
 
 @dataclass(frozen=True)
@@ -40,38 +43,59 @@ class TrainResult(Generic[P]):
 
 
 def checkpoint_path(out: Path | str) -> Path:
-    """Where the state of a training run for this library is kept."""
-    return Path(out).with_name(Path(out).name + ".training") / "checkpoint.safetensors"
+    """Where the state of a training run for this library is kept. Its folder is a library, too: that of the state."""
+    return Path(out).with_name(Path(out).name + ".training") / CHECKPOINT
 
 
-def identity_of(*parts: Any) -> str:
-    """sha256 of all that a run's parameters depend on: settings and data, or digests of them, as JSON."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def identity_of(training: Settings, *parts: Any) -> str:
+    """sha256 of all that makes a run another one: settings and data, or digests of them, as JSON.
+
+    How many ``updates`` it takes at most does not: a run goes on where that is raised.
+    """
+    settings = {name: value for name, value in training.to_json().items() if name != "updates"}
+    return hashlib.sha256(json.dumps([settings, *parts], sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _BesideLibrary(Checkpoint):
+    """A run's state with the library as it stands in the same folder: it can be run while training goes on."""
+
+    file: FileCheckpoint
+    library: Library
+    entry: Callable[[Progress], Mapping[str, Any]]
+
+    def save(self, state: State) -> None:
+        self.file.save(state)
+        told = dict(self.entry(progress_of(state.facts)))
+        replace(self.library, history=[*self.library.history, told]).save(self.file.path.parent)
+
+    def load(self) -> State | None:
+        return self.file.load()
 
 
 class Run:
     """A training job of this ``identity``, for a library in ``out``.
 
-    Its state is kept in ``<out>.training`` at every check and where it is stopped; the same call resumes it to
-    bit-identical parameters.
+    Its state is kept in ``<out>.training`` at every check and where it is stopped, with the library as it stands; the
+    same call resumes it to bit-identical parameters.
 
     Args:
         ranks: the processes that train together; each makes the same calls, and the first one alone writes files.
         fresh: begin anew even where there is a state to resume.
-        keep_state: keep the state beside the finished library, so that the same call ends at once.
-
-    Raises:
-        ValueError: where a process has another identity than the first one.
+        keep: whether the state stays beside the finished library: where it is not solved, so that more updates go on
+            from there, or always, so that the same call ends at once.
     """
 
     def __init__(
-        self, out: Path | str, identity: str, *, ranks: Ranks = ALONE, fresh: bool = False, keep_state: bool = False
+        self,
+        out: Path | str,
+        identity: str,
+        *,
+        ranks: Ranks = ALONE,
+        fresh: bool = False,
+        keep: Keep = "never",
     ) -> None:
-        if other := ranks.differing(identity):
-            raise ValueError(
-                f"process {other[0]} has other settings, programs or traces than process 0; give all the same"
-            )
-        self.out, self.ranks, self.keep_state = Path(out), ranks, keep_state
+        self.out, self.ranks, self.keep = Path(out), ranks, keep
         self.checkpoint = FileCheckpoint(
             checkpoint_path(out), identity=identity, device=ranks.device, ranks=ranks, fresh=fresh
         )
@@ -94,16 +118,22 @@ class Run:
             stop: asked after every update; true, on any rank, keeps the state and returns.
 
         Raises:
+            ValueError: where a process has another identity, or other updates, than the first one.
             CheckpointError: for a state that cannot be resumed.
             LostRankError: where another process ends; the state of the last check is kept.
         """
-        progress = fit(objective, schedule, ranks=self.ranks, checkpoint=self.checkpoint, report=report, stop=stop)
+        if other := self.ranks.differing(f"{self.checkpoint.identity} {schedule.updates}"):
+            raise ValueError(
+                f"process {other[0]} has other settings, programs or traces than process 0; give all the same"
+            )
+        checkpoint = _BesideLibrary(self.checkpoint, library, entry)
+        progress = fit(objective, schedule, ranks=self.ranks, checkpoint=checkpoint, report=report, stop=stop)
         ended, said = progress.ended(schedule), dict(entry(progress))
         if ended:
             library.history.append(said)
             if self.ranks.first:
                 library.save(self.out)
-            if self.ranks.first and not self.keep_state:
+            if self.ranks.first and (self.keep == "never" or (self.keep == "unsolved" and progress.solved)):
                 self.checkpoint.remove()
         self.ranks.wait()
         return TrainResult(library, progress, said, ended, progress.resumed, solved=ended)

@@ -98,9 +98,10 @@ def train_sweep(
     """Train a library for each seed on everything in ``paths``, and write them to ``out/seed-N``.
 
     Each seed is a run of :func:`npi.jobs.train.train_library`, with its state in ``out/seed-N.training``, which the
-    same call for this seed alone resumes, too. The states stay until all seeds are done, so that the same call resumes
-    after a kill and trains no seed twice. The processes import the engine afresh: learners and worlds that a script
-    registers itself are unknown to them, those of entry points are known.
+    same call for this seed alone resumes, too. The states stay until all seeds are solved, so that the same call
+    resumes after a kill and trains no seed twice, and one with more ``training.updates`` goes on from them. The
+    processes import the engine afresh: learners and worlds that a script registers itself are unknown to them, those of
+    entry points are known.
 
     Args:
         seeds: in place of ``training.seed``.
@@ -145,7 +146,7 @@ def train_sweep(
             raise
     results = {seed: result for seed, result in found.items() if result is not None}
     sweep = SweepResult(results, tuple(seed for seed in seeds if seed not in results))
-    if sweep.ended:
+    if sweep.solved:
         for seed in seeds:
             shutil.rmtree(checkpoint_path(seed_folder(out, seed)).parent, ignore_errors=True)
     return sweep
@@ -180,8 +181,8 @@ class _Pool:
             process.kill()
             process.wait()
 
-    def _listen(self, seed: int, run: Mapping[str, Any], process: subprocess.Popen[str]) -> TrainSummary:
-        """The result that a process writes, its reports passed on."""
+    def _listen(self, seed: int, run: Mapping[str, Any], process: subprocess.Popen[str]) -> TrainSummary | None:
+        """The result that a process writes, its reports passed on; ``None`` where a signal ended it before it began."""
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(BrokenPipeError):
@@ -198,7 +199,10 @@ class _Pool:
                 self.stopped = self.stopped or self.stop()
             if self.stopped:
                 process.stdin.close()
-        raise RuntimeError(f"the process of seed {seed} ended with {process.wait()}; its last state is kept")
+        status = process.wait()
+        if self.stopped or self.stop() or status == -signal.SIGTERM:
+            return None  # it was asked to end before it could listen
+        raise RuntimeError(f"the process of seed {seed} ended with {status}; its last state is kept")
 
     def kill(self) -> None:
         """End all processes, and begin no other."""
@@ -209,14 +213,15 @@ class _Pool:
 
 
 def _start() -> subprocess.Popen[str]:
-    """A process that trains one seed. It is started by a command, not forked or spawned by ``multiprocessing``, so that
-    scripts need no ``__main__`` guard."""
+    """A process that trains one seed, out of reach of the terminal's signals. It is started by a command, not forked or
+    spawned by ``multiprocessing``, so that scripts need no ``__main__`` guard."""
     path = os.pathsep.join([str(SOURCES), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(
         [sys.executable, "-P", "-c", "from npi.jobs.sweep import train_seed; train_seed()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        process_group=0,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
     )
 
@@ -224,12 +229,13 @@ def _start() -> subprocess.Popen[str]:
 def train_seed() -> None:
     """The process of one seed: read the settings, train, and write reports and the result.
 
-    Ctrl-C in a terminal reaches this process, too; the one that started it decides what happens then.
+    The process that started it decides when it stops. SIGTERM, which may be sent to both, asks it to stop, too.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel, sys.stdout = sys.stdout, sys.stderr
     run = json.loads(sys.stdin.readline())
     asked = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked.set())
 
     def listen() -> None:
         os.read(0, 1)
@@ -249,7 +255,7 @@ def train_seed() -> None:
             run.pop("paths"),
             report=lambda found: send(report=found.to_json()),
             stop=asked.is_set,
-            keep_state=True,
+            keep="always",
             **run,
         )
     except (ValueError, LookupError, OSError, FloatingPointError) as error:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +12,11 @@ from typing import Any
 
 import torch
 
+from dsl.analysis.equivalence import states
 from dsl.program import ProgramSet
 from npi.core.base import tensors_digest
 from npi.core.config import FORCED, LEARNED, CoreConfig, TrainConfig
-from npi.jobs.run import Run, TrainResult, identity_of
+from npi.jobs.run import Keep, Run, TrainResult, identity_of
 from npi.learners.interface import LearnerTraining
 from npi.learners.kind import BODIES
 from npi.learners.learn_rows import learn_rows
@@ -25,6 +25,7 @@ from npi.library.library import Library, LibraryError
 from npi.library.operations import hosting, joined
 from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
+from npi.training.checkpoint import CHECKPOINT
 from npi.training.dataset import Dataset, merged
 from npi.training.forced import bits_for
 from npi.training.frame_objective import FrameObjective, Report
@@ -37,7 +38,11 @@ from npi.training.validation import FirstValidator, TaskValidator, Validator
 from npi.universal.code_search import SearchConfig
 from npi.universal.core import SHIPPED
 from traces.machine.outcome import Budget
+from traces.recording.unique_frames import check_together
 from traces.storage.trace_set import TraceSet
+
+LONG = 500
+"""Steps of a frame that a person is told of."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def gather(
 ) -> list[Dataset]:
     """Dataset from program files (traced here, ``traces`` runs of each training size) and trace set folders.
 
-    Files may have been parsed before.
+    Files may have been parsed before. Raises ``ConflictError`` where they contradict themselves or each other.
 
     Each rank traces program files by itself, and reads its share of the shards of a folder. Programs with a signal
     that a file's programs call are run by ``hosts``.
@@ -97,6 +102,8 @@ def gather(
             datasets.append(Dataset.from_programs(programs, traces=traces, seed=seed, budget=budget))
         else:
             raise FileNotFoundError(f"{path}: there is no such program file or folder of traces")
+    places = [path.path if isinstance(path, ProgramSet) else str(path) for path in paths]
+    check_together([(where, dataset.frames) for where, dataset in zip(places, datasets, strict=True)])
     return datasets
 
 
@@ -113,15 +120,16 @@ def train_library(
     log: Path | None = None,
     report: Callable[[Report], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
-    say: Callable[[str], None] = warnings.warn,
     fresh: bool = False,
-    keep_state: bool = False,
+    keep: Keep = "unsolved",
     budget: Budget | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> TrainResult[Report]:
     """Train one core on everything in ``paths`` and write the library to ``out``.
 
-    The run's state is kept in ``<out>.training`` at every check; the same call resumes after a kill, to the
-    same numbers. It is removed when the library is written (solved, or the updates spent).
+    The run's state is kept in ``<out>.training`` at every check, with the library as it stands; the same call resumes
+    after a kill, to the same numbers. It is removed when training is solved. Where the updates are spent before, the
+    library is written, and a call with more ``training.updates`` goes on from the state.
 
     Args:
         traces: runs of each training size that are traced of each task of a program file.
@@ -131,10 +139,10 @@ def train_library(
             alone writes files and reports.
         log: folder for TensorBoard.
         stop: asked after every update; true, on any rank, keeps the state and returns.
-        say: told, before the first update, where states cannot be forced.
         fresh: begin anew even where there is a state to go on from.
-        keep_state: keep the state beside the finished library, so that the same call ends at once.
+        keep: when the state stays beside the written library (:class:`npi.jobs.run.Run`).
         budget: of each run of a program; by the size of the inputs where there is none.
+        note: told, before training begins, where states cannot be forced, and which programs are then hard to learn.
 
     Raises:
         ValueError: for frames that cannot be read or learned, or a state of another run in the way.
@@ -150,9 +158,12 @@ def train_library(
             finders, most = finders_of(datasets)
             core = replace(core, bits=max(core.bits, bits_for(most)))
         except ValueError as error:
-            say(f"{error}; so the core has to find its states by itself, which takes longer")
+            note(f"{error}; so the core has to find its states by itself, which takes longer")
             training = replace(training, states=LEARNED, check_every=100, warmup=50)
-    run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep_state=keep_state)
+    if training.states == LEARNED:
+        for text in remarks(datasets, core):
+            note(text)
+    run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep=keep)
     library = new_library(core, datasets, seed=training.seed, device=ranks.device)
     library.hosts = joined((), hosts)
     validator = validator_for(library, training, budget)
@@ -172,7 +183,7 @@ def train_library(
             "wrong": objective.wrong,
         }
 
-    with scalar_log(log if ranks.first else None) as write:
+    with scalar_log(log if ranks.first else None, training.check_every) as write:
 
         def each(progress: Progress) -> None:
             found = objective.report(progress)
@@ -185,6 +196,34 @@ def train_library(
     return TrainResult(
         library, found, trained.entry, trained.ended, trained.resumed, found.solved, frames=frames_of(datasets)
     )
+
+
+def remarks(datasets: Sequence[Dataset], config: object) -> Iterator[str]:
+    """What makes programs hard to learn for a recurrent core: frames that are long, and more states than it has.
+
+    A discrete core tells 2 to the number of its bits states of a frame apart. Where a text needs more, only what its
+    inputs never lead to can save it.
+    """
+    if not isinstance(config, CoreConfig):
+        return
+    room = 2**config.bits if config.kind == "discrete" else None
+    for dataset in datasets:
+        frames, found = dataset.frames, dataset.programs
+        for number in frames.program_M.unique().tolist():
+            name = frames.table.signatures[number].name
+            longest = int(frames.length_M[frames.program_M == number].max())
+            if longest >= LONG:
+                yield f"{name} has frames of up to {longest:,} steps, and an update takes as long as its longest frame"
+            table = None if found is None else found.program(name).table
+            if found is None or table is None or room is None or len(table.nodes) <= room:
+                continue
+            with suppress(ValueError):  # it looks at too much at once to be counted
+                count = states(found.program(name))
+                if count > room:
+                    yield (
+                        f"{name} has {count:,} states, and a core of {config.bits} bits tells {room:,} apart: split it "
+                        "into programs that call each other, or learn it with npi learn into a universal core"
+                    )
 
 
 def frames_of(datasets: Sequence[Dataset]) -> dict[str, int]:
@@ -237,6 +276,7 @@ def learn_into(
     keep_unsolved: bool = False,
     from_traces: bool = False,
     budget: Budget | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> RowResult:
     """Learn the new programs of ``paths`` as rows of the library in a folder; write it to ``out`` (same by default).
 
@@ -251,7 +291,11 @@ def learn_into(
         from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
             other cores always learn from traces.
         budget: of each run of a program; by the size of the inputs where there is none.
+        note: told of programs whose frames are long, or too much for the core, before they are learned.
     """
+    folder = place if out is None else out
+    if not isinstance(folder, Library) and (Path(folder) / CHECKPOINT).exists():
+        raise LibraryError(f"{folder} belongs to a training run, which writes over it; give --out another folder")
     library = place if isinstance(place, Library) else library_to_learn(place, device=pick_device(device))
     if is_learners(library.core.config.kind):
         sets = [parsed(path) for path in paths]
@@ -263,6 +307,8 @@ def learn_into(
         settings = config or learn_settings(library)
         library.hosts = joined(library.hosts, hosts)
         datasets = gather(paths, traces=traces, seed=settings.seed, hosts=library.hosts, budget=budget)
+        for text in remarks(datasets, library.core.config):
+            note(text)
         learned = kind_of(library.core).learn(
             library, datasets, settings, report=report, stop=stop, keep_unsolved=keep_unsolved, from_traces=from_traces
         )
@@ -276,7 +322,6 @@ def learn_into(
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         library.history += [entry] * (learned.solved or keep_unsolved)
-    folder = place if out is None else out
     if (learned.solved or keep_unsolved) and not isinstance(folder, Library):
         library.save(folder)
     return learned
@@ -308,25 +353,35 @@ def learn_settings(
 def run_identity(core: CoreConfig, training: TrainConfig, datasets: Sequence[Dataset]) -> str:
     """sha256 of settings and frames."""
     frames = [[tensors_digest(dataset.frames.columns), dataset.table.to_json()] for dataset in datasets]
-    return identity_of(core.to_json(), training.to_json(), frames)
+    return identity_of(training, core.to_json(), frames)
 
 
 @contextmanager
-def scalar_log(folder: Path | None) -> Iterator[Callable[[Report], None]]:
-    """Writes reports as TensorBoard scalars, where a folder is given."""
+def scalar_log(folder: Path | None, check_every: int = 1) -> Iterator[Callable[[Report], None]]:
+    """Writes reports as TensorBoard scalars, where a folder is given.
+
+    The first report purges what an earlier run wrote from that update on: no curve has a point twice after a resume.
+    What was reported is on the disk after every check, as the state that is resumed from is.
+    """
     if folder is None:
         yield lambda report: None
         return
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(folder)) as writer:
+    with ExitStack() as stack:
+        writers: list[SummaryWriter] = []
 
         def write(report: Report) -> None:
+            if not writers:
+                writers.append(stack.enter_context(SummaryWriter(str(folder), purge_step=report.update)))
+            (writer,) = writers
             writer.add_scalar("loss", report.loss, report.update)
             for name, error in report.errors.items():
                 writer.add_scalar(f"error/{name}", error, report.update)
             if report.validation is not None and report.validation.problems:
                 share = report.validation.solved / report.validation.problems
                 writer.add_scalar("validation/solved", share, report.update)
+            if report.update % check_every == 0:
+                writer.flush()
 
         yield write

@@ -51,7 +51,7 @@ def train_universal(
     config, training = config or InterpreterConfig(), training or UniversalTrainConfig()
     worlds = vocabularies() if worlds is None else worlds
     drawn = {name: [vocabulary.face.spec.digest, sorted(vocabulary.hashes)] for name, vocabulary in worlds.items()}
-    identity = identity_of(config.to_json(), training.to_json(), drawn, each)
+    identity = identity_of(training, config.to_json(), drawn, each)
     folder = checkpoint_path(out).parent
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
@@ -81,7 +81,7 @@ def train_universal(
             "functions": len(pool.states),
             "settings": {**training.to_json(), "each": each, "sizes": [min(SIZES), max(SIZES)]},
             "updates": progress.update,
-            "loss": objective.loss,
+            "loss": objective.loss if progress.update else None,
         }
 
     tell = None if report is None else lambda progress: report(mean(progress))

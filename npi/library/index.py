@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from npi.library.manifest import LibraryError, checked, read_manifest
 from npi.library.program_files import Held, held_texts, named
-from npi.library.wiring import Wiring, deciding_states
+from npi.library.wiring import Wiring, functions
 
 DIGITS = 12
 """Digits of a version that are shown."""
@@ -89,7 +89,7 @@ def listing(folder: Path | str) -> Listing:
         files = {one.digest: one.file for one in held}
         calls = {name: called for one in reversed(held) for name, called in one.calls.items()}
         config = manifest["config"]
-        learned = config.get("code", 0) + config.get("features", 0)  # of each deciding state, beside a universal core
+        learned = config.get("code", 0) + config.get("features", 0)  # of each function, beside a universal core
         cards = tuple(
             Card(
                 name=row["name"],
@@ -98,7 +98,7 @@ def listing(folder: Path | str) -> Listing:
                 calls=tuple(calls.get(row["name"], ())),
                 version=version,
                 numbers=count,
-                learned_numbers=deciding_states(row["wiring"]) * learned if "wiring" in row else count,
+                learned_numbers=functions(row["wiring"]) * learned if "wiring" in row else count,
                 file=files.get(row["source"], ""),
                 source=row["source"],
                 world=manifest["worlds"][row["world"]]["name"],

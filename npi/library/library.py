@@ -23,6 +23,7 @@ from envs.registry import joined_world
 from envs.spec import ProgramTable, WorldSpec
 from envs.stepper import Stepper
 from envs.steppers.routed import Joined, PartStepper, part_table, programs_of
+from envs.support.atomic_files import unfinished
 from npi.core.base import Core, tensors_digest
 from npi.core.config import CoreConfig
 from npi.core.recurrent import RecurrentCore
@@ -248,10 +249,18 @@ class Library:
 
     @classmethod
     def open(cls, folder: Path | str, *, device: torch.device | str = "cpu") -> Library:
-        """Read a library; every file is checked against the manifest's hash before it is used."""
+        """Read a library; every file is checked against the manifest's hash before it is used.
+
+        It may be replaced meanwhile: then the new one is read.
+        """
         folder = Path(folder)
         manifest = read_manifest(folder)
-        data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
+        try:
+            data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
+        except (LibraryError, OSError):
+            if read_manifest(folder) == manifest:
+                raise
+            return cls.open(folder, device=device)
         try:
             core, memory = _network(manifest, data, folder)
             held = held_texts(manifest, data, folder)
@@ -343,12 +352,13 @@ def _open_host(folder: Path, entry: Mapping[str, str], device: torch.device | st
 
 
 def _clear(folder: Path, files: Mapping[str, str], hosts: Collection[str]) -> None:
-    """Remove what earlier libraries left in the folder: named as ``save`` names things, and not in what it wrote."""
+    """Remove what earlier libraries left in the folder: named as ``save`` names things, and not in what it wrote; and
+    what a killed process left."""
     for path in folder.iterdir():
         if _HOST.fullmatch(path.name) and path.name not in hosts:
             shutil.rmtree(path)
     for path in folder.iterdir():
-        if _STORED.fullmatch(path.name) and path.name not in files:
+        if (_STORED.fullmatch(path.name) and path.name not in files) or unfinished(path):
             path.unlink()
 
 

@@ -24,8 +24,13 @@ def seal(wiring: Wiring) -> list[float]:
 
 
 def deciding_states(wiring: Wiring) -> int:
-    """How many states have a function to learn: those that look at something."""
+    """How many states decide something: those that look at something."""
     return sum(bool(state["looks"]) for state in wiring)
+
+
+def functions(wiring: Wiring) -> int:
+    """How many functions there are to learn: one of each state that decides something, or of each of its steps."""
+    return sum(len(state["steps"]) if state.get("steps") else bool(state["looks"]) for state in wiring)
 
 
 def in_words(wiring: Wiring, slots: Sequence[str]) -> list[str]:
@@ -40,7 +45,8 @@ def in_words(wiring: Wiring, slots: Sequence[str]) -> list[str]:
     lines = []
     for number, state in enumerate(wiring):
         looks = ", ".join(read(*one) for one in state["looks"])
-        lines.append(f"state {number} decides by {looks}" if looks else f"state {number}")
+        steps = f", in {len(state['steps'])} steps" if state.get("steps") else ""
+        lines.append(f"state {number} decides by {looks}{steps}" if looks else f"state {number}")
         for callee, *rest in state["does"]:
             if callee is None:
                 lines.append("    return")

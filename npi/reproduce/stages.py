@@ -213,8 +213,9 @@ def trained(work: Work, paths: Sequence[Path], out: Path, training: TrainConfig,
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         found = train_library(
-            paths, out=out, core=work.recipe.core, training=training, device=work.device, report=report, stop=work.stop
-        ).report
+            paths, out=out, core=work.recipe.core, training=training, device=work.device, report=report, stop=work.stop,
+            keep="never",
+        ).report  # fmt: skip
     except CheckpointError as error:
         raise ValueError(f"the folder {checkpoint_path(out).parent} is in the way; remove it ({error})") from error
     if not found.solved and found.update < training.updates:

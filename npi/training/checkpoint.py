@@ -12,8 +12,11 @@ from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
 from npi.training.loop import Checkpoint, State
 from npi.training.ranks import ALONE, CPU, Parcel, Ranks
 
-FORMAT = 3
+FORMAT = 4
 """Of the files of states."""
+
+CHECKPOINT = "checkpoint.safetensors"
+"""The file of a run's state, in its folder."""
 
 
 class CheckpointError(ValueError):
@@ -28,7 +31,7 @@ class FileCheckpoint(Checkpoint):
     A state holds nothing about the number of ranks, so that any number of them resumes it.
 
     Args:
-        identity: sha256 of the run's settings and data.
+        identity: sha256 of the run's settings and data. A state of another one is refused, unless that run has ended.
         device: of the run, whose random numbers continue on a device of that type only.
         fresh: whether a state that is there is ignored.
     """
@@ -86,9 +89,11 @@ class FileCheckpoint(Checkpoint):
                 f"{self.path} has format {about.get('format')}, this engine reads {FORMAT}; start anew with --fresh"
             )
         if about["identity"] != self.identity:
+            if about["facts"].get("ended"):
+                return Parcel()  # nothing is lost: its library is written
             raise CheckpointError(
-                f"{self.path} is of a run with other settings or data; repeat those to resume it, or start anew with "
-                "--fresh"
+                f"{self.path} is of a run with other settings or data; repeat those to resume it (only --updates may "
+                "change), or start anew with --fresh"
             )
         if about["device"] != self.device.type:
             raise CheckpointError(

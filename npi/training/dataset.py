@@ -60,8 +60,9 @@ class Dataset:
         programs = load_sources(traces.info.sources) if traces.info.sources else None
         frames = shared_frames(traces, ranks)
         return cls.from_frames(
-            frames, programs, name=traces.folder.name, source=traces.info.program_digest, traces=len(traces)
-        )
+            frames, programs, name=traces.folder.name, source=traces.info.program_digest, traces=len(traces),
+            where=str(traces.folder),
+        )  # fmt: skip
 
     @classmethod
     def from_batches(
@@ -73,13 +74,14 @@ class Dataset:
 
     @classmethod
     def from_frames(
-        cls, frames: FrameSet, programs: ProgramSet | None, *, name: str, source: str, traces: int
+        cls, frames: FrameSet, programs: ProgramSet | None, *, name: str, source: str, traces: int, where: str = ""
     ) -> Dataset:
-        """Different frames of one table, checked for contradictions; without those of programs with a signal."""
+        """Different frames of one table, checked for contradictions, of which messages tell ``where`` they are; without
+        those of programs with a signal."""
         if programs is not None and programs.signals:
             signals = torch.tensor([program.id for program in programs.signals])
             frames = frames.select(~torch.isin(frames.program_M, signals))
-        check_rule(frames)
+        check_rule(frames, *[(where, 1 + int(frames.origin_M3[:, 0].max()))] * bool(where and len(frames)))
         return cls(frames.table, frames, programs, name, source, traces)
 
 

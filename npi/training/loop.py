@@ -205,7 +205,7 @@ def fit(
     with objective:
         descent, progress = Descent(objective.groups(), schedule, ranks), Progress()
         if checkpoint is not None:
-            resume(checkpoint, objective, descent, progress)
+            progress = resume(checkpoint, objective, descent)
         while not progress.ended(schedule) and not ranks.any(stop()):
             began = time.process_time()
             progress.loss = descent.update(objective, progress.update)
@@ -344,16 +344,17 @@ def state_of(objective: Objective, descent: Descent, progress: Progress) -> Stat
         "scores": dict(progress.scores),
         "seconds": progress.seconds,
         "solved": progress.solved,
+        "ended": progress.ended(descent.schedule),
         "objective": own.facts,
     }
     return State(tensors, facts, tuple(f"objective.{name}" for name in own.constant))
 
 
-def resume(checkpoint: Checkpoint, objective: Objective, descent: Descent, progress: Progress) -> None:
+def resume(checkpoint: Checkpoint, objective: Objective, descent: Descent) -> Progress:
     """Stand where the run of a checkpoint stood, where there is one."""
     state = checkpoint.load()
     if state is None:
-        return
+        return Progress()
     tensors, facts = state.tensors, state.facts
     with torch.no_grad():
         for name, group in objective.groups().items():
@@ -361,9 +362,13 @@ def resume(checkpoint: Checkpoint, objective: Objective, descent: Descent, progr
                 parameter.copy_(tensors[f"parameters.{name}.{number}"])
     objective.load_state_dict(State(part(tensors, "objective."), facts["objective"]))
     descent.load_state_dict(State(part(tensors, "optimiser."), {}))
-    progress.update, progress.seconds, progress.solved = facts["update"], facts["seconds"], facts["solved"]
-    progress.loss = math.nan if facts["loss"] is None else facts["loss"]
-    progress.scores, progress.resumed = facts["scores"], True
+    return progress_of(facts)
+
+
+def progress_of(facts: Mapping[str, Any]) -> Progress:
+    """Where the run of a state's facts stood."""
+    told = {name: facts[name] for name in ("update", "scores", "seconds", "solved")}
+    return Progress(**told, loss=math.nan if facts["loss"] is None else facts["loss"], resumed=True)
 
 
 def part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -35,6 +35,7 @@ class SearchConfig(Settings):
         updates: the most steps of Adam in a round. rate: its first learning rate.
         rounds: how many there are, for what is not right before: each begins at the best that was found, with half the
             rate, and all but the first compute in full precision.
+        patience: updates after which a function that is not right is split, where it can be.
         situations: drawn of each function in an update, a third of them among those that are still wrong.
         check_every: updates between checks of every situation.
         propose: whether the proposer is asked; else starts are random.
@@ -47,6 +48,7 @@ class SearchConfig(Settings):
     spread: float = 0.3
     updates: int = setting(1000, at_least(1))
     rounds: int = setting(3, at_least(1))
+    patience: int = setting(300, at_least(1))
     rate: float = 0.03
     situations: int = setting(96, at_least(1))
     check_every: int = setting(20, at_least(1))

@@ -5,7 +5,7 @@ Shape legend: ``N`` functions, ``Z`` configurations of all functions, ``M`` conf
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,11 @@ import torch
 from torch.nn import functional
 
 from npi.universal.network import Interpreter, InterpreterConfig
-from npi.universal.plan import Plan, State
+from npi.universal.plan import HEAD, Plan, State, Step
+from npi.universal.symbols import COMPUTABLE, DIGIT
+
+SAMPLED = 2**14
+"""Of a function of more configurations so many are decided first; the others only where these are right."""
 
 CHUNK = 2**15
 """Configurations that are decided at once."""
@@ -58,7 +62,7 @@ class Functions:
         inputs: R of the core.
     """
 
-    def __init__(self, states: Sequence[State], inputs: int) -> None:
+    def __init__(self, states: Sequence[State | Step], inputs: int) -> None:
         seen, outcome, value, classes, kinds = [], [], [], [], []
         for state in states:
             key = state.outcome_M * 100 + state.value_M + 1
@@ -102,18 +106,30 @@ class Functions:
         *,
         lead: float = 0.0,
     ) -> list[torch.Tensor]:
-        """For each function, the configurations in which a code is wrong, or right by no more than ``lead`` logits."""
+        """For each function, the configurations in which a code is wrong, or right by no more than ``lead`` logits.
+
+        Of a large function they are those of a sample, while there are any.
+        """
         found = []
         for place, which in enumerate(which_N.tolist()):
-            begin = int(self.spans.start[which])
-            index_M = torch.arange(begin, begin + int(self.spans.count[which]))
-            code, gain = code_NC[place, None], None if gain_NG is None else gain_NG[place, None]
-            choice_MK, value_MV = logits(net, self.seen_ZR[index_M].long(), code, gain)
-            computed_M = self.value_Z[index_M]
-            spelled_M = torch.where(computed_M >= 0, _ahead(value_MV, computed_M.clamp(min=0)), torch.inf)
-            lead_M = torch.minimum(_ahead(choice_MK, self.outcome_Z[index_M]), spelled_M)
-            found.append(index_M[lead_M <= lead])
+            begin, count = int(self.spans.start[which]), int(self.spans.count[which])
+            codes = code_NC[place, None], None if gain_NG is None else gain_NG[place, None]
+            for step in (count // SAMPLED, 1) if count > SAMPLED else (1,):
+                index_M = torch.arange(begin, begin + count, step)
+                wrong_W = index_M[self._lead(net, index_M, *codes) <= lead]
+                if len(wrong_W):
+                    break
+            found.append(wrong_W)
         return found
+
+    def _lead(
+        self, net: Interpreter, index_M: torch.Tensor, code_1C: torch.Tensor, gain_1G: torch.Tensor | None
+    ) -> torch.Tensor:
+        """lead_M: by how many logits the right decision is ahead of the next in these configurations."""
+        choice_MK, value_MV = logits(net, self.seen_ZR[index_M].long(), code_1C, gain_1G)
+        computed_M = self.value_Z[index_M]
+        spelled_M = torch.where(computed_M >= 0, _ahead(value_MV, computed_M.clamp(min=0)), torch.inf)
+        return torch.minimum(_ahead(choice_MK, self.outcome_Z[index_M]), spelled_M)
 
 
 @torch.no_grad()
@@ -179,13 +195,25 @@ def deciding(state: State) -> bool:
 
 
 def oversize(plan: Plan, config: InterpreterConfig) -> str | None:
-    """Why a program does not fit the core; None where it does."""
-    count = sum(map(deciding, plan.states))
-    if count > config.states:
-        return f"has {count} states that decide something, and the core's rows have room for {config.states}"
+    """Why a program does not fit the core as it is planned; None where it does."""
+    return next((reason for _, reason in oversizes(plan, config)), None)
+
+
+def oversizes(plan: Plan, config: InterpreterConfig) -> Iterator[tuple[int, str]]:
+    """For each state that does not fit the core, its number and why."""
+    count = [len(state.functions) for state in plan.states]
+    if sum(count) > config.states:
+        what = "decide something" if max(count) == 1 else "decide something or take a step to a decision"
+        yield (
+            max(range(len(count)), key=count.__getitem__),
+            (f"has {sum(count)} states that {what}, and the core's rows have room for {config.states}"),
+        )
     for number, state in enumerate(plan.states):
-        if len(state.inputs) > config.inputs:
-            return f"looks at {len(state.inputs)} things at once in state {number}; the core sees {config.inputs}"
-        if len(state.outcomes) > config.outcomes:
-            return f"chooses among {len(state.outcomes)} calls in state {number}; the core has {config.outcomes}"
-    return None
+        looks = max((len(step.looks) for step in state.steps), default=len(state.inputs))
+        if looks > config.inputs:
+            yield number, f"looks at {looks} things at once in state {number}; the core sees {config.inputs}"
+        if len(state.outcomes) > config.outcomes * (COMPUTABLE if state.which != HEAD else 1):
+            yield number, f"chooses among {len(state.outcomes)} calls in state {number}; the core has {config.outcomes}"
+        for argument in (argument for outcome in state.outcomes for argument in outcome.computed):
+            if argument.radix > DIGIT ** len(argument.digits) and argument.radix > COMPUTABLE:
+                yield number, f"computes one of {argument.radix} symbols in state {number}; the core has {COMPUTABLE}"

@@ -17,7 +17,8 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from dsl.program import ProgramSet
+from dsl.errors.error import Placed
+from dsl.program import Program, ProgramSet
 from envs.spec import ProgramTable
 from npi.core.config import TrainConfig
 from npi.library.library import Library, LibraryError
@@ -27,13 +28,13 @@ from npi.training.induction.steps import names_of
 from npi.training.learn_rows import Digests, Inferred, RowResult, new_rows
 from npi.training.loop import Progress, Reporter
 from npi.training.validation import TaskValidator, Validation
-from npi.universal.code_search import Found, Search, SearchConfig
+from npi.universal.code_search import SearchConfig
 from npi.universal.core import UniversalCore, universal
-from npi.universal.functions import Functions, deciding, oversize
 from npi.universal.induction.plan_from_traces import plan_of_frames
 from npi.universal.induction.replay import Evidence, replay
-from npi.universal.plan import Plan, looks_at, plan_of
+from npi.universal.plan import OversizeError, Plan, looks_at, place_of, plan_of
 from npi.universal.proof import Comparison, Mistake, prove
+from npi.universal.row_search import Drafts, SizeError, search
 from npi.universal.rows import Tabulated, learned_numbers, row_of, row_tables, wiring_of
 from traces.generation.generate import load_sources
 
@@ -46,19 +47,23 @@ class Project:
     """A program to be learned.
 
     Attributes:
-        info: of its row, wiring included. plan: its states. dataset: the file that it is written in.
+        info: of its row. drafts: its states, in as many steps as they need. dataset: the file that it is written in.
         evidence: its frames, where its states were inferred; None where they were read off its text.
     """
 
     info: RowInfo
-    plan: Plan
+    drafts: Drafts
     dataset: Dataset
     evidence: Evidence | None = None
 
     @property
-    def states(self) -> int:
-        """How many of its states decide something."""
-        return sum(map(deciding, self.plan.states))
+    def plan(self) -> Plan:
+        return self.drafts.plan
+
+    @property
+    def wired(self) -> RowInfo:
+        """Of its row, wiring included."""
+        return replace(self.info, wiring=wiring_of(self.plan, self.drafts.table))
 
     def checked(self, library: Library) -> Checked:
         """Its row in a library, compared with what is known of it."""
@@ -104,10 +109,14 @@ class Checked:
         if not wrong:
             return
         if self.replay is None:
-            state = max(plan.states, key=lambda state: len(state.outcome_M))
+            number = max(range(len(plan.states)), key=lambda number: len(plan.states[number].outcome_M))
+            state, programs = plan.states[number], self.project.dataset.programs
+            program = None if programs is None else programs.program(name)
+            item = None if program is None else place_of(program, table, number)
             yield (
-                f"one of its decisions looks at {len(state.inputs)} things in {len(state.outcome_M):,} configurations: "
-                f"let a program that {bare} calls look at some of them, or raise --updates or --starts"
+                f"{place(program, item)}one of its decisions looks at {len(state.inputs)} things in "
+                f"{len(state.outcome_M):,} configurations: let a program that {bare} calls look at some of them, or "
+                "raise --updates or --starts"
             )
         elif self.replay.holds:
             yield (
@@ -147,12 +156,12 @@ def learn_universal(
     began, old = time.process_time(), library.memory
     before = Digests.of(library, len(old))
     projects = plans(library, datasets, from_traces=from_traces, seed=config.seed)
-    found = _searched(core, projects, config, report, stop)
-    memory = old.extended([p.info for p in projects], _numbers(projects, found, core))
+    _search(core, projects, config, report, stop)
+    memory = old.extended([project.wired for project in projects], _numbers(projects, core))
     trial = Library(core, memory, [], hosts=library.hosts)
     checks = [project.checked(trial) for project in projects]
     validation = _validated(trial, datasets, checks, config.seed)
-    wrong = _wrong(projects, found)
+    wrong = _wrong(projects)
     solved = not sum(wrong.values()) and validation.passed
     if solved or keep_unsolved:
         library.memory = memory
@@ -162,7 +171,7 @@ def learn_universal(
         rows=tuple(p.info.name for p in projects),
         numbers=max(learned_numbers(p.plan, core.config) for p in projects),
         solved=solved,
-        updates=int(found.updates_N.max()) if len(found.wrong) else 0,
+        updates=max(project.drafts.updates for project in projects),
         seconds=time.process_time() - began,
         before=before,
         after=Digests.of(library, len(old)),
@@ -179,14 +188,17 @@ def plans(library: Library, datasets: Sequence[Dataset], *, from_traces: bool = 
     found = []
     for info, dataset in by_file(library.memory.infos, new_rows(library, datasets), datasets):
         inferred = from_traces or dataset.programs is None
-        project = _inferred(info, dataset, seed) if inferred else _read_off(info, dataset)
-        reason = oversize(project.plan, core.config)
-        if reason is not None:
+        plan, evidence = _inferred(info, dataset, seed) if inferred else (_read_off(info, dataset), None)
+        table = dataset.frames.table if inferred else dataset.table
+        try:
+            drafts = Drafts(plan, table, core.config)
+        except SizeError as error:
             more = "give more traces, which may show that it looks at less; or " if inferred else ""
-            raise LibraryError(
-                f"{info.name} {reason}; {more}split it into programs that call each other, or train a core whose rows "
-                "have more room"
-            )
+            fix = f"{more}split it into programs that call each other, or train a core whose rows have more room"
+            program = None if inferred or dataset.programs is None else dataset.programs.program(info.name)
+            item = None if program is None else place_of(program, table, error.state)
+            raise LibraryError(f"{place(program, item)}{info.name} {error}; {fix}") from error
+        project = Project(info, drafts, dataset, evidence)
         found.append(project)
     return found
 
@@ -235,74 +247,65 @@ def _used(programs: ProgramSet) -> list[ProgramSet]:
     return [load_sources(programs.sources[:count]) for count in range(1, len(programs.sources))]
 
 
-def _read_off(info: RowInfo, dataset: Dataset) -> Project:
+def _read_off(info: RowInfo, dataset: Dataset) -> Plan:
     assert dataset.programs is not None, "only programs with a text have something to read off"
+    program = dataset.programs.program(info.name)
     try:
-        plan = plan_of(dataset.programs.program(info.name), dataset.table)
+        return plan_of(program, dataset.table)
+    except OversizeError as error:
+        fix = "let a program that it calls look at some of them"
+        raise LibraryError(f"{place(program, error.item)}{info.name} {error}; {fix}") from error
     except ValueError as error:
-        raise LibraryError(f"{info.name} cannot be learned as a row: {error}") from error
-    return Project(replace(info, wiring=wiring_of(plan, dataset.table)), plan, dataset)
+        raise LibraryError(f"{place(program, None)}{info.name} cannot be learned as a row: {error}") from error
 
 
-def _inferred(info: RowInfo, dataset: Dataset, seed: int) -> Project:
+def place(program: Program | None, item: Placed | None) -> str:
+    """``file:line:column: `` of something in a program's text; of the program itself where it is not known."""
+    if program is None:
+        return ""
+    at = item or program.tree
+    return f"{program.scope.source.name}:{at.line}:{at.column}: "
+
+
+def _inferred(info: RowInfo, dataset: Dataset, seed: int) -> tuple[Plan, Evidence]:
     table = dataset.frames.table
     program = table.id(info.name)
     own = dataset.frames.select(dataset.frames.program_M == program)
     evidence = Evidence.of(own, generator=torch.Generator().manual_seed(seed))
     try:
-        plan = plan_of_frames(evidence.known, program)
+        return plan_of_frames(evidence.known, program), evidence
     except ValueError as error:
         raise LibraryError(f"{info.name} cannot be learned from its traces: {error}") from error
-    return Project(replace(info, wiring=wiring_of(plan, table)), plan, dataset, evidence)
 
 
-def _searched(
+def _search(
     core: UniversalCore,
     projects: Sequence[Project],
     config: SearchConfig,
     report: Reporter | None,
     stop: Callable[[], bool],
-) -> Found:
-    """The codes of all deciding states: a file is one batch, so that they are the same whatever is beside it."""
-    found = []
+) -> None:
+    """The codes of all states: a file is one batch, so that they are the same whatever is beside it."""
     for _, group in groupby(projects, key=lambda project: project.info.generation):
         own = list(group)
-        states = [state for project in own for state in project.plan.states if deciding(state)]
-        search = Search(core.net, core.proposer, Functions(states, core.config.inputs), config)
 
-        def each(progress: Progress, own: Sequence[Project] = own, search: Search = search) -> None:
+        def each(updates: int, own: Sequence[Project] = own) -> None:
             if report is not None:
-                report(Progress(progress.update, scores=_wrong(own, search.best)))
+                report(Progress(min(updates, config.most), scores=_wrong(own)))
 
-        found.append(search.run(report=each, stop=stop))
-    return Found(
-        torch.cat([one.code_NC for one in found]),
-        torch.cat([one.gain_NG for one in found]),
-        [wrong for one in found for wrong in one.wrong],
-        torch.cat([one.updates_N for one in found]),
-    )
+        search(core.net, core.proposer, [project.drafts for project in own], config, report=each, stop=stop)
 
 
-def _numbers(projects: Sequence[Project], found: Found, core: UniversalCore) -> dict[str, torch.Tensor]:
+def _numbers(projects: Sequence[Project], core: UniversalCore) -> dict[str, torch.Tensor]:
     """The new rows' numbers, by the name of each parameter of the memory."""
-    rows, place = [], 0
-    for project in projects:
-        own = slice(place, place + project.states)
-        rows.append(row_of(project.info.wiring or (), found.code_NC[own], found.gain_NG[own], core.config))
-        place += project.states
+    rows = [row_of(p.wired.wiring or (), *p.drafts.numbers, core.config) for p in projects]
     none = torch.zeros(len(rows), 0)
     return {"embeddings_NP": torch.stack(rows), "keys_NK": none, "gates_NF": none}
 
 
-def _wrong(projects: Sequence[Project], found: Found) -> dict[str, int]:
+def _wrong(projects: Sequence[Project]) -> dict[str, int]:
     """For each program that is not right, in how many configurations it is wrong."""
-    wrong, place = {}, 0
-    for project in projects:
-        count = sum(len(one) for one in found.wrong[place : place + project.states])
-        place += project.states
-        if count:
-            wrong[project.info.name] = count
-    return wrong
+    return {project.info.name: count for project in projects if (count := project.drafts.wrong)}
 
 
 def _validated(trial: Library, datasets: Sequence[Dataset], checks: Sequence[Checked], seed: int) -> Validation:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from dsl.lowering.ir import Read
+from dsl.lowering.value_grid import Array
 from envs.spec import RETURN, SLOTS, ProgramTable
 from envs.steppers.decision_tables import Node, TableStepper, assemble
 from envs.support import mixed_radix
@@ -26,13 +27,14 @@ from npi.library.wiring import SEAL, Wiring, seal
 from npi.program_memory import ProgramMemory
 from npi.training.induction.steps import names_of, tokens_of
 from npi.universal.core import universal
-from npi.universal.functions import decide, deciding, oversize
+from npi.universal.functions import decide, oversize
 from npi.universal.network import Interpreter, InterpreterConfig
-from npi.universal.plan import COMPUTED, CONSTANT, COPIED, Argument, Outcome, Plan, State
-from npi.universal.symbols import VALUES, computable_tokens, numbers_of
+from npi.universal.plan import COMPUTED, CONSTANT, COPIED, HEAD, MAX_ENTRIES, Argument, Look, Outcome, Plan, State, Step
+from npi.universal.splitting import numbered
+from npi.universal.symbols import DIGIT, VALUES, computable_tokens, numbers_of
 
-MAX_ENTRIES = 2**20
-"""Configurations of a state, with what it copies, beyond which it is not tabulated."""
+MAX_REGISTERS, MAX_DIGITS = 64, 9
+"""Registers of a state, and decimal digits of a value's place, beyond which a wiring is refused."""
 
 
 class RowError(ValueError):
@@ -43,7 +45,11 @@ class RowError(ValueError):
 
 
 def wiring_of(plan: Plan, table: ProgramTable) -> list[dict[str, Any]]:
-    """What a row says of its states, as JSON: ``looks`` at, and ``does``: callee, arguments, next state."""
+    """What a row says of its states, as JSON: ``looks`` at, and ``does``: callee, arguments, next state.
+
+    A state that decides in several steps has ``steps``, too: what each looks at, which register it writes ``to``, and
+    ``when`` it does; and ``which`` register holds the group of the outcome, if there are groups.
+    """
     names = [signature.name for signature in table.signatures]
 
     def read(one: Read) -> list[Any]:
@@ -53,7 +59,18 @@ def wiring_of(plan: Plan, table: ProgramTable) -> list[dict[str, Any]]:
         if one.how == COPIED:
             assert one.read is not None
             return ["copied", *read(one.read)]
-        return ["constant", table.world.tokens[one.token]] if one.how == CONSTANT else ["computed"]
+        if one.how == CONSTANT:
+            return ["constant", table.world.tokens[one.token]]
+        return ["computed", *([[table.world.tokens[t] for t in one.palette], [*one.digits]] if one.palette else [])]
+
+    def look(one: Look) -> list[Any]:
+        if one.read is None:
+            return ["register", one.register]
+        return [*read(one.read), *([one.digit] if one.digit >= 0 else [])]
+
+    def step(one: Step) -> dict[str, Any]:
+        when = [[look(part), [*numbers]] for part, numbers in one.when]
+        return {"looks": [look(part) for part in one.looks], "to": one.to, "when": when}
 
     def outcome(one: Outcome) -> list[Any]:
         if one.callee == RETURN:
@@ -63,6 +80,7 @@ def wiring_of(plan: Plan, table: ProgramTable) -> list[dict[str, Any]]:
 
     return [
         {"looks": [read(one) for one in state.inputs], "does": [outcome(one) for one in state.outcomes]}
+        | ({"steps": [step(one) for one in state.steps], "which": state.which} if state.steps else {})
         for state in plan.states
     ]
 
@@ -83,7 +101,26 @@ def wired(wiring: Wiring, program: int, table: ProgramTable) -> Plan:
     def argument(parts: Sequence[Any]) -> Argument:
         if parts[0] == COPIED:
             return Argument(COPIED, read=read(parts[1:]))
-        return Argument(token=spec.token(parts[1])) if parts[0] == CONSTANT else Argument(COMPUTED)
+        if parts[0] == CONSTANT:
+            return Argument(token=spec.token(parts[1]))
+        if len(parts) == 1:
+            return Argument(COMPUTED)
+        palette, digits = parts[1:]
+        return Argument(
+            COMPUTED, palette=tuple(map(spec.token, palette)), digits=tuple(map(register, digits)) or (HEAD,)
+        )
+
+    def register(number: Any) -> int:
+        return HEAD if number == HEAD else range(MAX_REGISTERS)[_number(number)]
+
+    def look(parts: Sequence[Any]) -> Look:
+        if parts[0] == "register":
+            return Look(register=_number(register(parts[1])))
+        return Look(read(parts), digit=range(MAX_DIGITS)[_number(parts[2])] if len(parts) > 2 else -1)
+
+    def step(one: Mapping[str, Any]) -> Step:
+        when = tuple((look(part), tuple(map(_number, numbers))) for part, numbers in one["when"])
+        return Step(tuple(map(look, one["looks"])), register(one["to"]), when, none[:, None], none, none)
 
     def outcome(parts: Sequence[Any]) -> Outcome:
         if parts[0] is None:
@@ -105,10 +142,12 @@ def wired(wiring: Wiring, program: int, table: ProgramTable) -> Plan:
                 np.zeros((0, len(state["looks"])), np.int64),
                 none,
                 none,
+                tuple(step(one) for one in state.get("steps", ())),
+                register(state.get("which", HEAD)),
             )
             for state in wiring
         )
-    except (KeyError, IndexError, TypeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise RowError(f"{own.name}: its row names what is not here ({error.args[0]})") from error
     return Plan(program, own, states)
 
@@ -148,7 +187,7 @@ def unpacked(row_P: torch.Tensor, wiring: Wiring, config: InterpreterConfig) -> 
 
 def learned_numbers(plan: Plan, config: InterpreterConfig) -> int:
     """How many numbers of a program's row are learned."""
-    return sum(map(deciding, plan.states)) * (config.code + config.features)
+    return sum(len(state.functions) for state in plan.states) * (config.code + config.features)
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -191,37 +230,31 @@ def tabulate(net: Interpreter, plan: Plan, row_P: torch.Tensor, wiring: Wiring, 
     code_DC, gain_DG = unpacked(row_P, wiring, net.config)
     found, place = [], 0
     for number, state in enumerate(plan.states):
-        own = (code_DC[place, None], gain_DG[place, None]) if deciding(state) else None
-        place += deciding(state)
-        found.append(_state_table(net, state, own, plan, table, number))
+        own = slice(place, place + len(state.functions))
+        place = own.stop
+        found.append(_state_table(net, state, (code_DC[own], gain_DG[own]), plan, table, number))
     return found
 
 
 def _state_table(
     net: Interpreter,
     state: State,
-    own: tuple[torch.Tensor, torch.Tensor] | None,
+    codes: tuple[torch.Tensor, torch.Tensor],
     plan: Plan,
     table: ProgramTable,
     number: int,
 ) -> StateTable:
-    copied = [a.read for o in state.outcomes for a in o.arguments if a.read is not None]
-    reads = tuple(dict.fromkeys([*state.inputs, *copied]))
-    spec, signature = table.world, plan.signature
-    sizes = tuple(len(names_of(read, spec, signature)) for read in reads)
+    reads, spec, signature = state.reads, table.world, plan.signature
+    sizes = sizes_of(state, plan, table)
     count = math.prod(sizes)
     if count > MAX_ENTRIES:
         raise RowError(f"{signature.name} has {count} configurations in state {number}, more than {MAX_ENTRIES}")
-    always = torch.zeros(1, dtype=torch.int64)
-    decided = always, always, torch.zeros(0)
-    if own is not None:
-        computes = [outcome.computes for outcome in state.outcomes]
-        decided = decide(net, configurations(net, state, plan, table), *own, computes)
+    decided = _decided(net, state, codes, plan, table)
     # Inputs come first, so what is copied repeats each decision.
-    outcome_M, value_M = (part_M.numpy().repeat(count // len(part_M)) for part_M in decided[:2])
+    repeats = count // len(decided.outcome_M)
+    outcome_M = decided.outcome_M.repeat(repeats)
     at = dict(zip(reads, np.indices(sizes).reshape(len(sizes), count), strict=True))
     entry_M5 = np.zeros((count, 5), np.int64)
-    _, token_C = computable_tokens(table)
     for which, outcome in enumerate(state.outcomes):
         chosen = np.flatnonzero(outcome_M == which)
         entry_M5[chosen, 0] = outcome.callee
@@ -232,10 +265,76 @@ def _state_table(
                 token_V = np.maximum(tokens_of(argument.read, spec, signature), 0)
                 entry_M5[chosen, 1 + slot] = token_V[at[argument.read][chosen]]
             elif argument.how == COMPUTED:
-                entry_M5[chosen, 1 + slot] = np.maximum(token_C[value_M[chosen]], 0)
+                place_M = mixed_radix.number(map(decided.symbol, argument.digits), [DIGIT] * len(argument.digits))
+                token_C = np.array(argument.palette) if argument.palette else computable_tokens(table)[1]
+                token_M = np.maximum(token_C[np.minimum(place_M, len(token_C) - 1)], 0)
+                entry_M5[chosen, 1 + slot] = token_M.repeat(repeats)[chosen]
             else:
                 entry_M5[chosen, 1 + slot] = argument.token
-    return StateTable(reads, sizes, torch.from_numpy(entry_M5), decided[2])
+    return StateTable(reads, sizes, torch.from_numpy(entry_M5), decided.lead_M)
+
+
+def sizes_of(state: State, plan: Plan, table: ProgramTable) -> tuple[int, ...]:
+    """How many values each read of a state has."""
+    return tuple(len(names_of(read, table.world, plan.signature)) for read in state.reads)
+
+
+class _Decided(NamedTuple):
+    """Of each configuration of a state's inputs: the outcome, what the deciding step computes, registers, the lead."""
+
+    outcome_M: Array
+    value_M: Array
+    registers: dict[int, Array]
+    lead_M: torch.Tensor
+
+    def symbol(self, register: int) -> Array:
+        """A register, 0 where nothing was written; or what the deciding step computes."""
+        return self.value_M if register == HEAD else self.registers.get(register, np.zeros_like(self.value_M))
+
+
+def _decided(
+    net: Interpreter, state: State, codes: tuple[torch.Tensor, torch.Tensor], plan: Plan, table: ProgramTable
+) -> _Decided:
+    always = np.zeros(1, np.int64)
+    if not state.functions:
+        return _Decided(always, always, {}, torch.zeros(0))
+    computes = [outcome.computes for outcome in state.outcomes]
+    if not state.steps:
+        outcome_M, value_M, lead_M = decide(net, configurations(net, state, plan, table), *codes, computes)
+        return _Decided(outcome_M.numpy(), value_M.numpy(), {}, lead_M)
+    sizes = [len(names_of(read, table.world, plan.signature)) for read in state.inputs]
+    index_RM = np.indices(sizes).reshape(len(sizes), math.prod(sizes))
+    index = dict(zip(state.inputs, index_RM, strict=True))
+    none_M = np.zeros(index_RM.shape[1], np.int64)
+    found = _Decided(none_M, none_M.copy(), {}, torch.full((len(none_M),), torch.inf))
+
+    def shown(look: Look) -> Array:
+        if look.read is None:
+            return found.symbol(look.register)
+        if look.digit >= 0:
+            return index[look.read] // DIGIT**look.digit % DIGIT
+        return numbers_of(look.read, table.world, plan.signature)[index[look.read]]
+
+    choices = min(len(computes), net.config.outcomes)
+    for step, code_C, gain_G in zip(state.steps, *codes, strict=True):
+        mine = [np.isin(shown(look), numbers) for look, numbers in step.when]
+        at_I = np.flatnonzero(np.logical_and.reduce([np.ones_like(none_M, bool), *mine]))
+        if not len(at_I):
+            continue
+        seen_IR = np.stack([shown(look)[at_I] for look in step.looks], 1)
+        _, first, back = np.unique(numbered(seen_IR), return_index=True, return_inverse=True)
+        seen_MR = np.pad(seen_IR[first], ((0, 0), (0, net.config.inputs - len(step.looks))), constant_values=-1)
+        decides = [True] if step.to != HEAD else [any(computes[n :: net.config.outcomes]) for n in range(choices)]
+        outcome_M, value_M, lead_M = decide(net, torch.from_numpy(seen_MR), code_C[None], gain_G[None], decides)
+        outcome_I, value_I = outcome_M.numpy()[back.ravel()], value_M.numpy()[back.ravel()]
+        found.lead_M[at_I] = torch.minimum(found.lead_M[at_I], lead_M[torch.from_numpy(back.ravel())])
+        if step.to != HEAD:
+            found.registers.setdefault(step.to, np.zeros_like(found.value_M))[at_I] = value_I
+            continue
+        found.value_M[at_I] = value_I
+        group_I = found.symbol(state.which)[at_I] if state.which != HEAD else 0
+        found.outcome_M[at_I] = np.minimum(outcome_I + net.config.outcomes * group_I, len(computes) - 1)
+    return found
 
 
 def configurations(net: Interpreter, state: State, plan: Plan, table: ProgramTable) -> torch.Tensor:
@@ -287,7 +386,8 @@ def row_outputs(of: Core, memory: ProgramMemory, rows: Sequence[int], *, seed: i
         generator = torch.Generator().manual_seed(seed)
         wiring = memory.infos[row].wiring or ()
         code_DC, gain_DG = unpacked(memory.embeddings_NP[row], wiring, core.config)
-        looks = [len(state["looks"]) for state in wiring if state["looks"]]
+        steps = [step for state in wiring for step in state.get("steps", [state])]
+        looks = [len(step["looks"]) for step in steps if step["looks"]]
         for place, inputs in enumerate(looks):
             seen_MR = torch.randint(VALUES, (256, core.config.inputs), generator=generator)
             seen_MR[:, inputs:] = -1

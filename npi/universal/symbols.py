@@ -35,19 +35,18 @@ COMPUTABLE = 11
 """Values below this one, digits and blank, can be computed by the core; others are copied, or chosen."""
 
 
+DIGIT = 10
+"""Of more places than :data:`COMPUTABLE`, the core sees and computes decimal digits."""
+
+
 def numbering(spec: WorldSpec) -> dict[str, int]:
-    """The number of every value that a world shows and of every token; ``ValueError`` where it has too many.
+    """The number of every value that a world shows and of every token; those from :data:`VALUES` on have no embedding.
 
     Symbols come before pointers and actions, in the order of the vocabulary.
     """
     shown = [value for field in spec.fields for value in field.values if value not in FIXED]
     names = dict.fromkeys([*(t for t in spec.tokens if t in set(shown)), *shown, *spec.tokens])
     others = [name for name in names if name not in FIXED]
-    if len(others) > VALUES - OTHERS:
-        raise ValueError(
-            f"world {spec.name} has {len(others)} symbols, pointers and actions beside digits; the universal core "
-            f"tells {VALUES - OTHERS} apart, so use fewer symbols"
-        )
     return {**FIXED, **{name: OTHERS + rank for rank, name in enumerate(others)}}
 
 

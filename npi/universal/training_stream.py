@@ -17,7 +17,7 @@ from dsl.generator import GeneratedProgram, Vocabulary, held_out, stream, vocabu
 from dsl.program import Program, ProgramSet
 from npi.universal.functions import deciding
 from npi.universal.network import InterpreterConfig
-from npi.universal.plan import Plan, State, plan_of
+from npi.universal.plan import Plan, State, Step, plan_of
 
 WORLDS: Mapping[str, str] = {
     "list": "world list is scratchpad:\n    row A of 0..9\n    pointer P, Q on A\n    counter K on A\n",
@@ -100,7 +100,8 @@ class Pool:
         self.programs += 1
         for state in filter(deciding, plan.states):
             large = len(state.outcome_M) > LARGEST or len(state.outcomes) > self.config.outcomes
-            if large or len(state.inputs) > self.config.inputs:
+            wide = any(argument.palette for outcome in state.outcomes for argument in outcome.computed)
+            if large or wide or len(state.inputs) > self.config.inputs:
                 self.left_out += 1
                 continue
             key = function_key(state)
@@ -111,7 +112,7 @@ class Pool:
             self.counts[self.known[key]] += 1
 
 
-def function_key(state: State) -> bytes:
+def function_key(state: State | Step) -> bytes:
     """The same for two states that decide alike, whatever their outcomes stand for."""
     digest = hashlib.sha256(str(state.seen_MR.shape).encode())
     for part in (state.seen_MR, state.outcome_M, state.value_M):

@@ -1,5 +1,6 @@
-"""A command that is interrupted as by Ctrl-C when it has got so far."""
+"""A command that is interrupted, as by Ctrl-C, when it has got so far."""
 
+import os
 import signal
 import subprocess
 import time
@@ -11,15 +12,23 @@ from tests.support.paths import ROOT
 WAIT = 120.0
 
 
-def interrupted(words: Sequence[str], *states: Path) -> tuple[str, str]:
-    """What a command writes to stdout and stderr that is interrupted once all files are there; it must end with 130."""
-    running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def interrupted(words: Sequence[str], *states: Path, by: signal.Signals = signal.SIGINT) -> tuple[str, str]:
+    """What a command writes to stdout and stderr that is interrupted once all files are there.
+
+    Its whole process group is sent the signal, and it twice where that is SIGTERM, as ``timeout`` does. It must end
+    with 128 and the signal's number.
+    """
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = subprocess.Popen(words, cwd=ROOT, text=True, process_group=0, **pipes)
     deadline = time.monotonic() + WAIT
     while not all(state.exists() for state in states) and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    running.send_signal(signal.SIGINT)
+    if by == signal.SIGTERM:
+        running.send_signal(by)
+        time.sleep(0.05)
+    os.killpg(running.pid, by)
     out, err = running.communicate(timeout=WAIT)
-    assert running.returncode == 130, err
+    assert running.returncode == 128 + by, err
     return out, err
 
 

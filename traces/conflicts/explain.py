@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,16 +24,16 @@ from dsl.analysis.learnability import check_tables
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from dsl.teacher import compile_teacher
-from envs.spec import BLANK
+from envs.spec import BLANK, ProgramTable
 from envs.stepper import Action, Stepper
 from envs.world import Layout, World
 from traces.conflicts.scalar_teacher import Search
 from traces.generation.enumerate import rounds
 from traces.generation.generate import load_sources, record_problems
 from traces.machine.lockstep import Budget
-from traces.recording.batch import TraceBatch, same_table
+from traces.recording.batch import Ints, TraceBatch, joint_table, same_table
 from traces.recording.text import call_text, name_text, observation_text, time_order
-from traces.recording.unique_frames import Place, find_conflict, unique_frames
+from traces.recording.unique_frames import Place, find_conflict, shared_programs, unique_frames
 from traces.storage.trace_set import TraceSet
 
 Key = tuple[int, tuple[int, ...], bytes]
@@ -311,6 +312,51 @@ def look_at_set(found: TraceSet) -> SetReport:
     played = inputs_of(found, batches)
     world, layouts = played if played is not None else (None, None)
     return SetReport(len(frames), explain(batches, world=world, layouts=layouts))
+
+
+@dataclass(frozen=True)
+class SetsReport:
+    """Whether trace sets of one world that share programs can be learned together: their folders, and two steps that
+    contradict each other."""
+
+    folders: tuple[Path, ...]
+    conflict: Explanation | None
+
+
+def look_at_sets(found: Sequence[TraceSet]) -> list[SetsReport]:
+    """Compare the frames of trace sets with those of the others, where they share programs, by name and world.
+
+    Raises as :func:`look_at_set` does, which comes first: a set that contradicts itself does so here, too.
+    """
+    worlds: dict[str, list[TraceSet]] = {}
+    for one in found:
+        worlds.setdefault(one.table.world.digest, []).append(one)
+    return [_together(group) for group in worlds.values() if shared_programs([one.table for one in group])]
+
+
+def _together(group: Sequence[TraceSet]) -> SetsReport:
+    folders = tuple(one.folder for one in group)
+    table, ids = joint_table([one.table for one in group])
+    own = [list(one.batches()) for one in group]
+    batches = [_renumbered(b, table, ids_N) for mine, ids_N in zip(own, ids, strict=True) for b in mine]
+    if find_conflict(unique_frames(batches)) is None:
+        return SetsReport(folders, None)
+    played = [inputs_of(one, mine) for one, mine in zip(group, own, strict=True)]
+    known = [one for one in played if one is not None]
+    whole = len(known) == len(played)
+    layouts = [layout for _, mine in known for layout in mine]
+    conflict = explain(batches, world=known[0][0] if whole else None, layouts=layouts if whole else None)
+    assert conflict is not None, "what hashes tell apart, the steps do, too"
+    sources = [(str(folder), len(mine)) for folder, mine in zip(folders, own, strict=True)]
+    one, two = (replace(side, place=side.place.of(sources)) for side in conflict.sides)
+    return SetsReport(folders, replace(conflict, sides=(one, two)))
+
+
+def _renumbered(batch: TraceBatch, table: ProgramTable, ids_N: Ints) -> TraceBatch:
+    """The batch with the ids of another table."""
+    calls = np.array(batch.calls)
+    calls[:, 0] = ids_N[calls[:, 0]]
+    return replace(batch, table=table, program=ids_N[batch.program], calls=calls)
 
 
 def inputs_of(

@@ -10,11 +10,15 @@ import hashlib
 import json
 import posixpath
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -23,6 +27,7 @@ from dsl.analysis.diagnose import without_garbage_collection
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import show
+from envs.registry import registered_kinds
 from envs.stepper import Stepper
 from traces.machine.lockstep import Budget, Status, run
 from traces.machine.stopped import by_size, why_stopped
@@ -49,6 +54,10 @@ Progress = Callable[[int, int], None]
 
 class TeacherError(ValueError):
     """A run of the teacher that did not finish, or whose result is not what the task expects."""
+
+
+class WorkerError(ValueError):
+    """A process of a pool that has ended before its work was done."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +140,9 @@ def generate(
 ) -> TraceSet:
     """Write a trace set of a task to a folder, or finish one that was begun with the same settings.
 
-    A finished set of the same settings is opened as it is. With more than one process, a script needs the usual
-    ``if __name__ == "__main__":`` around what it does.
+    A finished set of the same settings is opened as it is. More than one process may be asked for from anywhere, also
+    from a notebook or standard input; only a script that registers its kind of world itself needs the usual
+    ``if __name__ == "__main__":`` around what it does, since the processes import it.
 
     Args:
         traces: of each size, or together.
@@ -262,11 +272,41 @@ def _make_all(
         initargs=(program_set.sources, writer.folder, writer.info, writer.part),
     )
     try:
-        futures = {pool.submit(_make_in_worker, plan, budget): plan for plan in plans}
+        with _main_module(imported=bool(registered_kinds())):
+            futures = {pool.submit(_make_in_worker, plan, budget): plan for plan in plans}
         for future in as_completed(futures):
             yield futures[future], future.result()
+    except BrokenProcessPool:
+        raise WorkerError(
+            "a process that traces has ended: it was killed, or ran out of memory, or the script registers a kind of "
+            'world and lacks if __name__ == "__main__": around what it does; the same call resumes, or give processes=1'
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _main_module(*, imported: bool) -> Iterator[None]:
+    """Processes that begin inside import the module that runs here, or not.
+
+    They need it only where it registers what they use; a script without a guard would begin anew in each of them.
+    """
+    main, block = sys.modules["__main__"], getattr(signal, "pthread_sigmask", lambda how, which: which)
+    if getattr(current_process(), "_inheriting", False):
+        sys.exit(1)  # the script began anew in a process of its own; the one that started it tells
+    if not imported:
+        sys.modules["__main__"] = ModuleType("__main__")
+    elif main.__spec__ is None and not Path(getattr(main, "__file__", None) or "-").is_file():
+        raise WorkerError(
+            "a kind of world that is registered in a notebook or on standard input is unknown to other processes; "
+            "write it into a script, or give processes=1"
+        )
+    before = block(signal.SIG_BLOCK, {signal.SIGINT})  # so that Ctrl-C reaches none that has only just begun
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        block(signal.SIG_SETMASK, before)
 
 
 def _maker(program_set: ProgramSet, task: Task, writer: TraceSetWriter) -> Callable[[ShardPlan, Budget | None], Shard]:

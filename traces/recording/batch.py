@@ -116,6 +116,17 @@ def same_table(one: ProgramTable, other: ProgramTable) -> bool:
     return one is other or one == other or dump_table(one) == dump_table(other)
 
 
+def joint_table(tables: Sequence[ProgramTable]) -> tuple[ProgramTable, list[Ints]]:
+    """One table for tables of one world, in which programs of one name are one; and for each the joint ids of its ids.
+
+    The last id of each is that of a return, −1, so that the first number of any call can be looked up.
+    """
+    joint = {signature.name: signature for table in reversed(tables) for signature in table.programs}
+    whole = ProgramTable(tables[0].world, tuple(joint.values()), ((),) * len(joint))
+    places = {signature.name: place for place, signature in enumerate(whole.signatures)}
+    return whole, [np.array([*(places[s.name] for s in t.signatures), RETURN], np.int32) for t in tables]
+
+
 def dump_table(table: ProgramTable) -> str:
     """The table as JSON, always the same text for the same table."""
     return json.dumps(table.to_json(), sort_keys=True)

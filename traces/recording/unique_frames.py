@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from envs.spec import RETURN, ProgramTable
-from traces.recording.batch import Ints, TraceBatch, same_table
+from traces.recording.batch import Ints, TraceBatch, joint_table, same_table
 from traces.recording.text import call_text, observation_text
 
 Hashes = NDArray[np.uint64]
@@ -147,15 +147,27 @@ def _counted(whole: FrameSet, key_M2: Hashes) -> FrameSet:
 
 @dataclass(frozen=True)
 class Place:
-    """A step of a trace; all numbers count from 0, the frame within its trace."""
+    """A step of a trace; all numbers count from 0, the frame within its trace. ``source``, where that is to be told, is
+    the folder or file that the trace is of."""
 
     batch: int
     trace: int
     frame: int
     step: int
+    source: str = ""
 
     def __str__(self) -> str:
-        return f"batch {self.batch}, trace {self.trace}, frame {self.frame}, step {self.step}"
+        place = f"batch {self.batch}, trace {self.trace}, frame {self.frame}, step {self.step}"
+        return f"{self.source}, {place}" if self.source else place
+
+    def of(self, sources: Sequence[tuple[str, int]]) -> Place:
+        """The same with its source, where batches of several are numbered on: names, and how many each has."""
+        batch = self.batch
+        for name, count in sources:
+            if batch < count:
+                return replace(self, batch=batch, source=name)
+            batch -= count
+        raise ValueError(f"batch {self.batch} is of none of {[name for name, _ in sources]}")
 
 
 @dataclass(frozen=True)
@@ -207,11 +219,49 @@ def find_conflict(frames: FrameSet) -> Conflict | None:
     )
 
 
-def check_rule(frames: FrameSet) -> None:
-    """Raise :class:`ConflictError` where the frames contradict each other."""
+def check_rule(frames: FrameSet, *sources: tuple[str, int]) -> None:
+    """Raise :class:`ConflictError` where the frames contradict each other; ``sources`` are for :meth:`Place.of`."""
     conflict = find_conflict(frames)
     if conflict is not None:
-        raise ConflictError(conflict)
+        one, two = (place.of(sources) if sources else place for place in conflict.places)
+        raise ConflictError(replace(conflict, places=(one, two)))
+
+
+def check_together(named: Sequence[tuple[str, FrameSet]]) -> None:
+    """Raise :class:`ConflictError` where frames of several sources contradict each other.
+
+    Args:
+        named: where each set of frames is from, and the set. Programs of one name and world are one program.
+    """
+    worlds: dict[str, list[tuple[str, FrameSet]]] = {}
+    for name, frames in named:
+        worlds.setdefault(frames.table.world.digest, []).append((name, frames))
+    for group in worlds.values():
+        if not shared_programs([frames.table for _, frames in group]):
+            continue
+        table, ids = joint_table([frames.table for _, frames in group])
+        parts: list[FrameSet] = []
+        sources: list[tuple[str, int]] = []
+        for (name, frames), ids_N in zip(group, ids, strict=True):
+            begin = sum(count for _, count in sources)
+            parts.append(_renumbered(frames, table, torch.from_numpy(ids_N), begin))
+            sources.append((name, int(frames.origin_M3[:, 0].max()) + 1 if len(frames) else 0))
+        check_rule(joined(parts), *sources)
+
+
+def shared_programs(tables: Sequence[ProgramTable]) -> bool:
+    """Whether a program of one table is in another one, too, by its name."""
+    names = [signature.name for table in tables for signature in table.programs]
+    return len(set(names)) < len(names)
+
+
+def _renumbered(frames: FrameSet, table: ProgramTable, ids_N: torch.Tensor, begin: int) -> FrameSet:
+    """The frames with the ids of another table, and with batches that are numbered from ``begin``."""
+    call_S4, origin_M3 = frames.call_S4.clone(), frames.origin_M3.clone()
+    call_S4[:, 0] = ids_N[call_S4[:, 0].long()]
+    origin_M3[:, 0] += begin
+    program_M = ids_N[frames.program_M].long()
+    return replace(frames, table=table, program_M=program_M, call_S4=call_S4, origin_M3=origin_M3)
 
 
 def _place(frames: FrameSet, frame_S: Ints, step_S: Ints, step: int) -> Place:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import dsl
 from dsl.analysis import equivalence as module
-from dsl.analysis.equivalence import behaviours
+from dsl.analysis.equivalence import behaviours, states
 from dsl.formatting.printer import format_tree
 from dsl.generator import draw_program, vocabulary_of
 from dsl.generator.sampling import Examiner, renamed
@@ -235,3 +235,42 @@ def test_no_two_programs_of_the_repository_are_one_by_accident() -> None:
     doubles = sorted(sorted(each) for each in names.values() if len(each) > 1)
     assert doubles == []
     assert len(drawn("list")) == len({program.hash for program in drawn("list")})
+
+
+def long_text(calls: int) -> str:
+    """A body of so many calls in a row, and one that does the same for each of three arguments."""
+    body = "\n".join(["    ACT(P, RIGHT)", "    ACT(P, WRITE, 1)"] * (calls // 2))
+    turned = body.replace("RIGHT", "way")
+    return (
+        "world pad is scratchpad:\n    row P of 0..1 or blank\n\n"
+        f'program LONG "Calls":\n{body}\n\nprogram WAYS(way: LEFT or RIGHT) "Calls":\n{turned}\n'
+    )
+
+
+def test_a_long_body_takes_looks_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All nodes looked at anew for each that is told apart would be 120 times as many."""
+    looks = 0
+    inner = module.onto
+
+    def counted(*args: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return inner(*args)
+
+    monkeypatch.setattr(module, "onto", counted)
+    long, ways = dsl.loads(long_text(600)).programs
+    assert states(long) == 601
+    assert looks < 8 * 601
+    assert states(ways) == 601  # as many for either argument
+
+
+def test_states_are_counted_for_arguments_that_are_known() -> None:
+    """What is done for one argument needs no states of its own beside what is done for another."""
+    ways = (
+        "    if way == LEFT:\n        ACT(P, LEFT)\n        ACT(P, WRITE, 0)\n    else:\n"
+        "        ACT(P, RIGHT)\n        ACT(P, RIGHT)\n        ACT(P, RIGHT)\n"
+    )
+    text = long_text(2).partition("program WAYS")[0] + f'program WAYS(way: LEFT or RIGHT) "W":\n{ways}'
+    (_, program) = dsl.loads(text).programs
+    assert program.table is not None
+    assert (states(program), len(program.table.nodes)) == (4, 5)  # three calls and a return, or two and a return

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 import dsl
+from envs.spec import ProgramTable, Signature
 from envs.stepper import Action
 from npi.cli.console import Column, Screen, aligned, grid, number, plain
 from tests.support.tape_programs import npi
@@ -122,6 +123,63 @@ def test_a_set_of_a_teacher_has_no_conflict(capsys: pytest.CaptureFixture[str], 
     assert (code, err) == (0, "")
     assert out.startswith(f"{tmp_path / 'set'}: 4 traces, ")
     assert out.endswith(" none against another\n")
+
+
+def walks(folder: Path, way: str, *, first: bool = True, known: bool = True, size: int = 3) -> TraceSet:
+    """Six runs of X, each one move; ``first`` says whether X is the first program of its table."""
+    programs = dsl.loads(TEXT)
+    table = programs.table
+    if not first:
+        table = ProgramTable(table.world, (Signature("text.W"), *table.programs), ((), *table.calls))
+    world, now = programs.world, {}
+    recorder = ManualRecorder(
+        table,
+        observe=lambda: world.observe(now["state"]).fields_BF[0].tolist(),
+        perform=lambda call: world.act(now["state"], Action(torch.tensor([call])), torch.ones(1, dtype=torch.bool)),
+    )
+    generator = torch.Generator().manual_seed(5)
+    for problem in programs.task("go").draw(size, 6, generator=generator, spread=True):
+        now["state"] = world.reset([problem.layout])
+        with recorder.trace("X", size=size, seed=5):
+            recorder.act("ACT", "P", way)
+    named = TraceInfo(program="text.npi", sources=(("text.npi", TEXT),), task="go")
+    writer = TraceSetWriter(folder, table, named if known else TraceInfo())
+    return writer.finish([writer.write(0, recorder.batch())])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_sets_that_contradict_each_other_are_both_named(capsys, tmp_path: Path, first: bool) -> None:
+    """Each is right by itself; also where the other has X under another id. They are found by train and learn, too."""
+    one, two = tmp_path / "a" / "set", tmp_path / "b" / "set"
+    walks(one, "RIGHT", known=first)
+    walks(two, "LEFT", first=first, known=first)
+    walks(tmp_path / "same", "RIGHT", size=4, known=False)
+    code, out, _ = npi(capsys, "check", one, tmp_path / "same")
+    assert code == 0
+    assert out.endswith(f"{one} and {tmp_path / 'same'} together: none against another\n")
+    code, out, err = npi(capsys, "check", one, two)
+    assert (code, out.count("none against another")) == (2, 2)
+    lines = err.splitlines()
+    assert lines[0].startswith(f"{one} and {two} contradict each other: X decides differently after the same")
+    where = "batch 0, trace 0, frame 0, step 0"
+    assert lines[1].split() == ["where", f"{one},", *where.split(), f"{two},", *where.split()]
+    assert ("input" in err) == first
+    code, out, _ = npi(capsys, "check", "--json", one, two)
+    report = json.loads(out)[-1]
+    assert (report["ok"], report["folders"]) == (False, [str(one), str(two)])
+    assert [side["source"] for side in report["conflict"]["sides"]] == [str(one), str(two)]
+    for words in (["train"], ["learn", "--library"]):
+        place = [] if words[1:] else ["--out"]
+        code, _, err = npi(capsys, *words[:1], one, two, *words[1:], *place, tmp_path / "library")
+        assert code == 2
+        assert f"  {one}, batch 0, " in err
+        assert f"  {two}, batch 0, trace 0, frame 0, step 0  ACT(P, LEFT)" in err
+
+
+def test_training_names_the_folder_that_contradicts_itself(capsys, tmp_path: Path) -> None:
+    moody_set(tmp_path / "set", known=False)
+    code, _, err = npi(capsys, "train", tmp_path / "set", "--out", tmp_path / "library")
+    assert (code, err.count(f"  {tmp_path / 'set'}, batch ")) == (2, 2)
 
 
 def test_files_and_folders_are_checked_together(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

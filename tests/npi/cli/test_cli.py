@@ -1,12 +1,14 @@
 """The command line: help, what is wrong with what is typed, and what it tells of programs and traces."""
 
 import shutil
+import signal
 import subprocess
 import sys
 
 import pytest
 from typer.testing import CliRunner
 
+from npi.cli.interrupts import stop_on_interrupt
 from npi.cli.main import COMMANDS, GROUPS, complaint, made, main
 from npi.library.library import Library
 from tests.support.paths import ROOT
@@ -243,14 +245,30 @@ def test_trace_hands_its_options_on(capsys, tmp_path, tape_files, monkeypatch):
     assert seen == {"task": "clear", "traces": {2: 7, 5: 7}, "seed": 4, "out": tmp_path / "set", "processes": 3}
 
 
-def test_trace_says_what_it_kept(capsys, tmp_path, tape_files, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("traces.generation.generate.generate", interrupted)
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_trace_says_what_it_kept(capsys, tmp_path, tape_files, monkeypatch, by):
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    monkeypatch.setattr("traces.generation.generate.generate", lambda *_, **__: signal.raise_signal(by))
     code, out, err = npi(capsys, "trace", tape_files / "tape.npi", "--out", tmp_path / "set")
-    assert (code, out) == (130, "")
+    assert (code, out) == (128 + by, "")
     assert "finished shards are kept" in err
+    assert before == {number: signal.getsignal(number) for number in before}
+
+
+def test_signals_that_are_ignored_stay_so():
+    """As ``nohup`` has it; Ctrl-C is answered all the same."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_interrupt() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop()
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            assert stop()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_show_reads_like_the_paper(capsys, tape_files):

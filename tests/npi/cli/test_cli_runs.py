@@ -1,8 +1,11 @@
 """The command line: training, runs, proofs and learning; how it ends, what it keeps when it is interrupted."""
 
 import json
+import signal
 import subprocess
 import sys
+
+import pytest
 
 from npi.cli import demo
 from npi.cli.main import main
@@ -40,17 +43,26 @@ def test_the_seed_decides(capsys, tmp_path, tape_files):
     assert cores[0] == cores[1] != cores[2]
 
 
-def test_interrupted_training_goes_on_to_the_same_core(tmp_path, tape_files):
-    """At a low rate, which is not done at its first check."""
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_training_goes_on_to_the_same_core(capsys, tmp_path, tape_files, by):
+    """At a low rate, which is not done at its first check. What is kept can be evaluated on the way."""
     slowly = [*training(tape_files), "--rate", "0.0003"]
     assert main(["train", *slowly, "--out", str(tmp_path / "whole")]) == 0
     out = tmp_path / "library"
     words = [sys.executable, "-m", "npi.cli.main", "train", *slowly, "--out", str(out)]
     state = tmp_path / "library.training" / "checkpoint.safetensors"
-    _, err = interrupted(words, state)
-    assert f"the state is kept in {out}.training" in err
+    _, err = interrupted(words, state, by=by)
+    assert f"the state is kept in {out}.training, and the same command resumes" in err
+    assert f"; npi eval --library {out}.training evaluates it as it stands" in err
     assert state.exists()
     assert not out.exists()
+    code, text, _ = npi(capsys, "eval", "--library", f"{out}.training", "--sizes", "2", "--count", "4", "--json")
+    scores = json.loads(text)
+    assert code == int(any(score["right"] < 4 for score in scores))
+    assert {score["count"] for score in scores} == {4}
+    code, _, err = npi(capsys, "learn", tape_files / "tape.npi", "--library", f"{out}.training")
+    assert code == 2
+    assert "belongs to a training run, which writes over it; give --out" in err
 
     done = subprocess.run([*words, "--json"], cwd=ROOT, capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)

@@ -89,6 +89,38 @@ def test_what_stopped_runs_is_in_the_scores(places, capsys) -> None:
     assert rows[1]["stop"].startswith("calls reached the depth 6: down.DOWN")
 
 
+FLAT = """world pad is scratchpad:
+    row DATA, OUT of 0..1 or blank at left
+
+program FLAT "Many calls in a row":
+{calls}
+
+task flat(data: list of 0..1):
+    DATA = data
+    run FLAT
+    expect len(OUT) == {half}
+    train data of 1..2
+    test data of 1
+"""
+
+
+def test_a_flat_body_is_told_before_training_and_learned_as_a_row(tmp_path, capsys) -> None:
+    """Six hundred calls in a row: too many states for the core of six bits, and none too many for a row."""
+    calls = "\n".join(["    ACT(OUT, WRITE, 1)\n    ACT(OUT, RIGHT)"] * 300)
+    file = tmp_path / "flat.npi"
+    file.write_text(FLAT.format(calls=calls, half=300))
+    words = ["--traces", 1, "--updates", 1, "--frames", 1, "--out", tmp_path / "trained"]
+    _, _, err = npi(capsys, "train", file, *words)
+    told = [line for line in err.splitlines() if line.startswith("npi: ")]
+    assert told == [
+        "npi: flat.FLAT has frames of up to 601 steps, and an update takes as long as its longest frame",
+        "npi: flat.FLAT has 601 states, and a core of 6 bits tells 64 apart: split it into programs that call each "
+        "other, or learn it with npi learn into a universal core",
+    ]
+    assert npi(capsys, "learn", file, "--library", tmp_path / "rows", "--traces", 1)[0] == 0
+    assert npi(capsys, "run", "flat", "1,0", "--library", tmp_path / "rows", "--quiet")[1] == "len(OUT) = 300\n"
+
+
 def test_eval_leaves_problems_out_where_texts_do_not_end(tmp_path, capsys, monkeypatch) -> None:
     """A counter that grows for ever is no loop that can be proved: two runs of twenty are waited for, not all."""
     monkeypatch.setattr("npi.running.evaluate.LEFT_OUT", 200)

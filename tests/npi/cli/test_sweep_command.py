@@ -1,6 +1,7 @@
 """``npi train --seeds``: a table over seeds, JSON, folders, and going on after Ctrl-C."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,11 @@ def test_the_same_as_json(capsys, source: Path) -> None:
     assert [(one["seed"], one["updates"], one["solved"]) for one in found["seeds"]] == [(0, 2, False), (2, 2, False)]
     for one in found["seeds"]:
         assert one["core"] == Library.open(out / f"seed-{one['seed']}").core.digest()
-    assert [p.name for p in sorted(out.iterdir())] == ["seed-0", "seed-2"]
+    states = ["seed-0.training", "seed-2.training"]  # of seeds that are not solved
+    assert sorted(p.name for p in out.iterdir() if p.suffix) == states
+    code, text, _ = npi(capsys, *[3 if word == 2 else word for word in words])
+    found = json.loads(text)
+    assert [(one["updates"], one["resumed"]) for one in found["seeds"]] == [(3, True), (3, True)]
 
 
 @pytest.mark.parametrize(
@@ -74,13 +79,14 @@ def test_what_it_refuses(capsys, source: Path, words: list[str], message: str) -
     assert not (folder / "new").exists()
 
 
-def test_an_interrupted_sweep_goes_on(source: Path) -> None:
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_goes_on(source: Path, by: signal.Signals) -> None:
     """At a low rate, which is not done at its first check."""
     out = source.parent / "out"
     words = [sys.executable, "-m", "npi.cli.main", "train", str(source), "--seeds", "0..1", "--out", str(out)]
     words += ["--rate", "0.0003", "--updates", "400", *QUICK]
     states = [out / f"seed-{seed}.training" / "checkpoint.safetensors" for seed in (0, 1)]
-    text, err = interrupted(words, *states)
+    text, err = interrupted(words, *states, by=by)
     assert "the states of 2 seeds are kept in" in err
     assert text.count("interrupted") == 2
 

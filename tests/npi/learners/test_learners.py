@@ -183,6 +183,18 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_numbers(files: Path) -> None:
     assert not (files / "parts.training").exists()
 
 
+def test_a_stopped_run_goes_on_with_more_updates(files: Path) -> None:
+    training, seen = replace(QUICK, updates=6, check_every=4), list[int]()
+    train_learner(
+        [files / "arms.npi"], out=files / "l", training=training, stop=lambda: bool(seen.append(0)) or len(seen) > 3
+    )
+    told = Library.open(files / "l.training").history[-1]
+    assert told["updates"] == 3
+    rest = train_learner([files / "arms.npi"], out=files / "l", training=replace(training, updates=9))
+    assert (rest.resumed, rest.report.update) == (True, 9)
+    assert not (files / "l.training").exists()
+
+
 def test_a_damaged_or_other_state_is_told(files: Path) -> None:
     training = replace(QUICK, updates=8, check_every=2)
     train_learner([files / "arms.npi"], out=files / "l", training=training, stop=lambda: True)

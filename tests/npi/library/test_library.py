@@ -10,6 +10,7 @@ import torch
 
 from dsl import loads
 from envs.stepper import Observation
+from npi.cli.console import check_folder
 from npi.jobs.train import new_library
 from npi.library import library as module
 from npi.library.library import Library, LibraryError, missing_rows, sealed
@@ -315,6 +316,32 @@ def test_a_crash_after_the_manifest_leaves_the_new_library(saved: Path, monkeypa
     with pytest.raises(CrashError):
         new.save(saved)
     monkeypatch.undo()
+    assert same(Library.open(saved), new)
+
+
+def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    """Killed in the first write of a library: the same command resumes, and clears it away."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".core-0123456789abcdef.safetensors.77.part").write_bytes(b"half")
+    check_folder(tmp_path / "out")
+    untrained(CORE, strip()).save(tmp_path / "out")
+    assert not list((tmp_path / "out").glob(".*"))
+    (tmp_path / "out" / ".hidden").touch()
+    untrained(CORE, strip()).save(tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").glob(".*")] == [".hidden"]
+
+
+def test_a_library_that_is_replaced_while_it_is_opened_is_the_new_one(saved: Path, monkeypatch) -> None:
+    """As that of a running training is at each check: the manifest was read, and then its files are gone."""
+    new, real = untrained(CORE, strip()), module.read_manifest
+
+    def replaced(folder: Path) -> dict[str, Any]:
+        found = real(folder)
+        monkeypatch.undo()
+        new.save(folder)
+        return found
+
+    monkeypatch.setattr(module, "read_manifest", replaced)
     assert same(Library.open(saved), new)
 
 

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+import npi
 from npi.core.config import CoreConfig
 from npi.jobs.train import train_library
+from npi.library.library import Library
 from npi.library.tensor_files import read_tensors, tensors_bytes
 from npi.training.checkpoint import CheckpointError, FileCheckpoint
 from npi.training.curriculum import WorldFrames
-from npi.training.frame_objective import FrameObjective, place
+from npi.training.frame_objective import FrameObjective, Report, place
 from npi.training.loop import Checkpoint, Progress, State, fit
 from npi.training.validation import Validation
 from tests.support.tiny import CORE, LSTM, STRIP, Steps, dataset, strip, training, untrained
@@ -109,11 +111,84 @@ def test_beginning_anew_ignores_what_is_there(tmp_path: Path) -> None:
 
     job(stop=lambda: True)
     with pytest.raises(CheckpointError, match="other settings or data"):
-        job(training=training(updates=6))
+        job(training=training(updates=5, frames=7))
     with pytest.raises(CheckpointError, match="other settings or data"):
         job(traces=5)
     result = job(training=training(updates=6), fresh=True)
     assert (result.resumed, result.report.update) == (False, 6)
+
+
+def test_more_updates_go_on_from_a_run_that_stopped_and_from_one_that_ended(tmp_path: Path) -> None:
+    """To the numbers of a run that had so many from the beginning; the limit is where there is a check anyway."""
+    (tmp_path / "strip.npi").write_text(STRIP)
+
+    def job(out: str, updates: int, stop_at: int = 1000, **changes):
+        config = training(updates=updates, check_every=10, rate=1e-5)
+        settings = {"core": CORE, "training": config, "traces": 4, "device": "cpu"} | changes
+        seen = [0]
+        result = train_library(
+            [tmp_path / "strip.npi"], out=tmp_path / out, stop=lambda: seen[-1] >= stop_at,
+            report=lambda found: seen.append(found.update), **settings,
+        )  # fmt: skip
+        return result, digests(result.library), seen[1:]
+
+    def digests(library: Library) -> tuple[str, str]:
+        return library.core.digest(), library.rows_digest()
+
+    _, whole, _ = job("whole", 30)
+    assert not job("parts", 15, stop_at=7)[0].ended
+    result, mine, updates = job("parts", 20)
+    assert (result.ended, result.solved, updates[0]) == (True, False, 8)
+    assert digests(Library.open(tmp_path / "parts")) == mine == digests(Library.open(tmp_path / "parts.training"))
+    again, same, updates = job("parts", 20)
+    assert (again.ended, again.solved, same, updates) == (True, False, mine, [])
+    result, raised, updates = job("parts", 30)
+    assert (result.resumed, raised, updates[0]) == (True, whole, 21)
+    other, _, updates = job("parts", 30, traces=5, stop_at=3)
+    assert (other.resumed, updates) == (False, [1, 2, 3]), "an ended run is in nobody's way"
+
+
+def test_a_state_has_the_library_of_its_update_beside_it(tmp_path: Path) -> None:
+    """Also where the run was killed; red where it is written only when a run stops."""
+    (tmp_path / "strip.npi").write_text(STRIP)
+
+    def killed(found: Report) -> None:
+        if found.update == 25:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_library(
+            [tmp_path / "strip.npi"], out=tmp_path / "out", core=CORE, traces=4, device="cpu", report=killed,
+            training=training(updates=40, check_every=10, rate=1e-5),
+        )  # fmt: skip
+    state, about = read_tensors(tmp_path / "out.training" / "checkpoint.safetensors")
+    library = Library.open(tmp_path / "out.training")
+    assert about["facts"]["update"] == library.history[-1]["updates"] == 20
+    assert torch.equal(state["parameters.frames.0"], next(library.core.parameters()))
+    assert [score.count for score in npi.evaluate(library=tmp_path / "out.training", sizes=[2], count=3)] == [3]
+
+
+def test_no_curve_has_a_point_twice_after_a_kill(tmp_path: Path) -> None:
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    (tmp_path / "strip.npi").write_text(STRIP)
+
+    def job(report=lambda found: None):
+        train_library(
+            [tmp_path / "strip.npi"], out=tmp_path / "out", core=CORE, traces=4, device="cpu", log=tmp_path / "log",
+            training=training(updates=25, check_every=10, rate=1e-5), report=report,
+        )  # fmt: skip
+
+    def killed(found: Report) -> None:
+        if found.update == 17:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job(killed)
+    job()
+    curves = events.EventAccumulator(str(tmp_path / "log"), size_guidance={"scalars": 0}).Reload()
+    assert {"loss", "error/strip.SCAN"} <= set(curves.Tags()["scalars"])
+    for name in curves.Tags()["scalars"]:
+        assert [event.step for event in curves.Scalars(name)] == list(range(1, 26))
 
 
 # --- files of states -------------------------------------------------------------------------------------------------
@@ -173,7 +248,7 @@ def test_other_settings_are_refused(saved: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"format": 99}, "format 99, this engine reads 3"), ({"device": "cuda"}, "of a run on cuda.*use --device cuda")],
+    [({"format": 99}, "format 99, this engine reads 4"), ({"device": "cuda"}, "of a run on cuda.*use --device cuda")],
 )
 def test_another_format_and_another_device_are_refused(saved: Path, change: dict[str, object], message: str) -> None:
     tensors, about = read_tensors(saved)
@@ -186,11 +261,12 @@ def test_a_write_that_fails_leaves_the_last_state(saved: Path, monkeypatch: pyte
     before = saved.read_bytes()
 
     def full(self: Path, target: Path) -> Path:
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left on device", str(self), None, str(target))
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as caught:
         FileCheckpoint(saved, identity="mine").save(State({}, {}))
+    assert (caught.value.filename, caught.value.filename2) == (str(saved), None), "nothing is told of a temporary file"
     monkeypatch.undo()
     assert saved.read_bytes() == before
     assert [p.name for p in saved.parent.iterdir()] == [saved.name]

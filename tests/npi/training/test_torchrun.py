@@ -12,6 +12,7 @@ import pytest
 
 from npi.jobs.run import checkpoint_path
 from npi.library.library import Library
+from npi.library.tensor_files import read_tensors
 from tests.support.paths import ROOT
 from tests.support.tiny import STRIP, strip
 from traces.generation.generate import generate
@@ -82,7 +83,7 @@ def test_a_killed_rank_ends_the_run_and_one_process_goes_on(folder, job, whole, 
     assert (found["resumed"], found["updates"]) == (True, 130)
     assert found["loss"] == pytest.approx(whole["loss"], rel=1e-4)
     assert found["programs"] == whole["programs"]
-    assert not kept.exists()
+    assert kept.exists(), "it is not solved, and more updates go on from there"
 
 
 def test_torchrun_goes_on_by_itself(job, whole, tmp_path):
@@ -121,12 +122,15 @@ def test_an_error_is_told_once(tmp_path):
     assert "npi: process" not in err
 
 
-def test_ctrl_c_of_torchrun_keeps_the_state_once(folder, job, tmp_path):
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_torchrun_that_is_told_to_end_keeps_the_state_once(folder, job, tmp_path, by):
     process = start([*TORCHRUN, *TRAIN, *job, "--updates", "100000", "--out", "two"], tmp_path)
     until(checkpoint_path(tmp_path / "two").exists)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(by)
     out, err = process.communicate(timeout=60)
     assert json.loads(out)["interrupted"]
+    assert "because another process" not in err
+    assert read_tensors(checkpoint_path(tmp_path / "two"))[1]["facts"]["update"] == json.loads(out)["updates"]
     assert err.count("stopping after this update") == 1
     assert err.count("and the same command resumes") == 1
 
@@ -135,8 +139,9 @@ def test_the_end_by_a_signal_is_told_inside_a_call_that_does_not_end(tmp_path):
     """A lock that is never given back stands for a sum over processes of which one is gone."""
     code = (
         "import threading, pathlib, npi.cli.torchrun as r\n"
+        "r.STOPPING = 0.5\n"
         "held = threading.Lock(); held.acquire()\n"
-        "with r._told_of_the_end(r._once(lambda: r._what_is_left(pathlib.Path('c')))):\n"
+        "with r._told_of_the_end(r._Once(lambda: r._what_is_left(pathlib.Path('c')))):\n"
         "    print('here', flush=True); held.acquire()\n"
     )
     expected = "ended, because another process of this run did, or torchrun was told to end; nothing is kept"
@@ -147,9 +152,10 @@ def test_a_signal_does_not_cut_off_what_is_being_told(tmp_path):
     """The main thread has found the other process gone, and is not done telling it when torchrun's signal comes."""
     code = (
         "import time, npi.cli.torchrun as r\n"
+        "r.STOPPING = 0.1\n"
         "def told():\n"
         "    print('here', flush=True); time.sleep(1); return 'told'\n"
-        "tell = r._once(told)\n"
+        "tell = r._Once(told)\n"
         "with r._told_of_the_end(tell):\n"
         "    tell(); time.sleep(60)\n"
     )

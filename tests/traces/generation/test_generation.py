@@ -1,15 +1,21 @@
 """Trace sets of tasks: judged, the same bytes for any number of processes, taken up where they stopped."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from dsl import compile_teacher, load, loads
 from tests.conftest import compare_golden, pytest_addoption
 from tests.support.interrupted import Interrupted, stop_at
-from tests.support.paths import PROGRAMS
+from tests.support.paths import PROGRAMS, ROOT
 from tests.support.tape_programs import contents
 from traces.generation.generate import (
     TeacherError,
+    WorkerError,
     count_by_size,
     generate,
     load_sources,
@@ -88,6 +94,55 @@ def test_two_processes_write_the_same_bytes(alone, tmp_path):
     assert seen[0] == (0, 9)
     assert seen[-1] == (9, 9)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+SCRIPT = f"""
+from pathlib import Path
+from dsl import load
+from envs import register_world
+from envs.scratchpad.world import Scratchpad
+from traces import generate
+
+REGISTER
+with Path("began").open("a") as file:
+    print("began", file=file)
+print(len(generate(load({str(PROGRAMS / "addition.npi")!r}), out="set", processes=2, **{SETTINGS})))
+"""
+
+
+@pytest.mark.parametrize("stdin", [False, True])
+@pytest.mark.parametrize(
+    ("register", "message"),
+    [
+        ("", None),
+        ("register_world('mine', Scratchpad)", ("lacks if __name__", "in a notebook or on standard input")),
+    ],
+)
+def test_a_script_without_a_guard(tmp_path, stdin, register, message):
+    """It begins once, in a file and on standard input. Where the processes need it, there is one error, not many."""
+    script = SCRIPT.replace("REGISTER", register)
+    (tmp_path / "script.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, "-" if stdin else "script.py"], input=script if stdin else "", cwd=tmp_path, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=100,
+    )  # fmt: skip
+    if message is None:
+        assert (done.stdout, done.stderr, (tmp_path / "began").read_text()) == ("9\n", "", "began\n")
+    else:
+        assert (done.returncode, done.stdout, done.stderr.count("Traceback")) == (1, "", 1)
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith("traces.generation.generate.WorkerError: ")
+        assert message[stdin] in last
+
+
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("traces.generation.generate._make_in_worker", killed)
+    with pytest.raises(WorkerError, match="it was killed, or ran out of memory"):
+        generate(ADDITION, out=tmp_path / "two", processes=2, **SETTINGS)
 
 
 def test_another_seed_gives_other_traces(alone, tmp_path):
