@@ -17,13 +17,13 @@ from npi.library.library import Library
 from npi.proof.prove import prove
 from npi.running.evaluate import solve
 from npi.training.dataset import Dataset
+from npi.training.induction.steps import tokens_of
 from npi.universal.code_search import SearchConfig
 from npi.universal.core import new_universal
 from npi.universal.learn_rows import learn_universal
 from npi.universal.network import InterpreterConfig
 from npi.universal.plan import COMPUTED, COPIED, Plan
 from npi.universal.rows import SEAL, StateTable, Tabulated
-from npi.training.induction.steps import tokens_of
 from npi.universal.symbols import computable_tokens, numbers_of
 from tests.support.operation_helpers import file_of
 from tests.support.tiny import strip, tape
