@@ -64,8 +64,8 @@ class RecurrentCore(Core):
 
     @property
     def codes(self) -> int:
-        """How many codes of the state the gates tell apart; 1 for a core without gates."""
-        return 2**self.config.bits + 1 if self.config.gates else 1
+        """How many codes of the state the gates tell apart; 1 for an lstm, and for a core without gates."""
+        return 2**self.config.bits + 1 if self.config.gates and self.config.kind == "discrete" else 1
 
     @property
     def words(self) -> int:

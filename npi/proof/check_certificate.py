@@ -258,7 +258,7 @@ class _CoreNumbers:
         numbers = [*library.core.parameters(), *(part[self.rows] for part in library.memory.parameters())]
         if not all(bool(part.isfinite().all()) for part in numbers):
             raise _Fault("there are numbers that are not finite")  # 0 times one of them would not be 0
-        self.words_NSW = library.memory.gates_NF.detach()[self.rows].view(len(self.rows), self.core.codes, self.core.words)
+        self.words_NSW = library.memory.gates_NF.detach()[self.rows].unflatten(1, (self.core.codes, self.core.words))
 
     def seen(self, callee: int) -> set[int]:
         """The fields that are not multiplied by 0 before a program sees them."""
