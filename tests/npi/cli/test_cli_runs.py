@@ -11,8 +11,8 @@ from tests.support.interrupted import interrupted
 from tests.support.paths import ROOT
 from tests.support.tape_programs import contents, document, npi, training
 
-QUICK = ["--frames", "32"]
-"""Updates of few frames, which are enough for the tape."""
+QUICK = ["--traces", "8"]
+"""Few runs, which are enough for the tape."""
 
 
 # train
@@ -42,7 +42,7 @@ def test_the_seed_decides(capsys, tmp_path, tape_files):
 
 def test_interrupted_training_goes_on_to_the_same_core(tmp_path, tape_files):
     """At a low rate, which is not done at its first check."""
-    slowly = [*training(tape_files), "--rate", "0.0003"]
+    slowly = [*training(tape_files), "--rate", "0.00003"]
     assert main(["train", *slowly, "--out", str(tmp_path / "whole")]) == 0
     out = tmp_path / "library"
     words = [sys.executable, "-m", "npi.cli.main", "train", *slowly, "--out", str(out)]
