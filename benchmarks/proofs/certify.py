@@ -76,7 +76,7 @@ def certified(
     finders, most = finders_of(datasets)
     core = core or CoreConfig()
     library = new_library(replace(core, bits=max(core.bits, bits_for(most))), datasets, seed=seed)
-    certifier = Certifier(TaskValidator(library, sets, training), library, sets)
+    certifier = Certifier(TaskValidator(library, sets, training), library, sets, states=training.states)
     objective = FrameObjective(library, [m.frames for m in datasets], training, finders=finders, validate=certifier)
     progress = fit(objective, objective.schedule)
     if found is not None:
