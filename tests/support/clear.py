@@ -41,7 +41,7 @@ def proved() -> Library:
     dataset = Dataset.from_programs(clear(), traces=8, seed=0)
     library = new_library(CoreConfig(hidden=32, bits=3), [dataset], seed=0)
     training = TrainConfig(seed=0, problems=8)
-    validate = Certifier(TaskValidator(library, [clear()], training), library, [clear()])
+    validate = Certifier(TaskValidator(library, [clear()], training), library, [clear()], states=training.states)
     assert solved(objective_on(library, [dataset], training, validate=validate))
     assert validate.audited > 0
     return library

@@ -123,7 +123,7 @@ def test_learned_rows_are_proved_and_the_old_certificate_holds(states: str) -> N
     """Red when a certificate covers more than its programs can meet, or learning leaves new rows unproved."""
     library = tiny.untrained(tiny.CORE)
     config = tiny.STATES[states]()
-    certifier = Certifier(TaskValidator(library, library.sets, config), library, library.sets)
+    certifier = Certifier(TaskValidator(library, library.sets, config), library, library.sets, states=states)
     assert tiny.solved(tiny.objective_on(library, [tiny.dataset(tiny.strip())], config, validate=certifier))
     old = certificate_of(library, prove(library))
     assert all(not finding.fault for finding in check(old, library))
