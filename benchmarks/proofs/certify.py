@@ -16,6 +16,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from envs.stepper import Observation, Stepper
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
 from npi.library.library import Library
+from npi.program_memory import GATES
 from npi.proof.call_effects import domains
 from npi.proof.certificate import Certificate
 from npi.proof.check_certificate import check
@@ -39,11 +41,12 @@ from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, place
+from npi.training.forced import bits_for
+from npi.training.frame_objective import FrameObjective
+from npi.training.induction.inferred_places import finders_of
 from npi.training.learn_rows import LearnConfig
 from npi.training.loop import fit
 from npi.training.validation import TaskValidator
-from tests.support.tiny import solved
 from traces.generation.generate import record_traces
 from traces.machine.lockstep import Budget, Status
 from traces.recording.unique_frames import FrameSet, unique_frames
@@ -70,14 +73,16 @@ def certified(
     began = time.process_time()
     training = training or TrainConfig(seed=seed, certify=True)
     datasets = [Dataset.from_programs(programs, traces=32, seed=seed) for programs in sets]
-    library = new_library(core or CoreConfig(), datasets, seed=seed)
-    certifier = Certifier(TaskValidator(library, sets, training), library, sets)
-    objective = FrameObjective(library, [place(library, m.frames) for m in datasets], training, validate=certifier)
+    finders, most = finders_of(datasets)
+    core = core or CoreConfig()
+    library = new_library(replace(core, bits=max(core.bits, bits_for(most))), datasets, seed=seed)
+    certifier = Certifier(TaskValidator(library, sets, training), library, sets, states=training.states)
+    objective = FrameObjective(library, [m.frames for m in datasets], training, finders=finders, validate=certifier)
     progress = fit(objective, objective.schedule)
     if found is not None:
         found |= {"proved": progress.solved, "updates": progress.update, "seconds": time.process_time() - began}
-        found |= {"rounds": certifier.rounds} | figures(library, check_it=solved)
-    elif not solved:
+        found |= {"rounds": certifier.rounds} | figures(library, check_it=progress.solved)
+    elif not progress.solved:
         raise NotProvedError(f"{', '.join(s.path for s in sets)}: not proved after {training.updates} updates")
     return library
 
@@ -172,7 +177,8 @@ def corrupted(library: Library, *, rows: bool, generator: torch.Generator) -> Li
             programs = [i for i, info in enumerate(memory.infos) if not info.primitive]
             row = programs[int(draw[1] * len(programs))]
             if draw[2] < 0.2 and memory.gates_NF.shape[1]:
-                memory.gates_NF[row, int(draw[3] * memory.gates_NF.shape[1])] *= -1
+                place, bit = divmod(int(draw[3] * memory.gates_NF.shape[1] * GATES), GATES)
+                memory.gates_NF[row, place] = int(memory.gates_NF[row, place]) ^ 1 << bit
             else:
                 for numbers in (memory.keys_NK, memory.embeddings_NP):
                     numbers[row] += size * torch.randn(numbers.shape[1], generator=generator)

@@ -26,7 +26,8 @@ class RowTables:
 
     Attributes:
         cond_NC: conditioning of the trunk.
-        words_NSW: the gates of each row in each code of its state (:mod:`npi.core.gates`).
+        words_NSW: the gates of each row in each code of its state (:mod:`npi.core.gates`); a row that does not use its
+            state has those of code 0 in all of them.
         keys: the keys, one tensor a generation: old rows' logits come from the same product whatever is added later.
     """
 
@@ -63,8 +64,8 @@ class RecurrentCore(Core):
 
     @property
     def codes(self) -> int:
-        """How many codes of the state the gates tell apart; 1 for a core without gates."""
-        return 2**self.config.bits + 1 if self.config.gates else 1
+        """How many codes of the state the gates tell apart; 1 for an lstm, and for a core without gates."""
+        return 2**self.config.bits + 1 if self.config.gates and self.config.kind == "discrete" else 1
 
     @property
     def words(self) -> int:
@@ -89,7 +90,9 @@ class RecurrentCore(Core):
         cond_NC = torch.cat([self.trunk.condition(part) for part in apart(memory.embeddings_NP, memory.chunks)])
         words_NSW = memory.gates_NF.detach().view(len(memory), self.codes, self.words)
         if self.words and isinstance(self.trunk, DiscreteTrunk):
-            cond_NC = torch.cat([cond_NC, gates.seen(words_NSW[:, 0], 1).to(cond_NC.dtype)], 1)
+            remembers_N1 = gates.seen(words_NSW[:, 0], 1)
+            cond_NC = torch.cat([cond_NC, remembers_N1.to(cond_NC.dtype)], 1)
+            words_NSW = torch.where(remembers_N1[:, :, None] > 0, words_NSW, words_NSW[:, :1])
         return RowTables(cond_NC, words_NSW, apart(memory.keys_NK, memory.chunks))
 
     def end_logits(self, hidden: torch.Tensor) -> torch.Tensor:

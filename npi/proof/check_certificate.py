@@ -252,25 +252,22 @@ class _CoreNumbers:
 
     def __init__(self, library: Library, programs: ProgramSet) -> None:
         stepper = CoreStepper.of(library, programs.table)
-        self.core, self.memory, self.stepper, self.table = stepper.core, library.memory, stepper, programs.table
+        self.core, self.stepper, self.table, self.bits = stepper.core, stepper, programs.table, stepper.core.config.bits
         self.rows = library.rows(programs.table)
         self.may_call = may_call(library.memory, self.rows).numpy()
         numbers = [*library.core.parameters(), *(part[self.rows] for part in library.memory.parameters())]
         if not all(bool(part.isfinite().all()) for part in numbers):
             raise _Fault("there are numbers that are not finite")  # 0 times one of them would not be 0
-        self.bits = stepper.core.config.bits
+        self.words_NSW = library.memory.gates_NF.detach()[self.rows].unflatten(1, (self.core.codes, self.core.words))
 
     def seen(self, callee: int) -> set[int]:
         """The fields that are not multiplied by 0 before a program sees them."""
-        weights = self.core.adapter(self.stepper.world).input_weights(self._words(callee)).any(0).tolist()
+        weights = self.core.adapter(self.stepper.world).input_weights(self.words_NSW[callee]).any(0).tolist()
         return {i for i in range(len(self.table.world.fields)) if weights[i]}
-
-    def _words(self, callee: int) -> torch.Tensor:
-        return self.memory.gates_NF[int(self.rows[callee])].view(self.core.codes, self.core.words)
 
     def remembers(self, callee: int) -> bool:
         """Whether a program uses its state."""
-        return not self.core.words or bool(self._words(callee)[0, 0] % 2)  # without gates, all do
+        return not self.core.words or bool(self.words_NSW[callee, 0, 0] % 2)  # without gates, all do
 
     @torch.no_grad()
     def margins(self, program: int, observed: Ints, rows: Ints, calls: Ints) -> tuple[Reals, Reals]:
@@ -280,7 +277,7 @@ class _CoreNumbers:
         columns = observed, rows[:, :SLOTS], rows[:, SLOTS + 1 : HEAD]
         obs, arguments, code = (torch.from_numpy(np.ascontiguousarray(x)) for x in columns)
         which = torch.full((len(rows),), program)
-        words_MW = self._words(program)[code[:, 0] if self.core.words else torch.zeros_like(which)]
+        words_MW = self.words_NSW[program][code[:, 0] if self.core.words else torch.zeros_like(which)]
         x_MX = adapter.encode(obs, arguments, adapter.input_weights(words_MW))
         hidden, value = trunk.advance(x_MX, self.stepper.cond_NC[which], code)
         end = self.core.end_logits(hidden).numpy()

@@ -9,9 +9,8 @@ from npi.jobs.train import new_library
 from npi.library.library import Library
 from npi.proof.prove import Certifier
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, place
 from npi.training.validation import TaskValidator
-from tests.support.tiny import solved
+from tests.support.tiny import objective_on, solved
 
 CLEAR = """
 world tape is scratchpad:
@@ -41,8 +40,8 @@ def proved() -> Library:
     """Not to be changed: whoever changes it takes a copy."""
     dataset = Dataset.from_programs(clear(), traces=8, seed=0)
     library = new_library(CoreConfig(hidden=32, bits=3), [dataset], seed=0)
-    training = TrainConfig(seed=0, frames=64, check_every=50, problems=8)
-    validate = Certifier(TaskValidator(library, [clear()], training), library, [clear()])
-    assert solved(FrameObjective(library, [place(library, dataset.frames)], training, validate=validate))
+    training = TrainConfig(seed=0, problems=8)
+    validate = Certifier(TaskValidator(library, [clear()], training), library, [clear()], states=training.states)
+    assert solved(objective_on(library, [dataset], training, validate=validate))
     assert validate.audited > 0
     return library

@@ -12,13 +12,27 @@ import torch
 
 import npi.training.curriculum
 from dsl import loads
+from npi.core.config import FORCED, LEARNED
 from npi.jobs.train import new_library, train_library
 from npi.training.dataset import Dataset, shared_frames
-from npi.training.frame_objective import FrameObjective, place
+from npi.training.frame_objective import FrameObjective
 from npi.training.ranks import FirstRankError, LostRankError, Parcel, Ranks, join
+from npi.training.unrolled import UnrolledFrames
 from npi.training.validation import FirstValidator, Validation
 from tests.support.paths import PROGRAMS
-from tests.support.tiny import CORE, CORES, LSTM, SMALL, Steps, dataset, strip, training, untrained
+from tests.support.tiny import (
+    CORE,
+    LSTM,
+    SMALL,
+    STATES,
+    Steps,
+    dataset,
+    forcing,
+    objective_on,
+    strip,
+    training,
+    untrained,
+)
 from traces.generation.generate import record_problems
 from traces.recording.unique_frames import FrameSet, unique_frames
 from traces.storage.trace_set import TraceSet, TraceSetError
@@ -61,36 +75,40 @@ def as_lists(frames: FrameSet) -> dict[str, Any]:
 def state(objective: FrameObjective) -> dict[str, Any]:
     """What the next update depends on."""
     parameters = objective.groups()["frames"].parameters
-    numbers = [p.detach().cpu().double().flatten() for p in parameters]
+    numbers, own = [p.detach().cpu().double().flatten() for p in parameters], objective.supervision.state_dict()
     return {
         "digests": [objective.core.digest(), objective.library.rows_digest()],
         "numbers": torch.cat(numbers).tolist(),
-        "draws": [objective.generator.get_state().tolist(), objective.noise.get_state().tolist()],
-        "errors": [group.error for group in objective.curriculum.groups],
-        "hard": [hard.tolist() for hard in objective.curriculum.hard],
-        "frames": [as_lists(source.frames) for source in objective.curriculum.sources],
+        "draws": [t.tolist() for n, t in sorted(own.tensors.items()) if n in ("generator", "noise")],
+        "errors": own.facts["errors"],
+        "hard": {n: t.tolist() for n, t in own.tensors.items() if n == "wrong" or n.startswith("hard")},
+        "frames": [as_lists(frames) for frames in [*objective.given, *objective.found]],
         "wrong": objective.wrong,
         "clean": objective.clean,
     }
 
 
+WAYS = {"lstm": LEARNED, "learned": LEARNED, "forced": FORCED}
+"""An lstm, and a discrete core with learned and with forced states."""
+
+
 def objective_of(kind: str, ranks: Ranks) -> FrameObjective:
     """Training whose checks find wrong frames, and whose validator (on a clean check) finds some to learn from."""
-    lstm = {"cut": 0, "noise": 0.0, "rate": 1e-2} if kind == "lstm" else {"rate": 6e-3}
-    config = training(check_every=8, **lstm)
+    own = {"lstm": {"cut": 0, "noise": 0.0, "rate": 1e-2}, "learned": {"rate": 6e-3}, "forced": {"examples": 25}}
+    config = STATES[WAYS[kind]](check_every=8, **own[kind])
     drawn = strip().tasks[0].draw(9, 3, generator=torch.Generator().manual_seed(5), spread=False)
     found = unique_frames([record_problems(strip(), strip().tasks[0], drawn)])
     library = untrained(LSTM if kind == "lstm" else CORE)
     for part in (library.core, library.memory):
         part.to(ranks.device)
     validate = FirstValidator(lambda _: Validation(2, 1, (found,)), ranks)
-    return FrameObjective(library, [place(library, dataset(strip()).frames)], config, validate=validate, ranks=ranks)
+    return objective_on(library, [dataset(strip())], config, validate=validate, ranks=ranks)
 
 
 def curves(ranks: Ranks, folder: Path) -> dict[str, Any]:
-    """Losses of the first updates of both kinds of core, and the state after them."""
+    """Losses of the first updates in each way, and the state after them."""
     found = {}
-    for kind in CORES:
+    for kind in WAYS:
         objective, losses = objective_of(kind, ranks), []
         steps = Steps(objective)
         while steps.done < UPDATES:
@@ -101,26 +119,33 @@ def curves(ranks: Ranks, folder: Path) -> dict[str, Any]:
 
 
 def looking(ranks: Ranks, folder: Path) -> dict[str, Any]:
-    """A core that sees pictures; of the two frames of an update the first, by GOTO, looks at none."""
+    """A core that sees pictures; of the two frames of an update the first, by GOTO, looks at none. Then the same with
+    forced states, where one example of several is drawn."""
     text = (PROGRAMS / "goto.npi").read_text()
     text = text.replace("cars(seen: 500, unseen: 60, novel: 60)", "cars(seen: 3, unseen: 2, novel: 2, pixels: 16)")
     found = Dataset.from_programs(loads(text.replace("train 20000 traces", "train 12 traces")), traces=1, seed=0)
     library = new_library(SMALL, [found], seed=0)
-    objective = FrameObjective(library, [place(library, found.frames)], training(frames=1), ranks=ranks)
-    objective.curriculum.groups = objective.curriculum.groups[:2]
+    objective = FrameObjective(library, [found.frames], training(frames=1), ranks=ranks)
+    assert isinstance(objective.supervision, UnrolledFrames)
+    objective.supervision.curriculum.groups = objective.supervision.curriculum.groups[:2]
     least, npi.training.curriculum.LEAST = npi.training.curriculum.LEAST, 1
     losses = Steps(objective).take(8)
     npi.training.curriculum.LEAST = least
-    return {"losses": losses, **state(objective)}
+    second = objective_on(new_library(SMALL, [found], seed=0), [found], forcing(examples=3), ranks=ranks)
+    forced = Steps(second).take(8)
+    return {"losses": losses, "forced": forced, "wrong forced": second.check(8).scores, **state(objective)}
 
 
 def mining(ranks: Ranks, folder: Path) -> dict[str, Any]:
     """A core of which a validation fails: its frames join the set."""
-    objective = objective_of("discrete", ranks)
-    objective._frames_right = lambda limit: True  # type: ignore[method-assign]
-    objective.evaluate(0)
-    Steps(objective).take(3)
-    return state(objective)
+    found = {}
+    for kind in ("learned", "forced"):
+        objective = objective_of(kind, ranks)
+        objective._frames_right = lambda limit: True  # type: ignore[method-assign]
+        objective.evaluate(0)
+        Steps(objective).take(3)
+        found[kind] = state(objective)
+    return found
 
 
 def validating(ranks: Ranks, folder: Path) -> dict[str, Any]:
@@ -179,7 +204,7 @@ def proving(ranks: Ranks, folder: Path) -> dict[str, Any]:
     """A whole job, with proofs, to a folder that all ranks name."""
     seen: list[int] = []
     result = train_library(
-        [folder / "strip.npi"], out=folder / f"library-{ranks.count}", core=CORE, training=training(certify=True),
+        [folder / "strip.npi"], out=folder / f"library-{ranks.count}", core=CORE, training=forcing(certify=True),
         traces=8, ranks=ranks, report=lambda r: seen.append(r.update),
     )  # fmt: skip
     return {
@@ -205,7 +230,7 @@ def disagreeing(ranks: Ranks, folder: Path) -> str:
 
 def drifting(ranks: Ranks, folder: Path) -> str:
     """A rank whose numbers are changed behind its back."""
-    objective = objective_of("discrete", ranks)
+    objective = objective_of("forced", ranks)
     if ranks.rank == 1:
         with torch.no_grad():
             objective.core.end.weight[0, 0] += 1e-7

@@ -96,7 +96,7 @@ def write_files(found):
 
 
 def training(tape_files):
-    return [str(tape_files / "tape.npi"), str(tape_files / "trip.npi"), "--frames", "64", "--traces", "8"]
+    return [str(tape_files / "tape.npi"), str(tape_files / "trip.npi"), "--traces", "8"]
 
 
 def npi(capsys, *words):

@@ -1,6 +1,7 @@
 """A world of one list and one pointer, programs on it, and cores that learn them in about a second."""
 
 import copy
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,7 @@ from dsl import loads
 from dsl.program import ProgramSet
 from envs.spec import ProgramTable
 from npi.core.config import FORCED, LEARNED, CoreConfig, TrainConfig
+from npi.core.recurrent import recurrent
 from npi.jobs.train import new_library
 from npi.library.library import Library
 from npi.training.dataset import Dataset
@@ -17,8 +19,8 @@ from npi.training.frame_objective import FrameObjective
 from npi.training.induction.inferred_places import finders_of
 from npi.training.learn_rows import RowObjective
 from npi.training.loop import Descent, fit
-from npi.training.ranks import ALONE
-from npi.training.validation import TaskValidator
+from npi.training.ranks import ALONE, Ranks
+from npi.training.validation import TaskValidator, Validator
 from traces.generation.generate import load_sources
 
 STRIP = """
@@ -109,10 +111,19 @@ CORES = {"discrete": SMALL, "lstm": LSTM}
 
 
 def training(**changes: Any) -> TrainConfig:
-    """Settings that solve the strip in about 120 updates with learned states, and sooner with forced ones."""
+    """Settings that solve the strip in about 120 updates with learned states."""
     usual = {"states": LEARNED, "updates": 400, "frames": 48, "check_every": 20, "problems": 8, "decay": 300}
     usual |= {"warmup": 50}
     return TrainConfig(**(usual | {"stretch": 3.0} | changes))
+
+
+def forcing(**changes: Any) -> TrainConfig:
+    """Settings that solve the strip in about 40 updates with forced states."""
+    return training(**({"states": FORCED, "warmup": 10} | changes))
+
+
+STATES = {FORCED: forcing, LEARNED: training}
+"""Settings of both ways to come by states."""
 
 
 @cache
@@ -150,11 +161,48 @@ def make_objective(
     config: TrainConfig, *, core: CoreConfig = CORE, seed: int = 0, validated: bool = True, traces: int = 8
 ) -> FrameObjective:
     """Training on the strip."""
-    found = dataset(strip(), traces)
-    library = new_library(core, [found], seed=seed)
+    library = new_library(core, [dataset(strip(), traces)], seed=seed)
     validate = TaskValidator(library, library.sets, config) if validated else None
-    finders = finders_of([found])[0] if config.states == FORCED else []
-    return FrameObjective(library, [found.frames], config, finders=finders, validate=validate)
+    return objective_on(library, [dataset(strip(), traces)], config, validate=validate)
+
+
+def objective_on(
+    library: Library,
+    datasets: Sequence[Dataset],
+    config: TrainConfig,
+    *,
+    validate: Validator | None = None,
+    ranks: Ranks = ALONE,
+) -> FrameObjective:
+    """Training on some datasets, with their places where states are forced."""
+    finders = finders_of(datasets)[0] if config.states == FORCED else []
+    given = [found.frames for found in datasets]
+    return FrameObjective(library, given, config, finders=finders, validate=validate, ranks=ranks)
+
+
+def seen_by(library: Library, row: int, code: int = 0) -> list[bool]:
+    """Which inputs (state, fields, slots) a row's gates leave open in a code, bit by bit in plain Python."""
+    core = recurrent(library.core)
+    words = library.memory.gates_NF[row].view(core.codes, core.words)[code].int().tolist()
+    inputs = 1 + len(core.worlds[library.memory.infos[row].world].fields) + 3
+    return [bool(words[i // 24] >> i % 24 & 1) for i in range(inputs)]
+
+
+def names_seen(library: Library, row: int, code: int = 0) -> set[str]:
+    """The same by name, slots by those of the row's signature; those that it does not have are left out."""
+    info = library.memory.infos[row]
+    fields = [field.name for field in library.core.worlds[info.world].fields]
+    names = ["state", *fields, *(slot.name for slot in info.signature.slots)]
+    return {name for name, open_ in zip(names, seen_by(library, row, code), strict=False) if open_}
+
+
+@torch.no_grad()
+def draw_gates(library: Library, *, generator: torch.Generator, alike: bool) -> None:
+    """Close about half of all gates, in all codes the same ones where ``alike``."""
+    core, memory = recurrent(library.core), library.memory
+    shape = len(memory), 1 if alike else core.codes, core.words
+    words = torch.randint(2**24, shape, generator=generator).expand(len(memory), core.codes, core.words)
+    memory.gates_NF.copy_(words.reshape(memory.gates_NF.shape))
 
 
 def solved(objective: FrameObjective) -> bool:
@@ -180,15 +228,15 @@ class Steps:
 
 
 @cache
-def _trained() -> Library:
-    objective = make_objective(training())
+def _trained(states: str) -> Library:
+    objective = make_objective(STATES[states]())
     assert solved(objective), "the strip was not learned"
     return objective.library
 
 
-def trained() -> Library:
+def trained(states: str = FORCED) -> Library:
     """A library that runs the strip's programs without a mistake; a copy of its own for each caller."""
-    return copy.deepcopy(_trained())
+    return copy.deepcopy(_trained(states))
 
 
 def configurations(

@@ -14,8 +14,8 @@ from tests.support.interrupted import interrupted
 from tests.support.paths import ROOT
 from tests.support.tape_programs import contents, document, npi, training
 
-QUICK = ["--frames", "32"]
-"""Updates of few frames, which are enough for the tape."""
+QUICK = ["--traces", "8"]
+"""Few runs, which are enough for the tape."""
 
 
 # train
@@ -46,7 +46,7 @@ def test_the_seed_decides(capsys, tmp_path, tape_files):
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_training_goes_on_to_the_same_core(capsys, tmp_path, tape_files, by):
     """At a low rate, which is not done at its first check. What is kept can be evaluated on the way."""
-    slowly = [*training(tape_files), "--rate", "0.0003"]
+    slowly = [*training(tape_files), "--rate", "0.00003"]
     assert main(["train", *slowly, "--out", str(tmp_path / "whole")]) == 0
     out = tmp_path / "library"
     words = [sys.executable, "-m", "npi.cli.main", "train", *slowly, "--out", str(out)]

@@ -37,7 +37,7 @@ def test_list(capsys: pytest.CaptureFixture[str], shop: Path) -> None:
     version = versions_of(grown("turn", "again"))["turn.TURN"][:12]
     assert code == 0
     assert ["turn.TURN", version, "turn.npi", "STAY,", "RUN", "To"] in [line.split()[:6] for line in out.splitlines()]
-    assert "10 programs, 22 numbers (88 B) each" in out
+    assert "10 programs, 27 numbers (108 B) each" in out
     assert grown().core.digest() in out
     assert "strip.MOVE(d)" in out
 
@@ -90,7 +90,10 @@ def test_info_of_a_row(capsys: pytest.CaptureFixture[str], shop: Path) -> None:
 def test_info_of_a_file(capsys: pytest.CaptureFixture[str], shop: Path) -> None:
     code, out, _ = npi(capsys, "library", "info", shop / "again.npirow")
     assert code == 0
-    assert "again.npirow: 3 rows, 66 numbers, " in out
+    library = grown("turn", "again")
+    masks = [library.memory.gates_NF[library.memory.index(row)] for row in ("turn.RUN", "turn.TURN", "again.AGAIN")]
+    numbers = sum(SMALL.key + SMALL.row + int(mask.nonzero()[-1]) + 1 for mask in masks)  # up to the last code seen
+    assert f"again.npirow: 3 rows, {numbers} numbers, " in out
     assert f"for core {grown().core.digest()}" in out
     found = document(capsys, "library", "info", shop / "again.npirow")
     assert [list(pack["rows"]) for pack in found["packages"]] == [["turn.RUN", "turn.TURN"], ["again.AGAIN"]]

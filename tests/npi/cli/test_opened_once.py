@@ -32,7 +32,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def test_train(capsys, tmp_path: Path, tape_files: Path, counted: Counter[str]) -> None:
-    words = [tape_files / "trip.npi", "--out", tmp_path / "new", "--updates", 1, "--frames", 8, "--traces", 1]
+    words = [tape_files / "trip.npi", "--out", tmp_path / "new", "--updates", 1, "--traces", 1]
     assert npi(capsys, "train", *words)[0] == 1
     assert counted == {str(tape_files / name): 1 for name in ("trip.npi", "tape.npi")}
 

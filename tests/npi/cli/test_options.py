@@ -45,7 +45,8 @@ CALLS = {
         "page": "{file} --html {new}",
     },
     "train": {
-        "bodies": "{file}", "learners": "{signals}", "universal": "--universal",
+        "bodies": "{file}", "lstm": "{file} --core lstm", "forced": "{file} --states forced",
+        "learners": "{signals}", "universal": "--universal",
         "traces": "{traces}", "seeds": "{file} --seeds 0,1",
     },
     "run": {"teacher": "both 1 --teacher {file}", "quiet": "both 1 --quiet"},
@@ -64,8 +65,8 @@ CALLS = {
 """A call of each kind that refuses options."""
 
 BODIES = (
-    "--out --core --universal --traces --frames --updates --rate --certify --device --precision --compile --log "
-    "--steps --depth --fresh --seed --seeds --host --json"
+    "--out --core --states --universal --traces --frames --updates --rate --certify --device --precision --compile "
+    "--log --steps --depth --fresh --seed --seeds --host --json"
 )
 ROWS = "--library --out --steps --depth --starts --updates --traces --keep --seed --host --json"
 
@@ -149,7 +150,10 @@ def test_an_option_that_does_not_apply_is_refused(
     if found.is_flag:
         given = [found.secondary_opts[0] if option in ("--run", "--certify") and found.secondary_opts else option]
     else:
-        given = [option, {"--core": "lstm", "--precision": "bfloat16", "--device": "cpu"}.get(option, "1")]
+        given = [
+            option,
+            {"--core": "lstm", "--states": "learned", "--precision": "bfloat16", "--device": "cpu"}.get(option, "1"),
+        ]
     words = [*command.split(), *CALLS[command][kind].format(**places).split(), *given]
     assert main(words) == 2
     out, err = capsys.readouterr()

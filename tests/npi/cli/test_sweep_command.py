@@ -16,7 +16,7 @@ from tests.support.paths import ROOT
 from tests.support.tape_programs import npi
 from tests.support.tiny import STRIP
 
-QUICK = ["--frames", "32", "--traces", "4"]
+QUICK = ["--traces", "4"]
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_an_interrupted_sweep_goes_on(source: Path, by: signal.Signals) -> None:
     """At a low rate, which is not done at its first check."""
     out = source.parent / "out"
     words = [sys.executable, "-m", "npi.cli.main", "train", str(source), "--seeds", "0..1", "--out", str(out)]
-    words += ["--rate", "0.0003", "--updates", "400", *QUICK]
+    words += ["--rate", "0.000001", "--updates", "1500", *QUICK]
     states = [out / f"seed-{seed}.training" / "checkpoint.safetensors" for seed in (0, 1)]
     text, err = interrupted(words, *states, by=by)
     assert "the states of 2 seeds are kept in" in err

@@ -12,13 +12,24 @@ from envs.stepper import Observation
 from npi.core.base import tensors_digest
 from npi.core.config import CoreConfig
 from npi.core.discrete import DiscreteTrunk, _Sign
-from npi.core.encoder import HardGate, stack_slots
+from npi.core.encoder import stack_slots
 from npi.core.initialisation import seeded_linear
 from npi.core.recurrent import may_call
 from npi.library.library import Library
 from npi.program_memory import OPEN, ProgramMemory
 from npi.running.core_stepper import CoreStepper
-from tests.support.tiny import CORES, LSTM, SMALL, configurations, dataset, strip, tape, untrained
+from tests.support.tiny import (
+    CORES,
+    LSTM,
+    SMALL,
+    configurations,
+    dataset,
+    draw_gates,
+    seen_by,
+    strip,
+    tape,
+    untrained,
+)
 
 KINDS = pytest.mark.parametrize("kind", ["discrete", "lstm"])
 DEVICES = pytest.mark.parametrize(
@@ -30,9 +41,7 @@ DEVICES = pytest.mark.parametrize(
 def two_worlds(kind: str, seed: int = 0) -> Library:
     """An untrained library of two worlds in which about half of the gates are closed."""
     library = untrained(CORES[kind], strip(), tape(), seed=seed)
-    generator = torch.Generator().manual_seed(seed + 100)
-    with torch.no_grad():
-        library.memory.gates_NF.copy_(torch.randn(library.memory.gates_NF.shape, generator=generator))
+    draw_gates(library, generator=torch.Generator().manual_seed(seed + 100), alike=True)
     return library
 
 
@@ -48,7 +57,7 @@ def whole(library: Library, world: int, obs_BTF, row_B, arguments_B3) -> torch.T
     """hidden_BTH of whole frames by ``unroll``."""
     B, T, F = obs_BTF.shape
     tables, adapter = library.core.tables(library.memory), library.core.adapter(world)
-    weight = tables.gate_NI[world][row_B].repeat_interleave(T, 0)
+    weight = adapter.input_weights(tables.words_NSW[row_B, 0]).repeat_interleave(T, 0)
     x = adapter.encode(obs_BTF.reshape(B * T, F), arguments_B3.repeat_interleave(T, 0), weight).view(B, T, -1)
     return library.core.trunk.unroll(x, tables.cond_NC[row_B], noise=0.0, generator=None)
 
@@ -58,7 +67,7 @@ def stepped(library: Library, world: int, obs_BTF, row_B, arguments_B3) -> torch
     tables, adapter, trunk = library.core.tables(library.memory), library.core.adapter(world), library.core.trunk
     hidden, found = torch.zeros(len(row_B), trunk.width, dtype=trunk.dtype), []
     for obs in obs_BTF.unbind(1):
-        x = adapter.encode(obs, arguments_B3, tables.gate_NI[world][row_B])
+        x = adapter.encode(obs, arguments_B3, adapter.input_weights(tables.words_NSW[row_B, 0]))
         out, hidden = trunk.step(x, tables.cond_NC[row_B], hidden)
         found.append(out)
     return torch.stack(found, 1)
@@ -88,15 +97,13 @@ def numbers(library: Library) -> dict[str, np.ndarray]:
 def plain_input(library: Library, world: int, obs: list[int], row: int, arguments: list[int]) -> np.ndarray:
     """Embeddings of the values, summed where the row's gate is open."""
     spec, table = library.core.worlds[world], numbers(library)[f"adapters.{world}.table"]
-    gates, place = library.memory.gates_NF[row].tolist(), 0
+    seen = seen_by(library, row)[1:] if library.core.config.gates else [True] * (len(obs) + 3)
+    sizes, place = [field.size for field in spec.fields] + [len(spec.tokens)] * 3, 0
     total = np.zeros(table.shape[1])
-    for i, (field, value) in enumerate(zip(spec.fields, obs, strict=True)):
-        if not gates or gates[i] > 0:
+    for size, value, open_ in zip(sizes, [*obs, *arguments], seen, strict=True):
+        if open_:
             total += table[place + value]
-        place += field.size
-    for token in arguments:
-        total += table[place + token]
-        place += len(spec.tokens)
+        place += size
     return total
 
 
@@ -104,7 +111,7 @@ def plain_discrete(library: Library, inputs: list[np.ndarray], row: int) -> list
     w, relu = numbers(library), lambda v: np.maximum(v, 0)
     film = w["trunk.film.weight"] @ library.memory.embeddings_NP[row].detach().double().numpy() + w["trunk.film.bias"]
     scale1, shift1, scale2, shift2 = np.split(film, 4)
-    used = float(library.memory.gates_NF[row, -1]) > 0
+    used = seen_by(library, row)[0]
     state, found = np.zeros(len(w["trunk.bit.bias"])), []
     for x in inputs:
         first = relu((1 + scale1) * (x + w["trunk.state.weight"] @ state) + shift1)
@@ -160,21 +167,14 @@ def test_codes_are_bits_as_a_number_plus_one() -> None:
     assert code.tolist() == [[1 + 1 + 4]]
 
 
-@pytest.mark.parametrize(
-    ("function", "values", "steps", "smooth"),
-    [
-        (_Sign, [-2.0, -0.3, 0.0, 0.7, 3.0], [-1, -1, 1, 1, 1], math.tanh),
-        (HardGate, [-1.5, -0.1, 0.0, 0.1, OPEN], [0, 0, 0, 1, 1], lambda v: 4 / (1 + math.exp(-v))),
-    ],
-    ids=["sign", "gate"],
-)
-def test_a_step_has_the_slope_of_a_smooth_function(function, values, steps, smooth) -> None:
-    """``tanh``, or four times a sigmoid: a central difference, scaled by what comes from above."""
+def test_a_sign_has_the_slope_of_the_hyperbolic_tangent() -> None:
+    """A central difference, scaled by what comes from above."""
+    values = [-2.0, -0.3, 0.0, 0.7, 3.0]
     value, above = torch.tensor(values, requires_grad=True), torch.tensor([1.0, -2.0, 3.0, 0.5, 4.0])
-    out = function.apply(value)
-    assert out.tolist() == steps
+    out = _Sign.apply(value)
+    assert out.tolist() == [-1, -1, 1, 1, 1]
     out.backward(above)
-    slopes = [(smooth(v + 1e-5) - smooth(v - 1e-5)) / 2e-5 for v in values]
+    slopes = [(math.tanh(v + 1e-5) - math.tanh(v - 1e-5)) / 2e-5 for v in values]
     np.testing.assert_allclose(value.grad.numpy(), np.array(slopes) * above.numpy(), rtol=1e-4)
 
 
@@ -211,27 +211,13 @@ def test_noise_comes_from_the_generator_and_only_touches_later_steps() -> None:
 
 
 @torch.no_grad()
-def test_a_closed_gate_hides_its_field_and_an_open_one_does_not() -> None:
-    library = untrained(SMALL)
-    row = library.memory.index("strip.SCAN")
-    library.memory.gates_NF[row, 0] = -0.5
-    tables = library.core.tables(library.memory)
-    assert tables.gate_NI[0][row].tolist() == [0, 1, 1, 1, 1, 1]
-    obs = torch.tensor([[0, 0, 0], [2, 0, 0], [0, 1, 0]])
-    weight = tables.gate_NI[0][[row] * 3]
-    first, hidden_one, seen_one = library.core.adapter(0).encode(obs, torch.zeros(3, 3, dtype=torch.int64), weight)
-    assert torch.equal(first, hidden_one)
-    assert not torch.equal(first, seen_one)
-
-
-@torch.no_grad()
-def test_a_row_whose_last_gate_is_closed_decides_on_what_it_sees_alone() -> None:
+def test_a_row_whose_state_is_closed_decides_on_what_it_sees_alone() -> None:
     """By step and by unroll: its frames look the same at every step that shows the same."""
     library = untrained(SMALL)
     row = library.memory.index("strip.SCAN")
     obs, arguments = torch.tensor([[[1, 0, 0]] * 6]), torch.zeros(1, 3, dtype=torch.int64)
-    for gate, different in ((OPEN, True), (-0.1, False)):
-        library.memory.gates_NF[row, -1] = gate
+    for mask, different in ((OPEN, True), (OPEN - 1, False)):
+        library.memory.gates_NF[row] = mask
         for run in (whole, stepped):
             hidden = run(library, 0, obs, torch.tensor([row]), arguments)[0]
             assert bool((hidden[1:] - hidden[0]).abs().max() > 1e-4) == different
@@ -240,8 +226,11 @@ def test_a_row_whose_last_gate_is_closed_decides_on_what_it_sees_alone() -> None
 @torch.no_grad()
 def test_a_core_without_gates_sees_every_field() -> None:
     library = untrained(CoreConfig(hidden=5, bits=2, row=3, key=2, gates=False))
+    core = library.core
     assert library.memory.gates_NF.shape == (len(library.memory), 0)
-    assert library.core.tables(library.memory).gate_NI[0].tolist() == [[1.0] * 6] * len(library.memory)
+    assert (core.codes, core.words, core.row_sizes) == (1, 0, (3, 2, 0))
+    words_NSW = core.tables(library.memory).words_NSW
+    assert core.adapter(0).input_weights(words_NSW[:, 0]).tolist() == [[1.0] * 6] * len(library.memory)
 
 
 @torch.no_grad()
@@ -284,7 +273,7 @@ def test_rows_appended_leave_the_others_to_the_bit() -> None:
         assert getattr(more, name).shape == (len(memory) + 2, parameter.shape[1])
     assert more.generations == 2
     assert more.infos[-1].name == "new.ONE"
-    assert more.numbers == SMALL.row + SMALL.key + 3 + 1  # a gate for each field, and one for the state
+    assert more.numbers == SMALL.row + SMALL.key + 9  # a mask of gates for each of 2 ** 3 + 1 codes
     assert not torch.equal(more.keys_NK[-1], more.keys_NK[-2])
     assert (more.gates_NF[-2:] == OPEN).all()
 
@@ -448,5 +437,5 @@ def test_a_core_has_an_adapter_for_each_world_of_its_own_sizes() -> None:
     for world, programs in enumerate((strip(), tape())):
         spec = programs.table.world
         assert core.adapter(world).table.shape[0] == sum(f.size for f in spec.fields) + 3 * len(spec.tokens)
-    assert core.row_sizes[2] == 1 + max(len(p.table.world.fields) for p in (strip(), tape())) == 4
+    assert core.row_sizes == (SMALL.row, SMALL.key, 2**SMALL.bits + 1)  # a word holds the inputs of either world
     assert dataset(strip()).frames.obs_SF.shape[1] == 3

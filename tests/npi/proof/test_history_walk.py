@@ -12,7 +12,7 @@ from npi.cli.main import main
 from npi.jobs.train import new_library
 from npi.library.library import Library, LibraryError
 from npi.proof.prove import Certifier, certificate_of, certify, prove
-from npi.training.frame_objective import FrameObjective, place
+from npi.training.frame_objective import FrameObjective
 from npi.training.validation import TaskValidator
 from tests.support.tiny import LSTM, dataset, solved, strip, training
 
@@ -26,7 +26,7 @@ def proved() -> tuple[Library, int]:
     library = new_library(LSTM, [found], seed=0)
     config = training(rate=1e-2, cut=0, noise=0.0, updates=2000, decay=1500)
     validate = Certifier(TaskValidator(library, library.sets, config), library, library.sets, names=BOUNDED)
-    objective = FrameObjective(library, [place(library, found.frames)], config, validate=validate)
+    objective = FrameObjective(library, [found.frames], config, validate=validate)
     assert solved(objective), "the programs without loops were not proved"
     return library, validate.rounds
 

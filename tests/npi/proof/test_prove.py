@@ -12,17 +12,17 @@ import torch
 from dsl import load
 from envs.scratchpad.transitions import ANYTHING, Alternative, Effect, effect_of
 from envs.stepper import Observation
+from npi.core.config import LEARNED
 from npi.library.library import Library
 from npi.proof import call_effects
 from npi.proof.call_effects import changed_by, domains, with_callees
 from npi.proof.certificate import TOLERANCE
 from npi.proof.check_certificate import check
-from npi.proof.counterexample import smallest
+from npi.proof.counterexample import disagreements, smallest
 from npi.proof.prove import Certifier, certificate_of, certify, prove
 from npi.proof.world_audit import UnsoundError, audit, audit_traces
 from npi.recurrent import learn
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, place
 from npi.training.learn_rows import LearnConfig
 from npi.training.validation import TaskValidator
 from tests.support import tiny
@@ -85,6 +85,21 @@ def test_what_rows_can_hold_and_programs_change() -> None:
     assert with_callees(addition, ["addition.ADD1"]) == ["addition.ADD1", "addition.CARRY"]
 
 
+def test_a_row_that_does_not_use_its_state_sees_the_same_in_every_code() -> None:
+    """The walk knows no codes of it: red where gates of other codes than that of the beginning count as it runs."""
+    library, table = tiny.trained(LEARNED), tiny.strip().table
+    row = library.memory.index("strip.SCAN")
+    assert tiny.names_seen(library, row) == {"last(P)"}
+    with torch.no_grad():
+        library.memory.gates_NF[row, 1:] = 0.0
+    (proof,) = certify(library, tiny.strip(), names=["strip.SCAN"])
+    assert proof.proved
+    frames = tiny.dataset(tiny.strip()).frames
+    frames = frames.select(frames.program_M == table.id("SCAN"))
+    assert int(frames.length_M.max()) > 3
+    assert not disagreements(library.stepper(table, memo=False), frames)
+
+
 # Inputs that show a core wrong
 
 
@@ -103,16 +118,16 @@ def test_the_smallest_input_that_shows_a_core_wrong(tmp_path: Path) -> None:
 # Rows that are learned
 
 
-def test_learned_rows_are_proved_and_the_old_certificate_holds() -> None:
+@pytest.mark.parametrize("states", tiny.STATES)
+def test_learned_rows_are_proved_and_the_old_certificate_holds(states: str) -> None:
     """Red when a certificate covers more than its programs can meet, or learning leaves new rows unproved."""
     library = tiny.untrained(tiny.CORE)
-    config = tiny.training()
-    certifier = Certifier(TaskValidator(library, library.sets, config), library, library.sets)
-    sources = [place(library, tiny.dataset(tiny.strip()).frames)]
-    assert tiny.solved(FrameObjective(library, sources, config, validate=certifier))
+    config = tiny.STATES[states]()
+    certifier = Certifier(TaskValidator(library, library.sets, config), library, library.sets, states=states)
+    assert tiny.solved(tiny.objective_on(library, [tiny.dataset(tiny.strip())], config, validate=certifier))
     old = certificate_of(library, prove(library))
     assert all(not finding.fault for finding in check(old, library))
-    config = LearnConfig(starts=4, updates=600, problems=16)
+    config = LearnConfig(starts=4, updates=600, problems=16, states=states)
     assert learn(library, [tiny.dataset(tiny.turn())], config).solved
     assert all(not finding.fault for finding in check(old, library))
     proofs = prove(library)

@@ -6,20 +6,23 @@ import pytest
 import torch
 
 import npi
-from npi.core.config import CoreConfig
+from npi.core.config import FORCED, LEARNED, CoreConfig
 from npi.jobs.train import train_library
 from npi.library.library import Library
 from npi.library.tensor_files import read_tensors, tensors_bytes
 from npi.training.checkpoint import CheckpointError, FileCheckpoint
-from npi.training.curriculum import WorldFrames
-from npi.training.frame_objective import FrameObjective, Report, place
+from npi.training.curriculum import Curriculum, WorldFrames
+from npi.training.frame_objective import FrameObjective, Report
 from npi.training.loop import Checkpoint, Progress, State, fit
+from npi.training.unrolled import UnrolledFrames
 from npi.training.validation import Validation
-from tests.support.tiny import CORE, LSTM, STRIP, Steps, dataset, strip, training, untrained
+from tests.support.tiny import CORE, LSTM, STATES, STRIP, Steps, dataset, objective_on, strip, training, untrained
 from traces.generation.generate import record_problems
 from traces.recording.unique_frames import FrameSet, unique_frames
 
-KINDS = pytest.mark.parametrize("core", [CORE, LSTM], ids=["discrete", "lstm"])
+KINDS = pytest.mark.parametrize(
+    ("states", "core"), [(FORCED, CORE), (LEARNED, CORE), (LEARNED, LSTM)], ids=["forced", "learned", "lstm"]
+)
 
 
 def mined() -> FrameSet:
@@ -29,14 +32,17 @@ def mined() -> FrameSet:
     return unique_frames([record_problems(strip(), task, drawn)])
 
 
-def objective_that_mines(core: CoreConfig) -> FrameObjective:
-    """Training whose every validation fails, so that each clean check adds a source."""
-    library = untrained(core)
-    config = training(check_every=10, stretch=1.0, **({"rate": 1e-2, "cut": 0, "noise": 0.0} if core is LSTM else {}))
+def objective_that_mines(states: str, core: CoreConfig) -> FrameObjective:
+    """Training whose every validation fails, so that each clean check adds frames."""
+    changes = {"rate": 1e-2, "cut": 0, "noise": 0.0} if core is LSTM else {}
+    config = STATES[states](check_every=10, stretch=1.0, examples=24, **changes)
     frames = mined()
-    return FrameObjective(
-        library, [place(library, dataset(strip()).frames)], config, validate=lambda _: Validation(2, 1, (frames,))
-    )
+    return objective_on(untrained(core), [dataset(strip())], config, validate=lambda _: Validation(2, 1, (frames,)))
+
+
+def curriculum_of(objective: FrameObjective) -> Curriculum:
+    assert isinstance(objective.supervision, UnrolledFrames)
+    return objective.supervision.curriculum
 
 
 class Kept(Checkpoint):
@@ -69,31 +75,35 @@ def run_to(objective: FrameObjective, update: int, path: Path) -> dict[str, obje
 
 @KINDS
 @pytest.mark.parametrize("half", [7, 20])
-def test_a_stopped_run_resumes_to_the_parameters_of_one_go(core: CoreConfig, half: int, tmp_path: Path) -> None:
-    """Stopped between checks (7) and right after one that found hard frames (20)."""
-    straight, first, second = (objective_that_mines(core) for _ in range(3))
+def test_a_stopped_run_resumes_to_the_parameters_of_one_go(
+    states: str, core: CoreConfig, half: int, tmp_path: Path
+) -> None:
+    """Stopped between checks (7) and right after one that found wrong frames (20)."""
+    straight, first, second = (objective_that_mines(states, core) for _ in range(3))
     whole = run_to(straight, 2 * half, tmp_path / "one" / "c")
     stopped = run_to(first, half, tmp_path / "two" / "c")
     if half == 20:
-        assert len(first.curriculum.hard[0]) > 0
+        assert first.wrong
+        assert states == FORCED or len(curriculum_of(first).hard[0]) > 0
     resumed = run_to(second, 2 * half, tmp_path / "two" / "c")
     assert resumed == whole
     assert resumed["parameters.frames.0"] != stopped["parameters.frames.0"]
-    assert second.curriculum.errors == straight.curriculum.errors
+    assert second.supervision.errors == straight.supervision.errors
     assert (second.wrong, second.clean) == (straight.wrong, straight.clean)
 
 
 def test_frames_that_validation_found_are_kept_too(tmp_path: Path) -> None:
     """Red when a source that was found, its groups' errors or its hard frames are not written."""
-    first, second = (objective_that_mines(CORE) for _ in range(2))
-    while len(first.curriculum.sources) < 3:
+    first, second = (objective_that_mines(LEARNED, CORE) for _ in range(2))
+    while len(first.found) < 2:
         half = Steps(first).take(10) and first.evaluate(0)
-    first.curriculum.hard[1] = torch.tensor([0, 2])
+    curriculum_of(first).hard[1] = torch.tensor([0, 2])
     second.load_state_dict(first.state_dict())
     assert half is not None
-    assert [frames_of(s) for s in second.curriculum.sources] == [frames_of(s) for s in first.curriculum.sources]
-    assert second.curriculum.errors == first.curriculum.errors
-    assert [hard.tolist() for hard in second.curriculum.hard] == [hard.tolist() for hard in first.curriculum.hard]
+    one, other = curriculum_of(first), curriculum_of(second)
+    assert [frames_of(s) for s in other.sources] == [frames_of(s) for s in one.sources]
+    assert other.errors == one.errors
+    assert [hard.tolist() for hard in other.hard] == [hard.tolist() for hard in one.hard]
     assert torch.equal(second.memory.gates_NF, first.memory.gates_NF)
     assert second.validation == Validation(2, 1)
 

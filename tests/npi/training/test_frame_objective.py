@@ -7,25 +7,31 @@ import torch
 
 import npi
 from dsl import loads
-from npi.core.config import CoreConfig, TrainConfig
+from npi.core.config import FORCED, LEARNED, CoreConfig, TrainConfig
 from npi.jobs.run import checkpoint_path
 from npi.jobs.train import gather, pick_device, train_library
 from npi.library.library import Library
 from npi.running.core_stepper import CoreStepper
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, learning_rate_share, place
+from npi.training.forced import ForcedStates
+from npi.training.frame_objective import FrameObjective, place
 from npi.training.loop import fit
 from npi.training.loss import frame_loss, take_share
+from npi.training.supervision import learning_rate_share
+from npi.training.unrolled import UnrolledFrames
 from npi.training.validation import TaskValidator, Validation
 from tests.support.tiny import (
     CORE,
     LSTM,
     SMALL,
+    STATES,
     STRIP,
     Steps,
     dataset,
+    forcing,
     make_objective,
+    objective_on,
     plain_end,
     solved,
     strip,
@@ -38,7 +44,13 @@ from traces.generation.generate import record_problems
 from traces.machine.lockstep import Budget, Status
 from traces.recording.unique_frames import unique_frames
 
+BOTH = pytest.mark.parametrize("states", STATES)
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+def unrolled(objective: FrameObjective) -> UnrolledFrames:
+    assert isinstance(objective.supervision, UnrolledFrames)
+    return objective.supervision
 
 
 def state(objective: FrameObjective) -> tuple[str, str]:
@@ -60,9 +72,10 @@ def plain_right(library: Library, found) -> list[bool]:
     return right
 
 
-def test_a_small_program_is_learned_and_carries_beyond_its_training_sizes() -> None:
+@BOTH
+def test_a_small_program_is_learned_and_carries_beyond_its_training_sizes(states: str) -> None:
     """Trained on lists of 1 to 4 items; judged in plain Python, the place of the pointer included."""
-    library = trained()
+    library = trained(states)
     for size in (1, 4, 9, 60):
         assert all(plain_right(library, problems(size, 50))), size
 
@@ -74,8 +87,9 @@ def test_the_published_core_is_learned_too() -> None:
     assert all(plain_right(objective.library, [p for size in (1, 2, 3, 4) for p in problems(size, 20)]))
 
 
-def test_a_core_that_hardly_moves_learns_nothing() -> None:
-    objective = make_objective(training(rate=1e-9, updates=140))
+@BOTH
+def test_a_core_that_hardly_moves_learns_nothing(states: str) -> None:
+    objective = make_objective(STATES[states](rate=1e-9, updates=140))
     progress = fit(objective, objective.schedule)
     assert (progress.solved, progress.update) == (False, 140)
     assert objective.wrong
@@ -87,13 +101,14 @@ def test_shuffled_calls_cannot_be_learned() -> None:
     order = torch.randperm(found.frames.steps, generator=torch.Generator().manual_seed(0))
     broken = replace(found.frames, call_S4=found.frames.call_S4[order])
     library, config = untrained(CORE), training(updates=140)
-    objective = FrameObjective(library, [place(library, broken)], config)
+    objective = FrameObjective(library, [broken], config)
     assert not solved(objective)
     assert sum(objective.wrong.values()) > len(broken) / 4
 
 
-def test_training_ends_at_a_clean_check_only() -> None:
-    objective = make_objective(training())
+@BOTH
+def test_training_ends_at_a_clean_check_only(states: str) -> None:
+    objective = make_objective(STATES[states]())
     seen = []
     progress = fit(
         objective, objective.schedule, report=lambda p: seen.append((p.update, p.solved, dict(objective.wrong)))
@@ -112,10 +127,11 @@ def test_training_ends_at_a_clean_check_only() -> None:
     assert report.seconds > 0
 
 
-def test_a_solved_core_that_fails_its_tasks_is_not_solved_and_learns_their_frames() -> None:
-    """Frames of longer lists come back from the validator and join the curriculum; two clean checks end training."""
-    config = training(rate=1e-6, warmup=0, clean=2)
-    library = trained()
+@BOTH
+def test_a_solved_core_that_fails_its_tasks_is_not_solved_and_learns_their_frames(states: str) -> None:
+    """Frames of longer lists come back from the validator and join the others; two clean checks end training."""
+    config = STATES[states](rate=1e-6, warmup=0, clean=2)
+    library = trained(states)
     more = record_problems(strip(), strip().tasks[0], problems(7, 3))
     answers = iter([Validation(3, 2, (unique_frames([more]),)), Validation(3, 3), Validation(3, 3)])
     turns = []
@@ -124,13 +140,21 @@ def test_a_solved_core_that_fails_its_tasks_is_not_solved_and_learns_their_frame
         turns.append(turn)
         return next(answers)
 
-    objective = FrameObjective(library, [place(library, dataset(strip()).frames)], config, validate=validate)
-    for group in objective.curriculum.groups:
-        group.error = 0.01 * group.row
+    objective = objective_on(library, [dataset(strip())], config, validate=validate)
+    supervision, known = objective.supervision, {row: 0.01 * row for row in objective.supervision.errors}
+    if isinstance(supervision, UnrolledFrames):
+        for group in supervision.curriculum.groups:
+            group.error = known[group.row]
+    elif isinstance(supervision, ForcedStates):
+        supervision.errors, before = dict(known), len(supervision.row_E)
     objective.evaluate(0)
-    assert (objective.clean, len(objective.curriculum.sources)) == (0, 2)
-    assert int(objective.curriculum.sources[1].frames.length_M.max()) == 7
-    assert [x.error for x in objective.curriculum.groups] == [0.01 * x.row for x in objective.curriculum.groups]
+    assert (objective.clean, len(objective.found)) == (0, 1)
+    assert supervision.errors == known
+    if isinstance(supervision, UnrolledFrames):
+        assert len(supervision.curriculum.sources) == 2
+        assert int(supervision.curriculum.sources[1].frames.length_M.max()) == 7
+    elif isinstance(supervision, ForcedStates):
+        assert len(supervision.row_E) == before  # longer lists show no other steps
     assert not objective.evaluate(0).solved
     Steps(objective).take()
     assert objective.evaluate(1).solved
@@ -140,36 +164,39 @@ def test_a_solved_core_that_fails_its_tasks_is_not_solved_and_learns_their_frame
 def test_wrong_frames_become_the_hard_ones() -> None:
     objective = make_objective(training())
     Steps(objective).take(30)
+    curriculum = unrolled(objective).curriculum
     found = objective.check(30, limit=5)
     few = sum(objective.wrong.values())
-    assert few == len(objective.curriculum.hard[0]) > 0
+    assert few == len(curriculum.hard[0]) > 0
     assert max(objective.wrong.values()) <= 5
     assert found.scores == objective.wrong
     objective.check(30, limit=10_000)
-    assert sum(objective.wrong.values()) == len(objective.curriculum.hard[0]) > few
+    assert sum(objective.wrong.values()) == len(curriculum.hard[0]) > few
     assert objective.validation is None  # tasks are run by a core that has every frame right only
 
 
 def test_the_last_frames_are_looked_at_before_training_ends() -> None:
     """Right on the first frames of each program and wrong on a later one: not solved."""
-    library = trained()
+    library = trained(LEARNED)
     frames = dataset(strip()).frames
     home = strip().table.id("HOME")
     last = int((frames.program_M == home).nonzero()[-1])
     calls = frames.call_S4.clone()
     step = int(frames.start_M[last])
     calls[step] = torch.tensor([strip().table.id("ROUND"), 0, 0, 0], dtype=torch.int32)
-    objective = FrameObjective(library, [place(library, frames)], training())
-    objective.curriculum.sources[0] = place(library, replace(frames, call_S4=calls))
+    objective = FrameObjective(library, [frames], training())
+    unrolled(objective).curriculum.sources[0] = place(library, replace(frames, call_S4=calls))
     assert not objective.check(1, limit=1).solved
     assert objective.wrong == {"strip.HOME": 1}
-    assert objective.curriculum.hard[0].tolist() == [last]
+    assert unrolled(objective).curriculum.hard[0].tolist() == [last]
 
 
-@pytest.mark.parametrize("config", [SMALL, LSTM], ids=["discrete", "lstm"])
-def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(config: CoreConfig) -> None:
+@pytest.mark.parametrize(
+    ("states", "config"), [(FORCED, SMALL), (LEARNED, SMALL), (LEARNED, LSTM)], ids=["forced", "learned", "lstm"]
+)
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(states: str, config: CoreConfig) -> None:
     def after(seed: int) -> tuple[str, str]:
-        objective = make_objective(training(seed=seed), core=config)
+        objective = make_objective(STATES[states](seed=seed, examples=20), core=config)
         Steps(objective).take(6)
         return state(objective)
 
@@ -184,13 +211,15 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(config: Co
 def test_nothing_touches_the_global_generator() -> None:
     before = torch.random.get_rng_state()
     assert not solved(make_objective(training(updates=22)))
+    assert not solved(make_objective(forcing(updates=12, check_every=6, examples=20)))
     assert not solved(make_objective(training(updates=2, cut=0), core=LSTM))
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_the_first_updates_are_those_of_a_loop_written_out() -> None:
     """Frames of the curriculum, their loss backward, a norm of one, AdamW (NPI section 4.1)."""
-    objective, other = (make_objective(training(), validated=False) for _ in range(2))
+    objective, second = (make_objective(training(), validated=False) for _ in range(2))
+    other = unrolled(second)
     parameters = [*other.core.parameters(), other.memory.keys_NK, other.memory.embeddings_NP]
     adamw = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=1e-4)
     losses = []
@@ -208,16 +237,18 @@ def test_the_first_updates_are_those_of_a_loop_written_out() -> None:
     assert losses[-1] < losses[0]
 
 
-def test_half_precision_gives_other_numbers_from_the_same_weights() -> None:
+@BOTH
+def test_half_precision_gives_other_numbers_from_the_same_weights(states: str) -> None:
     losses = []
     for precision in ("float32", "bfloat16"):
-        losses += Steps(make_objective(training(precision=precision), validated=False)).take()
+        losses += Steps(make_objective(STATES[states](precision=precision), validated=False)).take()
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
-def test_half_precision_learns_too() -> None:
-    objective = make_objective(training(precision="bfloat16"), validated=False)
+@BOTH
+def test_half_precision_learns_too(states: str) -> None:
+    objective = make_objective(STATES[states](precision="bfloat16"), validated=False)
     assert solved(objective)
     assert next(objective.core.parameters()).dtype == torch.float32
 
@@ -232,8 +263,9 @@ def test_the_learning_rate_warms_up_once_and_falls_in_cycles() -> None:
     assert learning_rate_share(replace(config, warmup=0), 0) == 1.0
 
 
-def test_weights_keys_and_embeddings_are_descended_and_gates_are_not() -> None:
-    objective = make_objective(training(), validated=False)
+@BOTH
+def test_weights_keys_and_embeddings_are_descended_and_gates_are_not(states: str) -> None:
+    objective = make_objective(STATES[states](), validated=False)
     memory = objective.memory
     before = {
         name: part.detach().clone() for name, part in [*memory.named_parameters(), *objective.core.named_parameters()]
@@ -295,14 +327,15 @@ def test_a_task_without_training_sizes_is_only_for_tests() -> None:
 # --- whole jobs -----------------------------------------------------------------------------------------------------
 
 
-def test_train_library_from_a_file_to_a_folder(tmp_path) -> None:
+@BOTH
+def test_train_library_from_a_file_to_a_folder(states: str, tmp_path) -> None:
     (tmp_path / "strip.npi").write_text(STRIP)
     updates = []
     result = train_library(
         [tmp_path / "strip.npi"],
         out=tmp_path / "out",
         core=CORE,
-        training=training(),
+        training=STATES[states](),
         traces=8,
         device="cpu",
         report=lambda r: updates.append(r.update),
@@ -315,14 +348,14 @@ def test_train_library_from_a_file_to_a_folder(tmp_path) -> None:
     assert all(plain_right(library, problems(9, 20)))
     (entry,) = library.history
     assert (entry["trained"], entry["solved"], entry["updates"]) == (["strip.npi"], True, result.report.update)
-    assert entry["settings"] == training().to_json()
+    assert entry["settings"] == STATES[states]().to_json()
 
 
-def test_one_core_learns_programs_of_two_worlds() -> None:
+@BOTH
+def test_one_core_learns_programs_of_two_worlds(states: str) -> None:
     library = untrained(CORE, strip(), tape())
-    config = training(stretch=1.0)
-    sources = [place(library, dataset(p).frames) for p in (strip(), tape())]
-    assert solved(FrameObjective(library, sources, config, validate=TaskValidator(library, library.sets, config)))
+    config, both = STATES[states](stretch=1.0), [dataset(strip()), dataset(tape())]
+    assert solved(objective_on(library, both, config, validate=TaskValidator(library, library.sets, config)))
     assert all(plain_right(library, problems(4, 20)))
     problem = tape().tasks[0].problem({"a": 5})
     (reading,) = run_problems(library.stepper(tape().table), tape(), [problem]).read(tape().world)
@@ -350,7 +383,13 @@ def test_devices_by_name() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"updates": 0}, "updates must be"), ({"rate": 0.0}, "must be positive"), ({"precision": "half"}, "'half'")],
+    [
+        ({"updates": 0}, "updates must be"),
+        ({"rate": 0.0}, "must be positive"),
+        ({"precision": "half"}, "'half'"),
+        ({"states": "found"}, "'found'"),
+        ({"examples": 0}, "examples must be"),
+    ],
 )
 def test_settings_that_make_no_training_are_refused(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -360,13 +399,18 @@ def test_settings_that_make_no_training_are_refused(change: dict, message: str) 
 def test_settings_that_suit_an_lstm() -> None:
     config = TrainConfig.for_core(CoreConfig.published(), rate=5e-4)
     assert (config.noise, config.rate) == (0.0, 5e-4)
+    assert (config.states, config.warmup, config.check_every) == (LEARNED, 50, 250)
     assert TrainConfig.for_core(CORE) == TrainConfig()
+    assert TrainConfig().states == FORCED
+    slowly = TrainConfig.for_core(CORE, states=LEARNED, warmup=7)
+    assert (slowly.states, slowly.warmup, slowly.check_every) == (LEARNED, 7, 100)
 
 
 @CUDA
-def test_training_on_cuda() -> None:
-    library, config = untrained(CORE), training()
+@BOTH
+def test_training_on_cuda(states: str) -> None:
+    library, config = untrained(CORE), STATES[states]()
     library.core.to("cuda")
     library.memory.to("cuda")
     validate = TaskValidator(library, library.sets, config)
-    assert solved(FrameObjective(library, [place(library, dataset(strip()).frames)], config, validate=validate))
+    assert solved(objective_on(library, [dataset(strip())], config, validate=validate))

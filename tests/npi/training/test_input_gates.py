@@ -11,7 +11,7 @@ from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective, place
 from npi.training.input_gates import Evidence, set_gates
 from tests.support.paths import PROGRAMS
-from tests.support.tiny import SMALL, dataset, strip, tape, trained, training, untrained
+from tests.support.tiny import SMALL, dataset, names_seen, seen_by, strip, tape, training, untrained
 from traces.recording.unique_frames import FrameSet
 
 
@@ -43,16 +43,17 @@ def test_gates_are_open_for_what_the_frames_need_and_nothing_more(first) -> None
     second = tape if first is strip else strip
     library = untrained(SMALL, first(), second())
     sources = [place(library, dataset(p()).frames) for p in (first, second)]
-    set_gates(library.memory, sources)
+    set_gates(library.core, library.memory, sources)
     for source in sources:
         fields = range(len(library.core.worlds[source.world].fields))
         for row, frames in plain_frames(source).items():
-            gates = library.memory.gates_NF[row].tolist()
-            assert set(gates) <= {OPEN, -OPEN}
-            opened = {i for i in fields if gates[i] > 0}
+            state, *seen = seen_by(library, row)
+            assert all(seen_by(library, row, code) == [state, *seen] for code in range(library.core.codes))
+            opened = {i for i in fields if seen[i]}
             assert plain_rule(frames, opened, history=True)
             assert not any(plain_rule(frames, opened - {i}, history=True) for i in opened)
-            assert (gates[-1] > 0) == (not plain_rule(frames, opened, history=False))
+            assert state == (not plain_rule(frames, opened, history=False))
+            assert seen[len(fields) :] == [True] * 3
     primitives = [i for i, info in enumerate(library.memory.infos) if info.primitive]
     assert (library.memory.gates_NF[primitives] == OPEN).all()
 
@@ -75,9 +76,11 @@ def made_up(steps: list[list[tuple[int, ...]]], calls: list[list[int]]) -> Frame
 
 
 def gates_of(frames: FrameSet) -> list[bool]:
+    """Those of the three fields, and that of the state."""
     library = untrained(SMALL)
-    set_gates(library.memory, [place(library, frames)])
-    return (library.memory.gates_NF[library.memory.index("strip.SCAN")] > 0).tolist()
+    set_gates(library.core, library.memory, [place(library, frames)])
+    state, *seen = seen_by(library, library.memory.index("strip.SCAN"))
+    return [*seen[:3], state]
 
 
 def test_of_two_fields_that_tell_the_same_one_stays_open() -> None:
@@ -114,11 +117,12 @@ def test_a_program_that_needs_every_field_now_need_not_remember() -> None:
 
 def test_gates_of_the_strip() -> None:
     """What a person would say that each program has to look at and remember."""
-    library = trained()
-    names = [f.name for f in strip().table.world.fields] + ["state"]
+    library = untrained(SMALL)
+    set_gates(library.core, library.memory, [place(library, dataset(strip()).frames)])
     found = {
-        info.name: {n for n, gate in zip(names, gates, strict=True) if gate > 0}
-        for info, gates in zip(library.memory.infos, library.memory.gates_NF.tolist(), strict=True)
+        info.name: names_seen(library, row) - {"d"}
+        for row, info in enumerate(library.memory.infos)
+        if not info.primitive
     }
     assert found["strip.SCAN"] == {"last(P)"}
     assert found["strip.HOME"] == {"first(P)"}
@@ -137,11 +141,12 @@ def test_mined_frames_open_what_they_need() -> None:
         if frames.program_M[m] == zero and frames.obs_SF[int(frames.start_M[m] + frames.length_M[m]) - 1, symbol] == 0
     ]
     rest = torch.tensor([m for m in range(len(frames)) if m not in stops])
-    objective = FrameObjective(library, [place(library, frames.select(rest))], training())
+    objective = FrameObjective(library, [frames.select(rest)], training())
     row = library.memory.index("strip.ZERO")
-    assert library.memory.gates_NF[row, symbol] == -OPEN
-    objective.use([*objective.curriculum.sources, place(library, frames.select(torch.tensor(stops)))])
-    assert library.memory.gates_NF[row, symbol] == OPEN
+    assert "P" not in names_seen(library, row)
+    given = [place(library, some) for some in (frames.select(rest), frames.select(torch.tensor(stops)))]
+    objective.supervision.use(given)
+    assert "P" in names_seen(library, row)
 
 
 def needed(dataset: Dataset, program: str) -> set[str]:

@@ -13,8 +13,9 @@ from npi.core.recurrent import may_call
 from npi.library.library import Library
 from npi.running.core_stepper import CoreStepper
 from npi.training.curriculum import WorldFrames
-from npi.training.frame_objective import place, wrong_frames
+from npi.training.frame_objective import place
 from npi.training.loss import OUT_OF_REACH, FrameBatch, Rules, frame_loss, score, take_share
+from npi.training.unrolled import wrong_frames
 from tests.support.tiny import CORE, LSTM, SMALL, Steps, dataset, make_objective, strip, tape, training, untrained
 
 KINDS = pytest.mark.parametrize("config", [SMALL, LSTM], ids=["discrete", "lstm"])

@@ -143,7 +143,7 @@ def three(folder):
 
 
 def test_two_ranks_follow_the_loss_curve_of_one(folder, two):
-    """Losses, wrong frames, draws and errors of the curriculum, over checks; ranks hold the same numbers to the bit."""
+    """Losses, wrong frames (or examples), draws and errors, over checks; ranks hold the same numbers to the bit."""
     alone, (one, other) = jobs.curves(ALONE, folder), (found["curves"] for found in two)
     for kind in alone:
         found, single = one[kind], alone[kind]
@@ -161,15 +161,19 @@ def test_a_core_that_sees_pictures_follows_it_too(folder, two):
     """Red when a rank without a look at a picture keeps the others waiting for gradients of its eye."""
     alone, (one, other) = jobs.looking(ALONE, folder), (found["looking"] for found in two)
     assert one == other
-    assert one["losses"] == pytest.approx(alone["losses"], rel=TOLERANCE)
+    for way in ("losses", "forced"):
+        assert one[way] == pytest.approx(alone[way], rel=TOLERANCE)
+    assert one["wrong forced"] == alone["wrong forced"]
+    assert one["wrong forced"]
 
 
 def test_frames_that_the_first_rank_finds_join_everywhere(folder, two):
     alone, (one, other) = jobs.mining(ALONE, folder), (found["mining"] for found in two)
     assert one == other
-    assert len(one["frames"]) == 2
-    assert one["frames"] == alone["frames"]
-    assert one["errors"] == alone["errors"]
+    for way, mine in alone.items():
+        assert len(one[way]["frames"]) == 2
+        assert one[way]["frames"] == mine["frames"]
+        assert one[way]["errors"] == mine["errors"]
 
 
 def test_the_first_rank_validates_and_the_others_hear_of_it(two):

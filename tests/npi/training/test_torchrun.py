@@ -51,7 +51,8 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def job(folder) -> list[str]:
     """Words of a training that is not done early: 130 updates of a low rate, with checks at 100 and 130."""
-    words = [str(folder / "strip.npi"), str(folder / "set"), "--traces", "4", "--frames", "32", "--rate", "1e-4"]
+    words = [str(folder / "strip.npi"), str(folder / "set"), "--traces", "4", "--rate", "1e-4"]
+    words += ["--states", "learned", "--frames", "32"]
     return [*words, "--updates", "130", "--device", "cpu", "--json"]
 
 
