@@ -33,7 +33,7 @@ from npi.training.loop import Loss, Schedule, State
 from npi.training.loss import Rules, step_scores
 from npi.training.places import Reads
 from npi.training.ranks import Ranks
-from npi.training.supervision import Supervision
+from npi.training.supervision import FIRST, Supervision
 from traces.recording.placed_steps import PlacedSteps
 from traces.recording.unique_frames import row_hash
 
@@ -243,20 +243,35 @@ class ForcedStates(Supervision):
         nll, wrong = zip(*found, strict=True)
         return torch.cat(nll), torch.cat(wrong)
 
+    def check(self, ranks: Ranks) -> tuple[dict[int, int], bool]:
+        first = self._first()
+        found, right = self._look(first, ranks)
+        return (
+            self._look(torch.arange(len(self.row_E)), ranks)
+            if right and len(first) < len(self.row_E)
+            else (found, right)
+        )
+
+    def _first(self) -> torch.Tensor:
+        """At most :data:`FIRST` examples of each row, in their order."""
+        order = self.row_E.argsort(stable=True)
+        row_E = self.row_E[order]
+        return order[torch.arange(len(order)) - torch.searchsorted(row_E, row_E) < FIRST].sort().values
+
     @torch.no_grad()
-    def check(self, ranks: Ranks, limit: int | None = None) -> tuple[dict[int, int], bool]:
-        """All examples, whatever the ``limit``: they are few."""
+    def _look(self, index_D: torch.Tensor, ranks: Ranks) -> tuple[dict[int, int], bool]:
+        """Decide the examples named."""
         flags = torch.zeros(len(self.row_E), dtype=torch.int64)
-        for index in ranks.share(torch.arange(len(self.row_E))).split(CHUNK):
+        for index in ranks.share(index_D).split(CHUNK):
             flags[index] = self._scores(index)[1].cpu().long()
-        self.wrong_E = ranks.sum(flags) > 0
-        counts = torch.bincount(self.row_E[self.wrong_E]).tolist()
-        pictured = [bool(self.core.worlds[world].rendered) for world in self.examples]
-        right, first = True, 0
-        for part, shown in zip(self.examples.values(), pictured, strict=True):
-            wrong = int(self.wrong_E[first : first + len(part)].sum())
-            right = right and wrong <= (self.config.slack if shown else 0.0) * len(part)
+        self.wrong_E[index_D] = ranks.sum(flags)[index_D] > 0
+        right, first, wrong_D = True, 0, index_D[self.wrong_E[index_D]]
+        for world, part in self.examples.items():
+            inside = [int(((d >= first) & (d < first + len(part))).sum()) for d in (index_D, wrong_D)]
+            slack = self.config.slack if self.core.worlds[world].rendered else 0.0
+            right = right and inside[1] <= slack * inside[0]
             first += len(part)
+        counts = torch.bincount(self.row_E[wrong_D]).tolist()
         return {row: count for row, count in enumerate(counts) if count}, right
 
     def state_dict(self) -> State:

@@ -136,11 +136,8 @@ class FrameObjective(Objective):
 
     def evaluate(self, update: int) -> Evaluation:
         """Decide the frames and run the tasks; done after ``config.clean`` checks in a row without a mistake."""
-        return self.check(update)
-
-    def check(self, update: int, limit: int = 1024) -> Evaluation:
-        """Decide at most ``limit`` frames of a program, all of them before training ends, and run the tasks."""
-        solved = self._frames_right(limit) and self._frames_right(None)
+        wrong, solved = self.supervision.check(self.ranks)
+        self.wrong = {self.memory.infos[row].name: count for row, count in wrong.items()}
         if solved and self.validate is not None:
             self.validation = self.validate(update)
             solved = self.validation.passed
@@ -153,11 +150,6 @@ class FrameObjective(Objective):
         drifted = self.ranks.differing(self.core.digest() + self.library.rows_digest())
         assert not drifted, f"ranks {drifted} hold other parameters than the first one"
         return Evaluation({name: float(count) for name, count in self.wrong.items()}, self.clean >= self.config.clean)
-
-    def _frames_right(self, limit: int | None) -> bool:
-        wrong, right = self.supervision.check(self.ranks, limit)
-        self.wrong = {self.memory.infos[row].name: count for row, count in wrong.items()}
-        return right
 
     def report(self, progress: Progress) -> Report:
         """Where training stands, for people."""

@@ -13,6 +13,9 @@ from npi.training.loop import Loss, Schedule, State
 from npi.training.loss import Rules
 from npi.training.ranks import Ranks
 
+FIRST = 1024
+"""Frames, or steps, of a program that are looked at before all are."""
+
 
 class Supervision(ABC):
     """Frames as losses: whole (:class:`~npi.training.unrolled.UnrolledFrames`), or step by step with the state forced
@@ -46,11 +49,10 @@ class Supervision(ABC):
         """One loss an update; what was wrong changes what is drawn next."""
 
     @abstractmethod
-    def check(self, ranks: Ranks, limit: int | None = None) -> tuple[dict[int, int], bool]:
+    def check(self, ranks: Ranks) -> tuple[dict[int, int], bool]:
         """How many frames, or steps, are wrong by row, and whether no more are than may be.
 
-        Args:
-            limit: look at so many of a program at most.
+        At most :data:`FIRST` of a program are looked at; all of them where these are right.
         """
 
     @abstractmethod

@@ -14,7 +14,7 @@ from npi.training.input_gates import set_gates
 from npi.training.loop import Loss, State
 from npi.training.loss import Rules, frame_loss, score, take_share
 from npi.training.ranks import Ranks
-from npi.training.supervision import Supervision
+from npi.training.supervision import FIRST, Supervision
 
 
 class UnrolledFrames(Supervision):
@@ -62,7 +62,12 @@ class UnrolledFrames(Supervision):
         yield [Loss(loss)]
         self.curriculum.note(drawn.program_D, drawn.flags(wrong_B, ranks))
 
-    def check(self, ranks: Ranks, limit: int | None = None) -> tuple[dict[int, int], bool]:
+    def check(self, ranks: Ranks) -> tuple[dict[int, int], bool]:
+        found, right = self._look(ranks, FIRST)
+        return self._look(ranks, None) if right else (found, right)
+
+    def _look(self, ranks: Ranks, limit: int | None) -> tuple[dict[int, int], bool]:
+        """Decide so many frames of a program at most, in their order."""
         found, right = dict[int, int](), True
         for number, source in enumerate(self.curriculum.sources):
             index = torch.cat([x.index_M[:limit] for x in self.curriculum.groups if x.source == number])

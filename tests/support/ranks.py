@@ -133,7 +133,7 @@ def looking(ranks: Ranks, folder: Path) -> dict[str, Any]:
     npi.training.curriculum.LEAST = least
     second = objective_on(new_library(SMALL, [found], seed=0), [found], forcing(examples=3), ranks=ranks)
     forced = Steps(second).take(8)
-    return {"losses": losses, "forced": forced, "wrong forced": second.check(8).scores, **state(objective)}
+    return {"losses": losses, "forced": forced, "wrong forced": second.evaluate(8).scores, **state(objective)}
 
 
 def mining(ranks: Ranks, folder: Path) -> dict[str, Any]:

@@ -161,21 +161,23 @@ def test_a_solved_core_that_fails_its_tasks_is_not_solved_and_learns_their_frame
     assert turns == [0, 0, 1]
 
 
-def test_wrong_frames_become_the_hard_ones() -> None:
+def test_wrong_frames_become_the_hard_ones(monkeypatch) -> None:
     objective = make_objective(training())
     Steps(objective).take(30)
     curriculum = unrolled(objective).curriculum
-    found = objective.check(30, limit=5)
+    monkeypatch.setattr("npi.training.unrolled.FIRST", 5)
+    found = objective.evaluate(30)
     few = sum(objective.wrong.values())
     assert few == len(curriculum.hard[0]) > 0
     assert max(objective.wrong.values()) <= 5
     assert found.scores == objective.wrong
-    objective.check(30, limit=10_000)
+    monkeypatch.setattr("npi.training.unrolled.FIRST", 10_000)
+    objective.evaluate(30)
     assert sum(objective.wrong.values()) == len(curriculum.hard[0]) > few
     assert objective.validation is None  # tasks are run by a core that has every frame right only
 
 
-def test_the_last_frames_are_looked_at_before_training_ends() -> None:
+def test_the_last_frames_are_looked_at_before_training_ends(monkeypatch) -> None:
     """Right on the first frames of each program and wrong on a later one: not solved."""
     library = trained(LEARNED)
     frames = dataset(strip()).frames
@@ -186,7 +188,8 @@ def test_the_last_frames_are_looked_at_before_training_ends() -> None:
     calls[step] = torch.tensor([strip().table.id("ROUND"), 0, 0, 0], dtype=torch.int32)
     objective = FrameObjective(library, [frames], training())
     unrolled(objective).curriculum.sources[0] = place(library, replace(frames, call_S4=calls))
-    assert not objective.check(1, limit=1).solved
+    monkeypatch.setattr("npi.training.unrolled.FIRST", 1)
+    assert not objective.evaluate(1).solved
     assert objective.wrong == {"strip.HOME": 1}
     assert unrolled(objective).curriculum.hard[0].tolist() == [last]
 
