@@ -128,15 +128,18 @@ def learn(
     from npi.training.learn_rows import LearnConfig
 
     finders: list[Finder] = []
+    notes: tuple[str, ...] = ()
     config, datasets = config or LearnConfig(), merged(datasets)
     if library.core.config.kind != "discrete":
         config = replace(config, states=LEARNED)
     elif config.states == FORCED:
         try:
             finders, _ = finders_of(datasets)
-        except ValueError:
+        except ValueError as error:
+            notes = (f"{error}; so the rows had to find their states by themselves, which takes longer",)
             config = replace(config, states=LEARNED)
-    return learn_rows.learn(library, datasets, config, certifier=Certifier, finders=finders, **given)
+    found = learn_rows.learn(library, datasets, config, certifier=Certifier, finders=finders, **given)
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def _row_text(core: Core) -> str:

@@ -66,9 +66,14 @@ def notes(found: Report | Progress, measure: str) -> list[str]:
 
 
 def program_rows(result: TrainResult[Report] | TrainSummary) -> list[dict[str, Any]]:
-    """For each program the different frames that it was trained on, and how many of them are wrong."""
-    wrong = result.report.wrong
-    return [{"program": name, "frames": count, "wrong": wrong.get(name, 0)} for name, count in result.frames.items()]
+    """For each program the different frames that it was trained on, their different steps where these are learned by
+    themselves, and how many of what is learned are wrong."""
+    wrong, steps = result.report.wrong, result.report.steps
+    return [
+        {"program": name, "frames": count, "wrong": wrong.get(name, 0)}
+        | ({"steps": steps[name][1], "different_steps": steps[name][0]} if name in steps else {})
+        for name, count in result.frames.items()
+    ]
 
 
 def tell(screen: Screen, job: Job, result: TrainResult[Any], out: Path, seconds: float) -> None:
@@ -79,7 +84,8 @@ def tell(screen: Screen, job: Job, result: TrainResult[Any], out: Path, seconds:
     if isinstance(report, Report):
         checked = bool(report.wrong) or report.validation is not None
         wrong = number("wrong", "wrong" if checked else lambda row: "not checked yet")
-        screen.table(program_rows(result), Column("program"), number("frames"), wrong)
+        steps = [number("steps"), number("different", "different_steps")] * bool(report.steps)
+        screen.table(program_rows(result), Column("program"), number("frames"), *steps, wrong)
         if report.validation is not None:
             certified = "random problems solved, and programs proved"
             what = certified if job.certify else "random problems solved by the core"

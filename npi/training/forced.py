@@ -122,6 +122,9 @@ class ForcedStates(Supervision):
         self.row_E = torch.cat([part.row_E for part in self.examples.values()]).cpu()
         self.wrong_E = torch.ones(len(self.row_E), dtype=torch.bool)
         self.errors = {row: self.errors.get(row, 1.0) for row in self.row_E.unique().tolist()}
+        count_E = torch.cat([part.count_E for part in self.examples.values()]).cpu()
+        different, every = torch.bincount(self.row_E), torch.bincount(self.row_E, weights=count_E.double()).long()
+        self.steps = {row: (int(different[row]), int(every[row])) for row in self.errors}
 
     def _give_codes(self, world: int, reads: Mapping[int, Reads]) -> None:
         """Number the places of programs that have no codes yet, and open their gates by place."""

@@ -8,7 +8,7 @@ frames join the training set.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -42,6 +42,7 @@ class Report:
         validation: the last one, where there was one.
         seconds: CPU seconds spent (by this process), those before a resume included.
         solved: whether training is done.
+        steps: with forced states, for each program its different steps, which are learned, and all that traces show.
     """
 
     update: int
@@ -51,6 +52,7 @@ class Report:
     validation: Validation | None
     seconds: float
     solved: bool
+    steps: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The inverse of :meth:`from_json`, without the frames of failed problems."""
@@ -162,6 +164,7 @@ class FrameObjective(Objective):
             validation=self.validation,
             seconds=progress.seconds,
             solved=progress.solved,
+            steps={infos[row].name: counts for row, counts in self.supervision.steps.items()},
         )
 
     def state_dict(self) -> State:

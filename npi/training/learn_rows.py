@@ -126,7 +126,7 @@ class RowResult:
         updates: steps of Adam. seconds: of CPU.
         before, after: digests of what learning must not change, with the rows that were there.
         wrong: frames, or configurations, that are still wrong, by program. validation: of the rows tried last.
-        notes: for people, where what is not right is wrong, and what would help.
+        notes: for people: why states had to be learned; where what is not right is wrong, and what would help.
         inferred: the programs that were learned from traces without a look at a text; universal cores only.
         scores: of rows of a learner's core, by name.
     """

@@ -27,12 +27,15 @@ class Supervision(ABC):
 
     Attributes:
         errors: the running share of wrong frames, or steps, of each row.
+        steps: where these are learned by themselves, how many different ones, and how many in all, each row has.
     """
 
     errors: dict[int, float]
+    steps: dict[int, tuple[int, int]]
 
     def __init__(self, core: RecurrentCore, memory: ProgramMemory, rules: Rules, config: TrainConfig) -> None:
         self.core, self.memory, self.rules, self.config = core, memory, rules, config
+        self.steps = {}
 
     @property
     def schedule(self) -> Schedule:
