@@ -178,8 +178,9 @@ def people(
         checks = f"{found.validation.solved} of {found.validation.problems}"
         screen.line(f"checks      {checks} passed ({kinds_of_checks(found)})")
     screen.lines(inferences(found))
-    for name, count in found.wrong.items() if not found.notes else ():
-        screen.line(f"wrong       {name}: {plural(count, 'frame')}")
+    for name, count in found.wrong.items():
+        if not any(name in note for note in found.notes):
+            screen.line(f"wrong       {name}: {plural(count, 'frame or step', 'frames or steps')}")
     screen.lines(found.notes)
     if found.solved:
         screen.line(f"solved; the library in {folder} has them now")
