@@ -14,6 +14,7 @@ import npi.training.curriculum
 from dsl import loads
 from npi.core.config import FORCED, LEARNED
 from npi.jobs.train import new_library, train_library
+from npi.proof.prove import text_steps
 from npi.training.dataset import Dataset, shared_frames
 from npi.training.frame_objective import FrameObjective
 from npi.training.ranks import FirstRankError, LostRankError, Parcel, Ranks, join
@@ -83,6 +84,7 @@ def state(objective: FrameObjective) -> dict[str, Any]:
         "errors": own.facts["errors"],
         "hard": {n: t.tolist() for n, t in own.tensors.items() if n == "wrong" or n.startswith("hard")},
         "frames": [as_lists(frames) for frames in [*objective.given, *objective.found]],
+        "steps": [{name: column.tolist() for name, column in one.columns.items()} for one in objective.steps],
         "wrong": objective.wrong,
         "clean": objective.clean,
     }
@@ -101,7 +103,8 @@ def objective_of(kind: str, ranks: Ranks) -> FrameObjective:
     library = untrained(LSTM if kind == "lstm" else CORE)
     for part in (library.core, library.memory):
         part.to(ranks.device)
-    validate = FirstValidator(lambda _: Validation(2, 1, (found,)), ranks)
+    steps = (text_steps(library, strip(), "strip.ZERO"),) if kind == "forced" else ()
+    validate = FirstValidator(lambda _: Validation(2, 1, (found,), steps=steps), ranks)
     return objective_on(library, [dataset(strip())], config, validate=validate, ranks=ranks)
 
 
@@ -141,7 +144,7 @@ def mining(ranks: Ranks, folder: Path) -> dict[str, Any]:
     found = {}
     for kind in ("learned", "forced"):
         objective = objective_of(kind, ranks)
-        objective._frames_right = lambda limit: True  # type: ignore[method-assign]
+        objective.supervision.check = lambda ranks: ({}, True)  # type: ignore[method-assign]
         objective.evaluate(0)
         Steps(objective).take(3)
         found[kind] = state(objective)

@@ -10,8 +10,10 @@ from npi.core.config import FORCED, LEARNED, CoreConfig
 from npi.jobs.train import train_library
 from npi.library.library import Library
 from npi.library.tensor_files import read_tensors, tensors_bytes
+from npi.proof.prove import text_steps
 from npi.training.checkpoint import CheckpointError, FileCheckpoint
 from npi.training.curriculum import Curriculum, WorldFrames
+from npi.training.forced import ForcedStates
 from npi.training.frame_objective import FrameObjective, Report
 from npi.training.loop import Checkpoint, Progress, State, fit
 from npi.training.unrolled import UnrolledFrames
@@ -106,6 +108,30 @@ def test_frames_that_validation_found_are_kept_too(tmp_path: Path) -> None:
     assert [hard.tolist() for hard in other.hard] == [hard.tolist() for hard in one.hard]
     assert torch.equal(second.memory.gates_NF, first.memory.gates_NF)
     assert second.validation == Validation(2, 1)
+
+
+@pytest.mark.parametrize("half", [95, 110])
+def test_a_run_resumes_after_validation_found_frames_and_steps(half: int, tmp_path: Path) -> None:
+    """Red where steps that a proof brought, or which examples were wrong, are not written; of the examples some are
+    drawn."""
+
+    def objective() -> FrameObjective:
+        found = objective_that_mines(FORCED, CORE)
+        steps = text_steps(found.library, strip(), "strip.ZERO")
+        found.validate = lambda _: Validation(2, 1, (mined(),), steps=(steps,))
+        return found
+
+    straight, first, second = (objective() for _ in range(3))
+    whole = run_to(straight, 130, tmp_path / "one" / "c")
+    run_to(first, half, tmp_path / "two" / "c")
+    assert first.found
+    assert len(first.steps) == 1
+    assert run_to(second, 130, tmp_path / "two" / "c") == whole
+    assert second.supervision.errors == straight.supervision.errors
+    assert isinstance(second.supervision, ForcedStates)
+    assert isinstance(straight.supervision, ForcedStates)
+    for name, column in vars(straight.supervision.examples[0]).items():
+        assert torch.equal(column, getattr(second.supervision.examples[0], name)), name
 
 
 def frames_of(source: WorldFrames) -> tuple[object, ...]:

@@ -174,6 +174,8 @@ def test_frames_that_the_first_rank_finds_join_everywhere(folder, two):
         assert len(one[way]["frames"]) == 2
         assert one[way]["frames"] == mine["frames"]
         assert one[way]["errors"] == mine["errors"]
+        assert one[way]["steps"] == mine["steps"]
+        assert len(mine["steps"]) == (way == "forced")
 
 
 def test_the_first_rank_validates_and_the_others_hear_of_it(two):
