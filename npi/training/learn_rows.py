@@ -292,12 +292,15 @@ class RowObjective(Objective):
     def _learn_from(self, found: Iterable[FrameSet]) -> None:
         """Keep the frames of new programs, with their places where states are forced."""
         for every in found:
-            frames = every.select(self._rows(every.table, 0)[every.program_M] >= self.old)
+            new_N = self._rows(every.table, 0) >= self.old
+            frames = every.select(new_N[every.program_M])
             if len(frames):
                 places = None
                 if self.learning.states == FORCED:
                     own = next(n for n, m in enumerate(self.datasets) if same_table(m.table, frames.table))
                     places = self.finders[own](frames)
+                    reads = {program: read for program, read in places.reads.items() if new_N[program]}
+                    places = replace(places, reads=reads)
                 self.frames.append((frames, places))
 
     def _sources(self) -> list[WorldFrames]:
