@@ -26,12 +26,11 @@ from npi.core.config import CoreConfig, TrainConfig
 from npi.library.library import Library
 from npi.running.evaluate import run_problems, score_sizes
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, place
 from npi.training.validation import TaskValidator
 from tests.support.graphs import digraph, follows
 from tests.support.paths import PROGRAMS
 from tests.support.reference_interpreter import interpret
-from tests.support.tiny import solved
+from tests.support.tiny import objective_on, solved
 from traces.generation.generate import TeacherError, record_problems
 from traces.machine.lockstep import Budget, Status
 from traces.recording.batch import TraceBatch
@@ -500,9 +499,9 @@ def test_an_example_is_learned_and_works_at_ten_times_its_sizes() -> None:
     programs = opened("increment")
     dataset = Dataset.from_programs(programs, traces=32, seed=0)
     library = Library.create(CoreConfig(), [dataset.table], sets=[programs], sources=[dataset.source], seed=0)
-    config = TrainConfig(seed=0, updates=600, decay=600)
+    config = TrainConfig(seed=0, updates=200)
     validate = TaskValidator(library, [programs], config)
-    assert solved(FrameObjective(library, [place(library, dataset.frames)], config, validate=validate))
+    assert solved(objective_on(library, [dataset], config, validate=validate))
     for task in programs.tasks:
         stepper = library.stepper(dataset.table)
         for score in score_sizes(stepper, programs, task, name=task.name, sizes=(10, 100), seed=1):

@@ -19,10 +19,11 @@ from npi.library.library import Library, LibraryError
 from npi.proof.prove import PICTURED, certify
 from npi.running.compiled_library import CompiledLibrary
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, place
+from npi.training.forced import ForcedStates
+from npi.training.unrolled import UnrolledFrames
 from npi.training.validation import TaskValidator, Validation
 from tests.support.paths import PROGRAMS
-from tests.support.tiny import Steps
+from tests.support.tiny import Steps, objective_on
 from traces.generation.generate import record_traces
 
 SMALL = CarsConfig(seen=3, unseen=2, novel=2, pixels=16)
@@ -191,23 +192,33 @@ def trace_steps(batch) -> list[tuple[int, int]]:
     return [(s, e - s) for s, e in zip(batch.start[batch.first_frame].tolist(), ends, strict=True)]
 
 
-def test_a_few_wrong_frames_end_the_training_of_what_looks_at_pictures() -> None:
-    """With slack for all, training ends at its first check; without any, a core that has learned nothing goes on."""
+@pytest.mark.parametrize("states", ["forced", "learned"])
+def test_a_few_wrong_frames_end_the_training_of_what_looks_at_pictures(states: str) -> None:
+    """With slack for those that are wrong, training ends; without any, a core that has learned nothing goes on."""
     made, programs = library()
     dataset = Dataset.from_batches(
         [record_traces(programs, task="canonicalise", traces={1: 5}, seed=1)], programs, name="goto", source="x"
     )
     for slack, solved in ((0.0, False), (0.1, False)):
-        objective = FrameObjective(made, [place(made, dataset.frames)], TrainConfig(slack=slack, frames=32))
+        config = TrainConfig(slack=slack, frames=32, states=states)
+        objective = objective_on(made, [dataset], config)
         Steps(objective).take()
         assert objective.evaluate(1).solved is solved
-    objective.config = replace(objective.config, slack=0.1)
-    source = objective.curriculum.sources[0]
-    wrong = torch.arange(int(0.1 * len(source.frames)))
-    objective._wrong = lambda source, index_M: wrong  # type: ignore[method-assign]
+    supervision = objective.supervision
+    supervision.config = replace(supervision.config, slack=0.1)
+    if isinstance(supervision, ForcedStates):
+        few = int(0.1 * len(supervision.row_E))
+        found = [torch.arange(len(supervision.row_E)) < few + more for more in (0, 1)]
+        answers = iter([found[0], found[1]])
+        supervision._scores = lambda index_D: (None, next(answers)[index_D])  # type: ignore[method-assign, assignment]
+    else:
+        assert isinstance(supervision, UnrolledFrames)
+        few = int(0.1 * len(dataset.frames))
+        counts = iter([few, few, few + 1])  # the first frames of a program, which are all of them, and all again
+        supervision._wrong = lambda *_: torch.arange(next(counts))  # type: ignore[method-assign]
+    assert few > 0
     assert objective.evaluate(2).solved
-    assert sum(objective.wrong.values()) == len(wrong)
-    objective._wrong = lambda source, index_M: torch.arange(len(wrong) + 1)  # type: ignore[method-assign]
+    assert sum(objective.wrong.values()) == few
     assert not objective.evaluate(3).solved
 
 
