@@ -105,12 +105,13 @@ task flat(data: list of 0..1):
 
 
 def test_a_flat_body_is_told_before_training_and_learned_as_a_row(tmp_path, capsys) -> None:
-    """Six hundred calls in a row: too many states for the core of six bits, and none too many for a row."""
+    """Six hundred calls in a row: too many for a core to find six bits of state for, and none too many for a row."""
     calls = "\n".join(["    ACT(OUT, WRITE, 1)\n    ACT(OUT, RIGHT)"] * 300)
     file = tmp_path / "flat.npi"
     file.write_text(FLAT.format(calls=calls, half=300))
-    words = ["--traces", 1, "--updates", 1, "--frames", 1, "--out", tmp_path / "trained"]
-    _, _, err = npi(capsys, "train", file, *words)
+    words = ["--traces", 1, "--updates", 1, "--out", tmp_path / "trained"]
+    assert "npi: flat" not in npi(capsys, "train", file, *words)[2], "forced states take as many bits as they need"
+    _, _, err = npi(capsys, "train", file, *words, "--states", "learned", "--frames", 1, "--fresh")
     told = [line for line in err.splitlines() if line.startswith("npi: ")]
     assert told == [
         "npi: flat.FLAT has frames of up to 601 steps, and an update takes as long as its longest frame",
