@@ -25,7 +25,7 @@ from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import score_sizes
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, place
+from npi.training.frame_objective import FrameObjective
 from npi.training.loop import fit
 from npi.training.validation import TaskValidator
 
@@ -48,7 +48,7 @@ def run(path: Path, seed: int) -> Result:
     dataset = Dataset.from_programs(programs, traces=32, seed=seed)
     library = new_library(CoreConfig(), [dataset], seed=seed)
     validator = TaskValidator(library, [programs], training)
-    objective = FrameObjective(library, [place(library, dataset.frames)], training, validate=validator)
+    objective = FrameObjective.on(library, [dataset], training, validate=validator)
     progress = fit(objective, objective.schedule)
     seconds = time.process_time() - began
     found: Result = {"solved": progress.solved, "updates": progress.update, "seconds": seconds}

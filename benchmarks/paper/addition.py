@@ -19,7 +19,7 @@ from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import score_sizes
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, place
+from npi.training.frame_objective import FrameObjective
 from npi.training.loop import fit
 from npi.training.validation import TaskValidator
 from traces.generation.generate import record_traces
@@ -34,11 +34,11 @@ def run(seed: int) -> Result:
     programs = load(ROOT / "programs" / "addition.npi")
     traces = record_traces(programs, task="add", traces=dict.fromkeys(range(1, 21), 32), seed=seed)
     dataset = Dataset.from_batches([traces], programs, name="add", source=programs.digest)
-    training = TrainConfig(seed=seed, frames=192)
+    training = TrainConfig(seed=seed)
     library = new_library(CoreConfig(), [dataset], seed=seed)
     add = programs.task("add")
     validator = TaskValidator(library, [programs], training, tasks=[add.name])
-    objective = FrameObjective(library, [place(library, dataset.frames)], training, validate=validator)
+    objective = FrameObjective.on(library, [dataset], training, validate=validator)
     progress = fit(objective, objective.schedule)
     seconds = time.process_time() - began
     found: Result = {"solved": progress.solved, "updates": progress.update, "seconds": seconds}

@@ -29,7 +29,7 @@ from npi.reproduce.recipe import FULL
 from npi.reproduce.score import random_problems
 from npi.running.evaluate import MAX_BATCH, bounded_budget, run_problems
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, Report, place
+from npi.training.frame_objective import FrameObjective, Report
 from npi.training.loop import Progress, fit
 from traces.machine.lockstep import Status
 
@@ -61,7 +61,7 @@ def train(programs: ProgramSet, seed: int) -> tuple[Library, Report]:
             assert isinstance(picture.shown.world, Cars)
             picture.shown.world.views.most_bytes = PICTURES
     validate = validator_for(library, config)
-    objective = FrameObjective(library, [place(library, dataset.frames)], config, validate=validate)
+    objective = FrameObjective.on(library, [dataset], config, validate=validate)
 
     def say(progress: Progress) -> None:
         report = objective.report(progress)

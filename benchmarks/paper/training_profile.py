@@ -33,7 +33,7 @@ from npi.jobs.train import new_library, validator_for
 from npi.reproduce.pages import Content
 from npi.reproduce.recipe import FILES, FULL
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, place
+from npi.training.frame_objective import FrameObjective
 from npi.training.loop import Descent, Progress
 
 RENDER, COPY, FORWARD, BACKWARD, STEP, REST = PARTS = (
@@ -148,8 +148,7 @@ def train(seed: int, updates: int, first: int) -> tuple[Clock, Progress, float]:
     traced = time.process_time() - began
     config = replace(FULL.trained("multi", seed), updates=updates)
     library = new_library(FULL.core, datasets, seed=seed)
-    sources = [place(library, dataset.frames) for dataset in datasets]
-    objective = FrameObjective(library, sources, config, validate=validator_for(library, config))
+    objective = FrameObjective.on(library, datasets, config, validate=validator_for(library, config))
     descent, progress = Descent(objective.groups(), objective.schedule), Progress()
     clock = Clock()
     watch(library.core, descent, clock)

@@ -20,7 +20,7 @@ from benchmarks.speed.parts import FILES, Figure, fresh_objective, problems, rat
 from dsl import compile_teacher
 from envs.stepper import Stepper
 from envs.steppers.decision_tables import TableStepper
-from npi.core.config import CoreConfig, TrainConfig
+from npi.core.config import LEARNED, CoreConfig, TrainConfig
 from npi.jobs.train import train_library
 from npi.library.library import Library
 from npi.training.loop import Descent
@@ -77,7 +77,7 @@ def machine(stepper: Stepper, name: str, size: int, count: int, device: torch.de
 def training(device: torch.device, flops: float) -> Figure:
     """One update of the discrete core on addition and sorting."""
     config = CoreConfig()
-    objective = fresh_objective(config, device=device, frames=4096)
+    objective = fresh_objective(config, device=device, states=LEARNED, frames=4096)
     descent = Descent(objective.groups(), objective.schedule)
     steps = steps_of(objective, draws=1)
     floor = 3 * 2 * config.hidden * (config.hidden + 2 * config.bits) / flops

@@ -23,14 +23,15 @@ from benchmarks.common import RESULTS, ROOT, plain_arguments, write
 from dsl import Problem, ProgramSet, Task, compile_teacher, load
 from envs.spec import SLOTS
 from envs.stepper import Decision, Draw, Observation, Stepper
-from npi.core.config import CoreConfig, TrainConfig
+from npi.core.config import FORCED, LEARNED, CoreConfig, TrainConfig
 from npi.jobs.train import new_library, train_library
 from npi.library.library import Library
 from npi.running.compiled_library import CompiledLibrary
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Dataset
-from npi.training.frame_objective import FrameObjective, place
+from npi.training.frame_objective import FrameObjective
 from npi.training.loop import Descent
+from npi.training.unrolled import UnrolledFrames
 from traces.generation.generate import record_traces
 from traces.machine.lockstep import Budget
 from traces.machine.lockstep import run as run_machine
@@ -129,16 +130,17 @@ def traces(name: str, size: int, count: int, copy: float) -> list[Figure]:
 def training(flops: float) -> list[Figure]:
     """One update of each core; the floor counts the products of the trunk, forward and twice that backward."""
     found = []
-    for kind in ("discrete", "lstm"):
+    for kind, states in (("discrete", FORCED), ("discrete", LEARNED), ("lstm", LEARNED)):
         config = CoreConfig() if kind == "discrete" else CoreConfig.published()
-        objective = fresh_objective(config)
+        objective = fresh_objective(config, states=states)
         descent = Descent(objective.groups(), objective.schedule)
         steps = steps_of(objective)
         hidden = config.hidden
         products = hidden * (hidden + 2 * config.bits) if kind == "discrete" else 16 * hidden * hidden
         seconds = best(partial(descent.update, objective, 0), seconds=4)
         floor = 3 * 2 * products / flops
-        found.append(rate(f"training update, {kind}", steps, seconds, floor, f"{seconds * 1e3:.0f} ms an update"))
+        name = f"training update, {kind}" + f", states {states}" * (kind == "discrete")
+        found.append(rate(name, steps, seconds, floor, f"{seconds * 1e3:.0f} ms an update"))
     return found
 
 
@@ -147,12 +149,15 @@ def fresh_objective(config: CoreConfig, *, device: torch.device | str = "cpu", *
     datasets = [Dataset.from_programs(load(ROOT / "programs" / f), traces=8, seed=0) for f in FILES.values()]
     library = new_library(config, datasets, seed=0, device=device)
     training = TrainConfig.for_core(config, seed=0, **changes)
-    return FrameObjective(library, [place(library, m.frames) for m in datasets], training)
+    return FrameObjective.on(library, datasets, training)
 
 
 def steps_of(objective: FrameObjective, draws: int = 10) -> int:
-    """Steps that an update unrolls, padding included: the mean of some draws."""
-    drawn = [objective.curriculum.draw(generator=objective.generator) for _ in range(draws)]
+    """Steps of an update: the mean of some draws, padding included where frames are unrolled."""
+    supervision = objective.supervision
+    if not isinstance(supervision, UnrolledFrames):
+        return min(objective.config.examples, sum(different for different, _ in supervision.steps.values()))
+    drawn = [supervision.curriculum.draw(generator=supervision.generator) for _ in range(draws)]
     return sum(b.mask_BT.numel() for groups in drawn for group in groups for b in group) // draws
 
 

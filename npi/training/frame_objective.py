@@ -18,7 +18,9 @@ from npi.core.config import FORCED, TrainConfig
 from npi.core.recurrent import may_call, recurrent
 from npi.library.library import Library
 from npi.training.curriculum import WorldFrames, WorldSteps
+from npi.training.dataset import Dataset
 from npi.training.forced import ForcedStates
+from npi.training.induction.inferred_places import finders_of
 from npi.training.loop import Evaluation, Group, Loss, Objective, Progress, Schedule, State, part
 from npi.training.loss import Rules
 from npi.training.places import Finder, Places
@@ -101,6 +103,12 @@ class FrameObjective(Objective):
         if config.compile:
             name = "advance" if config.states == FORCED else "unroll"
             setattr(core.trunk, name, torch.compile(getattr(core.trunk, name)))
+
+    @classmethod
+    def on(cls, library: Library, datasets: Sequence[Dataset], config: TrainConfig, **given: Any) -> FrameObjective:
+        """The frames of datasets, with finders of their places where these are needed (:func:`finders_of`)."""
+        finders = finders_of(datasets)[0] if config.states == FORCED else []
+        return cls(library, [dataset.frames for dataset in datasets], config, finders=finders, **given)
 
     def _sources(self) -> list[WorldFrames]:
         """Given frames and found ones, with their places where states are forced."""

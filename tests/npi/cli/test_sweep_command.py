@@ -84,7 +84,7 @@ def test_an_interrupted_sweep_goes_on(source: Path, by: signal.Signals) -> None:
     """At a low rate, which is not done at its first check."""
     out = source.parent / "out"
     words = [sys.executable, "-m", "npi.cli.main", "train", str(source), "--seeds", "0..1", "--out", str(out)]
-    words += ["--rate", "0.000001", "--updates", "1500", *QUICK]
+    words += ["--rate", "0.00003", *QUICK]
     states = [out / f"seed-{seed}.training" / "checkpoint.safetensors" for seed in (0, 1)]
     text, err = interrupted(words, *states, by=by)
     assert "the states of 2 seeds are kept in" in err
