@@ -20,6 +20,7 @@ from npi.library.kinds import CoreKind, ProgramProof
 from npi.library.library import Library
 from npi.library.manifest import LibraryError
 from npi.program_memory import ProgramMemory
+from npi.running.computed_core import ComputedCore
 from npi.running.core_stepper import CoreStepper, MemoisedStepper
 from npi.running.tabulated_core import TabulatedCore
 
@@ -72,9 +73,12 @@ def _build(config: Mapping[str, Any], worlds: Sequence[WorldSpec], *, generator:
 
 
 def _stepper(library: Library, table: ProgramTable, programs: Sequence[int], *, memo: bool) -> Stepper:
-    """The heads' decisions; those of a discrete core on the CPU tabulated or memoised, where they fit."""
+    """The heads' decisions; those of a discrete core on the CPU tabulated or memoised, where they fit, or computed in
+    machine code."""
     stepper = CoreStepper.of(library, table)
-    if not memo or stepper.core.config.kind != "discrete" or library.memory.keys_NK.device.type != "cpu":
+    if not memo:
+        return ComputedCore(stepper) if ComputedCore.fits(stepper) else stepper
+    if stepper.core.config.kind != "discrete" or library.memory.keys_NK.device.type != "cpu":
         return stepper
     if TabulatedCore.fits(stepper):
         return TabulatedCore(stepper)

@@ -1,13 +1,15 @@
 """How fast the parts are, beside what the machine can do: ``make bench``, or ``python -m benchmarks.speed.parts``.
 
-Every figure is the best of several runs in one process, and one thread. Ceilings (a large matrix product, a large copy)
-are measured in the same run; a floor is the time that the operations of a step cost at that ceiling, and beside it is
-how many times the floor the measured time is. The table is compared with the last one by ratios.
+Every figure is the best of several runs in one process, and one thread where no more are named. Ceilings (a large
+matrix product, a large copy) are measured in the same run; a floor is the time that the operations of a step cost at
+that ceiling, and beside it is how many times the floor the measured time is. The table is compared with the last one by
+ratios.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from npi.core.config import FORCED, LEARNED, CoreConfig, TrainConfig
 from npi.jobs.train import new_library, train_library
 from npi.library.library import Library
 from npi.running.compiled_library import CompiledLibrary
+from npi.running.core_stepper import CoreStepper
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Dataset
 from npi.training.frame_objective import FrameObjective
@@ -217,18 +220,29 @@ def published(count: int, flops: float) -> Figure:
 
 
 def runs(library: Library, compiled: CompiledLibrary, name: str, size: int, count: int, flops: float) -> list[Figure]:
-    """One task by the core: computed, looked up in tables, compiled."""
+    """One task by the core: computed in torch (its first steps), in machine code, looked up in tables, compiled."""
     programs, task = library.task(name)
     held = compiled.task(name)[0]
     drawn = task.draw(size, count, generator=torch.Generator().manual_seed(1), spread=False)
     label = f"{name} {size}, {count:,} at once" if count > 1 else f"{name} {size}, one problem"
-    plain, tables = library.stepper(programs.table, memo=False), library.stepper(programs.table)
-    stepper, hidden, cut = compiled.stepper(held.table), library.core.config.hidden, Budget(steps=2000)
+    plain, cut = CoreStepper.of(library, programs.table), Budget(steps=500)
+    computed, tables = library.stepper(programs.table, memo=False), library.stepper(programs.table)
+    stepper, hidden = compiled.stepper(held.table), library.core.config.hidden
+    floor = 2 * hidden * (hidden + 12) / flops
     short = int(run_problems(plain, programs, drawn, budget=cut).steps_N.sum())
     whole = int(run_problems(tables, programs, drawn).steps_N.sum())
-    computed = best(lambda: run_problems(plain, programs, drawn, budget=cut), seconds=3)
+    in_torch = best(lambda: run_problems(plain, programs, drawn, budget=cut))
+    found = [
+        rate(f"core in torch, {label}", short, in_torch, floor),
+        rate(f"core computed, {label}", whole, best(lambda: run_problems(computed, programs, drawn)), floor),
+    ]
+    if count > 1:
+        torch.set_num_threads(os.cpu_count() or 1)
+        seconds = best(lambda: run_problems(computed, programs, drawn))
+        found.append(rate(f"core computed, {label}, {torch.get_num_threads()} threads", whole, seconds))
+        torch.set_num_threads(1)
     return [
-        rate(f"core computed, {label}", short, computed, 2 * hidden * (hidden + 12) / flops),
+        *found,
         rate(f"core in tables, {label}", whole, best(lambda: run_problems(tables, programs, drawn))),
         rate(f"compiled, {label}", whole, best(lambda: run_problems(stepper, held, drawn))),
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from envs.spec import RETURN, SLOTS, ProgramTable, SpecError
+from envs.spec import RETURN, SLOTS, ProgramTable, Signature, SpecError
 from envs.stepper import Action
 from envs.world import World
 
@@ -21,12 +21,22 @@ MAX_CALLS = 2**22
 MAX_CACHED = 16
 
 
+def allowed_tokens(signature: Signature) -> list[torch.Tensor]:
+    """int64: the tokens that each of the three slots of a call may hold; token 0 where a signature has no slot."""
+    allowed = [torch.tensor(slot.tokens) for slot in signature.slots]
+    return allowed + [torch.zeros(1, dtype=torch.int64)] * (SLOTS - len(allowed))
+
+
 class CallRules:
     """Legality and effect of any four integers, tabulated once for one world and one table of callables.
 
     A call is refused when its callee is not an id of the table, when an argument is not among the tokens of its slot
     (a slot that the callee does not have holds token 0), or when ``world.legal`` says so. The arguments of a return
     mean nothing and are never refused.
+
+    Attributes:
+        rank_X: for each callee from -2 on, slot and token from -1 on, a number; the sum of a call's three is its place
+            in ``change_X``, which for the calls of primitives is 2 and more, the last slot's tokens next to each other.
 
     Raises :class:`SpecError` for a primitive whose slots allow more than 4 million calls.
     """
@@ -40,8 +50,7 @@ class CallRules:
         rank.fill_(unset)
         rank[RETURN + 2] = 0
         for callee, signature in enumerate(table.signatures):
-            allowed = [torch.tensor(slot.tokens) for slot in signature.slots]
-            allowed += [torch.zeros(1, dtype=torch.int64)] * (SLOTS - len(allowed))
+            allowed = allowed_tokens(signature)
             code, stride = (1, 0) if callee >= table.primitives else (size, 1)
             for slot in reversed(range(SLOTS)):
                 rank[callee + 2, slot, allowed[slot] + 1] = stride * torch.arange(len(allowed[slot]))
@@ -56,7 +65,7 @@ class CallRules:
         rank[rank == unset] = size  # any such sum lies beyond the codes
         change = torch.full(((SLOTS + 1) * size + 1,), REFUSED, dtype=torch.int64)
         change[:size] = torch.cat(changes)
-        self._rank, self._change = rank.flatten().to(device), change.to(device)
+        self.rank_X, self.change_X = rank.flatten().to(device), change.to(device)
         self._low = torch.tensor([RETURN - 1] + [-1] * SLOTS, device=device)
         self._high = torch.tensor([len(table)] + [self._tokens - 2] * SLOTS, device=device)
         offsets = torch.arange(SLOTS) * self._tokens + 1 + 2 * SLOTS * self._tokens
@@ -66,7 +75,7 @@ class CallRules:
         """change_B, int64: :data:`POP`, :data:`ACT`, :data:`PUSH` or :data:`REFUSED` for each row."""
         inside_B4 = call_B4.clamp(self._low, self._high)
         index_B3 = torch.add(inside_B4[:, 1:], inside_B4[:, :1], alpha=SLOTS * self._tokens).add_(self._offset)
-        return self._change.take(self._rank.take(index_B3).sum(1))
+        return self.change_X.take(self.rank_X.take(index_B3).sum(1))
 
 
 _RULES: dict[tuple[int, int, str], tuple[World[Any], ProgramTable, CallRules]] = {}

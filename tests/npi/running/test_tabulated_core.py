@@ -13,6 +13,7 @@ from npi.library.library import Library, LibraryError
 from npi.program_memory import OPEN
 from npi.running import tabulated_core
 from npi.running.compiled_library import CompiledLibrary
+from npi.running.computed_core import ComputedCore
 from npi.running.core_stepper import CoreStepper, MemoisedStepper
 from npi.running.evaluate import run_problems
 from npi.running.tabulated_core import TabulatedCore
@@ -37,7 +38,7 @@ class Counted:
 def test_memo_decides_as_the_core_does_also_when_its_table_overflows(limit: int) -> None:
     """Red when two configurations share a key, or the table is looked up after it began anew."""
     library, table = trained(), strip().table
-    plain = library.stepper(table, memo=False)
+    plain = CoreStepper.of(library, table)
     counted = Counted(plain)
     memo = MemoisedStepper(counted, table, codes=33, limit=limit)
     generator = torch.Generator().manual_seed(0)
@@ -63,7 +64,7 @@ def test_memo_decides_as_the_core_does_also_when_its_table_overflows(limit: int)
 def test_the_library_looks_up_discrete_cores_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """In tables where a program's fields have few combinations, in a memo where they have many."""
     assert isinstance(untrained(SMALL).stepper(strip().table), TabulatedCore)
-    assert isinstance(untrained(SMALL).stepper(strip().table, memo=False), CoreStepper)
+    assert isinstance(untrained(SMALL).stepper(strip().table, memo=False), ComputedCore)
     assert isinstance(untrained(LSTM).stepper(strip().table), CoreStepper)
     monkeypatch.setattr(tabulated_core, "MAX_ENTRIES", 2)
     assert isinstance(untrained(SMALL).stepper(strip().table), MemoisedStepper)
@@ -73,7 +74,7 @@ def test_what_cannot_be_looked_up_is_refused() -> None:
     with pytest.raises(ValueError, match="one int64 state code"):
         MemoisedStepper(untrained(LSTM).stepper(strip().table), strip().table, codes=33)
     with pytest.raises(ValueError, match="63 bits"):
-        MemoisedStepper(untrained(SMALL).stepper(strip().table, memo=False), strip().table, codes=2**60)
+        MemoisedStepper(CoreStepper.of(untrained(SMALL), strip().table), strip().table, codes=2**60)
     assert MemoisedStepper.fits([2**31, 2**30])
     assert not MemoisedStepper.fits([2**31, 2**31])
 
@@ -94,8 +95,7 @@ def test_tables_decide_as_the_core_does(whole: int, trained_: bool, monkeypatch:
     """Step by step in random configurations, whether a node is filled at once or entry by entry."""
     monkeypatch.setattr(tabulated_core, "MAX_EAGER_ENTRIES", whole)
     library, table = trained() if trained_ else untrained(CORE), strip().table
-    plain = library.stepper(table, memo=False)
-    assert isinstance(plain, CoreStepper)
+    plain = CoreStepper.of(library, table)
     tables, generator = TabulatedCore(plain), torch.Generator().manual_seed(0)
     for _ in range(20):
         obs, program, arguments = allowed_configurations(67, generator)
@@ -114,7 +114,7 @@ def test_tables_run_as_the_core_does(in_lockstep: bool, monkeypatch: pytest.Monk
     if in_lockstep:
         monkeypatch.setattr(compiled, "applies", lambda *_: False)
     for library in (trained(), untrained(SMALL, seed=3), untrained(CORE, seed=5)):
-        plain = library.stepper(strip().table, memo=False)
+        plain = CoreStepper.of(library, strip().table)
         problems = strip().tasks[0].draw(6, 20, generator=torch.Generator().manual_seed(1), spread=True)
         budget = Budget(steps=120, depth=7)
         found = [run_problems(s, strip(), problems, budget=budget) for s in (plain, TabulatedCore(plain))]
@@ -129,8 +129,7 @@ def test_a_field_behind_a_closed_gate_is_no_part_of_a_table() -> None:
     place = strip().table.id("ZERO") - strip().table.primitives
     with torch.no_grad():
         library.memory.gates_NF[row, 2] = OPEN - 2  # in code 2 alone, the first field
-    core = library.stepper(strip().table, memo=False)
-    assert isinstance(core, CoreStepper)
+    core = CoreStepper.of(library, strip().table)
     blocks = TabulatedCore(core).blocks.reshape(-1, library.core.codes)[place].tolist()
     whole = math.prod(field.size for field in strip().table.world.fields)
     assert blocks == [whole, whole, whole // 3, *[whole] * 6]
@@ -154,7 +153,7 @@ def test_a_compiled_library_runs_as_its_core_does_from_the_file_alone(tmp_path: 
     programs, task = opened.task("both")
     assert (programs.digest, task.name) == (strip().digest, "both")
     problems = task.draw(9, 50, generator=torch.Generator().manual_seed(2), spread=True)
-    plain = library.stepper(strip().table, memo=False)
+    plain = CoreStepper.of(library, strip().table)
     one = run_problems(opened.stepper(programs.table), programs, problems)
     two = run_problems(plain, strip(), problems)
     assert torch.equal(one.steps_N, two.steps_N)
@@ -165,8 +164,7 @@ def test_a_compiled_library_runs_as_its_core_does_from_the_file_alone(tmp_path: 
 def test_a_compiled_table_is_whole_and_holds_the_cores_decisions() -> None:
     """Every entry of every node, asked of the core again one by one; an untrained core's are as good as any."""
     library = untrained(SMALL, seed=4)
-    core = library.stepper(strip().table, memo=False)
-    assert isinstance(core, CoreStepper)
+    core = CoreStepper.of(library, strip().table)
     full = TabulatedCore(core)
     full.fill_all()
     nodes = (full.tables.base_N >= 0).nonzero()[:, 0].tolist()
