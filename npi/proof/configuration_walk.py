@@ -164,7 +164,30 @@ class Walk:
         return self.teacher.step(Observation(self.observe(wave)), program_M, self.arguments[wave[:, 0]], wave[:, 1:2])
 
     def decide(self, wave: torch.Tensor) -> _Decided:
-        return self.judged(wave, lambda x_MX, cond_MC: self.trunk.advance(x_MX, cond_MC, wave[:, 2:3]))
+        """Decisions in a wave; what the core sees alike, and should decide alike, is computed once."""
+        first, which = self.alike(wave)
+        some = wave[first]
+        found = self.judged(some, lambda x_UX, cond_UC: self.trunk.advance(x_UX, cond_UC, some[:, 2:3]))
+        return _Decided(*(column[which] for column in found))
+
+    def alike(self, wave: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """first_U of each kind of configuration, and which_M kind each is: the same code, teacher's call and next node,
+        and values of what the core sees."""
+        taught, fields = self.taught(wave), len(self.sizes)
+        seen_MI = self.stepper.seen(torch.full((len(wave),), self.program.id), wave[:, 2:3]).long()
+        tokens, table = len(self.stepper.table.world.tokens), self.stepper.table
+        columns = [
+            *(taught.call_B4 + torch.tensor([1, 0, 0, 0])).unbind(1), taught.hidden_BH[:, 0], wave[:, 2],
+            *(self.arguments[wave[:, 0]] * seen_MI[:, fields:]).unbind(1),
+            *(self.observe(wave) * seen_MI[:, :fields])[:, self.fields].unbind(1),
+        ]  # fmt: skip
+        sizes = [len(table) + 1, *[tokens] * SLOTS, self.radix[1], self.radix[2], *[tokens] * SLOTS, *self.radix[3:]]
+        if math.prod(sizes) >= mixed_radix.MAX_KEYS:
+            every = torch.arange(len(wave))
+            return every, every
+        key_M = mixed_radix.number(columns, sizes)
+        keys, first = _first_of_each(key_M)
+        return first, torch.searchsorted(keys, key_M)
 
     @property
     def trunk(self) -> DiscreteTrunk:
@@ -210,8 +233,10 @@ class Walk:
         """Every configuration after the teacher's calls, and which configuration of the wave each comes from."""
         go_on = _goes_on(decided)
         found, origin = [wave[:0]], [torch.empty(0, dtype=torch.int64)]
-        for one in torch.unique(decided.call_M4[go_on], dim=0).tolist():
-            rows = (go_on & (decided.call_M4 == torch.tensor(one)).all(1)).nonzero()[:, 0]
+        sizes = [len(self.stepper.table), *[len(self.stepper.table.world.tokens)] * SLOTS]
+        call_M = torch.where(go_on, mixed_radix.number(decided.call_M4.unbind(1), sizes), -1)
+        for number in call_M[go_on].unique().tolist():
+            one, rows = mixed_radix.digits(number, sizes), (call_M == number).nonzero()[:, 0]
             code, source = self.codes(decided.value_MS[rows])
             rows = rows[source]
             whole = torch.cat([wave[rows, :1], decided.node_M1[rows], code, wave[rows, 3:]], 1)

@@ -35,7 +35,7 @@ from npi.training.places import Reads
 from npi.training.ranks import Ranks
 from npi.training.supervision import FIRST, Supervision
 from traces.recording.placed_steps import PlacedSteps
-from traces.recording.unique_frames import row_hash
+from traces.recording.unique_frames import Hashes, row_hash
 
 MARGIN = 0.1
 """An example is right where every number that decides leads by this much, well above what a proof asks for."""
@@ -89,7 +89,7 @@ class ForcedStates(Supervision):
 
     Attributes:
         codes: for each row, the code of each of its places. seen: what is seen in each code (fields, then slots).
-        wrong_E: which of all examples were wrong when they were last looked at.
+        key_E: a hash of each example. wrong_E: which were wrong when they were last looked at.
     """
 
     def __init__(
@@ -105,22 +105,25 @@ class ForcedStates(Supervision):
         super().__init__(core, memory, rules, config)
         assert isinstance(core.trunk, DiscreteTrunk), "only a discrete state has codes"
         self.generator, self.codes, self.seen = generator, dict[int, dict[int, int]](), dict[int, torch.Tensor]()
-        self.errors = {}
+        self.errors, self.key_E, self.wrong_E = {}, np.zeros(0, np.uint64), torch.zeros(0, dtype=torch.bool)
         self.use(sources)
 
     def use(self, sources: Sequence[WorldFrames], steps: Sequence[WorldSteps] = ()) -> None:
         """Raises ``ValueError`` for a program of more places than there are codes."""
         device = self.memory.keys_NK.device
-        self.examples: dict[int, Examples] = {}
+        right, self.examples, keys = self.key_E[~self.wrong_E.numpy()], dict[int, Examples](), []
         for world in sorted({source.world for source in sources}):
             found = [one.steps for one in steps if one.world == world]
             for source in (one for one in sources if one.world == world):
                 assert source.places is not None, "frames are placed before they are learned from with forced states"
                 self._give_codes(world, source.places.reads)
                 found.append(PlacedSteps.of(source.frames, source.places.before_S, source.places.after_S))
-            self.examples[world] = self._examples(world, found).to(device)
+            examples, key_E = self._examples(world, found)
+            self.examples[world] = examples.to(device)
+            keys.append(key_E)
         self.row_E = torch.cat([part.row_E for part in self.examples.values()]).cpu()
-        self.wrong_E = torch.ones(len(self.row_E), dtype=torch.bool)
+        self.key_E = np.concatenate(keys)
+        self.wrong_E = torch.from_numpy(~np.isin(self.key_E, right))  # what is new counts as wrong
         self.errors = {row: self.errors.get(row, 1.0) for row in self.row_E.unique().tolist()}
         count_E = torch.cat([part.count_E for part in self.examples.values()]).cpu()
         different, every = torch.bincount(self.row_E), torch.bincount(self.row_E, weights=count_E.double()).long()
@@ -144,8 +147,8 @@ class ForcedStates(Supervision):
                 with torch.no_grad():
                     self.memory.gates_NF[row] = gates.masks(seen_SI, self.core.words).flatten()
 
-    def _examples(self, world: int, parts: Sequence[PlacedSteps]) -> Examples:
-        """The different steps of one world."""
+    def _examples(self, world: int, parts: Sequence[PlacedSteps]) -> tuple[Examples, Hashes]:
+        """The different steps of one world, and a hash of each."""
         row_S = torch.cat([part.program_S for part in parts])
         place_S, next_S = (torch.cat([getattr(part, name) for part in parts]) for name in ("place_S", "after_S"))
         rows = row_S.unique().tolist()
@@ -173,7 +176,8 @@ class ForcedStates(Supervision):
         count_S = torch.cat([part.count_S for part in parts]).numpy()
         count_E = torch.from_numpy(np.bincount(which_S, weights=count_S)[order].astype(np.int64))
         row_E, obs_EF, arguments_E3, call_E4, code_E, after_E = (column[kept] for column in columns)
-        return Examples(row_E, obs_EF, arguments_E3, call_E4, code_E, after_E, seen_SI[kept].float(), count_E)
+        found = Examples(row_E, obs_EF, arguments_E3, call_E4, code_E, after_E, seen_SI[kept].float(), count_E)
+        return found, keys[kept.numpy()]
 
     @property
     def schedule(self) -> Schedule:
