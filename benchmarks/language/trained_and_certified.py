@@ -43,6 +43,7 @@ from dsl.tasks.task import Task
 from envs.spec import BLANK
 from envs.stepper import Stepper
 from npi.library.library import Library
+from npi.proof.prove import prove
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import NOTHING, Content, Rows, spread
 from npi.running.evaluate import bounded_budget, run_problems
@@ -235,8 +236,8 @@ def from_text(path: Path, imports: float, limit: float, _: bool) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "library"
         found = trained([str(path), "--certify"], out, imports, limit)
-        proof = ["-m", "npi.cli.main", "certify", "--library", str(out), "--json"]
-        return found | {"certified": out.is_dir() and measured(proof).status == 0}
+        proofs = [proof for _, mine in prove(Library.open(out)) for proof in mine] if out.is_dir() else []
+        return found | {"certified": bool(proofs) and all(proof.proved for proof in proofs)}
 
 
 def from_traces(path: Path, imports: float, limit: float, by_text: bool) -> Result:
