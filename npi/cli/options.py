@@ -110,7 +110,13 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
     },
     "train": {
         "bodies": Kind("to programs with bodies", _BODIES),
-        "lstm": Kind("to an lstm", {"--states": "its state has no codes to be set to; it finds one by itself"}),
+        "lstm": Kind(
+            "to an lstm",
+            {
+                "--states": "its state has no codes to be set to; it finds one by itself",
+                "--bits": "its state is real numbers",
+            },
+        ),
         "forced": Kind("with forced states", {"--frames": "different steps are learned, not frames; see --states"}),
         "learners": Kind(
             "to programs with a learning signal",
@@ -120,6 +126,7 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
                 "--programs": "it is the number of random programs of --universal",
                 "--core": "their learner has a core of its own; --set changes its shape",
                 "--states": "its state is what its learner says",
+                "--bits": "its state is what its learner says",
                 "--traces": _NOT_TRACED,
                 "--frames": "episodes are drawn, not frames; --set help lists how many",
                 "--precision": "a learner's core trains in float32",
@@ -135,6 +142,7 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
                 **_all("--steps --depth", "random programs are read, and not run"),
                 "--core": "a universal core has a shape of its own",
                 "--states": "a universal core has none to find",
+                "--bits": "a universal core's rows have states of their own",
                 "--traces": "random programs are read, and not traced; --programs says how many",
                 "--frames": "functions of random programs are drawn, not frames",
                 "--certify": "it has no programs yet; npi learn compares each with its text",

@@ -72,6 +72,10 @@ def train(
     states: Annotated[
         States | None, option("--states", "forced: set to the place in the text; learned: found by the core (slow).")
     ] = None,
+    bits: Annotated[
+        int | None,
+        option("--bits", "Of a discrete state, at least; a text of many places takes more.", "N", min=1, max=16),
+    ] = None,
     updates: Annotated[
         int | None, option("--updates", "The most steps of the optimiser; more let a stopped run go on.", "N", min=1)
     ] = None,
@@ -141,7 +145,7 @@ def train(
         from npi.cli.sweep import sweep
 
         refuse_torchrun("--seeds starts a process for each seed itself")
-        config, training = frame_settings(core.value, given | ways, log)
+        config, training = frame_settings(core.value, given | ways, log, bits)
         sweep(
             screen, files, seeds, out=out, hosts=host or (), core=config, training=training, traces=traces,
             device=device, log=log, fresh=fresh, budget=budget,
@@ -156,7 +160,7 @@ def train(
             elif signals:
                 job = learner_job(sources, settings or (), given, ranks)
             else:
-                config, training = frame_settings(core.value, given | ways, log)
+                config, training = frame_settings(core.value, given | ways, log, bits)
                 hosts = [Library.open(folder) for folder in host or ()]
                 job = frame_job(
                     sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks, budget=budget,
@@ -175,13 +179,15 @@ def train(
         tell(screen, job, result, out, meter.seconds)
 
 
-def frame_settings(kind: str, given: Mapping[str, Any], log: Path | None) -> tuple[CoreConfig, TrainConfig]:
+def frame_settings(
+    kind: str, given: Mapping[str, Any], log: Path | None, bits: int | None = None
+) -> tuple[CoreConfig, TrainConfig]:
     """The core of a kind, and how it is trained: as usual but for what is given."""
     from npi.core.config import CoreConfig, TrainConfig
 
     if log is not None and find_spec("tensorboard") is None:
         raise ValueError("--log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
-    config = CoreConfig.published() if kind == "lstm" else CoreConfig()
+    config = CoreConfig.published() if kind == "lstm" else CoreConfig(bits=bits or CoreConfig.bits)
     return config, TrainConfig.for_core(config, **given)
 
 

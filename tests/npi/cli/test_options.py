@@ -65,8 +65,8 @@ CALLS = {
 """A call of each kind that refuses options."""
 
 BODIES = (
-    "--out --core --states --universal --traces --frames --updates --rate --certify --device --precision --compile "
-    "--log --steps --depth --fresh --seed --seeds --host --json"
+    "--out --core --states --bits --universal --traces --frames --updates --rate --certify --device --precision "
+    "--compile --log --steps --depth --fresh --seed --seeds --host --json"
 )
 ROWS = "--library --out --steps --depth --starts --updates --traces --keep --seed --host --json"
 
