@@ -33,7 +33,7 @@ from npi.training.loop import Loss, Schedule, State
 from npi.training.loss import Rules, step_scores
 from npi.training.places import Reads
 from npi.training.ranks import Ranks
-from npi.training.supervision import FIRST, Supervision
+from npi.training.supervision import FIRST, Supervision, learning_rate_share
 from traces.recording.placed_steps import PlacedSteps
 from traces.recording.unique_frames import Hashes, row_hash
 
@@ -181,13 +181,13 @@ class ForcedStates(Supervision):
 
     @property
     def schedule(self) -> Schedule:
-        """The rate falls with the share of examples that were wrong: the last ones are not learned at the cost of
-        others."""
+        """The rate falls as usual, and with the share of examples that were wrong: the last ones are not learned at the
+        cost of others."""
         config = self.config
 
         def share(update: int) -> float:
             wrong = float(self.wrong_E.float().mean())
-            return min(1.0, (update + 1) / max(1, config.warmup)) * max(LEAST_RATE, min(1.0, (wrong / MANY) ** 0.5))
+            return learning_rate_share(config, update) * max(LEAST_RATE, min(1.0, (wrong / MANY) ** 0.5))
 
         return Schedule(config.updates, config.check_every, share)
 

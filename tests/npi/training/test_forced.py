@@ -176,7 +176,8 @@ def test_the_first_updates_are_those_of_a_loop_written_out() -> None:
     losses, rates, errors, was_E = [], [], dict.fromkeys(supervision.errors, 1.0), supervision.wrong_E.clone()
     for update in range(UPDATES):
         share = float(was_E.float().mean())  # all at first; from 5 % on the rate is at its peak
-        adamw.param_groups[0]["lr"] = 3e-3 * min(1.0, (update + 1) / 10) * max(0.1, min(1, math.sqrt(share / 0.05)))
+        falls = min(1.0, (update + 1) / 10) * (1 - update / other.config.decay)
+        adamw.param_groups[0]["lr"] = 3e-3 * falls * max(0.1, min(1, math.sqrt(share / 0.05)))
         nll_E, wrong_E = supervision._scores(torch.arange(len(supervision.row_E)))
         loss = (nll_E * weight_E).sum()
         adamw.zero_grad()
