@@ -25,6 +25,7 @@ from npi.training.frame_objective import FrameObjective
 from npi.training.induction.inferred_places import finders_of
 from npi.training.learn_rows import LearnConfig, RowObjective, new_rows
 from npi.training.ranks import ALONE
+from npi.training.supervision import learning_rate_share
 from npi.training.validation import Validation
 from tests.support.tiny import (
     CORE,
@@ -355,14 +356,14 @@ def test_few_wrong_examples_are_drawn_16_times_at_most() -> None:
 
 
 def test_the_rate_falls_with_the_share_of_wrong_examples() -> None:
-    """1 from 5 % on, then the root of the share by 5 %, at least 0.1; times the warm-up."""
+    """1 from 5 % on, then the root of the share by 5 %, at least 0.1; times the usual fall."""
     supervision = forced(two_worlds())
     supervision.row_E = supervision.row_E.repeat(1000)[:10_000]
     share = supervision.schedule.share
     for wrong, expected in ((10_000, 1.0), (500, 1.0), (125, 0.5), (20, 0.2), (1, 0.1), (0, 0.1)):
         supervision.wrong_E = torch.arange(10_000) < wrong
-        assert share(50) == pytest.approx(expected)
-        assert share(4) == pytest.approx(0.5 * expected)
+        for update in (4, 50, 200):
+            assert share(update) == pytest.approx(learning_rate_share(supervision.config, update) * expected)
 
 
 def test_a_check_looks_at_the_first_examples_of_each_program_and_at_all_before_training_ends(monkeypatch) -> None:
