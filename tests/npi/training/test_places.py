@@ -14,7 +14,10 @@ from dsl.generator import stream
 from dsl.lowering import decision_tables
 from dsl.program import Program, ProgramSet
 from envs.spec import GO_ON, RETURN
+from npi.core.config import TrainConfig
+from npi.jobs.train import train_library
 from npi.proof.prove import text_steps
+from npi.training.dataset import Dataset
 from npi.training.forced import opened
 from npi.training.induction.inferred_places import finders_of, infer_places
 from npi.training.places import Places, finder_of_texts, place_reads
@@ -273,3 +276,51 @@ def test_all_steps_of_a_text_hold_those_of_its_traces_and_are_decided_by_its_tab
         key = (place, *(v if s_ else None for v, s_ in zip(seen, shown, strict=True)), int(frames.call_S4[s, 0]))
         assert key in found
     assert not steps.count_S.any()
+
+
+LATE = """
+world pad is scratchpad:
+    row P, Q, R of bit
+
+program LATE "Say at the end what was there at the beginning":
+    if P == 1:
+        ACT(P, WRITE, blank)
+        ACT(Q, RIGHT)
+        ACT(Q, RIGHT)
+        ACT(Q, RIGHT)
+        ACT(Q, RIGHT)
+        ACT(R, WRITE, 1)
+    else:
+        ACT(P, WRITE, blank)
+        ACT(Q, RIGHT)
+        ACT(Q, RIGHT)
+        ACT(Q, RIGHT)
+        ACT(Q, RIGHT)
+        ACT(R, WRITE, 0)
+
+task late(items: list of 0..1):
+    P = items
+    run LATE
+    expect len(R) == 1 and len(P) < len(items)
+    train items of 1..2
+    test items of 1, 2
+"""
+
+
+def test_where_no_small_machine_explains_the_frames_states_are_learned_and_a_line_says_so(
+    tmp_path, monkeypatch
+) -> None:
+    """What was seen five steps ago decides, and nothing that is called or seen since tells it."""
+    programs = loads(LATE, path="late.npi")
+    found = Dataset.from_programs(programs, traces=16, seed=0)
+    monkeypatch.setattr("npi.jobs.train.gather", lambda *_, **__: [replace(found, programs=None)])
+    told: list[str] = []
+    config = TrainConfig(updates=1)
+    result = train_library(["late.npi"], out=tmp_path / "out", training=config, device="cpu", note=told.append)
+    assert len(told) == 1
+    assert told[0].startswith("nothing that late.LATE sees tells its calls apart")
+    assert told[0].endswith("so the core has to find its states by itself, which takes longer")
+    assert (result.entry["settings"]["states"], result.report.steps) == ("learned", {})
+    monkeypatch.setattr("npi.jobs.train.gather", lambda *_, **__: [found])
+    whole = train_library(["late.npi"], out=tmp_path / "out", training=TrainConfig(), device="cpu", fresh=True)
+    assert (whole.solved, whole.entry["settings"]["states"]) == (True, "forced")
