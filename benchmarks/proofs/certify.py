@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.common import ROOT, each_seed, plain_arguments, results, run_recipe, write
+from benchmarks.language.trained_and_certified import label, written
 from dsl import compile_teacher, load
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem
@@ -153,14 +154,6 @@ def _row(title: str, done: Sequence[Result]) -> list[str]:
         f"{min(r['margin'] for r in done):.2f}",
         f"{max(r['walk'] for r in done):.2f}, {max((r.get('check', math.nan) for r in good), default=math.nan):.2f}",
     ]
-
-
-def program_files() -> list[Path]:
-    return sorted((ROOT / "programs").rglob("*.npi"))
-
-
-def _label(path: Path) -> str:
-    return str(path.relative_to(ROOT / "programs").with_suffix(""))
 
 
 # Mutation
@@ -356,7 +349,7 @@ def attack(seed: int, *, steps: int = ATTACK_STEPS) -> Result:
 
 def attack_page(done: Sequence[Result]) -> dict[str, Content]:
     rows = [["inputs", "how many", "steps", "failures"]]
-    for name in dict.fromkeys(label for r in done for label in r["kinds"]):
+    for name in dict.fromkeys(kind for r in done for kind in r["kinds"]):
         sums = [sum(r["kinds"].get(name, [0, 0, 0])[i] for r in done) for i in range(3)]
         rows.append([name, *(f"{n:,}" for n in sums)])
     rows.append(["all", *(f"{sum(r[key] for r in done):,}" for key in ("inputs", "steps", "failures"))])
@@ -366,7 +359,7 @@ def attack_page(done: Sequence[Result]) -> dict[str, Content]:
 def train_stages(options: argparse.Namespace) -> None:
     """Train what is asked for, and write the page of all that is finished."""
     stages: dict[str, Callable[[int], Result]] = {"addition": partial(one_file, ADDITION), "together": together}
-    stages |= {_label(path): partial(one_file, path) for path in program_files() if path != ADDITION}
+    stages |= {label(path): partial(one_file, path) for path in written() if path != ADDITION}
     for name, run in stages.items() if not options.table else ():
         group = name if name in ("addition", "together") else "programs"
         asked = group != "programs" or not options.files or name in options.files
