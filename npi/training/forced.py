@@ -187,7 +187,8 @@ class ForcedStates(Supervision):
 
         def share(update: int) -> float:
             wrong = float(self.wrong_E.float().mean())
-            return learning_rate_share(config, update) * max(LEAST_RATE, min(1.0, (wrong / MANY) ** 0.5))
+            falling = learning_rate_share(config, update) * min(1.0, (wrong / MANY) ** 0.5)
+            return max(falling, LEAST_RATE * min(1.0, (update + 1) / max(1, config.warmup)))
 
         return Schedule(config.updates, config.check_every, share)
 
@@ -215,8 +216,9 @@ class ForcedStates(Supervision):
         wrong = self.wrong_E.nonzero()[:, 0]
         again = min(count // 4, REPEATS * len(wrong))
         hard = wrong[torch.randint(max(1, len(wrong)), (again,), generator=self.generator)]
-        size_N = torch.bincount(self.row_E)
-        usual = torch.multinomial(size_N[self.row_E].double().rsqrt(), count - again, generator=self.generator)
+        share_E = torch.bincount(self.row_E).double().rsqrt()[self.row_E].cumsum(0)
+        number_D = torch.rand(count - again, dtype=torch.float64, generator=self.generator) * share_E[-1]
+        usual = torch.searchsorted(share_E, number_D).clamp(max=len(share_E) - 1)
         return torch.cat([usual, hard]).sort().values
 
     def _note(self, drawn_D: torch.Tensor, keep: float = 0.9) -> None:
@@ -260,10 +262,11 @@ class ForcedStates(Supervision):
         )
 
     def _first(self) -> torch.Tensor:
-        """At most :data:`FIRST` examples of each row, in their order."""
+        """At most :data:`FIRST` examples of each row, in their order, and some of those that were wrong."""
         order = self.row_E.argsort(stable=True)
         row_E = self.row_E[order]
-        return order[torch.arange(len(order)) - torch.searchsorted(row_E, row_E) < FIRST].sort().values
+        some = order[torch.arange(len(order)) - torch.searchsorted(row_E, row_E) < FIRST]
+        return torch.cat([some, self.wrong_E.nonzero()[: 4 * FIRST, 0]]).unique()
 
     @torch.no_grad()
     def _look(self, index_D: torch.Tensor, ranks: Ranks) -> tuple[dict[int, int], bool]:

@@ -177,8 +177,8 @@ def test_the_first_updates_are_those_of_a_loop_written_out() -> None:
     losses, rates, errors, was_E = [], [], dict.fromkeys(supervision.errors, 1.0), supervision.wrong_E.clone()
     for update in range(UPDATES):
         share = float(was_E.float().mean())  # all at first; from 5 % on the rate is at its peak
-        falls = min(1.0, (update + 1) / 10) * (1 - update / other.config.decay)
-        adamw.param_groups[0]["lr"] = 3e-3 * falls * max(0.1, min(1, math.sqrt(share / 0.05)))
+        falling = (1 - update / other.config.decay) * min(1, math.sqrt(share / 0.05))
+        adamw.param_groups[0]["lr"] = 3e-3 * min(1.0, (update + 1) / 10) * max(0.1, falling)
         nll_E, wrong_E = supervision._scores(torch.arange(len(supervision.row_E)))
         loss = (nll_E * weight_E).sum()
         adamw.zero_grad()
@@ -332,8 +332,6 @@ def test_of_many_examples_some_are_drawn_and_those_that_were_wrong_again(wrong: 
         drawn = supervision._draw().tolist()
         assert drawn == sorted(drawn)
         assert len(drawn) == 20
-        assert len(set(drawn)) >= 20 - again
-        assert all(drawn.count(e) == 1 for e in drawn if e not in wrong)
         seen.update(drawn)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert len(seen) == count
@@ -356,18 +354,19 @@ def test_few_wrong_examples_are_drawn_16_times_at_most() -> None:
 
 
 def test_the_rate_falls_with_the_share_of_wrong_examples() -> None:
-    """1 from 5 % on, then the root of the share by 5 %, at least 0.1; times the usual fall."""
+    """1 from 5 % on, then the root of the share by 5 %, times the usual fall; at least 0.1, but for the warm-up."""
     supervision = forced(two_worlds())
     supervision.row_E = supervision.row_E.repeat(1000)[:10_000]
     share = supervision.schedule.share
-    for wrong, expected in ((10_000, 1.0), (500, 1.0), (125, 0.5), (20, 0.2), (1, 0.1), (0, 0.1)):
+    for wrong, expected in ((10_000, 1.0), (500, 1.0), (125, 0.5), (20, 0.2), (1, 0.0447), (0, 0)):
         supervision.wrong_E = torch.arange(10_000) < wrong
         for update in (4, 50, 200):
-            assert share(update) == pytest.approx(learning_rate_share(supervision.config, update) * expected)
+            usual = learning_rate_share(supervision.config, update)
+            assert share(update) == pytest.approx(max(usual * expected, 0.1 * min(1, (update + 1) / 10)))
 
 
 def test_a_check_looks_at_the_first_examples_of_each_program_and_at_all_before_training_ends(monkeypatch) -> None:
-    """Wrong are those that were looked at; with one of each row right, the others are looked at, too."""
+    """Wrong are those that were looked at; with one of each row right, and some that were wrong, all are looked at."""
     monkeypatch.setattr("npi.training.forced.FIRST", 1)
     objective = two_worlds()
     supervision, looked = forced(objective), []
@@ -382,12 +381,15 @@ def test_a_check_looks_at_the_first_examples_of_each_program_and_at_all_before_t
     supervision._scores = scores  # type: ignore[method-assign]
     one, other, *_ = (e for e, row in enumerate(rows) if row == rows[many])
     bad = torch.tensor([one, other])
+    supervision.wrong_E = torch.zeros(len(rows), dtype=torch.bool)
     assert supervision.check(ALONE) == ({rows[one]: 1}, False)
     assert looked == [sorted(first)]
     bad = torch.tensor([len(rows) - 1])
     assert supervision.check(ALONE) == ({rows[-1]: 1}, False)
     assert looked[1:] == [sorted(first), list(range(len(rows)))]
     assert supervision.wrong_E.nonzero().tolist() == [[len(rows) - 1]]
+    assert supervision.check(ALONE) == ({rows[-1]: 1}, False)
+    assert looked[3:] == [sorted({*first, len(rows) - 1})], "what was wrong is looked at before all are"
     bad = torch.tensor([], dtype=torch.int64)
     assert supervision.check(ALONE) == ({}, True)
     assert not supervision.wrong_E.any()
