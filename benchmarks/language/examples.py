@@ -4,8 +4,8 @@
     python -m benchmarks.language.examples --only multiply hanoi    # some of them
     python -m benchmarks.language.examples --folder recursive
 
-Each file is trained alone with the settings of ``npi train FILE``; its tasks are tested at the sizes of their ``test``
-lines on problems drawn with seeds that training does not use.
+Each file is trained alone with the settings of ``npi train FILE --certify``; its tasks are tested at the sizes of their
+``test`` lines on problems drawn with seeds that training does not use.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dsl.program import ProgramSet
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.train import new_library
 from npi.library.library import Library
+from npi.proof.prove import Certifier
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import score_sizes
@@ -43,11 +44,12 @@ def count(size: int) -> int:
 def run(path: Path, seed: int) -> Result:
     """Train one file and test its tasks."""
     programs = load(path)
-    training = TrainConfig(seed=seed)
+    training = TrainConfig(seed=seed, certify=True)
     began = time.process_time()
     dataset = Dataset.from_programs(programs, traces=32, seed=seed)
     library = new_library(CoreConfig(), [dataset], seed=seed)
-    validator = TaskValidator(library, [programs], training)
+    tasks = TaskValidator(library, [programs], training)
+    validator = Certifier(tasks, library, [programs], states=training.states)
     objective = FrameObjective.on(library, [dataset], training, validate=validator)
     progress = fit(objective, objective.schedule)
     seconds = time.process_time() - began
