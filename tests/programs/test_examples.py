@@ -249,7 +249,9 @@ RIGHT: Mapping[str, Callable[[dict[str, Any], Shown], bool]] = {
     "rule110.once": lambda v, end: end["CELLS"] == generations(v["cells"], 1),
     "rule110.growth": lambda v, end: end["CELLS"] == generations([*v["zeros"], 1], len(v["times"])),
     "runlength.code": lambda v, end: [*zip(end["LETTER"], end["LENGTH"], strict=True)] == runs(v["text"]),
-    "runlength.long": lambda v, end: [*zip(end["LETTER"], end["LENGTH"], strict=True)] == runs(v["a"] + v["b"] + v["c"]),
+    "runlength.long": lambda v, end: (
+        [*zip(end["LETTER"], end["LENGTH"], strict=True)] == runs([*v["a"], *v["b"], *v["c"]])
+    ),
     "search.search": lambda v, end: end["FOUND"] == occurrences(v["text"], v["word"][: v["letters"]]),
     "search.beginning": lambda v, end: end["FOUND"] == occurrences(v["text"], v["text"][: v["letters"]]),
     "seven.divide": lambda v, end: [int("".join(map(str, end["OUT"]))), end["REST"][0]] == [*divmod(v["a"], 7)],
