@@ -356,7 +356,7 @@ median (range). The machine may be shared with other work.
 
 ## To a proof
 
-`npi train FILE --certify --out DIR`. Proved: also by `npi certify` afterwards. Random files, by size of the program:
+`npi train FILE --certify --out DIR`. Proved: once more apart from training. Random files, by size of the program:
 
 <!-- table: text-random -->
 <!-- end -->

@@ -23,12 +23,13 @@ def interrupted_status() -> int:
 
 @contextmanager
 def answered() -> Iterator[None]:
-    """Inside, the other signals raise ``KeyboardInterrupt`` as Ctrl-C does."""
+    """Inside, the other signals raise ``KeyboardInterrupt`` as Ctrl-C does; one that comes again changes nothing."""
     _received.clear()
 
     def end(number: int, frame: FrameType | None) -> None:
-        _received.append(number)
-        raise KeyboardInterrupt
+        if not _received:
+            _received.append(number)
+            raise KeyboardInterrupt
 
     with _handled(end, OTHERS):
         yield

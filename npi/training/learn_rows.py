@@ -27,7 +27,7 @@ from npi.training.loop import Evaluation, Group, Loss, Objective, Progress, Repo
 from npi.training.loss import Rules
 from npi.training.places import Finder, Places
 from npi.training.ranks import ALONE, Ranks
-from npi.training.supervision import Supervision
+from npi.training.supervision import Supervision, learning_rate_share
 from npi.training.unrolled import UnrolledFrames
 from npi.training.validation import TaskValidator, Validation, Validator
 from traces.recording.batch import same_table
@@ -321,8 +321,10 @@ class RowObjective(Objective):
 
     @property
     def schedule(self) -> Schedule:
-        """How long and how fast, by the settings."""
-        return self.supervision.schedule
+        """How long and how fast, by the settings: in cycles, so that a row gets out of dead ends, however few of its
+        steps are wrong."""
+        config = self.config
+        return Schedule(config.updates, config.check_every, lambda update: learning_rate_share(config, update))
 
     def losses(self, update: int, ranks: Ranks) -> Iterator[Iterable[Loss]]:
         return self.supervision.losses(update, ranks)
