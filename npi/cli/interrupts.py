@@ -16,6 +16,15 @@ _received: list[int] = []
 """Those that asked the running command to end."""
 
 
+_alone: list[bool] = []
+"""Not empty where the process ends with its command."""
+
+
+def end_with_command() -> None:
+    """Say that this process ends with its command: no signal after the one that ended it changes the exit status."""
+    _alone.append(True)
+
+
 def interrupted_status() -> int:
     """The exit status of an interrupted command, as shells tell it: 130 after Ctrl-C, 143 after SIGTERM."""
     return 128 + (_received[0] if _received else signal.SIGINT)
@@ -31,7 +40,7 @@ def answered() -> Iterator[None]:
             _received.append(number)
             raise KeyboardInterrupt
 
-    with _handled(end, OTHERS):
+    with _handled(end, OTHERS, stay=lambda: bool(_alone and _received)):
         yield
 
 
@@ -58,8 +67,14 @@ def stop_on_interrupt(*, quiet: bool = False) -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None], numbers: list[signal.Signals]) -> Iterator[None]:
-    """Signals answered by a function inside; those that are ignored (as ``nohup`` has it) stay so."""
+def _handled(
+    handler: Callable[[int, FrameType | None], None],
+    numbers: list[signal.Signals],
+    *,
+    stay: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """Signals answered by a function inside, and behind where they ``stay`` so; those that are ignored (as ``nohup``
+    has it) are left alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -70,5 +85,5 @@ def _handled(handler: Callable[[int, FrameType | None], None], numbers: list[sig
     try:
         yield
     finally:
-        for number in taken:
+        for number in () if stay() else taken:
             signal.signal(number, before[number])

@@ -20,7 +20,7 @@ import npi
 from npi.cli import certify, check, demo, evaluate, fmt, graph, learn, library, lsp, reproduce, run, show, trace, train
 from npi.cli import compile as compiling
 from npi.cli.console import BAD_INPUT, DONE, NOT_REACHED
-from npi.cli.interrupts import answered, interrupted_status
+from npi.cli.interrupts import answered, end_with_command, interrupted_status
 from npi.cli.options import option
 
 TRACEBACK = "NPI_TRACEBACK"
@@ -146,6 +146,8 @@ def made(only: str = "") -> typer.Typer:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; ``argv`` without the program's name."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: one thread is quicker, and the same everywhere
+    if argv is None:
+        end_with_command()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         made(words[0] if words else "")(args=words, prog_name="npi")

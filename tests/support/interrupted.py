@@ -16,7 +16,7 @@ def interrupted(words: Sequence[str], *states: Path, by: signal.Signals = signal
     """What a command writes to stdout and stderr that is interrupted once all files are there.
 
     Its whole process group is sent the signal, and it twice where that is SIGTERM, as ``timeout`` does. It must end
-    with 128 and the signal's number, which is what a shell says, too, where the second SIGTERM finds Python ending.
+    with 128 and the signal's number, also where the second one finds Python ending.
     """
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     running = subprocess.Popen(words, cwd=ROOT, text=True, process_group=0, **pipes)
@@ -28,7 +28,7 @@ def interrupted(words: Sequence[str], *states: Path, by: signal.Signals = signal
         time.sleep(0.05)
     os.killpg(running.pid, by)
     out, err = running.communicate(timeout=WAIT)
-    assert running.returncode in (128 + by, -by if by == signal.SIGTERM else 128 + by), err
+    assert running.returncode == 128 + by, err
     return out, err
 
 
