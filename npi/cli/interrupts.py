@@ -40,7 +40,7 @@ def answered() -> Iterator[None]:
             _received.append(number)
             raise KeyboardInterrupt
 
-    with _handled(end, OTHERS, stay=lambda: bool(_alone and _received)):
+    with _handled(end, OTHERS, ignore=lambda: bool(_alone and _received)):
         yield
 
 
@@ -71,10 +71,10 @@ def _handled(
     handler: Callable[[int, FrameType | None], None],
     numbers: list[signal.Signals],
     *,
-    stay: Callable[[], bool] = lambda: False,
+    ignore: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
-    """Signals answered by a function inside, and behind where they ``stay`` so; those that are ignored (as ``nohup``
-    has it) are left alone."""
+    """Signals answered by a function inside; behind they are as before, or ignored where that is asked, which outlasts
+    Python's handlers. Those that are ignored already (as ``nohup`` has it) are left alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -85,5 +85,5 @@ def _handled(
     try:
         yield
     finally:
-        for number in () if stay() else taken:
-            signal.signal(number, before[number])
+        for number in taken:
+            signal.signal(number, signal.SIG_IGN if ignore() else before[number])
