@@ -11,6 +11,7 @@ from dsl.errors.error import LanguageError, Source
 from dsl.text import syntax as s
 from dsl.text.parse import parse_all
 from dsl.text.recovery import Rest
+from envs.support.user_files import read_file
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,20 @@ class Module:
     uses: tuple[str, ...]
 
 
+PROGRAM_BYTES = 4 << 20
+"""Of a program file and those that it uses, together."""
+
+
+FILES_DEEP = 100
+"""Of files that use each other in a row."""
+
+BYTE_ORDER_MARK = "\ufeff"
+
+
 def read_text(path: Path) -> str:
-    """A program file's text; raises ``ValueError`` for a file that is none."""
+    """A program file's text, without a byte order mark; raises ``ValueError`` for a file that is none."""
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_file(path, PROGRAM_BYTES).decode().removeprefix(BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a program file: byte {error.start} is not UTF-8; save it as UTF-8") from error
     except OSError as error:
@@ -73,8 +84,8 @@ class Files:
     def text(self, name: str) -> str:
         """Raises ``FileNotFoundError``, or ``ValueError`` as :func:`read_text`."""
         if name in self.texts:
-            return self.texts[name]
-        if self.folder is None or not (self.folder / name).is_file():
+            return self.texts[name].removeprefix(BYTE_ORDER_MARK)
+        if self.folder is None or not (self.folder / name).exists():
             raise FileNotFoundError(name)
         return read_text(self.folder / name)
 
@@ -105,8 +116,8 @@ class Loaded:
 def load_modules(text: str, path: str, files: Files | None) -> Loaded:
     """All modules of a file; ``path`` is its name in errors, ``files`` is None where it may not use others."""
     name = Path(path).name.strip("<>")
-    loader = _Loader(files, {}, [], [])
-    loader.visit(name, Source(path, text), ())
+    loader = _Loader(files, {}, [], [], [len(text)])
+    loader.visit(name, Source(path, text.removeprefix(BYTE_ORDER_MARK)), ())
     stems: dict[str, str] = {}
     for module in loader.done.values():
         if stems.setdefault(module.stem, module.name) != module.name:
@@ -123,6 +134,7 @@ class _Loader:
     done: dict[str, Module]
     errors: list[LanguageError]
     rests: list[Rest]
+    sizes: list[int]
 
     def refuse(self, error: LanguageError) -> None:
         """Enter a mistake in a ``use`` line: what the file declares is missing from now on."""
@@ -145,6 +157,11 @@ class _Loader:
     def use(self, use: s.Use, source: Source, name: str, open_names: tuple[str, ...], used: list[str]) -> None:
         """Visit the file that a line names, and enter it in ``used``."""
         inner, text = self.find(use, source, name)
+        if len(open_names) >= FILES_DEEP or sum(self.sizes) + len(text) > PROGRAM_BYTES:
+            message = f"files are used more than {FILES_DEEP} deep"
+            if len(open_names) < FILES_DEEP:
+                message = f"this file and those that it uses have more than {PROGRAM_BYTES >> 20} MiB"
+            raise source.error(use, message, "use fewer and smaller files", "NPI036")
         if inner in (*open_names, name):
             chain = " uses ".join([*open_names, name, inner])
             message, fix = f"files use each other in a circle: {chain}", "move what both need into a third file"
@@ -154,6 +171,7 @@ class _Loader:
             raise source.error(use, message, "remove one line", "NPI034")
         if inner not in self.done:
             shown = str(Path(source.name).parent / use.path)
+            self.sizes.append(len(text))
             self.visit(inner, Source(shown, text), (*open_names, name))
         used.append(inner)
 
@@ -171,6 +189,8 @@ class _Loader:
         except FileNotFoundError:
             beside = self.files.beside(name)
             fix = f"files beside this one: {', '.join(beside[:12])}" if beside else "check the name"
+            if "\\" in use.path:
+                fix = "paths are written with /: " + use.path.replace("\\", "/")
             raise source.error(use, f"there is no file {use.path}", fix, "NPI032") from None
         except ValueError as error:
             message = f"{use.path} cannot be used: {str(error).partition(': ')[2]}"

@@ -110,6 +110,10 @@ def first_word(line: str) -> str:
 QUOTED_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*(?:"|\\?$)|#.*')
 
 
+LONE_BACKSLASH = re.compile(r'"(?:\\["\\]|[^"\\])*\\[^"\\].*?"')
+"""A quoted text with a backslash before a letter, which the grammar does not have."""
+
+
 def strip_comment(line: str) -> str:
     """The line without its comment and without quoted symbols, which may hold brackets or a #."""
     if '"' not in line and "#" not in line:
@@ -150,6 +154,13 @@ def from_lark(error: UnexpectedInput, source: Source, parser: Lark) -> LanguageE
 def bad_character(error: UnexpectedCharacters, source: Source) -> LanguageError:
     character = source.line(error.line)[error.column - 1 : error.column]
     if character == '"':
+        quoted = LONE_BACKSLASH.match(source.line(error.line), error.column - 1)
+        if quoted is not None:
+            message = f"a backslash that stands for nothing in {quoted[0]}"
+            fix = "paths are written with /: " + quoted[0].replace("\\\\", "/").replace("\\", "/")
+            if first_word(source.line(error.line)) != "use":
+                fix = 'write \\\\ for a backslash, and \\" for a quote'
+            return source.error(error, message, fix, "NPI025")
         return source.error(error, "a quoted symbol that does not end", 'close it with "', "NPI005")
     fix = "use == to compare" if character == "=" else "remove it, or quote it where a symbol is meant"
     return source.error(error, f"the character {character!r} means nothing here", fix, "NPI006")

@@ -82,6 +82,13 @@ def format_text(text: str, *, path: str = "<text>") -> str:
     return found
 
 
+def format_file(text: str, *, path: str = "<text>") -> str:
+    """:func:`format_text` with the line ends of the text, where they are those of Windows throughout."""
+    found = format_text(text, path=path)
+    ends = text.count("\r\n")
+    return found.replace("\n", "\r\n") if ends and ends == text.count("\n") else found
+
+
 # --- text → items ----------------------------------------------------------------------------------------------------
 
 

@@ -11,12 +11,16 @@ import importlib
 import io
 import logging
 import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from envs.cars.mesh import MAX_FACES, Mesh, MeshError
+from envs.support.user_files import read_file
 
 SUFFIXES = (".obj", ".glb", ".ply")
 
@@ -31,12 +35,21 @@ AXES = {sign + name: by * np.eye(3)["xyz".index(name)] for sign, by in (("", 1),
 
 UPS = ("z", "y")
 
+MESH_BYTES = 512 << 20
+"""Of a file of a mesh, and of each file that it names."""
+
+COUNTS = {"v": 0, "vt": 1, "vn": 2}
+"""Lines of an OBJ file that a face's corner names by number, and their place in a corner."""
+
+RELATIVE = re.compile(rb"^[ \t]*f[ \t][^\n]*(?<![\d.])(?:-\d|0+(?![\d.]))", re.MULTILINE)
+"""A face whose corners are counted backwards; or from 0, which is wrong."""
+
 FLAT = 1e-4
 """A mesh whose length is a smaller share than this of its longest side cannot be scaled by it."""
 
 
 def load_folder(
-    folder: Path, *, up: str = "y", forward: str = "z"
+    folder: Path, *, up: str = "y", forward: str = "z", tell: Callable[[str], None] = warnings.warn
 ) -> tuple[list[tuple[str, Mesh]], list[tuple[str, str]]]:
     """The meshes of a folder and of the folders in it, in the order of their names.
 
@@ -46,6 +59,7 @@ def load_folder(
     Args:
         up, forward: the axes in the files that point up (``"z"`` or ``"y"``) and to which the cars' fronts point
             (``"x"``, ``"-x"`` and so on). The defaults are those of glTF.
+        tell: gets a line for each texture or file of materials that a mesh names and that is not used.
 
     Returns pairs of name (the path in the folder) and mesh, and pairs of name and message for files that are broken.
     Raises ``ValueError`` for a folder that does not exist or has no such file, axes that do not fit, and for want of
@@ -64,7 +78,8 @@ def load_folder(
     for path in paths:
         name = path.relative_to(folder).as_posix()
         try:
-            good.append((name, _load(trimesh, path, turn_33)))
+            with _lost(lambda what, name=name: tell(f"{name}: {what}")):  # type: ignore[misc]
+                good.append((name, _load(trimesh, path, turn_33)))
         except MeshError as error:
             bad.append((name, str(error)))
     return good, bad
@@ -87,17 +102,43 @@ def _trimesh() -> Any:
     except ImportError:
         message = "reading meshes needs trimesh, which is not installed: pip install 'npi-engine[cars]'"
         raise ValueError(message) from None
-    logging.getLogger("trimesh").setLevel(logging.CRITICAL)  # what is wrong is told by the messages here
     return found
+
+
+@contextmanager
+def _lost(tell: Callable[[str], None]) -> Iterator[None]:
+    """Tells what trimesh leaves out of a file; it only logs that. Pictures too large for memory are left out, too."""
+    log, found = logging.getLogger("trimesh"), logging.Handler()
+    before = log.level, log.propagate
+
+    def emit(record: logging.LogRecord) -> None:
+        if any(word in record.getMessage() for word in ("image", "texture", "materials")):
+            error = record.exc_info[1] if record.exc_info else None
+            why = f"{type(error).__name__}: {error}" if error is not None else record.getMessage()
+            tell(f"a texture or its materials are left out: {' '.join(why.split())[:200]}")
+
+    found.emit = emit  # type: ignore[method-assign]
+    log.addHandler(found)
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Image size", module="PIL")
+            yield
+    finally:
+        log.removeHandler(found)
+        log.level, log.propagate = before
 
 
 def _load(trimesh: Any, path: Path, turn_33: np.ndarray) -> Mesh:
     """The mesh of a file; raises :class:`MeshError` with one line."""
     try:
-        data = path.read_bytes()
+        data = read_file(path, MESH_BYTES)
         parts = _parts(trimesh, path, data)
         corners = [_corners(part, place_44) for part, place_44 in parts]
         colours = [_colours(part) for part, _ in parts]
+    except MeshError:
+        raise
     # A parser that is fed a broken file can fail in any way.
     except Exception as error:
         line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -114,9 +155,8 @@ def _parts(trimesh: Any, path: Path, data: bytes) -> list[tuple[Any, np.ndarray]
     """The triangle meshes of a file, each with the 4×4 matrix that puts it into the scene."""
     kind = path.suffix.lower()[1:]
     if kind == "obj":  # comments and names may be in any encoding; none of them matters
-        data = data.decode("utf-8", errors="replace").encode()
-    resolver = trimesh.resolvers.FilePathResolver(path)
-    scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, resolver=resolver, process=False)
+        data = counted(data.decode("utf-8-sig", errors="replace").encode())
+    scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, resolver=_beside(trimesh, path), process=False)
     found = []
     for node in scene.graph.nodes_geometry:
         place_44, name = scene.graph[node]
@@ -124,6 +164,49 @@ def _parts(trimesh: Any, path: Path, data: bytes) -> list[tuple[Any, np.ndarray]
         if isinstance(part, trimesh.Trimesh) and len(part.faces):
             found.append((part, place_44))
     return found
+
+
+def _beside(trimesh: Any, path: Path) -> Any:
+    """What finds the files that a mesh names: regular ones in its folder."""
+
+    class Beside(trimesh.resolvers.FilePathResolver):
+        def get(self, name: str) -> bytes:
+            places = (self.absolute(word) for word in (name.strip(), Path(name.replace("\\", "/")).name))
+            place = next((place for place in places if place.exists()), None)
+            if place is None:
+                raise FileNotFoundError(f"there is no file {name} beside it")
+            return read_file(place, MESH_BYTES)
+
+    return Beside(path)
+
+
+def counted(data: bytes) -> bytes:
+    """An OBJ file whose faces number their corners from the file's beginning.
+
+    Where they count backwards they count from their own line, and trimesh from the file's end. Raises
+    :class:`MeshError` for a corner that is not there.
+    """
+    if not RELATIVE.search(data):
+        return data
+    seen = [0, 0, 0]
+
+    def number(place: int, written: bytes) -> bytes:
+        if not written:
+            return written
+        index = int(written)
+        if index == 0 or -index > seen[place]:
+            raise MeshError(f"a face names corner {index}, which is not there")
+        return b"%d" % (index if index > 0 else seen[place] + 1 + index)
+
+    lines = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").split(b"\n")
+    for at, line in enumerate(lines):
+        word, *rest = line.partition(b"#")[0].split() or [b""]
+        if word.decode(errors="replace") in COUNTS:
+            seen[COUNTS[word.decode()]] += 1
+        elif word == b"f":
+            corners = (b"/".join(map(number, range(3), corner.split(b"/"))) for corner in rest)
+            lines[at] = b" ".join([word, *corners])
+    return b"\n".join(lines)
 
 
 def _corners(part: Any, place_44: np.ndarray) -> np.ndarray:

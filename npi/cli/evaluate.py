@@ -161,12 +161,15 @@ def _evaluate_meshes(
     opened = open_library(library, device)
     programs, task = opened.task(tasks[0])
     poses = starts(programs, task, count=count, seed=seed)
-    meshes, broken = load_folder(folder, up=up, forward=forward)
+    lost: list[str] = []
+    meshes, broken = load_folder(folder, up=up, forward=forward, tell=lost.append)
     reasons = [f"{name}: {reason}" for name, reason in broken]
     if not meshes:
         raise ValueError("\n  ".join([f"{folder} has no mesh that can be used", *reasons]))
     for reason in reasons:
         screen.note(f"npi: left out: {reason}")
+    for what in lost:
+        screen.note(f"npi: {what}")
     scores: list[MeshScore] = []
     with Meter("evaluating") as meter:
         for score in score_meshes(opened, programs, task, meshes, poses, device=device):
@@ -181,6 +184,7 @@ def _evaluate_meshes(
             "task": task.name,
             "meshes": [vars(score) | {"accuracy": score.right / score.count} for score in scores],
             "broken": [{"mesh": name, "reason": reason} for name, reason in broken],
+            "without_textures": lost,
         }
     )
     finish(all(score.right == score.count for score in scores))

@@ -59,10 +59,10 @@ def program_files(given: Path) -> Iterator[Path]:
 def _format(screen: Screen, path: Path, *, check: bool, diff: bool) -> bool:
     """Format one file; returns whether it changed, or would."""
     from dsl.check.modules import read_text
-    from dsl.formatting.formatter import format_text
+    from dsl.formatting.formatter import format_file
 
     before = read_text(path)
-    after = format_text(before, path=str(path))
+    after = format_file(before, path=str(path))
     if after == before:
         return False
     if diff:

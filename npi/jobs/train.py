@@ -97,7 +97,7 @@ def gather(
     for path in paths:
         if not isinstance(path, ProgramSet) and Path(path).is_dir():
             datasets.append(replace(Dataset.from_trace_set(TraceSet.open(path), ranks), budget=budget))
-        elif isinstance(path, ProgramSet) or Path(path).is_file():
+        elif isinstance(path, ProgramSet) or Path(path).exists():
             programs = hosting(parsed(path), hosts)
             datasets.append(Dataset.from_programs(programs, traces=traces, seed=seed, budget=budget))
         else:

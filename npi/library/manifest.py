@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from envs.support.user_files import DATA_BYTES, MANIFEST_BYTES, read_file
+
 FORMAT = 2
 """Version of the folder's format; another one is refused."""
 
@@ -47,7 +49,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     if not path.is_file():
         raise LibraryError(f"{folder} is not a library: there is no manifest.json in it (make one with npi train)")
-    data = path.read_bytes()
+    data = read_file(path, MANIFEST_BYTES)
     try:
         text = data.decode()
         manifest = json.loads(text)
@@ -69,7 +71,7 @@ def checked(folder: Path, name: str, digest: str) -> bytes:
         raise LibraryError(f"{folder}: the manifest names a file outside the library: {name}")
     if not path.is_file():
         raise LibraryError(f"{folder}: {name} is missing; restore it from a copy, or train again")
-    data = path.read_bytes()
+    data = read_file(path, DATA_BYTES)
     if sha256(data) != digest:
         raise LibraryError(f"{path} was changed or cut off since it was written; restore it from a copy")
     return data

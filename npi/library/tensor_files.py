@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from envs.support.atomic_files import write_whole
+from envs.support.user_files import DATA_BYTES, read_file
 from npi.core.base import tensors_digest
 from npi.library.manifest import sha256
 
@@ -27,7 +28,7 @@ def tensors_bytes(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any] 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and ``about`` of a file of :func:`tensors_bytes`; raises ``ValueError`` for a damaged one."""
-    return tensors_in(path.read_bytes(), path)
+    return tensors_in(read_file(path, DATA_BYTES), path)
 
 
 def tensors_in(data: bytes, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

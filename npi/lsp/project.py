@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dsl.check.modules import read_text
 from npi.lsp import names as n
 from npi.lsp.names import Declared, Names, Used, read_names
 
@@ -45,8 +46,8 @@ class Project:
             return self.texts[path]
         if path not in self.read:
             try:
-                self.read[path] = path.read_bytes().decode("utf-8")
-            except (OSError, UnicodeDecodeError):
+                self.read[path] = read_text(path)
+            except ValueError:
                 self.read[path] = None
         return self.read[path]
 

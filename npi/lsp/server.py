@@ -19,7 +19,7 @@ from pygls.uris import from_fs_path, to_fs_path
 import npi
 from dsl.analysis.diagnose import diagnose
 from dsl.errors.error import LanguageError, Remark
-from dsl.formatting.formatter import format_text
+from dsl.formatting.formatter import format_file
 from npi.lsp import answers
 from npi.lsp import names as n
 from npi.lsp.completion import Offer, complete
@@ -201,7 +201,7 @@ def on_formatting(server: Server, params: t.DocumentFormattingParams) -> list[t.
     project, path = server.document(params)
     before = project.text(path) or ""
     try:
-        after = format_text(before, path=str(path))
+        after = format_file(before, path=str(path))
     except LanguageError:
         return None
     return list(line_edits(before, after))

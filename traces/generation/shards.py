@@ -15,6 +15,7 @@ from typing import Any
 
 from dsl.program import ProgramSet
 from envs.support.atomic_files import write_whole
+from envs.support.user_files import DATA_BYTES, read_file
 from traces.generation.generate import Counts, Progress, check_finished, make_shards, plan_set
 from traces.machine.lockstep import Budget
 from traces.storage.trace_set import (
@@ -200,7 +201,7 @@ def _ranges(numbers: Sequence[int]) -> str:
 
 def _copy(source: Path, shard: Shard, target: Path) -> None:
     """Copy a shard's file, whole, if its sha256 is what it was when it was made."""
-    data = (source / shard.file).read_bytes()
+    data = read_file(source / shard.file, DATA_BYTES)
     if hashlib.sha256(data).hexdigest() != shard.sha256:
         raise TraceSetError(
             f"{source / shard.file} was changed after it was written: its sha256 is not that of {PART}; make this part "

@@ -28,6 +28,7 @@ from safetensors.numpy import save
 
 from envs.spec import ProgramTable
 from envs.support.atomic_files import write_whole
+from envs.support.user_files import MANIFEST_BYTES, read_file
 from traces.recording.batch import DTYPES, Ints, TraceBatch, batch_from, check_batch, concatenate, dump_table
 
 FORMAT = "npi-traces"
@@ -287,7 +288,7 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> dict[str, Any]:
             )
         raise TraceSetError(f"{folder} is not a trace set: it has no {MANIFEST}; give the folder that generation wrote")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_file(path, MANIFEST_BYTES))
     except (ValueError, RecursionError) as error:
         raise TraceSetError(f"{path} is not JSON ({error}); {_AGAIN}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -302,7 +303,7 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> dict[str, Any]:
 
 def _check_plan(folder: Path, plan: dict[str, Any]) -> None:
     try:
-        found = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        found = json.loads(read_file(folder / PLAN, MANIFEST_BYTES))
         was, now = found["info"], plan["info"]
         differing = [key for key in now if was.get(key) != now[key]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:

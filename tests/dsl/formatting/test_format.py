@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsl.errors.error import LanguageError
-from dsl.formatting.formatter import WIDTH, format_text
+from dsl.formatting.formatter import WIDTH, format_file, format_text
 from dsl.formatting.printer import format_tree
 from dsl.text import syntax as s
 from dsl.text.parse import parse
@@ -217,3 +217,12 @@ def test_a_file_that_does_not_parse_is_left_and_the_others_are_done(tmp_path, ca
     assert main(["fmt", str(tmp_path / "none.npi")]) == 2
     (tmp_path / "empty").mkdir()
     assert main(["fmt", str(tmp_path / "empty")]) == 2
+
+
+def test_a_file_of_windows_keeps_its_line_ends() -> None:
+    layout = "program A:\n    B  # b\n\n    C\n"
+    windows = layout.replace("\n", "\r\n")
+    assert format_file(layout) == layout
+    assert format_file(windows) == windows
+    assert format_file(windows.replace("    C", "  \r\n    C")) == windows
+    assert format_file(windows.replace("\r\n", "\n", 1)) == layout, "mixed ones are made one"

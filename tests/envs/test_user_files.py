@@ -1,0 +1,56 @@
+"""What is read of a user's files: regular ones of a bounded size, and nothing that never ends or never answers."""
+
+import os
+import socket
+
+import pytest
+
+from envs.support.user_files import read_file
+
+
+def test_a_regular_file_is_read_whole(tmp_path):
+    for size in (0, 1, 70_000):
+        (tmp_path / "a").write_bytes(os.urandom(size))
+        assert read_file(tmp_path / "a", 70_000) == (tmp_path / "a").read_bytes()
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to("a")
+        assert read_file(str(tmp_path / "link"), 70_000) == (tmp_path / "a").read_bytes()
+
+
+def test_larger_files_are_refused_before_they_are_read(tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(1 << 40)  # sparse
+    with pytest.raises(ValueError, match=r"a: more than 4 MiB, the most that is read"):
+        read_file(tmp_path / "a", 4 << 20)
+    (tmp_path / "b").write_bytes(b"abc")
+    assert read_file(tmp_path / "b", 3) == b"abc"
+    with pytest.raises(ValueError, match="more than"):
+        read_file(tmp_path / "b", 2)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="no files of the kernel here")
+def test_files_that_do_not_tell_their_size_are_read_up_to_the_limit():
+    assert os.stat("/proc/self/maps").st_size == 0
+    assert len(read_file("/proc/self/maps", 1 << 20)) > 100
+    with pytest.raises(ValueError, match="more than"):
+        read_file("/proc/self/maps", 100)
+
+
+def test_what_never_ends_or_never_answers_is_refused(tmp_path, monkeypatch):
+    found = {tmp_path: "a folder", "/dev/zero": "a device", "/dev/tty": "a device"}
+    os.mkfifo(tmp_path / "pipe")
+    found[tmp_path / "pipe"] = "a pipe"
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        for path, kind in (found | {"socket": "a socket"}).items():
+            with pytest.raises(ValueError, match=f"{path}: {kind}; give a regular file"):
+                read_file(path, 1 << 20)
+
+
+def test_what_cannot_be_read_is_an_error_that_names_the_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none"):
+        read_file(tmp_path / "none", 1)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="loop"):
+        read_file(tmp_path / "loop", 1)
