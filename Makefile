@@ -3,6 +3,7 @@
 # make lint   style and types alone
 # make fuzz   look for texts that break the parser, the checker or the teacher: 10 minutes each, or SECONDS=60
 # make bench  time the parts beside what the machine can do; writes docs/results/speed.md
+# make docs   the documentation as a site, in site/
 # make clean  remove what is built here, the virtual environment too
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 # Two threads on small tensors are slower than one, and one thread gives the same numbers on every machine.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint bench fuzz clean
+.PHONY: demo test lint docs bench fuzz clean
 
 demo: $(STAMP)
 	$(PY) -m npi.cli.main demo
@@ -24,6 +25,9 @@ test: lint
 lint: $(STAMP)
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+
+docs: $(STAMP)
+	$(PY) -m mkdocs build
 
 bench: $(STAMP)
 	$(PY) -m benchmarks.speed.parts
@@ -36,7 +40,7 @@ fuzz: $(STAMP)
 	$(PY) -m tests.fuzz.figures runs/fuzz
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): constraints.txt pyproject.toml

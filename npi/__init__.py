@@ -1,8 +1,9 @@
 """The neural program induction engine: programs in files, one network that learns to run them, new ones as rows.
 
 >>> import npi
->>> result = npi.train(["programs/addition.npi", "programs/bubblesort.npi"], out="library")
->>> npi.learn("library", ["programs/max.npi"])
+>>> programs = npi.examples()
+>>> result = npi.train([programs / "addition.npi", programs / "bubblesort.npi"], out="library")
+>>> npi.learn("library", [programs / "max.npi"])
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from npi.jobs.run import TrainResult
     from npi.jobs.sweep import SweepResult, train_sweep
     from npi.learners.interface import register_learner
+    from npi.library.examples import examples
     from npi.library.kinds import CoreKind, ProgramProof, register_core
     from npi.library.library import Library, LibraryError
     from npi.proof.certificate import Certificate
@@ -59,6 +61,7 @@ __all__ = [
     "check_certificate",
     "compile",
     "evaluate",
+    "examples",
     "join",
     "learn",
     "register_core",

@@ -57,8 +57,9 @@ TESTS = (
 
 def demo(
     programs: Annotated[
-        Path, option("--programs", "Folder of addition.npi, bubblesort.npi and max.npi.", "DIR")
-    ] = Path("programs"),
+        Path | None,
+        option("--programs", "Folder of addition.npi, bubblesort.npi and max.npi; by default the engine's.", "DIR"),
+    ] = None,
     out: Annotated[Path, option("--out", "The library's folder.", "DIR")] = Path("library"),
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -73,13 +74,10 @@ def demo(
     Example:
       npi demo
     """
+    from npi.library.examples import example_files
+
     screen = Screen(json=json)
-    files = [programs / name for name in (*TRAINED, LEARNED)]
-    missing = [str(path) for path in files if not path.is_file()]
-    if missing:
-        raise ValueError(
-            f"there is no {missing[0]}: run this where the repository's programs/ folder is, or give it with --programs"
-        )
+    files = example_files(programs, (*TRAINED, LEARNED))
     check_folder(out)
     seconds: dict[str, float] = {}
 

@@ -17,7 +17,23 @@ from typing import Annotated, Any
 import typer
 
 import npi
-from npi.cli import certify, check, demo, evaluate, fmt, graph, learn, library, lsp, reproduce, run, show, trace, train
+from npi.cli import (
+    certify,
+    check,
+    demo,
+    evaluate,
+    examples,
+    fmt,
+    graph,
+    learn,
+    library,
+    lsp,
+    reproduce,
+    run,
+    show,
+    trace,
+    train,
+)
 from npi.cli import compile as compiling
 from npi.cli.console import BAD_INPUT, DONE, NOT_REACHED
 from npi.cli.interrupts import answered, end_with_command, interrupted_status
@@ -51,6 +67,7 @@ COMMANDS = (
     ("learn", learn.learn, "Add programs to a core that is frozen."),
     ("lsp", lsp.lsp, "Serve an editor."),
     ("demo", demo.demo, "All of it, in under three minutes."),
+    ("examples", examples.examples, "Program files and trained cores that come with the engine."),
     ("reproduce", reproduce.reproduce, "The tables and curves of a paper, made again."),
 )
 
@@ -126,7 +143,7 @@ def _options(
 def made(only: str = "") -> typer.Typer:
     """The application, of one command or group where there is one of that name: Typer reads each that it has."""
     app = typer.Typer(
-        name="npi", help=HELP, epilog=EPILOG, rich_markup_mode=None, no_args_is_help=True, add_completion=False,
+        name="npi", help=HELP, epilog=EPILOG, rich_markup_mode=None, no_args_is_help=True,
         pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}, callback=_options,
     )  # fmt: skip
     known = {name for name, *_ in (*COMMANDS, *GROUPS)}

@@ -38,9 +38,10 @@ def reproduce(
     out: Annotated[
         Path | None, option("--out", "Where everything is kept; npi-paper, or npi-paper-quick.", "DIR")
     ] = None,
-    programs: Annotated[Path, option("--programs", "Folder of addition, bubblesort, goto and max.npi.", "DIR")] = Path(
-        "programs"
-    ),
+    programs: Annotated[
+        Path | None,
+        option("--programs", "Folder of addition, bubblesort, goto and max.npi; by default the engine's.", "DIR"),
+    ] = None,
     seeds: Annotated[
         str | None, option("--seeds", "Such as 0..4 or 0,3; five by default, one if quick.", "SEEDS")
     ] = None,

@@ -22,6 +22,7 @@ from dsl.program import ProgramSet
 from npi.core.config import TrainConfig
 from npi.jobs.run import checkpoint_path
 from npi.jobs.train import learn_into, train_library
+from npi.library.examples import example_files
 from npi.library.library import Library
 from npi.library.tensor_files import write_whole
 from npi.reproduce.ledger import Ledger, Result, Say, Stage, Stopped
@@ -75,9 +76,14 @@ class Work:
 
 
 def begin(
-    folder: Path, programs: Path, recipe: Recipe, *, device: str = "cpu", stop: Callable[[], bool] = lambda: False
+    folder: Path,
+    programs: Path | None,
+    recipe: Recipe,
+    *,
+    device: str = "cpu",
+    stop: Callable[[], bool] = lambda: False,
 ) -> Work:
-    """A folder to work in, with copies of the program files.
+    """A folder to work in, with copies of the program files; of those that come with the engine where none is given.
 
     Raises ``ValueError`` for a folder of other things, or program files that are not there.
     """
@@ -86,12 +92,8 @@ def begin(
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "programs").is_dir():
         raise ValueError(f"--out {folder} holds other files and no reproduction; name a new or an empty folder")
     names = [*FILES, LEARNED]
-    missing = [str(programs / f"{name}.npi") for name in names if not (programs / f"{name}.npi").is_file()]
-    if missing:
-        raise ValueError(
-            f"there is no {missing[0]}: run this where the repository's programs/ folder is, or give it with --programs"
-        )
-    texts = {name: _pictured((programs / f"{name}.npi").read_text(encoding="utf-8"), recipe.pixels) for name in names}
+    paths = example_files(programs, [f"{name}.npi" for name in names])
+    texts = {path.stem: _pictured(path.read_text(encoding="utf-8"), recipe.pixels) for path in paths}
     work = Work(folder, recipe, {}, device, stop)
     work.file(LEARNED).parent.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():

@@ -51,11 +51,9 @@ def run(
         program_N: int64, ids of programs of the table. arguments_N3: int64, their tokens.
         check_every: steps between looks at which instances have ended (on a GPU each is a synchronisation).
         compact: leave ended instances behind when fewer than half still run.
-        compiled: use machine code where it can be (:mod:`traces.machine.compiled`); it takes a third of a second to
-        load. capture: how steps are captured to be replayed (:mod:`traces.machine.cuda_graphs`); by default in graphs,
-        on CUDA.
-        seed: of actions that are random, as those of learned programs can be; without one the likeliest are taken. An
-        instance draws the same numbers alone and in a batch, by its number in it.
+        compiled: use machine code where it can be (:mod:`traces.machine.compiled`), a third of a second to load.
+        capture: how steps are captured to be replayed (:mod:`traces.machine.cuda_graphs`); by default in CUDA graphs.
+        seed: of random actions, as learned programs can take, by number of the instance; without one the likeliest.
         all_end: stop all instances with the first that is stopped for its steps, depth or endlessness.
 
     Raises:

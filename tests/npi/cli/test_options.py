@@ -104,7 +104,7 @@ APPLIES = {
 """The options of each kind of call of the commands that have several; the kind without a name refuses nothing."""
 
 ONE_KIND = {
-    "fmt", "graph", "trace", "merge", "compile", "lsp", "demo", "reproduce", "library list", "library pack",
+    "fmt", "graph", "trace", "merge", "compile", "lsp", "demo", "examples", "reproduce", "library list", "library pack",
     "library add", "library remove", "library diff", "library merge",
 }  # fmt: skip
 """Commands whose options all apply to all of their calls."""
