@@ -26,6 +26,7 @@ from npi.learners.interface import LearnerConfig, LearnerTraining
 from npi.learners.tasks import learned_from_signals
 from npi.library.kinds import ProgramProof, is_learners
 from npi.library.library import Library
+from npi.library.manifest import vacant
 from npi.library.program_files import parsed
 from npi.proof.certificate import Certificate
 from npi.proof.check_certificate import Finding, check
@@ -137,7 +138,7 @@ def learn(
         opened: Library | None = library
         place = out
     else:
-        opened = Library.open(library) if Path(library).exists() else None
+        opened = None if vacant(Path(library)) else Library.open(library)
         place = out or library
     learners = opened is not None and _is_learners(opened)
     if learners and (more or isinstance(settings, LearnConfig | SearchConfig)):

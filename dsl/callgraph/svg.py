@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsl.callgraph.layout import Box, Drawing, Line, Point, Region, circle_edges, draw
+from envs.support.atomic_files import write_whole
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -259,5 +260,5 @@ def _arrow(points: Sequence[Point]) -> list[Point]:
 def write(graph: nx.DiGraph[str], file: Path, *, title: str, world: str) -> int:
     """Write the picture that the file's suffix asks for; the bytes written. Raises as :func:`picture`."""
     content = picture(graph, file.suffix.lower(), title=title, world=world)
-    file.write_bytes(content)
+    write_whole(file, content)
     return len(content)

@@ -150,7 +150,7 @@ def _look_at_traces_together(screen: Screen, folders: list[Path]) -> list[dict[s
     from traces.storage.trace_set import TraceSet
 
     wrong = []
-    for report in look_at_sets([TraceSet.open(folder) for folder in dict.fromkeys(folders)]):
+    for report in look_at_sets([TraceSet.open(folder, verify="size") for folder in dict.fromkeys(folders)]):
         names = " and ".join(map(str, report.folders))
         if report.conflict is None:
             screen.line(f"{names} together: none against another")

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from envs.support.atomic_files import unfinished
 from npi.cli.interrupts import interrupted_status
 from npi.cli.words import duration, percent
 
@@ -287,10 +286,11 @@ def open_to_run(place: Path, device: str = "cpu") -> Library | CompiledLibrary:
 
 def check_folder(out: Path) -> None:
     """Refuse to write a library among other files: a folder that is there is a library, or empty."""
+    from npi.library.manifest import vacant
+
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; name a folder")
-    others = out.is_dir() and not all(unfinished(path) for path in out.iterdir())
-    if others and not any(out.glob("core-*.safetensors")):
+    if not vacant(out) and not any(out.glob("core-*.safetensors")):
         raise ValueError(f"--out {out} holds other files and is no library; name a new or an empty folder")
 
 

@@ -85,10 +85,11 @@ def learn(
     """
     from npi.jobs.train import learn_settings, library_to_learn
     from npi.library.library import Library
+    from npi.library.manifest import vacant
     from npi.training.ranks import pick_device
     from traces.machine.outcome import Budget
 
-    screen, new, place = Screen(json=json), not library.exists(), out or library
+    screen, new, place = Screen(json=json), vacant(library), out or library
     sources, signals = sources_of(files)
     config: Any
     if signals:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -296,8 +297,9 @@ def add(
     from npi.library.operations import RowFile
     from npi.library.operations import add as added
 
-    found = added(open_library(library), [RowFile.open(path) for path in files], replace=replace)
-    _finish(Screen(json=json), found, library, out)
+    with _claimed(library, out):
+        found = added(open_library(library), [RowFile.open(path) for path in files], replace=replace)
+        _finish(Screen(json=json), found, library, out)
 
 
 def remove(
@@ -316,8 +318,9 @@ def remove(
     """
     from npi.library.operations import remove as removed
 
-    found = removed(open_library(library), programs, with_callers=callers)
-    _finish(Screen(json=json), found, library, out)
+    with _claimed(library, out):
+        found = removed(open_library(library), programs, with_callers=callers)
+        _finish(Screen(json=json), found, library, out)
 
 
 class Preferred(StrEnum):
@@ -348,8 +351,17 @@ def merge(
     from npi.library.operations import merge as merged
 
     check_folder(out)
-    found = merged(open_library(first), open_library(second), prefer=None if prefer is None else prefer.value)
-    _finish(Screen(json=json), found, first, out)
+    with _claimed(first, out):
+        found = merged(open_library(first), open_library(second), prefer=None if prefer is None else prefer.value)
+        _finish(Screen(json=json), found, first, out)
+
+
+def _claimed(library: Path, out: Path | None) -> AbstractContextManager[None]:
+    """No other process writes where this command does, from before the library is read."""
+    from envs.support.atomic_files import WAIT, claimed
+
+    place = out or library
+    return claimed(place, wait=WAIT) if out is not None or library.is_dir() else nullcontext()
 
 
 def _finish(screen: Screen, found: Change, library: Path, out: Path | None) -> None:

@@ -71,6 +71,7 @@ def reproduce(
       npi reproduce npi-paper --quick
       npi reproduce npi-paper --only samples --only lengths --seeds 0..2
     """
+    from envs.support.atomic_files import claimed
     from npi.jobs.train import pick_device
     from npi.reproduce.outputs import write_outputs
     from npi.reproduce.plots import check_matplotlib
@@ -86,7 +87,7 @@ def reproduce(
         screen.note("quick: figures to see that it works, not to quote. What is less than in the full recipe:")
         for line in skipped(recipe):
             screen.note(f"  {line}")
-    with stop_on_interrupt() as stop:
+    with claimed(folder), stop_on_interrupt() as stop:
         work = begin(folder, programs, recipe, device=str(pick_device(device)), stop=stop)
         stages = plan(work, chosen, [part.value for part in only] if only else PARTS)
         done = carry_out(screen, work, stages)

@@ -10,6 +10,7 @@ import torch
 from dsl import ProgramSet
 from dsl.tasks.task import Problem
 from envs.stepper import Stepper
+from envs.support.atomic_files import write_whole
 from npi.cli.console import Screen
 from npi.cli.run_view import Replay, calls_of, inputs_text, verdict, ways
 from npi.cli.words import file_size, plural
@@ -66,7 +67,7 @@ def write_run(screen: Screen, file: Path, programs: ProgramSet, run: Run, text: 
 def write_page(screen: Screen, file: Path, title: str, takes: list[Take], notes: list[str]) -> None:
     """Write the page and say so on stderr."""
     content = page(title, takes, notes=notes).encode()
-    file.write_bytes(content)
+    write_whole(file, content)
     screen.note(f"wrote {file}, {file_size(len(content))}: open it in a browser")
 
 
@@ -107,7 +108,7 @@ def write_animation(screen: Screen, file: Path, programs: ProgramSet, run: Run) 
     """Write the animation and say so on stderr."""
     shown = list(stills(programs, run))
     content = animation(shown)
-    file.write_bytes(content)
+    write_whole(file, content)
     calls = len(calls_of(run))
     cut = f", the first {MAX_STILLS:,} of {calls:,} calls" if calls > MAX_STILLS else ""
     screen.note(f"wrote {file}, {file_size(len(content))}, {plural(len(shown), 'picture')}{cut}")

@@ -10,7 +10,7 @@ import torch
 
 from dsl.program import ProgramSet
 from envs.spec import WorldSpec
-from npi.jobs.run import Run, TrainResult, identity_of
+from npi.jobs.run import Run, TrainResult, alone_in, identity_of
 from npi.learners.core import LearnerProgramCore, learner_program_core
 from npi.learners.interface import Learner, LearnerConfig, LearnerTraining
 from npi.learners.learn_rows import history_entry, row_info
@@ -61,22 +61,23 @@ def train_learner(
     check_texts(sets)
     config, training = config or usual_config(learner), training or learner.training
     tasks = [task for programs in sets for task in training_tasks(programs)]
-    library = new_library(config, tasks, sets, seed=training.seed, device=ranks.device)
-    objective = objective_of(library, tasks, training)
-    library.memory.embeddings_NP = objective.rows_NP
-    identity = identity_of(training, config.to_json(), [programs.digest for programs in sets])
+    with alone_in(out, ranks):
+        library = new_library(config, tasks, sets, seed=training.seed, device=ranks.device)
+        objective = objective_of(library, tasks, training)
+        library.memory.embeddings_NP = objective.rows_NP
+        identity = identity_of(training, config.to_json(), [programs.digest for programs in sets])
 
-    def each(progress: Progress) -> None:
-        if checked is not None and progress.update % training.check_every == 0:
-            checked(objective, progress.update)
-        if report is not None:
-            report(progress)
+        def each(progress: Progress) -> None:
+            if checked is not None and progress.update % training.check_every == 0:
+                checked(objective, progress.update)
+            if report is not None:
+                report(progress)
 
-    def entry(progress: Progress) -> Mapping[str, Any]:
-        return history_entry("trained", tasks, training, progress) | {"curve": objective.curve}
+        def entry(progress: Progress) -> Mapping[str, Any]:
+            return history_entry("trained", tasks, training, progress) | {"curve": objective.curve}
 
-    run = Run(out, identity, ranks=ranks, fresh=fresh)
-    return run.train(library, objective, schedule_of(training), entry, report=each, stop=stop)
+        run = Run(out, identity, ranks=ranks, fresh=fresh)
+        return run.train(library, objective, schedule_of(training), entry, report=each, stop=stop)
 
 
 def objective_of(library: Library, tasks: Sequence[TrainingTask], training: LearnerTraining) -> LearnerObjective:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from envs.support.atomic_files import claimed, clear_unfinished
 from npi.core.config import Settings
 from npi.library.library import Library
+from npi.library.manifest import LibraryError, read_manifest
 from npi.training.checkpoint import CHECKPOINT, FileCheckpoint
 from npi.training.loop import Checkpoint, Objective, Progress, Schedule, State, fit, progress_of
-from npi.training.ranks import ALONE, Ranks
+from npi.training.ranks import ALONE, Parcel, Ranks
 
 P = TypeVar("P")
 
@@ -45,6 +48,24 @@ class TrainResult(Generic[P]):
 def checkpoint_path(out: Path | str) -> Path:
     """Where the state of a training run for this library is kept. Its folder is a library, too: that of the state."""
     return Path(out).with_name(Path(out).name + ".training") / CHECKPOINT
+
+
+@contextmanager
+def alone_in(out: Path | str, ranks: Ranks = ALONE) -> Iterator[None]:
+    """A run that no other process writes a library beside, from its beginning to its end; ``ranks`` are of one run.
+
+    Raises :class:`~envs.support.atomic_files.FolderInUseError` where one does.
+    """
+    with ExitStack() as stack:
+
+        def begin() -> Parcel:
+            stack.enter_context(claimed(out))
+            state = checkpoint_path(out).parent
+            clear_unfinished(state.parent, state.name)
+            return Parcel()
+
+        ranks.from_first(begin)
+        yield
 
 
 def identity_of(training: Settings, *parts: Any) -> str:
@@ -97,8 +118,21 @@ class Run:
     ) -> None:
         self.out, self.ranks, self.keep = Path(out), ranks, keep
         self.checkpoint = FileCheckpoint(
-            checkpoint_path(out), identity=identity, device=ranks.device, ranks=ranks, fresh=fresh
+            checkpoint_path(out),
+            identity=identity,
+            device=ranks.device,
+            ranks=ranks,
+            fresh=fresh,
+            written=self._written,
         )
+
+    def _written(self) -> bool:
+        """Whether the core of the last state is that of the library in ``out``."""
+        try:
+            state, out = (read_manifest(folder)["core"] for folder in (self.checkpoint.path.parent, self.out))
+        except LibraryError:
+            return False
+        return bool(state == out)
 
     def train(
         self,

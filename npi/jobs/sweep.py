@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from envs.support.atomic_files import remove_whole
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.run import checkpoint_path
 from npi.jobs.train import TrainSummary, train_library
@@ -148,7 +148,7 @@ def train_sweep(
     sweep = SweepResult(results, tuple(seed for seed in seeds if seed not in results))
     if sweep.solved:
         for seed in seeds:
-            shutil.rmtree(checkpoint_path(seed_folder(out, seed)).parent, ignore_errors=True)
+            remove_whole(checkpoint_path(seed_folder(out, seed)).parent)
     return sweep
 
 

@@ -14,15 +14,17 @@ import torch
 
 from dsl.analysis.equivalence import states
 from dsl.program import ProgramSet
+from envs.support.atomic_files import WAIT, claimed
 from npi.core.base import tensors_digest
 from npi.core.config import FORCED, LEARNED, CoreConfig, TrainConfig
-from npi.jobs.run import Keep, Run, TrainResult, identity_of
+from npi.jobs.run import Keep, Run, TrainResult, alone_in, identity_of
 from npi.learners.interface import LearnerTraining
 from npi.learners.kind import BODIES
 from npi.learners.learn_rows import learn_rows
 from npi.library.kinds import is_learners, kind_of
 from npi.library.library import Library, LibraryError
-from npi.library.operations import hosting, joined
+from npi.library.manifest import vacant
+from npi.library.operations import carried, hosting, joined
 from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
 from npi.training.checkpoint import CHECKPOINT
@@ -96,7 +98,7 @@ def gather(
     datasets = []
     for path in paths:
         if not isinstance(path, ProgramSet) and Path(path).is_dir():
-            datasets.append(replace(Dataset.from_trace_set(TraceSet.open(path), ranks), budget=budget))
+            datasets.append(replace(Dataset.from_trace_set(TraceSet.open(path, verify="size"), ranks), budget=budget))
         elif isinstance(path, ProgramSet) or Path(path).exists():
             programs = hosting(parsed(path), hosts)
             datasets.append(Dataset.from_programs(programs, traces=traces, seed=seed, budget=budget))
@@ -146,56 +148,58 @@ def train_library(
 
     Raises:
         ValueError: for frames that cannot be read or learned, or a state of another run in the way.
+        FolderInUseError: where another process writes to ``out``.
         LostRankError: where another process ends; the state of the last check is kept.
     """
     ranks = Ranks(device=pick_device(device)) if ranks is None else ranks
     core = core or CoreConfig()
     training = training or TrainConfig.for_core(core)
-    datasets = merged(gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks, budget=budget))
-    finders: list[Finder] = []
-    if training.states == FORCED:
-        try:
-            finders, most = finders_of(datasets)
-            core = replace(core, bits=max(core.bits, bits_for(most)))
-        except ValueError as error:
-            note(f"{error}; so the core has to find its states by itself, which takes longer")
-            training = replace(training, states=LEARNED, check_every=100, warmup=50)
-    if training.states == LEARNED:
-        for text in remarks(datasets, core):
-            note(text)
-    run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep=keep)
-    library = new_library(core, datasets, seed=training.seed, device=ranks.device)
-    library.hosts = joined((), hosts)
-    validator = validator_for(library, training, budget)
-    if validator is not None and not ranks.alone:
-        validator = FirstValidator(validator, ranks)
-    objective = FrameObjective(
-        library, [m.frames for m in datasets], training, finders=finders, validate=validator, ranks=ranks
-    )
+    with alone_in(out, ranks):
+        datasets = merged(gather(paths, traces=traces, seed=training.seed, hosts=hosts, ranks=ranks, budget=budget))
+        finders: list[Finder] = []
+        if training.states == FORCED:
+            try:
+                finders, most = finders_of(datasets)
+                core = replace(core, bits=max(core.bits, bits_for(most)))
+            except ValueError as error:
+                note(f"{error}; so the core has to find its states by itself, which takes longer")
+                training = replace(training, states=LEARNED, check_every=100, warmup=50)
+        if training.states == LEARNED:
+            for text in remarks(datasets, core):
+                note(text)
+        run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep=keep)
+        library = new_library(core, datasets, seed=training.seed, device=ranks.device)
+        library.hosts = joined((), hosts)
+        validator = validator_for(library, training, budget)
+        if validator is not None and not ranks.alone:
+            validator = FirstValidator(validator, ranks)
+        objective = FrameObjective(
+            library, [m.frames for m in datasets], training, finders=finders, validate=validator, ranks=ranks
+        )
 
-    def entry(progress: Progress) -> dict[str, object]:
-        return {
-            "trained": [m.name for m in datasets],
-            "traces": [m.traces for m in datasets],
-            "settings": training.to_json(),
-            "updates": progress.update,
-            "solved": progress.solved,
-            "wrong": objective.wrong,
-        }
+        def entry(progress: Progress) -> dict[str, object]:
+            return {
+                "trained": [m.name for m in datasets],
+                "traces": [m.traces for m in datasets],
+                "settings": training.to_json(),
+                "updates": progress.update,
+                "solved": progress.solved,
+                "wrong": objective.wrong,
+            }
 
-    with scalar_log(log if ranks.first else None, training.check_every) as write:
+        with scalar_log(log if ranks.first else None, training.check_every) as write:
 
-        def each(progress: Progress) -> None:
-            found = objective.report(progress)
-            write(found)
-            if report is not None:
-                report(found)
+            def each(progress: Progress) -> None:
+                found = objective.report(progress)
+                write(found)
+                if report is not None:
+                    report(found)
 
-        trained = run.train(library, objective, objective.schedule, entry, report=each, stop=stop)
-    found = objective.report(trained.report)
-    return TrainResult(
-        library, found, trained.entry, trained.ended, trained.resumed, found.solved, frames=frames_of(datasets)
-    )
+            trained = run.train(library, objective, objective.schedule, entry, report=each, stop=stop)
+        found = objective.report(trained.report)
+        return TrainResult(
+            library, found, trained.entry, trained.ended, trained.resumed, found.solved, frames=frames_of(datasets)
+        )
 
 
 def remarks(datasets: Sequence[Dataset], config: object) -> Iterator[str]:
@@ -280,7 +284,8 @@ def learn_into(
 ) -> RowResult:
     """Learn the new programs of ``paths`` as rows of the library in a folder; write it to ``out`` (same by default).
 
-    Nothing is written where the rows do not pass, unless ``keep_unsolved``. A folder that is not there yet becomes a
+    Nothing is written where the rows do not pass, unless ``keep_unsolved``. Where another process changes the library
+    meanwhile, they are added to what it holds then. A folder that is not there yet becomes a
     library of the universal core that comes with the engine. Where the library's core is a learner's, the programs have
     signals, and nothing is traced.
 
@@ -296,6 +301,9 @@ def learn_into(
     folder = place if out is None else out
     if not isinstance(folder, Library) and (Path(folder) / CHECKPOINT).exists():
         raise LibraryError(f"{folder} belongs to a training run, which writes over it; give --out another folder")
+    if not isinstance(folder, Library):
+        with claimed(folder, wait=WAIT):
+            pass  # told now in place of when all is learned, where a training run has it, or nothing can be written
     library = place if isinstance(place, Library) else library_to_learn(place, device=pick_device(device))
     if is_learners(library.core.config.kind):
         sets = [parsed(path) for path in paths]
@@ -323,7 +331,9 @@ def learn_into(
         }
         library.history += [entry] * (learned.solved or keep_unsolved)
     if (learned.solved or keep_unsolved) and not isinstance(folder, Library):
-        library.save(folder)
+        with claimed(folder, wait=WAIT):
+            kept = library if library.current(folder) else carried(folder, library, learned.rows)
+            kept.save(folder)
     return learned
 
 
@@ -332,7 +342,10 @@ def library_to_learn(folder: Path | str, *, device: torch.device | str = "cpu") 
 
     A universal core stays on the CPU, whatever the device: its rows take a second there, and are the same everywhere.
     """
-    library = Library.open(folder if Path(folder).exists() else SHIPPED)
+    new = vacant(Path(folder))
+    library = Library.open(SHIPPED if new else folder)
+    if new:
+        library.origin = Path(folder).resolve(), ""
     if library.core.follows_device:
         library.to(device)
     return library

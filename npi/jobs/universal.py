@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,8 @@ import numpy as np
 import torch
 
 from dsl.generator import Vocabulary
-from npi.jobs.run import Run, TrainResult, checkpoint_path, identity_of
+from envs.support.atomic_files import remove_whole
+from npi.jobs.run import Run, TrainResult, alone_in, checkpoint_path, identity_of
 from npi.library.library import Library
 from npi.training.checkpoint import FileCheckpoint
 from npi.training.loop import Progress, Reporter, State
@@ -52,41 +52,44 @@ def train_universal(
     worlds = vocabularies() if worlds is None else worlds
     drawn = {name: [vocabulary.face.spec.digest, sorted(vocabulary.hashes)] for name, vocabulary in worlds.items()}
     identity = identity_of(training, config.to_json(), drawn, each)
-    folder = checkpoint_path(out).parent
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
-    kept = FileCheckpoint(folder / "functions.safetensors", identity=identity)
-    state = kept.load()
-    if state is None:
-        pool = draw_pool(config, worlds, each=each, seed=training.seed, say=say, stop=stop)
-        if not pool.states:
-            raise ValueError("none of the programs that were drawn decides anything; draw more, or from richer worlds")
-        kept.save(_state_of(pool))
-    else:
-        pool = _pool_of(state, config)
-    generator = torch.Generator().manual_seed(training.seed)
-    core = UniversalCore(config, generator=generator)
-    library = Library(core, core.memory(), [])
-    functions, count_N = Functions(pool.states, config.inputs), torch.tensor(pool.counts)
-    objective = UniversalObjective(core, training, functions, count_N, generator=generator)
+    with alone_in(out):
+        folder = checkpoint_path(out).parent
+        if fresh:
+            remove_whole(folder)
+        kept = FileCheckpoint(folder / "functions.safetensors", identity=identity)
+        state = kept.load()
+        if state is None:
+            pool = draw_pool(config, worlds, each=each, seed=training.seed, say=say, stop=stop)
+            if not pool.states:
+                raise ValueError(
+                    "none of the programs that were drawn decides anything; draw more, or from richer worlds"
+                )
+            kept.save(_state_of(pool))
+        else:
+            pool = _pool_of(state, config)
+        generator = torch.Generator().manual_seed(training.seed)
+        core = UniversalCore(config, generator=generator)
+        library = Library(core, core.memory(), [])
+        functions, count_N = Functions(pool.states, config.inputs), torch.tensor(pool.counts)
+        objective = UniversalObjective(core, training, functions, count_N, generator=generator)
 
-    def mean(progress: Progress) -> Progress:
-        return replace(progress, loss=objective.loss)
+        def mean(progress: Progress) -> Progress:
+            return replace(progress, loss=objective.loss)
 
-    def entry(progress: Progress) -> dict[str, object]:
-        return {
-            "trained": "a stream of random programs",
-            "worlds": sorted(worlds),
-            "programs": pool.programs,
-            "functions": len(pool.states),
-            "settings": {**training.to_json(), "each": each, "sizes": [min(SIZES), max(SIZES)]},
-            "updates": progress.update,
-            "loss": objective.loss if progress.update else None,
-        }
+        def entry(progress: Progress) -> dict[str, object]:
+            return {
+                "trained": "a stream of random programs",
+                "worlds": sorted(worlds),
+                "programs": pool.programs,
+                "functions": len(pool.states),
+                "settings": {**training.to_json(), "each": each, "sizes": [min(SIZES), max(SIZES)]},
+                "updates": progress.update,
+                "loss": objective.loss if progress.update else None,
+            }
 
-    tell = None if report is None else lambda progress: report(mean(progress))
-    trained = Run(out, identity).train(library, objective, objective.schedule, entry, report=tell, stop=stop)
-    return replace(trained, report=mean(trained.report))
+        tell = None if report is None else lambda progress: report(mean(progress))
+        trained = Run(out, identity).train(library, objective, objective.schedule, entry, report=tell, stop=stop)
+        return replace(trained, report=mean(trained.report))
 
 
 def _state_of(pool: Pool) -> State:

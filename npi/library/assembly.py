@@ -25,7 +25,8 @@ class Assembly:
 
     Attributes:
         packages: of each generation, in order. place: for each row, by name, its generation.
-        worlds: those that rows name by index. held: the program files, by digest. history, hosts: of the library.
+        worlds: those that rows name by index. held: the program files, by digest.
+        history, hosts, origin: of the library.
         empty: a package without rows.
     """
 
@@ -47,6 +48,7 @@ class Assembly:
         self.held = {held.digest: held for held in held_in(library.sets)}
         self.history = list(library.history)
         self.hosts = list(library.hosts)
+        self.origin = library.origin
         self._free = FIRST + 1
 
     def digest(self, generation: int) -> str:
@@ -224,4 +226,5 @@ class Assembly:
         device = next(core.parameters()).device
         parts = [package.parameters for package in (self.empty, *packages)]
         joined = {name: torch.cat([part[name].to(device) for part in parts]) for name in PARTS}
-        return Library(core, ProgramMemory.holding(infos, joined), Shelf(self.held.values()), self.history, self.hosts)
+        memory, held = ProgramMemory.holding(infos, joined), Shelf(self.held.values())
+        return Library(core, memory, held, self.history, self.hosts, self.origin)

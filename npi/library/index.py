@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from npi.library.manifest import LibraryError, checked, read_manifest
+from npi.library.manifest import LibraryError, checked, whole
 from npi.library.program_files import Held, held_texts, named
 from npi.library.wiring import Wiring, functions
 
@@ -80,7 +80,10 @@ class Listing:
 def listing(folder: Path | str) -> Listing:
     """Read a library's folder; :class:`LibraryError` where it is none, or is damaged."""
     folder = Path(folder)
-    manifest = read_manifest(folder)
+    return whole(folder, lambda manifest: _listed(folder, manifest))
+
+
+def _listed(folder: Path, manifest: Mapping[str, Any]) -> Listing:
     data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
     try:
         (numbers,) = [part for name, part in data.items() if name.startswith("rows-")]

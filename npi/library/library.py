@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 import shutil
 from collections.abc import Collection, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field
@@ -23,20 +22,17 @@ from envs.registry import joined_world
 from envs.spec import ProgramTable, WorldSpec
 from envs.stepper import Stepper
 from envs.steppers.routed import Joined, PartStepper, part_table, programs_of
-from envs.support.atomic_files import unfinished
+from envs.support.atomic_files import WAIT, claimed
 from npi.core.base import Core, tensors_digest
 from npi.core.config import CoreConfig
 from npi.core.recurrent import RecurrentCore
 from npi.library.kinds import kind_named, kind_of
-from npi.library.manifest import FORMAT, NAME, LibraryError, checked, read_manifest, sealed, sha256
+from npi.library.manifest import FORMAT, HOST, NAME, STORED, LibraryError, checked, seal_of, sealed, sha256, whole
 from npi.library.program_files import Shelf, find_task, held_in, held_texts, named_tasks
 from npi.library.tensor_files import tensors_bytes, tensors_in, write_whole
 from npi.program_memory import ProgramMemory, RowInfo
 
 __all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name", "row_names", "sealed"]
-
-_STORED = re.compile(r"(core|rows)-[0-9a-f]{16}\.safetensors|texts-[0-9a-f]{16}\.json")
-_HOST = re.compile(r"host-[0-9a-f]{16}")
 
 
 @dataclass
@@ -48,6 +44,8 @@ class Library:
         sets: the program files whose programs and tasks it holds, in the order in which they came.
         history: what was done to it, one JSON-able entry a training or learning.
         hosts: libraries of learners, for programs with a signal that its own programs call.
+        origin: the folder that it was read from or saved to last, and the seal of the manifest there
+            (:func:`npi.library.manifest.seal_of`).
     """
 
     core: Core
@@ -55,6 +53,7 @@ class Library:
     sets: MutableSequence[ProgramSet]
     history: list[dict[str, Any]] = field(default_factory=list)
     hosts: list[Library] = field(default_factory=list)
+    origin: tuple[Path, str] | None = field(default=None, compare=False)
 
     @classmethod
     def create(
@@ -219,9 +218,29 @@ class Library:
         return tensors_digest({k: v[:count] for k, v in self.memory.state_dict().items()})
 
     def save(self, folder: Path | str) -> None:
-        """Write the library to a folder, whole or not at all."""
+        """Write the library to a folder, whole or not at all; what was there is replaced.
+
+        Raises:
+            LibraryError: where it was read from this folder, and another process has saved there since.
+            FolderInUseError: where another process keeps on writing there.
+        """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        with claimed(folder, wait=WAIT):
+            if not self.current(folder):
+                raise LibraryError(
+                    f"another process has changed {folder} since this library was read from it; read it again, and "
+                    "repeat what was done"
+                )
+            self._write(folder)
+            self.origin = folder.resolve(), seal_of(folder)
+
+    def current(self, folder: Path | str) -> bool:
+        """Whether a save there loses nothing: no other has changed it since this library was read from it."""
+        folder = Path(folder).resolve()
+        return self.origin is None or self.origin[0] != folder or self.origin[1] == seal_of(folder)
+
+    def _write(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         files: dict[str, str] = {}
         for part, tensors in (("core", self.core.state_dict()), ("rows", self.memory.state_dict())):
             files |= _store(folder, part, ".safetensors", tensors_bytes(tensors))
@@ -254,18 +273,17 @@ class Library:
         It may be replaced meanwhile: then the new one is read.
         """
         folder = Path(folder)
-        manifest = read_manifest(folder)
-        try:
-            data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
-        except (LibraryError, OSError):
-            if read_manifest(folder) == manifest:
-                raise
-            return cls.open(folder, device=device)
+        return whole(folder, lambda manifest: cls._read(folder, manifest, device))
+
+    @classmethod
+    def _read(cls, folder: Path, manifest: Mapping[str, Any], device: torch.device | str) -> Library:
+        data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
         try:
             core, memory = _network(manifest, data, folder)
             held = held_texts(manifest, data, folder)
             hosts = [_open_host(folder, host, device) for host in manifest.get("hosts", ())]
-            found = cls(core, memory, Shelf(held), manifest["history"], hosts)
+            origin = folder.resolve(), manifest["sha256"]
+            found = cls(core, memory, Shelf(held), manifest["history"], hosts, origin)
             found.to(device)
             return found
         except (KeyError, TypeError, RuntimeError) as error:
@@ -338,12 +356,12 @@ def _save_host(folder: Path, host: Library) -> dict[str, str]:
     """Write a learner's library into the folder of another one; its entry in the manifest."""
     core, rows = host.core.digest(), host.rows_digest()
     name = f"host-{sha256(f'{core} {rows}'.encode())[:16]}"
-    host.save(folder / name)
+    host._write(folder / name)
     return {"folder": name, "core": core, "rows": rows}
 
 
 def _open_host(folder: Path, entry: Mapping[str, str], device: torch.device | str) -> Library:
-    if not _HOST.fullmatch(entry["folder"]):
+    if not HOST.fullmatch(entry["folder"]):
         raise LibraryError(f"{folder}: the manifest names a host outside the library: {entry['folder']}")
     host = Library.open(folder / entry["folder"], device=device)
     if (host.core.digest(), host.rows_digest()) != (entry["core"], entry["rows"]):
@@ -352,13 +370,11 @@ def _open_host(folder: Path, entry: Mapping[str, str], device: torch.device | st
 
 
 def _clear(folder: Path, files: Mapping[str, str], hosts: Collection[str]) -> None:
-    """Remove what earlier libraries left in the folder: named as ``save`` names things, and not in what it wrote; and
-    what a killed process left."""
+    """Remove what this save superseded, and what killed ones left: named as libraries name things, and not in it."""
     for path in folder.iterdir():
-        if _HOST.fullmatch(path.name) and path.name not in hosts:
+        if HOST.fullmatch(path.name) and path.name not in hosts:
             shutil.rmtree(path)
-    for path in folder.iterdir():
-        if (_STORED.fullmatch(path.name) and path.name not in files) or unfinished(path):
+        elif STORED.fullmatch(path.name) and path.name not in files:
             path.unlink()
 
 

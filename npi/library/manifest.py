@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from envs.support.atomic_files import unfinished
+from envs.support.sealed_json import is_sealed, sealed, sha256
+
+__all__ = ["LibraryError", "checked", "read_manifest", "seal_of", "sealed", "sha256", "vacant", "whole"]
+
+T = TypeVar("T")
 
 from envs.support.user_files import DATA_BYTES, MANIFEST_BYTES, read_file
 
@@ -15,33 +22,13 @@ FORMAT = 2
 
 NAME = "manifest.json"
 
+HOST = re.compile(r"host-[0-9a-f]{16}")
+STORED = re.compile(r"(core|rows)-[0-9a-f]{16}\.safetensors|texts-[0-9a-f]{16}\.json")
+"""Names beside the manifest: folders of hosts, and files, by their contents."""
+
 
 class LibraryError(ValueError):
     """A library that cannot be used as asked; the message says why and what to do."""
-
-
-def sha256(data: bytes) -> str:
-    """Hexadecimal sha256."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def sealed(manifest: Mapping[str, Any]) -> bytes:
-    """A manifest as it is written: JSON that ends with the sha256 of all before it; an item of a list is a line."""
-    body = "{\n " + ",\n ".join(f"{json.dumps(key)}: {_value(value)}" for key, value in manifest.items())
-    return (body + _seal(body)).encode()
-
-
-def _value(value: object) -> str:
-    if isinstance(value, list) and value:
-        return "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]"
-    return json.dumps(value)
-
-
-def _seal(body: str) -> str:
-    return f',\n "sha256": "{sha256(f"{body}{_END}".encode())}"{_END}\n'
-
-
-_END = "\n}"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -58,10 +45,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise LibraryError(f"{path} is damaged ({error}); restore it from a copy") from error
     if version != FORMAT:
         raise LibraryError(f"{folder} has format {version}, this engine reads {FORMAT}; use the engine it is from")
-    body = text[: text.rfind(',\n "sha256": "')]
-    if text != body + _seal(body):
+    if not is_sealed(text):
         raise LibraryError(f"{path} was changed or cut off since it was written; restore it from a copy")
     return manifest
+
+
+def seal_of(folder: Path) -> str:
+    """The sha256 that the manifest of a library ends with; ``""`` where there is no manifest."""
+    return str(read_manifest(folder)["sha256"]) if (folder / NAME).exists() else ""
 
 
 def checked(folder: Path, name: str, digest: str) -> bytes:
@@ -75,3 +66,34 @@ def checked(folder: Path, name: str, digest: str) -> bytes:
     if sha256(data) != digest:
         raise LibraryError(f"{path} was changed or cut off since it was written; restore it from a copy")
     return data
+
+
+def whole(folder: Path, read: Callable[[dict[str, Any]], T]) -> T:
+    """What is read from a library's folder by its manifest, all of one save.
+
+    Where another process saves meanwhile, it is read again.
+    """
+    while True:
+        before = _version(folder)
+        try:
+            return read(read_manifest(folder))
+        except (ValueError, OSError):
+            if _version(folder) == before:
+                raise
+
+
+def _version(folder: Path) -> tuple[int, int] | None:
+    """What tells one manifest of a folder from the next."""
+    try:
+        found = (folder / NAME).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def vacant(folder: Path) -> bool:
+    """Whether a library may begin there: no folder, an empty one, or what a process left that was killed in its first
+    save."""
+    if not folder.is_dir():
+        return not folder.exists()
+    return all(unfinished(p) or STORED.fullmatch(p.name) or HOST.fullmatch(p.name) for p in folder.iterdir())

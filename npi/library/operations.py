@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dsl.program import ProgramSet
 from envs.spec import check_signature
@@ -27,7 +28,7 @@ from npi.library.manifest import LibraryError
 from npi.library.program_files import Held, named, some
 from npi.library.row_file import SUFFIX, RowFile, RowPackage, row_versions
 
-__all__ = ["SUFFIX", "Change", "RowFile", "RowPackage", "add", "merge", "pack", "remove"]
+__all__ = ["SUFFIX", "Change", "RowFile", "RowPackage", "add", "carried", "merge", "pack", "remove"]
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,22 @@ def merge(first: Library, second: Library, *, prefer: str | None = None) -> Chan
         if fresh and all(program.name in here.place for program in held.programs.programs):
             here.held[digest] = held
     return _change(first, here, before, there)
+
+
+def carried(folder: Path | str, library: Library, names: Sequence[str]) -> Library:
+    """What a folder holds now, and the rows of these names, which were learned into what it held before.
+
+    Raises :class:`LibraryError` where they no longer fit: what they call has changed, or their names are taken.
+    """
+    found = Library.open(folder)
+    try:
+        found.hosts = joined(found.hosts, library.hosts)
+        return add(found, [pack(library, names, alone=True)]).library
+    except LibraryError as error:
+        raise LibraryError(
+            f"another process has changed {folder} while {some(names)} were learned, and they do not fit what it holds "
+            f"now ({error}); learn them again"
+        ) from error
 
 
 def remove(library: Library, programs: Sequence[str], *, with_callers: bool = False) -> Change:

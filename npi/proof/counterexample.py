@@ -19,6 +19,7 @@ from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import show
 from envs.spec import RETURN
 from envs.stepper import Observation, Stepper
+from envs.support.atomic_files import WAIT, claimed, whole_folder
 from npi.library.library import Library
 from npi.running.evaluate import solve
 from traces.generation.generate import record_problems
@@ -71,9 +72,12 @@ class Counterexample:
             settings={"counterexample": about},
         )
         name = re.sub(r"[^\w.-]", "_", self.program)
-        place = next(p for n in count(1) if not (p := Path(folder) / (name if n == 1 else f"{name}-{n}")).exists())
-        writer = TraceSetWriter(place, programs.table, info)
-        return writer.finish([writer.write(0, self.trace)])
+        with claimed(folder, wait=WAIT):
+            place = next(p for n in count(1) if not (p := Path(folder) / (name if n == 1 else f"{name}-{n}")).exists())
+            with whole_folder(place) as unnamed:
+                writer = TraceSetWriter(unnamed, programs.table, info)
+                writer.finish([writer.write(0, self.trace)])
+        return TraceSet.open(place)
 
 
 def disagreements(stepper: Stepper, frames: FrameSet) -> dict[int, tuple[int, list[int]]]:

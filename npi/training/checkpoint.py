@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from envs.support.atomic_files import remove_whole
 from npi.core.base import tensors_digest
 from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
 from npi.training.loop import Checkpoint, State
@@ -31,7 +32,8 @@ class FileCheckpoint(Checkpoint):
     A state holds nothing about the number of ranks, so that any number of them resumes it.
 
     Args:
-        identity: sha256 of the run's settings and data. A state of another one is refused, unless that run has ended.
+        identity: sha256 of the run's settings and data. A state of another one is refused, unless that run has ended
+            and its library is ``written``.
         device: of the run, whose random numbers continue on a device of that type only.
         fresh: whether a state that is there is ignored.
     """
@@ -44,8 +46,10 @@ class FileCheckpoint(Checkpoint):
         device: torch.device = CPU,
         ranks: Ranks = ALONE,
         fresh: bool = False,
+        written: Callable[[], bool] = lambda: True,
     ) -> None:
         self.path, self.identity, self.device, self.ranks, self.fresh = path, identity, device, ranks, fresh
+        self.written = written
         self._kept: dict[str, str] = {}  # digests of the constant parts that the last state has
 
     def save(self, state: State) -> None:
@@ -89,8 +93,8 @@ class FileCheckpoint(Checkpoint):
                 f"{self.path} has format {about.get('format')}, this engine reads {FORMAT}; start anew with --fresh"
             )
         if about["identity"] != self.identity:
-            if about["facts"].get("ended"):
-                return Parcel()  # nothing is lost: its library is written
+            if about["facts"].get("ended") and self.written():
+                return Parcel()  # nothing is lost
             raise CheckpointError(
                 f"{self.path} is of a run with other settings or data; repeat those to resume it (only --updates may "
                 "change), or start anew with --fresh"
@@ -113,4 +117,4 @@ class FileCheckpoint(Checkpoint):
 
     def remove(self) -> None:
         """Delete the state and what else is kept in its folder: the run is over."""
-        shutil.rmtree(self.path.parent, ignore_errors=True)
+        remove_whole(self.path.parent)

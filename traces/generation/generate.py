@@ -29,6 +29,7 @@ from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import show
 from envs.registry import registered_kinds
 from envs.stepper import Stepper
+from envs.support.atomic_files import claimed
 from traces.machine.lockstep import Budget, Status, run
 from traces.machine.stopped import by_size, why_stopped
 from traces.recording.batch import TraceBatch, concatenate
@@ -42,6 +43,7 @@ from traces.storage.trace_set import (
     TraceSet,
     TraceSetError,
     TraceSetWriter,
+    clear_plan,
     table_digest,
 )
 
@@ -149,15 +151,26 @@ def generate(
         sizes: of the problems; those that the task trains on, where none are given and ``traces`` is a number.
 
     Raises :class:`TeacherError` for a run that does not end as the task expects, :class:`TraceSetError` for a folder
-    that holds something else.
+    that holds something else, :class:`~envs.support.atomic_files.FolderInUseError` where another process writes there.
     """
     plan = plan_set(program_set, task=task, traces=traces, sizes=sizes, seed=seed, shard_traces=shard_traces)
     if (Path(out) / MANIFEST).exists():
         found = TraceSet.open(out)
         check_finished(found, plan)
         return found
-    writer = TraceSetWriter(out, program_set.table, plan.info)
-    return writer.finish(make_shards(plan, plan.shards, writer, processes=processes, progress=progress, budget=budget))
+    with writing_alone(out, processes):
+        writer = TraceSetWriter(out, program_set.table, plan.info)
+        made = make_shards(plan, plan.shards, writer, processes=processes, progress=progress, budget=budget)
+        return writer.finish(made)
+
+
+@contextmanager
+def writing_alone(out: Path | str, processes: int) -> Iterator[None]:
+    """No other process than this one and its own writes to a folder."""
+    if processes > 1 and getattr(current_process(), "_inheriting", False):
+        sys.exit(1)  # the script began anew in a process of its own; the one that started it tells
+    with claimed(out):
+        yield
 
 
 def make_shards(
@@ -292,8 +305,6 @@ def _main_module(*, imported: bool) -> Iterator[None]:
     They need it only where it registers what they use; a script without a guard would begin anew in each of them.
     """
     main, block = sys.modules["__main__"], getattr(signal, "pthread_sigmask", lambda how, which: which)
-    if getattr(current_process(), "_inheriting", False):
-        sys.exit(1)  # the script began anew in a process of its own; the one that started it tells
     if not imported:
         sys.modules["__main__"] = ModuleType("__main__")
     elif main.__spec__ is None and not Path(getattr(main, "__file__", None) or "-").is_file():
@@ -344,12 +355,13 @@ def load_sources(sources: Sequence[tuple[str, str]]) -> ProgramSet:
 
 
 def check_finished(found: TraceSet, plan: SetPlan) -> None:
-    """Raise :class:`TraceSetError` where a finished folder is not of the planned set."""
+    """Raise :class:`TraceSetError` where a finished folder is not of the planned set; clear its plan away if it is."""
     same = json.dumps(asdict(found.info), sort_keys=True) == json.dumps(asdict(plan.info), sort_keys=True)
     if not same or table_digest(found.table) != table_digest(plan.program_set.table):
         raise TraceSetError(
             f"{found.folder} holds a finished trace set of other settings; open it, or choose another folder"
         )
+    clear_plan(found.folder)
 
 
 def _inputs(problem: Problem) -> str:

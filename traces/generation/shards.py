@@ -7,16 +7,16 @@ what the whole set is of, which of its shards are here, and their sizes and sha2
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dsl.program import ProgramSet
-from envs.support.atomic_files import write_whole
+from envs.support.atomic_files import claimed, write_whole
+from envs.support.sealed_json import sha256
 from envs.support.user_files import DATA_BYTES, read_file
-from traces.generation.generate import Counts, Progress, check_finished, make_shards, plan_set
+from traces.generation.generate import Counts, Progress, check_finished, make_shards, plan_set, writing_alone
 from traces.machine.lockstep import Budget
 from traces.storage.trace_set import (
     MANIFEST,
@@ -45,10 +45,10 @@ class TracePart:
         return self.traces.folder
 
     @classmethod
-    def open(cls, folder: Path | str) -> TracePart:
-        """Open a folder that :func:`generate_part` finished.
+    def open(cls, folder: Path | str, *, verify: Literal["size", "hash"] = "hash") -> TracePart:
+        """Open a folder that :func:`generate_part` finished; ``verify`` as for a whole set.
 
-        Raises :class:`TraceSetError` for any other folder, and for missing or truncated shards.
+        Raises :class:`TraceSetError` for any other folder, and for missing or damaged shards.
         """
         folder = Path(folder)
         data = read_manifest(folder, PART) if (folder / PART).exists() else _no_part(folder)
@@ -60,6 +60,8 @@ class TracePart:
             raise TraceSetError(f"{folder / PART} does not say which shards it holds ({error})") from error
         if named != [shard.file for shard in traces.shards]:
             raise TraceSetError(f"{folder / PART} lists other files than those of {shards}; make it anew")
+        if verify == "hash":
+            traces.check()
         return cls(traces, shards)
 
 
@@ -95,11 +97,12 @@ def generate_part(
         if found.shards != chosen:
             raise TraceSetError(f"{out} holds {found.shards} already, not {chosen}; choose another folder")
         return found
-    writer = TraceSetWriter(out, program_set.table, plan.info, chosen)
-    mine = plan.shards[chosen.begin : chosen.end]
-    made = make_shards(plan, mine, writer, processes=processes, progress=progress, budget=budget)
-    writer.seal(made, PART)
-    return TracePart.open(out)
+    with writing_alone(out, processes):
+        writer = TraceSetWriter(out, program_set.table, plan.info, chosen)
+        mine = plan.shards[chosen.begin : chosen.end]
+        made = make_shards(plan, mine, writer, processes=processes, progress=progress, budget=budget)
+        writer.seal(made, PART)
+        return TracePart.open(out, verify="size")
 
 
 def merge_parts(folders: Sequence[Path | str], *, out: Path | str, progress: Progress | None = None) -> TraceSet:
@@ -109,23 +112,24 @@ def merge_parts(folders: Sequence[Path | str], *, out: Path | str, progress: Pro
     :class:`TraceSetError` for parts of different sets, shards that are missing, twice there or changed, and an ``out``
     that holds something else.
     """
-    parts = sorted((TracePart.open(folder) for folder in folders), key=lambda part: part.shards.begin)
+    parts = sorted((TracePart.open(folder, verify="size") for folder in folders), key=lambda part: part.shards.begin)
     if not parts:
         raise ValueError("there are no parts to put together: give the folders that npi trace --part wrote")
     for other in parts[1:]:
         _check_same(parts[0], other)
     _check_cover(parts)
-    writer = TraceSetWriter(out, parts[0].traces.table, parts[0].traces.info)
     shards: list[Shard] = []
     done, total = 0, sum(len(part.traces) for part in parts)
-    for part in parts:
-        for shard in part.traces.shards:
-            _copy(part.folder, shard, writer.folder)
-            shards.append(shard)
-            done += shard.traces
-            if progress is not None:
-                progress(done, total)
-    return writer.finish(shards)
+    with claimed(out):
+        writer = TraceSetWriter(out, parts[0].traces.table, parts[0].traces.info)
+        for part in parts:
+            for shard in part.traces.shards:
+                _copy(part.folder, shard, writer.folder)
+                shards.append(shard)
+                done += shard.traces
+                if progress is not None:
+                    progress(done, total)
+        return writer.finish(shards)
 
 
 def _no_part(folder: Path) -> Mapping[str, Any]:
@@ -202,7 +206,7 @@ def _ranges(numbers: Sequence[int]) -> str:
 def _copy(source: Path, shard: Shard, target: Path) -> None:
     """Copy a shard's file, whole, if its sha256 is what it was when it was made."""
     data = read_file(source / shard.file, DATA_BYTES)
-    if hashlib.sha256(data).hexdigest() != shard.sha256:
+    if sha256(data) != shard.sha256:
         raise TraceSetError(
             f"{source / shard.file} was changed after it was written: its sha256 is not that of {PART}; make this part "
             "again in an empty folder, or copy it again from where it is whole"

@@ -3,8 +3,8 @@
 ::
 
     traces/add/
-        manifest.json            what the traces are of, and size, sha256 and counts of each shard; written last
-        shard-00000.safetensors  the columns of a TraceBatch; mapped into memory, read when touched
+        manifest.json            what the traces are of, and size, sha256 and counts of each shard; sealed, written last
+        shard-00000.safetensors  the columns of a TraceBatch and their sha256; mapped into memory, read when touched
         plan.json                only while the set is being written: the manifest without its shards
         part.json                in place of the manifest where the folder holds some shards only
         (traces.generation.shards)
@@ -19,6 +19,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -27,12 +28,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from envs.spec import ProgramTable
-from envs.support.atomic_files import write_whole
+from envs.support.atomic_files import unfinished, write_whole
+from envs.support.sealed_json import is_sealed, sealed, sha256
 from envs.support.user_files import MANIFEST_BYTES, read_file
 from traces.recording.batch import DTYPES, Ints, TraceBatch, batch_from, check_batch, concatenate, dump_table
 
 FORMAT = "npi-traces"
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 PLAN = "plan.json"
 PART = "part.json"
@@ -96,11 +98,12 @@ class TraceSet:
     shards: tuple[Shard, ...]
 
     @classmethod
-    def open(cls, folder: Path | str, *, verify: Literal["size", "hash"] = "size") -> TraceSet:
+    def open(cls, folder: Path | str, *, verify: Literal["size", "hash"] = "hash") -> TraceSet:
         """Open a folder; :class:`TraceSetError` for one without manifest, of another version, or with a damaged shard.
 
         Args:
-            verify: ``"size"`` looks at the size of each shard; ``"hash"`` reads them all (:meth:`check`).
+            verify: ``"hash"`` reads all shards (:meth:`check`); ``"size"`` looks at their sizes alone, for those who
+                check what they read by themselves.
         """
         trace_set = cls.listed(Path(folder), MANIFEST, read_manifest(Path(folder)))
         if verify == "hash":
@@ -195,11 +198,11 @@ class TraceSetWriter:
             raise TraceSetError(f"{self.folder} holds a finished trace set already; open it, or choose another folder")
         if (self.folder / PLAN).exists():
             _check_plan(self.folder, plan)
-        elif self.folder.exists() and any(self.folder.iterdir()):
+        elif self.folder.exists() and not all(map(unfinished, self.folder.iterdir())):
             raise TraceSetError(f"{self.folder} is not empty and holds no trace set; choose an empty or a new folder")
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder / PLAN, _json(plan))
+            write_whole(self.folder / PLAN, sealed(plan))
 
     def existing(self, index: int) -> Shard | None:
         """The shard of that number, if it was written before and its contents are sound."""
@@ -211,25 +214,25 @@ class TraceSetWriter:
             check_batch(batch)
         except ValueError:
             return None  # it is written again
-        return _entry(path, batch)
+        return _entry(path, batch) if path.read_bytes() == _shard_bytes(batch) else None
 
     def write(self, index: int, batch: TraceBatch) -> Shard:
         """Write one shard; its entry for the manifest."""
         path = self.folder / shard_name(index)
-        write_whole(path, save(batch.columns()))
+        write_whole(path, _shard_bytes(batch))
         return _entry(path, batch)
 
     def finish(self, shards: list[Shard]) -> TraceSet:
         """Write the manifest over these shards, which are all of the set, and open it."""
         assert self.part is None
         self.seal(shards, MANIFEST)
-        return TraceSet.open(self.folder)
+        return TraceSet.open(self.folder, verify="size")
 
     def seal(self, shards: list[Shard], name: str) -> None:
         """Write the list of these shards under the name of a manifest."""
         listed = {"counts": _counts(tuple(shards)), "shards": [asdict(shard) for shard in shards]}
-        write_whole(self.folder / name, _json(self._plan() | listed))
-        (self.folder / PLAN).unlink(missing_ok=True)
+        write_whole(self.folder / name, sealed(self._plan() | listed))
+        clear_plan(self.folder)
 
     def _plan(self) -> dict[str, Any]:
         plan = {
@@ -242,9 +245,15 @@ class TraceSetWriter:
         return plan if self.part is None else plan | {"part": asdict(self.part)}
 
 
+def clear_plan(folder: Path) -> None:
+    """Remove the plan of a finished set, or part: a process that was killed when it had just finished has left it."""
+    with suppress(OSError):  # of a disk that cannot be written to
+        (folder / PLAN).unlink(missing_ok=True)
+
+
 def table_digest(table: ProgramTable) -> str:
     """sha256 of the whole table, names and all."""
-    return hashlib.sha256(dump_table(table).encode()).hexdigest()
+    return sha256(dump_table(table).encode())
 
 
 def shard_name(index: int) -> str:
@@ -288,7 +297,8 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> dict[str, Any]:
             )
         raise TraceSetError(f"{folder} is not a trace set: it has no {MANIFEST}; give the folder that generation wrote")
     try:
-        data = json.loads(read_file(path, MANIFEST_BYTES))
+        text = read_file(path, MANIFEST_BYTES).decode()
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TraceSetError(f"{path} is not JSON ({error}); {_AGAIN}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -298,12 +308,18 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> dict[str, Any]:
             f"{path} is of version {data.get('version')!r}, this program reads version {VERSION}: "
             "read it with the release that wrote it, or generate it again"
         )
+    if not is_sealed(text):
+        raise TraceSetError(f"{path} was changed or cut off since it was written; {_AGAIN}")
     return data
 
 
 def _check_plan(folder: Path, plan: dict[str, Any]) -> None:
     try:
-        found = json.loads(read_file(folder / PLAN, MANIFEST_BYTES))
+        text = read_file(folder / PLAN, MANIFEST_BYTES).decode()
+        found = json.loads(text)
+        if not is_sealed(text):
+            raise ValueError("it was changed or cut off since it was written")
+        del found["sha256"]
         was, now = found["info"], plan["info"]
         differing = [key for key in now if was.get(key) != now[key]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -344,5 +360,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _json(data: Mapping[str, Any]) -> bytes:
-    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
+def _shard_bytes(batch: TraceBatch) -> bytes:
+    """A shard's file; the hash tells whether it is sound where no manifest has been written yet."""
+    columns = batch.columns()
+    return save(columns, {"sha256": sha256(b"".join(columns[name].tobytes() for name in DTYPES))})

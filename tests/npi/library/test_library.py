@@ -13,6 +13,7 @@ from envs.stepper import Observation
 from npi.cli.console import check_folder
 from npi.jobs.train import new_library
 from npi.library import library as module
+from npi.library import manifest
 from npi.library.library import Library, LibraryError, missing_rows, sealed
 from npi.library.manifest import checked
 from npi.library.tensor_files import sha256
@@ -333,7 +334,7 @@ def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path) -> None:
 
 def test_a_library_that_is_replaced_while_it_is_opened_is_the_new_one(saved: Path, monkeypatch) -> None:
     """As that of a running training is at each check: the manifest was read, and then its files are gone."""
-    new, real = untrained(CORE, strip()), module.read_manifest
+    new, real = untrained(CORE, strip()), manifest.read_manifest
 
     def replaced(folder: Path) -> dict[str, Any]:
         found = real(folder)
@@ -341,7 +342,7 @@ def test_a_library_that_is_replaced_while_it_is_opened_is_the_new_one(saved: Pat
         new.save(folder)
         return found
 
-    monkeypatch.setattr(module, "read_manifest", replaced)
+    monkeypatch.setattr(manifest, "read_manifest", replaced)
     assert same(Library.open(saved), new)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from envs.support.sealed_json import sealed
 from npi.cli.main import main
 from npi.jobs.train import gather
 from tests.support.interrupted import Interrupted, stop_at
@@ -132,7 +133,8 @@ def flipped(folder: Path) -> None:
 
 def relabelled(folder: Path) -> None:
     data = json.loads((folder / PART).read_text())
-    (folder / PART).write_text(json.dumps(data | {"part": {"begin": 0, "end": 1, "whole": 4}}))
+    del data["sha256"]
+    (folder / PART).write_bytes(sealed(data | {"part": {"begin": 0, "end": 1, "whole": 4}}))
 
 
 def test_what_is_missing_is_named(folders, tmp_path):

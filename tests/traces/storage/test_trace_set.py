@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from envs.spec import ProgramTable
 from envs.support.atomic_files import write_whole
+from envs.support.sealed_json import sealed
 from tests.support.trace_helpers import TABLE
 from traces.recording.batch import DTYPES, concatenate
 from traces.recording.recorder import ManualRecorder
@@ -100,7 +101,8 @@ def change_manifest(folder, **changes):
     data = json.loads(path.read_text())
     for key, value in changes.items():
         data[key] = value(data[key]) if callable(value) else value
-    path.write_text(json.dumps(data))
+    del data["sha256"]
+    path.write_bytes(sealed(data))
 
 
 def truncate(folder):
@@ -131,7 +133,7 @@ DAMAGE = {
     "a changed byte": (flip_a_byte, "sha256 is not the manifest's"),
     "a missing shard": (lambda f: (f / shard_name(0)).unlink(), "is missing"),
     "contents that contradict themselves": (change_a_call_and_the_hash, "column calls at"),
-    "another version": (lambda f: change_manifest(f, version=2), "version 2, this program reads version 1"),
+    "another version": (lambda f: change_manifest(f, version=3), "version 3, this program reads version 2"),
     "another format": (lambda f: change_manifest(f, format="sets"), "not the manifest of a trace set"),
     "no manifest": (lambda f: (f / MANIFEST).unlink(), "is not a trace set: it has no manifest.json"),
     "no JSON": (lambda f: (f / MANIFEST).write_text("{"), "is not JSON"),
@@ -166,7 +168,9 @@ def test_damage_is_named_with_what_to_do(folder, name):
 
 def test_the_size_alone_does_not_see_a_changed_byte(folder):
     flip_a_byte(folder)
-    assert len(TraceSet.open(folder)) == 5
+    assert len(TraceSet.open(folder, verify="size")) == 5
+    with pytest.raises(TraceSetError, match="sha256 is not the manifest's"):
+        TraceSet.open(folder)
 
 
 def test_a_shard_of_other_columns_is_refused(tmp_path):

@@ -1,0 +1,272 @@
+"""Commands in forked processes, which begin in milliseconds, and the commands that trials of faults run.
+
+A trial begins from a folder of files, runs a command of :data:`CASES` there, and holds what is left against what the
+command leaves undisturbed (:func:`state`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.common import ROOT, RUNS, write
+from envs.support.atomic_files import unfinished
+from npi.cli.main import main
+from npi.library.index import listing
+from npi.reproduce.ledger import read_record
+
+HANG = 120.0
+"""Seconds after which a command is taken for one that hangs."""
+
+PROGRAMS = ROOT / "programs"
+
+SMALL = """
+world strip is scratchpad:
+    row A of 0..2
+    pointer P on A at left
+
+program SCAN "To the end":
+    while not last(P):
+        ACT(P, RIGHT)
+
+task scan(items: list of 0..2):
+    A = items
+    run SCAN
+    expect at(P) == len(items) - 1
+    train items of 1..4
+    test items of 3
+"""
+"""A program that a core learns in a second."""
+
+LIKE = """
+world strip is scratchpad:
+    row A of 0..2
+    pointer P on A at left
+
+program {name} "To the beginning, or a {stop}":
+    while not first(P) and P != {stop}:
+        ACT(P, LEFT)
+
+task {task}(items: list of 0..2):
+    A = items
+    run {name}
+    expect A == items
+    train items of 1..4
+    test items of 3
+"""
+"""Programs for a universal core, which learns them in a second as well."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit status (minus the signal where one killed it; None where it hung), what it wrote
+    to stdout and stderr, and its seconds."""
+
+    status: int | None
+    text: str
+    seconds: float
+
+    @property
+    def traceback(self) -> bool:
+        return "Traceback (most recent call last)" in self.text
+
+
+class Running:
+    """A command in a process of its own, in a folder."""
+
+    def __init__(self, folder: Path, words: Sequence[str], prepare: Callable[[], None] = lambda: None) -> None:
+        self.began = time.monotonic()
+        self.output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the object)
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if not self.pid:
+            self._run(folder, words, prepare)
+
+    def _run(self, folder: Path, words: Sequence[str], prepare: Callable[[], None]) -> None:
+        status = 70
+        try:
+            os.setsid()
+            os.chdir(folder)
+            for descriptor in (1, 2):
+                os.dup2(self.output.fileno(), descriptor)
+            sys.stdout, sys.stderr = (os.fdopen(os.dup(n), "w", buffering=1) for n in (1, 2))
+            prepare()
+            status = main(list(words))
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    stream.flush()
+            os._exit(status)
+
+    def kill(self, after: float) -> None:
+        """Kill it and what it started at so many seconds after its beginning."""
+        time.sleep(max(0.0, self.began + after - time.monotonic()))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def end(self) -> Ended:
+        """Wait for its end; kill it where it hangs."""
+        status: int | None = None
+        while time.monotonic() < self.began + HANG:
+            pid, code = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                status = os.waitstatus_to_exitcode(code)
+                break
+            time.sleep(0.002)
+        else:
+            self.kill(0)
+            os.waitpid(self.pid, 0)
+        seconds = time.monotonic() - self.began
+        self.output.seek(0)
+        return Ended(status, self.output.read().decode(errors="replace"), seconds)
+
+
+def run(folder: Path, *words: str, prepare: Callable[[], None] = lambda: None) -> Ended:
+    """Run a command to its end."""
+    return Running(folder, words, prepare).end()
+
+
+@contextlib.contextmanager
+def scratch(source: Path | None = None) -> Iterator[Path]:
+    """A folder to work in, a copy of another one."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "work"
+        if source is None:
+            folder.mkdir()
+        else:
+            shutil.copytree(source, folder, symlinks=True)
+        yield folder
+
+
+def state(folder: Path) -> dict[str, str]:
+    """What a folder holds: of libraries core and rows, by their versions, of everything else its bytes (sha256)."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        inside = [p for p in path.parents if p.is_relative_to(folder) and is_library(p)]
+        if inside or (path.is_dir() and not is_library(path)):
+            continue
+        name = str(path.relative_to(folder))
+        if path.is_dir():
+            held = listing(path)
+            rows = sorted((card.name, card.version) for card in held.cards)
+            found[name] = hashlib.sha256(f"{held.core} {rows}".encode()).hexdigest()
+        else:
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def is_library(folder: Path) -> bool:
+    """Whether a folder is a library as a whole."""
+    return (folder / "manifest.json").is_file() and any(folder.glob("core-*.safetensors"))
+
+
+def left_over(folder: Path) -> list[str]:
+    """What commands should not leave: temporary names, plans, states of training."""
+    return [
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if unfinished(path) or path.name == "plan.json" or path.name.endswith(".training")
+    ]
+
+
+# --- the commands ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command that writes: its words, and the kind of folder that it is run in (of :func:`folders`)."""
+
+    name: str
+    words: str
+    source: str = "programs"
+
+
+CASES = (
+    Case("trace", "trace small.npi --traces 300 --out set"),
+    Case("trace --part", "trace small.npi --traces 300 --part 1/2 --out part"),
+    Case("merge", "merge one two --out set", "parts"),
+    Case("train", "train small.npi --bits 2 --out core"),
+    Case("learn, a new library", "learn home.npi --library mine"),
+    Case("learn", "learn back.npi --library mine", "library"),
+    Case("library add", "library add mine back.npirow", "library"),
+    Case("library remove", "library remove mine HOME", "library"),
+    Case("library merge", "library merge mine yours --out ours", "library"),
+    Case("library pack", "library pack mine HOME --out home.npirow", "library"),
+    Case("certify", "certify --library core --out core.certificate", "trained"),
+    Case("compile", "compile --library core --out core.npic", "trained"),
+    Case("show --html", "show small.npi 0,1,2 --html page.html"),
+    Case("run --html", "run scan 0,1,2 --library core --html page.html", "trained"),
+    Case("graph", "graph small.npi --out small.svg"),
+    Case("fmt", "fmt untidy.npi"),
+)
+
+
+def folders(place: Path) -> dict[str, Path]:
+    """The folders that commands are run in, by kind."""
+    made = {name: place / name for name in ("programs", "parts", "library", "trained")}
+    made["programs"].mkdir(parents=True)
+    (made["programs"] / "small.npi").write_text(SMALL)
+    (made["programs"] / "untidy.npi").write_text(SMALL.replace("    ", "  "))
+    for number, name in enumerate(("home", "back", "left")):
+        text = LIKE.format(name=name.upper(), task=name, stop=number)
+        (made["programs"] / f"{name}.npi").write_text(text)
+    for name in ("parts", "library", "trained"):
+        shutil.copytree(made["programs"], made[name])
+    for number, name in ((1, "one"), (2, "two")):
+        done(made["parts"], f"trace small.npi --traces 300 --part {number}/2 --out {name}")
+    for words in (
+        "learn home.npi --library mine",
+        "learn back.npi --library yours",
+        "library pack yours BACK --out back.npirow",
+        "learn left.npi --library more",
+        "library pack more LEFT --out left.npirow",
+    ):
+        done(made["library"], words)
+    done(made["trained"], "train small.npi --bits 2 --out core")
+    for case in CASES:  # here, so that what is imported and compiled on the way is there in every fork
+        with scratch(made[case.source]) as folder, contextlib.chdir(folder), quiet():
+            assert main(case.words.split()) == 0, case.words
+    return made
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing is printed inside."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+
+
+def done(folder: Path, words: str) -> Ended:
+    """Run a command that has to end well."""
+    found = run(folder, *words.split())
+    assert found.status == 0, f"npi {words}: {found.status}\n{found.text}"
+    return found
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+KINDS = ("kills", "corruption", "writers", "disk")
+
+
+def write_page() -> None:
+    """Write docs/results/faults.md from the trials that are finished."""
+    files = {kind: RUNS / "faults" / f"{kind}.json" for kind in KINDS}
+    records = {kind: read_record(path) for kind, path in files.items() if path.exists()}
+    contents = {kind: records[kind].result["rows"] if kind in records else [] for kind in KINDS}
+    done = [vars(record) for record in records.values()]
+    write("faults", contents, done)

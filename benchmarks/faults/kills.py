@@ -1,0 +1,134 @@
+"""Commands that are killed: at random moments, and before each file operation: ``python -m benchmarks.faults.kills``.
+
+After a kill nothing that was there may be lost and no file may be half; then the same command must come to what it
+comes to undisturbed, and leave nothing else behind.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import finished, plain_arguments
+from benchmarks.faults.forks import CASES, Case, Running, folders, left_over, run, scratch, state, write_page
+from envs.support.atomic_files import unfinished
+
+NOT_REACHED = ["not reached"]
+"""In place of faults, where the command ended before it was killed."""
+
+FAULTS = ("lost", "half", "blocked", "other result", "left over", "traceback", "hang")
+
+CHANGES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"}
+"""Audit events of Python, beside that of opening a file to write."""
+
+
+def at_operation(number: int) -> Callable[[], None]:
+    """What kills the process that calls it before its file operation of this number, from 1."""
+    seen = 0
+
+    def watch(event: str, details: tuple[Any, ...]) -> None:
+        nonlocal seen
+        if event not in CHANGES and not (event == "open" and writes(details)):
+            return
+        seen += 1
+        if seen == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return lambda: sys.addaudithook(watch)
+
+
+def writes(details: tuple[Any, ...]) -> bool:
+    """Whether a file is opened to be written."""
+    path, mode, flags = details
+    written = isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+    return written and not isinstance(path, int) and not str(path).startswith(("/dev", "/proc"))
+
+
+def after_kill(folder: Path, before: dict[str, str], meant: dict[str, str]) -> list[str]:
+    """What is lost or half in a folder where the command was killed."""
+    try:
+        found = state(folder)
+    except (ValueError, OSError):
+        return ["lost"]
+    lost = [name for name in before if found.get(name) not in (before[name], meant.get(name))]
+    whole = {name for name in found if "/" not in name and not unfinished(Path(name))} - before.keys()
+    half = [name for name in whole if (folder / name).is_file() and found[name] != meant.get(name)]
+    return ["lost"] * bool(lost) + ["half"] * bool(half)
+
+
+def trial(source: Path, case: Case, meant: dict[str, str], start: Callable[[Path], Running]) -> list[str]:
+    """The faults of one kill; :data:`NOT_REACHED` where the command ended before."""
+    with scratch(source) as folder:
+        before = state(folder)
+        killed = start(folder).end()
+        found = ["hang"] * (killed.status is None) + ["traceback"] * killed.traceback
+        found += after_kill(folder, before, meant)
+        there = state(folder) == meant if not found else False
+        again = run(folder, *case.words.split())
+        found += ["hang"] * (again.status is None) + ["traceback"] * again.traceback
+        found += ["blocked"] * (again.status != 0 and not there)
+        found += ["other result"] * (state(folder) != meant) + ["left over"] * bool(left_over(folder))
+        if found:
+            print(f"{case.name}: {found} {left_over(folder)}\n{killed.text}{again.text}", flush=True)
+        return found or NOT_REACHED * (killed.status == 0)
+
+
+def kills(source: Path, case: Case, count: int, rng: random.Random) -> list[object]:
+    """A row of the table: kills at random moments, then at each file operation."""
+    with scratch(source) as folder:
+        seconds = run(folder, *case.words.split()).seconds
+        meant = state(folder)
+    faults: Counter[str] = Counter()
+
+    def at_moment(folder: Path) -> Running:
+        running = Running(folder, case.words.split())
+        running.kill(rng.uniform(0, seconds))
+        return running
+
+    killed = operations = 0
+    while killed < count:
+        found = trial(source, case, meant, at_moment)
+        killed += found != NOT_REACHED
+        faults.update(found)
+    found = []
+    while found != NOT_REACHED:
+        operations += 1
+        prepare = at_operation(operations)
+        found = trial(source, case, meant, partial(Running, words=case.words.split(), prepare=prepare))
+        faults.update(found)
+    print(f"{case.name}: {killed} + {operations - 1} kills, {dict(faults)}", flush=True)
+    return [f"`npi {case.words}`", killed, operations - 1, *(faults[fault] for fault in FAULTS)]
+
+
+def main() -> None:
+    parser = plain_arguments(__doc__)
+    parser.add_argument("--count", type=int, default=100, help="kills of each command at random moments")
+    parser.add_argument("--only", help="commands whose name has this in it; nothing is written")
+    options = parser.parse_args()
+
+    def make() -> dict[str, Any]:
+        rng = random.Random(0)
+        with tempfile.TemporaryDirectory() as place:
+            made = folders(Path(place))
+            cases = [case for case in CASES if (options.only or "") in case.name]
+            rows = [kills(made[case.source], case, options.count, rng) for case in cases]
+        head = ["command", "killed at random moments", "killed at file operations", *FAULTS]
+        return {"rows": [head, *rows]}
+
+    if options.only:
+        make()
+    else:
+        finished("faults/kills", make, count=options.count)
+        write_page()
+
+
+if __name__ == "__main__":
+    main()
