@@ -16,13 +16,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from benchmarks.common import ROOT, RUNS, write
 from envs.support.atomic_files import unfinished
-from npi.cli.main import main
 from npi.library.index import listing
 from npi.reproduce.ledger import read_record
+
+(NPI,) = entry_points(group="console_scripts", name="npi")
 
 HANG = 120.0
 """Seconds after which a command is taken for one that hangs."""
@@ -100,7 +102,7 @@ class Running:
                 os.dup2(self.output.fileno(), descriptor)
             sys.stdout, sys.stderr = (os.fdopen(os.dup(n), "w", buffering=1) for n in (1, 2))
             prepare()
-            status = main(list(words))
+            status = NPI.load()(list(words))
         except BaseException:
             import traceback
 
@@ -240,7 +242,7 @@ def folders(place: Path) -> dict[str, Path]:
     done(made["trained"], "train small.npi --bits 2 --out core")
     for case in CASES:  # here, so that what is imported and compiled on the way is there in every fork
         with scratch(made[case.source]) as folder, contextlib.chdir(folder), quiet():
-            assert main(case.words.split()) == 0, case.words
+            assert NPI.load()(case.words.split()) == 0, case.words
     return made
 
 

@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 
 from envs.support.atomic_files import unfinished
 from envs.support.sealed_json import is_sealed, sealed, sha256
+from envs.support.user_files import DATA_BYTES, MANIFEST_BYTES, read_file
 
 __all__ = ["LibraryError", "checked", "read_manifest", "seal_of", "sealed", "sha256", "vacant", "whole"]
 
 T = TypeVar("T")
-
-from envs.support.user_files import DATA_BYTES, MANIFEST_BYTES, read_file
 
 FORMAT = 2
 """Version of the folder's format; another one is refused."""
