@@ -22,6 +22,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from envs.support.typed_json import Number, typed
+
 RETURN = -1
 """The callee of a call that ends its frame."""
 
@@ -73,8 +75,8 @@ class Channel:
 
     name: str
     shape: tuple[int | None, ...]
-    low: float | None = None
-    high: float | None = None
+    low: Number | None = None
+    high: Number | None = None
     unit: str = ""
     per: Literal["step", "episode"] = "step"
     fields: tuple[str, ...] = ()
@@ -98,10 +100,6 @@ class Channel:
     @property
     def size(self) -> int:
         return math.prod(self.sizes)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Channel:
-        return cls(**{**data, "shape": tuple(data["shape"]), "fields": tuple(data["fields"])})
 
 
 @dataclass(frozen=True)
@@ -201,16 +199,9 @@ class WorldSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> WorldSpec:
-        return cls(
-            name=data["name"],
-            kind=data["kind"],
-            config=data["config"],
-            fields=tuple(Field(f["name"], tuple(f["values"])) for f in data["fields"]),
-            tokens=tuple(data["tokens"]),
-            primitives=tuple(signature_from_json(p) for p in data["primitives"]),
-            channels=tuple(map(Channel.from_json, data.get("channels", ()))),
-            hidden=tuple(Field(f["name"], tuple(f["values"])) for f in data.get("hidden", ())),
-        )
+        """The inverse; :class:`envs.support.typed_json.FormatError` where it is of another form."""
+        found: WorldSpec = typed(cls, data)
+        return found
 
     @cached_property
     def digest(self) -> str:
@@ -273,11 +264,9 @@ class ProgramTable:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ProgramTable:
-        return cls(
-            world=WorldSpec.from_json(data["world"]),
-            programs=tuple(signature_from_json(p) for p in data["programs"]),
-            calls=tuple(tuple(c) for c in data["calls"]),
-        )
+        """The inverse; :class:`envs.support.typed_json.FormatError` where it is of another form."""
+        found: ProgramTable = typed(cls, data)
+        return found
 
 
 def check_distinct(names: Sequence[str], what: str) -> None:
@@ -304,10 +293,3 @@ def signature_to_json(signature: Signature) -> dict[str, Any]:
     if signature.payload is None:
         del found["payload"]
     return found
-
-
-def signature_from_json(data: Mapping[str, Any]) -> Signature:
-    """The inverse of :func:`signature_to_json`."""
-    slots = tuple(Slot(s["name"], tuple(s["tokens"])) for s in data["slots"])
-    payload = Channel.from_json(data["payload"]) if "payload" in data else None
-    return Signature(data["name"], slots, data["doc"], payload)

@@ -11,14 +11,15 @@ nodes, ``V`` tokens.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from envs.spec import GO_ON, SLOTS, ProgramTable
+from envs.spec import GO_ON, RETURN, SLOTS, ProgramTable
 from envs.stepper import Action, Decision, Draw, Observation
+from envs.support.typed_json import FormatError
 
 
 @dataclass
@@ -75,6 +76,43 @@ def assemble(table: ProgramTable, programs: Mapping[int, Sequence[Node]]) -> Dec
         position_C3V=torch.from_numpy(positions(table)),
         entry_M5=torch.cat([torch.zeros(0, 5, dtype=torch.int64), *(node.entry_M5 for node in nodes)]),
     )
+
+
+def check_tables(table: ProgramTable, tables: DecisionTables) -> None:
+    """Check foreign tables of a table's programs, which may reach machine code that looks at no bounds.
+
+    Nodes and entries lie as :func:`assemble` lays them, every entry is decided, and none leads to a node that its
+    program does not have, whatever can be observed. Raises :class:`FormatError` that names the array.
+    """
+    names, count = [field.name for field in fields(DecisionTables)], len(table)
+    first_C, base_N, stride_NF, stride_N3, position_C3V, entry_M5 = (getattr(tables, name).numpy() for name in names)
+    seen, tokens = len(table.world.fields), len(table.world.tokens)
+    shapes = [(count,), base_N.shape[:1], (len(base_N), seen), (len(base_N), SLOTS), (count, SLOTS, tokens)]
+    for name, shape in zip(names, [*shapes, (*entry_M5.shape[:1], 5)], strict=True):
+        array = getattr(tables, name)
+        if array.dtype != torch.int64 or array.shape != shape:
+            raise FormatError(f"{name} is {array.dtype} {[*array.shape]}, expected torch.int64 {[*shape]}")
+    starts, slots = first_C[table.primitives :], [[len(slot.tokens) for slot in s.slots] for s in table.programs]
+    lengths = np.diff(starts, append=len(base_N))
+    if first_C[: table.primitives].any() or starts[:1].any() or (lengths < 1).any():
+        raise FormatError("first_C does not lay the nodes of the programs one after another")
+    program_N = np.repeat(np.arange(len(starts)), lengths)
+    stride_NX = np.concatenate([stride_NF, stride_N3], 1)
+    last_PX = np.array([[*(f.size - 1 for f in table.world.fields), *(n - 1 for n in s), *[0] * (SLOTS - len(s))]
+                        for s in slots], np.int64).reshape(len(slots), seen + SLOTS)  # fmt: skip
+    if ((stride_NX < 0) | (stride_NX > len(entry_M5))).any():
+        raise FormatError("stride_NF or stride_N3 reaches beyond the entries")
+    size_N = 1 + (stride_NX * last_PX[program_N]).sum(1)
+    if (base_N != np.cumsum(size_N) - size_N).any() or size_N.sum() != len(entry_M5):
+        raise FormatError("base_N and the strides do not lay the entries of the nodes one after another")
+    if (position_C3V != positions(table)).any():
+        raise FormatError("position_C3V is not that of the programs' arguments")
+    high_M5 = np.full((len(entry_M5), 5), tokens - 1)
+    high_M5[:, 0], high_M5[:, 4] = count - 1, np.repeat(lengths[program_N], size_N) - 1
+    outside = (entry_M5 < np.array([RETURN, 0, 0, 0, 0])) | (entry_M5 > high_M5)
+    if outside.any():
+        place = tuple(np.argwhere(outside)[0].tolist())
+        raise FormatError(f"entry_M5 at {place} holds {entry_M5[place]}, which leads out of the tables")
 
 
 def _ends_before(lengths: Sequence[int]) -> torch.Tensor:

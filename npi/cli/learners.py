@@ -43,7 +43,7 @@ def is_learners(library: Path) -> bool:
 
     if not (library / "manifest.json").is_file():
         return False
-    return kinds.is_learners(read_manifest(library)["config"]["kind"])
+    return kinds.is_learners(read_manifest(library).config["kind"])
 
 
 def chosen(

@@ -129,10 +129,10 @@ class Run:
     def _written(self) -> bool:
         """Whether the core of the last state is that of the library in ``out``."""
         try:
-            state, out = (read_manifest(folder)["core"] for folder in (self.checkpoint.path.parent, self.out))
+            state, out = (read_manifest(folder).core for folder in (self.checkpoint.path.parent, self.out))
         except LibraryError:
             return False
-        return bool(state == out)
+        return state == out
 
     def train(
         self,

@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
-from npi.library.manifest import LibraryError, checked, whole
+from envs.support.typed_json import FormatError
+from npi.library.manifest import LibraryError, Manifest, checked, whole
 from npi.library.program_files import Held, held_texts, named
 from npi.library.wiring import Wiring, functions
 
@@ -83,45 +86,47 @@ def listing(folder: Path | str) -> Listing:
     return whole(folder, lambda manifest: _listed(folder, manifest))
 
 
-def _listed(folder: Path, manifest: Mapping[str, Any]) -> Listing:
-    data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
+def _listed(folder: Path, manifest: Manifest) -> Listing:
+    data = {name: checked(folder, name, digest) for name, digest in manifest.files.items()}
     try:
         (numbers,) = [part for name, part in data.items() if name.startswith("rows-")]
         versions, count = _versions(numbers)
         held = tuple(held_texts(manifest, data, folder))
         files = {one.digest: one.file for one in held}
         calls = {name: called for one in reversed(held) for name, called in one.calls.items()}
-        config = manifest["config"]
-        learned = config.get("code", 0) + config.get("features", 0)  # of each function, beside a universal core
+        config = manifest.config
+        learned = int(config.get("code", 0)) + int(config.get("features", 0))  # of each function of a universal core
         cards = tuple(
             Card(
-                name=row["name"],
-                arguments=tuple(slot["name"] for slot in row["signature"]["slots"]),
-                doc=row["signature"]["doc"],
-                calls=tuple(calls.get(row["name"], ())),
+                name=row.name,
+                arguments=tuple(slot.name for slot in row.signature.slots),
+                doc=row.signature.doc,
+                calls=tuple(calls.get(row.name, ())),
                 version=version,
                 numbers=count,
-                learned_numbers=functions(row["wiring"]) * learned if "wiring" in row else count,
-                file=files.get(row["source"], ""),
-                source=row["source"],
-                world=manifest["worlds"][row["world"]]["name"],
-                generation=row["generation"],
-                primitive=row["primitive"],
-                wiring=row.get("wiring"),
+                learned_numbers=functions(row.wiring) * learned if row.wiring is not None else count,
+                file=files.get(row.source, ""),
+                source=row.source,
+                world=manifest.worlds[row.world].name,
+                generation=row.generation,
+                primitive=row.primitive,
+                wiring=row.wiring,
             )
-            for row, version in zip(manifest["rows"], versions, strict=True)
+            for row, version in zip(manifest.rows, versions, strict=True)
         )
-        return Listing(manifest["core"], manifest["config"], cards, held, tuple(manifest["history"]))
-    except (KeyError, TypeError, IndexError) as error:
+        return Listing(manifest.core, manifest.config, cards, held, tuple(manifest.history))
+    except LibraryError:
+        raise
+    except (ValueError, KeyError, TypeError, IndexError, SafetensorError) as error:
         raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
 
 
 def _versions(data: bytes) -> tuple[list[str], int]:
-    from safetensors.numpy import load
-
     parts = load(data)
-    found = versions(parts["keys_NK"], parts["embeddings_NP"], parts["gates_NF"])
-    return found, sum(part.shape[1] for part in parts.values())
+    rows = [parts.pop(name) for name in ("keys_NK", "embeddings_NP", "gates_NF")]
+    if parts or not all(part.ndim == 2 and part.dtype == np.float32 and len(part) == len(rows[0]) for part in rows):
+        raise FormatError("the rows are not three tables of float32 numbers")
+    return versions(*rows), sum(part.shape[1] for part in rows)
 
 
 def versions(

@@ -27,9 +27,23 @@ from npi.core.base import Core, tensors_digest
 from npi.core.config import CoreConfig
 from npi.core.recurrent import RecurrentCore
 from npi.library.kinds import kind_named, kind_of
-from npi.library.manifest import FORMAT, HOST, NAME, STORED, LibraryError, checked, seal_of, sealed, sha256, whole
+from npi.library.manifest import (
+    FORMAT,
+    HOST,
+    NAME,
+    STORED,
+    HostEntry,
+    LibraryError,
+    Manifest,
+    checked,
+    read_manifest,
+    seal_of,
+    sealed,
+    sha256,
+    whole,
+)
 from npi.library.program_files import Shelf, find_task, held_in, held_texts, named_tasks
-from npi.library.tensor_files import tensors_bytes, tensors_in, write_whole
+from npi.library.tensor_files import check_tensors, shapes_of, tensors_bytes, tensors_in, write_whole
 from npi.program_memory import ProgramMemory, RowInfo
 
 __all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name", "row_names", "sealed"]
@@ -276,17 +290,19 @@ class Library:
         return whole(folder, lambda manifest: cls._read(folder, manifest, device))
 
     @classmethod
-    def _read(cls, folder: Path, manifest: Mapping[str, Any], device: torch.device | str) -> Library:
-        data = {name: checked(folder, name, digest) for name, digest in manifest["files"].items()}
+    def _read(cls, folder: Path, manifest: Manifest, device: torch.device | str) -> Library:
+        data = {name: checked(folder, name, digest) for name, digest in manifest.files.items()}
         try:
             core, memory = _network(manifest, data, folder)
             held = held_texts(manifest, data, folder)
-            hosts = [_open_host(folder, host, device) for host in manifest.get("hosts", ())]
-            origin = folder.resolve(), manifest["sha256"]
-            found = cls(core, memory, Shelf(held), manifest["history"], hosts, origin)
+            hosts = [_open_host(folder, host, device) for host in manifest.hosts]
+            origin = folder.resolve(), manifest.sha256
+            found = cls(core, memory, Shelf(held), [dict(entry) for entry in manifest.history], hosts, origin)
             found.to(device)
             return found
-        except (KeyError, TypeError, RuntimeError) as error:
+        except LibraryError:
+            raise
+        except (ValueError, LookupError, TypeError, RuntimeError) as error:
             raise LibraryError(f"{folder}: manifest and files do not fit each other ({error}); restore it") from error
 
 
@@ -360,12 +376,15 @@ def _save_host(folder: Path, host: Library) -> dict[str, str]:
     return {"folder": name, "core": core, "rows": rows}
 
 
-def _open_host(folder: Path, entry: Mapping[str, str], device: torch.device | str) -> Library:
-    if not HOST.fullmatch(entry["folder"]):
-        raise LibraryError(f"{folder}: the manifest names a host outside the library: {entry['folder']}")
-    host = Library.open(folder / entry["folder"], device=device)
-    if (host.core.digest(), host.rows_digest()) != (entry["core"], entry["rows"]):
-        raise LibraryError(f"{folder / entry['folder']} is not the library that {NAME} names; restore it from a copy")
+def _open_host(folder: Path, entry: HostEntry, device: torch.device | str) -> Library:
+    place = folder / entry.folder
+    if not HOST.fullmatch(entry.folder):
+        raise LibraryError(f"{folder}: the manifest names a host outside the library: {entry.folder}")
+    if read_manifest(place).hosts:
+        raise LibraryError(f"{place}: a learner's library holds no others; restore it from a copy")
+    host = Library.open(place, device=device)
+    if (host.core.digest(), host.rows_digest()) != (entry.core, entry.rows):
+        raise LibraryError(f"{place} is not the library that {NAME} names; restore it from a copy")
     return host
 
 
@@ -378,22 +397,21 @@ def _clear(folder: Path, files: Mapping[str, str], hosts: Collection[str]) -> No
             path.unlink()
 
 
-def _network(manifest: Mapping[str, Any], data: Mapping[str, bytes], folder: Path) -> tuple[Core, ProgramMemory]:
-    worlds = [WorldSpec.from_json(w) for w in manifest["worlds"]]
-    config = manifest["config"]
-    core = kind_named(config["kind"]).build(config, worlds, generator=torch.Generator())
-    core.load_state_dict(_tensors(data, folder, "core"))
-    if core.digest() != manifest["core"]:
-        raise LibraryError("the core is not the one that the manifest names; restore the folder from a copy")
-    infos = [RowInfo.from_json(row) for row in manifest["rows"]]
-    memory = core.memory(infos)
-    memory.load_state_dict(_tensors(data, folder, "rows"))
-    return core, memory
+def _network(manifest: Manifest, data: Mapping[str, bytes], folder: Path) -> tuple[Core, ProgramMemory]:
+    config, parts, rows = manifest.config, _tensors(data, folder, "core"), _tensors(data, folder, "rows")
+    core = kind_named(config["kind"]).build(config, manifest.worlds, generator=torch.Generator())
+    check_tensors(parts, shapes_of(core.state_dict()))
+    core.load_state_dict(parts)
+    if core.digest() != manifest.core:
+        raise LibraryError(f"{folder}: the core is not the one that the manifest names; restore it from a copy")
+    sizes = zip(("embeddings_NP", "keys_NK", "gates_NF"), core.row_sizes, strict=True)
+    check_tensors(rows, {name: (torch.float32, (len(manifest.rows), size)) for name, size in sizes})
+    return core, ProgramMemory.holding(manifest.rows, rows)
 
 
 def _tensors(data: Mapping[str, bytes], folder: Path, part: str) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = {}
     for name, content in data.items():
         if name.startswith(f"{part}-"):
-            found |= tensors_in(content, folder / name)[0]
+            found |= tensors_in(content, folder / name)
     return found

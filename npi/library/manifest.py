@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from envs.spec import WorldSpec, check_distinct
 from envs.support.atomic_files import unfinished
 from envs.support.sealed_json import is_sealed, sealed, sha256
+from envs.support.typed_json import FormatError, is_version, read_json
 from envs.support.user_files import DATA_BYTES, MANIFEST_BYTES, read_file
+from npi.library.wiring import check_wiring
+from npi.program_memory import RowInfo
 
 __all__ = ["LibraryError", "checked", "read_manifest", "seal_of", "sealed", "sha256", "vacant", "whole"]
 
@@ -30,34 +34,104 @@ class LibraryError(ValueError):
     """A library that cannot be used as asked; the message says why and what to do."""
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class HeldEntry:
+    """A program file with those that it uses: name, sha256, (name, sha256 of the text) of each source, names of its
+    tasks, and what its programs call by their text."""
+
+    file: str
+    digest: str
+    sources: tuple[tuple[str, str], ...]
+    tasks: tuple[str, ...]
+    calls: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class HostEntry:
+    """A learner's library inside of another one: its folder, sha256 of its core and of its rows."""
+
+    folder: str
+    core: str
+    rows: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``manifest.json`` says: shape and sha256 of the core, its worlds, the rows in order, the program files, what
+    was done, and the sha256 of each file; raises :class:`FormatError` for rows that contradict each other."""
+
+    format: int
+    config: Mapping[str, Any]
+    core: str
+    worlds: tuple[WorldSpec, ...]
+    rows: tuple[RowInfo, ...]
+    programs: tuple[HeldEntry, ...]
+    history: Sequence[Mapping[str, Any]]
+    files: Mapping[str, str]
+    sha256: str
+    hosts: tuple[HostEntry, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_distinct([row.name for row in self.rows], "row")
+        generations = [row.generation for row in self.rows]
+        if not isinstance(self.config.get("kind"), str):
+            raise FormatError("config.kind: expected the name of a kind of core")
+        if generations != sorted(generations) or any(generation < 0 for generation in generations):
+            raise FormatError("rows: they do not come in the order of their generations")
+        for row in self.rows:
+            if not 0 <= row.world < len(self.worlds):
+                raise FormatError(f"row {row.name} is of world {row.world}, and there are {len(self.worlds)}")
+            if row.wiring is not None:
+                check_wiring(row.wiring, [slot.name for slot in row.signature.slots])
+        for entry in self.history:
+            check_entry(entry)
+
+
+def check_entry(entry: Mapping[str, Any] | None) -> None:
+    """Raise :class:`FormatError` unless what a history says in lists are names."""
+    for key in ("trained", "learned", "added", "removed", "from"):
+        found = (entry or {}).get(key, [])
+        if not isinstance(found, str | dict) and not (isinstance(found, list) and all(type(x) is str for x in found)):
+            raise FormatError(f"history.{key}: expected a list of names")
+    if entry and "entry" in entry:
+        if not isinstance(entry["entry"], dict | None):
+            raise FormatError("history.entry: expected an object")
+        check_entry(entry["entry"])
+
+
+def read_manifest(folder: Path) -> Manifest:
     """The manifest of a library; :class:`LibraryError` where there is none, or it is damaged or of another format."""
     path = folder / NAME
     if not path.is_file():
         raise LibraryError(f"{folder} is not a library: there is no manifest.json in it (make one with npi train)")
     data = read_file(path, MANIFEST_BYTES)
+
+    def check(manifest: Any) -> None:
+        version = manifest.get("format") if isinstance(manifest, dict) else None
+        if version is not None and not is_version(version, FORMAT):
+            raise LibraryError(
+                f"{folder} has format {version!r}, this engine reads {FORMAT}; use the engine it is from"
+            )
+        if version is not None and not is_sealed(data.decode()):
+            raise LibraryError(f"{path} was changed or cut off since it was written; restore it from a copy")
+
     try:
-        text = data.decode()
-        manifest = json.loads(text)
-        version = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise LibraryError(f"{path} is damaged ({error}); restore it from a copy") from error
-    if version != FORMAT:
-        raise LibraryError(f"{folder} has format {version}, this engine reads {FORMAT}; use the engine it is from")
-    if not is_sealed(text):
-        raise LibraryError(f"{path} was changed or cut off since it was written; restore it from a copy")
-    return manifest
+        found: Manifest = read_json(Manifest, data, check)
+    except FormatError as error:
+        message = f"{path} is damaged: manifest and files do not fit each other ({error}); restore it from a copy"
+        raise LibraryError(message) from error
+    return found
 
 
 def seal_of(folder: Path) -> str:
     """The sha256 that the manifest of a library ends with; ``""`` where there is no manifest."""
-    return str(read_manifest(folder)["sha256"]) if (folder / NAME).exists() else ""
+    return read_manifest(folder).sha256 if (folder / NAME).exists() else ""
 
 
 def checked(folder: Path, name: str, digest: str) -> bytes:
     """The bytes of a file that the manifest names; :class:`LibraryError` unless they have the hash that it says."""
     path = folder / name
-    if ".." in Path(name).parts or Path(name).is_absolute():
+    if ".." in Path(name).parts or Path(name).is_absolute() or "\0" in name:
         raise LibraryError(f"{folder}: the manifest names a file outside the library: {name}")
     if not path.is_file():
         raise LibraryError(f"{folder}: {name} is missing; restore it from a copy, or train again")
@@ -67,7 +141,7 @@ def checked(folder: Path, name: str, digest: str) -> bytes:
     return data
 
 
-def whole(folder: Path, read: Callable[[dict[str, Any]], T]) -> T:
+def whole(folder: Path, read: Callable[[Manifest], T]) -> T:
     """What is read from a library's folder by its manifest, all of one save.
 
     Where another process saves meanwhile, it is read again.

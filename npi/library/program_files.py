@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from dsl.program import sources_digest
-from npi.library.manifest import LibraryError
+from envs.support.typed_json import read_json
+from npi.library.manifest import HeldEntry, LibraryError, Manifest
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
@@ -87,17 +87,16 @@ class Held:
         }
 
     @classmethod
-    def from_json(cls, entry: Mapping[str, Any], texts: Mapping[str, str], place: str) -> Held:
+    def from_entry(cls, entry: HeldEntry, texts: Mapping[str, str], place: str) -> Held:
         """The inverse; :class:`LibraryError` where the texts are not those that the entry is about."""
-        sources = tuple((name, texts[digest]) for name, digest in entry["sources"])
-        if not sources or sources_digest(sources) != entry["digest"]:
+        sources = tuple((name, texts[digest]) for name, digest in entry.sources)
+        if not sources or sources_digest(sources) != entry.digest:
             name = sources[-1][0] if sources else "a program file"
             raise LibraryError(
                 f"{Path(place) / name} and the files that it uses are not those of the manifest; restore them "
                 "from a copy"
             )
-        calls = {name: tuple(called) for name, called in entry["calls"].items()}
-        return cls(sources, entry["digest"], place, tuple(entry["tasks"]), calls)
+        return cls(sources, entry.digest, place, entry.tasks, entry.calls)
 
 
 class Shelf(MutableSequence["ProgramSet"]):
@@ -135,10 +134,10 @@ class Shelf(MutableSequence["ProgramSet"]):
         self.held.insert(index, Held.of(value))
 
 
-def held_texts(manifest: Mapping[str, Any], data: Mapping[str, bytes], folder: Path) -> list[Held]:
+def held_texts(manifest: Manifest, data: Mapping[str, bytes], folder: Path) -> list[Held]:
     """The program files of a library, from its files by name; :class:`LibraryError` where they do not fit."""
-    (texts,) = [json.loads(part) for name, part in data.items() if name.startswith("texts-")] or [{}]
-    return [Held.from_json(entry, texts, str(folder)) for entry in manifest["programs"]]
+    (texts,) = [read_json(Mapping[str, str], part) for name, part in data.items() if name.startswith("texts-")] or [{}]
+    return [Held.from_entry(entry, texts, str(folder)) for entry in manifest.programs]
 
 
 def parsed(source: ProgramSet | Path | str) -> ProgramSet:

@@ -18,10 +18,11 @@ from typing import Any
 import torch
 
 from envs.spec import WorldSpec
+from envs.support.typed_json import FormatError, is_version, read_json
 from npi.library.index import versions as versions_of
-from npi.library.manifest import LibraryError, sha256
+from npi.library.manifest import LibraryError, check_entry, sha256
 from npi.library.program_files import Held
-from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
+from npi.library.tensor_files import check_tensors, read_tensors, tensors_bytes, write_whole
 from npi.library.wiring import SEAL, seal
 from npi.program_memory import RowInfo
 
@@ -134,17 +135,22 @@ class RowFile:
         path = Path(path)
         if not path.is_file():
             raise LibraryError(f"there is no row file {path}; npi library pack writes one")
-        tensors, about = read_tensors(path)
-        if about.get("kind") != KIND:
-            raise LibraryError(f"{path} is no row file; give one that npi library pack wrote")
-        if about.get("format") != FORMAT:
-            raise LibraryError(
-                f"{path} has format {about.get('format')}, this engine reads {FORMAT}; pack the rows again with it"
-            )
+
+        def check(about: Any) -> None:
+            if not isinstance(about, dict) or about.get("kind") != KIND:
+                raise LibraryError(f"{path} is no row file; give one that npi library pack wrote")
+            if not is_version(about.get("format"), FORMAT):
+                raise LibraryError(
+                    f"{path} has format {about.get('format')!r}, this engine reads {FORMAT}; pack the rows again"
+                )
+
         try:
-            packages = _packages(unfold(tensors["folded"], path), tensors["parameters"])
-            found = cls(about["core"], about["first"], packages, about["engine"], str(path))
-        except (KeyError, TypeError, IndexError, RuntimeError, zlib.error, json.JSONDecodeError) as error:
+            tensors, about = read_tensors(path, Head, check)
+            parts = {"parameters": (torch.float32, (None,)), "folded": (torch.uint8, (None,))}
+            check_tensors(tensors, parts, finite=False)
+            packages = _packages(unfold(tensors["folded"], path, Folded), tensors["parameters"])
+            found = cls(about.core, about.first, packages, about.engine, str(path))
+        except (FormatError, KeyError, IndexError, zlib.error) as error:
             raise LibraryError(f"{path}: part of it is missing or wrong ({error}); pack the rows again") from error
         if len(set(found.names)) != len(found.names):
             double = next(name for name in found.names if found.names.count(name) > 1)
@@ -152,6 +158,59 @@ class RowFile:
         for package in packages:
             _check(package, str(path))
         return found
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a row file says first; see :class:`RowFile`."""
+
+    kind: str
+    format: int
+    engine: str
+    core: str
+    first: str
+
+
+@dataclass(frozen=True)
+class RowEntry(RowInfo):
+    """What is known about a row, and its version."""
+
+    version: str = field(kw_only=True)
+
+    @property
+    def info(self) -> RowInfo:
+        return RowInfo(**{name: value for name, value in vars(self).items() if name != "version"})
+
+
+@dataclass(frozen=True)
+class SetEntry:
+    """A program file: its sha256, and (name, sha256 of the text) of each source."""
+
+    digest: str
+    sources: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class PackageEntry:
+    """A package; see :class:`RowPackage`."""
+
+    rows: tuple[RowEntry, ...]
+    sees: tuple[str, ...]
+    needs: Mapping[str, str]
+    sets: tuple[SetEntry, ...]
+    learned: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What is compressed in a row file: texts by their sha256, worlds by their index, how many parameters each row has,
+    and how many numbers each of the :data:`PARTS`."""
+
+    texts: Mapping[str, str]
+    worlds: Mapping[str, WorldSpec]
+    packages: tuple[PackageEntry, ...]
+    counts: tuple[int, ...]
+    widths: tuple[int, int, int]
 
 
 def _about(package: RowPackage) -> dict[str, Any]:
@@ -192,38 +251,38 @@ def fold(data: object) -> torch.Tensor:
     return torch.frombuffer(bytearray(zlib.compress(json.dumps(data, sort_keys=True).encode(), 9)), dtype=torch.uint8)
 
 
-def unfold(folded: torch.Tensor, path: Path) -> Any:
-    """The inverse of :func:`fold`; :class:`LibraryError` where it is cut off or too long."""
+def unfold(folded: torch.Tensor, path: Path, kind: Any = dict) -> Any:
+    """The inverse of :func:`fold`, in its type; :class:`LibraryError` where it is cut off or too long."""
     unfolding = zlib.decompressobj()
     found = unfolding.decompress(folded.numpy().tobytes(), MAX_TEXT_BYTES)
     if unfolding.unconsumed_tail or not unfolding.eof:
         raise LibraryError(f"{path}: its program texts are cut off, or more than {MAX_TEXT_BYTES >> 20} MiB")
-    return json.loads(found)
+    return read_json(kind, found)
 
 
-def _packages(folded: Mapping[str, Any], parameters: torch.Tensor) -> tuple[RowPackage, ...]:
-    specs = {int(index): WorldSpec.from_json(spec) for index, spec in folded["worlds"].items()}
-    rows_NX = padded(parameters, folded["counts"], sum(folded["widths"]))
-    sizes = [len(entry["rows"]) for entry in folded["packages"]]
+def _packages(folded: Folded, parameters: torch.Tensor) -> tuple[RowPackage, ...]:
+    if min(folded.widths) < 0:
+        raise IndexError("it has rows of other lengths than it says")
+    rows_NX = padded(parameters, folded.counts, sum(folded.widths))
+    sizes = [len(entry.rows) for entry in folded.packages]
     if not sum(sizes) == len(rows_NX) > 0:
         raise IndexError("it has other rows than it says")
     packages = []
-    for entry, rows_MX in zip(folded["packages"], rows_NX.split(sizes), strict=True):
-        versions = {row["name"]: row.pop("version") for row in entry["rows"]}
-        infos = tuple(RowInfo.from_json(row) for row in entry["rows"])
+    for entry, rows_MX in zip(folded.packages, rows_NX.split(sizes), strict=True):
+        check_entry(entry.learned)
         package = RowPackage(
-            infos,
-            dict(zip(PARTS, rows_MX.split(folded["widths"], 1), strict=True)),
-            {info.world: specs[info.world] for info in infos},
-            tuple(entry["sees"]),
-            dict(entry["needs"]),
+            tuple(row.info for row in entry.rows),
+            dict(zip(PARTS, rows_MX.split(folded.widths, 1), strict=True)),
+            {row.world: folded.worlds[str(row.world)] for row in entry.rows},
+            entry.sees,
+            entry.needs,
             tuple(
-                Held(tuple((name, folded["texts"][digest]) for name, digest in one["sources"]), one["digest"])
-                for one in entry["sets"]
+                Held(tuple((name, folded.texts[digest]) for name, digest in one.sources), one.digest)
+                for one in entry.sets
             ),
-            entry["learned"],
+            entry.learned,
         )
-        if package.versions != versions:
+        if package.versions != {row.name: row.version for row in entry.rows}:
             raise IndexError("its numbers are not those of their versions")
         packages.append(package)
     return tuple(packages)

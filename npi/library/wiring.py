@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from envs.spec import NONE
+from envs.support.typed_json import FormatError
 
 Wiring = Sequence[Mapping[str, Any]]
 """For each state what it ``looks`` at and what it ``does``: (callee, arguments, next state), or (None,) to return."""
@@ -31,6 +32,15 @@ def deciding_states(wiring: Wiring) -> int:
 def functions(wiring: Wiring) -> int:
     """How many functions there are to learn: one of each state that decides something, or of each of its steps."""
     return sum(len(state["steps"]) if state.get("steps") else bool(state["looks"]) for state in wiring)
+
+
+def check_wiring(wiring: Any, slots: Sequence[str]) -> None:
+    """Raise :class:`FormatError` for a wiring that cannot be told in words."""
+    try:
+        in_words(wiring, slots)
+        functions(wiring)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise FormatError(f"a row's wiring is none ({error})") from error
 
 
 def in_words(wiring: Wiring, slots: Sequence[str]) -> list[str]:

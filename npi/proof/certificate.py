@@ -18,10 +18,12 @@ from typing import Any
 import torch
 
 from dsl.program import ProgramSet
+from envs.spec import SpecError, check_distinct
+from envs.support.typed_json import FormatError, is_version
 from npi.core.base import tensors_digest
 from npi.core.recurrent import may_call
-from npi.library.library import Library, row_name
-from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
+from npi.library.library import Library, LibraryError, row_name
+from npi.library.tensor_files import check_tensors, read_tensors, tensors_bytes, write_whole
 
 FORMAT = 1
 """Version of the file's format; another one is refused."""
@@ -31,19 +33,24 @@ TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
-class CertifiedProgram:
-    """What was proved of one program (see :class:`npi.library.kinds.ProgramProof`); ``configurations`` are those that
-    were walked, M × (5 + fields)."""
+class ProgramEntry:
+    """What was proved of one program (see :class:`npi.library.kinds.ProgramProof`)."""
 
     name: str
     margin: float
     fields: tuple[str, ...]
     changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CertifiedProgram(ProgramEntry):
+    """With the ``configurations`` that were walked, M × (5 + fields)."""
+
     configurations: torch.Tensor
 
 
 @dataclass(frozen=True)
-class CertifiedFile:
+class FileEntry:
     """What was proved of one program file.
 
     Attributes:
@@ -57,7 +64,25 @@ class CertifiedFile:
     digest: str
     rows: str
     domains: Mapping[str, Sequence[str]]
+    programs: tuple[ProgramEntry, ...]
+
+
+@dataclass(frozen=True)
+class CertifiedFile(FileEntry):
+    """With the configurations of its programs."""
+
     programs: tuple[CertifiedProgram, ...]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The JSON of a certificate; its configurations are tensors, called by the file's number and the program."""
+
+    format: int
+    engine: str
+    core: str
+    tolerance: float
+    files: tuple[FileEntry, ...]
 
 
 @dataclass(frozen=True)
@@ -92,23 +117,33 @@ class Certificate:
     @classmethod
     def open(cls, path: Path | str) -> Certificate:
         """Read a certificate; ``ValueError`` for a file that is none, is damaged, or has another format."""
-        tensors, head = read_tensors(Path(path))
-        if "format" not in head or "files" not in head:
-            raise ValueError(f"{path} is no certificate; give a file that npi certify --out wrote")
-        if head["format"] != FORMAT:
-            raise ValueError(f"{path} has format {head['format']}, this engine reads {FORMAT}; prove the library again")
+
+        def check(head: Any) -> None:
+            if not isinstance(head, dict) or "format" not in head or "files" not in head:
+                raise LibraryError(f"{path} is no certificate; give a file that npi certify --out wrote")
+            if not is_version(head["format"], FORMAT):
+                message = f"{path} has format {head['format']!r}, this engine reads {FORMAT}; prove the library again"
+                raise LibraryError(message)
+
         try:
-            files = []
-            for number, entry in enumerate(head["files"]):
-                programs = []
-                for program in entry["programs"]:
-                    lists = {name: tuple(program[name]) for name in ("fields", "changes")}
-                    walked = tensors[f"{number}/{program['name']}"]
-                    programs.append(CertifiedProgram(**(program | lists), configurations=walked))
-                files.append(CertifiedFile(**(entry | {"programs": tuple(programs)})))
-            return cls(head["engine"], head["core"], float(head["tolerance"]), tuple(files))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: part of the certificate is missing or wrong ({error}); prove again") from error
+            tensors, head = read_tensors(Path(path), Head, check)
+            programs = [(f"{n}/{p.name}", p) for n, file in enumerate(head.files) for p in file.programs]
+            check_distinct([file.digest for file in head.files], "certified file")
+            check_distinct([name for name, _ in programs], "certified program")
+            whole = {name: tensors[name].dtype for name, _ in programs if name in tensors}
+            if not set(whole.values()) <= {torch.int16, torch.int32}:
+                raise FormatError("configurations are not listed in whole numbers")
+            sizes = {name: (whole.get(name, torch.int16), (None, 5 + len(p.fields))) for name, p in programs}
+            check_tensors(tensors, sizes)
+        except (FormatError, SpecError) as error:
+            raise LibraryError(f"{path}: part of the certificate is missing or wrong ({error}); prove again") from error
+        files = []
+        for number, file in enumerate(head.files):
+            certified = (
+                CertifiedProgram(**vars(p), configurations=tensors[f"{number}/{p.name}"]) for p in file.programs
+            )
+            files.append(CertifiedFile(**(vars(file) | {"programs": tuple(certified)})))
+        return cls(head.engine, head.core, head.tolerance, tuple(files))
 
 
 def table_rows(library: Library, programs: ProgramSet) -> str:

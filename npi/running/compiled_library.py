@@ -7,7 +7,7 @@ its text (for its tasks) and the tables of its programs; nothing of the network 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from dsl.program import ProgramSet
 from dsl.tasks.task import Task
 from envs.spec import RETURN, ProgramTable
 from envs.stepper import Stepper
-from envs.steppers.decision_tables import DecisionTables, Node, TableStepper, assemble
+from envs.steppers.decision_tables import DecisionTables, Node, TableStepper, assemble, check_tables
+from envs.support.typed_json import FormatError, is_version
 from npi.library.kinds import kind_of
 from npi.library.library import Library, LibraryError
 from npi.library.program_files import find_task, named_tasks
@@ -27,6 +28,16 @@ from npi.running.tabulated_core import TabulatedCore
 from traces.generation.generate import load_sources
 
 FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Head:
+    """The JSON of a compiled library: (name, text) of the sources of each program file, sha256 of core and rows."""
+
+    format: int
+    programs: tuple[tuple[tuple[str, str], ...], ...]
+    core: str
+    rows: str
 
 
 @dataclass(frozen=True)
@@ -82,15 +93,28 @@ class CompiledLibrary:
     @classmethod
     def open(cls, path: Path | str) -> CompiledLibrary:
         """Read a file of :meth:`save`; raises ``ValueError`` for one that is damaged or of another format."""
-        tensors, about = read_tensors(Path(path))
-        if about.get("format") != FORMAT:
-            raise LibraryError(f"{path} has format {about.get('format')}, this engine reads {FORMAT}; compile it anew")
-        sets = tuple(load_sources([(name, text) for name, text in sources]) for sources in about["programs"])
-        steppers = []
-        for number, programs in enumerate(sets):
-            own = {n.split(".", 1)[1]: t for n, t in tensors.items() if n.split(".", 1)[0] == str(number)}
-            steppers.append(TableStepper(programs.table, DecisionTables(**own)))
-        return cls(sets, tuple(steppers), {"core": about["core"], "rows": about["rows"]})
+
+        def check(about: Any) -> None:
+            version = about.get("format") if isinstance(about, dict) else None
+            if not is_version(version, FORMAT):
+                raise LibraryError(f"{path} has format {version!r}, this engine reads {FORMAT}; compile it anew")
+
+        try:
+            tensors, head = read_tensors(Path(path), Head, check)
+            sets = tuple(load_sources(sources) for sources in head.programs)
+            names = {f"{number}.{field.name}" for number in range(len(sets)) for field in fields(DecisionTables)}
+            if names != tensors.keys():
+                raise FormatError(f"it has not the tables of its {len(sets)} program files")
+            steppers = []
+            for number, programs in enumerate(sets):
+                own = DecisionTables(**{f.name: tensors[f"{number}.{f.name}"] for f in fields(DecisionTables)})
+                check_tables(programs.table, own)
+                steppers.append(TableStepper(programs.table, own))
+        except LibraryError:
+            raise
+        except ValueError as error:  # of the format, or of a program text
+            raise LibraryError(f"{path}: part of it is missing or wrong ({error}); compile it anew") from error
+        return cls(sets, tuple(steppers), {"core": head.core, "rows": head.rows})
 
 
 def compile_core(core: CoreStepper) -> TableStepper:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from envs.support.atomic_files import remove_whole
+from envs.support.typed_json import FormatError, is_version
 from npi.core.base import tensors_digest
+from npi.library.manifest import LibraryError
 from npi.library.tensor_files import read_tensors, tensors_bytes, write_whole
 from npi.training.loop import Checkpoint, State
 from npi.training.ranks import ALONE, CPU, Parcel, Ranks
@@ -22,6 +27,17 @@ CHECKPOINT = "checkpoint.safetensors"
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be resumed from; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The JSON of a state: its run and device, its facts, and the sha256 of each constant part, by name."""
+
+    format: int
+    identity: str
+    device: str
+    facts: Mapping[str, Any]
+    constant: Mapping[str, str]
 
 
 class FileCheckpoint(Checkpoint):
@@ -84,27 +100,33 @@ class FileCheckpoint(Checkpoint):
     def _read(self) -> Parcel:
         if self.fresh or not self.path.exists():
             return Parcel()
+
+        def check(about: Any) -> None:
+            version = about.get("format") if isinstance(about, dict) else None
+            if not is_version(version, FORMAT):
+                raise LibraryError(f"{self.path} has format {version!r}, this engine reads {FORMAT}")
+
         try:
-            tensors, about = read_tensors(self.path)
-        except ValueError as error:
+            tensors, about = read_tensors(self.path, Head, check)
+        except LibraryError as error:
             raise CheckpointError(f"{error}; start anew with --fresh") from error
-        if about.get("format") != FORMAT:
-            raise CheckpointError(
-                f"{self.path} has format {about.get('format')}, this engine reads {FORMAT}; start anew with --fresh"
-            )
-        if about["identity"] != self.identity:
-            if about["facts"].get("ended") and self.written():
+        except FormatError as error:
+            raise self.wrong(error) from error
+        if about.identity != self.identity:
+            if about.facts.get("ended") and self.written():
                 return Parcel()  # nothing is lost
             raise CheckpointError(
                 f"{self.path} is of a run with other settings or data; repeat those to resume it (only --updates may "
                 "change), or start anew with --fresh"
             )
-        if about["device"] != self.device.type:
+        if about.device != self.device.type:
             raise CheckpointError(
-                f"{self.path} is of a run on {about['device']}, whose random numbers continue there only; use "
-                f"--device {about['device']}, or start anew with --fresh"
+                f"{self.path} is of a run on {about.device}, whose random numbers continue there only; use "
+                f"--device {about.device}, or start anew with --fresh"
             )
-        for name, digest in about["constant"].items():
+        for name, digest in about.constant.items():
+            if not re.fullmatch(r"[\w.-]+", name):
+                raise self.wrong(FormatError(f"constant: {name!r} is no part of a state"))
             try:
                 own, _ = read_tensors(self._file(name))
             except (OSError, ValueError) as error:
@@ -112,8 +134,12 @@ class FileCheckpoint(Checkpoint):
             if tensors_digest(own) != digest:
                 raise CheckpointError(f"{self._file(name)} is of another state; start anew with --fresh")
             tensors |= own
-        self._kept = about["constant"]
-        return Parcel(tensors, about["facts"])
+        self._kept = dict(about.constant)
+        return Parcel(tensors, about.facts)
+
+    def wrong(self, error: Exception) -> CheckpointError:
+        """For a state that is not one of this run."""
+        return CheckpointError(f"{self.path} holds no state of this run ({error}); start anew with --fresh")
 
     def remove(self) -> None:
         """Delete the state and what else is kept in its folder: the run is over."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import torch
 
 from dsl.program import ProgramSet
 from dsl.tasks.task import Task
-from envs.spec import ProgramTable
+from envs.spec import RETURN, SLOTS, ProgramTable
 from npi.training.loop import part
 from npi.training.ranks import ALONE, Parcel, Ranks
 from traces.generation.generate import load_sources, record_traces
 from traces.machine.outcome import Budget
-from traces.recording.batch import TraceBatch, same_table
+from traces.recording.batch import TraceBatch, check_range, check_tiling, same_table
+from traces.recording.placed_steps import PlacedSteps
 from traces.recording.unique_frames import FrameSet, check_rule, unique_frames, united
 from traces.storage.trace_set import TraceSet
 
@@ -114,6 +117,34 @@ def unpack_frames(parcel: Parcel) -> list[FrameSet]:
     """The inverse of :func:`pack_frames`."""
     tables = map(ProgramTable.from_json, parcel.about["tables"])
     return [FrameSet(table, **part(parcel.tensors, f"{n}.")) for n, table in enumerate(tables)]
+
+
+Columns = TypeVar("Columns", bound=FrameSet | PlacedSteps)
+
+
+def checked(found: Columns) -> Columns:
+    """Frames or steps from a file, which must be such as their table allows; ``ValueError`` names the column."""
+    table, columns, most = found.table, found.columns, np.int64(2**31)
+    token = len(table.world.tokens) - 1
+    tops: dict[str, list[int] | int] = {
+        "obs": [field.size - 1 for field in table.world.fields],
+        "call": [len(table) - 1, token, token, token],
+        "program": len(table) - 1,
+        "arguments": [token] * SLOTS,
+        "origin": [int(most)] * SLOTS,
+    }
+    lows = {"call": np.array([RETURN, 0, 0, 0]), "program": np.array(table.primitives), "length": np.array(1)}
+    rows = {"M": len(columns.get("program_M", ())), "S": len(columns["call_S4"])}
+    for name, column in columns.items():
+        what, letters = name.split("_")
+        high = np.array(tops.get(what, most), np.int64)
+        shape = (rows[letters[0]], *high.shape)
+        if column.dtype not in (torch.int16, torch.int32, torch.int64) or column.shape != shape:
+            raise ValueError(f"column {name} is {column.dtype} {[*column.shape]}, expected whole numbers {[*shape]}")
+        check_range(name, column.numpy(), lows.get(what, 0), high)
+    if isinstance(found, FrameSet):
+        check_tiling("start_M", found.start_M.numpy(), found.length_M.numpy(), found.steps)
+    return found
 
 
 def merged(datasets: Sequence[Dataset]) -> list[Dataset]:

@@ -22,10 +22,12 @@ import torch
 from torch.nn import functional
 
 from envs.spec import RETURN, SLOTS, WorldSpec
+from envs.support.typed_json import typed
 from npi.core import gates
 from npi.core.config import TrainConfig
 from npi.core.discrete import DiscreteTrunk
 from npi.core.recurrent import RecurrentCore
+from npi.library.tensor_files import check_tensors, shapes_of
 from npi.program_memory import ProgramMemory
 from npi.training.curriculum import WorldFrames, WorldSteps
 from npi.training.input_gates import with_pictures
@@ -294,8 +296,9 @@ class ForcedStates(Supervision):
 
     def load_state_dict(self, state: State) -> None:
         self.generator.set_state(state.tensors["generator"])
+        check_tensors({"wrong": state.tensors["wrong"]}, shapes_of({"wrong": self.wrong_E}))
         self.wrong_E = state.tensors["wrong"]
-        self.errors = dict(state.facts["errors"])
+        self.errors = dict(typed(tuple[tuple[int, float], ...], state.facts["errors"]))
 
 
 def bits_for(places: int) -> int:

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 
 from envs.spec import ProgramTable
+from envs.support.typed_json import typed
 from npi.core.config import FORCED, TrainConfig
 from npi.core.recurrent import may_call, recurrent
 from npi.library.library import Library
 from npi.training.curriculum import WorldFrames, WorldSteps
-from npi.training.dataset import Dataset
+from npi.training.dataset import Dataset, checked
 from npi.training.forced import ForcedStates
 from npi.training.induction.inferred_places import finders_of
 from npi.training.loop import Evaluation, Group, Loss, Objective, Progress, Schedule, State, part
@@ -195,16 +196,16 @@ class FrameObjective(Objective):
     def load_state_dict(self, state: State) -> None:
         tensors, facts = state.tensors, state.facts
         self.found = [
-            FrameSet(self.given[own].table, **part(tensors, f"found.{number}."))
+            checked(FrameSet(self.given[own].table, **part(tensors, f"found.{number}.")))
             for number, own in enumerate(facts["found"])
         ]
-        self.steps = unpacked_steps(tensors, [self.given[own].table for own in facts["steps"]])
+        self.steps = list(map(checked, unpacked_steps(tensors, [self.given[own].table for own in facts["steps"]])))
         if self.found or self.steps:
             self.supervision.use(self._sources(), self._steps())
         self.supervision.load_state_dict(State(part(tensors, "supervision."), facts["supervision"]))
-        self.wrong, self.clean = facts["wrong"], facts["clean"]
+        self.wrong, self.clean = typed(dict[str, int], facts["wrong"]), typed(int, facts["clean"])
         if facts["validation"] is not None:
-            problems, solved, spared = facts["validation"]
+            problems, solved, spared = typed(tuple[int, int, int], facts["validation"])
             self.validation = Validation(problems, solved, spared=spared)
 
 

@@ -19,6 +19,8 @@ from typing import Any, Literal, NamedTuple, Self
 import torch
 from torch import nn
 
+from envs.support.typed_json import FormatError, typed
+from npi.library.tensor_files import check_tensors, shapes_of
 from npi.training.ranks import ALONE, Ranks
 
 
@@ -181,6 +183,10 @@ class Checkpoint(ABC):
     def load(self) -> State | None:
         """The state that was kept; None where there is none."""
 
+    def wrong(self, error: Exception) -> ValueError:
+        """What is raised where the state that was kept is not one of this run."""
+        return ValueError(f"the state that was kept is none of this run ({error}); start anew")
+
 
 def fit(
     objective: Objective,
@@ -222,6 +228,10 @@ def fit(
         if checkpoint is not None and ranks.first and not progress.ended(schedule):
             checkpoint.save(state_of(objective, descent, progress))
     return progress
+
+
+MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
+"""What Adam remembers of a parameter."""
 
 
 class Descent:
@@ -313,10 +323,17 @@ class Descent:
         """The inverse of :meth:`state_dict`."""
         for name, optimizer in self.optimizers.items():
             held: dict[int, dict[str, Any]] = {}
+            parameters = self.groups[name].parameters
             for key, tensor in part(state.tensors, f"{name}.").items():
                 number, what = key.split(".")
+                shape = () if what == "step" else parameters[range(len(parameters))[int(number)]].shape
+                check_tensors({key: tensor}, {key: (tensor.dtype if what == "step" else torch.float32, shape)})
+                if what not in MOMENTS:
+                    raise FormatError(f"optimiser.{name}.{key} is nothing that an optimiser remembers")
                 counts = what == "step" and isinstance(optimizer, torch.optim.SparseAdam)  # in plain numbers
                 held.setdefault(int(number), {})[what] = int(tensor) if counts else tensor
+            if any(found.keys() != MOMENTS for found in held.values()):
+                raise FormatError(f"optimiser.{name} is not all that an optimiser remembers")
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": held, "param_groups": groups})
 
@@ -330,18 +347,14 @@ def _laid_out(parameter: nn.Parameter, gradient: torch.Tensor) -> torch.Tensor:
 
 def state_of(objective: Objective, descent: Descent, progress: Progress) -> State:
     """Everything that the next update depends on, as one state."""
-    tensors = {
-        f"parameters.{name}.{number}": parameter.detach()
-        for name, group in objective.groups().items()
-        for number, parameter in enumerate(group.parameters)
-    }
+    tensors = {f"parameters.{name}": parameter.detach() for name, parameter in parameters_of(objective).items()}
     own, optimisers = objective.state_dict(), descent.state_dict()
     tensors |= {f"objective.{name}": tensor for name, tensor in own.tensors.items()}
     tensors |= {f"optimiser.{name}": tensor for name, tensor in optimisers.tensors.items()}
     facts = {
         "update": progress.update,
         "loss": progress.loss if math.isfinite(progress.loss) else None,
-        "scores": dict(progress.scores),
+        "scores": {name: x if math.isfinite(x) else None for name, x in progress.scores.items()},
         "seconds": progress.seconds,
         "solved": progress.solved,
         "ended": progress.ended(descent.schedule),
@@ -355,20 +368,47 @@ def resume(checkpoint: Checkpoint, objective: Objective, descent: Descent) -> Pr
     state = checkpoint.load()
     if state is None:
         return Progress()
-    tensors, facts = state.tensors, state.facts
-    with torch.no_grad():
-        for name, group in objective.groups().items():
-            for number, parameter in enumerate(group.parameters):
-                parameter.copy_(tensors[f"parameters.{name}.{number}"])
-    objective.load_state_dict(State(part(tensors, "objective."), facts["objective"]))
-    descent.load_state_dict(State(part(tensors, "optimiser."), {}))
-    return progress_of(facts)
+    tensors = state.tensors
+    try:
+        facts: Facts = typed(Facts, state.facts)
+        parameters = parameters_of(objective)
+        check_tensors(part(tensors, "parameters."), shapes_of(parameters))
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(tensors[f"parameters.{name}"])
+        objective.load_state_dict(State(part(tensors, "objective."), dict(facts.objective)))
+        descent.load_state_dict(State(part(tensors, "optimiser."), {}))
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
+        raise checkpoint.wrong(error) from error
+    return progress_of(state.facts)
 
 
-def progress_of(facts: Mapping[str, Any]) -> Progress:
+@dataclass(frozen=True)
+class Facts:
+    """What a state tells of its run (see :class:`Progress`); null for a number that is not finite."""
+
+    update: int
+    loss: float | None
+    scores: Mapping[str, float | None]
+    seconds: float
+    solved: bool
+    ended: bool
+    objective: Mapping[str, Any]
+
+
+def parameters_of(objective: Objective) -> dict[str, nn.Parameter]:
+    """What moves, by group and number."""
+    groups = objective.groups().items()
+    return {f"{name}.{number}": one for name, group in groups for number, one in enumerate(group.parameters)}
+
+
+def progress_of(told: Mapping[str, Any]) -> Progress:
     """Where the run of a state's facts stood."""
-    told = {name: facts[name] for name in ("update", "scores", "seconds", "solved")}
-    return Progress(**told, loss=math.nan if facts["loss"] is None else facts["loss"], resumed=True)
+    facts: Facts = typed(Facts, told)
+    loss, *scores = (math.nan if x is None else x for x in (facts.loss, *facts.scores.values()))
+    return Progress(
+        facts.update, loss, dict(zip(facts.scores, scores, strict=True)), facts.seconds, facts.solved, resumed=True
+    )
 
 
 def part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
+from envs.support.typed_json import typed
 from npi.core.config import TrainConfig
 from npi.core.recurrent import RecurrentCore
+from npi.library.tensor_files import check_tensors, shapes_of
 from npi.program_memory import ProgramMemory
 from npi.training.curriculum import Curriculum, WorldFrames, WorldSteps
 from npi.training.input_gates import set_gates
@@ -15,6 +17,7 @@ from npi.training.loop import Loss, State
 from npi.training.loss import Rules, frame_loss, score, take_share
 from npi.training.ranks import Ranks
 from npi.training.supervision import FIRST, Supervision
+from traces.recording.batch import check_range
 
 
 class UnrolledFrames(Supervision):
@@ -100,9 +103,16 @@ class UnrolledFrames(Supervision):
         tensors = state.tensors
         self.generator.set_state(tensors["generator"])
         self.noise.set_state(tensors["noise"])
-        for group, error in zip(self.curriculum.groups, state.facts["errors"], strict=True):
+        errors = typed(tuple[float, ...], state.facts["errors"])
+        for group, error in zip(self.curriculum.groups, errors, strict=True):
             group.error = error
-        self.curriculum.hard = [tensors[f"hard.{number}"] for number in range(len(self.curriculum.sources))]
+        hard = {f"hard.{number}": len(source.frames) for number, source in enumerate(self.curriculum.sources)}
+        kinds = dict(shapes_of({"gates": self.memory.gates_NF}))
+        kinds |= dict.fromkeys(hard, (torch.int64, (None,)))
+        check_tensors({name: tensors[name] for name in kinds}, kinds)
+        for name, frames in hard.items():
+            check_range(name, tensors[name].numpy(), 0, frames - 1)
+        self.curriculum.hard = [tensors[name] for name in hard]
         with torch.no_grad():
             self.memory.gates_NF.copy_(tensors["gates"])
 

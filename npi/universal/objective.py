@@ -17,7 +17,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from envs.support.typed_json import typed
 from npi.core.config import Settings, at_least, setting
+from npi.library.tensor_files import check_tensors, shapes_of
 from npi.training.loop import Evaluation, Group, Loss, Objective, Schedule, State
 from npi.training.ranks import Ranks
 from npi.universal.core import UniversalCore
@@ -134,5 +136,6 @@ class UniversalObjective(Objective):
 
     def load_state_dict(self, state: State) -> None:
         self.generator.set_state(state.tensors["generator"])
+        check_tensors({"errors": state.tensors["errors"]}, shapes_of({"errors": self.error_N}))
         self.error_N = state.tensors["errors"]
-        self.recent.extend(state.facts["recent"])
+        self.recent.extend(typed(tuple[float, ...], state.facts["recent"]))

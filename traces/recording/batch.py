@@ -139,12 +139,12 @@ def check_batch(batch: TraceBatch) -> None:
     """
     _check_shapes(batch)
     table, last_token = batch.table, len(batch.table.world.tokens) - 1
-    _check_range("obs", batch.obs, 0, np.array([f.size - 1 for f in table.world.fields], np.int64))
-    _check_range("calls", batch.calls, np.array([RETURN, 0, 0, 0]), np.array([len(table) - 1] + [last_token] * SLOTS))
-    _check_range("program", batch.program, table.primitives, len(table) - 1)
-    _check_range("arguments", batch.arguments, 0, last_token)
-    _check_tiling("start", batch.start, batch.length, batch.steps)
-    _check_tiling("first_frame", batch.first_frame, batch.frames, len(batch.program))
+    check_range("obs", batch.obs, 0, np.array([f.size - 1 for f in table.world.fields], np.int64))
+    check_range("calls", batch.calls, np.array([RETURN, 0, 0, 0]), np.array([len(table) - 1] + [last_token] * SLOTS))
+    check_range("program", batch.program, table.primitives, len(table) - 1)
+    check_range("arguments", batch.arguments, 0, last_token)
+    check_tiling("start", batch.start, batch.length, batch.steps)
+    check_tiling("first_frame", batch.first_frame, batch.frames, len(batch.program))
     _check_tree(batch)
 
 
@@ -157,7 +157,7 @@ def _check_shapes(batch: TraceBatch) -> None:
             raise ValueError(f"column {name} has the shape {column.shape}, expected {expected}")
 
 
-def _check_tiling(name: str, starts: Ints, lengths: Ints, end: int) -> None:
+def check_tiling(name: str, starts: Ints, lengths: Ints, end: int) -> None:
     tiled = np.cumsum(lengths, dtype=np.int64) - lengths
     if (lengths < 1).any() or not np.array_equal(starts, tiled) or int(lengths.sum()) != end:
         raise ValueError(f"column {name} and its lengths do not lay the parts one after another from 0 to {end}")
@@ -186,7 +186,7 @@ def _check_tree(batch: TraceBatch) -> None:
         raise ValueError("column calls: each call of a program begins one frame")
 
 
-def _check_range(name: str, column: Ints, low: Ints | int, high: Ints | int) -> None:
+def check_range(name: str, column: Ints, low: Ints | int, high: Ints | int) -> None:
     outside = np.argwhere((column < low) | (column > high))
     if len(outside):
         place = tuple(int(i) for i in outside[0])

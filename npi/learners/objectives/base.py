@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from envs.support.typed_json import typed
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining
 from npi.learners.rollout import GeneratorDraw, play
 from npi.learners.tasks import Batch, Problems, TaskGroup
@@ -154,7 +155,7 @@ class LearnerObjective(Objective):
         return State({}, {"curve": self.curve})
 
     def load_state_dict(self, state: State) -> None:
-        self.curve = list(state.facts["curve"])
+        self.curve = typed(list[dict[str, Any]], state.facts["curve"])
 
 
 def segments(steps: int, truncation: int) -> list[tuple[int, int]]:

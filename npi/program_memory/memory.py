@@ -8,55 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import torch
 from torch import nn
 
-from envs.spec import Signature, signature_from_json
+from npi.program_memory.row_info import RowInfo
 
 GATES = 24
 """Gates in one number of a row."""
 
 OPEN = 2.0**GATES - 1
 """The number whose gates are all open."""
-
-
-@dataclass(frozen=True)
-class RowInfo:
-    """What is known about a row.
-
-    Attributes:
-        name: qualified by file (``"addition.ADD"``), or ``"world<index>.<name>"`` for a primitive.
-        world: index of its world in the library.
-        generation: rows that were learned together. A row may call rows of its own generation, and of earlier ones.
-        primitive: carried out by the world; its embedding is not used.
-        source: sha256 of the program file (or the table) that it was learned from.
-        sees: the earlier generations that it may call; None for every one.
-        wiring: beside a universal core, how its states are wired (:mod:`npi.universal.rows`).
-    """
-
-    name: str
-    world: int
-    generation: int
-    signature: Signature
-    primitive: bool
-    source: str
-    sees: tuple[int, ...] | None = None
-    wiring: Sequence[Mapping[str, Any]] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        slots = [{"name": slot.name, "tokens": list(slot.tokens)} for slot in self.signature.slots]
-        signature = {"name": self.signature.name, "slots": slots, "doc": self.signature.doc}
-        data = {**vars(self), "signature": signature, "sees": self.sees}
-        return {name: value for name, value in data.items() if name not in ("sees", "wiring") or value is not None}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> RowInfo:
-        sees = tuple(data["sees"]) if "sees" in data else None
-        return cls(**{**data, "signature": signature_from_json(data["signature"]), "sees": sees})
 
 
 class ProgramMemory(nn.Module):
