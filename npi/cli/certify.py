@@ -28,7 +28,7 @@ def certify(
         list[str] | None,
         typer.Argument(
             help="Such as ADD, or addition.ADD; all of the library by default. With --check: program files that must "
-            "be those of the certificate.",
+            "be those of the certificate, and covered whole.",
             show_default=False,
         ),
     ] = None,
@@ -51,7 +51,8 @@ def certify(
     takes moments, so no certificate is written of it.
 
     A certificate names core, rows and program files by hashes and lists all configurations; --check goes through them
-    with a program of its own.
+    with a program of its own, and says which programs and tasks of the files are not covered. Exit status 1 where a
+    named file is not covered whole.
 
     \b
     Example:
@@ -133,24 +134,33 @@ def _check(screen: Screen, library: Library, path: Path, files: list[str]) -> No
     from dsl import load
     from npi.proof.certificate import Certificate
     from npi.proof.check_certificate import check
+    from npi.proof.coverage import uncovered
 
     if not path.is_file():
         raise ValueError(f"there is no file {path}: write a certificate with npi certify --out {path}")
     certificate = Certificate.open(path)
     digests = {file.digest for file in certificate.files}
-    changed = [name for name in files if load(name).digest not in digests]
+    named = {name: load(name) for name in files}
+    changed = [name for name, programs in named.items() if programs.digest not in digests]
     with Meter("checking"):
         findings = check(certificate, library)
+    held = {file.file: programs for file in certificate.files if (programs := library.file(file.digest)) is not None}
+    shown = {name: programs for name, programs in (named or held).items() if name not in changed}
+    lacking = {name: uncovered(certificate, findings, programs) for name, programs in shown.items()}
     columns = Column("program"), number("configurations"), number("margin", _margin)
     screen.table(findings, *columns, Column("", lambda one: one.fault or "holds"), failed=lambda one: one.fault)
     for name in changed:
         screen.line(f"{name} is not a program file as it was certified, or not one of this certificate")
+    for name, parts in lacking.items():
+        for part in parts:
+            screen.line(f"not covered of {name}: {part}")
     if certificate.engine != npi.__version__:
         screen.note(f"the certificate is from version {certificate.engine}, it was checked by {npi.__version__}")
     good = sum(not one.fault for one in findings)
     screen.line(f"the certificate holds for {good} of {plural(len(findings), 'program')}")
-    screen.document({"programs": findings, "changed": changed})
-    finish(bool(findings) and good == len(findings) and not changed)
+    screen.document({"programs": findings, "changed": changed, "uncovered": lacking})
+    whole = not named or not any(lacking.values())
+    finish(bool(findings) and good == len(findings) and not changed and whole)
 
 
 def _margin(found: ProgramProof | Finding) -> str:

@@ -99,6 +99,14 @@ class Certificate:
     def configurations(self) -> int:
         return sum(len(program.configurations) for file in self.files for program in file.programs)
 
+    def void(self, file: FileEntry, library: Library, programs: ProgramSet | None) -> str:
+        """Why the certificate of a file is not for a library, which has these programs of it; empty where it is."""
+        if programs is None:
+            return f"void: the library does not hold {file.file} as it was certified"
+        if self.core != library.core.digest():
+            return "void: the core is not the one that was certified"
+        return "" if table_rows(library, programs) == file.rows else f"void: rows of {file.file} were changed"
+
     def save(self, path: Path | str) -> None:
         """Write the certificate, whole or not at all."""
         path = Path(path)

@@ -3,9 +3,8 @@
 For each program the list of configurations must hold whatever a frame can begin with, must be closed under steps, and
 the core must decide in each as the teacher does. Then no run can leave it (docs/certificates.md). What a call of
 another program changes must include what that program's own calls change; all of those must be certified, too. One that
-was learned from a signal counts as any answer.
-
-A configuration is a row of integers: three argument tokens, the teacher's node, the state code, the fields that matter.
+was learned from a signal counts as any answer. A configuration is a row of integers: three argument tokens, the
+teacher's node, the state code, the fields that matter.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ from envs.stepper import Observation
 from npi.core.discrete import DiscreteTrunk
 from npi.core.recurrent import may_call
 from npi.library.library import Library, LibraryError
-from npi.proof.certificate import TOLERANCE, Certificate, CertifiedFile, CertifiedProgram, table_rows
+from npi.proof.certificate import TOLERANCE, Certificate, CertifiedFile, CertifiedProgram
 from npi.running.core_stepper import CoreStepper
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-Reals = npt.NDArray[np.float32]
 
 HEAD = SLOTS + 2  # columns before the fields: argument tokens, node, code
 CHUNK = 1 << 16  # configurations that are looked at side by side
+MOST = 1 << 23  # that are held in memory; a proof lists half as many of a program at most
 
 
 @dataclass(frozen=True)
@@ -55,64 +54,69 @@ class _Fault(Exception):
 
 
 def check(certificate: Certificate, library: Library, *, hashes: bool = True) -> list[Finding]:
-    """Check a certificate against a library: one finding a program.
-
-    Without ``hashes`` core and rows may have changed since, and only decisions count (to try changed cores).
-    """
+    """Check a certificate against a library: one finding a program; without ``hashes`` core and rows may have changed
+    since, and only decisions count (to try changed cores)."""
     if library.core.config.kind != "discrete":
         raise LibraryError("a certificate is for a discrete core, and this library has another kind")
     findings = []
     for file in certificate.files:
         programs = library.file(file.digest)
-        fault = _void(certificate, file, library, programs) if hashes or programs is None else ""
-        for program in file.programs:
-            margin, found = math.nan, fault
-            if not found and programs is not None:
-                try:
-                    margin = _FileCheck(library, programs, file, max(certificate.tolerance, TOLERANCE)).program(program)
-                except _Fault as error:
-                    found = str(error)
-            findings.append(Finding(file.file, program.name, len(program.configurations), margin, found))
+        fault = certificate.void(file, library, programs) if hashes or programs is None else ""
+        found, callees = {p.name: (math.nan, fault) for p in file.programs}, dict[str, set[str]]()
+        for certified in file.programs if programs is not None and not fault else ():
+            try:
+                assert programs is not None
+                checker = _FileCheck(library, programs, file, max(certificate.tolerance, TOLERANCE))
+                found[certified.name], callees[certified.name] = (checker.program(certified), ""), checker.callees
+            except _Fault as error:
+                found[certified.name] = math.nan, str(error)
+        for name, called in [*callees.items()] * len(callees):  # however long the chain of calls is
+            for callee in (callee for callee in called if found[callee][1] and not found[name][1]):
+                found[name] = math.nan, f"it calls {callee}, whose certificate does not hold"
+        findings += [Finding(file.file, p.name, len(p.configurations), *found[p.name]) for p in file.programs]
     return findings
-
-
-def _void(certificate: Certificate, file: CertifiedFile, library: Library, programs: ProgramSet | None) -> str:
-    """Why a certificate is not for this library; empty where it is."""
-    if programs is None:
-        return f"void: the library does not hold {file.file} as it was certified"
-    if certificate.core != library.core.digest():
-        return "void: the core is not the one that was certified"
-    return "" if table_rows(library, programs) == file.rows else f"void: rows of {file.file} were changed"
 
 
 class _FileCheck:
     def __init__(self, library: Library, programs: ProgramSet, file: CertifiedFile, tolerance: float) -> None:
-        self.programs, self.file, self.tolerance = programs, file, tolerance
-        self.spec = programs.world.spec
+        self.programs, self.file, self.tolerance, self.spec = programs, file, tolerance, programs.world.spec
         self.names, self.sizes = [f.name for f in self.spec.fields], [f.size for f in self.spec.fields]
         self.teacher: Teacher = teacher_of_bodies(programs)
+        if self.spec.rendered:
+            raise _Fault("its world shows pictures, and there is no list of all pictures")
         self.core = _CoreNumbers(library, programs)
-        self.certified = {programs.table.id(p.name): p for p in file.programs}
+        self.bodies = {program.name: program for program in programs.programs if program.signal is None}
+        self.certified = {self.bodies[p.name].id: p for p in file.programs if p.name in self.bodies}
+        self.callees: set[str] = set()
         self.rules = [*e.rules_of(self.spec), *self._domain_rules()]
 
     def _domain_rules(self) -> list[e.Rule]:
-        """That pointers show what their rows are said to hold: also blank, which no one has written."""
+        """That pointers show what their rows are said to hold: whatever they declare, but for rows with blanks into
+        which no task of the file's text lays anything: these hold blanks, and what is written."""
         found, self.held = [], dict[str, Sequence[str]]()
         if not self.file.domains:
             return []
+        if self.spec.kind != "scratchpad" or self.programs.signals:
+            raise _Fault("its rows are said to hold less than they declare, and what others write is not known")
         config = PadConfig.from_json(self.spec.config)
+        laid = {content.row for task in self.programs.tasks for content in task.laid}
         for pointer in config.pointers:
             row = config.row_of(pointer)
             held = self.held[pointer.name] = self.file.domains.get(row.name, ())
-            if not set(held) <= set(row.values) or (row.blank and BLANK not in held) or self.programs.signals:
-                raise _Fault(f"row {row.name} is said to hold {', '.join(held) or 'nothing'}; it has blanks too")
+            said = f"row {row.name} is said to hold {', '.join(held) or 'nothing'}"
+            if not set(held) <= set(row.values) or (row.blank and BLANK not in held):
+                raise _Fault(f"{said}; it has blanks too")
+            if (row.name in laid or not row.blank or not self.programs.tasks) and set(held) != set(row.values):
+                raise _Fault(f"{said}, and layouts can hold {', '.join(set(row.values) - set(held))} there")
             values = frozenset((row.values.index(value),) for value in held)
             found += [e.Rule((self.names.index(pointer.name),), values)] if pointer.sees else []
         return found
 
     def program(self, certified: CertifiedProgram) -> float:
         """Check one program; its least margin. Raises :class:`_Fault`."""
-        program = self.programs.program(certified.name)
+        program = self.bodies.get(certified.name)
+        if program is None or not {*certified.fields, *certified.changes} <= set(self.names):
+            raise _Fault("there is no such program with a text, or no such field in its world")
         fields = [self.names.index(name) for name in certified.fields]
         read = {r.index for node in body_nodes(program) for r in node.reads if r.kind == "field"}
         if not read | self.core.seen(program.id) <= set(fields):
@@ -120,45 +124,35 @@ class _FileCheck:
         rows = certified.configurations.numpy().astype(np.int64)
         space = _Space(program, fields, self.sizes, 2**self.core.bits + 1, rows)
         known = np.unique(space.keys(rows))
-        if not np.isin(space.keys(self._beginnings(space)), known).all():
+        heads = np.array([[*tokens, 0, 0, *[0] * len(fields)] for tokens in product(*space.tokens)])
+        if not self._listed(heads, e.Alternative(changes=dict.fromkeys(fields, (e.ANYTHING,))), space, known):
             raise _Fault("a frame can begin in a configuration that is not listed")
         least = math.inf
         for begin in range(0, len(rows), CHUNK):
-            chunk = rows[begin : begin + CHUNK]
-            calls, margin, after = self._step(program, fields, chunk)
+            calls, margin, after = self._step(program, fields, rows[begin : begin + CHUNK])
             least = min(least, float(margin.min()))
             if not (margin >= self.tolerance).all():
                 raise _Fault(f"in {int((~(margin >= self.tolerance)).sum())} configurations the core decides otherwise")
             for call in np.unique(calls[calls[:, 0] != RETURN], axis=0).tolist():
                 mine = after[(calls == call).all(1)[after[:, -1]], :-1]
                 for alternative in self._effect(certified, call):
-                    if not np.isin(space.keys(self._reached(mine, alternative, space)), known).all():
+                    if not self._listed(mine, alternative, space, known):
                         raise _Fault("a step leads to a configuration that is not listed")
         return least
 
-    def _beginnings(self, space: _Space) -> Ints:
-        """Every configuration in which a frame can begin: any arguments, any observation that obeys the rules."""
-        every = np.indices([1, *(self.sizes[i] for i in space.fields)]).reshape(1 + len(space.fields), -1).T[:, 1:]
-        every = every[self._possible(every, space.fields)]
-        heads = np.array([[*tokens, 0, 0] for tokens in product(*space.tokens)])
-        return np.concatenate([heads.repeat(len(every), axis=0), np.tile(every, (len(heads), 1))], axis=1)
-
     def _possible(self, observations: Ints, fields: Sequence[int]) -> Bools:
-        """Which observations the world's rules allow; a rule over a field that is left out says nothing."""
+        """Which observations the rules about the last of these fields allow; one over a field left out says nothing."""
         good = np.ones(len(observations), dtype=bool)
         for rule in self.rules:
-            if set(rule.fields) <= set(fields):
+            if fields[-1] in rule.fields and set(rule.fields) <= set(fields):
                 table = np.zeros([self.sizes[i] for i in rule.fields], dtype=bool)
                 table[tuple(np.array(sorted(rule.allowed)).T)] = True
                 good &= table[tuple(observations[:, fields.index(i)] for i in rule.fields)]
         return good
 
-    def _step(self, program: Program, fields: Sequence[int], rows: Ints) -> tuple[Ints, Reals, Ints]:
-        """The teacher's calls, by how much the core favours them, and the rows with the node and code that follow.
-
-        Several codes follow where a number of the state is near 0. These rows hold the old fields; their last column
-        says where each comes from.
-        """
+    def _step(self, program: Program, fields: Sequence[int], rows: Ints) -> tuple[Ints, npt.NDArray[np.float32], Ints]:
+        """The teacher's calls, by how much the core favours them, and the rows with the node and code that follow (and
+        the old fields), several where a number of the state is near 0; their last column says where each comes from."""
         observed = np.zeros((len(rows), len(self.sizes)), dtype=np.int64)
         observed[:, list(fields)] = rows[:, HEAD:]
         parts = (observed, np.full(len(rows), program.id), rows[:, :SLOTS], rows[:, SLOTS : SLOTS + 1])
@@ -188,6 +182,7 @@ class _FileCheck:
         else:
             if call[0] in self.certified:
                 changes = {self.names.index(name) for name in self.certified[call[0]].changes}
+                self.callees.add(self.certified[call[0]].name)
             elif call[0] in {learned.id for learned in self.programs.signals}:
                 changes = set(range(len(self.names)))
             else:
@@ -197,8 +192,9 @@ class _FileCheck:
             raise _Fault("it can change a field and does not say so")
         return effect
 
-    def _reached(self, rows: Ints, alternative: e.Alternative, space: _Space) -> Ints:
-        """Configurations after a call that goes this way; ``rows`` hold the next node and code, and the old fields."""
+    def _listed(self, rows: Ints, alternative: e.Alternative, space: _Space, known: Ints) -> bool:
+        """Whether all is listed that a call which goes this way leads to; ``rows`` hold the next node and code, and the
+        old fields. What is more than :data:`MOST` is looked at part by part."""
         for index, value in alternative.guard:
             if index in space.fields:
                 rows = rows[rows[:, HEAD + space.fields.index(index)] == value]
@@ -207,11 +203,15 @@ class _FileCheck:
         packed = np.concatenate([rows[:, :HEAD], *choices], axis=1) if choices else rows[:, :HEAD]
         packed = np.unique(packed, axis=0)  # the head and what each field may become tell all
         found, origin, at = packed[:, :HEAD], np.arange(len(packed)), HEAD
-        for index in space.fields:
+        for place, index in enumerate(space.fields, start=1):
+            if len(found) * self.sizes[index] > MOST:
+                halves = np.array_split(rows, 2)
+                return len(rows) > 1 and all(self._listed(half, alternative, space, known) for half in halves)
             source, new = np.nonzero(packed[origin, at : at + self.sizes[index]])
             found = np.concatenate([found[source], new[:, None]], axis=1)
-            origin, at = origin[source], at + self.sizes[index]
-        return found[self._possible(found[:, HEAD:], space.fields)]
+            good = self._possible(found[:, HEAD:], space.fields[:place])
+            found, origin, at = found[good], origin[source][good], at + self.sizes[index]
+        return bool(np.isin(space.keys(found), known).all())
 
     def _offers(self, source: e.Source, index: int, rows: Ints, fields: Sequence[int]) -> Bools:
         """bool rows × values: what a source lets a field hold afterwards."""
@@ -270,7 +270,7 @@ class _CoreNumbers:
         return not self.core.words or bool(self.words_NSW[callee, 0, 0] % 2)  # without gates, all do
 
     @torch.no_grad()
-    def margins(self, program: int, observed: Ints, rows: Ints, calls: Ints) -> tuple[Reals, Reals]:
+    def margins(self, program: int, observed: Ints, rows: Ints, calls: Ints) -> tuple[npt.NDArray[np.float32], ...]:
         """By how much the core favours these calls (below 0: it makes another), and the next state's numbers."""
         trunk, adapter = self.core.trunk, self.core.adapter(self.stepper.world)
         assert isinstance(trunk, DiscreteTrunk)

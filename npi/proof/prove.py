@@ -141,14 +141,16 @@ class Certifier:
 
 
 def prove(library: Library, names: Collection[str] | None = None) -> list[tuple[ProgramSet, list[ProgramProof]]]:
-    """Walk the programs of these names, each from the first file that has it, and what they call in that file.
+    """Walk the programs of these names, each from the first file that has it and those whose tasks run it, with what
+    they call in that file.
 
     The worlds are audited first where the proofs rest on what they declare.
 
     Raises :class:`LibraryError` for a program without a text, and
     :class:`~npi.proof.world_audit.UnsoundError` for a world that does not do what it declares.
     """
-    wanted = set(provable(library) if names is None else names)
+    asked = set(provable(library) if names is None else names)
+    wanted = set(asked)
     learned = wanted & _learned(library)
     if learned or not wanted:
         raise LibraryError(
@@ -165,6 +167,7 @@ def prove(library: Library, names: Collection[str] | None = None) -> list[tuple[
     for programs in sets:
         mine = wanted & {p.name for p in programs.programs}
         wanted -= mine
+        mine |= asked & {programs.program(task.program).name for task in programs.tasks}  # under this file's layouts
         if mine:
             found.append((programs, certify(library, programs, names=with_callees(programs, mine))))
     return found
