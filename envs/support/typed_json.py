@@ -15,8 +15,8 @@ from typing import Any
 MAX_DEPTH = 64
 """Levels of lists and objects in each other, beyond which a text is refused: what goes through it nests as deep."""
 
-MAX_INT = 2**63
-"""Whole numbers from here on are refused."""
+MAX_INT = 2**64
+"""Whole numbers from here on are refused, and from as far below zero."""
 
 
 Number = float | int
@@ -33,7 +33,7 @@ def read_json(kind: Any, data: bytes | str, before: Callable[[Any], None] = lamb
     Args:
         before: called with the value before its type is compared: looks at the number of its format, say.
 
-    Raises :class:`FormatError` for what is no JSON, has a key twice in an object or a number that no int64 holds, is
+    Raises :class:`FormatError` for what is no JSON, has a key twice in an object or a number beyond :data:`MAX_INT`, is
     nested more than :data:`MAX_DEPTH` levels deep, or is of another type.
     """
     from pydantic import ValidationError

@@ -169,7 +169,7 @@ def _how(found: Listing, card: Card) -> str:
             learned = entry["entry"]
         if learned:
             told = {key: learned[key] for key in ("when", "from", "updates", "seed", "solved") if key in learned}
-            lists = {key: ", ".join(value) for key, value in told.items() if isinstance(value, list)}
+            lists = {key: ", ".join(map(str, value)) for key, value in told.items() if isinstance(value, list)}
             return ", ".join(f"{key} {value}" for key, value in (told | lists).items())
     return "not told"
 

@@ -93,6 +93,9 @@ class _BesideLibrary(Checkpoint):
     def load(self) -> State | None:
         return self.file.load()
 
+    def wrong(self, error: Exception) -> ValueError:
+        return self.file.wrong(error)
+
 
 class Run:
     """A training job of this ``identity``, for a library in ``out``.

@@ -95,7 +95,7 @@ def _listed(folder: Path, manifest: Manifest) -> Listing:
         files = {one.digest: one.file for one in held}
         calls = {name: called for one in reversed(held) for name, called in one.calls.items()}
         config = manifest.config
-        learned = int(config.get("code", 0)) + int(config.get("features", 0))  # of each function of a universal core
+        learned = config.get("code", 0) + config.get("features", 0)  # of each function of a universal core
         cards = tuple(
             Card(
                 name=row.name,

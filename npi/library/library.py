@@ -93,6 +93,11 @@ class Library:
         core = RecurrentCore(config, worlds, generator=generator)
         return cls(core, core.memory(infos, generator=generator), list(sets))
 
+    @property
+    def place(self) -> str:
+        """What errors about it begin with: the folder that it is from, if any."""
+        return f"{self.origin[0]}: " if self.origin is not None else ""
+
     def world(self, spec: WorldSpec) -> int:
         """Index of a world; a :class:`LibraryError` where the core does not know it."""
         try:
@@ -101,11 +106,13 @@ class Library:
             known = ", ".join(w.name for w in self.core.worlds)
             if self.core.lists_worlds:
                 raise LibraryError(
-                    f"the library has no program over world {spec.name!r} as it is declared; learn one (npi learn)"
+                    f"{self.place}the library has no program over world {spec.name!r} as it is declared; learn one "
+                    "(npi learn)"
                 ) from None
             raise LibraryError(
-                f"the core has never seen world {spec.name!r} as it is declared; it knows {known}. A frozen core "
-                "learns programs over its own worlds: `use` a file that declares one, or train a core on this one"
+                f"{self.place}the core has never seen world {spec.name!r} as it is declared; it knows {known}. A "
+                "frozen core learns programs over its own worlds: `use` a file that declares one, or train a core on "
+                "this one"
             ) from None
 
     def rows(self, table: ProgramTable) -> torch.Tensor:
@@ -117,7 +124,7 @@ class Library:
         if missing:
             close = difflib.get_close_matches(missing[0], places, n=1)
             hint = f"; the closest it has is {close[0]}" if close else ""
-            raise LibraryError(f"the library has no row for {missing[0]}{hint}; learn it first (npi learn)")
+            raise LibraryError(f"{self.place}the library has no row for {missing[0]}{hint}; learn it first (npi learn)")
         return torch.tensor([places[n] for n in names])
 
     def stepper(self, table: ProgramTable, *, memo: bool = True) -> Stepper:
@@ -164,7 +171,9 @@ class Library:
         names = {n: table.signatures[n].name for n in (self._own(table) if programs is None else programs)}
         missing = [name for name in names.values() if name not in rows]
         if missing:
-            raise LibraryError(f"the library has no row for {missing[0]} in this world; learn it first (npi learn)")
+            raise LibraryError(
+                f"{self.place}the library has no row for {missing[0]} in this world; learn it first (npi learn)"
+            )
         return {number: rows[name] for number, name in names.items()}
 
     def hosted_ids(self, table: ProgramTable) -> list[int]:

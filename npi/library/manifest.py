@@ -76,11 +76,15 @@ class Manifest:
         generations = [row.generation for row in self.rows]
         if not isinstance(self.config.get("kind"), str):
             raise FormatError("config.kind: expected the name of a kind of core")
-        if generations != sorted(generations) or any(generation < 0 for generation in generations):
+        if not all(type(self.config.get(size, 0)) is int for size in ("code", "features")):
+            raise FormatError("config: expected whole numbers for code and features")
+        if generations != sorted(generations) or not all(0 <= one < 2**31 for one in generations):
             raise FormatError("rows: they do not come in the order of their generations")
         for row in self.rows:
             if not 0 <= row.world < len(self.worlds):
                 raise FormatError(f"row {row.name} is of world {row.world}, and there are {len(self.worlds)}")
+            if not {*(row.sees or ())} <= {*generations}:
+                raise FormatError(f"row {row.name} sees generations that are not there")
             if row.wiring is not None:
                 check_wiring(row.wiring, [slot.name for slot in row.signature.slots])
         for entry in self.history:

@@ -181,7 +181,7 @@ class _FileCheck:
                 raise _Fault(f"it writes {symbol} under {pointer}, whose row is said never to hold it")
         else:
             if call[0] in self.certified:
-                changes = {self.names.index(name) for name in self.certified[call[0]].changes}
+                changes = {i for i, name in enumerate(self.names) if name in self.certified[call[0]].changes}
                 self.callees.add(self.certified[call[0]].name)
             elif call[0] in {learned.id for learned in self.programs.signals}:
                 changes = set(range(len(self.names)))

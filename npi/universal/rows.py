@@ -214,9 +214,11 @@ Tabulated = list[StateTable]
 
 def row_tables(library: Library, row: int, program: int, table: ProgramTable) -> Tabulated:
     """Every decision of a row that is a program of a table (:func:`tabulate`)."""
-    wiring = library.memory.infos[row].wiring or ()
-    plan = wired(wiring, program, table)
-    return tabulate(universal(library.core).net, plan, library.memory.embeddings_NP[row], wiring, table)
+    wiring, net = library.memory.infos[row].wiring or (), universal(library.core).net
+    try:
+        return tabulate(net, wired(wiring, program, table), library.memory.embeddings_NP[row], wiring, table)
+    except RowError as error:
+        raise RowError(f"{library.place}{error}") from error
 
 
 def tabulate(net: Interpreter, plan: Plan, row_P: torch.Tensor, wiring: Wiring, table: ProgramTable) -> Tabulated:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from dsl.program import ProgramSet
 from envs.support.atomic_files import claimed, write_whole
 from envs.support.sealed_json import sha256
+from envs.support.typed_json import typed
 from envs.support.user_files import DATA_BYTES, read_file
 from traces.generation.generate import Counts, Progress, check_finished, make_shards, plan_set, writing_alone
 from traces.machine.lockstep import Budget
@@ -54,11 +55,11 @@ class TracePart:
         data = read_manifest(folder, PART) if (folder / PART).exists() else _no_part(folder)
         traces = TraceSet.listed(folder, PART, data)
         try:
-            shards = ShardRange(**data["part"])
-            named = [shard_name(number) for number in range(shards.begin, shards.end)]
-        except (KeyError, TypeError) as error:
+            shards: ShardRange = typed(ShardRange, data["part"])
+        except (KeyError, ValueError) as error:
             raise TraceSetError(f"{folder / PART} does not say which shards it holds ({error})") from error
-        if named != [shard.file for shard in traces.shards]:
+        listed = [shard.file for shard in traces.shards]
+        if listed != [shard_name(number) for number in range(shards.begin, shards.end)]:
             raise TraceSetError(f"{folder / PART} lists other files than those of {shards}; make it anew")
         if verify == "hash":
             traces.check()

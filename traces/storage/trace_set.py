@@ -20,7 +20,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ from safetensors.numpy import save
 from envs.spec import ProgramTable
 from envs.support.atomic_files import unfinished, write_whole
 from envs.support.sealed_json import is_sealed, sealed, sha256
+from envs.support.typed_json import is_version, read_json, typed
 from envs.support.user_files import MANIFEST_BYTES, read_file
 from traces.recording.batch import DTYPES, Ints, TraceBatch, batch_from, check_batch, concatenate, dump_table
 
@@ -78,11 +79,15 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardRange:
-    """The shards ``begin`` to ``end`` (without it) of a set that has ``whole`` of them."""
+    """The shards ``begin`` to ``end`` (without it) of a set that has ``whole`` of them, a million at most."""
 
     begin: int
     end: int
     whole: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.begin < self.end <= self.whole <= 10**6:
+            raise ValueError(f"there are no {self}")
 
     def __str__(self) -> str:
         return f"shards {self.begin}:{self.end} of {self.whole}"
@@ -115,9 +120,8 @@ class TraceSet:
         """The shards that the JSON of a file lists, which are there. Raises :class:`TraceSetError` like ``open``."""
         try:
             table = ProgramTable.from_json(data["table"])
-            sources = tuple((str(name), str(text)) for name, text in data["info"]["sources"])
-            info = TraceInfo(**(data["info"] | {"sources": sources}))
-            shards = tuple(Shard(**shard) for shard in data["shards"])
+            info: TraceInfo = typed(TraceInfo, {field.name: data["info"][field.name] for field in fields(TraceInfo)})
+            shards: tuple[Shard, ...] = typed(tuple[Shard, ...], data["shards"])
             digest, counts = data["table_digest"], data["counts"]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TraceSetError(
@@ -298,12 +302,12 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> dict[str, Any]:
         raise TraceSetError(f"{folder} is not a trace set: it has no {MANIFEST}; give the folder that generation wrote")
     try:
         text = read_file(path, MANIFEST_BYTES).decode()
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        data = read_json(Any, text)
+    except ValueError as error:
         raise TraceSetError(f"{path} is not JSON ({error}); {_AGAIN}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise TraceSetError(f"{path} is not the manifest of a trace set; give the folder that generation wrote")
-    if data.get("version") != VERSION:
+    if not is_version(data.get("version"), VERSION):
         raise TraceSetError(
             f"{path} is of version {data.get('version')!r}, this program reads version {VERSION}: "
             "read it with the release that wrote it, or generate it again"
@@ -316,7 +320,7 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> dict[str, Any]:
 def _check_plan(folder: Path, plan: dict[str, Any]) -> None:
     try:
         text = read_file(folder / PLAN, MANIFEST_BYTES).decode()
-        found = json.loads(text)
+        found = read_json(dict[str, Any], text)
         if not is_sealed(text):
             raise ValueError("it was changed or cut off since it was written")
         del found["sha256"]
