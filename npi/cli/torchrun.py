@@ -78,7 +78,7 @@ def _what_is_left(state: Path) -> str:
 
 def kept(state: Path) -> str:
     """What is there to resume from where a run ended before it could keep its state."""
-    last = f"the state of the last check is kept in {state.parent}, and {AGAIN}"
+    last = f"the last state is kept in {state.parent}, and {AGAIN}"
     return last if state.exists() else "nothing is kept"
 
 

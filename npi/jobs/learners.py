@@ -46,7 +46,7 @@ def train_learner(
 ) -> TrainResult[Progress]:
     """Train a learner's core with a row for each program of some files, and write the library to ``out``.
 
-    The run's state is kept in ``<out>.training`` at every check; the same call resumes it, to the same numbers.
+    The run's state is kept in ``<out>.training`` at checks; the same call resumes it, to the same numbers.
 
     Args:
         config, training: the learner's usual ones by default.

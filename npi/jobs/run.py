@@ -100,7 +100,7 @@ class _BesideLibrary(Checkpoint):
 class Run:
     """A training job of this ``identity``, for a library in ``out``.
 
-    Its state is kept in ``<out>.training`` at every check and where it is stopped, with the library as it stands; the
+    Its state is kept in ``<out>.training`` at checks and where it is stopped, with the library as it stands; the
     same call resumes it to bit-identical parameters.
 
     Args:
@@ -157,7 +157,7 @@ class Run:
         Raises:
             ValueError: where a process has another identity, or other updates, than the first one.
             CheckpointError: for a state that cannot be resumed.
-            LostRankError: where another process ends; the state of the last check is kept.
+            LostRankError: where another process ends; the last state is kept.
         """
         if other := self.ranks.differing(f"{self.checkpoint.identity} {schedule.updates}"):
             raise ValueError(

@@ -129,7 +129,7 @@ def train_library(
 ) -> TrainResult[Report]:
     """Train one core on everything in ``paths`` and write the library to ``out``.
 
-    The run's state is kept in ``<out>.training`` at every check, with the library as it stands; the same call resumes
+    The run's state is kept in ``<out>.training`` at checks, with the library as it stands; the same call resumes
     after a kill, to the same numbers. It is removed when training is solved. Where the updates are spent before, the
     library is written, and a call with more ``training.updates`` goes on from the state.
 
@@ -149,7 +149,7 @@ def train_library(
     Raises:
         ValueError: for frames that cannot be read or learned, or a state of another run in the way.
         FolderInUseError: where another process writes to ``out``.
-        LostRankError: where another process ends; the state of the last check is kept.
+        LostRankError: where another process ends; the last state is kept.
     """
     ranks = Ranks(device=pick_device(device)) if ranks is None else ranks
     core = core or CoreConfig()

@@ -45,11 +45,14 @@ MARGIN = 0.1
 MANY = 0.05
 """A share of wrong examples from which on the learning rate is at its peak."""
 
-LEAST_RATE = 0.1
+LEAST_RATE = 0.3
 """The least share of the peak learning rate."""
 
-REPEATS = 16
+REPEATS = 4
 """An example that was wrong is drawn so often, as far as all of them make up a quarter of an update."""
+
+NEGLIGIBLE = 0.01
+"""Nats of an example that an update leaves out: towards the end most are, and their gradients are next to nothing."""
 
 CHUNK = 16384
 """Examples that are checked side by side."""
@@ -202,8 +205,11 @@ class ForcedStates(Supervision):
         mine = ranks.share(drawn_D)
         share_N = 1.0 / torch.bincount(self.row_E[drawn_D], minlength=len(self.memory)).clamp(min=1)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            nll_D, wrong_D = self._scores(mine)
-            loss = (nll_D * share_N.to(device)[self.row_E[mine].to(device)]).sum()
+            with torch.no_grad():
+                nll_D, wrong_D = self._scores(mine)
+            open_D = mine[(nll_D > NEGLIGIBLE).cpu()]  # others are computed, and not gone back through
+            nll_D, _ = self._scores(open_D)
+            loss = (nll_D * share_N.to(device)[self.row_E[open_D].to(device)]).sum()
         yield [Loss(loss)]
         flags = torch.zeros(len(self.row_E), dtype=torch.int64)
         flags[mine] = wrong_D.cpu().long()

@@ -23,6 +23,9 @@ from envs.support.typed_json import FormatError, typed
 from npi.library.tensor_files import check_tensors, shapes_of
 from npi.training.ranks import ALONE, Ranks
 
+SAVING = 0.05
+"""The share of a run's time that may go into keeping its state; its first state is always kept."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -200,7 +203,7 @@ def fit(
     """Train until a check says that it is done, the updates are spent, or ``stop()`` on any rank.
 
     With a checkpoint the run resumes from the state that it holds, to bit-identical parameters, and keeps its state at
-    every check and when it is stopped.
+    checks, where keeping takes at most :data:`SAVING` of the time, and when it is stopped or ends.
 
     Args:
         report: called after each update, on the first rank.
@@ -210,6 +213,7 @@ def fit(
     """
     with objective:
         descent, progress = Descent(objective.groups(), schedule, ranks), Progress()
+        begun, saving = time.monotonic(), 0.0
         if checkpoint is not None:
             progress = resume(checkpoint, objective, descent)
         while not progress.ended(schedule) and not ranks.any(stop()):
@@ -221,8 +225,11 @@ def fit(
                 found = objective.evaluate(progress.update)
                 progress.scores, progress.solved = found.scores, found.solved
             progress.seconds += time.process_time() - began
+            due = due and (saving <= SAVING * (time.monotonic() - begun) or progress.ended(schedule))
             if due and checkpoint is not None and ranks.first:
+                before = time.monotonic()
                 checkpoint.save(state_of(objective, descent, progress))
+                saving += time.monotonic() - before
             if report is not None and ranks.first:
                 report(progress)
         if checkpoint is not None and ranks.first and not progress.ended(schedule):

@@ -103,6 +103,26 @@ def test_a_run_that_is_stopped_resumes_to_bit_identical_parameters(stopped_at: i
     assert torch.equal(parameters(second), parameters(whole))
 
 
+def test_keeping_the_state_takes_a_twentieth_of_the_time(monkeypatch) -> None:
+    """The first check keeps it, and the last one; in between those for which there is time."""
+    clock, kept = [0.0], []
+
+    class Slow(Memory):
+        def save(self, state: State) -> None:
+            super().save(state)
+            kept.append(state.facts["update"])
+            clock[0] += 5
+
+    class Later(Bowls):
+        def evaluate(self, update: int) -> Evaluation:
+            clock[0] += 45
+            return super().evaluate(update)
+
+    monkeypatch.setattr("npi.training.loop.time.monotonic", lambda: clock[0])
+    fit(Later(), replace(SCHEDULE, updates=11, check_every=1), checkpoint=Slow())
+    assert kept == [1, 3, 5, 7, 9, 11]  # the others would come at 95, 190, ... s, after 5, 10, ... s of keeping
+
+
 def test_a_check_ends_it() -> None:
     checked = fit(Bowls(enough=1000.0), SCHEDULE)
     assert checked.solved

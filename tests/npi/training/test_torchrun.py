@@ -75,7 +75,7 @@ def test_a_killed_rank_ends_the_run_and_one_process_goes_on(folder, job, whole, 
     assert process.returncode == 1
     assert out == ""
     assert "npi: process 0: ended, because another process of this run did" in err
-    assert "the state of the last check is kept in two.training" in err
+    assert "the last state is kept in two.training" in err
     assert "Traceback" not in err.partition("ChildFailedError")[0].partition("torchrun")[0]
     assert not (tmp_path / "two").exists()
     second = start([sys.executable, *TRAIN, *job, "--out", "two"], tmp_path)
