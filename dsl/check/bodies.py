@@ -18,11 +18,19 @@ from envs.spec import NONE, SLOTS, Slot
 MOST_VARIANTS = 4096
 """Pointer parameters whose cells are read multiply a body; beyond this it is refused."""
 
+MOST_STATEMENTS = 50_000
+"""Of a body with its ``for`` loops written out, and five times as many in all its variants."""
+
 
 def resolve_body(program: s.Program, scope: Scope) -> Body:
     """The checked body of a program, in one variant for each pointer whose cell is read through a parameter."""
     assert not isinstance(program.body, s.Signal), "a signal is no body"
     found = Gather()
+    size = written_out(program.body)
+    if size > MOST_STATEMENTS:
+        message = f"{program.name} has {size:,} statements where its for loops are written out"
+        fix = f"at most {MOST_STATEMENTS:,} are possible; move the inner loops into a program, and call it"
+        raise scope.error(program, message, fix, "NPI097")
     check_ends(program.body, scope, found)
     slots: list[int] = []
     while True:
@@ -33,9 +41,22 @@ def resolve_body(program: s.Program, scope: Scope) -> Body:
         except NeedsVariant as need:
             slots.append(need.slot)
             count = prod(len(scope.slots[slot].tokens) for slot in slots)
-            if count > MOST_VARIANTS:
+            if count > MOST_VARIANTS or count * size > 5 * MOST_STATEMENTS:
                 message = f"{program.name} reads cells through parameters that can be {count} combinations of pointers"
                 raise scope.error(program, message, "narrow them: p: P1 or P2", "NPI095") from None
+
+
+def written_out(statements: tuple[s.Statement, ...]) -> int:
+    """How many statements a block has where its ``for`` loops are unrolled."""
+    count = 0
+    for statement in statements:
+        if isinstance(statement, s.For):
+            count += len(statement.items) * written_out(statement.body)
+        elif isinstance(statement, s.If):
+            count += 1 + sum(written_out(arm.body) for arm in statement.arms) + written_out(statement.otherwise)
+        else:
+            count += 1 + (written_out(statement.body) if isinstance(statement, s.While) else 0)
+    return count
 
 
 def variants(body: tuple[s.Statement, ...], slots: list[int], scope: Scope, found: Gather) -> Iterator[Variant]:

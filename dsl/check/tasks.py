@@ -32,9 +32,10 @@ def check_task(task: s.Task, scope: Scope) -> Task:
     with mistakes:
         check_name(task.name, task, "task", scope.source)
     inputs: list[Input] = []
+    firsts = {item.name: item for item in reversed(task.inputs)}
     for item in task.inputs:
         with mistakes:
-            inputs.append(check_input(item, task, scope))
+            inputs.append(check_input(item, firsts, scope))
     broken = {item.name for item in task.inputs} - {item.name for item in inputs}
     kinds = Kinds({item.name: input_kind(item) for item in inputs} | dict.fromkeys(broken, "any"), scope)
     if task.where is not None:
@@ -106,9 +107,10 @@ def with_digits(line: s.Sizes) -> s.Sizes:
     return replace(line, inputs=(EPISODE_INPUT,), ranges=((digits, digits),), unit="digits")
 
 
-def check_input(item: s.Input, task: s.Task, scope: Scope) -> Input:
+def check_input(item: s.Input, firsts: Mapping[str, s.Input], scope: Scope) -> Input:
+    """The checked input; ``firsts`` are the first ones of each name."""
     check_name(item.name, item, "input", scope.source)
-    if next(other for other in task.inputs if other.name == item.name) is not item:
+    if firsts[item.name] is not item:
         raise scope.error(item, f"input {item.name} is declared twice", "rename one of them", "NPI053")
     if item.name in scope.face.rows or item.name in scope.face.pointers:
         message = f"{item.name} is the name of a row or pointer, and of an input"

@@ -9,15 +9,27 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import Protocol
+
+import numpy as np
 
 OTHER = "NPI000"
 """The code of a mistake whose kind has no section in ``docs/errors.md``."""
 
 MOST_ERRORS = 50
 """Errors that one file is told of; behind the last one stands how many more there are."""
+
+
+WINDOW = 400
+"""Characters of a long line that an error shows."""
+
+LETTERS = 64
+"""Classes into which letters fall where words are compared."""
+
+MAX_COMPARED = 20
+"""Words that a mistyped one is compared with letter by letter."""
 
 
 class Placed(Protocol):
@@ -80,10 +92,11 @@ class Finding:
 
     def text(self) -> str:
         """``file:line:col: CODE: message``, the line, a caret, and the fix."""
-        shown = self.source_line.expandtabs(1).rstrip()
+        begin = max(0, self.column - WINDOW // 2) if len(self.source_line) > WINDOW else 0
+        shown = self.source_line[begin : begin + WINDOW].expandtabs(1).rstrip()
         lines = [f"{self.file}:{self.line}:{self.column}: {self.code}: {self.message}"]
         if shown:
-            lines += [f"  {shown}", "  " + " " * (self.column - 1) + "^"]
+            lines += [f"  {shown}", "  " + " " * (self.column - 1 - begin) + "^"]
         return "\n".join([*lines, f"  fix: {self.fix}"])
 
 
@@ -95,6 +108,7 @@ class LanguageError(Finding, ValueError):
     """
 
     def __init__(self, source: Source, line: int, column: int, message: str, fix: str, *, code: str = OTHER) -> None:
+        message, fix = (text if len(text) <= 2 * WINDOW else f"{text[: 2 * WINDOW]} …" for text in (message, fix))
         Finding.__init__(self, source, line, column, message, fix, code)
         ValueError.__init__(self, self.text())
         self._all: tuple[LanguageError, ...] = ()
@@ -165,11 +179,28 @@ class Gather:
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The known name closest to a mistyped one; None where none is close (0 to 1). Case does not count."""
-    names = list(dict.fromkeys(known))
-    folded = {known_name.casefold(): known_name for known_name in names}
-    found = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=cutoff)
+    """The known name closest to a mistyped one; None where none is close (0 to 1). Case does not count.
+
+    Only names that share letters enough are compared, and of those the :data:`MAX_COMPARED` that share most: a long
+    text may have thousands of names, and a mistake in each line.
+    """
+    folded, counts_NL = _letters(tuple(known))
+    name = name.casefold()
+    own_L = np.bincount([ord(letter) % LETTERS for letter in name], minlength=LETTERS)
+    both_N = counts_NL.sum(1) + len(name)
+    shared_N = (2 * np.minimum(counts_NL, own_L).sum(1) + (both_N == 0)) / np.maximum(1, both_N)
+    likely = np.argsort(-shared_N, kind="stable")[:MAX_COMPARED]
+    words = list(folded)
+    found = difflib.get_close_matches(name, [words[n] for n in likely if shared_N[n] >= cutoff], n=1, cutoff=cutoff)
     return folded[found[0]] if found else None
+
+
+@lru_cache(maxsize=64)
+def _letters(known: tuple[str, ...]) -> tuple[dict[str, str], np.ndarray]:
+    """Names by themselves in lower case, and how often each has each of :data:`LETTERS` classes of letters."""
+    folded = {name.casefold(): name for name in known}
+    counts = [np.bincount([ord(letter) % LETTERS for letter in word], minlength=LETTERS) for word in folded]
+    return folded, np.array(counts, np.int64).reshape(-1, LETTERS)
 
 
 def suggest(name: str, known: Iterable[str], *, otherwise: str = "") -> str:

@@ -18,8 +18,8 @@ from dsl.text import syntax as s
 from envs import registry
 from envs.product import Product
 from envs.scratchpad.actions import JUMPS, STEPS, actions_of
-from envs.scratchpad.config import MAX_SYMBOLS, PLACE
-from envs.spec import BLANK, NONE, WorldSpec
+from envs.scratchpad.config import MAX_SYMBOLS, PLACE, check_count
+from envs.spec import BLANK, NONE, SpecError, WorldSpec
 from envs.world import World
 
 PAD = "scratchpad"
@@ -222,6 +222,12 @@ def pad_config(world: s.World, source: Source) -> dict[str, Any]:
         setting = world.settings[0]
         message = f"a scratchpad has no setting {setting.name}"
         raise source.error(setting, message, "declare its rows, one a line", "NPI045")
+    counts = [(len(item.names), getattr(item, "word", "")) for item in world.items]
+    try:
+        check_count(sum(n * (n - 1) // 2 if word == "order" else n for n, word in counts))
+    except SpecError as error:
+        message = f"world {world.name} cannot be made: {error}"
+        raise source.error(world, message, "put what belongs together on one row", "NPI044") from None
     rows: dict[str, RowFace] = {}
     for item in world.items:
         if isinstance(item, s.Row):

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
@@ -288,7 +288,7 @@ def _paid(look: Looked) -> torch.Tensor:
     return torch.where(look.chosen_B, torch.where(look.right_B, 1, 2), torch.where(look.crossed_B, 3, 0))
 
 
-@cache
+@lru_cache(maxsize=4)
 def _pictures(bits: int, pixels: int) -> torch.Tensor:
     """uint8 N×Y×X×3: those of all objects, by their codes."""
     return glyphs(torch.arange(1 << bits), pixels)

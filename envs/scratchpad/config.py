@@ -99,6 +99,10 @@ class PointerConfig:
             raise SpecError(f"pointer {self.name}: start is {self.start!r}; write 'left' or 'right'")
 
 
+MAX_PARTS = 1000
+"""Of rows, pointers and orders of a pad: its tables grow with their square."""
+
+
 @dataclass(frozen=True)
 class PadConfig:
     """The rows and pointers of a pad, in the order of their observations and tokens.
@@ -118,6 +122,7 @@ class PadConfig:
     def __post_init__(self) -> None:
         if not self.rows or not self.pointers:
             raise SpecError("a pad needs at least one row and one pointer on it")
+        check_count(len(self.rows) + len(self.pointers) + len(self.orders))
         names = [row.name for row in self.rows]
         check_distinct(names, "row")
         check_distinct([pointer.name for pointer in self.pointers], "pointer")
@@ -243,6 +248,12 @@ def pad_spec(name: str, kind: str, config: PadConfig) -> WorldSpec:
     )
     act = Signature("ACT", slots, "Move a pointer, write under it, or swap the cells under two pointers")
     return WorldSpec(name, kind, config.to_json(), tuple(fields), tokens, (act,))
+
+
+def check_count(parts: int) -> None:
+    """Raise :class:`SpecError` for a pad of more than :data:`MAX_PARTS` rows, pointers and orders."""
+    if parts > MAX_PARTS:
+        raise SpecError(f"{parts:,} rows, pointers and orders are more than {MAX_PARTS:,}; declare fewer")
 
 
 def acts_of(config: PadConfig) -> dict[tuple[int, ...], Act]:

@@ -24,9 +24,6 @@ def lsp(
     """
     if find_spec("pygls") is None:
         raise ValueError('npi lsp needs the package pygls: pip install "npi-engine[editor]"')
-    from npi.lsp.server import SERVER
+    from npi.lsp.server import serve
 
-    if port is None:
-        SERVER.start_io()
-    else:
-        SERVER.start_tcp("127.0.0.1", port)
+    serve(port)

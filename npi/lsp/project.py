@@ -34,11 +34,13 @@ class Project:
         texts: what the editor holds open, by path; every other file is read from the disk.
         roots: folders that are looked through; where there are none, the folder of the file that is asked about.
         read: texts that were read from the disk; a project answers one question, so each is read once.
+        cut: texts by lines, likewise.
     """
 
     texts: Mapping[Path, str] = field(default_factory=dict)
     roots: Sequence[Path] = ()
     read: dict[Path, str | None] = field(default_factory=dict, repr=False)
+    cut: dict[Path, list[str]] = field(default_factory=dict, repr=False)
 
     def text(self, path: Path) -> str | None:
         """A file's text; None where there is none."""
@@ -50,6 +52,12 @@ class Project:
             except ValueError:
                 self.read[path] = None
         return self.read[path]
+
+    def lines(self, path: Path) -> list[str]:
+        """A file's lines, of which there is one at least."""
+        if path not in self.cut:
+            self.cut[path] = [line.removesuffix("\r") for line in (self.text(path) or "").split("\n")]
+        return self.cut[path]
 
     def names(self, path: Path) -> Names:
         """The names of a file; none where it cannot be read."""

@@ -6,10 +6,13 @@ import asyncio
 import difflib
 import logging
 import re
+import signal
+import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException
@@ -28,6 +31,9 @@ from npi.lsp.project import Project, used_path
 
 DELAY = 0.15
 """Seconds without a change after which a text is checked."""
+
+MAX_DIAGNOSTICS = 500
+"""That an editor is told of one text."""
 
 WORD = re.compile(r'"(?:\\.|[^"\\\n])*"|\w+|[^\w\s]|$')
 """What a mistake is marked at: the word that begins there."""
@@ -108,7 +114,7 @@ class Server(LanguageServer):
     def asked(self, params: Any) -> tuple[Project, Path, int, int]:
         """The files, and the file, line and column that a request is about."""
         project, path = self.document(params)
-        place = self.workspace.position_codec.position_from_client_units(lines_of(project, path), params.position)
+        place = self.workspace.position_codec.position_from_client_units(project.lines(path), params.position)
         return project, path, place.line, place.character
 
     def range(self, lines: list[str], first: tuple[int, int], last: tuple[int, int]) -> t.Range:
@@ -117,14 +123,10 @@ class Server(LanguageServer):
         return self.workspace.position_codec.range_to_client_units(lines, ours)
 
     def range_of(self, project: Project, path: Path, span: Span) -> t.Range:
-        return self.range(lines_of(project, path), (span.line, span.start), (span.line, span.end))
+        return self.range(project.lines(path), (span.line, span.start), (span.line, span.end))
 
     def location(self, project: Project, path: Path, span: Span) -> t.Location:
         return t.Location(self.uri(path), self.range_of(project, path, span))
-
-
-def lines_of(project: Project, path: Path) -> list[str]:
-    return [line.removesuffix("\r") for line in (project.text(path) or "").split("\n")]
 
 
 SERVER = Server("npi", npi.__version__)
@@ -134,6 +136,7 @@ SERVER = Server("npi", npi.__version__)
 
 
 @SERVER.feature(t.TEXT_DOCUMENT_HOVER)
+@SERVER.thread()
 def on_hover(server: Server, params: t.HoverParams) -> t.Hover | None:
     project, path, line, column = server.asked(params)
     found = answers.hover(project, path, line, column)
@@ -144,12 +147,14 @@ def on_hover(server: Server, params: t.HoverParams) -> t.Hover | None:
 
 
 @SERVER.feature(t.TEXT_DOCUMENT_DEFINITION)
+@SERVER.thread()
 def on_definition(server: Server, params: t.DefinitionParams) -> list[t.Location]:
     project, path, line, column = server.asked(params)
     return [server.location(project, *place) for place in answers.definition(project, path, line, column)]
 
 
 @SERVER.feature(t.TEXT_DOCUMENT_REFERENCES)
+@SERVER.thread()
 def on_references(server: Server, params: t.ReferenceParams) -> list[t.Location]:
     project, path, line, column = server.asked(params)
     wanted = params.context.include_declaration
@@ -158,6 +163,7 @@ def on_references(server: Server, params: t.ReferenceParams) -> list[t.Location]
 
 
 @SERVER.feature(t.TEXT_DOCUMENT_PREPARE_RENAME)
+@SERVER.thread()
 def on_prepare_rename(server: Server, params: t.PrepareRenameParams) -> t.Range:
     project, path, line, column = server.asked(params)
     with refusing():
@@ -165,6 +171,7 @@ def on_prepare_rename(server: Server, params: t.PrepareRenameParams) -> t.Range:
 
 
 @SERVER.feature(t.TEXT_DOCUMENT_RENAME, t.RenameOptions(prepare_provider=True))
+@SERVER.thread()
 def on_rename(server: Server, params: t.RenameParams) -> t.WorkspaceEdit:
     project, path, line, column = server.asked(params)
     with refusing():
@@ -177,6 +184,7 @@ def on_rename(server: Server, params: t.RenameParams) -> t.WorkspaceEdit:
 
 
 @SERVER.feature(t.TEXT_DOCUMENT_COMPLETION, t.CompletionOptions(trigger_characters=['"', ".", "(", ","]))
+@SERVER.thread()
 def on_completion(server: Server, params: t.CompletionParams) -> list[t.CompletionItem]:
     return [item_of(offer, number) for number, offer in enumerate(complete(*server.asked(params)))]
 
@@ -196,6 +204,7 @@ def item_of(offer: Offer, number: int) -> t.CompletionItem:
 
 
 @SERVER.feature(t.TEXT_DOCUMENT_FORMATTING)
+@SERVER.thread()
 def on_formatting(server: Server, params: t.DocumentFormattingParams) -> list[t.TextEdit] | None:
     """Edits of the lines that change; none for a text with mistakes, which are shown in it."""
     project, path = server.document(params)
@@ -216,9 +225,10 @@ def line_edits(before: str, after: str) -> Iterator[t.TextEdit]:
 
 
 @SERVER.feature(t.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
+@SERVER.thread()
 def on_symbols(server: Server, params: t.DocumentSymbolParams) -> list[t.DocumentSymbol]:
     project, path = server.document(params)
-    lines = lines_of(project, path)
+    lines = project.lines(path)
 
     def symbol(item: Declared, *inside: Declared, detail: str = "") -> t.DocumentSymbol:
         first, last = item.lines
@@ -268,10 +278,18 @@ async def tell(server: Server, uri: str, *, delay: float = DELAY) -> None:
     if before is None or version() != before:
         return
     project, path = server.project(), server.path(uri)
-    found = await asyncio.to_thread(mistakes_of, project, path)
+    told = await asyncio.to_thread(diagnostics, server, project, path)
     if version() == before:
-        told = [diagnostic(server, project, path, mistake) for mistake in found]
         server.text_document_publish_diagnostics(t.PublishDiagnosticsParams(uri, told, before))
+
+
+def diagnostics(server: Server, project: Project, path: Path) -> list[t.Diagnostic]:
+    """The first :data:`MAX_DIAGNOSTICS` of a file; where there are more, the last one says how many."""
+    found = mistakes_of(project, path)
+    told = [diagnostic(server, project, path, mistake) for mistake in found[:MAX_DIAGNOSTICS]]
+    if len(found) > len(told):
+        told[-1].message += f"\n(and {len(found) - len(told):,} more)"
+    return told
 
 
 def mistakes_of(project: Project, path: Path) -> list[LanguageError | Remark]:
@@ -314,8 +332,63 @@ def use_span(project: Project, path: Path, file: Path) -> Span:
 
 
 def unexpected(record: logging.LogRecord) -> bool:
-    """Whether a logged error is one: what was refused has been told to the user, and needs no traceback."""
+    """Whether a logged error is one: what was refused has been told to the user, and needs no traceback. Nor does a
+    message that cannot be read, which is told once more."""
+    if str(record.msg).startswith("Unable to deserialize"):
+        return False
     return not (record.exc_info and isinstance(record.exc_info[1], Refused))
 
 
+def plainly(record: logging.LogRecord) -> bool:
+    """Tell of a message that cannot be read in one line, and not with a traceback: it is the editor's fault."""
+    if record.exc_info and record.exc_info[1] is not None:
+        record.msg, record.exc_info = f"{record.msg}: {record.exc_info[1]!r}"[:500], None
+    return True
+
+
 logging.getLogger("pygls.protocol.json_rpc").addFilter(unexpected)
+logging.getLogger("pygls.server").addFilter(plainly)
+
+
+# --- transport -------------------------------------------------------------------------------------------------------
+
+LENGTH = re.compile(rb"content-length: *(\d+)\s*$", re.IGNORECASE)
+
+MAX_MESSAGE_BYTES = 64 << 20
+"""Of one message of an editor."""
+
+
+class Frames:
+    """An editor's messages as pygls reads them; one whose header says a wrong length costs no message but the next.
+
+    What is left of a body stands in one line with the header behind it, which is found there.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.read = stream.read
+
+    def readline(self) -> bytes:
+        """The next line, of a header that says how long its message is nothing else."""
+        line = self.stream.readline(MAX_MESSAGE_BYTES)
+        found = LENGTH.search(line)
+        if found is None:
+            return line
+        return (
+            b"Content-Length: %s\r\n" % found[1] if len(found[1]) < 12 and int(found[1]) <= MAX_MESSAGE_BYTES else b"\n"
+        )
+
+
+def serve(port: int | None = None) -> None:
+    """Serve an editor on stdin and stdout, or one that connects to a port of this machine.
+
+    A signal ends the process at once: nothing is to be kept, and the thread that waits for the editor cannot be ended.
+    """
+    for number in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, number):
+            signal.signal(getattr(signal, number), signal.SIG_DFL)
+    if port is None:
+        SERVER.start_io(cast(BinaryIO, Frames(sys.stdin.buffer)))
+        return
+    with socket.create_server(("127.0.0.1", port)) as listening, listening.accept()[0] as editor:
+        SERVER.start_io(cast(BinaryIO, Frames(editor.makefile("rb"))), editor.makefile("wb"))

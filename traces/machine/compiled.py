@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary, proxy
 
@@ -23,7 +23,7 @@ from envs.scratchpad.world import PadState, Scratchpad, pad_tables
 from envs.spec import GO_ON, SLOTS, UNKNOWN, ProgramTable
 from envs.stepper import Stepper
 from envs.steppers.decision_tables import TableStepper
-from traces.machine.call_rules import ACT, PUSH, CallRules, allowed_tokens
+from traces.machine.call_rules import ACT, MAX_CACHED, PUSH, CallRules, allowed_tokens
 from traces.machine.outcome import Budget, Outcome, Status, Stopped, Watcher
 
 RECORDED = 2**18
@@ -348,7 +348,7 @@ class NativeNetwork:
         return *[None] * len(Tables._fields), *self.network, *self.calls, *scratch, *entries
 
 
-@cache
+@lru_cache(maxsize=MAX_CACHED)
 def native_pad(config: PadConfig) -> tuple[Any, ...]:
     """A pad's tables as the kernel reads them: pair_C2, symbol_C, jump_C6, mover_C (the pointer that steps, −1 for
     none), by_C, listed_P, whether pointers jump, field_F3 (:attr:`~envs.scratchpad.config.PadConfig.shows`), fill_P
