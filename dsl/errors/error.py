@@ -22,7 +22,7 @@ MOST_ERRORS = 50
 """Errors that one file is told of; behind the last one stands how many more there are."""
 
 
-WINDOW = 400
+WINDOW = 2000
 """Characters of a long line that an error shows."""
 
 LETTERS = 64

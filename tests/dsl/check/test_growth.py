@@ -8,6 +8,7 @@ import pytest
 
 import dsl
 from dsl.check.bodies import MOST_STATEMENTS
+from dsl.errors.error import WINDOW
 from envs.scratchpad.config import MAX_PARTS
 
 WORLD = "world pad is scratchpad:\n    row A of digit\n"
@@ -87,12 +88,12 @@ def test_worlds_whose_tables_would_fill_the_memory_are_refused(parts: str) -> No
 
 
 def test_a_long_line_is_shown_around_the_mistake() -> None:
-    text = WORLD + "program GO:\n    ACT(A, LEFT" + " " * 3000 + ", B, RIGHT)\n"
+    text = WORLD + "program GO:\n    ACT(A, LEFT" + " " * 30_000 + ", B, RIGHT)\n"
     (error,) = dsl.diagnose(text).errors
     head, shown, caret, _ = error.text().split("\n")
     assert len(head) < 300
-    assert len(shown) < 450
-    wide = WORLD + "program GO:\n    ACT(" + "A" * 5000 + ", LEFT)\n"
+    assert len(shown) < 1.1 * WINDOW
+    wide = WORLD + "program GO:\n    ACT(" + "A" * 50_000 + ", LEFT)\n"
     (error,) = dsl.diagnose(wide).errors
-    assert len(error.text()) < 3000
+    assert len(error.text()) < 5 * WINDOW
     assert error.text().split("\n")[2].index("^") == error.text().split("\n")[1].index("A" * 100)
