@@ -7,23 +7,26 @@
     python -m benchmarks.language.trained_and_certified --table                      # only the page
 
 A random file holds one generated program; its sizes 1 to 12 and the worlds of the shipped universal core take turns.
-Its tasks lay random symbols into every row and train it with all of its arguments. Each file is trained
-by a process of its own, one after the other, with one thread, for ``--limit`` seconds of the clock at most. CPU seconds
-are those of that process, user and system, without those of a process that only imports what it does. Trace sets are
-made before, are not counted, and do not carry the text; their libraries run test problems: a random program is right
-where the pad ends as the text leaves it, another where its task says so. Results lie in
-``runs/trained-and-certified``, so that the recipe resumes where it stopped.
+Its tasks lay random symbols into every row and train it with all of its arguments. Each file is trained by a process of
+its own, one after the other, with one thread, for ``--limit`` seconds of the clock at most. CPU seconds are those of that
+process, user and system: it is a fork of one that has imported what ``npi train`` does. Trace sets are made before, are
+not counted, and do not carry the text; their libraries run test problems: a random program is right where the pad ends
+as the text leaves it, another where its task says so. Results lie in ``runs/trained-and-certified``, so that the recipe
+resumes where it stopped.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
+import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,6 +45,7 @@ from dsl.program import ProgramSet
 from dsl.tasks.task import Task
 from envs.spec import BLANK
 from envs.stepper import Stepper
+from npi.cli.main import main as npi_command
 from npi.library.library import Library
 from npi.proof.prove import prove
 from npi.reproduce.ledger import Result
@@ -71,12 +75,6 @@ with open(sys.argv[1], "w") as file:
     print(*sys.modules, sep="\\n", file=file)
 """
 """Runs a command, and notes what it has imported."""
-IMPORT = """import contextlib, importlib, sys
-for name in open(sys.argv[1]).read().split():
-    with contextlib.suppress(Exception):
-        importlib.import_module(name)
-"""
-"""Imports that, and does nothing."""
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 WAYS = ("text", "traces")
@@ -169,7 +167,7 @@ def label(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Ran:
-    """A process that has ended: its exit status, CPU seconds (user and system), what it printed on stdout, and its last
+    """A command that has ended: its exit status, CPU seconds (user and system), what it printed on stdout, and its last
     line on stderr. ``late``: it was interrupted at the limit."""
 
     status: int
@@ -179,41 +177,53 @@ class Ran:
     late: bool
 
 
-def measured(words: Sequence[str], limit: float | None = None) -> Ran:
-    """Run Python with these words, one thread, and at most so many seconds of the clock; then it is interrupted."""
-    before = os.times()
-    with subprocess.Popen(
-        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-        env=os.environ | ONE_THREAD,
-    ) as process:  # fmt: skip
-        late = False
-        try:
-            out, err = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            late = True
-            process.send_signal(signal.SIGINT)
-            try:
-                out, err = process.communicate(timeout=GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                out, err = process.communicate()
-    after = os.times()
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
-    return Ran(process.returncode, spent, out, (err.strip().splitlines() or [""])[-1].strip(), late)
-
-
-def importing() -> float:
-    """CPU seconds of a process that only imports what ``npi train`` does, median of five; compiled code is cached."""
+def import_all() -> None:
+    """Import into this process what ``npi train`` imports; no thread is started, so that processes can be forked."""
     with tempfile.TemporaryDirectory() as folder:
         names = Path(folder) / "modules"
         path, out = ROOT / "programs" / "examples" / "increment.npi", Path(folder) / "library"
-        measured(["-c", WARM, str(names), "train", str(path), "--certify", "--out", str(out)])
-        return statistics.median([measured(["-c", IMPORT, str(names)]).seconds for _ in range(5)])
+        words = ["-c", WARM, str(names), "train", str(path), "--certify", "--out", str(out)]
+        subprocess.run([sys.executable, *words], check=True, capture_output=True, cwd=ROOT, env=os.environ | ONE_THREAD)
+        for name in names.read_text(encoding="utf-8").split():
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
 
 
-def trained(words: Sequence[str], out: Path, imports: float, limit: float) -> Result:
+def measured(words: Sequence[str], limit: float) -> Ran:
+    """One ``npi`` command in a fork of this process, which has imported everything; it is interrupted at the limit."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        if not (child := os.fork()):
+            os.dup2(out.fileno(), 1)
+            os.dup2(err.fileno(), 2)
+            os._exit(command(words))
+        late, ends = False, time.monotonic() + limit
+        while not (waited := os.wait4(child, os.WNOHANG))[0]:
+            if time.monotonic() > ends:
+                os.kill(child, signal.SIGKILL if late else signal.SIGINT)
+                late, ends = True, ends + GRACE
+            time.sleep(0.02)
+        for file in (out, err):
+            file.seek(0)
+        said = (err.read().strip().splitlines() or [""])[-1].strip()
+        used = waited[2]
+        return Ran(os.waitstatus_to_exitcode(waited[1]), used.ru_utime + used.ru_stime, out.read(), said, late)
+
+
+def command(words: Sequence[str]) -> int:
+    """The exit status of a command; an error of ours is told and is 70."""
+    try:
+        return npi_command(words)
+    except BaseException:
+        traceback.print_exc()
+        return 70
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def trained(words: Sequence[str], out: Path, limit: float) -> Result:
     """``npi train`` with these words: whether it solved, and CPU seconds, updates, and why not."""
-    ran = measured(["-m", "npi.cli.main", "train", *words, "--out", str(out), "--device", "cpu", "--json"], limit)
+    ran = measured(["train", *words, "--out", str(out), "--device", "cpu", "--json"], limit)
     told = json.loads(ran.out) if ran.out.strip() else {}
     wrong = {item["program"]: item["wrong"] for item in told.get("programs", ()) if item["wrong"]}
     missing = [f"wrong frames: {', '.join(f'{n} {name}' for name, n in wrong.items())}"] if wrong else []
@@ -224,29 +234,28 @@ def trained(words: Sequence[str], out: Path, imports: float, limit: float) -> Re
     solved = ran.status == 0 and not ran.late
     return {
         "solved": solved,
-        "seconds": ran.seconds - imports,
+        "seconds": ran.seconds,
         "updates": told.get("updates"),
-        "imports": imports,
         "reason": "" if solved else "; ".join(why) or f"exit status {ran.status}",
     }
 
 
-def from_text(path: Path, imports: float, limit: float, _: bool) -> Result:
+def from_text(path: Path, limit: float, _: bool) -> Result:
     """Train a file to a proof of all of its programs; the library is proved again apart from that."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "library"
-        found = trained([str(path), "--certify"], out, imports, limit)
+        found = trained([str(path), "--certify"], out, limit)
         proofs = [proof for _, mine in prove(Library.open(out)) for proof in mine] if out.is_dir() else []
         return found | {"certified": bool(proofs) and all(proof.proved for proof in proofs)}
 
 
-def from_traces(path: Path, imports: float, limit: float, by_text: bool) -> Result:
+def from_traces(path: Path, limit: float, by_text: bool) -> Result:
     """Train on sets of a file's traces that do not carry its text, then run the test problems of its tasks."""
     programs = load(path)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "library"
         sets = [traces_without_text(programs, task, Path(folder)) for task in training_tasks(programs)]
-        found = trained([str(each) for each in sets], out, imports, limit)
+        found = trained([str(each) for each in sets], out, limit)
         stepper = Library.open(out).stepper(programs.table) if out.is_dir() else None
         scores = [
             [task.name, size, PROBLEMS if stepper else 0, right(stepper, programs, task, size, by_text=by_text)]
@@ -277,21 +286,21 @@ def right(stepper: Stepper | None, programs: ProgramSet, task: Task, size: int, 
     return sum(done and (is_ == was if by_text else task.judge(problem, is_)) for problem, done, is_, was in ends)
 
 
-TRAIN: dict[str, Callable[[Path, float, float, bool], Result]] = {"text": from_text, "traces": from_traces}
+TRAIN: dict[str, Callable[[Path, float, bool], Result]] = {"text": from_text, "traces": from_traces}
 
 
-def run_random(one: Drawn, way: str, imports: float, limit: float) -> Result:
+def run_random(one: Drawn, way: str, limit: float) -> Result:
     """Train one random file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "drawn.npi"
         path.write_text(one.text, encoding="utf-8")
-        found = TRAIN[way](path, imports, limit, True)
+        found = TRAIN[way](path, limit, True)
     return tell({"world": one.world, "size": one.size, **found})
 
 
-def run_file(path: Path, way: str, imports: float, limit: float) -> Result:
+def run_file(path: Path, way: str, limit: float) -> Result:
     """Train one file of ``programs``."""
-    return tell(TRAIN[way](path, imports, limit, False))
+    return tell(TRAIN[way](path, limit, False))
 
 
 def tell(found: Result) -> Result:
@@ -351,8 +360,8 @@ Made by `python -m benchmarks.language.trained_and_certified`, and with `--from 
 
 Random program files (seeds <!-- seeds --><!-- end -->) and the files of `programs/` that see symbols. Each is
 trained by a process of its own, one after the other, with one thread, for at most <!-- limit --><!-- end --> s of
-the clock. CPU seconds: of the whole command, user and system, less <!-- imports --><!-- end --> s for importing;
-median (range). The machine may be shared with other work.
+the clock. CPU seconds: of the whole command, user and system, after imports (a fork of a process that has imported what
+`npi train` does); median (range). The machine may be shared with other work.
 
 ## To a proof
 
@@ -411,7 +420,6 @@ def page(limit: float) -> None:
     if not found:
         raise SystemExit("nothing is finished yet, so there is nothing to write")
     contents: dict[str, Content] = {"seeds": f"{seeds[0]} to {seeds[-1]}" if seeds else "none", "limit": f"{limit:.0f}"}
-    contents["imports"] = spread([r["imports"] for r in found])
     for way, source in every:
         contents |= {f"{way}-{source}": table(way, source), f"{way}-{source}-failed": failed(way, source)}
     place = RESULTS / f"{NAME}.md"
@@ -432,14 +440,13 @@ def main() -> None:
     options = parser.parse_args()
     way, limit = options.way, options.limit
     if not options.table:
-        imports = importing()
-        print(f"importing: {imports:.2f} CPU s", flush=True)
+        import_all()
         for one in drawn(options.first_seed, options.count) if "random" in options.only else ():
-            run = partial(run_random, one, way, imports, limit)
+            run = partial(run_random, one, way, limit)
             finished(f"{NAME}/{way}/random/{one.seed}", run, seed=one.seed, text=one.text, limit=limit)
         for path in written() if "files" in options.only else ():
             if not options.files or label(path) in options.files:
-                run = partial(run_file, path, way, imports, limit)
+                run = partial(run_file, path, way, limit)
                 finished(f"{NAME}/{way}/files/{label(path)}/0", run, digest=load(path).digest, limit=limit)
     page(limit)
 
