@@ -8,11 +8,11 @@
 
 A random file holds one generated program; its sizes 1 to 12 and the worlds of the shipped universal core take turns.
 Its tasks lay random symbols into every row and train it with all of its arguments. Each file is trained by a process of
-its own, one after the other, with one thread, for ``--limit`` seconds of the clock at most. CPU seconds are those of that
-process, user and system: it is a fork of one that has imported what ``npi train`` does. Trace sets are made before, are
-not counted, and do not carry the text; their libraries run test problems: a random program is right where the pad ends
-as the text leaves it, another where its task says so. Results lie in ``runs/trained-and-certified``, so that the recipe
-resumes where it stopped.
+its own, one after the other, with one thread, for ``--limit`` seconds of the clock at most. CPU seconds are those of
+that process, user and system: it is a fork of one that has imported what ``npi train`` does. Trace sets are made before,
+are not counted, and do not carry the text; their libraries run test problems: a random program is right where the pad
+ends as the text leaves it, another where its task says so. Results lie in ``runs/trained-and-certified``, so that the
+recipe resumes where it stopped.
 """
 
 from __future__ import annotations
