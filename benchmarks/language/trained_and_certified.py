@@ -7,12 +7,12 @@
     python -m benchmarks.language.trained_and_certified --table                      # only the page
 
 A random file holds one generated program; its sizes 1 to 12 and the worlds of the shipped universal core take turns.
-Its tasks lay random symbols into every row and train it with all of its arguments. Each file is trained by a process of
-its own, one after the other, with one thread, for ``--limit`` seconds of the clock at most. CPU seconds are those of
-that process, user and system: it is a fork of one that has imported what ``npi train`` does. Trace sets are made before,
-are not counted, and do not carry the text; their libraries run test problems: a random program is right where the pad
-ends as the text leaves it, another where its task says so. Results lie in ``runs/trained-and-certified``, so that the
-recipe resumes where it stopped.
+Its tasks lay random symbols into every row and train it with all of its arguments. Each file is trained by a process
+of its own, one after the other, with one thread, for ``--limit`` seconds of the clock at most. CPU seconds are those
+of that process, user and system: it is a fork of one that has imported what ``npi train`` does. Trace sets are made
+before, are not counted, and do not carry the text; their libraries run test problems: a random program is right where
+the pad ends as the text leaves it, another where its task says so. Results lie in ``runs/trained-and-certified``, so
+that the recipe resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -193,8 +193,7 @@ def measured(words: Sequence[str], limit: float) -> Ran:
     """One ``npi`` command in a fork of this process, which has imported everything; it is interrupted at the limit."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         if not (child := os.fork()):
-            os.dup2(out.fileno(), 1)
-            os.dup2(err.fileno(), 2)
+            sys.stdout, sys.stderr = out, err
             os._exit(command(words))
         late, ends = False, time.monotonic() + limit
         while not (waited := os.wait4(child, os.WNOHANG))[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -70,23 +71,33 @@ def test_sets_carry_the_traces_without_the_text(tmp_path: Path) -> None:
     assert not [path for path in folder.iterdir() if b"while A == 1" in path.read_bytes()]
 
 
-def test_processes_are_timed_and_stopped_at_the_limit() -> None:
-    """CPU seconds and not those of the clock; an endless process does not hold the recipe up."""
-    busy = "import time\nwhile time.process_time() < 0.5:\n    pass\nprint('done')"
-    ran = recipe.measured(["-c", busy])
-    assert (ran.status, ran.out, ran.late) == (0, "done\n", False)
+def test_processes_are_timed_and_stopped_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPU seconds and not those of the clock; an endless command does not hold the recipe up, an error is told."""
+
+    def busy(words: list[str]) -> int:
+        while time.process_time() < 0.5:
+            pass
+        print(*words)
+        return 3
+
+    monkeypatch.setattr(recipe, "npi_command", busy)
+    ran = recipe.measured(["some", "words"], 60.0)
+    assert (ran.status, ran.out, ran.late) == (3, "some words\n", False)
     assert 0.45 < ran.seconds < 3
-    asleep = recipe.measured(["-c", "import time\ntime.sleep(60)"], limit=0.7)
+    monkeypatch.setattr(recipe, "npi_command", lambda words: time.sleep(60))
+    asleep = recipe.measured([], 0.7)
     assert asleep.late
     assert asleep.status != 0
     assert asleep.seconds < 0.5
     assert asleep.said == "KeyboardInterrupt"
+    monkeypatch.setattr(recipe, "npi_command", lambda words: {}["lost"])
+    assert recipe.measured([], 60.0).said == "KeyError: 'lost'"
 
 
 def test_a_file_that_cannot_be_trained_says_why(tmp_path: Path) -> None:
     path = tmp_path / "wrong.npi"
     path.write_text("world tape is scratchpad:\n    row A of bit\n\nprogram X:\n    ACT(A, UP)\n")
-    found = recipe.from_text(path, 0.0, 60.0, False)
+    found = recipe.from_text(path, 60.0, False)
     assert (found["solved"], found["certified"], found["updates"]) == (False, False, None)
     assert found["reason"]
 
@@ -101,7 +112,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def keep(way: str, name: str, found: Result) -> None:
-    common.finished(f"{recipe.NAME}/{way}/{name}", lambda: {"imports": 3.0, "reason": "", "updates": 100} | found)
+    common.finished(f"{recipe.NAME}/{way}/{name}", lambda: {"reason": "", "updates": 100} | found)
 
 
 def test_the_page_has_shares_by_size_and_names_what_failed(folder: Path) -> None:
