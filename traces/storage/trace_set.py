@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from envs.spec import ProgramTable
-from envs.support.atomic_files import unfinished, write_whole
+from envs.support.atomic_files import FolderInUseError, claimed, unfinished, write_whole
 from envs.support.sealed_json import is_sealed, sealed, sha256
 from envs.support.typed_json import is_version, read_json, typed
 from envs.support.user_files import MANIFEST_BYTES, read_file
@@ -250,8 +250,8 @@ class TraceSetWriter:
 
 
 def clear_plan(folder: Path) -> None:
-    """Remove the plan of a finished set, or part: a process that was killed when it had just finished has left it."""
-    with suppress(OSError):  # of a disk that cannot be written to
+    """Remove what a process that was killed when it had just finished has left of a set, or part."""
+    with suppress(OSError, FolderInUseError), claimed(folder):  # it may be on a disk that cannot be written to
         (folder / PLAN).unlink(missing_ok=True)
 
 
