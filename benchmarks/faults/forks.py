@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import sys
@@ -18,8 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
-from benchmarks.common import ROOT, RUNS, write
+from benchmarks.common import ROOT, RUNS, finished, write
 from envs.support.atomic_files import unfinished
 from npi.library.index import listing
 from npi.reproduce.ledger import read_record
@@ -67,6 +69,8 @@ task {task}(items: list of 0..2):
 """
 """Programs for a universal core, which learns them in a second as well."""
 
+HOME = LIKE.format(name="HOME", task="home", stop=0)
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -83,17 +87,20 @@ class Ended:
 
 
 class Running:
-    """A command in a process of its own, in a folder."""
+    """A command, or several one after the other, in a process of its own, in a folder.
 
-    def __init__(self, folder: Path, words: Sequence[str], prepare: Callable[[], None] = lambda: None) -> None:
+    Behind what each of several writes stands its exit status between zero bytes.
+    """
+
+    def __init__(self, folder: Path, *commands: str, prepare: Callable[[], None] = lambda: None) -> None:
         self.began = time.monotonic()
         self.output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the object)
         sys.stdout.flush()
         self.pid = os.fork()
         if not self.pid:
-            self._run(folder, words, prepare)
+            self._run(folder, commands, prepare)
 
-    def _run(self, folder: Path, words: Sequence[str], prepare: Callable[[], None]) -> None:
+    def _run(self, folder: Path, commands: Sequence[str], prepare: Callable[[], None]) -> None:
         status = 70
         try:
             os.setsid()
@@ -102,7 +109,10 @@ class Running:
                 os.dup2(self.output.fileno(), descriptor)
             sys.stdout, sys.stderr = (os.fdopen(os.dup(n), "w", buffering=1) for n in (1, 2))
             prepare()
-            status = NPI.load()(list(words))
+            for words in commands:
+                status = NPI.load()(words.split())
+                if len(commands) > 1:
+                    print(f"\0{status}\0", end="", flush=True)
         except BaseException:
             import traceback
 
@@ -138,9 +148,9 @@ class Running:
         return Ended(status, self.output.read().decode(errors="replace"), seconds)
 
 
-def run(folder: Path, *words: str, prepare: Callable[[], None] = lambda: None) -> Ended:
-    """Run a command to its end."""
-    return Running(folder, words, prepare).end()
+def run(folder: Path, *commands: str, prepare: Callable[[], None] = lambda: None) -> Ended:
+    """Run a command to its end, or several."""
+    return Running(folder, *commands, prepare=prepare).end()
 
 
 @contextlib.contextmanager
@@ -159,16 +169,16 @@ def state(folder: Path) -> dict[str, str]:
     """What a folder holds: of libraries core and rows, by their versions, of everything else its bytes (sha256)."""
     found: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
-        inside = [p for p in path.parents if p.is_relative_to(folder) and is_library(p)]
-        if inside or (path.is_dir() and not is_library(path)):
+        name = path.relative_to(folder)
+        above = [folder / parent for parent in name.parents]
+        if any(map(unfinished, (path, *above))) or any(map(is_library, above)):
             continue
-        name = str(path.relative_to(folder))
-        if path.is_dir():
+        if is_library(path):
             held = listing(path)
             rows = sorted((card.name, card.version) for card in held.cards)
-            found[name] = hashlib.sha256(f"{held.core} {rows}".encode()).hexdigest()
-        else:
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[str(name)] = hashlib.sha256(f"{held.core} {rows}".encode()).hexdigest()
+        elif path.is_file():
+            found[str(name)] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
 
@@ -241,21 +251,27 @@ def folders(place: Path) -> dict[str, Path]:
         done(made["library"], words)
     done(made["trained"], "train small.npi --bits 2 --out core")
     for case in CASES:  # here, so that what is imported and compiled on the way is there in every fork
-        with scratch(made[case.source]) as folder, contextlib.chdir(folder), quiet():
-            assert NPI.load()(case.words.split()) == 0, case.words
+        with scratch(made[case.source]) as folder:
+            warm(folder, case.words)
     return made
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Nothing is printed inside."""
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        yield
+def warm(folder: Path, words: str) -> None:
+    """Run a command in this process; it may end with any status but that of bad input."""
+    with contextlib.ExitStack() as stack:
+        nowhere = stack.enter_context(open(os.devnull, "w"))
+        for inside in (
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+            contextlib.chdir(folder),
+        ):
+            stack.enter_context(inside)
+        assert NPI.load()(words.split()) != 2, words
 
 
 def done(folder: Path, words: str) -> Ended:
     """Run a command that has to end well."""
-    found = run(folder, *words.split())
+    found = run(folder, words)
     assert found.status == 0, f"npi {words}: {found.status}\n{found.text}"
     return found
 
@@ -265,10 +281,17 @@ def done(folder: Path, words: str) -> Ended:
 KINDS = ("kills", "corruption", "writers", "disk")
 
 
+def row(kind: str, name: str, head: Sequence[str], make: Callable[[], Sequence[object]], **settings: Any) -> None:
+    """A row of a table as a stage, which is done unless it was before."""
+    slug = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
+    finished(f"faults/{kind}/{slug}", lambda: {"head": list(head), "row": [name, *make()]}, **settings)
+
+
 def write_page() -> None:
-    """Write docs/results/faults.md from the trials that are finished."""
-    files = {kind: RUNS / "faults" / f"{kind}.json" for kind in KINDS}
-    records = {kind: read_record(path) for kind, path in files.items() if path.exists()}
-    contents = {kind: records[kind].result["rows"] if kind in records else [] for kind in KINDS}
-    done = [vars(record) for record in records.values()]
-    write("faults", contents, done)
+    """Write docs/results/faults.md from the rows that are finished."""
+    records = {kind: [read_record(path) for path in sorted((RUNS / "faults" / kind).glob("*.json"))] for kind in KINDS}
+    contents = {
+        kind: [found[0].result["head"], *(record.result["row"] for record in found)] if found else []
+        for kind, found in records.items()
+    }
+    write("faults", contents, [vars(record) for found in records.values() for record in found])

@@ -17,9 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import finished, plain_arguments
-from benchmarks.faults.forks import CASES, Case, Running, folders, left_over, run, scratch, state, write_page
-from envs.support.atomic_files import unfinished
+from benchmarks.common import plain_arguments
+from benchmarks.faults.forks import CASES, Case, Running, folders, left_over, row, run, scratch, state, write_page
 
 NOT_REACHED = ["not reached"]
 """In place of faults, where the command ended before it was killed."""
@@ -59,7 +58,7 @@ def after_kill(folder: Path, before: dict[str, str], meant: dict[str, str]) -> l
     except (ValueError, OSError):
         return ["lost"]
     lost = [name for name in before if found.get(name) not in (before[name], meant.get(name))]
-    whole = {name for name in found if "/" not in name and not unfinished(Path(name))} - before.keys()
+    whole = {name for name in found if "/" not in name} - before.keys()
     half = [name for name in whole if (folder / name).is_file() and found[name] != meant.get(name)]
     return ["lost"] * bool(lost) + ["half"] * bool(half)
 
@@ -72,7 +71,7 @@ def trial(source: Path, case: Case, meant: dict[str, str], start: Callable[[Path
         found = ["hang"] * (killed.status is None) + ["traceback"] * killed.traceback
         found += after_kill(folder, before, meant)
         there = state(folder) == meant if not found else False
-        again = run(folder, *case.words.split())
+        again = run(folder, case.words)
         found += ["hang"] * (again.status is None) + ["traceback"] * again.traceback
         found += ["blocked"] * (again.status != 0 and not there)
         found += ["other result"] * (state(folder) != meant) + ["left over"] * bool(left_over(folder))
@@ -84,12 +83,12 @@ def trial(source: Path, case: Case, meant: dict[str, str], start: Callable[[Path
 def kills(source: Path, case: Case, count: int, rng: random.Random) -> list[object]:
     """A row of the table: kills at random moments, then at each file operation."""
     with scratch(source) as folder:
-        seconds = run(folder, *case.words.split()).seconds
+        seconds = run(folder, case.words).seconds
         meant = state(folder)
     faults: Counter[str] = Counter()
 
     def at_moment(folder: Path) -> Running:
-        running = Running(folder, case.words.split())
+        running = Running(folder, case.words)
         running.kill(rng.uniform(0, seconds))
         return running
 
@@ -98,36 +97,27 @@ def kills(source: Path, case: Case, count: int, rng: random.Random) -> list[obje
         found = trial(source, case, meant, at_moment)
         killed += found != NOT_REACHED
         faults.update(found)
-    found = []
+    found: list[str] = []
     while found != NOT_REACHED:
         operations += 1
         prepare = at_operation(operations)
-        found = trial(source, case, meant, partial(Running, words=case.words.split(), prepare=prepare))
+        found = trial(source, case, meant, lambda folder, prepare=prepare: Running(folder, case.words, prepare=prepare))
         faults.update(found)
     print(f"{case.name}: {killed} + {operations - 1} kills, {dict(faults)}", flush=True)
-    return [f"`npi {case.words}`", killed, operations - 1, *(faults[fault] for fault in FAULTS)]
+    return [killed, operations - 1, *(faults[fault] for fault in FAULTS)]
 
 
 def main() -> None:
     parser = plain_arguments(__doc__)
     parser.add_argument("--count", type=int, default=100, help="kills of each command at random moments")
-    parser.add_argument("--only", help="commands whose name has this in it; nothing is written")
     options = parser.parse_args()
-
-    def make() -> dict[str, Any]:
-        rng = random.Random(0)
-        with tempfile.TemporaryDirectory() as place:
-            made = folders(Path(place))
-            cases = [case for case in CASES if (options.only or "") in case.name]
-            rows = [kills(made[case.source], case, options.count, rng) for case in cases]
-        head = ["command", "killed at random moments", "killed at file operations", *FAULTS]
-        return {"rows": [head, *rows]}
-
-    if options.only:
-        make()
-    else:
-        finished("faults/kills", make, count=options.count)
-        write_page()
+    head = ["command", "killed at random moments", "killed at file operations", *FAULTS]
+    with tempfile.TemporaryDirectory() as place:
+        made = folders(Path(place))
+        for case in CASES:
+            make = partial(kills, made[case.source], case, options.count, random.Random(0))
+            row("kills", f"`npi {case.words}`", head, make, count=options.count)
+    write_page()
 
 
 if __name__ == "__main__":

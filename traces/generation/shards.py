@@ -28,6 +28,7 @@ from traces.storage.trace_set import (
     TraceSet,
     TraceSetError,
     TraceSetWriter,
+    clear_plan,
     read_manifest,
     shard_name,
     table_digest,
@@ -109,9 +110,9 @@ def generate_part(
 def merge_parts(folders: Sequence[Path | str], *, out: Path | str, progress: Progress | None = None) -> TraceSet:
     """Put the parts of one set together, in any order; every shard's sha256 is checked on the way.
 
-    A merge that was interrupted goes on with the same call. The parts are left as they are. Raises
-    :class:`TraceSetError` for parts of different sets, shards that are missing, twice there or changed, and an ``out``
-    that holds something else.
+    A merge that was interrupted goes on with the same call, and one that is finished is opened as it is. The parts are
+    left as they are. Raises :class:`TraceSetError` for parts of different sets, shards that are missing, twice there or
+    changed, and an ``out`` that holds something else.
     """
     parts = sorted((TracePart.open(folder, verify="size") for folder in folders), key=lambda part: part.shards.begin)
     if not parts:
@@ -119,14 +120,19 @@ def merge_parts(folders: Sequence[Path | str], *, out: Path | str, progress: Pro
     for other in parts[1:]:
         _check_same(parts[0], other)
     _check_cover(parts)
-    shards: list[Shard] = []
+    table, info = parts[0].traces.table, parts[0].traces.info
+    shards = [shard for part in parts for shard in part.traces.shards]
+    if (Path(out) / MANIFEST).exists():
+        found = TraceSet.open(out)
+        if (found.info, list(found.shards)) == (info, shards) and table_digest(found.table) == table_digest(table):
+            clear_plan(found.folder)
+            return found
     done, total = 0, sum(len(part.traces) for part in parts)
     with claimed(out):
-        writer = TraceSetWriter(out, parts[0].traces.table, parts[0].traces.info)
+        writer = TraceSetWriter(out, table, info)
         for part in parts:
             for shard in part.traces.shards:
                 _copy(part.folder, shard, writer.folder)
-                shards.append(shard)
                 done += shard.traces
                 if progress is not None:
                     progress(done, total)
