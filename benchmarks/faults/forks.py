@@ -26,7 +26,7 @@ from envs.support.atomic_files import unfinished
 from npi.library.index import listing
 from npi.reproduce.ledger import read_record
 
-(NPI,) = entry_points(group="console_scripts", name="npi")
+(_NPI,) = entry_points(group="console_scripts", name="npi")
 
 HANG = 120.0
 """Seconds after which a command is taken for one that hangs."""
@@ -69,7 +69,10 @@ task {task}(items: list of 0..2):
 """
 """Programs for a universal core, which learns them in a second as well."""
 
-HOME = LIKE.format(name="HOME", task="home", stop=0)
+
+def npi(words: str) -> int:
+    """Run a command in this process; its exit status."""
+    return int(_NPI.load()(words.split()))
 
 
 @dataclass(frozen=True)
@@ -87,20 +90,17 @@ class Ended:
 
 
 class Running:
-    """A command, or several one after the other, in a process of its own, in a folder.
+    """A command in a process of its own, in a folder."""
 
-    Behind what each of several writes stands its exit status between zero bytes.
-    """
-
-    def __init__(self, folder: Path, *commands: str, prepare: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, folder: Path, work: str | Callable[[], int], prepare: Callable[[], None] = lambda: None) -> None:
         self.began = time.monotonic()
         self.output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the object)
         sys.stdout.flush()
         self.pid = os.fork()
         if not self.pid:
-            self._run(folder, commands, prepare)
+            self._run(folder, work if callable(work) else lambda: npi(work), prepare)
 
-    def _run(self, folder: Path, commands: Sequence[str], prepare: Callable[[], None]) -> None:
+    def _run(self, folder: Path, work: Callable[[], int], prepare: Callable[[], None]) -> None:
         status = 70
         try:
             os.setsid()
@@ -109,10 +109,7 @@ class Running:
                 os.dup2(self.output.fileno(), descriptor)
             sys.stdout, sys.stderr = (os.fdopen(os.dup(n), "w", buffering=1) for n in (1, 2))
             prepare()
-            for words in commands:
-                status = NPI.load()(words.split())
-                if len(commands) > 1:
-                    print(f"\0{status}\0", end="", flush=True)
+            status = work()
         except BaseException:
             import traceback
 
@@ -148,9 +145,9 @@ class Running:
         return Ended(status, self.output.read().decode(errors="replace"), seconds)
 
 
-def run(folder: Path, *commands: str, prepare: Callable[[], None] = lambda: None) -> Ended:
-    """Run a command to its end, or several."""
-    return Running(folder, *commands, prepare=prepare).end()
+def run(folder: Path, work: str | Callable[[], int]) -> Ended:
+    """Run a command to its end."""
+    return Running(folder, work).end()
 
 
 @contextlib.contextmanager
@@ -266,7 +263,7 @@ def warm(folder: Path, words: str) -> None:
             contextlib.chdir(folder),
         ):
             stack.enter_context(inside)
-        assert NPI.load()(words.split()) != 2, words
+        assert npi(words) != 2, words
 
 
 def done(folder: Path, words: str) -> Ended:

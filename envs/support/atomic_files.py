@@ -24,8 +24,8 @@ WAIT = 30.0
 
 _PART = re.compile(r"\.(.+)\.[0-9a-f]+\.part")
 
-_claimed: set[tuple[int, Path]] = set()
-"""Threads of this process and the folders that they have claimed."""
+_claimed: set[tuple[int, int, Path]] = set()
+"""This process, threads of it, and the folders that they have claimed."""
 
 
 class FolderInUseError(ValueError):
@@ -153,7 +153,7 @@ def claimed(folder: Path | str, *, wait: float = 0.5) -> Iterator[None]:
         FolderInUseError: where it does not. OSError: where the folder cannot be written to.
     """
     named, folder = folder, Path(folder).resolve()
-    mine = threading.get_ident(), folder
+    mine = os.getpid(), threading.get_ident(), folder
     if mine in _claimed:
         yield
         return

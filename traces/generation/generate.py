@@ -355,7 +355,7 @@ def load_sources(sources: Sequence[tuple[str, str]]) -> ProgramSet:
 
 
 def check_finished(found: TraceSet, plan: SetPlan) -> None:
-    """Raise :class:`TraceSetError` where a finished folder is not of the planned set; else clear what was left there."""
+    """Raise :class:`TraceSetError` where a finished folder is not of the planned set; clear what was left if it is."""
     same = json.dumps(asdict(found.info), sort_keys=True) == json.dumps(asdict(plan.info), sort_keys=True)
     if not same or table_digest(found.table) != table_digest(plan.program_set.table):
         raise TraceSetError(
