@@ -7,6 +7,7 @@ commands, too (:func:`threads_of_commands`).
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from npi.running.runs import Run, run_once, runnable_tasks
 from npi.training.learn_rows import LearnConfig, RowResult
 from npi.training.loop import Reporter
 from npi.training.ranks import Ranks, pick_device
+from npi.training.scalar_log import check_log
 from npi.universal.code_search import SearchConfig
 from npi.universal.network import InterpreterConfig
 from npi.universal.objective import UniversalTrainConfig
@@ -61,6 +63,23 @@ def threads_of_commands() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def shown(verbose: bool) -> Iterator[None]:
+    """What the logger ``npi`` is told stands on stderr inside, where ``verbose`` says so."""
+    if not verbose:
+        yield
+        return
+    logger, handler = logging.getLogger("npi"), logging.StreamHandler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
 @threads_of_commands()
 def train(
     paths: Sequence[Source],
@@ -73,6 +92,8 @@ def train(
     fresh: bool = False,
     report: Callable[[Any], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    log: Path | None = None,
+    verbose: bool = False,
     **more: Any,
 ) -> TrainResult[Any]:
     """Train a core and write its library to ``out``; an interrupted call resumes from ``<out>.training``.
@@ -83,33 +104,35 @@ def train(
         core: the shape of the core; the usual one of the kind by default. training: how it is trained; likewise.
         device: where there is one process. ranks: the processes that train together (:func:`npi.join`).
         report: called after each update with where training stands. stop: asked after each update.
+        log: a folder for TensorBoard. verbose: print where training stands after each check; the logger ``npi`` is told
+            of it in any case.
         more: for programs with bodies: ``traces`` (runs of each training size), ``hosts`` (libraries of learners that
-            they call), ``log`` (a folder for TensorBoard), ``budget`` (of each run of a program).
+            they call), ``budget`` (of each run of a program).
 
     Raises:
         ValueError: for files that cannot be read or learned, settings of another kind of core, or a state of another
             run in the way.
     """
-    if isinstance(core, InterpreterConfig) or isinstance(training, UniversalTrainConfig):
-        if paths or more:
-            raise ValueError("a universal core is trained on random programs: give no paths, and no options of theirs")
-        assert core is None or isinstance(core, InterpreterConfig)
-        assert training is None or isinstance(training, UniversalTrainConfig)
-        return train_universal(Path(out), config=core, training=training, report=report, stop=stop, fresh=fresh)
-    files = [path if isinstance(path, ProgramSet) or Path(path).is_dir() else parsed(path) for path in paths]
-    if files and all(isinstance(file, ProgramSet) and learned_from_signals(file) for file in files):
-        if isinstance(core, CoreConfig) or isinstance(training, TrainConfig) or more:
-            raise ValueError("programs with a learning signal are trained by their learner, with settings of its own")
-        place = ranks or Ranks(device=pick_device(device))
-        return train_learner(
-            files, out=out, config=core, training=training, ranks=place, report=report, stop=stop, fresh=fresh
-        )
-    if isinstance(core, LearnerConfig) or isinstance(training, LearnerTraining):
-        raise ValueError("settings of a learner are for programs with a learning signal, and these have bodies")
-    return train_library(
-        files, out=out, core=core, training=training, device=device, ranks=ranks, report=report, stop=stop,
-        fresh=fresh, **more,
-    )  # fmt: skip
+    check_log(log)
+    usual: dict[str, Any] = {"report": report, "stop": stop, "fresh": fresh, "log": log}
+    with shown(verbose):
+        if isinstance(core, InterpreterConfig) or isinstance(training, UniversalTrainConfig):
+            if paths or more:
+                raise ValueError(
+                    "a universal core is trained on random programs: give no paths, and no options of theirs"
+                )
+            assert core is None or isinstance(core, InterpreterConfig)
+            assert training is None or isinstance(training, UniversalTrainConfig)
+            return train_universal(Path(out), config=core, training=training, **usual)
+        files = [path if isinstance(path, ProgramSet) or Path(path).is_dir() else parsed(path) for path in paths]
+        if files and all(isinstance(file, ProgramSet) and learned_from_signals(file) for file in files):
+            if isinstance(core, CoreConfig) or isinstance(training, TrainConfig) or more:
+                raise ValueError("programs with a learning signal are trained by their learner, with its own settings")
+            place = ranks or Ranks(device=pick_device(device))
+            return train_learner(files, out=out, config=core, training=training, ranks=place, **usual)
+        if isinstance(core, LearnerConfig) or isinstance(training, LearnerTraining):
+            raise ValueError("settings of a learner are for programs with a learning signal, and these have bodies")
+        return train_library(files, out=out, core=core, training=training, device=device, ranks=ranks, **usual, **more)
 
 
 @threads_of_commands()
@@ -121,6 +144,7 @@ def learn(
     out: Path | str | None = None,
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
+    verbose: bool = False,
     **more: Any,
 ) -> RowResult:
     """Learn the new programs of some files as rows of the library in a folder; core and old rows stay as they are.
@@ -129,6 +153,7 @@ def learn(
         library: a folder; one that is not there yet becomes a library of the universal core that comes with the engine.
             A library in memory gains the rows itself.
         out: where the library is written; by default the same folder, and nowhere for a library in memory.
+        verbose: print where each check finds the rows.
         more: for programs with bodies: ``traces``, ``hosts``, ``device``, ``keep_unsolved`` (write rows that are not
             right, too), ``from_traces`` (rows of a universal core without the text), ``budget`` (of each run).
 
@@ -147,7 +172,8 @@ def learn(
         raise ValueError("settings of a learner are for the library of a learner")
     if opened is not None and opened is not library and not learners and opened.core.follows_device:
         opened.to(pick_device(more.get("device", "auto")))
-    return learn_into(opened or library, paths, config=settings, out=place, report=report, stop=stop, **more)
+    with shown(verbose):
+        return learn_into(opened or library, paths, config=settings, out=place, report=report, stop=stop, **more)
 
 
 @threads_of_commands()

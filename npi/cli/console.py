@@ -224,15 +224,21 @@ class Meter:
 
     def __enter__(self) -> Meter:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.table import Column as Place
 
+        # The note takes what the others leave, and is cut there: it would shrink them to nothing.
         columns = (
-            TextColumn("{task.description}", style="bold"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}", style="dim"),
+            TextColumn("{task.description}", style="bold", table_column=Place(no_wrap=True)),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(table_column=Place(no_wrap=True)),
+            TimeElapsedColumn(table_column=Place(no_wrap=True)),
+            TextColumn(
+                "{task.fields[note]}", style="dim", table_column=Place(ratio=1, no_wrap=True, overflow="ellipsis")
+            ),
         )
-        self._progress = Progress(*columns, console=self._console, transient=True, disable=self.quiet or not self._live)
+        self._progress = Progress(
+            *columns, console=self._console, transient=True, disable=self.quiet or not self._live, expand=True
+        )
         self._task = self._progress.add_task(self.title, total=None, note="")
         self._progress.start()
         return self

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -123,8 +122,10 @@ def train(
     """
     from npi.jobs.run import checkpoint_path
     from npi.library.library import Library
+    from npi.training.scalar_log import check_log
     from traces.machine.outcome import Budget
 
+    check_log(log)
     if not (universal or paths):
         raise typer.BadParameter("name program files or folders of traces, or give --universal", param_hint="PATHS")
     files = paths or []
@@ -145,7 +146,7 @@ def train(
         from npi.cli.sweep import sweep
 
         refuse_torchrun("--seeds starts a process for each seed itself")
-        config, training = frame_settings(core.value, given | ways, log, bits)
+        config, training = frame_settings(core.value, given | ways, bits)
         sweep(
             screen, files, seeds, out=out, hosts=host or (), core=config, training=training, traces=traces,
             device=device, log=log, fresh=fresh, budget=budget,
@@ -156,11 +157,11 @@ def train(
         quiet = not ranks.first
         with stop_on_interrupt(quiet=quiet) as stop, Meter("training", quiet=quiet) as meter:
             if universal:
-                job = universal_job(meter, files, programs, given)
+                job = universal_job(meter, files, programs, given, log)
             elif signals:
-                job = learner_job(sources, settings or (), given, ranks)
+                job = learner_job(sources, settings or (), given, ranks, log)
             else:
-                config, training = frame_settings(core.value, given | ways, log, bits)
+                config, training = frame_settings(core.value, given | ways, bits)
                 hosts = [Library.open(folder) for folder in host or ()]
                 job = frame_job(
                     sources, config, training, traces=traces, hosts=hosts, log=log, ranks=ranks, budget=budget,
@@ -179,14 +180,10 @@ def train(
         tell(screen, job, result, out, meter.seconds)
 
 
-def frame_settings(
-    kind: str, given: Mapping[str, Any], log: Path | None, bits: int | None = None
-) -> tuple[CoreConfig, TrainConfig]:
+def frame_settings(kind: str, given: Mapping[str, Any], bits: int | None = None) -> tuple[CoreConfig, TrainConfig]:
     """The core of a kind, and how it is trained: as usual but for what is given."""
     from npi.core.config import CoreConfig, TrainConfig
 
-    if log is not None and find_spec("tensorboard") is None:
-        raise ValueError("--log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
     config = CoreConfig.published() if kind == "lstm" else CoreConfig(bits=bits or CoreConfig.bits)
     return config, TrainConfig.for_core(config, **given)
 
@@ -200,18 +197,24 @@ def frame_job(sources: Sequence[Path | ProgramSet], core: CoreConfig, training: 
 
 
 def learner_job(
-    sources: Sequence[Path | ProgramSet], settings: Sequence[str], given: Mapping[str, Any], ranks: Ranks
+    sources: Sequence[Path | ProgramSet],
+    settings: Sequence[str],
+    given: Mapping[str, Any],
+    ranks: Ranks,
+    log: Path | None,
 ) -> Job:
     """A learner's core, on programs with a learning signal."""
     from npi.jobs.learners import files_of, train_learner
 
     _, learner = files_of(sources)
     config, training = chosen(learner, learner.training, settings, **given)
-    train = partial(train_learner, sources, config=config, training=training, ranks=ranks)
+    train = partial(train_learner, sources, config=config, training=training, ranks=ranks, log=log)
     return Job(train, training.updates, f"a core of {learner.kind!r}", measure(learner))
 
 
-def universal_job(meter: Meter, files: Sequence[Path], programs: int, given: Mapping[str, Any]) -> Job:
+def universal_job(
+    meter: Meter, files: Sequence[Path], programs: int, given: Mapping[str, Any], log: Path | None
+) -> Job:
     """A universal core, on random programs over the worlds of some files, or over those of the shipped core."""
     from dsl import load
     from dsl.generator import vocabulary_of
@@ -224,5 +227,5 @@ def universal_job(meter: Meter, files: Sequence[Path], programs: int, given: Map
     def say(done: int, total: int, world: str) -> None:
         meter.update(done, total, f"drawing programs over {world}")
 
-    train = partial(train_universal, training=training, worlds=worlds, each=programs, say=say)
+    train = partial(train_universal, training=training, worlds=worlds, each=programs, say=say, log=log)
     return Job(train, training.updates, "a universal core")

@@ -41,6 +41,7 @@ def train_learner(
     ranks: Ranks = ALONE,
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
+    log: Path | None = None,
     fresh: bool = False,
     checked: Callable[[LearnerObjective, int], None] | None = None,
 ) -> TrainResult[Progress]:
@@ -51,6 +52,7 @@ def train_learner(
     Args:
         config, training: the learner's usual ones by default.
         ranks: processes that share out the problems of each batch; all give the same library, the first one writes it.
+        log: a folder for TensorBoard.
         fresh: start anew even where there is a state to resume.
         checked: given the objective and the number of updates at every check, for measurements.
 
@@ -76,7 +78,8 @@ def train_learner(
         def entry(progress: Progress) -> Mapping[str, Any]:
             return history_entry("trained", tasks, training, progress) | {"curve": objective.curve}
 
-        run = Run(out, identity, ranks=ranks, fresh=fresh)
+        settings = config.to_json() | training.to_json()
+        run = Run(out, identity, ranks=ranks, fresh=fresh, log=log, settings=settings)
         return run.train(library, objective, schedule_of(training), entry, report=each, stop=stop)
 
 

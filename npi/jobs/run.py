@@ -17,6 +17,7 @@ from npi.library.manifest import LibraryError, read_manifest
 from npi.training.checkpoint import CHECKPOINT, FileCheckpoint
 from npi.training.loop import Checkpoint, Objective, Progress, Schedule, State, fit, progress_of
 from npi.training.ranks import ALONE, Parcel, Ranks
+from npi.training.scalar_log import check_log, scalar_log
 
 P = TypeVar("P")
 
@@ -106,6 +107,7 @@ class Run:
     Args:
         ranks: the processes that train together; each makes the same calls, and the first one alone writes files.
         fresh: begin anew even where there is a state to resume.
+        log: a folder for TensorBoard. settings: of the run, which stand in it.
         keep: whether the state stays beside the finished library: where it is not solved, so that more updates go on
             from there, or always, so that the same call ends at once.
     """
@@ -118,8 +120,11 @@ class Run:
         ranks: Ranks = ALONE,
         fresh: bool = False,
         keep: Keep = "never",
+        log: Path | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
-        self.out, self.ranks, self.keep = Path(out), ranks, keep
+        check_log(log)
+        self.out, self.ranks, self.keep, self.log, self.settings = Path(out), ranks, keep, log, settings or {}
         self.checkpoint = FileCheckpoint(
             checkpoint_path(out),
             identity=identity,
@@ -164,7 +169,14 @@ class Run:
                 f"process {other[0]} has other settings, programs or traces than process 0; give all the same"
             )
         checkpoint = _BesideLibrary(self.checkpoint, library, entry)
-        progress = fit(objective, schedule, ranks=self.ranks, checkpoint=checkpoint, report=report, stop=stop)
+        with scalar_log(self.log if self.ranks.first else None, objective, schedule, self.settings) as write:
+
+            def each(progress: Progress) -> None:
+                write(progress)
+                if report is not None:
+                    report(progress)
+
+            progress = fit(objective, schedule, ranks=self.ranks, checkpoint=checkpoint, report=each, stop=stop)
         ended, said = progress.ended(schedule), dict(entry(progress))
         if ended:
             library.history.append(said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,7 +167,10 @@ def train_library(
         if training.states == LEARNED:
             for text in remarks(datasets, core):
                 note(text)
-        run = Run(out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep=keep)
+        run = Run(
+            out, run_identity(core, training, datasets), ranks=ranks, fresh=fresh, keep=keep, log=log,
+            settings=core.to_json() | training.to_json(),
+        )  # fmt: skip
         library = new_library(core, datasets, seed=training.seed, device=ranks.device)
         library.hosts = joined((), hosts)
         validator = validator_for(library, training, budget)
@@ -187,15 +190,8 @@ def train_library(
                 "wrong": objective.wrong,
             }
 
-        with scalar_log(log if ranks.first else None, training.check_every) as write:
-
-            def each(progress: Progress) -> None:
-                found = objective.report(progress)
-                write(found)
-                if report is not None:
-                    report(found)
-
-            trained = run.train(library, objective, objective.schedule, entry, report=each, stop=stop)
+        told = None if report is None else lambda progress: report(objective.report(progress))
+        trained = run.train(library, objective, objective.schedule, entry, report=told, stop=stop)
         found = objective.report(trained.report)
         return TrainResult(
             library, found, trained.entry, trained.ended, trained.resumed, found.solved, frames=frames_of(datasets)
@@ -367,34 +363,3 @@ def run_identity(core: CoreConfig, training: TrainConfig, datasets: Sequence[Dat
     """sha256 of settings and frames."""
     frames = [[tensors_digest(dataset.frames.columns), dataset.table.to_json()] for dataset in datasets]
     return identity_of(training, core.to_json(), frames)
-
-
-@contextmanager
-def scalar_log(folder: Path | None, check_every: int = 1) -> Iterator[Callable[[Report], None]]:
-    """Writes reports as TensorBoard scalars, where a folder is given.
-
-    The first report purges what an earlier run wrote from that update on: no curve has a point twice after a resume.
-    What was reported is on the disk after every check, as the state that is resumed from is.
-    """
-    if folder is None:
-        yield lambda report: None
-        return
-    from torch.utils.tensorboard import SummaryWriter
-
-    with ExitStack() as stack:
-        writers: list[SummaryWriter] = []
-
-        def write(report: Report) -> None:
-            if not writers:
-                writers.append(stack.enter_context(SummaryWriter(str(folder), purge_step=report.update)))
-            (writer,) = writers
-            writer.add_scalar("loss", report.loss, report.update)
-            for name, error in report.errors.items():
-                writer.add_scalar(f"error/{name}", error, report.update)
-            if report.validation is not None and report.validation.problems:
-                share = report.validation.solved / report.validation.problems
-                writer.add_scalar("validation/solved", share, report.update)
-            if report.update % check_every == 0:
-                writer.flush()
-
-        yield write

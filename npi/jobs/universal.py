@@ -33,6 +33,7 @@ def train_universal(
     say: Say = lambda done, total, world: None,
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
+    log: Path | None = None,
     fresh: bool = False,
 ) -> TrainResult[Progress]:
     """Train a universal core on the states of random programs, and write it to ``out`` as a library without rows.
@@ -43,6 +44,7 @@ def train_universal(
     Args:
         worlds: whose programs it is trained on; those of the shipped core by default.
         each: programs of each size in each world.
+        log: a folder for TensorBoard.
         say: called as programs are drawn. report: called after each update, with the mean loss of the last ones.
 
     Raises:
@@ -88,7 +90,8 @@ def train_universal(
             }
 
         tell = None if report is None else lambda progress: report(mean(progress))
-        trained = Run(out, identity).train(library, objective, objective.schedule, entry, report=tell, stop=stop)
+        run = Run(out, identity, log=log, settings=config.to_json() | training.to_json())
+        trained = run.train(library, objective, objective.schedule, entry, report=tell, stop=stop)
         return replace(trained, report=mean(trained.report))
 
 

@@ -162,6 +162,14 @@ class FrameObjective(Objective):
         assert not drifted, f"ranks {drifted} hold other parameters than the first one"
         return Evaluation({name: float(count) for name, count in self.wrong.items()}, self.clean >= self.config.clean)
 
+    def scalars(self, progress: Progress) -> dict[str, float]:
+        """The running share of wrong frames of each program, and of solved problems at the last validation."""
+        found, validation = self.report(progress), self.validation
+        curves = {f"error/{name}": error for name, error in found.errors.items()}
+        if validation is not None and validation.problems:
+            curves["validation/solved"] = validation.solved / validation.problems
+        return curves
+
     def report(self, progress: Progress) -> Report:
         """Where training stands, for people."""
         infos = self.memory.infos

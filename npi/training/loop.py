@@ -7,6 +7,7 @@ numbers of one: each computes its share of every loss, and gradients are summed 
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from abc import ABC, abstractmethod
@@ -25,6 +26,12 @@ from npi.training.ranks import ALONE, Ranks
 
 SAVING = 0.05
 """The share of a run's time that may go into keeping its state; its first state is always kept."""
+
+LOGGER = logging.getLogger("npi.training")
+"""Told of every check."""
+
+MAX_TOLD = 8
+"""Scores that a line of the log names."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,10 @@ class Objective(ABC):
     def evaluate(self, update: int) -> Evaluation:
         """Check what was learned, on data that no update draws. Says the same on every rank."""
 
+    def scalars(self, progress: Progress) -> Mapping[str, float]:
+        """Where training stands, beside the loss, as curves by name: the scores of the last check."""
+        return {f"score/{name}": score for name, score in progress.scores.items()}
+
     def state_dict(self) -> State:
         """What :meth:`losses` depends on beside the parameters: generators, a curriculum, a replay memory."""
         return State({}, {})
@@ -156,6 +167,7 @@ class Progress:
     Attributes:
         update: updates taken. loss: mean of the last update's losses. scores: of the last check.
         seconds: CPU seconds of this process, those before a resume included.
+        rates: the learning rate of each group in the last update.
         solved: whether a check said that training is done. resumed: whether it resumed from a checkpoint.
     """
 
@@ -163,6 +175,7 @@ class Progress:
     loss: float = math.nan
     scores: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    rates: Mapping[str, float] = field(default_factory=dict)
     solved: bool = False
     resumed: bool = False
 
@@ -219,12 +232,14 @@ def fit(
         while not progress.ended(schedule) and not ranks.any(stop()):
             began = time.process_time()
             progress.loss = descent.update(objective, progress.update)
-            progress.update += 1
+            progress.update, progress.rates = progress.update + 1, descent.rates
             due = progress.update % schedule.check_every == 0 or progress.update == schedule.updates
             if due:
                 found = objective.evaluate(progress.update)
                 progress.scores, progress.solved = found.scores, found.solved
             progress.seconds += time.process_time() - began
+            if due and ranks.first:
+                LOGGER.info("%s", told(objective, schedule, progress))
             due = due and (saving <= SAVING * (time.monotonic() - begun) or progress.ended(schedule))
             if due and checkpoint is not None and ranks.first:
                 before = time.monotonic()
@@ -237,6 +252,14 @@ def fit(
     return progress
 
 
+def told(objective: Objective, schedule: Schedule, progress: Progress) -> str:
+    """Where training stands after a check, in a line."""
+    scores = [f"{name} {score:.4g}" for name, score in objective.scalars(progress).items()]
+    more = [f"and {len(scores) - MAX_TOLD} more"] if len(scores) > MAX_TOLD else []
+    parts = [f"update {progress.update} of {schedule.updates}: loss {progress.loss:.4g}", *scores[:MAX_TOLD], *more]
+    return ", ".join([*parts, *["solved"] * progress.solved])
+
+
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
 """What Adam remembers of a parameter."""
 
@@ -247,13 +270,15 @@ class Descent:
     def __init__(self, groups: Mapping[str, Group], schedule: Schedule, ranks: Ranks = ALONE) -> None:
         self.groups, self.schedule, self.ranks = groups, schedule, ranks
         self.optimizers = {name: group.optimizer() for name, group in groups.items()}
+        self.rates: dict[str, float] = {}
 
     def update(self, objective: Objective, update: int) -> float:
         """Every optimiser step of an update; the mean of its losses."""
         share = self.schedule.share(update)
+        self.rates = {name: group.rate * share for name, group in self.groups.items()}
         for name, optimizer in self.optimizers.items():
             for settings in optimizer.param_groups:
-                settings["lr"] = self.groups[name].rate * share
+                settings["lr"] = self.rates[name]
         values: list[float] = []
         for losses in objective.losses(update, self.ranks):
             values += self.step(losses)

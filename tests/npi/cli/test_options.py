@@ -79,8 +79,8 @@ APPLIES = {
     },
     "train": {
         "bodies": BODIES,
-        "learners": "--out --universal --updates --rate --device --fresh --seed --set --json",
-        "universal": "--out --universal --programs --updates --rate --fresh --seed --json",
+        "learners": "--out --universal --updates --rate --device --log --fresh --seed --set --json",
+        "universal": "--out --universal --programs --updates --rate --log --fresh --seed --json",
     },
     "run": {
         "": "--library --teacher --every --step --quiet --limit --steps --depth --html --animation --seed --json",

@@ -206,29 +206,6 @@ def test_a_state_has_the_library_of_its_update_beside_it(tmp_path: Path, monkeyp
     assert [score.count for score in npi.evaluate(library=tmp_path / "out.training", sizes=[2], count=3)] == [3]
 
 
-def test_no_curve_has_a_point_twice_after_a_kill(tmp_path: Path) -> None:
-    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    (tmp_path / "strip.npi").write_text(STRIP)
-
-    def job(report=lambda found: None):
-        train_library(
-            [tmp_path / "strip.npi"], out=tmp_path / "out", core=CORE, traces=4, device="cpu", log=tmp_path / "log",
-            training=training(updates=25, check_every=10, rate=1e-5), report=report,
-        )  # fmt: skip
-
-    def killed(found: Report) -> None:
-        if found.update == 17:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        job(killed)
-    job()
-    curves = events.EventAccumulator(str(tmp_path / "log"), size_guidance={"scalars": 0}).Reload()
-    assert {"loss", "error/strip.SCAN"} <= set(curves.Tags()["scalars"])
-    for name in curves.Tags()["scalars"]:
-        assert [event.step for event in curves.Scalars(name)] == list(range(1, 26))
-
-
 # --- files of states -------------------------------------------------------------------------------------------------
 
 STATE = State(

@@ -1,0 +1,52 @@
+"""Curves and settings of a run for TensorBoard, whatever is trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from npi.training.loop import Objective, Progress, Reporter, Schedule
+
+
+def check_log(folder: Path | None) -> None:
+    """``ValueError`` where curves are asked for, and TensorBoard is not installed."""
+    if folder is not None and find_spec("tensorboard") is None:
+        raise ValueError("a log needs TensorBoard, which is not installed: pip install 'npi-engine[plots]'")
+
+
+@contextmanager
+def scalar_log(
+    folder: Path | None, objective: Objective, schedule: Schedule, settings: Mapping[str, Any]
+) -> Iterator[Reporter]:
+    """Writes the loss, the learning rates and an objective's scalars after each update, where a folder is given.
+
+    The settings are a text beside them. The first report purges what an earlier run wrote from that update on: no curve
+    has a point twice after a resume. What was reported is on the disk after every check, as the state that is resumed
+    from is.
+    """
+    check_log(folder)
+    if folder is None:
+        yield lambda progress: None
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    with ExitStack() as stack:
+        writers: list[SummaryWriter] = []
+
+        def write(progress: Progress) -> None:
+            if not writers:
+                writers.append(stack.enter_context(SummaryWriter(str(folder), purge_step=progress.update)))
+                text = json.dumps(settings, indent=1, default=str).replace("\n", "\n    ")
+                writers[0].add_text("settings", f"    {text}", progress.update)
+            (writer,) = writers
+            rates = {f"rate/{name}": rate for name, rate in progress.rates.items()}
+            for name, value in {"loss": progress.loss, **rates, **objective.scalars(progress)}.items():
+                writer.add_scalar(name, value, progress.update)
+            if progress.update % schedule.check_every == 0:
+                writer.flush()
+
+        yield write
