@@ -199,7 +199,7 @@ def run(
     (found,) = runnable_tasks([task], _runnable(library, programs))
     problem = found.task.problem(inputs) if isinstance(inputs, dict) else found.task.parse(list(inputs))
     budget = Budget(steps=steps, depth=depth)
-    return run_once(found.stepper, found.programs, found.task, problem, budget=budget)
+    return run_once(found.stepper, found.programs, found.task, problem, budget=budget, by=found.by)
 
 
 @threads_of_commands()

@@ -78,25 +78,24 @@ def run(
         steps = bounded_budget([needed]).steps if needed is not None else run_view.SOME if stop is not None else None
     budget = Budget(steps=steps, depth=depth)
     began = time.perf_counter()
-    result = run_once(
-        found.stepper, programs, found.task, problem, budget=budget, seed=seed if programs.signals else None
-    )
+    drawn = seed if programs.signals else None
+    result = run_once(found.stepper, programs, found.task, problem, budget=budget, seed=drawn, by=found.by)
     seconds = time.perf_counter() - began
     if quiet:
         screen.line(result.result)
     else:
         replay = run_view.Replay(programs, problem, width=min(100, screen.out.width))
         by = f"the text of {teacher}" if teacher else f"the core of {library}"
-        screen.line(f"{run_view.inputs_text(result)} by {by}\n")
+        screen.line(f"{result.inputs} by {by}\n")
         if step and sys.stdin.isatty() and not json:
             run_view.step_through(screen, result, replay)
         else:
             run_view.print_calls(screen, result, replay, every=every or step, limit=limit)
         run_view.print_verdict(screen, result, needed, seconds)
     if not result.right:
-        screen.note(f"npi: {run_view.inputs_text(result)} is not solved: {run_view.trouble(result, needed, stop)}")
+        screen.note(f"npi: {result.inputs} is not solved: {run_view.trouble(result, needed, stop)}")
     if html is not None:
-        run_files.write_run(screen, html, programs, result, None if teacher else text)
+        run_files.write_run(screen, html, result, None if teacher else text)
     if animation is not None:
         run_files.write_animation(screen, animation, programs, result)
     screen.document(

@@ -12,56 +12,24 @@ from dsl.tasks.task import Problem
 from envs.stepper import Stepper
 from envs.support.atomic_files import write_whole
 from npi.cli.console import Screen
-from npi.cli.run_view import Replay, calls_of, inputs_text, verdict, ways
+from npi.cli.run_view import Replay, calls_of, ways
 from npi.cli.words import file_size, plural
-from npi.running.runs import Run, run_once
+from npi.running.run_page import takes_of
+from npi.running.runs import Run
 from traces.generation.generate import load_sources, plan_shards
 from traces.machine.lockstep import Status
-from traces.recording.batch import TraceBatch
-from traces.recording.text import call_text, time_order
+from traces.recording.text import call_text
 from traces.storage.trace_set import TraceSet
 from traces.viewing.animation import MAX_STILLS, Still, animation, pillow
-from traces.viewing.page import MAX_STEPS, Take, compare, page
-from traces.viewing.states import StatesError, has_pictures, states, views
+from traces.viewing.page import Take, page
+from traces.viewing.states import has_pictures, views
 
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 
-def take_of(
-    programs: ProgramSet,
-    problem: Problem,
-    trace: TraceBatch,
-    *,
-    by: str,
-    verdict: str = "",
-    right: bool = True,
-    text: Stepper | None = None,
-) -> tuple[Take, list[str]]:
-    """A run with its states and, where ``text`` is given, what the program text says at each step; and notes."""
-    shots, notes = None, []
-    order_S = time_order(trace)[:MAX_STEPS]
-    calls_S4, obs_SF = trace.calls[order_S], trace.obs[order_S]
-    try:
-        shots = states(programs.world, problem.layout, calls_S4, obs_SF, primitives=programs.table.primitives)
-    except StatesError as error:
-        notes.append(f"The states are not drawn: {error}.")
-    comparison = None if text is None else compare(text, trace)
-    other = "" if text is None else "program text"
-    return Take(by, trace, shots, verdict, right, other, comparison), notes
-
-
-def write_run(screen: Screen, file: Path, programs: ProgramSet, run: Run, text: Stepper | None) -> None:
+def write_run(screen: Screen, file: Path, run: Run, text: Stepper | None) -> None:
     """The run as a page; beside a core's run that goes another way, the run of the program text."""
-    by = "program text" if text is None else "core"
-    take, notes = take_of(programs, run.problem, run.trace, by=by, verdict=verdict(run), right=run.right, text=text)
-    takes = [take]
-    if text is not None and take.comparison is not None and take.comparison.differs_S.any():
-        meant = run_once(text, programs, run.task, run.problem)
-        more, _ = take_of(
-            programs, run.problem, meant.trace, by="program text", verdict=verdict(meant), right=meant.right
-        )
-        takes.append(more)
-    write_page(screen, file, inputs_text(run), takes, notes)
+    write_page(screen, file, run.inputs, *takes_of(run, text))
 
 
 def write_page(screen: Screen, file: Path, title: str, takes: list[Take], notes: list[str]) -> None:
@@ -128,4 +96,4 @@ def stills(programs: ProgramSet, run: Run) -> Iterator[Still]:
             yield still(run.head, *(call_text(programs.table, event.call) for event in way))
         replay.act(way[-1])
     how = f"{'right' if run.right else 'wrong'} after {plural(run.steps, 'step')}"
-    yield still(end=how if run.status == Status.DONE else verdict(run))
+    yield still(end=how if run.status == Status.DONE else run.verdict)

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from dsl import ProgramSet
 from dsl.tasks.task import Problem
-from dsl.tasks.values import show
 from envs.spec import RETURN
 from envs.stepper import Action, Stepper
 from npi.cli.console import Screen
@@ -124,29 +123,13 @@ def print_verdict(screen: Screen, run: Run, needed: int | None, seconds: float) 
     screen.line(f"{plural(run.steps, 'step')} in {seconds:.2f} s{text}")
 
 
-def verdict(run: Run) -> str:
-    """The result beside the expected one, or why a run has none, in a line."""
-    if run.status != Status.DONE:
-        return f"stopped: {trouble(run)}"
-    expected = run.task.expected(run.problem)
-    return f"{run.result or 'no result'}, expected {expected}: {'right' if run.right else 'wrong'}"
-
-
-def inputs_text(run: Run) -> str:
-    """``add(a = 96, b = 125)``."""
-    given = ", ".join(f"{name} = {show(value)}" for name, value in run.problem.values.items())
-    return f"{run.task.name}({given})"
-
-
 def trouble(run: Run, needed: int | None = None, stop: Stop | None = None) -> str:
     """Why a run is not right; ``needed`` are the steps that the program text takes, ``stop`` why it was stopped."""
-    if run.status == Status.DONE:
-        return "it returned with another result than the task expects"
-    if run.status == Status.ILLEGAL:
-        return f"it called {run.refused}, which the world cannot carry out here"
+    if run.status in (Status.DONE, Status.ILLEGAL):
+        return run.trouble
     if stop is not None:
         return f"it was stopped after {plural(run.steps, 'step')}; {stop}"
-    return f"{run.stop}" + (f" (the program text takes {needed:,})" if needed else "")
+    return run.trouble + (f" (the program text takes {needed:,})" if needed else "")
 
 
 def teacher_run(

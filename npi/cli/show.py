@@ -76,7 +76,8 @@ def show(
 
 
 def _page(screen: Screen, file: Path, title: str, run: TraceBatch, source: tuple[ProgramSet, Problem] | None) -> None:
-    from npi.cli.run_files import take_of, write_page
+    from npi.cli.run_files import write_page
+    from npi.running.run_page import take_of
     from traces.viewing.page import Take
 
     if source is None:

@@ -12,6 +12,7 @@ import torch
 from dsl import compile_teacher
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
+from dsl.tasks.values import show
 from envs.stepper import Stepper
 from npi.library.library import Library
 from npi.running.compiled_library import CompiledLibrary
@@ -21,18 +22,26 @@ from traces.recording.batch import TraceBatch
 from traces.recording.recorder import Recorder
 from traces.recording.text import call_text, walk
 
+CORE, TEXT = "core", "program text"
+"""What decides, in words."""
+
 SHORT = 600
 """Steps that take less time one by one than machine code takes to load."""
 
 
 @dataclass(frozen=True)
 class RunnableTask:
-    """A task by its qualified name, its program file, and what decides: a core, its tables, or the program text."""
+    """A task by its qualified name, its program file, and what decides: a core, its tables, or the program text.
+
+    Attributes:
+        by: what decides, in words.
+    """
 
     name: str
     programs: ProgramSet
     task: Task
     stepper: Stepper
+    by: str = CORE
 
 
 def runnable_tasks(
@@ -48,7 +57,7 @@ def runnable_tasks(
     if isinstance(source, ProgramSet):
         stem, text = Path(source.path).stem, compile_teacher(source).to(device)
         bare = [name.removeprefix(f"{stem}.") for name in names] or [task.name for task in source.tasks]
-        return [RunnableTask(f"{stem}.{name}", source, source.task(name), text) for name in bare]
+        return [RunnableTask(f"{stem}.{name}", source, source.task(name), text, TEXT) for name in bare]
     pairs = [source.task(name) for name in names] if names else list(source.tasks().values())
     steppers = {programs.digest: source.stepper(programs.table) for programs, _ in pairs}
     return [
@@ -83,7 +92,7 @@ class Run:
     """One run of a task.
 
     Attributes:
-        task, problem: what was run, with its inputs laid out.
+        programs, task, problem: what was run, with its inputs laid out. by: what decided, in words.
         status: how it ended. refused: the call that could not be carried out, as text; empty where there was none.
         steps: calls and returns that it took.
         reading: what the world holds at the end, by the name of each part. result: that, as the task reads it.
@@ -92,6 +101,7 @@ class Run:
         stop: why it was stopped, where it was.
     """
 
+    programs: ProgramSet
     task: Task
     problem: Problem
     status: Status
@@ -102,6 +112,36 @@ class Run:
     right: bool
     trace: TraceBatch
     stop: Stop | None = None
+    by: str = CORE
+
+    def _repr_html_(self) -> str:
+        """The run as a page in a frame, for notebooks."""
+        from npi.running.run_page import frame  # a page takes longer to load than most runs take
+
+        return frame(self)
+
+    @property
+    def inputs(self) -> str:
+        """``add(a = 96, b = 125)``."""
+        given = ", ".join(f"{name} = {show(value)}" for name, value in self.problem.values.items())
+        return f"{self.task.name}({given})"
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not right."""
+        if self.status == Status.DONE:
+            return "it returned with another result than the task expects"
+        if self.status == Status.ILLEGAL:
+            return f"it called {self.refused}, which the world cannot carry out here"
+        return f"{self.stop}"
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is right, then its result and the expected one, or why it has none: in a line."""
+        if self.status != Status.DONE:
+            return f"stopped: {self.trouble}"
+        word = "right" if self.right else "wrong"
+        return f"{word}: {self.result or 'no result'}, expected {self.task.expected(self.problem)}"
 
     @property
     def head(self) -> str:
@@ -122,8 +162,13 @@ def run_once(
     *,
     budget: Budget | None = None,
     seed: int | None = None,
+    by: str = CORE,
 ) -> Run:
-    """Run one problem and keep everything that happened; actions that are random are drawn from a seed."""
+    """Run one problem and keep everything that happened; actions that are random are drawn from a seed.
+
+    Args:
+        by: what decides, in words.
+    """
     world, table = programs.world, programs.table
     recorder = Recorder(table)
     budget = by_size(programs, [problem], budget, kept=True)
@@ -134,6 +179,7 @@ def run_once(
     )  # fmt: skip
     (reading,), status = outcome.read(world), Status(int(outcome.status_N[0]))
     return Run(
+        programs=programs,
         task=task,
         problem=problem,
         status=status,
@@ -144,4 +190,5 @@ def run_once(
         right=status == Status.DONE and task.judge(problem, reading),
         trace=recorder.batch().trace(0),
         stop=why_stopped(programs, stepper, outcome, budget),
+        by=by,
     )

@@ -10,7 +10,7 @@ import torch
 from dsl import ProgramSet, compile_teacher, load
 from envs.spec import RETURN
 from envs.stepper import Action, Decision, Observation, Stepper
-from npi.cli.run_files import take_of
+from npi.running.run_page import take_of
 from npi.running.runs import Run, run_once
 from tests.support.paths import PROGRAMS
 from traces.machine.lockstep import Budget

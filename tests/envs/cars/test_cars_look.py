@@ -15,7 +15,8 @@ from envs.cars.world import FIELDS, Cars, CarsConfig
 from envs.scratchpad.world import Scratchpad
 from envs.world import Aimed, Drawn, Pictured
 from npi.cli.main import main
-from npi.cli.run_files import stills, take_of
+from npi.cli.run_files import stills
+from npi.running.run_page import take_of
 from npi.running.runs import Run
 from tests.support.browser import MISSING, browser
 from tests.support.paths import PROGRAMS

@@ -8,7 +8,7 @@ import pytest
 
 from dsl import compile_teacher, loads
 from envs.spec import RETURN
-from npi.cli.run_files import take_of
+from npi.running.run_page import take_of
 from tests.support.browser import MISSING, Browser, browser
 from tests.support.picture_helpers import ADDITION, EVIL, HOSTILE, SORT, document, frames_of, sort_slip, teacher_run
 from traces.recording.recorder import assemble

@@ -23,8 +23,9 @@ from dsl.callgraph.svg import picture, svg
 from envs.scratchpad.config import NOWHERE
 from envs.spec import RETURN
 from npi.cli.main import main
-from npi.cli.run_files import drawn_again, take_of
+from npi.cli.run_files import drawn_again
 from npi.running.evaluate import run_problems
+from npi.running.run_page import take_of
 from npi.running.runs import Run, RunnableTask, run_once
 from tests.support.picture_helpers import (
     ADDITION,
@@ -341,7 +342,7 @@ def test_run_and_show_write_pages(tmp_path: Path, capsys: pytest.CaptureFixture[
     first, second = (document(file.read_text())["runs"][0] for file in (one, two))
     assert first["step"] == second["step"]
     assert first["states"] == second["states"]
-    assert "right" in first["verdict"]
+    assert first["verdict"].startswith("right: ")
 
 
 def test_a_core_that_goes_wrong_has_both_runs_on_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,6 +353,6 @@ def test_a_core_that_goes_wrong_has_both_runs_on_its_page(tmp_path: Path, monkey
     assert main(["run", "sort", "3,1,2,7,5", "--quiet", "--html", str(out)]) == 1
     core, meant = document(out.read_text())["runs"]
     assert (core["by"], core["other"], meant["by"], meant["other"]) == ("core", "program text", "program text", "")
-    assert core["verdict"].endswith(": wrong")
-    assert meant["verdict"].endswith(": right")
+    assert core["verdict"].startswith("wrong: ")
+    assert meant["verdict"].startswith("right: ")
     assert core["differing"]
