@@ -1,14 +1,13 @@
 """The kinds of worlds that a program file can name.
 
 To add a kind: write a world (``envs/world.py``), check it with ``envs.conformance.check_world``, and offer it as an
-entry point of the group ``npi.worlds``, or add it with :func:`register_world`.
+entry point of the group ``npi.worlds``, or add it with :func:`register_world` in a module that is imported
+(:mod:`envs.support.plugins`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.metadata import entry_points
 from typing import Any
 
 from envs import product
@@ -18,6 +17,7 @@ from envs.objectives import world as objectives
 from envs.scratchpad import world as scratchpad
 from envs.settings import closest
 from envs.spec import WorldSpec
+from envs.support.plugins import load, offered
 from envs.world import World
 
 GROUP = "npi.worlds"
@@ -42,7 +42,8 @@ _OWN = frozenset(KINDS)
 
 def world_kinds() -> list[str]:
     """What ``world NAME is KIND`` can name."""
-    return list(dict.fromkeys([*KINDS, *_offered()]))
+    packages = offered(GROUP)
+    return list(dict.fromkeys([*KINDS, *packages]))
 
 
 def make(kind: str, name: str, config: Mapping[str, Any], *, data: Mapping[str, Any] | None = None) -> World[Any]:
@@ -54,11 +55,13 @@ def make(kind: str, name: str, config: Mapping[str, Any], *, data: Mapping[str, 
     Raises ``ValueError`` for a kind that is not registered, naming the closest one, and what the world raises for
     settings that it does not take (:class:`envs.spec.SpecError`, which is a ``ValueError``).
     """
-    factory = KINDS.get(kind)
-    if factory is None:
-        if kind not in _offered():
+    if kind not in KINDS:
+        packages = offered(GROUP)
+        if kind not in KINDS and kind not in packages:
             raise ValueError(f"world {name}: there is no kind of world {kind!r}{closest(kind, world_kinds())}")
-        factory = _offered()[kind].load()
+        factory = KINDS.get(kind) or load(packages[kind])
+    else:
+        factory = KINDS[kind]
     return factory(name, config, data=data) if data else factory(name, config)
 
 
@@ -66,11 +69,6 @@ def joined_world(spec: WorldSpec) -> product.Product | None:
     """The product of worlds that a declaration is of; None for any other."""
     world = make(spec.kind, spec.name, spec.config) if spec.kind == product.KIND else None
     return world if isinstance(world, product.Product) else None
-
-
-@cache
-def _offered() -> dict[str, Any]:
-    return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def registered_kinds() -> set[str]:

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from dsl.errors.error import LanguageError, Source
 from dsl.text import syntax as s
@@ -44,11 +45,25 @@ BYTE_ORDER_MARK = "\ufeff"
 def read_text(path: Path) -> str:
     """A program file's text, without a byte order mark; raises ``ValueError`` for a file that is none."""
     try:
-        return read_file(path, PROGRAM_BYTES).decode().removeprefix(BYTE_ORDER_MARK)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a program file: byte {error.start} is not UTF-8; save it as UTF-8") from error
+        return decoded(read_file(path, PROGRAM_BYTES), str(path))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}; check the path") from error
+
+
+def text_of(stream: BinaryIO, name: str) -> str:
+    """The same of an open stream, such as standard input; errors call it so."""
+    data = stream.read(PROGRAM_BYTES + 1)
+    if len(data) > PROGRAM_BYTES:
+        raise ValueError(f"{name}: more than {PROGRAM_BYTES >> 20} MiB, the most that is read of a program file")
+    return decoded(data, name)
+
+
+def decoded(data: bytes, name: str) -> str:
+    """A program file's text by its bytes; errors call it so."""
+    try:
+        return data.decode().removeprefix(BYTE_ORDER_MARK)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: not a program file: byte {error.start} is not UTF-8; save it as UTF-8") from error
 
 
 @dataclass(frozen=True)

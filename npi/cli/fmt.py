@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -13,16 +14,19 @@ from npi.cli.console import BAD_INPUT, Screen, finish
 from npi.cli.options import argument, option
 from npi.cli.words import plural
 
+STDIN, STDIN_NAME = Path("-"), "<stdin>"
+
 
 def fmt(
-    files: Annotated[list[Path], argument("Program files, or folders of *.npi.")],
+    files: Annotated[list[Path], argument("Program files, or folders of *.npi; - is standard input.")],
     check: Annotated[bool, option("--check", "Write nothing; exit status 1 if a file would change.")] = False,
     diff: Annotated[bool, option("--diff", "Write nothing; print what would change.")] = False,
 ) -> None:
     """Format program files: indentation, spaces and empty lines; comments stay.
 
     What a program means does not change, and a file that is formatted already is not touched. A file is written whole
-    or not at all. A file that does not parse is reported and left as it is; the others are formatted.
+    or not at all. A file that does not parse is reported and left as it is; the others are formatted. Of standard input
+    the formatted text goes to standard output.
 
     \b
     Example:
@@ -30,6 +34,11 @@ def fmt(
       npi fmt --check --diff programs/addition.npi
     """
     screen = Screen()
+    if STDIN in files:
+        if len(files) > 1:
+            raise ValueError("- is standard input, and stands alone; format files in a call of their own")
+        finish(not (_format_stdin(screen, check=check, diff=diff) and check))
+        return
     changed, broken = 0, 0
     paths = list(dict.fromkeys(path for given in files for path in program_files(given)))
     for path in paths:
@@ -43,6 +52,20 @@ def fmt(
     if broken:
         raise typer.Exit(BAD_INPUT)
     finish(not (check and changed))
+
+
+def _format_stdin(screen: Screen, *, check: bool, diff: bool) -> bool:
+    """Format standard input; returns whether it changed, or would."""
+    from dsl.check.modules import text_of
+    from dsl.formatting.formatter import format_file
+
+    before = text_of(sys.stdin.buffer, STDIN_NAME)
+    after = format_file(before, path=STDIN_NAME)
+    if diff:
+        screen.lines(_difference(before, after, Path(STDIN_NAME)))
+    elif not check:
+        sys.stdout.write(after)
+    return after != before
 
 
 def program_files(given: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 import npi
+from envs.support.plugins import VARIABLE
 from npi.cli import (
     certify,
     check,
@@ -136,8 +137,15 @@ def _options(
     version: Annotated[
         bool, option("--version", "Print the version and end.", callback=_version, is_eager=True)
     ] = False,
+    plugin: Annotated[
+        list[str] | None,
+        option(
+            "--plugin", f"Import a Python module that registers worlds of yours; {VARIABLE} names such, too.", "MODULE"
+        ),
+    ] = None,
 ) -> None:
-    pass
+    if plugin:
+        os.environ[VARIABLE] = ",".join([*filter(None, [os.environ.get(VARIABLE)]), *plugin])
 
 
 def made(only: str = "") -> typer.Typer:

@@ -12,8 +12,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -23,6 +21,7 @@ from dsl.program import Program
 from envs.settings import closest
 from envs.spec import WorldSpec
 from envs.stepper import Action, Observation
+from envs.support.plugins import load, offered
 from envs.world import Episodes, World
 from npi.core.config import POSITIVE, Settings, at_least, setting
 
@@ -261,22 +260,17 @@ _REGISTERED: dict[str, Learner] = {}
 
 def register_learner(learner: Learner) -> None:
     """Add a learner that no package offers; raises ``ValueError`` where another one has its kind."""
-    if _REGISTERED.setdefault(learner.kind, learner) is not learner or learner.kind in _offered():
+    if _REGISTERED.setdefault(learner.kind, learner) is not learner or learner.kind in offered(GROUP):
         raise ValueError(f"a learner of kind {learner.kind!r} is registered already; choose another name")
 
 
 def learner_of(kind: str) -> Learner:
     """The learner of a kind; raises ``ValueError`` that names the closest one, and how learners are added."""
+    packages = offered(GROUP)
     if kind in _REGISTERED:
         return _REGISTERED[kind]
-    offered = _offered()
-    if kind not in offered:
-        hint = closest(kind, sorted({*_REGISTERED, *offered}))
+    if kind not in packages:
+        hint = closest(kind, sorted({*_REGISTERED, *packages}))
         raise ValueError(f"no learner of kind {kind!r} is installed{hint} (docs/learners.md says how to add one)")
-    found: Learner = offered[kind].load()
+    found: Learner = load(packages[kind])
     return found
-
-
-@cache
-def _offered() -> dict[str, Any]:
-    return {point.name: point for point in entry_points(group=GROUP)}

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
@@ -17,6 +15,7 @@ import torch
 from dsl.program import ProgramSet
 from envs.stepper import Stepper
 from envs.steppers.decision_tables import TableStepper
+from envs.support.plugins import load, offered
 from npi.core.base import Core, tensors_digest
 from npi.library.manifest import LibraryError
 from npi.program_memory import ProgramMemory
@@ -119,21 +118,21 @@ _REGISTERED: dict[str, CoreKind] = {}
 
 def register_core(name: str, kind: CoreKind) -> None:
     """Add a kind of core that no package offers; ``ValueError`` where the name is taken by another."""
-    if _REGISTERED.setdefault(name, kind) is not kind or name in _offered():
+    if _REGISTERED.setdefault(name, kind) is not kind or name in offered(GROUP):
         raise ValueError(f"a kind of core {name!r} is registered already; choose another name")
 
 
 def kind_named(name: str) -> CoreKind:
     """The kind of core of a name, such as ``"discrete"``; a learner's where no other has it."""
+    packages = offered(GROUP)
     if name in _REGISTERED:
         return _REGISTERED[name]
-    offered = _offered()
-    if not offered:
+    if not packages:
         raise ValueError(
             f"the installed package offers no entry points of the group {GROUP!r}, by which cores are found; install "
             "it again (pip install .)"
         )
-    found: CoreKind = offered[name if name in offered else LEARNER].load()
+    found: CoreKind = load(packages[name if name in packages else LEARNER])
     return found
 
 
@@ -154,9 +153,4 @@ def fingerprint(core: Core, memory: ProgramMemory, rows: int | Sequence[int], *,
 
 def is_learners(name: str) -> bool:
     """Whether cores of this name are a learner's: for programs with a signal, not for texts and traces."""
-    return name not in _REGISTERED and name not in _offered()
-
-
-@cache
-def _offered() -> dict[str, Any]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    return name not in offered(GROUP) and name not in _REGISTERED

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from dsl.names.worlds import SYMBOL_SETS
 from dsl.tasks.expressions import FUNCTIONS, ON_WORLD
@@ -57,6 +58,38 @@ def complete(project: Project, path: Path, line: int, column: int) -> list[Offer
         return []
     offers = [offer for offer in find_spot(project, path, lines[:line], row).offers() if offer.label != "_"]
     return list({offer.label: offer for offer in reversed(offers)}.values())[::-1]
+
+
+class Call(NamedTuple):
+    """What is called at a place: its form, such as ``MOVE(p, v)``, what it does, and which argument is being typed."""
+
+    form: str
+    doc: str
+    place: int
+
+    @property
+    def arguments(self) -> list[tuple[int, int]]:
+        """Where in the form each argument stands."""
+        inside = re.search(r"\((.*)\)", self.form)
+        return [(inside.start(1) + part.start(), inside.start(1) + part.end()) for part in
+                re.finditer(r"[^,\s][^,]*", inside[1])] if inside else []  # fmt: skip
+
+
+def called(project: Project, path: Path, line: int, column: int) -> Call | None:
+    """The innermost call around a place; None where there is none, or nothing is known of it."""
+    lines = (project.text(path) or "").split("\n")
+    row = lines[line][:column] if line < len(lines) else ""
+    spot = find_spot(project, path, lines[:line], row)
+    name, place = spot.call() or ("", 0)
+    before = spot.pieces[: -1 - spot.pieces[::-1].index("(")] if "(" in spot.pieces else ()
+    stem = before[-3] if len(before) > 2 and before[-2] == "." else ""
+    if name in vocabulary.FUNCTIONS:
+        return Call(*vocabulary.FUNCTIONS[name], place)
+    for offer in spot.callables(stem):
+        if offer.label == name:
+            form = re.sub(r"^program\s+", "", offer.detail)
+            return Call(form, offer.doc, place)
+    return None
 
 
 def find_spot(project: Project, path: Path, above: list[str], row: str) -> Spot:

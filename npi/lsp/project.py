@@ -97,6 +97,10 @@ class Project:
                     return list(found)
         return list(found)
 
+    def everything(self) -> list[Path]:
+        """The program files of all folders, and those that the editor holds open."""
+        return list(dict.fromkeys(path for root in self.roots for path in self.files(root / "any"))) or list(self.texts)
+
     # what names mean
 
     def meant(self, path: Path, used: Used) -> tuple[Target, ...]:

@@ -25,9 +25,10 @@ from dsl.errors.error import LanguageError, Remark
 from dsl.formatting.formatter import format_file
 from npi.lsp import answers
 from npi.lsp import names as n
-from npi.lsp.completion import Offer, complete
+from npi.lsp.completion import Offer, called, complete
 from npi.lsp.names import FILE, Declared, Span
 from npi.lsp.project import Project, used_path
+from npi.lsp.quick_fixes import quick_fix
 
 DELAY = 0.15
 """Seconds without a change after which a text is checked."""
@@ -84,7 +85,14 @@ class Server(LanguageServer):
     """The language server: what it needs beside pygls's own state.
 
     Our columns are characters of a line, the client's are units of its encoding.
+
+    Attributes:
+        fixes: of each document, its version when it was last checked, and what its mistakes can be mended by.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fixes: dict[str, tuple[int | None, list[t.CodeAction]]] = {}
 
     def path(self, uri: str) -> Path:
         """The file of a document; one that is not saved yet lies in the working folder."""
@@ -244,6 +252,50 @@ def on_symbols(server: Server, params: t.DocumentSymbolParams) -> list[t.Documen
     return [symbol(*items, detail=items[0].doc) for items in answers.outline(project, path)]
 
 
+@SERVER.feature(t.TEXT_DOCUMENT_SIGNATURE_HELP, t.SignatureHelpOptions(trigger_characters=["(", ","]))
+def on_signature(server: Server, params: t.SignatureHelpParams) -> t.SignatureHelp | None:
+    found = called(*server.asked(params))
+    if found is None:
+        return None
+    arguments = [t.ParameterInformation(label=place) for place in found.arguments]
+    doc = t.MarkupContent(t.MarkupKind.Markdown, found.doc) if found.doc else None
+    return t.SignatureHelp([t.SignatureInformation(found.form, doc, arguments)], 0, found.place)
+
+
+@SERVER.feature(t.WORKSPACE_SYMBOL)
+def on_workspace_symbols(server: Server, params: t.WorkspaceSymbolParams) -> list[t.WorkspaceSymbol]:
+    """Worlds, programs and tasks of all files whose names hold the letters that are asked for, in their order."""
+    project, wanted = server.project(), re.compile(".*".join(map(re.escape, params.query)), re.IGNORECASE)
+    return [
+        t.WorkspaceSymbol(
+            location=server.location(project, path, item.span),
+            name=item.name,
+            kind=SYMBOLS[item.kind],
+            container_name=path.stem,
+        )
+        for path in project.everything()
+        for item in project.names(path).declared
+        if item.kind in (n.WORLD, n.PROGRAM, n.TASK) and wanted.search(item.name)
+    ]
+
+
+@SERVER.feature(t.TEXT_DOCUMENT_CODE_ACTION, t.CodeActionOptions([t.CodeActionKind.QuickFix]))
+def on_code_action(server: Server, params: t.CodeActionParams) -> list[t.CodeAction]:
+    """What mends the mistakes in a range, as the last check found them; nothing where the text has changed since."""
+    uri = params.text_document.uri
+    document, (version, actions) = server.workspace.text_documents.get(uri), server.fixes.get(uri, (None, []))
+    if document is None or document.version != version:
+        return []
+
+    def touched(place: t.Range) -> bool:
+        first, last = params.range.start, params.range.end
+        return (place.start.line, place.start.character) <= (last.line, last.character) and (
+            (first.line, first.character) <= (place.end.line, place.end.character)
+        )
+
+    return [action for action in actions if action.diagnostics and touched(action.diagnostics[0].range)]
+
+
 # --- diagnostics -----------------------------------------------------------------------------------------------------
 
 
@@ -263,6 +315,7 @@ async def on_save(server: Server, params: t.DidSaveTextDocumentParams) -> None:
 
 @SERVER.feature(t.TEXT_DOCUMENT_DID_CLOSE)
 def on_close(server: Server, params: t.DidCloseTextDocumentParams) -> None:
+    server.fixes.pop(params.text_document.uri, None)
     server.text_document_publish_diagnostics(t.PublishDiagnosticsParams(params.text_document.uri, []))
 
 
@@ -278,24 +331,44 @@ async def tell(server: Server, uri: str, *, delay: float = DELAY) -> None:
     if before is None or version() != before:
         return
     project, path = server.project(), server.path(uri)
-    told = await asyncio.to_thread(diagnostics, server, project, path)
+    told, actions = await asyncio.to_thread(diagnostics, server, project, path)
     if version() == before:
+        server.fixes[uri] = before, actions
         server.text_document_publish_diagnostics(t.PublishDiagnosticsParams(uri, told, before))
 
 
-def diagnostics(server: Server, project: Project, path: Path) -> list[t.Diagnostic]:
-    """The first :data:`MAX_DIAGNOSTICS` of a file; where there are more, the last one says how many."""
+def diagnostics(server: Server, project: Project, path: Path) -> tuple[list[t.Diagnostic], list[t.CodeAction]]:
+    """The first :data:`MAX_DIAGNOSTICS` of a file; where there are more, the last one says how many. And what mends
+    them, as far as an edit does."""
     found = mistakes_of(project, path)
     told = [diagnostic(server, project, path, mistake) for mistake in found[:MAX_DIAGNOSTICS]]
+    actions = [action(server, project, path, mistake, one) for mistake, one in zip(found, told, strict=False)]
     if len(found) > len(told):
         told[-1].message += f"\n(and {len(found) - len(told):,} more)"
-    return told
+    return told, [one for one in actions if one is not None]
 
 
 def mistakes_of(project: Project, path: Path) -> list[LanguageError | Remark]:
     """Everything that is wrong with a file and those that it uses, errors first."""
     found = diagnose(project.text(path) or "", path=str(path), folder=path.parent, texts=project.unsaved(path))
     return [*found.errors, *found.warnings]
+
+
+def action(
+    server: Server, project: Project, path: Path, mistake: LanguageError | Remark, told: t.Diagnostic
+) -> t.CodeAction | None:
+    """What does as a mistake's fix says; None where no edit of this document does."""
+    edit = quick_fix(mistake) if Path(mistake.file) == path else None
+    if edit is None:
+        return None
+    change = t.TextEdit(server.range_of(project, path, edit.span), edit.text)
+    return t.CodeAction(
+        title=mistake.fix,
+        kind=t.CodeActionKind.QuickFix,
+        diagnostics=[told],
+        is_preferred=True,
+        edit=t.WorkspaceEdit(changes={server.uri(path): [change]}),
+    )
 
 
 def diagnostic(server: Server, project: Project, path: Path, mistake: LanguageError | Remark) -> t.Diagnostic:

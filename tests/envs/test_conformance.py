@@ -463,7 +463,7 @@ def test_a_kind_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_kinds_outside_of_the_engine_are_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("elsewhere", "envs.scratchpad.world:Scratchpad", "npi.worlds")
-    monkeypatch.setattr("envs.registry._offered", lambda: {point.name: point})
+    monkeypatch.setattr("envs.registry.offered", lambda group: {point.name: point})
     assert world_kinds()[-1] == "elsewhere"
     assert isinstance(make("elsewhere", "pad", ADDITION.to_json()), Scratchpad)
     with pytest.raises(ValueError, match="did you mean 'elsewhere'"):

@@ -1,9 +1,12 @@
 """Small parts of the command line: sizes, what is left out of long runs, words for numbers."""
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from npi.cli.main import main
 from npi.cli.words import duration, elide, parse_numbers, parse_sizes, percent, plural, short_names, show_sizes
 
 
@@ -52,3 +55,49 @@ def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
 def test_strange_seeds_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--seeds"):
         parse_numbers(text, "--seeds", least=0)
+
+
+# --- npi fmt - -------------------------------------------------------------------------------------------------------
+
+LOOSE = 'world  pad is scratchpad:\n  row A of digit\n\nprogram GO "On":\n      ACT( A,RIGHT )  # on\n'
+TIDY = 'world pad is scratchpad:\n    row A of digit\n\nprogram GO "On":\n    ACT(A, RIGHT)  # on\n'
+
+
+def formatted(monkeypatch: pytest.MonkeyPatch, text: bytes, *words: str) -> int:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    return main(["fmt", "-", *words])
+
+
+def test_standard_input_is_formatted_to_standard_output(monkeypatch, capsys) -> None:
+    assert formatted(monkeypatch, LOOSE.encode()) == 0
+    assert capsys.readouterr().out == TIDY
+    assert formatted(monkeypatch, b"\xef\xbb\xbf" + TIDY.encode()) == 0
+    assert capsys.readouterr().out == TIDY
+
+
+def test_standard_input_is_checked(monkeypatch, capsys) -> None:
+    assert formatted(monkeypatch, LOOSE.encode(), "--check") == 1
+    assert formatted(monkeypatch, TIDY.encode(), "--check") == 0
+    assert capsys.readouterr().out == ""
+    assert formatted(monkeypatch, LOOSE.encode(), "--diff") == 0
+    assert "+    ACT(A, RIGHT)  # on" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"world pad is\n", "<stdin>:1:"),
+        (b"\xff", "<stdin>: not a program file: byte 0 is not UTF-8"),
+        (b"#" * (5 << 20), "<stdin>: more than 4 MiB"),
+    ],
+)
+def test_standard_input_that_is_no_program_file(monkeypatch, capsys, text: bytes, reason: str) -> None:
+    assert formatted(monkeypatch, text) == 2
+    found = capsys.readouterr()
+    assert reason in found.err
+    assert found.out == ""
+
+
+def test_standard_input_stands_alone(capsys) -> None:
+    assert main(["fmt", "-", "x.npi"]) == 2
+    assert "- is standard input, and stands alone" in capsys.readouterr().err

@@ -132,6 +132,6 @@ def test_names_find_their_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kind_named("meta-rl") is kind_named("optimiser") is not kind_named("universal")
     with pytest.raises(ValueError, match=r"no learner of kind 'meta-lr' is installed; did you mean 'meta-rl'"):
         kind_named("meta-lr").build({"kind": "meta-lr"}, [], generator=torch.Generator())
-    monkeypatch.setattr(kinds, "_offered", dict)
+    monkeypatch.setattr(kinds, "offered", lambda group: {})
     with pytest.raises(ValueError, match=r"offers no entry points of the group 'npi\.cores'"):
         kind_named("discrete")

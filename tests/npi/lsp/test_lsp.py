@@ -404,6 +404,9 @@ def test_what_is_promised_is_there(client: Client) -> None:
     assert found["renameProvider"] == {"prepareProvider": True}
     assert found["documentFormattingProvider"]
     assert found["documentSymbolProvider"]
+    assert found["workspaceSymbolProvider"]
+    assert found["codeActionProvider"]["codeActionKinds"] == ["quickfix"]
+    assert found["signatureHelpProvider"]["triggerCharacters"] == ["(", ","]
     assert set(found["completionProvider"]["triggerCharacters"]) == {'"', ".", "(", ","}
     assert found["textDocumentSync"]["openClose"]
 
