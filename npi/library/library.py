@@ -23,6 +23,7 @@ from envs.spec import ProgramTable, WorldSpec
 from envs.stepper import Stepper
 from envs.steppers.routed import Joined, PartStepper, part_table, programs_of
 from envs.support.atomic_files import WAIT, claimed
+from envs.support.versions import versions
 from npi.core.base import Core, tensors_digest
 from npi.core.config import CoreConfig
 from npi.core.recurrent import RecurrentCore
@@ -276,6 +277,7 @@ class Library:
             mine.setdefault(info.source, []).append(info.name)
         manifest: dict[str, Any] = {
             "format": FORMAT,
+            "versions": versions(),
             "config": self.core.config.to_json(),
             "core": self.core.digest(),
             "worlds": [w.to_json() for w in self.core.worlds],

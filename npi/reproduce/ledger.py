@@ -12,10 +12,10 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from envs.support.versions import version_of
 from npi.library.tensor_files import write_whole
 
 Result = dict[str, Any]
@@ -116,15 +116,11 @@ def machine() -> str:
     import torch
 
     threads = f"{torch.get_num_threads()} of {os.cpu_count()} threads"
-    versions = [f"Python {platform.python_version()}", *(_version(n) for n in ("npi-engine", "torch", "numpy"))]
+    versions = [
+        f"Python {platform.python_version()}",
+        *(f"{n} {version_of(n)}" for n in ("npi-engine", "torch", "numpy")),
+    ]
     return f"{_processor()}, {threads}; {', '.join(versions)}"
-
-
-def _version(package: str) -> str:
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return f"{package} from its sources"
 
 
 def _processor() -> str:

@@ -32,6 +32,7 @@ from envs.support.atomic_files import FolderInUseError, claimed, unfinished, wri
 from envs.support.sealed_json import is_sealed, sealed, sha256
 from envs.support.typed_json import is_version, read_json, typed
 from envs.support.user_files import MANIFEST_BYTES, read_file
+from envs.support.versions import versions
 from traces.recording.batch import DTYPES, Ints, TraceBatch, batch_from, check_batch, concatenate, dump_table
 
 FORMAT = "npi-traces"
@@ -234,7 +235,8 @@ class TraceSetWriter:
 
     def seal(self, shards: list[Shard], name: str) -> None:
         """Write the list of these shards under the name of a manifest."""
-        listed = {"counts": _counts(tuple(shards)), "shards": [asdict(shard) for shard in shards]}
+        entries = [asdict(shard) for shard in shards]
+        listed = {"versions": versions(), "counts": _counts(tuple(shards)), "shards": entries}
         write_whole(self.folder / name, sealed(self._plan() | listed))
         clear_plan(self.folder)
 
