@@ -87,12 +87,12 @@ class Server(LanguageServer):
     Our columns are characters of a line, the client's are units of its encoding.
 
     Attributes:
-        fixes: of each document, its version when it was last checked, and what its mistakes can be mended by.
+        told: of each document, its version when it was last checked, and what was found.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fixes: dict[str, tuple[int | None, list[t.CodeAction]]] = {}
+        self.told: dict[str, tuple[int | None, list[t.Diagnostic]]] = {}
 
     def path(self, uri: str) -> Path:
         """The file of a document; one that is not saved yet lies in the working folder."""
@@ -283,8 +283,8 @@ def on_workspace_symbols(server: Server, params: t.WorkspaceSymbolParams) -> lis
 def on_code_action(server: Server, params: t.CodeActionParams) -> list[t.CodeAction]:
     """What mends the mistakes in a range, as the last check found them; nothing where the text has changed since."""
     uri = params.text_document.uri
-    document, (version, actions) = server.workspace.text_documents.get(uri), server.fixes.get(uri, (None, []))
-    if document is None or document.version != version:
+    document, (version, told) = server.workspace.text_documents.get(uri), server.told.get(uri, (None, []))
+    if document is None or (document.version or 0) != version:
         return []
 
     def touched(place: t.Range) -> bool:
@@ -293,7 +293,15 @@ def on_code_action(server: Server, params: t.CodeActionParams) -> list[t.CodeAct
             (first.line, first.character) <= (place.end.line, place.end.character)
         )
 
-    return [action for action in actions if action.diagnostics and touched(action.diagnostics[0].range)]
+    return [action_of(uri, one) for one in told if one.data and touched(one.range)]
+
+
+def action_of(uri: str, told: t.Diagnostic) -> t.CodeAction:
+    """What does as a mistake's fix says: the edit that :func:`diagnostic` keeps beside it."""
+    title, line, first, last, text = told.data  # type: ignore[misc]
+    edit = t.TextEdit(t.Range(t.Position(line, first), t.Position(line, last)), text)
+    change = t.WorkspaceEdit(changes={uri: [edit]})
+    return t.CodeAction(title, t.CodeActionKind.QuickFix, [told], is_preferred=True, edit=change)
 
 
 # --- diagnostics -----------------------------------------------------------------------------------------------------
@@ -315,7 +323,7 @@ async def on_save(server: Server, params: t.DidSaveTextDocumentParams) -> None:
 
 @SERVER.feature(t.TEXT_DOCUMENT_DID_CLOSE)
 def on_close(server: Server, params: t.DidCloseTextDocumentParams) -> None:
-    server.fixes.pop(params.text_document.uri, None)
+    server.told.pop(params.text_document.uri, None)
     server.text_document_publish_diagnostics(t.PublishDiagnosticsParams(params.text_document.uri, []))
 
 
@@ -331,44 +339,25 @@ async def tell(server: Server, uri: str, *, delay: float = DELAY) -> None:
     if before is None or version() != before:
         return
     project, path = server.project(), server.path(uri)
-    told, actions = await asyncio.to_thread(diagnostics, server, project, path)
+    told = await asyncio.to_thread(diagnostics, server, project, path)
     if version() == before:
-        server.fixes[uri] = before, actions
+        server.told[uri] = before, told
         server.text_document_publish_diagnostics(t.PublishDiagnosticsParams(uri, told, before))
 
 
-def diagnostics(server: Server, project: Project, path: Path) -> tuple[list[t.Diagnostic], list[t.CodeAction]]:
-    """The first :data:`MAX_DIAGNOSTICS` of a file; where there are more, the last one says how many. And what mends
-    them, as far as an edit does."""
+def diagnostics(server: Server, project: Project, path: Path) -> list[t.Diagnostic]:
+    """The first :data:`MAX_DIAGNOSTICS` of a file; where there are more, the last one says how many."""
     found = mistakes_of(project, path)
     told = [diagnostic(server, project, path, mistake) for mistake in found[:MAX_DIAGNOSTICS]]
-    actions = [action(server, project, path, mistake, one) for mistake, one in zip(found, told, strict=False)]
     if len(found) > len(told):
         told[-1].message += f"\n(and {len(found) - len(told):,} more)"
-    return told, [one for one in actions if one is not None]
+    return told
 
 
 def mistakes_of(project: Project, path: Path) -> list[LanguageError | Remark]:
     """Everything that is wrong with a file and those that it uses, errors first."""
     found = diagnose(project.text(path) or "", path=str(path), folder=path.parent, texts=project.unsaved(path))
     return [*found.errors, *found.warnings]
-
-
-def action(
-    server: Server, project: Project, path: Path, mistake: LanguageError | Remark, told: t.Diagnostic
-) -> t.CodeAction | None:
-    """What does as a mistake's fix says; None where no edit of this document does."""
-    edit = quick_fix(mistake) if Path(mistake.file) == path else None
-    if edit is None:
-        return None
-    change = t.TextEdit(server.range_of(project, path, edit.span), edit.text)
-    return t.CodeAction(
-        title=mistake.fix,
-        kind=t.CodeActionKind.QuickFix,
-        diagnostics=[told],
-        is_preferred=True,
-        edit=t.WorkspaceEdit(changes={server.uri(path): [change]}),
-    )
 
 
 def diagnostic(server: Server, project: Project, path: Path, mistake: LanguageError | Remark) -> t.Diagnostic:
@@ -379,7 +368,10 @@ def diagnostic(server: Server, project: Project, path: Path, mistake: LanguageEr
         message = f"in {file.name}, line {mistake.line}: {message}"
         related = [t.DiagnosticRelatedInformation(server.location(project, file.resolve(), span), message)]
         span = use_span(project, path, file)
-    warning = isinstance(mistake, Remark)
+    warning, edit, data = isinstance(mistake, Remark), quick_fix(mistake) if file == path else None, None
+    if edit is not None:
+        place = server.range_of(project, path, edit.span)
+        data = [mistake.fix, place.start.line, place.start.character, place.end.character, edit.text]
     return t.Diagnostic(
         range=server.range_of(project, path, span),
         message=f"{message}\n{mistake.fix}" if mistake.fix else message,
@@ -387,6 +379,7 @@ def diagnostic(server: Server, project: Project, path: Path, mistake: LanguageEr
         code=mistake.code or None,
         source="npi",
         related_information=related,
+        data=data,
     )
 
 

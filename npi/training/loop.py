@@ -167,17 +167,17 @@ class Progress:
     Attributes:
         update: updates taken. loss: mean of the last update's losses. scores: of the last check.
         seconds: CPU seconds of this process, those before a resume included.
-        rates: the learning rate of each group in the last update.
         solved: whether a check said that training is done. resumed: whether it resumed from a checkpoint.
+        rates: the learning rate of each group in the last update.
     """
 
     update: int = 0
     loss: float = math.nan
     scores: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
-    rates: Mapping[str, float] = field(default_factory=dict)
     solved: bool = False
     resumed: bool = False
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def ended(self, schedule: Schedule) -> bool:
         """Whether nothing is left to do: solved, or the updates are spent."""
