@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,7 +58,10 @@ class HostEntry:
 @dataclass(frozen=True)
 class Manifest:
     """What ``manifest.json`` says: shape and sha256 of the core, its worlds, the rows in order, the program files, what
-    was done, and the sha256 of each file; raises :class:`FormatError` for rows that contradict each other."""
+    was done, the sha256 of each file, and the versions of what wrote it.
+
+    Raises :class:`FormatError` for rows that contradict each other.
+    """
 
     format: int
     config: Mapping[str, Any]
@@ -70,6 +73,7 @@ class Manifest:
     files: Mapping[str, str]
     sha256: str
     hosts: tuple[HostEntry, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_distinct([row.name for row in self.rows], "row")

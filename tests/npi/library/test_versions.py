@@ -17,7 +17,7 @@ def test_a_library_says_what_wrote_it(tmp_path: Path) -> None:
     """Red where the versions are those of the library that was opened, and not of the engine that wrote this one."""
     library = Library.open(SHIPPED)
     library.save(tmp_path / "library")
-    assert read_manifest(tmp_path / "library")["versions"] == NOW
+    assert read_manifest(tmp_path / "library").versions == NOW
     assert Library.open(tmp_path / "library").core.digest() == library.core.digest()
 
 
