@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from npi.cli.interrupts import interrupted_status
+from npi.cli.streams import put, visible, visible_json
 from npi.cli.words import duration, percent
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class Screen:
     def document(self, data: object, *, exact: bool = False) -> None:
         """The result for programs (see :func:`plain`; unchanged if ``exact``); silent where it is for people."""
         if self.json:
-            sys.stdout.write(json.dumps(data if exact else plain(data), indent=1, ensure_ascii=False) + "\n")
+            text = json.dumps(data if exact else plain(data), indent=1, ensure_ascii=False)
+            put(sys.stdout, f"{visible_json(text)}\n")
 
 
 def plain(value: Any) -> Any:
@@ -116,17 +118,18 @@ def console(stream: Any) -> Console:
     """A console that prints what it is given: no markup, no guesses at what to colour."""
     from rich.console import Console
 
-    width = None if stream.isatty() else int(os.environ.get("COLUMNS", WIDTH))
+    columns = os.environ.get("COLUMNS", "")
+    width = None if stream.isatty() else int(columns) if columns.isdecimal() else WIDTH
     return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
 
 
 def _line(stream: Any, what: str | Text) -> None:
     """Print a line; without rich, whose import takes longer than many a command, where no terminal is there to see."""
+    text = visible(str(what))
     if stream.isatty():
-        console(stream).print(what, soft_wrap=True)
+        console(stream).print(what if text == str(what) else text, soft_wrap=True)
     else:
-        stream.write(f"{what}\n")
-        stream.flush()
+        put(stream, f"{text}\n")
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class Column:
         else:
             name = self.value or self.heading
             found = row[name] if isinstance(row, Mapping) else getattr(row, name)
-        return f"{found:,}" if isinstance(found, int) else str(found)
+        return f"{found:,}" if isinstance(found, int) else visible(str(found))
 
 
 def number(heading: str, value: str | Callable[[Any], object] | None = None, *, once: bool = False) -> Column:
@@ -263,6 +266,7 @@ class Meter:
 
     def update(self, done: int, total: int, note: str = "") -> None:
         """Where it stands."""
+        note = visible(note)
         self._progress.update(self._task, completed=done, total=total, note=note)
         if not self.quiet and not self._live and time.monotonic() - self._printed >= self.every:
             self._printed = time.monotonic()

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from npi.cli.options import option
+from npi.cli.options import MAX_NUMBER, option
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
@@ -84,9 +84,11 @@ def _typed(settings: Settings, words: Mapping[str, str]) -> dict[str, Any]:
         kind = type(have[name])
         try:
             found[name] = word in ("1", "true", "yes") if kind is bool else kind(word)
+            if kind in (int, float) and not abs(found[name]) <= MAX_NUMBER:  # or not a number
+                raise ValueError
         except ValueError:
             what = "a whole number" if kind is int else "a number"
-            raise ValueError(f"--set {name}={word}: {name} is {what}") from None
+            raise ValueError(f"--set {name}={word[:60]}: {name} is {what}, and at most {MAX_NUMBER:,}") from None
     return found
 
 

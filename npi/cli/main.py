@@ -12,6 +12,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -39,6 +40,7 @@ from npi.cli import compile as compiling
 from npi.cli.console import BAD_INPUT, DONE, NOT_REACHED
 from npi.cli.interrupts import answered, end_with_command, interrupted_status
 from npi.cli.options import option
+from npi.cli.streams import flushed, put, settle, visible
 
 TRACEBACK = "NPI_TRACEBACK"
 """Where this variable of the environment is set, errors show where in the code they arose."""
@@ -88,7 +90,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             _tell("interrupted")
             raise typer.Exit(interrupted_status()) from None
-        except (ValueError, LookupError, OSError, ArithmeticError) as error:
+        except (ValueError, LookupError, OSError, ArithmeticError, MemoryError, RuntimeError) as error:
             message = complaint(error)
             if message is None or os.environ.get(TRACEBACK):
                 raise
@@ -109,6 +111,10 @@ def complaint(error: Exception) -> str | None:
         what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         return f"{what}; check the path and what may be read and written there"
     text = str(error.args[0]) if error.args else ""
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in text):
+        return f"not enough memory ({text or 'none is left'}); ask for less at once: fewer or smaller inputs or traces"
+    if isinstance(error, RuntimeError):
+        return None
     if isinstance(error, LookupError):
         return text if len(text.split()) > 2 and "out of range" not in text else None
     if isinstance(error, ArithmeticError) and not isinstance(error, FloatingPointError):
@@ -117,7 +123,8 @@ def complaint(error: Exception) -> str | None:
 
 
 def _tell(message: str) -> None:
-    print(f"npi: {message}", file=sys.stderr)
+    with suppress(OSError):
+        put(sys.stderr, f"npi: {visible(message)}\n")
 
 
 def add_commands(to: typer.Typer, commands: Sequence[tuple[str, Callable[..., None], str]]) -> None:
@@ -173,12 +180,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: one thread is quicker, and the same everywhere
     if argv is None:
         end_with_command()
+        settle()
     words = list(sys.argv[1:] if argv is None else argv)
+    code = DONE
     try:
         made(words[0] if words else "")(args=words, prog_name="npi")
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else NOT_REACHED if end.code else DONE
-    return DONE
+        code = end.code if isinstance(end.code, int) else NOT_REACHED if end.code else DONE
+    except OSError:
+        if argv is not None:
+            raise
+        code = NOT_REACHED  # help could not be printed; commands are guarded
+    error = flushed() if argv is None else None
+    if error is not None and code != BAD_INPUT:  # else it has been told
+        _tell(complaint(error) or str(error))
+    return BAD_INPUT if error is not None else code
 
 
 if __name__ == "__main__":

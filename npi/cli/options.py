@@ -9,9 +9,25 @@ from typing import Annotated, Any
 
 import typer
 
+MAX_NUMBER = 10**9
+"""Of a number in an option."""
+
+MAX_NUMBERS = {
+    "--seed": 2**63 - 1,
+    "--count": 1_000_000,
+    "--traces": 10_000_000,
+    "--programs": 100_000,
+    "--frames": 1_000_000,
+    "--starts": 10_000,
+    "--processes": 1024,
+}
+"""Of numbers of things that are held in memory, or of which none is too large."""
+
 
 def option(name: str, text: str, metavar: str | None = None, **settings: Any) -> Any:
-    """An option of a command, with what ``--help`` says of it."""
+    """An option of a command, with what ``--help`` says of it; a number with a least one has a greatest one, too."""
+    if "min" in settings:
+        settings.setdefault("max", MAX_NUMBERS.get(name, MAX_NUMBER))
     return typer.Option(name, help=text, metavar=metavar, **settings)
 
 
@@ -21,7 +37,7 @@ def argument(text: str, metavar: str | None = None) -> Any:
 
 
 JsonOption = Annotated[bool, option("--json", "Print one JSON document, and nothing else, on stdout.")]
-SeedOption = Annotated[int, option("--seed", "Of everything random; the same seed gives the same result.", "N")]
+SeedOption = Annotated[int, option("--seed", "Of everything random; the same seed gives the same result.", "N", min=0)]
 LibraryOption = Annotated[Path, option("--library", "Folder of a library (npi train makes one).", "DIR")]
 TeacherOption = Annotated[
     Path | None, option("--teacher", "Run this file's program text instead of a trained core.", "FILE.npi")

@@ -109,7 +109,10 @@ def step_through(screen: Screen, run: Run, replay: Replay) -> None:
             screen.line()
             screen.lines([Text(run.head, style="bold"), *map(replay.line, way)])
             screen.line()
-            word = input(f"call {number} of {count}; Enter: next, q: end: ")
+            try:
+                word = input(f"call {number} of {count}; Enter: next, q: end: ")
+            except EOFError:  # nobody will press a key any more
+                word = "q"
             ended = word.strip().lower().startswith("q")
 
 

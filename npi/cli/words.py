@@ -9,22 +9,33 @@ if TYPE_CHECKING:
     from npi.training.learn_rows import RowResult
 
 
+LARGEST_SIZE, MAX_NUMBERS = 1_000_000, 10_000
+"""The largest size of an input (as in a task's own sizes), and how many numbers one option may list."""
+
+
 def parse_sizes(text: str) -> tuple[int, ...]:
     """``1..20``, ``1,5,10`` or both, ``1..5,10``; raises ``ValueError`` for anything else, and for sizes below 1."""
-    return parse_numbers(text, "--sizes", least=1)
+    return parse_numbers(text, "--sizes", least=1, most=LARGEST_SIZE)
 
 
-def parse_numbers(text: str, option: str, *, least: int) -> tuple[int, ...]:
-    """Numbers and ranges as in :func:`parse_sizes`, from ``least``; the error names the option."""
+def parse_numbers(text: str, option: str, *, least: int, most: int = 2**63 - 1) -> tuple[int, ...]:
+    """Numbers and ranges as in :func:`parse_sizes`, from ``least`` to ``most``; the error names the option."""
     what = option.strip("-").removesuffix("s")
     found: list[int] = []
     for part in text.replace(" ", "").split(","):
         low, dots, high = part.partition("..")
-        if not (low.isdecimal() and (high.isdecimal() if dots else True)):
-            raise ValueError(f"{option} {text!r}: {part!r} is no {what}; write for example 5, or 1..20, or 1..5,10,20")
+        if not (low.isdecimal() and (high.isdecimal() if dots else True)) or len(part) > 60:
+            raise ValueError(
+                f"{option} {text[:60]!r}: {part[:60]!r} is no {what}; write for example 5, or 1..20, or 1..5,10,20"
+            )
         first, last = int(low), int(high) if dots else int(low)
         if first < least or last < first:
             raise ValueError(f"{option} {text!r}: {part!r} is empty or begins below {least}; write for example 1..20")
+        if last > most or len(found) + last - first >= MAX_NUMBERS:
+            raise ValueError(
+                f"{option} {text[:60]!r}: they go up to {most:,}, and at most {MAX_NUMBERS:,} are possible; "
+                "list a few, as in 1,10,100"
+            )
         found += range(first, last + 1)
     return tuple(dict.fromkeys(found))
 
