@@ -78,6 +78,7 @@ class Manifest:
     def __post_init__(self) -> None:
         check_distinct([row.name for row in self.rows], "row")
         generations = [row.generation for row in self.rows]
+        there = set(generations)
         if not isinstance(self.config.get("kind"), str):
             raise FormatError("config.kind: expected the name of a kind of core")
         if not all(type(self.config.get(size, 0)) is int for size in ("code", "features")):
@@ -87,7 +88,7 @@ class Manifest:
         for row in self.rows:
             if not 0 <= row.world < len(self.worlds):
                 raise FormatError(f"row {row.name} is of world {row.world}, and there are {len(self.worlds)}")
-            if not {*(row.sees or ())} <= {*generations}:
+            if not there.issuperset(row.sees or ()):
                 raise FormatError(f"row {row.name} sees generations that are not there")
             if row.wiring is not None:
                 check_wiring(row.wiring, [slot.name for slot in row.signature.slots])
