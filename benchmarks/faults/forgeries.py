@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from npi.library.library import Library
 from npi.proof.certificate import Certificate, CertifiedFile, CertifiedProgram, table_rows
 from npi.proof.prove import certificate_of, certify, prove
 
-MUTANTS = 12
+MUTANTS = 4
 """Wrong cores."""
 
 ARGUMENT, NODE, CODE, HEAD = 0, 3, 4, 5
@@ -41,7 +42,10 @@ def forgeries(place: Path, text: Path, *, seed: int = 0, mutants: int = MUTANTS)
     with tempfile.TemporaryDirectory() as name:
         folder, file = Path(name) / "library", Path(name) / "forged.certificate"
         for number in range(mutants):
-            mutant = wrong_core(library, certificate, rows=bool(number % 2), generator=generator)
+            if number % 2:
+                mutant = wrong_about_a_symbol(library, certificate, generator=generator)
+            else:
+                mutant = wrong_core(library, certificate, rows=bool(number % 4), generator=generator)
             replace(mutant, origin=None).save(folder)
             for kind, forged in (*lists(library, mutant, certificate), *claims(mutant, certificate)):
                 forged.save(file)
@@ -66,6 +70,22 @@ def wrong_core(library: Library, certificate: Certificate, *, rows: bool, genera
         numbers = (*mutant.core.parameters(), *mutant.memory.parameters())
         if differing(library, mutant, certificate) and all(bool(part.isfinite().all()) for part in numbers):
             return mutant
+
+
+def wrong_about_a_symbol(library: Library, certificate: Certificate, *, generator: torch.Generator) -> Library:
+    """A core that decides otherwise in some configuration, all of which show one symbol under one pointer."""
+    adapter, size = library.core.adapter(0), 1.0
+    fields = library.core.worlds[0].fields
+    while True:
+        mutant = Library(copy.deepcopy(library.core), copy.deepcopy(library.memory), library.sets)
+        field, value = (int(torch.randint(n, (1,), generator=generator)) for n in (len(fields), 10_000))
+        table = mutant.core.adapter(0).table
+        with torch.no_grad():
+            place = int(adapter.offsets[field]) + value % fields[field].size
+            table[place] += size * torch.randn(table.shape[1], generator=generator)
+        if differing(library, mutant, certificate):
+            return mutant
+        size *= 1.5
 
 
 def fitted(certificate: Certificate, mutant: Library, file: CertifiedFile, **changes: Any) -> Certificate:

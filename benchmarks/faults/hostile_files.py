@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from benchmarks.common import recipe
+from benchmarks.common import RUNS, arguments, each_seed, results, write
 from benchmarks.faults.changes import (
     bytes_of,
     changed,
@@ -101,18 +101,18 @@ task twice(word: list of "x" or "y"):
 CORE = CoreConfig(hidden=64, bits=4, row=32, key=8)
 TINY = CoreConfig(hidden=6, bits=2, row=3, key=2)
 TRAINING = TrainConfig(problems=16, updates=3000, certify=True)
-HALF = TrainConfig(problems=8, updates=40, check_every=10, rate=1e-5, states="learned")
+HALF = TrainConfig(problems=8, updates=28, check_every=10, rate=1e-5, states="learned")
 CASES = {
-    "library": 500,
-    "universal library": 200,
-    "row file": 300,
-    "universal row file": 200,
-    "certificate": 300,
-    "compiled library": 300,
+    "library": 300,
+    "universal library": 100,
+    "row file": 180,
+    "universal row file": 100,
+    "certificate": 200,
+    "compiled library": 200,
     "compiled library, indices": 72,
-    "state": 300,
-    "state, forced": 100,
-    "trace set": 300,
+    "state": 100,
+    "state, forced": 50,
+    "trace set": 250,
 }
 """How many changed files of each format."""
 
@@ -258,7 +258,7 @@ def case(found: Instances, kind: str, seed: int, number: int) -> tuple[str, str]
     """One changed file: what came of it, and what was changed."""
     chooser = random.Random(f"{seed}/{kind}/{number}")
     text = str(found.folder / "tape.npi")
-    with tempfile.TemporaryDirectory(dir=found.folder) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "changed"
         here = str(place)
         pair = ("xyx", "xyy")
@@ -291,7 +291,7 @@ def case(found: Instances, kind: str, seed: int, number: int) -> tuple[str, str]
             what = change_traces(found.traces, chooser, place)
             train = ("train", here, "--out", f"{here}.out", "--updates", "1", "--device", "cpu")
             commands = [("show", here), ("check", here), train]
-        return worst(commands, here), what
+        return outcome_of(chooser.choice(commands), here), what
 
 
 def resumed(found: Instances, name: str, chooser: random.Random, place: Path) -> tuple[str, str]:
@@ -309,13 +309,10 @@ def resumed(found: Instances, name: str, chooser: random.Random, place: Path) ->
     return "taken", what
 
 
-def worst(commands: Sequence[Sequence[str]], name: str) -> str:
-    """What some commands come to: ``unnamed`` if one is, else ``refused``, else ``taken``."""
-    found = [command(words, name, "the library has no task", "the library has no program ") for words in commands]
-    unnamed = [text for outcome, text in found if outcome == "unnamed"]
-    if unnamed:
-        return f"unnamed {unnamed[0]}"
-    return "refused" if any(outcome == "refused" for outcome, _ in found) else "taken"
+def outcome_of(words: Sequence[str], name: str) -> str:
+    """What a command comes to: ``refused``, ``taken``, or ``unnamed`` with what it said."""
+    outcome, text = command(words, name, "the library has no task", "the library has no program ")
+    return f"unnamed {text}" if outcome == "unnamed" else "refused" if outcome == "refused" else "taken"
 
 
 # --- every byte -------------------------------------------------------------------------------------------------------
@@ -334,8 +331,11 @@ def bytes_case(source: Path, opened: Callable[[Path], Any], seed: int, number: i
     return "silent", f"byte {number}"
 
 
-def small_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
-    """A small certificate, row file, compiled library and state: path, and what reads it."""
+SMALL = ("certificate", "row file", "compiled library", "state")
+
+
+def make_small(folder: Path) -> None:
+    """A certificate, a row file, a compiled library and a state, each of few bytes."""
     text = TEXT.partition("program NOTE")[0].replace("        if A == B:\n            NOTE(RIGHT)\n", "")
     text = text.replace("MOVE(RIGHT)", "ACT(A, RIGHT)").replace("    row N of 1 or blank\n", "")
     text += 'task clear(word: list of "x" or "y"):\n    A = word\n    run CLEAR\n    expect len(A) == 0\n'
@@ -351,17 +351,26 @@ def small_files(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
     learn_into(place, [folder / "again.npi"], config=few, keep_unsolved=True, device="cpu")
     operations.pack(Library.open(place), ["TWICE"]).save(folder / "small.npirow")
     interrupted(folder / "small.npi", folder / "tiny", replace(HALF, states="forced"), TINY, 1)
-    state = folder / "tiny.training" / "checkpoint.safetensors"
-    identity = parts_of(state.read_bytes())[1]["identity"]
-    return {
-        "certificate": (folder / "small.certificate", Certificate.open),
-        "row file": (folder / "small.npirow", row_file.RowFile.open),
-        "compiled library": (folder / "small.npic", CompiledLibrary.open),
-        "state": (state, lambda path: FileCheckpoint(path, identity=identity).load()),
-    }
+
+
+def small_file(folder: Path, kind: str) -> tuple[Path, Callable[[Path], Any]]:
+    """A small file of :func:`make_small`, and what reads it."""
+    if kind == "state":
+        state = folder / "tiny.training" / "checkpoint.safetensors"
+        identity = parts_of(state.read_bytes())[1]["identity"]
+        return state, lambda path: FileCheckpoint(path, identity=identity).load()
+    suffix, read = {
+        "certificate": ("certificate", Certificate.open),
+        "row file": ("npirow", row_file.RowFile.open),
+        "compiled library": ("npic", CompiledLibrary.open),
+    }[kind]
+    return folder / f"small.{suffix}", read
 
 
 # --- the recipe -------------------------------------------------------------------------------------------------------
+
+FILES = RUNS / "faults" / "files"
+"""Where the files lie that are changed, once they are made."""
 
 
 def tally(found: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -372,45 +381,69 @@ def tally(found: Sequence[tuple[str, str]]) -> dict[str, Any]:
     return {"cases": len(found), "counts": dict(counts), "wrong": wrong[:20]}
 
 
-def run(seed: int, *, share: float = 1.0, every: int = 1) -> Result:
-    """All of it. ``share`` of the changed files, and ``every`` so many bytes, for a short version."""
-    found: Result = {"files": {}, "bytes": {}}
+def files() -> Instances:
+    """The files to change, made where they are not there."""
+    if not FILES.exists():
+        part = FILES.with_name("files.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        instances(part)
+        make_small(part)
+        part.rename(FILES)
+    return Instances(FILES)
+
+
+def run(stage: str, seed: int) -> Result:
+    """One format's changed files, the bytes of one, or the forged certificates."""
+    made = files()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = instances(folder)
-        for kind, count in CASES.items():
-            cases = outcomes(partial(case, made, kind, seed), max(1, int(share * count)), folder)
-            found["files"][kind] = tally(cases)
-            print(f"  {kind}: {found['files'][kind]}", flush=True)
-        for kind, (source, opened) in small_files(folder).items():
-            places = range(0, source.stat().st_size, every)
-            cases = outcomes(lambda n, s=source, o=opened, p=places: bytes_case(s, o, seed, p[n]), len(places), folder)
-            found["bytes"][kind] = tally(cases)
-            print(f"  bytes of a {kind}: {found['bytes'][kind]}", flush=True)
-        found["forged"] = forgeries(made.library, folder / "tape.npi", seed=seed)
-        print(f"  forged: {found['forged']}", flush=True)
+        if stage == "forged":
+            found: Result = {"kinds": forgeries(made.library, made.folder / "tape.npi", seed=seed)}
+        elif stage in CASES:
+            found = tally(outcomes(partial(case, made, stage, seed), CASES[stage], folder))
+        else:
+            source, opened = small_file(made.folder, stage.removeprefix("bytes of a "))
+            work = shutil.copy(source, folder / source.name)
+            count = source.stat().st_size
+            found = tally(outcomes(lambda number: bytes_case(Path(work), opened, seed, number), count, folder))
+    print(f"  {stage}: {found}", flush=True)
     return found
 
 
-def contents(done: Sequence[Result]) -> dict[str, Content]:
-    """The tables of the page."""
-    bad = ("unnamed", "silent", "traceback", "crash", "hang")
-    files = [["format", "changed files", "refused", "taken", *bad]]
-    lines = [["format", "bytes", "refused", *bad]]
-    forged = [["kind", "forgeries", "refused", "not whole", "accepted"]]
-    for part, rows, good in (("files", files, ("refused", "taken")), ("bytes", lines, ("refused",))):
-        for kind in done[0][part]:
-            sums = [sum(r[part][kind]["counts"].get(key, 0) for r in done) for key in (*good, *bad)]
-            rows.append([kind, sum(r[part][kind]["cases"] for r in done), *sums])
+BAD = ("unnamed", "silent", "traceback", "crash", "hang")
+
+
+def contents(done: Mapping[str, Sequence[Result]]) -> dict[str, Content]:
+    """The tables of the page, from the results of each stage."""
+    tables: dict[str, list[list[Any]]] = {
+        "files": [["format", "changed files", "refused", "taken", *BAD]],
+        "bytes": [["format", "bytes", "refused", *BAD]],
+        "forged": [["kind", "forgeries", "refused", "not whole", "accepted"]],
+    }
+    for stage, found in done.items():
+        if stage == "forged":
+            for kind in found[0]["kinds"] if found else ():
+                sums = [sum(r["kinds"][kind][key] for r in found) for key in ("tried", *tables["forged"][0][2:])]
+                tables["forged"].append([kind, *sums])
+            continue
+        table = tables["files" if stage in CASES else "bytes"]
+        sums = [sum(r["counts"].get(key, 0) for r in found) for key in table[0][2:]]
+        table.append([stage.removeprefix("bytes of a "), sum(r["cases"] for r in found), *sums])
+    for rows in tables.values():
         rows.append(["all", *(sum(row[i] for row in rows[1:]) for i in range(1, len(rows[0])))])
-    for kind in done[0]["forged"]:
-        forged.append([kind, *(sum(r["forged"][kind].get(key, 0) for r in done) for key in ("tried", *forged[0][2:]))])
-    forged.append(["all", *(sum(row[i] for row in forged[1:]) for i in range(1, 5))])
-    return {"files": files, "bytes": lines, "forged": forged}
+    return dict(tables)
 
 
 def main() -> None:
-    recipe(__doc__, "faults-hostile", run, contents, name="faults/hostile", seeds=[0])
+    stages = [*CASES, *(f"bytes of a {kind}" for kind in SMALL), "forged"]
+    parser = arguments(__doc__, seeds=[0])
+    parser.add_argument("--only", choices=stages, nargs="+", help="stages that are run; all by default")
+    options = parser.parse_args()
+    for stage in (options.only or stages) if not options.table else ():
+        each_seed(f"faults/hostile/{stage}", options.seeds, partial(run, stage))
+    done = {stage: results(f"faults/hostile/{stage}") for stage in stages}
+    write("faults-hostile", contents(done), [r for found in done.values() for r in found])
 
 
 if __name__ == "__main__":
