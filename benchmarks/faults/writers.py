@@ -36,23 +36,24 @@ SETS = (
 IN_USE = "another process is writing to"
 
 
-def side_by_side(source: Path, commands: Sequence[str]) -> list[str]:
-    """The faults of commands that are started at the same moment and all take effect."""
+def in_turn(source: Path, commands: Sequence[str]) -> dict[str, str]:
+    """What commands come to one after the other."""
     with scratch(source) as folder:
         for words in commands:
             assert run(folder, words).status == 0
-        meant = state(folder)
+        return state(folder)
+
+
+def side_by_side(source: Path, commands: Sequence[str], meant: dict[str, str]) -> list[str]:
+    """The faults of commands that are started at the same moment and all take effect."""
     with scratch(source) as folder:
         ends = ended(folder, commands)
         found = common_faults(folder, ends) + ["not told"] * any(end.status for end in ends)
         return told(found + ["lost"] * (state(folder) != meant), ends)
 
 
-def one_alone(source: Path, words: str) -> list[str]:
+def one_alone(source: Path, words: str, meant: dict[str, str]) -> list[str]:
     """The faults of two equal commands, of which one at a time may write."""
-    with scratch(source) as folder:
-        assert run(folder, words).status == 0
-        meant = state(folder)
     with scratch(source) as folder:
         ends = ended(folder, [words, words])
         found = common_faults(folder, ends)
@@ -121,9 +122,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         made = folders(Path(place))
 
-        def trials(name: str, one: Callable[[], list[str]]) -> None:
+        def trials(
+            name: str, source: Path, commands: Sequence[str], one: Callable[[dict[str, str]], list[str]]
+        ) -> None:
             def make() -> list[object]:
-                faults = Counter(fault for _ in range(options.count) for fault in one())
+                meant = in_turn(source, commands)
+                faults = Counter(fault for _ in range(options.count) for fault in one(meant))
                 return [options.count, *(faults[fault] for fault in FAULTS)]
 
             row("writers", name, head, make, count=options.count)
@@ -133,7 +137,7 @@ def main() -> None:
                 " beside ".join(f"`{words}`" for words in commands), partial(side_by_side, made["library"], commands)
             )
         for kind, words in SETS:
-            trials(f"two of `{words}`", partial(one_alone, made[kind], words))
+            trials(f"two of `{words}`", made[kind], [words], partial(one_alone, made[kind], words))
 
         def beside() -> list[object]:
             reads, faults = readers(made["library"], 40 * options.count)
