@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from benchmarks.common import plain_arguments
@@ -122,22 +121,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         made = folders(Path(place))
 
-        def trials(
-            name: str, source: Path, commands: Sequence[str], one: Callable[[dict[str, str]], list[str]]
-        ) -> None:
+        def trials(name: str, kind: str, commands: Sequence[str], one: Callable[..., list[str]], about: object) -> None:
             def make() -> list[object]:
-                meant = in_turn(source, commands)
-                faults = Counter(fault for _ in range(options.count) for fault in one(meant))
+                meant = in_turn(made[kind], commands)
+                faults = Counter(fault for _ in range(options.count) for fault in one(made[kind], about, meant))
                 return [options.count, *(faults[fault] for fault in FAULTS)]
 
             row("writers", name, head, make, count=options.count)
 
         for commands in LIBRARIES:
-            trials(
-                " beside ".join(f"`{words}`" for words in commands), partial(side_by_side, made["library"], commands)
-            )
+            trials(" beside ".join(f"`{words}`" for words in commands), "library", commands, side_by_side, commands)
         for kind, words in SETS:
-            trials(f"two of `{words}`", made[kind], [words], partial(one_alone, made[kind], words))
+            trials(f"two of `{words}`", kind, [words], one_alone, words)
 
         def beside() -> list[object]:
             reads, faults = readers(made["library"], 40 * options.count)

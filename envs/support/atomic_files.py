@@ -37,7 +37,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
     A link stays and leads to the new file; devices and pipes are written to as they are. An ``OSError`` names the file.
     """
-    try:
+    with named(path):
         if path.exists() and not (path.is_file() or path.is_dir()):
             path.write_bytes(data)
             return
@@ -50,6 +50,13 @@ def write_whole(path: Path, data: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """An ``OSError`` inside names this file or folder."""
+    try:
+        yield
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from envs.support.atomic_files import named
 from npi.training.loop import Objective, Progress, Reporter, Schedule
 
 
@@ -26,7 +28,7 @@ def scalar_log(
 
     The settings are a text beside them. The first report purges what an earlier run wrote from that update on: no curve
     has a point twice after a resume. What was reported is on the disk after every check, as the state that is resumed
-    from is.
+    from is. An ``OSError`` names the folder.
     """
     check_log(folder)
     if folder is None:
@@ -37,16 +39,27 @@ def scalar_log(
     with ExitStack() as stack:
         writers: list[SummaryWriter] = []
 
+        tell = threading.excepthook  # of TensorBoard's thread, whose errors are raised here as well
+        threading.excepthook = lambda found: None if issubclass(found.exc_type, OSError) else tell(found)
+        stack.callback(setattr, threading, "excepthook", tell)
+
+        @stack.callback
+        def close() -> None:
+            with named(folder):
+                for writer in writers:
+                    writer.close()
+
         def write(progress: Progress) -> None:
-            if not writers:
-                writers.append(stack.enter_context(SummaryWriter(str(folder), purge_step=progress.update)))
-                text = json.dumps(settings, indent=1, default=str).replace("\n", "\n    ")
-                writers[0].add_text("settings", f"    {text}", progress.update)
-            (writer,) = writers
-            rates = {f"rate/{name}": rate for name, rate in progress.rates.items()}
-            for name, value in {"loss": progress.loss, **rates, **objective.scalars(progress)}.items():
-                writer.add_scalar(name, value, progress.update)
-            if progress.update % schedule.check_every == 0:
-                writer.flush()
+            with named(folder):
+                if not writers:
+                    writers.append(SummaryWriter(str(folder), purge_step=progress.update))
+                    text = json.dumps(settings, indent=1, default=str).replace("\n", "\n    ")
+                    writers[0].add_text("settings", f"    {text}", progress.update)
+                (writer,) = writers
+                rates = {f"rate/{name}": rate for name, rate in progress.rates.items()}
+                for name, value in {"loss": progress.loss, **rates, **objective.scalars(progress)}.items():
+                    writer.add_scalar(name, value, progress.update)
+                if progress.update % schedule.check_every == 0:
+                    writer.flush()
 
         yield write
