@@ -16,12 +16,13 @@ from npi.cli.console import check_folder
 from npi.cli.main import main
 from npi.jobs import train as jobs
 from npi.jobs.run import checkpoint_path
-from npi.jobs.train import learn_into, train_library
+from npi.jobs.train import learn_into, scalar_log, train_library
 from npi.library import manifest, operations
 from npi.library.index import listing
 from npi.library.library import Library, LibraryError
 from npi.library.manifest import vacant
 from npi.training.checkpoint import CheckpointError
+from npi.training.frame_objective import Report
 from tests.support.forks import forked, killed
 from tests.support.operation_helpers import file_of, grown, hasty, versions_of
 from tests.support.tape_programs import contents
@@ -261,3 +262,24 @@ def test_a_full_disk_leaves_no_half_file_and_is_told_with_its_name(
     assert forked(tight) == 0
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
     assert files(tmp_path / "library") == {"strip", "turn"}
+
+
+def test_a_full_disk_under_a_log_is_told_with_its_folder(tmp_path: Path) -> None:
+    """Red where the error of TensorBoard's thread comes as a traceback, or without a name."""
+
+    place = tmp_path / "log"
+    report = Report(update=1, loss=0.5, errors={}, wrong={}, seconds=0.0, validation=None, solved=False)
+
+    def logged() -> None:
+        with scalar_log(place) as log:
+            for _ in range(100):
+                log(report)
+
+    def tight() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors), pytest.raises(OSError, match=rf"File too large.*{place}"):
+            logged()
+        assert errors.getvalue() == ""
+
+    assert forked(tight) == 0
