@@ -8,6 +8,7 @@ import resource
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,13 +17,14 @@ from npi.cli.console import check_folder
 from npi.cli.main import main
 from npi.jobs import train as jobs
 from npi.jobs.run import checkpoint_path
-from npi.jobs.train import learn_into, scalar_log, train_library
+from npi.jobs.train import learn_into, train_library
 from npi.library import manifest, operations
 from npi.library.index import listing
 from npi.library.library import Library, LibraryError
 from npi.library.manifest import vacant
 from npi.training.checkpoint import CheckpointError
-from npi.training.frame_objective import Report
+from npi.training.loop import Progress, Schedule
+from npi.training.scalar_log import scalar_log
 from tests.support.forks import forked, killed
 from tests.support.operation_helpers import file_of, grown, hasty, versions_of
 from tests.support.tape_programs import contents
@@ -268,12 +270,12 @@ def test_a_full_disk_under_a_log_is_told_with_its_folder(tmp_path: Path) -> None
     """Red where the error of TensorBoard's thread comes as a traceback, or without a name."""
 
     place = tmp_path / "log"
-    report = Report(update=1, loss=0.5, errors={}, wrong={}, seconds=0.0, validation=None, solved=False)
+    objective, schedule = SimpleNamespace(scalars=lambda progress: {}), Schedule(updates=100, check_every=1)
 
     def logged() -> None:
-        with scalar_log(place) as log:
-            for _ in range(100):
-                log(report)
+        with scalar_log(place, objective, schedule, {}) as log:
+            for update in range(100):
+                log(Progress(update=update, loss=0.5))
 
     def tight() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
