@@ -144,6 +144,24 @@ def test_restless_chances_walk_as_far_as_declared() -> None:
     assert torch.allclose(state.chance_BA.sum(1), torch.ones(20_000, dtype=torch.float64))
 
 
+def test_restless_chances_come_back_from_0_and_1() -> None:
+    """From a chance of 0.01 a step of -0.04 leads to 0.03; red where chances stick to 0 and 1."""
+    world, episode_B = Bandit("w", {"family": "restless", "drift": 0.5}), torch.arange(20_000)
+    state = world.begin(episode_B, full(episode_B, FAMILIES.index("restless")), full(episode_B, 0))
+    inside = Bandit("w", {"family": "restless", "drift": 1e-3})  # the same luck, in small steps that leave nothing
+    small = inside.begin(episode_B, full(episode_B, FAMILIES.index("restless")), full(episode_B, 0))
+    before_B = small.chance_BA[:, 0].clone()
+    for one, its in ((world, state), (inside, small)):
+        one.act(its, Action(calls(full(episode_B, 1))), torch.ones(20_000, dtype=torch.bool))
+    expected = []
+    for was, now in zip(before_B.tolist(), small.chance_BA[:, 0].tolist(), strict=True):
+        there = was + 500 * (now - was)  # 0.5 of a standard deviation for each 0.001
+        expected.append(2 - there if there > 1 else -there if there < 0 else there)
+    well_B = (before_B > 0.01) & (before_B < 0.99) & (torch.tensor(expected) > 0) & (torch.tensor(expected) < 1)
+    assert int(well_B.sum()) > 15_000
+    assert torch.allclose(state.chance_BA[well_B, 0], torch.tensor(expected, dtype=torch.float64)[well_B], atol=1e-9)
+
+
 def test_the_informative_arm_tells_the_target() -> None:
     """On the first trial it pays 0.55 on average, and the others 1.4, as in the paper."""
     world, episode_B = Bandit("w", {"arms": 11, "family": "informative"}), torch.arange(20_000)

@@ -18,7 +18,7 @@ from dsl import compile_teacher, load, loads
 from envs.stepper import Observation
 from npi.core.config import CoreConfig, TrainConfig
 from npi.library.library import Library, LibraryError
-from npi.proof.certificate import Certificate, CertifiedProgram
+from npi.proof.certificate import TOLERANCE, Certificate, CertifiedProgram
 from npi.proof.check_certificate import check
 from npi.proof.configuration_walk import Walk, _Decided
 from npi.proof.counterexample import disagreements
@@ -183,6 +183,19 @@ def test_walk_and_checker_find_the_same(path: Path, monkeypatch: pytest.MonkeyPa
             programs_left[number] = replace(program, configurations=program.configurations[kept])
             lacking = replace(certificate, files=(replace(file, programs=tuple(programs_left)),))
             assert check(lacking, library)[number].fault
+
+
+def test_a_call_that_hardly_leads_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right by less than another device may be off: red where the checker asks for no lead."""
+    margins = npi.proof.check_certificate._CoreNumbers.margins
+
+    def small(*given: Any) -> tuple[np.ndarray, ...]:
+        margin, value = margins(*given)
+        return np.where(margin > 0, np.minimum(margin, TOLERANCE / 2), margin), value
+
+    monkeypatch.setattr(npi.proof.check_certificate._CoreNumbers, "margins", small)
+    findings = check(_certificate(), _library())
+    assert all("configurations the core decides otherwise" in finding.fault for finding in findings)
 
 
 def test_what_it_owns_up_to_must_be_all() -> None:
