@@ -36,7 +36,7 @@ COUNT = 300
 SEED = 0
 
 PROOF = ("tests/npi/proof/test_prove.py", "tests/npi/proof/test_history_walk.py")
-CHECKER = ("tests/npi/proof/test_check_certificate.py",)
+CHECKER = ("tests/npi/proof/test_check_certificate.py", "-k", "not find_the_same or addition or gray")
 ROWS = "tests/npi/universal/test_row_faults.py"
 UNIVERSAL = (ROWS, "tests/npi/universal/test_universal.py", "tests/npi/universal/test_universal_row_checks.py")
 EPISODIC = ("tests/envs/episodic/test_episodic.py", "tests/meta/baselines/test_agents.py")
@@ -103,10 +103,13 @@ NAMED = (
         "npi/universal/code_search.py", "if len(wrong[candidate]) < len(self.best.wrong[function]):",
         "if len(wrong[candidate]) > len(self.best.wrong[function]):", ROWS,
     ),
-    Named("npi/proof/check_certificate.py", "if not (margin >= self.tolerance).all():",
-          "if not (margin >= 0).all():", CHECKER[0]),
+    Named(
+        "npi/proof/check_certificate.py", "if not (margin >= self.tolerance).all():", "if not (margin >= 0).all():",
+        f"{CHECKER[0]}::test_a_call_that_hardly_leads_does_not_hold",
+    ),
     Named("envs/episodic/bandit.py", "first_B = 1 - (1 - (state.chance_BA[:, 0] + step_B).abs()).abs()",
-          "first_B = (state.chance_BA[:, 0] + step_B).clamp(0, 1)", EPISODIC[0]),
+          "first_B = (state.chance_BA[:, 0] + step_B).clamp(0, 1)",
+          f"{EPISODIC[0]}::test_restless_chances_come_back_from_0_and_1"),
 )  # fmt: skip
 """Only the first pair of states is proved; training programs may be held-out ones; the worst row is kept; the checker's
 tolerance is 0; restless arms stick to 0 and 1."""
