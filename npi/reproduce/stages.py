@@ -19,12 +19,12 @@ from typing import Any
 
 from dsl import load
 from dsl.program import ProgramSet
+from envs.support.atomic_files import unfinished, write_whole
 from npi.core.config import TrainConfig
 from npi.jobs.run import checkpoint_path
 from npi.jobs.train import learn_into, train_library
 from npi.library.examples import example_files
 from npi.library.library import Library
-from npi.library.tensor_files import write_whole
 from npi.reproduce.ledger import Ledger, Result, Say, Stage, Stopped
 from npi.reproduce.recipe import FILES, LEARNED, LENGTHS, SAMPLES, Curve, Recipe, rows
 from npi.reproduce.score import every_problem, hashes, random_problems, score
@@ -89,7 +89,8 @@ def begin(
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out {folder} is a file; name a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "programs").is_dir():
+    others = folder.is_dir() and not all(unfinished(path) for path in folder.iterdir())
+    if others and not (folder / "programs").is_dir():
         raise ValueError(f"--out {folder} holds other files and no reproduction; name a new or an empty folder")
     names = [*FILES, LEARNED]
     paths = example_files(programs, [f"{name}.npi" for name in names])
