@@ -2,7 +2,8 @@
 
 What a fence says behind its three backticks decides what is done with its block:
 
-* ``python`` runs, all blocks of a page in order and in one namespace; ``python no-run`` is only parsed.
+* ``python`` runs, all blocks of a page in order and in one namespace; ``python no-run`` is only parsed. The comment
+  behind a ``print(…)`` is what it prints, ``...`` standing for anything; two blanks and a bracket begin a remark.
 * ``sh run``: its ``npi`` lines run and must end with 0. A ``text`` block right behind shows lines of the output.
 * ``sh`` and no language: ``npi`` lines must be commands with options that exist, ``make`` lines targets.
 * ``npi`` is checked as a program file (without a world of its own: behind the last one that has one).
@@ -15,7 +16,8 @@ import dataclasses
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -126,18 +128,42 @@ def missing_lines(shown: str, output: str) -> list[str]:
     return next(([line] for line in shown.split("\n") if line.strip() and line.rstrip() not in have), [])
 
 
+PRINTED = re.compile(r"print\(.*\)  # (.+)$")
+
+
+def misprinted(source: str, printed: Mapping[int, Sequence[str]]) -> list[str]:
+    """Lines ``print(…)  # what it prints`` that printed something else; ``printed`` is by line, from 1."""
+    wrong = []
+    for number, line in enumerate(source.split("\n"), 1):
+        shown = PRINTED.search(line)
+        expected = shown[1].partition("  (")[0].rstrip() if shown and not shown[1].startswith("(") else ""
+        if not expected:
+            continue
+        pattern = ".*".join(map(re.escape, expected.split("...")))
+        if not any(re.fullmatch(pattern, text) for text in printed.get(number, ())):
+            wrong.append(f"{line.strip()} printed {list(printed.get(number, ()))}")
+    return wrong
+
+
 # --- what runs -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_a_page_runs(page: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Python and ``sh run`` blocks of a page, from top to bottom."""
-    namespace: dict[str, Any] = {"__name__": "page"}
+    printed: dict[int, list[str]] = {}
+
+    def noted(*parts: Any, **more: Any) -> None:
+        printed.setdefault(sys._getframe(1).f_lineno, []).append(" ".join(map(str, parts)))
+        print(*parts, **more)
+
+    namespace: dict[str, Any] = {"__name__": "page", "print": noted}
     followers = [*BLOCKS[page], None][1:]
     for block, follower in zip(BLOCKS[page], followers, strict=True):
         if block.words == ("python",):
             source = "\n" * (block.line - 1) + block.text
             exec(compile(source, str(page), "exec", dont_inherit=True), namespace)
+            assert misprinted(source, printed) == []
         elif block.words == ("sh", "run"):
             capsys.readouterr()
             for words in command_lines(block.text, "npi"):
@@ -190,6 +216,8 @@ def wrong_command(words: Sequence[str], commands: dict[str, Any] = COMMANDS) -> 
     """Why the command line does not take these words; empty where it does. Nothing is run."""
     if words and words[0] in ("--help", "-h", "--version"):
         return ""
+    if words[:1] == ["--gym"]:  # the one option that goes before a command
+        words = words[2:]
     if not words or words[0] not in commands:
         return f"there is no command {' '.join(words[:1])!r}"
     command = commands[words[0]]
@@ -315,6 +343,9 @@ def test_the_checks_can_fail(tmp_path: Path) -> None:
     assert "--fast" in wrong_command(["train", "a.npi", "--fast"])
     assert "kind" in wrong_command(["train", "a.npi", "--core", "kind"])
     assert wrong_command(["trace"]) != ""
+    lines = "print(1)  # 1\nprint(2, x)  # 2 a...c  (a remark)\nprint(3)  # (a remark)\nprint(4)  # 5"
+    assert misprinted(lines, {1: ["1"], 2: ["2 abc"], 4: ["4"]}) == ["print(4)  # 5 printed ['4']"]
+    assert len(misprinted(lines, {1: ["11"], 2: ["2 ab"], 4: ["5"]})) == 2
     assert missing_lines("b\nd\n", "a\nb\nc\nd\n") == []
     assert missing_lines("d\nb\n", "a\nb\nc\nd\n") == ["b"]
 

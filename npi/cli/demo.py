@@ -157,10 +157,14 @@ def _learn(screen: Screen, meter: Meter, file: Path, out: Path, seed: int, stop:
 
 
 def _prove(screen: Screen, meter: Meter, out: Path) -> list[ProgramProof]:
-    """Walk every configuration of every program, the new ones included."""
+    """Walk every configuration of every program, the new ones included; one that two files use counts once."""
     from npi.proof.prove import prove
 
-    proofs = [proof for _, found in prove(open_library(out)) for proof in found]
+    kept: dict[str, ProgramProof] = {}
+    for proof in (proof for _, found in prove(open_library(out)) for proof in found):
+        if proof.program not in kept or not proof.proved:
+            kept[proof.program] = proof
+    proofs = list(kept.values())
     wrong = sum(proof.wrong for proof in proofs)
     walked = plural(sum(proof.configurations for proof in proofs), "configuration")
     verdict = "the core decides as the text in all of them" if not wrong else f"the core is wrong in {wrong}"

@@ -81,7 +81,7 @@ def learn(
     Example:
       npi learn programs/max.npi
       npi learn sets/mark --library mine
-      npi learn programs/learning/restless.npi --library bandit
+      npi learn programs/learning/avoid.npi --library rules
     """
     from npi.jobs.train import learn_settings, library_to_learn
     from npi.library.library import Library

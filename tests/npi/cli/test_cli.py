@@ -1,5 +1,6 @@
 """The command line: help, what is wrong with what is typed, and what it tells of programs and traces."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -43,6 +44,7 @@ def test_help_of_a_command_ends_with_an_example(capsys, command):
     assert code == 0
     assert mark
     assert all(line.strip().startswith(f"npi {command}") for line in example.strip().splitlines())
+    assert [name for name in re.findall(r"programs/\S+\.npi", example) if not (ROOT / name).is_file()] == []
 
 
 def test_the_page_names_commands_and_options_that_exist(capsys):
