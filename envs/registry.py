@@ -16,7 +16,7 @@ from envs.episodic import bandit, harlow, two_step
 from envs.objectives import world as objectives
 from envs.scratchpad import world as scratchpad
 from envs.settings import closest
-from envs.spec import WorldSpec
+from envs.spec import SpecError, WorldSpec
 from envs.support.plugins import load, offered
 from envs.world import World
 
@@ -26,6 +26,16 @@ GROUP = "npi.worlds"
 Factory = Callable[..., World[Any]]
 """Makes a world from its name and its JSON-able settings; where it is given data, from ``data=`` by name, too."""
 
+
+def _gymnasium(name: str, config: Mapping[str, Any]) -> World[Any]:
+    """Environments of Gymnasium, which is an extra and is imported with the first of them."""
+    try:
+        from envs.episodic.gymnasium_world import Gymnasium
+    except ModuleNotFoundError as error:
+        raise SpecError(f"world {name} needs {error.name}: pip install 'npi-engine[gym]'") from error
+    return Gymnasium(name, config)
+
+
 KINDS: dict[str, Factory] = {
     scratchpad.KIND: scratchpad.Scratchpad,
     cars.KIND: cars.Cars,
@@ -33,6 +43,7 @@ KINDS: dict[str, Factory] = {
     two_step.KIND: two_step.TwoStep,
     harlow.KIND: harlow.Harlow,
     objectives.KIND: objectives.Optimisee,
+    "gymnasium": _gymnasium,
     product.KIND: lambda name, config: product.Product(name, config, make),
 }
 """The engine's own kinds, and those that were registered."""

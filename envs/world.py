@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from envs.spec import WorldSpec
 from envs.stepper import Action, Observation
@@ -153,6 +153,13 @@ class Aimed(Protocol):
     def goal(self, obs_BF: torch.Tensor) -> torch.Tensor:
         """obs_BF, int64, as they would be where each instance should end."""
         ...
+
+
+@runtime_checkable
+class Hosted(Protocol):
+    """A world whose acts the host carries out, instance by instance: no graph can hold them."""
+
+    hosted: Literal[True]
 
 
 @runtime_checkable

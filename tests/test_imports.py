@@ -123,7 +123,7 @@ def test_the_rules_can_fail() -> None:
 def test_what_is_optional_is_not_imported() -> None:
     used = "envs, envs.cars.mesh_files, envs.cars.image_cache, dsl, traces, traces.viewing.animation, npi, "
     used += "npi.running.mesh_accuracy, npi.cli.run_files"
-    optional = {"gymnasium", "matplotlib", "PIL", "pygls", "sklearn", "tensorboard", "trimesh"}
+    optional = {"gymnasium", "matplotlib", "PIL", "pygls", "sklearn", "stable_baselines3", "tensorboard", "trimesh"}
     code = f"import sys, {used}; print(*sorted({optional} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "\n"

@@ -17,7 +17,7 @@ import torch
 
 from envs.spec import WorldSpec
 from envs.world import Episodes, World
-from meta.reinforcement.network import ActorCritic, MetaRLConfig
+from meta.reinforcement.network import ActorCritic, MetaRLConfig, real_channels
 from meta.reinforcement.object_memory import places
 from npi.learners.interface import LearnerConfig
 from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
@@ -25,6 +25,10 @@ from npi.learners.tasks import Problems
 
 MAX_CALLS = 4096
 """Calls that a policy can choose from."""
+
+
+MAX_NUMBERS = 4096
+"""In the real-valued channels of a world."""
 
 
 class MetaRL:
@@ -36,11 +40,20 @@ class MetaRL:
     learning = OnPolicyTraining(updates=200, batch=128, rollouts=4, row_rate=3e-2, check_every=50)
 
     def admit(self, spec: WorldSpec) -> None:
-        """Any world with at most :data:`MAX_CALLS` different calls; pictures in it must be several of one size."""
+        """Any world with at most :data:`MAX_CALLS` different calls and :data:`MAX_NUMBERS` real numbers; pictures in it
+        must be several of one size."""
         if spec.rendered and not places(spec):
             raise ValueError(
                 f"world {spec.name} shows pictures, and cores of {self.kind!r} encode only several of one size that "
                 "stand for alike fields; declare it without"
+            )
+        numbers = sum(channel.size for channel in real_channels(spec))
+        ragged = [channel.name for channel in real_channels(spec) if channel.ragged]
+        if ragged or numbers > MAX_NUMBERS:
+            what = f"{ragged[0]} of no fixed length" if ragged else f"{numbers} numbers"
+            raise ValueError(
+                f"world {spec.name} shows {what}, and cores of {self.kind!r} read at most {MAX_NUMBERS} numbers in "
+                "channels of fixed lengths; declare it without"
             )
         count = sum(math.prod(len(slot.tokens) for slot in primitive.slots) for primitive in spec.primitives)
         if count > MAX_CALLS:
@@ -63,10 +76,11 @@ class MetaRL:
 
     def judge(self, world: World[Any], episodes: Episodes) -> dict[str, torch.Tensor]:
         """The sum of rewards; where the world knows it, the sum of regrets, and how often no call was worth more."""
-        found = {"reward": episodes.scores["reward"].sum(0)}
+        found = {"reward": (episodes.scores["reward"] * episodes.live_TB).sum(0)}
         if "regret" in episodes.extras:
-            regret_TB = episodes.extras["regret"]
-            found |= {"regret": regret_TB.sum(0), "best": (regret_TB < 1e-6).float().mean(0)}
+            regret_TB, live_TB = episodes.extras["regret"], episodes.live_TB
+            best_TB = (regret_TB < 1e-6) & live_TB
+            found |= {"regret": (regret_TB * live_TB).sum(0), "best": best_TB.sum(0) / live_TB.sum(0).clamp(min=1)}
         return found
 
 

@@ -2,16 +2,18 @@
 
 Every layer has a factor and a summand for each of its units, which are a linear function of the row. Where a world
 shows alike things at several places, what is known of each is seen, too (:mod:`meta.reinforcement.object_memory`).
+Real-valued channels are seen beside the fields, and a call's payload is drawn from normal distributions.
 
 Shape legend: ``B`` episodes, ``K`` steps, ``N`` = ``K`` × ``B``, ``F`` observation fields, ``V`` values of all fields
 and arguments, ``L`` numbers by which they are told apart, ``P`` parameters of a row, ``H`` hidden units, ``G`` = 4
 ``H`` gates, ``S`` = ``H`` sums over the episode (or none), ``M`` hidden numbers of the object memory, ``A`` calls,
-``X`` what a critic knows.
+``X`` what a critic knows, or numbers of a payload, ``Y`` real numbers that are observed.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from envs.spec import SLOTS, WorldSpec
+from envs.spec import SLOTS, Channel, WorldSpec
 from envs.stepper import Action, Observation
 from envs.world import Episodes
 from meta.reinforcement.lstm import step, unroll
@@ -49,6 +51,13 @@ MAX_CRITIC_CALLS = 32
 
 GAP_SCALE = 5.0
 """Gaps between expected rewards are scaled up, so that small ones are told apart."""
+
+
+SPREAD = -0.7
+"""The logarithm of a payload's standard deviation at first: half of what reaches from 0 to a bound at 1."""
+
+NORMAL_ENTROPY = 0.5 + 0.5 * math.log(2 * math.pi)
+"""Of a normal distribution of deviation 1."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,14 @@ class Entered(NamedTuple):
     memory_BM: torch.Tensor
 
 
+class Heads(NamedTuple):
+    """Log-probabilities of calls, values, and the means of payloads (None in a world without any)."""
+
+    log_KBA: torch.Tensor
+    value_KB: torch.Tensor
+    mean_KBX: torch.Tensor | None
+
+
 class PrivilegedCritic(nn.Module):
     """A critic that is told in training what is never observed: the expected reward of each call (Pinto et al. 2018).
 
@@ -125,6 +142,21 @@ class PrivilegedCritic(nn.Module):
         return self.out(torch.relu(self.two(torch.relu(self.one(x))))).squeeze(2)
 
 
+class Seen(NamedTuple):
+    """What is observed in N steps or instances: fields, and the numbers of all channels, squashed; None without any."""
+
+    obs_NF: torch.Tensor
+    real_NY: torch.Tensor | None = None
+
+    def flat(self) -> Seen:
+        """K × B as N."""
+        return Seen(self.obs_NF.flatten(0, 1), None if self.real_NY is None else self.real_NY.flatten(0, 1))
+
+    def one_step(self) -> Seen:
+        """B as K × B with K = 1."""
+        return Seen(self.obs_NF[None], None if self.real_NY is None else self.real_NY[None])
+
+
 class Adapter(nn.Module):
     """What is observed in one world, and what can be called in it."""
 
@@ -132,6 +164,7 @@ class Adapter(nn.Module):
     offset_F: torch.Tensor
     shown_VL: torch.Tensor
     call_A4: torch.Tensor
+    takes_AX: torch.Tensor
 
     def __init__(self, spec: WorldSpec, config: MetaRLConfig, *, generator: torch.Generator) -> None:
         super().__init__()
@@ -146,6 +179,7 @@ class Adapter(nn.Module):
             "offset_F": torch.tensor([0, *itertools.accumulate(sizes[:-1])]),
             "shown_VL": shown(sizes),
             "call_A4": all_calls(spec),
+            "takes_AX": payloads(spec),
         }
         for name, table in tables.items():
             self.register_buffer(name, table, persistent=False)
@@ -157,14 +191,33 @@ class Adapter(nn.Module):
         if config.privileged:
             known = (2 if config.sums else 1) * hidden
             self.critic = PrivilegedCritic(spec.name, len(self.call_A4), known, generator=generator)
+        self.real = real_channels(spec)
+        numbers = sum(channel.size for channel in self.real)
+        self.numbers = seeded_linear(numbers, hidden, generator=generator) if numbers else None
+        self.payload = self.spread_X = None
+        if spec.payload_width:
+            self.payload = small_head(hidden, spec.payload_width, generator=generator)
+            self.spread_X = nn.Parameter(torch.full((spec.payload_width,), SPREAD))
         self.spec = spec
+
+    def seen(self, seen: Observation) -> Seen:
+        """What of an observation the core reads; numbers keep their sign and the logarithm of their size."""
+        if not self.real:
+            return Seen(seen.fields_BF)
+        parts = [seen.channels[channel.name] for channel in self.real]
+        real_BY = torch.cat([part.flatten(1) for part in parts if isinstance(part, torch.Tensor)], 1)
+        return Seen(seen.fields_BF, real_BY.sign() * real_BY.abs().log1p())
 
     def values(self) -> torch.Tensor:
         """value_VH: the encoding of each value of each field."""
         return self.shown_VL @ self.encoding_LH
 
-    def encode(self, value_VH: torch.Tensor, obs_NF: torch.Tensor, arguments_N3: torch.Tensor) -> torch.Tensor:
+    def encode(self, value_VH: torch.Tensor, seen: Seen, arguments_N3: torch.Tensor) -> torch.Tensor:
         """seen_NH: the sum of the encodings of what is observed, but for objects, and of the program's arguments."""
+        found_NH = self._encode(value_VH, seen.obs_NF, arguments_N3)
+        return found_NH if self.numbers is None else found_NH + self.numbers(seen.real_NY)
+
+    def _encode(self, value_VH: torch.Tensor, obs_NF: torch.Tensor, arguments_N3: torch.Tensor) -> torch.Tensor:
         index_NF = torch.cat([obs_NF[:, self.plain_F], arguments_N3], 1) + self.offset_F
         if not value_VH.requires_grad:
             return nn.functional.embedding_bag(index_NF, value_VH, mode="sum")
@@ -205,7 +258,7 @@ class ActorCritic(LearnerCore):
         self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None
     ) -> StepOutput:
         """Draw a call, or take the likeliest."""
-        return self._step(task, self.conditioning(task), seen.fields_BF, hidden_BH, draw)
+        return self._step(task, self.conditioning(task), seen, hidden_BH, draw)
 
     def generate(
         self,
@@ -220,7 +273,7 @@ class ActorCritic(LearnerCore):
         """Steps whose conditioning is computed once."""
         conditioning, observed, taken = self.conditioning(task), [seen], list[StepOutput]()
         for _ in range(steps):
-            taken.append(self._step(task, conditioning, observed[-1].fields_BF, hidden_BH, draw))
+            taken.append(self._step(task, conditioning, observed[-1], hidden_BH, draw))
             hidden_BH = taken[-1].hidden_BH
             observed.append(respond(taken[-1]))
         return observed, taken
@@ -230,30 +283,35 @@ class ActorCritic(LearnerCore):
 
         Values are the privileged critic's where the episodes have the expected rewards of calls (``call_values``).
         """
-        obs_KBF = torch.stack([seen.fields_BF for seen in episodes.seen[:-1]])
-        log_KBA, value_KB = self.whole(task, obs_KBF, hidden_BH, episodes.extras.get("call_values"))
-        chosen_KB = self.adapter(task).index(calls(episodes))
-        log_KB = log_KBA.gather(2, chosen_KB[:, :, None])[:, :, 0]
-        return {"log_likelihood": log_KB, "entropy": -(log_KBA.exp() * log_KBA).sum(2), "value": value_KB}
+        adapter = self.adapter(task)
+        parts = [adapter.seen(seen) for seen in episodes.seen[:-1]]
+        real = [part.real_NY for part in parts if part.real_NY is not None]
+        seen = Seen(torch.stack([part.obs_NF for part in parts]), torch.stack(real) if real else None)
+        heads = self._whole(task, seen, hidden_BH, episodes.extras.get("call_values"))
+        chosen_KB = adapter.index(calls(episodes))
+        log_KB = heads.log_KBA.gather(2, chosen_KB[:, :, None])[:, :, 0]
+        entropy_KB = -(heads.log_KBA.exp() * heads.log_KBA).sum(2)
+        if heads.mean_KBX is not None and adapter.spread_X is not None:
+            payload_KBX = torch.stack([_payload(action) for action in episodes.actions or ()])
+            log_KB = log_KB + normal_log(payload_KBX, heads.mean_KBX, adapter.spread_X, adapter.takes_AX[chosen_KB])
+            takes_KBX = heads.log_KBA.exp() @ adapter.takes_AX
+            entropy_KB = entropy_KB + (takes_KBX * (adapter.spread_X + NORMAL_ENTROPY)).sum(2)
+        return {"log_likelihood": log_KB, "entropy": entropy_KB, "value": heads.value_KB}
 
-    def whole(
-        self,
-        task: TaskInput,
-        obs_KBF: torch.Tensor,
-        hidden_BH: torch.Tensor,
-        call_value_KBA: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probabilities KBA and values KB along given observations."""
+    def _whole(
+        self, task: TaskInput, seen: Seen, hidden_BH: torch.Tensor, call_value_KBA: torch.Tensor | None
+    ) -> Heads:
+        """Heads along given observations."""
         conditioning = self.conditioning(task)
         h_BH, c_BH, sum_BS, memory_BM = self._parts(hidden_BH)
-        entered = self._enter(task, conditioning, obs_KBF, sum_BS, memory_BM)
+        entered = self._enter(task, conditioning, seen, sum_BS, memory_BM)
         h_KBH = unroll(entered.in_KBG, conditioning.gates.factor, self.recur_HG, h_BH, c_BH)
-        log_KBA, value_KB = self._heads(task, conditioning, h_KBH)
+        heads = self._heads(task, conditioning, h_KBH)
         critic = self.adapter(task).critic
         if call_value_KBA is not None and critic is not None:
             known_KBX = torch.cat([conditioning.heads(h_KBH), entered.sum_KBS.log1p()], 2)
-            value_KB = critic(known_KBX.detach(), call_value_KBA)
-        return log_KBA, value_KB
+            heads = heads._replace(value_KB=critic(known_KBX.detach(), call_value_KBA))
+        return heads
 
     def conditioning(self, task: TaskInput) -> Conditioning:
         """What rows make of the layers."""
@@ -273,18 +331,25 @@ class ActorCritic(LearnerCore):
         self,
         task: TaskInput,
         conditioning: Conditioning,
-        obs_BF: torch.Tensor,
+        observed: Observation,
         hidden_BH: torch.Tensor,
         draw: Draw | None,
     ) -> StepOutput:
         h_BH, c_BH, sum_BS, memory_BM = self._parts(hidden_BH)
-        entered = self._enter(task, conditioning, obs_BF[None], sum_BS, memory_BM)
+        adapter = self.adapter(task)
+        entered = self._enter(task, conditioning, adapter.seen(observed).one_step(), sum_BS, memory_BM)
         h_BH, c_BH = step(entered.in_KBG[0], conditioning.gates.factor, self.recur_HG, h_BH, c_BH)
-        log_BA, value_B = self._heads(task, conditioning, h_BH)
+        log_BA, value_B, mean_BX = self._heads(task, conditioning, h_BH)
         chosen_B = choice(log_BA.exp(), draw)
-        extras = {"log_likelihood": log_BA.gather(1, chosen_B[:, None])[:, 0], "value": value_B}
+        log_B, payload_BX = log_BA.gather(1, chosen_B[:, None])[:, 0], None
+        if mean_BX is not None and adapter.spread_X is not None:
+            noise_BX = 0.0 if draw is None else draw.normal(mean_BX.shape[1]) * adapter.spread_X.exp()
+            payload_BX = (mean_BX + noise_BX).detach()
+            log_B = log_B + normal_log(payload_BX, mean_BX, adapter.spread_X, adapter.takes_AX[chosen_B])
         hidden_BH = torch.cat([h_BH, c_BH, entered.sum_KBS[0], entered.memory_BM], 1)
-        return StepOutput(Action(self.adapter(task).call_A4[chosen_B]), hidden_BH, extras)
+        return StepOutput(
+            Action(adapter.call_A4[chosen_B], payload_BX), hidden_BH, {"log_likelihood": log_B, "value": value_B}
+        )
 
     def _parts(self, hidden_BH: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """h_BH, c_BH, sum_BS and memory_BM."""
@@ -295,13 +360,14 @@ class ActorCritic(LearnerCore):
         self,
         task: TaskInput,
         conditioning: Conditioning,
-        obs_KBF: torch.Tensor,
+        seen: Seen,
         sum_BS: torch.Tensor,
         memory_BM: torch.Tensor,
     ) -> Entered:
-        """Observations on their way to the gates, for K steps."""
-        adapter, (K, B, _) = self.adapter(task), obs_KBF.shape
-        seen_NH = adapter.encode(conditioning.value_VH, obs_KBF.flatten(0, 1), task.arguments_B3.repeat(K, 1))
+        """Observations (K × B first) on their way to the gates."""
+        adapter, obs_KBF = self.adapter(task), seen.obs_NF
+        K, B, _ = obs_KBF.shape
+        seen_NH = adapter.encode(conditioning.value_VH, seen.flat(), task.arguments_B3.repeat(K, 1))
         seen_KBH = seen_NH.view(K, B, -1)
         if adapter.objects is not None:
             known_KBH, memory_BM = adapter.objects(obs_KBF, seen_KBH, task.row_BP, memory_BM)
@@ -311,11 +377,10 @@ class ActorCritic(LearnerCore):
         in_KBG = conditioning.gates(self.enter(torch.cat([seen_KBH, sum_KBS.log1p()], 2)))
         return Entered(in_KBG, sum_KBS, memory_BM)
 
-    def _heads(
-        self, task: TaskInput, conditioning: Conditioning, h_KBH: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        top_KBH = conditioning.heads(h_KBH)
-        return self.adapter(task).policy(top_KBH).log_softmax(-1), self.value(top_KBH).squeeze(-1)
+    def _heads(self, task: TaskInput, conditioning: Conditioning, h_KBH: torch.Tensor) -> Heads:
+        adapter, top_KBH = self.adapter(task), conditioning.heads(h_KBH)
+        mean_KBX = None if adapter.payload is None else adapter.payload(top_KBH)
+        return Heads(adapter.policy(top_KBH).log_softmax(-1), self.value(top_KBH).squeeze(-1), mean_KBX)
 
 
 def _adapter(module: nn.Module) -> Adapter:
@@ -344,6 +409,31 @@ def all_calls(spec: WorldSpec) -> torch.Tensor:
         for tokens in itertools.product(*(slot.tokens for slot in primitive.slots))
     ]
     return torch.tensor(found, dtype=torch.int64).view(-1, 1 + SLOTS)
+
+
+def real_channels(spec: WorldSpec) -> list[Channel]:
+    """The channels whose numbers a core reads; those that are functions of fields are pictures."""
+    return [channel for channel in spec.channels if not channel.fields]
+
+
+def payloads(spec: WorldSpec) -> torch.Tensor:
+    """takes_AX, float32: 1 where a call takes that number of a payload, else 0."""
+    widths = [0 if primitive.payload is None else primitive.payload.size for primitive in spec.primitives]
+    width_A1 = torch.tensor(widths, dtype=torch.int64)[all_calls(spec)[:, :1]]
+    return (torch.arange(spec.payload_width) < width_A1).float()
+
+
+def normal_log(
+    payload_KBX: torch.Tensor, mean_KBX: torch.Tensor, spread_X: torch.Tensor, takes_KBX: torch.Tensor
+) -> torch.Tensor:
+    """The log-likelihood of payloads, of the numbers that are taken; ``spread_X`` are logarithms of deviations."""
+    distance_KBX = (payload_KBX - mean_KBX) / spread_X.exp()
+    return (takes_KBX * (-0.5 * distance_KBX.square() - spread_X - NORMAL_ENTROPY + 0.5)).sum(-1)
+
+
+def _payload(action: Action) -> torch.Tensor:
+    assert action.payload_BX is not None, "a core acts with payloads in a world that takes some"
+    return action.payload_BX
 
 
 def small_head(inputs: int, outputs: int, *, generator: torch.Generator) -> nn.Linear:

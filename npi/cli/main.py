@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 import npi
+from envs.support.gym_names import add_name
 from envs.support.plugins import VARIABLE
 from npi.cli import (
     certify,
@@ -141,6 +142,10 @@ def _version(wanted: bool) -> None:
 
 
 def _options(
+    gym: Annotated[
+        list[str] | None,
+        option("--gym", "A name for a Gymnasium environment that a module of yours registers.", "NAME=package:ID"),
+    ] = None,
     version: Annotated[
         bool, option("--version", "Print the version and end.", callback=_version, is_eager=True)
     ] = False,
@@ -153,6 +158,8 @@ def _options(
 ) -> None:
     if plugin:
         os.environ[VARIABLE] = ",".join([*filter(None, [os.environ.get(VARIABLE)]), *plugin])
+    for text in gym or ():
+        guarded(add_name)(text)
 
 
 def made(only: str = "") -> typer.Typer:

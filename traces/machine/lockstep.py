@@ -18,7 +18,7 @@ import torch
 from envs.product import Product
 from envs.spec import SLOTS, ProgramTable
 from envs.stepper import Draw, Stepper
-from envs.world import Ending, State, World
+from envs.world import Ending, Hosted, State, World
 from traces.machine import compiled as compiled_machine
 from traces.machine.call_rules import ACT, PUSH, REFUSED, CallRules, call_rules
 from traces.machine.cuda_graphs import Capture, Stretches, cuda_graph
@@ -72,7 +72,8 @@ def run(
     stack = Stack(first_N4, width=stepper.width, dtype=stepper.dtype)
     ledger: Ledger[S] = Ledger(len(program_N), device)
     if capture == "auto":  # channels can need the host, or gradients; draws depend on the step
-        capture = cuda_graph if device.type == "cuda" and not world.spec.channels and seed is None else None
+        held = not world.spec.channels and not isinstance(world, Hosted) and seed is None
+        capture = cuda_graph if device.type == "cuda" and held else None
     draws = None if seed is None else (lambda step: Draw(seed, ledger.origin_B, ledger.clock + step))
     onward = partial(advance, stepper, world, rules, watched=recorder is not None, draws=draws)
     stretches: Stretches[S] | None = None if capture is None else Stretches(onward, capture)

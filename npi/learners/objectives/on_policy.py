@@ -118,6 +118,7 @@ class OnPolicy(LearnerObjective):
             )
         else:
             score_TB = group.sign * episodes.scores[group.signal[1]]
+        score_TB = score_TB * live_TB  # behind an end the world shows its last score
         if training.rollouts > 1:
             score_TB = leave_one_out(score_TB, batch.problem_B)
         discount = between(training.discount, training.final_discount, progress)
@@ -128,7 +129,7 @@ class OnPolicy(LearnerObjective):
         T = len(advantage_TB)
         live_TB = live_TB[:T]
         error_TB = value_TB[:T] - (advantage_TB + value_TB[:T].detach())
-        weight_TB = standardised(advantage_TB, ranks)
+        weight_TB = standardised(advantage_TB, live_TB, ranks)
         entropy_weight = between(training.entropy, training.final_entropy, progress)
         value_loss = masked_mean(error_TB.square(), live_TB)
         policy_loss = masked_mean(unrolled["log_likelihood"][:T] * weight_TB, live_TB)
@@ -208,11 +209,12 @@ def advantages(
     return decay_TT @ delta_TB
 
 
-def standardised(advantage_TB: torch.Tensor, ranks: Ranks) -> torch.Tensor:
-    """With mean 0 and standard deviation 1 over the batches of all ranks."""
+def standardised(advantage_TB: torch.Tensor, live_TB: torch.Tensor, ranks: Ranks) -> torch.Tensor:
+    """With mean 0 and standard deviation 1 over the live steps of all ranks' batches."""
+    counted = advantage_TB if bool(live_TB.all()) else advantage_TB[live_TB]
     if ranks.alone:
-        return (advantage_TB - advantage_TB.mean()) / (advantage_TB.std() + SMALLEST_STD)
-    sums = [torch.tensor(advantage_TB.numel()), advantage_TB.sum(), advantage_TB.double().square().sum()]
+        return (advantage_TB - counted.mean()) / (counted.std() + SMALLEST_STD)
+    sums = [torch.tensor(counted.numel()), counted.sum(), counted.double().square().sum()]
     count, total, squares = ranks.sum(torch.stack([part.double().cpu() for part in sums])).tolist()
     variance = max(0.0, squares - total * total / count) / max(1.0, count - 1)
     return (advantage_TB - total / count) / (variance**0.5 + SMALLEST_STD)

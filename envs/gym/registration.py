@@ -1,0 +1,36 @@
+"""The environments that Gymnasium makes by name, ``gymnasium.make("npi/Bandit-v0")``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium
+
+ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "Bandit": {"kind": "bandit", "limit": 100},
+        "TwoStep": {"kind": "two_step", "limit": 200},
+        "Harlow": {"kind": "harlow", "limit": 6},
+        "Optimisee": {"kind": "optimisee", "limit": 100},
+        "World": {},
+    }
+)
+"""Worlds that score, by name: the kind, and the steps of an episode. ``World`` takes any ``kind``."""
+
+TASK = "npi/Task-v0"
+"""The environment of a task of a program file (:mod:`dsl.gym`)."""
+
+
+def register_environments() -> None:
+    """Register ``npi/…``; once more changes nothing."""
+    made = "envs.gym.worlds"
+    for name, kwargs in ENVIRONMENTS.items():
+        _register(f"npi/{name}-v0", f"{made}:world_environment", f"{made}:world_environments", dict(kwargs))
+    _register(TASK, "dsl.gym:task_environment", "dsl.gym:task_environments", {})
+
+
+def _register(env_id: str, single: str, batch: str, kwargs: dict[str, Any]) -> None:
+    if env_id not in gymnasium.registry:
+        gymnasium.register(env_id, single, vector_entry_point=batch, kwargs=kwargs)
