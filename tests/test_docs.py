@@ -216,7 +216,7 @@ def wrong_command(words: Sequence[str], commands: dict[str, Any] = COMMANDS) -> 
     """Why the command line does not take these words; empty where it does. Nothing is run."""
     if words and words[0] in ("--help", "-h", "--version"):
         return ""
-    if words[:1] == ["--gym"]:  # the one option that goes before a command
+    if words and words[0] in ("--gym", "--plugin"):  # options that go before a command
         words = words[2:]
     if not words or words[0] not in commands:
         return f"there is no command {' '.join(words[:1])!r}"
