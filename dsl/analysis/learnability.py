@@ -20,12 +20,13 @@ from graphlib import CycleError, TopologicalSorter
 from math import prod
 
 from dsl.analysis.reachable_calls import ReachableCalls
-from dsl.errors.error import Remark
+from dsl.errors.error import Remark, Source
 from dsl.lowering.decision_tables import DecisionTable, NodeTable, longest_ways
 from dsl.lowering.ir import Body, Fork, Leave, Loop, Step, every_step, reached, reads
 from dsl.lowering.value_grid import read_size
 from dsl.names.worlds import PAD, describe_symbols
 from dsl.program import Program, ProgramSet
+from dsl.tasks.expressions import reads_world
 from dsl.tasks.inputs import NUMBER, Input
 from dsl.text import syntax as s
 from envs.scratchpad.actions import BY_NAME, SYMBOL
@@ -72,7 +73,7 @@ def look(programs: ProgramSet, tree: s.File) -> Outlook:
         frames[program.id] = FrameShape(longest_frame(program.table), program.id in recursive, len(program.table.nodes))
         if program.scope.source.name == programs.path:
             remarks += [*idle_conditions(program), *endless_loops(program, calls)]
-    remarks += [*unreached(programs), *symbols_never_there(programs, tree)]
+    remarks += [*unreached(programs), *symbols_never_there(programs, tree), *blind_tasks(programs, tree)]
     return Outlook(frames, tuple(sorted(remarks, key=lambda remark: (remark.line, remark.column))))
 
 
@@ -197,6 +198,18 @@ def unreached(programs: ProgramSet) -> Iterator[Remark]:
             yield remark(
                 program, (program.tree.line, program.tree.column), message, "add a task that runs it", "NPI203"
             )
+
+
+def blind_tasks(programs: ProgramSet, tree: s.File) -> Iterator[Remark]:
+    """Tasks none of whose ``expect`` lines reads what a run leaves: whatever it does is right, or wrong."""
+    for item in tree.of(s.Task):
+        task = next((task for task in programs.tasks if task.name == item.name), None)
+        inputs = {one.name: one for one in task.inputs} if task is not None else {}
+        if task is not None and not any(reads_world(one, task.rows, inputs) for one in task.expectations):
+            line = next(part for part in item.items if isinstance(part, s.Expect))
+            message = f"task {task.name} expects nothing of the world, so every run has the same verdict"
+            fix = "compare a row or pointer, for example expect number(OUT) == a"
+            yield Remark(Source(programs.path, programs.sources[-1][1]), line.line, line.column, message, fix, "NPI205")
 
 
 def symbols_never_there(programs: ProgramSet, tree: s.File) -> Iterator[Remark]:

@@ -186,8 +186,12 @@ def make_world(
             if wrong is None:
                 lost.row(tree)
                 return None
-            lost.row(wrong)
-            tree = replace(tree, items=tuple(item for item in tree.items if item is not wrong))
+            kept: tuple[s.Row, ...] = ()
+            if isinstance(wrong, s.Row) and wrong.start and error.code in ("NPI049", "NPI050"):
+                kept = (replace(wrong, start=None),)  # only its start is wrong
+            else:
+                lost.row(wrong)
+            tree = replace(tree, items=tuple(k for i in tree.items for k in (kept if i is wrong else (i,))))
 
 
 def declare(module: Module, face: Face, found: Gather, lost: _Lost) -> list[Declared]:

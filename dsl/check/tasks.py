@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dsl.check.bodies import check_arity
-from dsl.errors.error import Gather, joined, suggest
+from dsl.errors.error import Gather, joined, nearest_few, suggest
 from dsl.names.scope import Scope, check_name
 from dsl.names.worlds import domain_symbols, number_of
 from dsl.tasks.expressions import COMPARISONS, FUNCTIONS, ON_WORLD
@@ -180,7 +180,11 @@ def check_sizes(purpose: str, task: s.Task, inputs: tuple[Input, ...], scope: Sc
     lines = [item for item in task.items if isinstance(item, s.Sizes) and item.purpose == purpose]
     sized = {item.name: item for item in inputs if item.sized}
     if len(lines) > 1:
-        raise scope.error(lines[1], f"a second {purpose} line", "join them: 1..20, 100", "NPI109")
+        fix = "join them: 1..20, 100"
+        if lines[0].inputs != lines[1].inputs:
+            names = ", ".join(dict.fromkeys(name for line in lines for name in line.inputs))
+            fix = f"all inputs of a problem are drawn with one size: {purpose} {names} of 1..20"
+        raise scope.error(lines[1], f"a second {purpose} line", fix, "NPI109")
     if not lines:
         alone = any(isinstance(item, s.Sizes) for item in task.items)
         return () if sized or alone else (1,)
@@ -297,7 +301,8 @@ class Kinds:
             return self.of_world(node)
         function = FUNCTIONS.get(node.name)
         if function is None:
-            fix = suggest(node.name, [*FUNCTIONS, *ON_WORLD])
+            near = nearest_few(node.name, [*FUNCTIONS, *ON_WORLD])
+            fix = suggest(node.name, [*FUNCTIONS, *ON_WORLD], otherwise=f"the nearest are {', '.join(near)}")
             raise self.scope.error(node, f"there is no function {node.name}", fix, "NPI119")
         if not function.least <= len(node.arguments) <= function.most:
             takes = str(function.least) if function.least == function.most else f"{function.least} or {function.most}"

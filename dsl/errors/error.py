@@ -203,6 +203,11 @@ def _letters(known: tuple[str, ...]) -> tuple[dict[str, str], np.ndarray]:
     return folded, np.array(counts, np.int64).reshape(-1, LETTERS)
 
 
+def nearest_few(name: str, known: Iterable[str]) -> list[str]:
+    """The three known names that are most like a name that is like none."""
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.0)
+
+
 def suggest(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """A fix for an unknown name: ``did you mean …?``, else the names that exist."""
     names = list(dict.fromkeys(known))

@@ -162,6 +162,9 @@ def bad_character(error: UnexpectedCharacters, source: Source) -> LanguageError:
                 fix = 'write \\\\ for a backslash, and \\" for a quote'
             return source.error(error, message, fix, "NPI025")
         return source.error(error, "a quoted symbol that does not end", 'close it with "', "NPI005")
+    if character.isalpha():
+        fix = f'names have the letters a to z and A to Z, digits and _; quote it where a symbol is meant: "{character}"'
+        return source.error(error, f"the letter {character!r} in a name", fix, "NPI006")
     fix = "use == to compare" if character == "=" else "remove it, or quote it where a symbol is meant"
     return source.error(error, f"the character {character!r} means nothing here", fix, "NPI006")
 

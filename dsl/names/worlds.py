@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -183,8 +184,10 @@ def build_world(world: s.World, source: Source) -> World[Any]:
     try:
         return registry.make(world.kind, world.name, config)
     except ValueError as error:
+        words = set(re.findall(r"\w+", str(error)))
+        place = next((item for item in world.items if words & set(item.names)), world)
         message = f"world {world.name} cannot be made: {error}"
-        raise source.error(world, message, "change the declaration", "NPI044") from error
+        raise source.error(place, message, "change the declaration", "NPI044") from error
 
 
 def join_worlds(tree: s.World, declared: Mapping[str, World[Any]], source: Source) -> Product:

@@ -193,7 +193,7 @@ class Task:
             sides = list(itertools.permutations(s.parts(node))) if equal else []
             known = [(side, other) for side, other in sides if self._reads(side) and not self._reads(other)]
             equations = [f"{expression(side)} = {self._shown(other, facts)}" for side, other in known]
-            found.append(equations[0] if equations else expression(node))
+            found.append(equations[0] if equations else expression(node) + self._missing(node, facts))
         return ", ".join(found)
 
     def result(self, reading: Reading) -> str:
@@ -206,7 +206,16 @@ class Task:
         try:
             return show(evaluate(node, facts))
         except NoValue:
-            return "nothing"
+            return "nothing" + self._missing(node, facts)
+
+    def _missing(self, node: s.Expression, facts: Facts) -> str:
+        """`` (it has no value: 11 is not in the list)`` of an expression of inputs alone, so that nothing is right."""
+        try:
+            if not self._reads(node):
+                evaluate(node, facts)
+        except NoValue as reason:
+            return f" (it has no value: {reason})"
+        return ""
 
     def _reads(self, node: s.Expression) -> bool:
         return reads_world(node, self.rows, {item.name: item for item in self.inputs})
