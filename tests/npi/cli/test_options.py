@@ -1,6 +1,7 @@
 """Options by command and kind of call: all have a place, and one that does not apply is refused with the reason."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -134,7 +135,9 @@ def places(tmp_path_factory) -> dict[str, Path]:
     (folder / "signals.npi").write_text(SIGNALS)
     (folder / "traces").mkdir()
     (folder / "learners").mkdir()
-    (folder / "learners" / NAME).write_bytes(sealed({"format": FORMAT, "config": {"kind": "meta-rl"}}))
+    empty: dict[str, Any] = {name: [] for name in ("worlds", "rows", "programs", "history")}
+    manifest = {"format": FORMAT, "config": {"kind": "meta-rl"}, "core": "0" * 64, **empty, "files": {}}
+    (folder / "learners" / NAME).write_bytes(sealed(manifest))
     untrained(CORE).save(folder / "discrete")
     untrained(LSTM).save(folder / "lstm")
     names = {name: folder / name for name in ("traces", "learners", "discrete", "lstm", "new")}
