@@ -71,6 +71,7 @@ class Channel:
         low, high: bounds of its numbers, where there are any. unit: of measurement.
         per: ``"episode"`` where it is constant over an episode, such as a support set or a demonstration.
         fields: the fields that it is a function of. Cores read the channel in their place; teachers read the fields.
+        parts: the shapes of the tensors that lie in it one after the other, flattened, where it consists of several.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Channel:
     unit: str = ""
     per: Literal["step", "episode"] = "step"
     fields: tuple[str, ...] = ()
+    parts: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         sizes = self.shape[1:] if self.ragged else self.shape
@@ -87,6 +89,8 @@ class Channel:
             raise SpecError(f"channel {self.name} has the shape {self.shape}; only its first size can be None")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise SpecError(f"channel {self.name} reaches from {self.low} to {self.high}; exchange them")
+        if self.parts and self.shape != (sum(map(math.prod, self.parts)),):
+            raise SpecError(f"channel {self.name} has the shape {self.shape}; its parts have the shapes {self.parts}")
 
     @property
     def ragged(self) -> bool:
@@ -100,6 +104,10 @@ class Channel:
     @property
     def size(self) -> int:
         return math.prod(self.sizes)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON; digests of channels without parts do not depend on them."""
+        return {name: value for name, value in asdict(self).items() if name != "parts" or value}
 
 
 @dataclass(frozen=True)
@@ -191,7 +199,7 @@ class WorldSpec:
         return names.index(name)
 
     def to_json(self) -> dict[str, Any]:
-        found = asdict(self)
+        found = asdict(self) | {"channels": [channel.to_json() for channel in self.channels]}
         for part in ("channels", "hidden"):
             if not found[part]:
                 del found[part]  # digests of worlds without them do not depend on them
@@ -290,6 +298,5 @@ def check_signature(signature: Signature, *, tokens: int) -> None:
 def signature_to_json(signature: Signature) -> dict[str, Any]:
     """A signature as JSON; its payload only where it has one."""
     found = asdict(signature)
-    if signature.payload is None:
-        del found["payload"]
-    return found
+    del found["payload"]
+    return found if signature.payload is None else found | {"payload": signature.payload.to_json()}

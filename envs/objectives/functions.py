@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from envs.support.counter_rng import BELL, bell, below, mixed, uniform
 from envs.support.lazy_torch import torch
 
-BEGIN, GIVEN, SHIFT, SCALE, SPLIT = 41, 42, 43, 44, 45
+BEGIN, GIVEN, SHIFT, SCALE, SPLIT, ACTIVATION = 41, 42, 43, 44, 45, 46
 """What is drawn, as a part of the numbers that are mixed."""
 
 SMALL = 0.01
@@ -41,10 +41,12 @@ class Function(Protocol):
     """A family of problems.
 
     Attributes:
-        dimensions: D. images: whether the loss is of images, which the world draws anew for each step.
+        dimensions: D. parts: the shapes of the tensors that the parameters consist of, none where they are one.
+        images: whether the loss is of images, which the world draws anew for each step.
     """
 
     dimensions: int
+    parts: tuple[tuple[int, ...], ...]
     images: bool
 
     def draw(self, episode_B: torch.Tensor) -> Drawn:
@@ -52,14 +54,14 @@ class Function(Protocol):
         ...
 
     def loss(self, theta_D: torch.Tensor, *given: torch.Tensor) -> torch.Tensor:
-        """Of one problem: of what is given (given_G); of images, pixels_MI and label_M."""
+        """Of one problem: of given_G; of images, pixels_MI, label_M and given_G."""
         ...
 
 
 class Quadratic:
     """``||Wθ − y||²``, W and y Gaussian (Andrychowicz et al. 2016, section 3.1); θ begins close to zero."""
 
-    images = False
+    images, parts = False, ()
 
     def __init__(self, dimensions: int) -> None:
         self.dimensions = dimensions
@@ -77,7 +79,7 @@ class Rosenbrock:
     """Rosenbrock's valley, turned, scaled and shifted at random: ``z = 1 + s R (θ − c)``, and the sum over i of
     ``100 (z[i+1] − z[i]²)² + (1 − z[i])²``. It begins where z is Gaussian."""
 
-    images = False
+    images, parts = False, ()
 
     def __init__(self, dimensions: int) -> None:
         self.dimensions = dimensions
@@ -116,6 +118,9 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "tanh": lambda x: x.tanh(),
 }
 
+ANY = "any"
+"""Instead of an activation's name: each problem draws one of :data:`ACTIVATIONS`."""
+
 
 class Images(NamedTuple):
     """pixels_NI float32 from 0 to 1, and label_N int64; the last :data:`UNSEEN` ones are those kept for tests."""
@@ -142,20 +147,20 @@ class Mlp:
 
     images = True
 
-    def __init__(self, units: int, layers: int, activation: str) -> None:
+    def __init__(self, units: int, layers: int, activation: str, spread: float = 1.0) -> None:
         sizes = [SIDE * SIDE, *[units] * layers, CLASSES]
-        self.shapes = list(pairwise(sizes))
-        self.activation = ACTIVATIONS[activation]
-        self.dimensions = _count(self.shapes)
+        self.shapes, self.activation, self.spread = list(pairwise(sizes)), activation, spread
+        self.parts = tuple(part for inputs, outputs in self.shapes for part in ((inputs, outputs), (outputs,)))
+        self.dimensions = sum(map(math.prod, self.parts))
 
     def draw(self, episode_B: torch.Tensor) -> Drawn:
-        return _weights(episode_B, self.shapes)
+        return _network(episode_B, self.shapes, self.activation, self.spread)
 
     def loss(self, theta_D: torch.Tensor, *given: torch.Tensor) -> torch.Tensor:
-        x, label_M = given
+        x, label_M, given_G = given
         *hidden, last = _layers(theta_D, self.shapes)
         for weight, bias in hidden:
-            x = self.activation(x @ weight + bias)
+            x = _activated(x @ weight + bias, self.activation, given_G)
         return _cross_entropy(x @ last[0] + last[1], label_M)
 
 
@@ -164,22 +169,23 @@ class Conv:
 
     images = True
 
-    def __init__(self, channels: int, layers: int, activation: str) -> None:
+    def __init__(self, channels: int, layers: int, activation: str, spread: float = 1.0) -> None:
         depths = [1, *[channels] * layers]
         self.shapes = [(WINDOW * WINDOW * a, b) for a, b in pairwise(depths)]
         self.shapes.append(((SIDE >> layers) ** 2 * channels, CLASSES))
-        self.activation = ACTIVATIONS[activation]
-        self.dimensions = _count(self.shapes)
+        self.activation, self.spread = activation, spread
+        self.parts = tuple(part for inputs, outputs in self.shapes for part in ((inputs, outputs), (outputs,)))
+        self.dimensions = sum(map(math.prod, self.parts))
 
     def draw(self, episode_B: torch.Tensor) -> Drawn:
-        return _weights(episode_B, self.shapes)
+        return _network(episode_B, self.shapes, self.activation, self.spread)
 
     def loss(self, theta_D: torch.Tensor, *given: torch.Tensor) -> torch.Tensor:
-        pixels_MI, label_M = given
+        pixels_MI, label_M, given_G = given
         *convolutions, last = _layers(theta_D, self.shapes)
         x = pixels_MI.unflatten(1, (SIDE, SIDE, 1))
         for weight, bias in convolutions:
-            x = self.activation(_windows(x) @ weight + bias)
+            x = _activated(_windows(x) @ weight + bias, self.activation, given_G)
         return _cross_entropy(x.flatten(1) @ last[0] + last[1], label_M)
 
 
@@ -195,22 +201,30 @@ def _cross_entropy(logit_MC: torch.Tensor, label_M: torch.Tensor) -> torch.Tenso
     return torch.nn.functional.cross_entropy(logit_MC, label_M)
 
 
-def _count(shapes: Sequence[tuple[int, int]]) -> int:
-    return sum((inputs + 1) * outputs for inputs, outputs in shapes)
-
-
 def _layers(theta_D: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Weights (inputs × outputs) and biases of each layer."""
     parts = theta_D.split([size for inputs, outputs in shapes for size in (inputs * outputs, outputs)])
     return [(w.view(shape), b) for w, b, shape in zip(parts[::2], parts[1::2], shapes, strict=True)]
 
 
-def _weights(episode_B: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> Drawn:
-    """Gaussian weights whose variance is one over a layer's inputs, and biases of zero."""
+def _activated(x: torch.Tensor, activation: str, given_G: torch.Tensor) -> torch.Tensor:
+    if activation != ANY:
+        return ACTIVATIONS[activation](x)
+    return sum((share * f(x) for share, f in zip(given_G, ACTIVATIONS.values(), strict=True)), torch.zeros_like(x))
+
+
+def _network(episode_B: torch.Tensor, shapes: Sequence[tuple[int, int]], activation: str, spread: float) -> Drawn:
+    """Gaussian weights whose variance is one over a layer's inputs, times a scale from 1/spread to spread, which is the
+    same for all weights of a problem; biases of zero. Given is which of any activations a problem has, as 0 and 1."""
     scale_D = torch.cat([
         part
         for inputs, outputs in shapes
         for part in (torch.full((inputs * outputs,), 1 / math.sqrt(inputs)), torch.zeros(outputs))
     ]).to(episode_B.device)  # fmt: skip
     theta_BD = normal(episode_B, BEGIN, len(scale_D)) * scale_D
-    return Drawn(theta_BD, theta_BD.new_zeros(len(episode_B), 0))
+    if spread != 1:
+        theta_BD = theta_BD * (spread ** (2 * uniform(episode_B, SCALE) - 1)).float()[:, None]
+    if activation != ANY:
+        return Drawn(theta_BD, theta_BD.new_zeros(len(episode_B), 0))
+    chosen_B = below(len(ACTIVATIONS), episode_B, ACTIVATION)
+    return Drawn(theta_BD, torch.nn.functional.one_hot(chosen_B, len(ACTIVATIONS)).float())

@@ -17,6 +17,7 @@ from typing import Any, Self
 from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
 from envs.objectives.functions import (
     ACTIVATIONS,
+    ANY,
     SIDE,
     UNSEEN,
     Conv,
@@ -59,7 +60,9 @@ class OptimiseeConfig:
 
     Attributes:
         function: one of :data:`FUNCTIONS`. dimensions: of those in closed form (quadratic, rosenbrock).
-        units, layers, activation: of networks: units of a layer (channels of a convolution), layers, what follows each.
+        units, layers, activation: of networks: units of a layer (channels of a convolution), layers, what follows each;
+            "any" is drawn for each problem.
+        spread: initial weights of a network are up to so many times larger or smaller, drawn for each problem.
         minibatch: images of a step.
         rate: how far an ``UPDATE`` without a payload goes down the gradient.
         steps: the largest number of a step that is shown.
@@ -70,13 +73,14 @@ class OptimiseeConfig:
     units: int = 20
     layers: int = 1
     activation: str = "sigmoid"
+    spread: float = 1.0
     minibatch: int = 128
     rate: float = 0.01
     steps: int = 100
 
     def __post_init__(self) -> None:
         one_of("an optimisee", "function", self.function, FUNCTIONS)
-        one_of("an optimisee", "activation", self.activation, tuple(ACTIVATIONS))
+        one_of("an optimisee", "activation", self.activation, (*ACTIVATIONS, ANY))
         deepest = SIDE.bit_length() - 1 if self.function == "conv" else 10
         for key, low, high in (
             ("dimensions", 2 if self.function == "rosenbrock" else 1, 1000), ("units", 1, 1000), ("layers", 1, deepest),
@@ -85,6 +89,8 @@ class OptimiseeConfig:
             within("an optimisee", key, getattr(self, key), low, high)
         if not 0 < self.rate < float("inf"):
             raise SpecError(f"the setting rate of an optimisee is {self.rate}; give a positive number")
+        if not 1 <= self.spread <= 100:
+            raise SpecError(f"the setting spread of an optimisee is {self.spread}; give a number from 1 to 100")
 
 
 @dataclass
@@ -220,7 +226,7 @@ class Optimisee(Trials[OptimiseeState]):
         parts = state.episode_B[:, None], MINIBATCH, state.step_B[:, None], place_M
         kept_BM = seen + below(UNSEEN, *parts)
         index_BM = torch.where(state.unseen_B[:, None] == 1, kept_BM, below(seen, *parts))
-        return pixels_NI[index_BM], label_N[index_BM]
+        return pixels_NI[index_BM], label_N[index_BM], state.given_BG
 
     @cached_property
     def _losses(self) -> Callable[..., torch.Tensor]:
@@ -244,7 +250,7 @@ def _function(config: OptimiseeConfig) -> Function:
     if config.function == "rosenbrock":
         return Rosenbrock(config.dimensions)
     kind = Mlp if config.function == "digits" else Conv
-    return kind(config.units, config.layers, config.activation)
+    return kind(config.units, config.layers, config.activation, config.spread)
 
 
 def _spec(name: str, config: OptimiseeConfig, function: Function) -> WorldSpec:
@@ -262,6 +268,6 @@ def _spec(name: str, config: OptimiseeConfig, function: Function) -> WorldSpec:
         primitives=(
             Signature("UPDATE", (), "Add a step to the parameters, or go down the gradient", Channel("step", shape)),
         ),
-        channels=(Channel(GRADIENT, shape),),
+        channels=(Channel(GRADIENT, shape, parts=function.parts),),
         hidden=(EPISODE, IMAGES) if function.images else (EPISODE,),
     )

@@ -6,6 +6,7 @@ Shape legend: ``T`` steps, ``N`` rows, ``P`` parameters of a row.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,14 +14,23 @@ import torch
 from envs.spec import WorldSpec
 from envs.world import Episodes, World
 from meta.optimisation.network import KIND, OptimiserConfig, OptimiserCore, gradient
+from npi.core.config import POSITIVE, setting
 from npi.learners.objectives.unrolled import Unrolled, UnrolledTraining
 from npi.learners.tasks import Problems
 
 HORIZONS = (20, 50, 100)
 """Steps after which the loss is judged, beside the mean over all."""
 
-SMALLEST_LOSS = 1e-6
-"""Added to losses before their logarithm."""
+
+@dataclass(frozen=True)
+class OptimiserTraining(UnrolledTraining):
+    """How cores are trained.
+
+    Attributes:
+        floor: added to losses before their logarithm; beside losses much smaller than it the mean counts.
+    """
+
+    floor: float = setting(1e-6, POSITIVE)
 
 
 class Optimiser:
@@ -28,7 +38,7 @@ class Optimiser:
 
     kind, signals, anywhere = KIND, (("minimise", "loss"),), True
     config = OptimiserConfig
-    training = UnrolledTraining(
+    training = OptimiserTraining(
         updates=500,
         batch=192,
         hidden_budget=400_000,
@@ -39,7 +49,7 @@ class Optimiser:
         check_every=50,
         problems=32,
     )
-    learning = UnrolledTraining(
+    learning = OptimiserTraining(
         updates=40, batch=16, hidden_budget=750_000, truncation=20, row_rate=5e-3, check_every=40, problems=64, starts=2
     )
 
@@ -50,7 +60,7 @@ class Optimiser:
         return OptimiserCore(config, generator=generator)
 
     def objective(
-        self, core: OptimiserCore, rows_NP: torch.Tensor, problems: Problems, training: UnrolledTraining
+        self, core: OptimiserCore, rows_NP: torch.Tensor, problems: Problems, training: OptimiserTraining
     ) -> Unrolled:
         """The logarithm of the problems' mean loss after a step, in the mean over steps.
 
@@ -58,7 +68,7 @@ class Optimiser:
         """
 
         def logarithm(mean_T: torch.Tensor) -> torch.Tensor:
-            return (mean_T + SMALLEST_LOSS).log()
+            return (mean_T + training.floor).log()
 
         return Unrolled(self, core, rows_NP, problems, training, transform=logarithm)
 

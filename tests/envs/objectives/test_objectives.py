@@ -13,7 +13,7 @@ from dsl.teacher import compile_teacher
 from envs import make
 from envs.conformance import check_world
 from envs.episodic.trials import digits
-from envs.objectives.functions import UNSEEN, Conv, Mlp, Quadratic, Rosenbrock, images
+from envs.objectives.functions import ACTIVATIONS, UNSEEN, Conv, Mlp, Quadratic, Rosenbrock, images
 from envs.objectives.world import IMAGES, WORST, Optimisee, OptimiseeState
 from envs.spec import SpecError
 from envs.stepper import Action
@@ -96,6 +96,11 @@ def test_a_valley_without_turn_is_rosenbrocks() -> None:
     assert loss.item() == pytest.approx(100 * (y - x * x) ** 2 + (1 - x) ** 2, rel=1e-5)
 
 
+def shown(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The first images, for a network that needs nothing else."""
+    return images().pixels_NI[:count], images().label_N[:count], torch.zeros(0)
+
+
 def test_networks_are_those_of_torch() -> None:
     net = Mlp(units=4, layers=2, activation="relu")
     theta_D = net.draw(torch.tensor([3])).theta_BD[0]
@@ -106,7 +111,7 @@ def test_networks_are_those_of_torch() -> None:
         fill(model, theta_D)
         expected = torch.nn.functional.cross_entropy(model(images().pixels_NI[:9]), images().label_N[:9])
     assert net.dimensions == sum(p.numel() for p in model.parameters())
-    torch.testing.assert_close(net.loss(theta_D, images().pixels_NI[:9], images().label_N[:9]), expected)
+    torch.testing.assert_close(net.loss(theta_D, *shown(9)), expected)
 
 
 def test_convolutions_are_those_of_torch() -> None:
@@ -118,7 +123,7 @@ def test_convolutions_are_those_of_torch() -> None:
         fill(torch.nn.ModuleList([one, two, last]), theta_D)
         x = two(one(images().pixels_NI[:9].view(9, 1, 8, 8)).tanh()).tanh()
         expected = torch.nn.functional.cross_entropy(last(x.permute(0, 2, 3, 1).flatten(1)), images().label_N[:9])
-    torch.testing.assert_close(net.loss(theta_D, images().pixels_NI[:9], images().label_N[:9]), expected)
+    torch.testing.assert_close(net.loss(theta_D, *shown(9)), expected)
 
 
 def fill(model: torch.nn.Module, theta_D: torch.Tensor) -> None:
@@ -134,18 +139,46 @@ def fill(model: torch.nn.Module, theta_D: torch.Tensor) -> None:
             layer.bias.copy_(bias)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("function", [Quadratic(3), Rosenbrock(3), Mlp(2, 1, "sigmoid"), Conv(2, 1, "tanh")])
+@pytest.mark.parametrize(
+    "function", [Quadratic(3), Rosenbrock(3), Mlp(2, 1, "sigmoid"), Mlp(2, 1, "any"), Conv(2, 1, "tanh")]
+)
 def test_gradients_are_those_of_finite_differences(function: Any) -> None:
     theta_BD, given_BG = function.draw(torch.tensor([7]))
     theta_D = theta_BD[0].double()
-    shown = images().pixels_NI[:5].double(), images().label_N[:5]
-    given = shown if function.images else (given_BG[0].double(),)
+    pixels_MI, label_M, _ = shown(5)
+    given = (pixels_MI.double(), label_M, given_BG[0]) if function.images else (given_BG[0].double(),)
     found_D = torch.func.grad(function.loss)(theta_D, *given)
     for place in range(0, len(theta_D), max(1, len(theta_D) // 7)):
         nudge_D = torch.zeros_like(theta_D)
         nudge_D[place] = 1e-6
         slope = (function.loss(theta_D + nudge_D, *given) - function.loss(theta_D - nudge_D, *given)) / 2e-6
         assert found_D[place].item() == pytest.approx(slope.item(), rel=1e-4, abs=1e-7)
+
+
+def test_any_activation_is_one_of_them_for_each_problem() -> None:
+    """Each problem is that of a network with one activation, from the same numbers; all three are drawn."""
+    theta_BD, given_BG = Mlp(4, 2, "any").draw(torch.arange(40))
+    chosen_B = given_BG.argmax(1)
+    assert sorted(set(chosen_B.tolist())) == [0, 1, 2]
+    for theta_D, given_G, chosen in zip(theta_BD[:9], given_BG, chosen_B, strict=False):
+        pixels_MI, label_M, nothing = shown(9)
+        one = Mlp(4, 2, list(ACTIVATIONS)[chosen]).loss(theta_D, pixels_MI, label_M, nothing)
+        torch.testing.assert_close(Mlp(4, 2, "any").loss(theta_D, pixels_MI, label_M, given_G), one)
+
+
+def test_weights_begin_as_large_as_the_spread_lets_them() -> None:
+    plain_BD, spread_BD = (Mlp(4, 1, "relu", spread).draw(torch.arange(300)).theta_BD for spread in (1.0, 3.0))
+    scale_B = spread_BD[:, 0] / plain_BD[:, 0]
+    torch.testing.assert_close(spread_BD, plain_BD * scale_B[:, None])
+    assert 1 / 3 <= scale_B.min() < 0.4
+    assert 2.5 < scale_B.max() <= 3
+    assert scale_B.log().mean().abs() < 0.15
+
+
+def test_a_gradient_says_which_tensors_it_consists_of() -> None:
+    channel = made({"function": "digits", "units": 3, "layers": 2}).spec.channels[0]
+    assert channel.parts == ((64, 3), (3,), (3, 3), (3,), (3, 10), (10,))
+    assert made({"function": "quadratic"}).spec.channels[0].parts == ()
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -167,7 +200,7 @@ def test_no_image_is_both_seen_and_unseen() -> None:
     shown = []
     for unseen in (0, 1):
         state = begun(world, *range(40), unseen=unseen)
-        pixels_BMI, _ = world._data(state)
+        pixels_BMI, _, _ = world._data(state)
         shown.append({tuple(row) for row in pixels_BMI.flatten(0, 1).tolist()})
     kept = {tuple(row) for row in pixels_NI[-UNSEEN:].tolist()}
     assert not shown[0] & shown[1]

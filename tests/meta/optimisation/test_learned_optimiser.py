@@ -2,39 +2,30 @@
 
 import math
 import re
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from dsl import load, loads
+from dsl import loads
 from envs import make
 from envs.objectives.world import Optimisee, OptimiseeState
 from meta.optimisation.learner import LEARNER
 from meta.optimisation.network import (
-    AVERAGES,
     BATCHED_COORDINATES,
+    UNIT_SIDE,
     OptimiserConfig,
     OptimiserCore,
     averaged,
     encoded,
+    orthogonal,
     sized,
 )  # fmt: skip
-from meta.optimisation.torch_optimizer import LearnedOptimizer
-from npi.jobs.learners import new_library, objective_of, train_learner
-from npi.jobs.train import learn_into
 from npi.learners.conformance import check_learner
-from npi.learners.core import LearnerProgramCore
-from npi.learners.evaluate import score_task
 from npi.learners.interface import TaskInput
 from npi.learners.objectives.unrolled import UnrolledTraining
 from npi.learners.rollout import play, rollout
-from npi.learners.tasks import learner_for, training_tasks
-from npi.library.library import Library
 from tests.support.paths import PROGRAMS
-from traces.machine.lockstep import run
 
 LEARNING = PROGRAMS / "learning"
 
@@ -60,14 +51,6 @@ def problems(world: Optimisee, count: int) -> OptimiseeState:
 
 def task_of(world: Optimisee, row_BP: torch.Tensor) -> TaskInput:
     return TaskInput(world.spec, 0, row_BP, torch.zeros(len(row_BP), 3, dtype=torch.int64))
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library that has quadratic.OPTIMISE."""
-    folder = tmp_path_factory.mktemp("optimiser") / "library"
-    train_learner([LEARNING / "quadratic.npi"], out=folder, training=QUICK)
-    return folder
 
 
 # --- the core --------------------------------------------------------------------------------------------------------
@@ -143,9 +126,9 @@ def test_many_coordinates_are_moved_as_few_are() -> None:
 
 def test_averages_are_weighted_means_of_all_gradients_so_far() -> None:
     gradient_KD = torch.randn(7, 4, generator=torch.Generator().manual_seed(0)).double()
-    averages_BXD, keeps = torch.zeros(1, AVERAGES, 4).double(), (0.3, 0.8, 0.99)
+    averages_BXD, keeps = torch.zeros(1, 4, 4).double(), (0.3, 0.8, 0.99)
     for gradient_D in gradient_KD:
-        averages_BXD = averaged(gradient_D[None], averages_BXD, keeps)
+        averages_BXD = averaged([gradient_D[None], gradient_D[None], gradient_D[None] ** 2], averages_BXD, keeps)
     for place, (kept, parts_KD) in enumerate(zip(keeps, (gradient_KD, gradient_KD, gradient_KD**2), strict=True)):
         weight_K1 = torch.tensor([[kept**ago] for ago in reversed(range(7))]).double()
         expected_D = (weight_K1 * parts_KD).sum(0) / weight_K1.sum()
@@ -188,12 +171,68 @@ def test_a_wall_moves_momentum_no_farther_than_a_slope(far: float) -> None:
     torch.testing.assert_close(step_BD[0], longest * torch.tensor([-1, 1, -1, 1, -0.5]))
 
 
+PARTS = [(3, 5), (4,), (2, 3, 4), (7, 2)]
+
+
+def direction_of(scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+    gradient_BD = scale * torch.randn(2, 15 + 4 + 24 + 14, generator=torch.Generator().manual_seed(0))
+    return gradient_BD, orthogonal(gradient_BD, PARTS)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+def test_matrices_are_made_orthogonal_one_by_one(scale: float) -> None:
+    """By the polynomial of their singular values. Red where parts are mixed up, or read the other way."""
+    both = [part.split([15, 4, 24, 14], 1) for part in direction_of(scale)]
+    for gradient_BX, found_BX, shape in zip(*both, PARTS, strict=True):
+        for before, after in zip((gradient_BX / scale).double(), found_BX.double(), strict=True):
+            U, size, V = torch.linalg.svd(before.view(shape[0], -1), full_matrices=False)
+            size = size / size.norm()
+            for _ in range(3 if len(size) > 1 else 0):
+                size = 3.4445 * size - 4.7750 * size**3 + 2.0315 * size**5
+            expected = U @ (size * (64 * len(size)) ** 0.5 / size.norm()).diag() @ V
+            torch.testing.assert_close(after.view(expected.shape), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_gradient_without_parts_keeps_its_direction() -> None:
+    gradient_BD, _ = direction_of(7.0)
+    expected = UNIT_SIDE**0.5 * gradient_BD / gradient_BD.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(orthogonal(gradient_BD), expected)
+    assert orthogonal(torch.zeros(1, 6), [(2, 3)]).tolist() == [[0] * 6]
+
+
+def test_a_core_reads_what_tensors_do() -> None:
+    """The same numbers as one matrix or as another, or as one vector, are moved otherwise."""
+    net, hidden = core(units=3, orthogonal=1), torch.zeros(1, core(units=3, orthogonal=1).numbers, 12)
+    gradient_1D = torch.randn(1, 12, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        steps = [
+            net(gradient_1D, torch.zeros(1, 16), hidden, orthogonal(gradient_1D, parts)).step_BD
+            for parts in ([(3, 4)], [(6, 2)], [(2, 3), (6,)])
+        ]
+    assert all((steps[a] - steps[b]).abs().max() > 1e-3 for a, b in ((0, 1), (0, 2), (1, 2)))
+
+
+@pytest.mark.parametrize("settings", [{"averages": 0}, {}, {"clock": 1}, {"clock": 1, "orthogonal": 1}])
+def test_in_place_it_moves_as_with_a_graph(settings: dict[str, int]) -> None:
+    net, luck = core(seed=2, units=5, **settings), torch.Generator().manual_seed(1)
+    row_P, hidden_1ND = torch.randn(16, generator=luck), torch.zeros(1, net.numbers, 9)
+    held_ND = hidden_1ND[0].clone()
+    for _ in range(4):
+        gradient_1D = torch.randn(1, 9, generator=luck)
+        direction = orthogonal(gradient_1D, [(3, 3)]) if net.config.orthogonal else None
+        step_1D, hidden_1ND = net(gradient_1D, row_P[None], hidden_1ND, direction)
+        along = None if direction is None else direction[0]
+        step_D = net.move_(net.plain(row_P), gradient_1D[0], held_ND, along)
+        torch.testing.assert_close(step_D, step_1D[0].detach(), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(held_ND, hidden_1ND[0].detach(), rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_sized_gradients_are_those_of_any_scale(scale: float) -> None:
     gradient_KD = torch.tensor([[1.0, -2.0, 0.0], [3.0, 0.5, 0.0]])
-    averages_BXD, config = torch.zeros(1, AVERAGES, 3), OptimiserConfig()
+    averages_BXD, config = torch.zeros(1, 4, 3), OptimiserConfig()
     for gradient_D in scale * gradient_KD:
-        averages_BXD = averaged(gradient_D[None], averages_BXD, config.betas)
+        averages_BXD = averaged([gradient_D[None], gradient_D[None], gradient_D[None] ** 2], averages_BXD, config.betas)
     looks_BID = sized(scale * gradient_KD[1:], averages_BXD)
     size = ((config.beta_squares * 1 + 9) / (config.beta_squares + 1)) ** 0.5
     expected = [3 / size, *((kept * 1 + 3) / (kept + 1) / size for kept in (config.beta_short, config.beta_long))]
@@ -215,6 +254,8 @@ def test_settings_that_cannot_be() -> None:
         OptimiserConfig(units=0)
     with pytest.raises(ValueError, match="averages is 0 or 1, it is 2"):
         OptimiserConfig(averages=2)
+    with pytest.raises(ValueError, match="clock and orthogonal need averages; set averages to 1"):
+        OptimiserConfig(averages=0, orthogonal=1)
     for name, wrong in (("beta_short", -0.1), ("beta_long", 1.0), ("beta_squares", math.nan)):
         with pytest.raises(ValueError, match=f"{name} is a share from 0 to below 1, it is {wrong}"):
             OptimiserConfig(**{name: wrong})
@@ -277,147 +318,3 @@ def test_a_loss_is_judged_in_the_mean_and_at_horizons() -> None:
     scores = LEARNER.judge(world, episodes)
     assert list(scores) == ["loss", "loss at 20", "loss at 50"]
     torch.testing.assert_close(scores["loss at 20"], episodes.scores["loss"][19])
-
-
-# --- training and rows -----------------------------------------------------------------------------------------------
-
-
-def losses(library: Library, seed: int | None = None) -> dict[str, float]:
-    """Of quadratics that no training drew; with a seed, those of an untrained core with the same rows."""
-    programs, task = library.task("quadratic")
-    if seed is not None:
-        core = LearnerProgramCore(
-            library.core.config, library.core.worlds, generator=torch.Generator().manual_seed(seed)
-        )
-        library = Library(core, library.memory, library.sets)
-    return {name: score.mean for name, score in score_task(library, programs, task, count=300).scores.items()}
-
-
-def test_training_learns_to_optimise(trained: Path) -> None:
-    library = Library.open(trained)
-    assert losses(library)["loss at 100"] < 0.4  # Adam with its best rate: 0.34
-    assert losses(library, seed=5)["loss at 100"] > 0.6  # a core that has averages begins as Adam and momentum
-
-
-def test_training_learns_to_optimise_from_nothing(tmp_path: Path) -> None:
-    config, training = OptimiserConfig(averages=0), replace(QUICK, updates=30, rate=1e-2)
-    library = train_learner([LEARNING / "quadratic.npi"], out=tmp_path, config=config, training=training).library
-    assert losses(library)["loss at 100"] < 0.6
-    assert losses(library, seed=5)["loss at 100"] > 100
-
-
-def test_a_new_row_changes_only_the_row(trained: Path, tmp_path: Path) -> None:
-    learning = replace(LEARNER.learning, updates=3, batch=8, problems=8, starts=2)
-    found = learn_into(trained, [LEARNING / "rosenbrock.npi"], config=learning, out=tmp_path / "more")
-    library = Library.open(tmp_path / "more")
-    assert found.unchanged
-    assert found.rows == ("rosenbrock.OPTIMISE",)
-    assert found.numbers == library.core.config.row
-    before, after = Library.open(trained), Library.open(tmp_path / "more")
-    assert before.core.digest() == after.core.digest()
-    assert torch.equal(before.memory.embeddings_NP, after.memory.embeddings_NP[:1])
-
-
-def test_batches_are_smaller_where_problems_have_many_hidden_numbers() -> None:
-    sets = [load(LEARNING / f"{name}.npi") for name in ("quadratic", "digits")]
-    tasks = [task for programs in sets for task in training_tasks(programs)]
-    objective = objective_of(new_library(OptimiserConfig(), tasks, sets, seed=0), tasks, LEARNER.training)
-    groups = objective.problems.groups
-    assert [objective.core.hidden_size(group.world.spec) for group in groups] == [10 * 84, 1510 * 84]
-    assert [objective.room(group, 64, 400_000) for group in groups] == [64, 3]
-    assert objective.room(groups[1], 64, 1) == 1
-    assert objective.room(groups[1], 64, 0) == 64
-
-
-def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
-    library = Library.open(trained)
-    programs, task = library.task("quadratic")
-    core, world = library.core, programs.world
-    assert isinstance(core, LearnerProgramCore)
-    assert learner_for(programs) is LEARNER
-    state, rolled = problems(world, 4), problems(world, 4)
-    program_B = torch.full((4,), task.program)
-    outcome = run(library.stepper(programs.table), world, state, programs.table, program_B, torch.zeros(4, 3).long())
-    row_BP = library.memory.embeddings_NP[:1].detach().expand(4, -1)
-    episodes = play(core.net, world, rolled, task_of(world, row_BP), 100)
-    assert outcome.steps_N.tolist() == [101] * 4
-    torch.testing.assert_close(world.score(state)["loss"].detach(), episodes.scores["loss"][-1], rtol=1e-3, atol=1e-5)
-
-
-# --- for any module --------------------------------------------------------------------------------------------------
-
-
-def test_it_takes_the_steps_that_it_takes_in_the_world(trained: Path) -> None:
-    library, world = Library.open(trained), quadratics()
-    state, core = problems(world, 1), library.core
-    theta = [torch.nn.Parameter(part.clone()) for part in state.theta_BD.detach()[0].split([3, 7])]
-    optimizer = LearnedOptimizer.open(theta, library, "quadratic.OPTIMISE")
-    episodes = play(core.net, world, state, task_of(world, library.memory.embeddings_NP[:1].detach()), 20)
-    for gradient_BD in (seen.channels["gradient"] for seen in episodes.seen[:-1]):
-        for parameter, part in zip(theta, gradient_BD[0].split([3, 7]), strict=True):
-            parameter.grad = part.clone()
-        optimizer.step()
-    torch.testing.assert_close(torch.cat(list(theta)).detach(), state.theta_BD.detach()[0], rtol=0, atol=1e-6)
-
-
-def task_of_torch() -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.5, generator=generator)
-    x = torch.randn(64, 4, generator=generator)
-    return model, x, (x[:, :1] * x[:, 1:2]).sin() + x[:, 2:3]
-
-
-def descend(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, steps: int
-) -> float:
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss = (model(x) - y).square().mean()
-        loss.backward()
-        optimizer.step()
-    return loss.item()
-
-
-def test_it_trains_a_module_of_torch(trained: Path) -> None:
-    model, x, y = task_of_torch()
-    optimizer = LearnedOptimizer.open(model.parameters(), trained, "quadratic.OPTIMISE")
-    first = descend(model, optimizer, x, y, 1)
-    assert descend(model, optimizer, x, y, 100) < 0.3 * first
-
-
-def test_its_state_is_saved_and_loaded(trained: Path) -> None:
-    library = Library.open(trained)
-    (model, x, y), (other, _, _) = task_of_torch(), task_of_torch()
-    optimizer = LearnedOptimizer.open(model.parameters(), library, "quadratic.OPTIMISE")
-    descend(model, optimizer, x, y, 5)
-    other.load_state_dict(model.state_dict())
-    again = LearnedOptimizer.open(other.parameters(), library, "quadratic.OPTIMISE")
-    again.load_state_dict(optimizer.state_dict())
-    assert descend(model, optimizer, x, y, 5) == descend(other, again, x, y, 5)
-    assert any(state["hidden"].abs().sum() > 0 for state in again.state.values())
-
-
-def test_groups_can_have_rows_of_their_own() -> None:
-    net, rows = core(), torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
-    weights = [torch.nn.Parameter(torch.ones(2)) for _ in range(3)]
-    optimizer = LearnedOptimizer([{"params": weights[:2]}, {"params": weights[2:], "row": rows[1]}], net, rows[0])
-    for weight in weights:
-        weight.grad = torch.tensor([1.0, -2.0])
-    weights[1].grad = None
-    loss = optimizer.step(lambda: 3.0)
-    assert loss == 3.0
-    assert torch.equal(weights[1], torch.ones(2))
-    for weight, row in ((weights[0], rows[0]), (weights[2], rows[1])):
-        moved = net(torch.tensor([[1.0, -2.0]]), row[None], torch.zeros(1, net.numbers, 2))
-        torch.testing.assert_close(weight.detach(), 1 + moved.step_BD[0].detach())
-
-
-def test_what_is_no_optimiser_is_told(trained: Path) -> None:
-    weight = [torch.nn.Parameter(torch.ones(2))]
-    with pytest.raises(ValueError, match=r"no program 'quadratic.MINIMISE'; it has quadratic.OPTIMISE"):
-        LearnedOptimizer.open(weight, trained, "quadratic.MINIMISE")
-    with pytest.raises(ValueError, match="a row of this core is a tensor of 16 numbers"):
-        LearnedOptimizer(weight, core(), torch.zeros(3))
