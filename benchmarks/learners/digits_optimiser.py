@@ -1,6 +1,6 @@
 """The learned optimiser that comes with the engine beside tuned ones, on modules of torch.
 
-    python -m benchmarks.learners.digits_optimiser              # ten seeds
+    python -m benchmarks.learners.digits_optimiser              # six seeds
     python -m benchmarks.learners.digits_optimiser --train      # train such a core first, into runs/digits-optimiser
 
 Networks on scikit-learn's digits, as torch begins them; the mean of the losses of all steps of a run, on fresh batches
@@ -239,7 +239,7 @@ def kept(library: Library) -> Library:
 
 
 def main() -> None:
-    options = arguments(__doc__, seeds=range(10))
+    options = arguments(__doc__, seeds=range(6))
     options.add_argument("--train", action="store_true", help="train a core as the one that comes with the engine")
     chosen = options.parse_args()
     if chosen.train:

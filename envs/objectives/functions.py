@@ -61,7 +61,8 @@ class Function(Protocol):
 class Quadratic:
     """``||Wθ − y||²``, W and y Gaussian (Andrychowicz et al. 2016, section 3.1); θ begins close to zero."""
 
-    images, parts = False, ()
+    images = False
+    parts: tuple[tuple[int, ...], ...] = ()
 
     def __init__(self, dimensions: int) -> None:
         self.dimensions = dimensions
@@ -79,7 +80,8 @@ class Rosenbrock:
     """Rosenbrock's valley, turned, scaled and shifted at random: ``z = 1 + s R (θ − c)``, and the sum over i of
     ``100 (z[i+1] − z[i]²)² + (1 − z[i])²``. It begins where z is Gaussian."""
 
-    images, parts = False, ()
+    images = False
+    parts: tuple[tuple[int, ...], ...] = ()
 
     def __init__(self, dimensions: int) -> None:
         self.dimensions = dimensions
@@ -150,7 +152,9 @@ class Mlp:
     def __init__(self, units: int, layers: int, activation: str, spread: float = 1.0) -> None:
         sizes = [SIDE * SIDE, *[units] * layers, CLASSES]
         self.shapes, self.activation, self.spread = list(pairwise(sizes)), activation, spread
-        self.parts = tuple(part for inputs, outputs in self.shapes for part in ((inputs, outputs), (outputs,)))
+        self.parts: tuple[tuple[int, ...], ...] = tuple(
+            part for inputs, outputs in self.shapes for part in ((inputs, outputs), (outputs,))
+        )
         self.dimensions = sum(map(math.prod, self.parts))
 
     def draw(self, episode_B: torch.Tensor) -> Drawn:
@@ -174,7 +178,9 @@ class Conv:
         self.shapes = [(WINDOW * WINDOW * a, b) for a, b in pairwise(depths)]
         self.shapes.append(((SIDE >> layers) ** 2 * channels, CLASSES))
         self.activation, self.spread = activation, spread
-        self.parts = tuple(part for inputs, outputs in self.shapes for part in ((inputs, outputs), (outputs,)))
+        self.parts: tuple[tuple[int, ...], ...] = tuple(
+            part for inputs, outputs in self.shapes for part in ((inputs, outputs), (outputs,))
+        )
         self.dimensions = sum(map(math.prod, self.parts))
 
     def draw(self, episode_B: torch.Tensor) -> Drawn:

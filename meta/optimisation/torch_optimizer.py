@@ -139,7 +139,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
             )
         parameter.add_(step_N.mul_(group["lr"]).view(parameter.shape).to(parameter.dtype))
 
-    @torch._disable_dynamo  # type: ignore[misc]
+    @torch._disable_dynamo
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As of every optimiser; the state stays in float32 beside parameters of any kind, so that it resumes exactly.
 
