@@ -152,9 +152,7 @@ class Mlp:
     def __init__(self, units: int, layers: int, activation: str, spread: float = 1.0) -> None:
         sizes = [SIDE * SIDE, *[units] * layers, CLASSES]
         self.shapes, self.activation, self.spread = list(pairwise(sizes)), activation, spread
-        self.parts: tuple[tuple[int, ...], ...] = tuple(
-            part for inputs, outputs in self.shapes for part in ((inputs, outputs), (outputs,))
-        )
+        self.parts = _parts(self.shapes)
         self.dimensions = sum(map(math.prod, self.parts))
 
     def draw(self, episode_B: torch.Tensor) -> Drawn:
@@ -178,9 +176,7 @@ class Conv:
         self.shapes = [(WINDOW * WINDOW * a, b) for a, b in pairwise(depths)]
         self.shapes.append(((SIDE >> layers) ** 2 * channels, CLASSES))
         self.activation, self.spread = activation, spread
-        self.parts: tuple[tuple[int, ...], ...] = tuple(
-            part for inputs, outputs in self.shapes for part in ((inputs, outputs), (outputs,))
-        )
+        self.parts = _parts(self.shapes)
         self.dimensions = sum(map(math.prod, self.parts))
 
     def draw(self, episode_B: torch.Tensor) -> Drawn:
@@ -205,6 +201,11 @@ def _windows(x: torch.Tensor) -> torch.Tensor:
 
 def _cross_entropy(logit_MC: torch.Tensor, label_M: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(logit_MC, label_M)
+
+
+def _parts(shapes: Sequence[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
+    """The weights and the biases of each layer."""
+    return tuple(part for inputs, outputs in shapes for part in ((inputs, outputs), (outputs,)))
 
 
 def _layers(theta_D: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
