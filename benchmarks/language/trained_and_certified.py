@@ -30,6 +30,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import entry_points
 from itertools import product
 from pathlib import Path
 
@@ -45,7 +46,6 @@ from dsl.program import ProgramSet
 from dsl.tasks.task import Task
 from envs.spec import BLANK
 from envs.stepper import Stepper
-from npi.cli.main import main as npi_command
 from npi.library.library import Library
 from npi.proof.prove import prove
 from npi.reproduce.ledger import Result
@@ -77,6 +77,8 @@ with open(sys.argv[1], "w") as file:
 """Runs a command, and notes what it has imported."""
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+(NPI,) = entry_points(group="console_scripts", name="npi")
+
 WAYS = ("text", "traces")
 SOURCES = ("random", "files")
 
@@ -211,7 +213,7 @@ def measured(words: Sequence[str], limit: float) -> Ran:
 def command(words: Sequence[str]) -> int:
     """The exit status of a command; an error of ours is told and is 70."""
     try:
-        return npi_command(words)
+        return int(NPI.load()(words))
     except BaseException:
         traceback.print_exc()
         return 70

@@ -46,7 +46,10 @@ MANY = 0.05
 """A share of wrong examples from which on the learning rate is at its peak."""
 
 LEAST_RATE = 0.3
-"""The least share of the peak learning rate."""
+"""The least share of the peak learning rate among symbols, where the last wrong examples want large steps."""
+
+LEAST_RATE_OF_PICTURES = 0.1
+"""That among pictures, of which a few stay wrong whatever the rate is, and keep others from coming to rest."""
 
 REPEATS = 4
 """An example that was wrong is drawn so often, as far as all of them make up a quarter of an update."""
@@ -189,11 +192,13 @@ class ForcedStates(Supervision):
         """The rate falls as usual, and with the share of examples that were wrong: the last ones are not learned at the
         cost of others."""
         config = self.config
+        rendered = any(self.core.worlds[world].rendered for world in self.examples)
+        least = LEAST_RATE_OF_PICTURES if rendered else LEAST_RATE
 
         def share(update: int) -> float:
             wrong = float(self.wrong_E.float().mean())
             falling = learning_rate_share(config, update) * min(1.0, (wrong / MANY) ** 0.5)
-            return max(falling, LEAST_RATE * min(1.0, (update + 1) / max(1, config.warmup)))
+            return max(falling, least * min(1.0, (update + 1) / max(1, config.warmup)))
 
         return Schedule(config.updates, config.check_every, share)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -80,17 +82,20 @@ def test_processes_are_timed_and_stopped_at_the_limit(monkeypatch: pytest.Monkey
         print(*words)
         return 3
 
-    monkeypatch.setattr(recipe, "npi_command", busy)
+    def command(run: Callable[[list[str]], int]) -> None:
+        monkeypatch.setattr(recipe, "NPI", SimpleNamespace(load=lambda: run))
+
+    command(busy)
     ran = recipe.measured(["some", "words"], 60.0)
     assert (ran.status, ran.out, ran.late) == (3, "some words\n", False)
     assert 0.45 < ran.seconds < 3
-    monkeypatch.setattr(recipe, "npi_command", lambda words: time.sleep(60))
+    command(lambda words: time.sleep(60))
     asleep = recipe.measured([], 0.7)
     assert asleep.late
     assert asleep.status != 0
     assert asleep.seconds < 0.5
     assert asleep.said == "KeyboardInterrupt"
-    monkeypatch.setattr(recipe, "npi_command", lambda words: {}["lost"])
+    command(lambda words: {}["lost"])
     assert recipe.measured([], 60.0).said == "KeyError: 'lost'"
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsl import loads
-from envs.spec import RETURN
+from envs.spec import RETURN, Channel
 from envs.stepper import Observation
 from npi.core.config import CoreConfig
 from npi.core.recurrent import may_call, recurrent
@@ -366,6 +366,17 @@ def test_the_rate_falls_with_the_share_of_wrong_examples() -> None:
         for update in (4, 50, 200):
             usual = learning_rate_share(supervision.config, update)
             assert share(update) == pytest.approx(max(usual * expected, 0.3 * min(1, (update + 1) / 10)))
+
+
+def test_among_pictures_the_rate_falls_lower() -> None:
+    objective = make_objective(forcing(), validated=False)
+    supervision = forced(objective)
+    supervision.wrong_E = torch.zeros(len(supervision.row_E), dtype=torch.bool)
+    assert supervision.schedule.share(200) == 0.3
+    (spec,) = objective.core.worlds
+    picture = Channel("picture", (1, 1, 1), fields=(spec.fields[0].name,))
+    objective.core.worlds = (replace(spec, channels=(picture,)),)
+    assert supervision.schedule.share(200) == 0.1
 
 
 def test_a_check_looks_at_the_first_examples_of_each_program_and_at_all_before_training_ends(monkeypatch) -> None:
