@@ -79,5 +79,9 @@ def contents(done: Sequence[Result]) -> dict[str, Content]:
     return {"cores": rows}
 
 
-if __name__ == "__main__":
+def main() -> None:
     recipe(__doc__, "universal-random-core", run, contents)
+
+
+if __name__ == "__main__":
+    main()
