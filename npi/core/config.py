@@ -25,6 +25,14 @@ def at_least(bound: int) -> Limit:
     return Limit(lambda value: value >= bound, f"must be at least {bound}, it is {{}}")
 
 
+def within(low: int, high: int) -> Limit:
+    return Limit(lambda value: low <= value <= high, f"must be at least {low} and at most {high}, it is {{}}")
+
+
+SIZE = within(1, 2**14)
+"""Units of a layer, or numbers of a row: a file may ask for them, and they are made before they are compared."""
+
+
 def share(largest: float = 1) -> Limit:
     return Limit(lambda value: 0 <= value <= largest, f"is a share from 0 to {largest}, it is {{}}")
 
@@ -92,10 +100,10 @@ class CoreConfig(Settings):
     what = "core"
 
     kind: str = setting("discrete", one_of(*KINDS))
-    hidden: int = setting(128, at_least(1))
+    hidden: int = setting(128, SIZE)
     bits: int = setting(6, BITS)
-    row: int = setting(64, at_least(1))
-    key: int = setting(32, at_least(1))
+    row: int = setting(64, SIZE)
+    key: int = setting(32, SIZE)
     gates: bool = True
 
     @classmethod

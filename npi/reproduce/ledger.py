@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from envs.support.typed_json import read_json, typed
 from envs.support.versions import version_of
 from npi.library.tensor_files import write_whole
 
@@ -100,9 +101,10 @@ class Ledger:
 def read_record(path: Path) -> Record:
     """A finished stage from its file; raises ``ValueError`` where that is damaged."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return Record(data["settings"], data["result"], data["date"], data["machine"])
-    except (ValueError, KeyError, TypeError) as error:
+        data = read_json(dict[str, Any], path.read_bytes())
+        found: Record = typed(Record, {key: data[key] for key in ("settings", "result", "date", "machine")})
+        return found
+    except (ValueError, KeyError) as error:
         raise ValueError(f"{path} is damaged ({error}); remove it, and its stage is done again") from error
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from envs.support.typed_json import FormatError, read_json
 from npi.library.tensor_files import write_whole
 from npi.reproduce.pages import NOTHING, Content, Rows, fill, spread
 from npi.reproduce.plots import pictures
@@ -54,7 +55,11 @@ def read_report(folder: Path) -> Report:
     path = folder / "results.json"
     if not path.is_file():
         raise ValueError(f"there is no {path}; {COMMAND} --out {folder} makes it")
-    return Report.from_json(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        found: Report = read_json(Report, path.read_bytes())
+    except FormatError as error:
+        raise ValueError(f"{path} is damaged ({error}); {COMMAND} --out {folder} makes it again") from error
+    return found
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> list[Path]:

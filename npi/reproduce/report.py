@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from envs.support.typed_json import typed
 from npi.reproduce.ledger import Record, Result, Stage
 from npi.reproduce.recipe import COLUMNS, CURVES, FILES, LEARNED, ROWS, SAMPLES, Recipe, rows, skipped
 from npi.reproduce.stages import Work, plan
@@ -122,10 +123,9 @@ class Report:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Report:
-        parts = {"figures": Figure, "points": Point, "pairs": Pair, "efforts": Effort, "spent": Spent}
-        read = {name: tuple(kind(**x) for x in data[name]) for name, kind in parts.items()}
-        plain = {name: tuple(data[name]) for name in ("skipped", "seeds", "dates", "machines", "missing")}
-        return cls(recipe=data["recipe"], **read, **plain)
+        """The inverse; :class:`envs.support.typed_json.FormatError` where it is of another form."""
+        found: Report = typed(cls, data)
+        return found
 
 
 def collect(work: Work, wanted: Sequence[Stage]) -> Report:

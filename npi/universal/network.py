@@ -21,7 +21,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from npi.core.config import Settings, at_least, one_of, setting
+from npi.core.config import Settings, one_of, setting, within
 from npi.core.initialisation import seeded_linear
 from npi.library.wiring import SEAL
 from npi.universal.symbols import COMPUTABLE, VALUES
@@ -54,13 +54,13 @@ class InterpreterConfig(Settings):
 
     what = "core"
 
-    hidden: int = setting(256, at_least(1))
-    layers: int = setting(2, at_least(1))
-    features: int = setting(128, at_least(1))
-    code: int = setting(32, at_least(1))
-    inputs: int = setting(6, at_least(1))
-    outcomes: int = setting(8, at_least(1))
-    states: int = setting(16, at_least(1))
+    hidden: int = setting(256, within(1, 4096))
+    layers: int = setting(2, within(1, 64))
+    features: int = setting(128, within(1, 4096))
+    code: int = setting(32, within(1, 4096))
+    inputs: int = setting(6, within(1, 64))
+    outcomes: int = setting(8, within(1, 1024))
+    states: int = setting(16, within(1, 1024))
     conditioning: str = setting("film", one_of(*CONDITIONINGS))
     kind: str = KIND
 
