@@ -202,8 +202,9 @@ def unreached(programs: ProgramSet) -> Iterator[Remark]:
 
 def blind_tasks(programs: ProgramSet, tree: s.File) -> Iterator[Remark]:
     """Tasks none of whose ``expect`` lines reads what a run leaves: whatever it does is right, or wrong."""
+    by_name = {task.name: task for task in programs.tasks}
     for item in tree.of(s.Task):
-        task = next((task for task in programs.tasks if task.name == item.name), None)
+        task = by_name.get(item.name)
         inputs = {one.name: one for one in task.inputs} if task is not None else {}
         if task is not None and not any(reads_world(one, task.rows, inputs) for one in task.expectations):
             line = next(part for part in item.items if isinstance(part, s.Expect))

@@ -238,7 +238,10 @@ def number(node: s.Expression, scope: Scope) -> Code:
         return code
     if kind != SYMBOL:
         raise scope.error(node, f"a {kind} stands where a number is needed", "use a cell or a number", "NPI084")
-    strange = [symbol for symbol in symbols_of(code, scope) if symbol != BLANK and number_of(symbol) is None]
+    symbols = [symbol for symbol in symbols_of(code, scope) if symbol != BLANK]
+    strange = [symbol for symbol in symbols if number_of(symbol) is None]
+    if strange and len(strange) < len(symbols):  # a condition before this may leave numbers alone
+        return Operation("number", (code,), node.line, node.column)
     if strange or isinstance(node, s.Text | s.Blank):
         shown = strange[0] if strange else BLANK
         message = f"{shown} is not a number, and numbers are needed here"

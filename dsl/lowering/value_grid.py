@@ -132,6 +132,7 @@ class Grid:
         return self.operate(code, chosen_C)
 
     def operate(self, code: Operation, chosen_C: Array) -> Array:
+        scope = self.scope
         if code.operator in ("and", "or", "choice"):
             return self.decide(code, chosen_C)
         values = [self.evaluate(operand, chosen_C) for operand in code.operands]
@@ -140,6 +141,11 @@ class Grid:
         if code.operator == "negative":
             return -values[0]
         if code.operator == "number":
+            strange = np.flatnonzero(~scope.face.counts[values[0]])
+            if code.line and strange.size:
+                shown = list(scope.face.ids)[int(values[0][strange[0]])]
+                message, fix = f"{shown} is not a number, and numbers are needed here", "ask for it before, with =="
+                raise Uncomputable(code, int(chosen_C[strange[0]]), message, fix, "NPI085")
             return self.scope.face.symbol_numbers[values[0]]
         if code.operator == "symbol":
             return tokens_of_numbers(values[0], self.scope)

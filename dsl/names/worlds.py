@@ -130,6 +130,11 @@ class Face:
         """The number of each interned symbol; 0 for those that are none."""
         return np.array([number_of(name) or 0 for name in self.ids], dtype=np.int64)
 
+    @cached_property
+    def counts(self) -> npt.NDArray[np.bool_]:
+        """Which interned symbols are numbers, or a blank, which counts as 0."""
+        return np.array([name == BLANK or number_of(name) is not None for name in self.ids], dtype=np.bool_)
+
 
 def make_face(world: World[Any]) -> Face:
     """The names of a world, read from its declaration."""

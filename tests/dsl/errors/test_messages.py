@@ -65,3 +65,28 @@ def test_a_task_that_reads_the_world_in_one_line_is_not_warned_of() -> None:
     assert [warning.code for warning in dsl.diagnose(blind).warnings if warning.code == "NPI205"] == ["NPI205"]
     seeing = blind.replace("b < 1", "number(A) == b")
     assert "NPI205" not in {warning.code for warning in dsl.diagnose(seeing).warnings}
+
+
+FAR = 'world w is scratchpad:\n    row S of "far" or 0..9\nprogram P:\n'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'if S != "far" and S < 9:\n        ACT(S, LEFT)',
+        'if S == "far" or S > 3:\n        ACT(S, LEFT)',
+        'if S == "far":\n        pass\n    elif S > 3:\n        ACT(S, LEFT)',
+        'if S != "far":\n        ACT(S, WRITE, (S + 1) mod 10)',
+        'if (0 if S == "far" else S) > 3:\n        ACT(S, LEFT)',
+    ],
+)
+def test_a_symbol_that_a_condition_keeps_away_needs_no_number(body: str) -> None:
+    assert dsl.diagnose(FAR + f"    {body}\n").errors == ()
+
+
+@pytest.mark.parametrize("condition", ["S < 9", 'S < 9 and S != "far"', 'S == "far" and S > 3', 'S != "far" or S > 3'])
+def test_a_symbol_that_none_keeps_away_is_told_with_its_place(condition: str) -> None:
+    (error,) = dsl.diagnose(FAR + f"    if {condition}:\n        ACT(S, LEFT)\n").errors
+    place = condition.rindex("S >") if "S >" in condition else condition.index("S <")
+    assert (error.code, error.line, error.column) == ("NPI085", 4, 8 + place)
+    assert error.message == "far is not a number, and numbers are needed here when S = far"
