@@ -45,20 +45,31 @@ MARGIN = 0.1
 MANY = 0.05
 """A share of wrong examples from which on the learning rate is at its peak."""
 
-LEAST_RATE = 0.3
-"""The least share of the peak learning rate among symbols, where the last wrong examples want large steps."""
-
-LEAST_RATE_OF_PICTURES = 0.1
-"""That among pictures, of which a few stay wrong whatever the rate is, and keep others from coming to rest."""
-
-REPEATS = 4
-"""An example that was wrong is drawn so often, as far as all of them make up a quarter of an update."""
-
-NEGLIGIBLE = 0.01
-"""Nats of an example that an update leaves out: towards the end most are, and their gradients are next to nothing."""
-
 CHUNK = 16384
 """Examples that are checked side by side."""
+
+
+@dataclass(frozen=True)
+class Emphasis:
+    """What training attends to.
+
+    Attributes:
+        repeats: an example that was wrong is drawn so often, as far as all of them make up a quarter of an update.
+        negligible: nats of an example that an update leaves out: towards the end most are, and their gradients are next
+            to nothing.
+        least_rate: the least share of the peak learning rate.
+    """
+
+    repeats: int
+    negligible: float
+    least_rate: float
+
+
+SYMBOLS = Emphasis(repeats=4, negligible=0.01, least_rate=0.3)
+"""Among symbols every example is drawn, and the last wrong ones want large steps."""
+
+PICTURES = Emphasis(repeats=16, negligible=0.0, least_rate=0.1)
+"""Most pictures are seldom drawn: how sure others are is what they gain by. A few stay wrong whatever the rate is."""
 
 
 @dataclass(frozen=True)
@@ -188,12 +199,16 @@ class ForcedStates(Supervision):
         return found, keys[kept.numpy()]
 
     @property
+    def emphasis(self) -> Emphasis:
+        """By what the worlds show."""
+        return PICTURES if any(self.core.worlds[world].rendered for world in self.examples) else SYMBOLS
+
+    @property
     def schedule(self) -> Schedule:
         """The rate falls as usual, and with the share of examples that were wrong: the last ones are not learned at the
         cost of others."""
         config = self.config
-        rendered = any(self.core.worlds[world].rendered for world in self.examples)
-        least = LEAST_RATE_OF_PICTURES if rendered else LEAST_RATE
+        least = self.emphasis.least_rate
 
         def share(update: int) -> float:
             wrong = float(self.wrong_E.float().mean())
@@ -210,11 +225,13 @@ class ForcedStates(Supervision):
         mine = ranks.share(drawn_D)
         share_N = 1.0 / torch.bincount(self.row_E[drawn_D], minlength=len(self.memory)).clamp(min=1)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            with torch.no_grad():
+            negligible, weighed = self.emphasis.negligible, mine
+            with torch.set_grad_enabled(not negligible):
                 nll_D, wrong_D = self._scores(mine)
-            open_D = mine[(nll_D > NEGLIGIBLE).cpu()]  # others are computed, and not gone back through
-            nll_D, _ = self._scores(open_D)
-            loss = (nll_D * share_N.to(device)[self.row_E[open_D].to(device)]).sum()
+            if negligible:  # examples that are computed, and not gone back through
+                weighed = mine[(nll_D > negligible).cpu()]
+                nll_D, _ = self._scores(weighed)
+            loss = (nll_D * share_N.to(device)[self.row_E[weighed].to(device)]).sum()
         yield [Loss(loss)]
         flags = torch.zeros(len(self.row_E), dtype=torch.int64)
         flags[mine] = wrong_D.cpu().long()
@@ -227,7 +244,7 @@ class ForcedStates(Supervision):
         if len(self.row_E) <= count:
             return torch.arange(len(self.row_E))
         wrong = self.wrong_E.nonzero()[:, 0]
-        again = min(count // 4, REPEATS * len(wrong))
+        again = min(count // 4, self.emphasis.repeats * len(wrong))
         hard = wrong[torch.randint(max(1, len(wrong)), (again,), generator=self.generator)]
         share_E = torch.bincount(self.row_E).double().rsqrt()[self.row_E].cumsum(0)
         number_D = torch.rand(count - again, dtype=torch.float64, generator=self.generator) * share_E[-1]
