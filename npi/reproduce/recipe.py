@@ -140,8 +140,8 @@ FULL = Recipe(
     training={
         "addition": {},
         "bubblesort": {},
-        "goto": {"updates": 1200, "decay": 600, "examples": 512, "problems": 256, "slack": 0.001},
-        "multi": {"updates": 1600, "decay": 800, "examples": 512, "problems": 256, "slack": 0.001},
+        "goto": {"updates": 2400, "decay": 800, "examples": 512, "problems": 256, "slack": 0.001},
+        "multi": {"updates": 3200, "decay": 800, "examples": 512, "problems": 256, "slack": 0.001},
         "samples": {"updates": 1000, "clean": 3},
     },
     learning={},

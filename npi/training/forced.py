@@ -68,8 +68,8 @@ class Emphasis:
 SYMBOLS = Emphasis(repeats=4, negligible=0.01, least_rate=0.3)
 """Among symbols every example is drawn, and the last wrong ones want large steps."""
 
-PICTURES = Emphasis(repeats=16, negligible=0.0, least_rate=0.1)
-"""Most pictures are seldom drawn: how sure others are is what they gain by. A few stay wrong whatever the rate is."""
+PICTURES = Emphasis(repeats=16, negligible=0.01, least_rate=0.05)
+"""Of pictures a few stay wrong whatever the rate is, and it must fall for the others to come to rest."""
 
 
 @dataclass(frozen=True)
@@ -225,12 +225,10 @@ class ForcedStates(Supervision):
         mine = ranks.share(drawn_D)
         share_N = 1.0 / torch.bincount(self.row_E[drawn_D], minlength=len(self.memory)).clamp(min=1)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            negligible, weighed = self.emphasis.negligible, mine
-            with torch.set_grad_enabled(not negligible):
+            with torch.no_grad():
                 nll_D, wrong_D = self._scores(mine)
-            if negligible:  # examples that are computed, and not gone back through
-                weighed = mine[(nll_D > negligible).cpu()]
-                nll_D, _ = self._scores(weighed)
+            weighed = mine[(nll_D > self.emphasis.negligible).cpu()]  # others are computed, and not gone back through
+            nll_D, _ = self._scores(weighed)
             loss = (nll_D * share_N.to(device)[self.row_E[weighed].to(device)]).sum()
         yield [Loss(loss)]
         flags = torch.zeros(len(self.row_E), dtype=torch.int64)

@@ -376,7 +376,7 @@ def test_among_pictures_the_rate_falls_lower() -> None:
     (spec,) = objective.core.worlds
     picture = Channel("picture", (1, 1, 1), fields=(spec.fields[0].name,))
     objective.core.worlds = (replace(spec, channels=(picture,)),)
-    assert supervision.schedule.share(200) == 0.1
+    assert supervision.schedule.share(200) == 0.05
 
 
 def test_a_check_looks_at_the_first_examples_of_each_program_and_at_all_before_training_ends(monkeypatch) -> None:
