@@ -195,6 +195,7 @@ def measured(words: Sequence[str], limit: float) -> Ran:
     """One ``npi`` command in a fork of this process, which has imported everything; it is interrupted at the limit."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         if not (child := os.fork()):
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it was ignored when this began
             sys.stdout, sys.stderr = out, err
             os._exit(command(words))
         late, ends = False, time.monotonic() + limit

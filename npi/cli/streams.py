@@ -82,6 +82,8 @@ def _escaping(stream: Any) -> None:
 
 def flushed() -> OSError | None:
     """Flush standard output; what went wrong, unless it is that nobody reads it. Python would tell it once more."""
+    if sys.stdout.closed:  # by whom it was served, such as an editor
+        return None
     try:
         put(sys.stdout, "")
     except OSError as error:

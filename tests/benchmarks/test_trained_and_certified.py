@@ -90,7 +90,7 @@ def test_processes_are_timed_and_stopped_at_the_limit(monkeypatch: pytest.Monkey
     assert (ran.status, ran.out, ran.late) == (3, "some words\n", False)
     assert 0.45 < ran.seconds < 3
     command(lambda words: time.sleep(60))
-    asleep = recipe.measured([], 0.7)
+    asleep = recipe.measured([], 3.0)
     assert asleep.late
     assert asleep.status != 0
     assert asleep.seconds < 0.5

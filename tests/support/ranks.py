@@ -195,7 +195,7 @@ def reading(ranks: Ranks, folder: Path) -> dict[str, Any]:
 def reading_damage(ranks: Ranks, folder: Path) -> str:
     """What each rank says of a set whose second shard was changed."""
     try:
-        shared_frames(TraceSet.open(folder / "damaged"), ranks)
+        shared_frames(TraceSet.open(folder / "damaged", verify="size"), ranks)  # as jobs open it
     except TraceSetError as error:
         return str(error)
     except LostRankError as error:

@@ -56,13 +56,16 @@ def test_checking_grows_with_the_text(name: str) -> None:
 @pytest.mark.parametrize("name", ["newlines", "parameters in one line"])
 def test_memory_grows_with_the_text(name: str) -> None:
     """Red where each mistake carries the whole line, and where an empty line takes memory of its own."""
-    text = TEXTS[name](2000)
-    dsl.diagnose(text)
-    tracemalloc.start()
-    dsl.diagnose(text)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 300 * len(text)
+    peaks = []
+    for size in (1000, 2000):
+        text = TEXTS[name](size)
+        dsl.diagnose(text)
+        tracemalloc.start()
+        dsl.diagnose(text)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2.6 * peaks[0], "four times, where each mistake carries the line"
+    assert peaks[1] < 600 * len(text)
 
 
 def test_what_would_be_written_out_for_ever_is_refused() -> None:
