@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import npi.proof.check_certificate
+from benchmarks.faults.hostile_files import TEXT as MARK
 from benchmarks.proofs.certify import certified, corrupted, differing
 from dsl import compile_teacher, load, loads
 from envs.stepper import Observation
@@ -29,34 +30,6 @@ from traces.recording.unique_frames import unique_frames
 
 TEXTS = [p for p in sorted((ROOT / "programs").rglob("*.npi")) if p.parent.name != "learning"]
 FILES = [p for p in TEXTS if not load(p).world.spec.rendered]
-
-MARK = """
-world tape is scratchpad:
-    row A, B of "x" or "y" or blank at left
-    row N of 1 or blank
-
-program CLEAR "Blank what is marked, and note that something was":
-    while A:
-        if A == B:
-            NOTE(RIGHT)
-        ACT(A, WRITE, blank)
-        MOVE(RIGHT)
-
-program NOTE(d: direction) "Write a mark":
-    ACT(N, WRITE, 1)
-    ACT(B, d)
-
-program MOVE(d: direction) "One step":
-    ACT(A, d)
-
-task clear(word: list of "x" or "y", other: list of "x" or "y"):
-    A = word
-    B = other
-    run CLEAR
-    expect len(A) == 0
-    train word, other of 1..5
-    test word, other of 20
-"""
 
 
 @cache

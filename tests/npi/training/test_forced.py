@@ -327,9 +327,7 @@ def test_of_many_examples_some_are_drawn_and_those_that_were_wrong_again(wrong: 
     supervision = forced(two_worlds())
     count = len(supervision.row_E)
     supervision.config = replace(supervision.config, examples=20)
-    supervision.wrong_E = torch.zeros(count, dtype=torch.bool).index_fill(
-        0, torch.tensor(wrong, dtype=torch.int64), True
-    )
+    supervision.wrong_E = torch.isin(torch.arange(count), torch.tensor(wrong, dtype=torch.int64))
     seen, draws, before = Counter[int](), 3000, torch.random.get_rng_state()
     for _ in range(draws):
         drawn = supervision._draw().tolist()
@@ -351,8 +349,7 @@ def test_few_wrong_examples_are_drawn_4_times_at_most() -> None:
     supervision = forced(two_worlds())
     supervision.config = replace(supervision.config, examples=80)
     supervision.row_E = supervision.row_E.repeat(10)
-    supervision.wrong_E = torch.zeros(len(supervision.row_E), dtype=torch.bool)
-    supervision.wrong_E[3] = True
+    supervision.wrong_E = torch.arange(len(supervision.row_E)) == 3
     assert 4 <= supervision._draw().tolist().count(3) <= 5
 
 
@@ -374,8 +371,7 @@ def test_among_pictures_the_rate_falls_lower() -> None:
     supervision.wrong_E = torch.zeros(len(supervision.row_E), dtype=torch.bool)
     assert supervision.schedule.share(200) == 0.3
     (spec,) = objective.core.worlds
-    picture = Channel("picture", (1, 1, 1), fields=(spec.fields[0].name,))
-    objective.core.worlds = (replace(spec, channels=(picture,)),)
+    objective.core.worlds = (replace(spec, channels=(Channel("seen", (1, 1, 1), fields=(spec.fields[0].name,)),)),)
     assert supervision.schedule.share(200) == 0.05
 
 

@@ -1,0 +1,61 @@
+"""The recipe that changes the code in one place at a time: what it changes, and that the named ones are there."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.faults import mutants
+
+TEXT = '''
+"""A module: 1 < 2."""
+
+LIMIT = 7
+
+
+def least(found: list[int], most: int = 3) -> int:
+    """Not 1 + 1."""
+    assert most > 0
+    if not found and most >= 2:
+        found.append(1)
+    return min(found)
+'''
+
+
+def test_every_change_is_made_once_and_nothing_else_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written out by hand; red where docstrings, constants of modules, defaults or assertions are changed, too."""
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    monkeypatch.setattr(mutants, "MODULES", {"m.py": ("tests/test_m.py",)})
+    (tmp_path / "m.py").write_text(TEXT)
+    changes = {
+        ("not found and most >= 2", "(not found or most >= 2)"),
+        ("not found and most >= 2", "(True)"),
+        ("not found and most >= 2", "(False)"),
+        ("not found", "(found)"),
+        ("most >= 2", "(most > 2)"),
+        ("2", "(3)"),
+        ("found.append(1)", "pass"),
+        ("1", "(2)"),
+        ("min(found)", "(max(found))"),
+    }
+    made = mutants.mutants_of("m.py")
+    assert {tuple(one.change.partition(": ")[2].split(" → ")) for one in made} == changes
+    assert len({one.text for one in made}) == len(made) == len(changes)
+    for one in made:
+        before, after = one.change.partition(": ")[2].split(" → ")
+        line = int(one.change.partition(":")[0]) - 1
+        was, now = TEXT.split("\n"), one.text.split("\n")
+        assert [n for n, pair in enumerate(zip(was, now, strict=True)) if pair[0] != pair[1]] == [line]
+        assert was[line].replace(before, after, 1) == now[line]
+        compile(one.text, "m.py", "exec")
+
+
+def test_the_named_changes_are_there_and_others_are_refused() -> None:
+    assert len({one.mutant().digest for one in mutants.NAMED}) == len(mutants.NAMED) == 5
+    with pytest.raises(ValueError, match="has not exactly one"):
+        mutants.Named("npi/universal/proof.py", "no such line", "", "").mutant()
+
+
+def test_draws_repeat_and_differ_by_seed() -> None:
+    one, same, other = (mutants.drawn(20, seed) for seed in (0, 0, 1))
+    assert one == same != other
+    assert len({mutant.digest for mutant in one}) == 20
