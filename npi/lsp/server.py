@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
+import os
 import re
 import signal
 import socket
@@ -88,11 +89,13 @@ class Server(LanguageServer):
 
     Attributes:
         told: of each document, its version when it was last checked, and what was found.
+        shut_down: whether the client has asked to end, which it does before ``exit``.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.told: dict[str, tuple[int | None, list[t.Diagnostic]]] = {}
+        self.shut_down = False
 
     def path(self, uri: str) -> Path:
         """The file of a document; one that is not saved yet lies in the working folder."""
@@ -302,6 +305,24 @@ def action_of(uri: str, told: t.Diagnostic) -> t.CodeAction:
     edit = t.TextEdit(t.Range(t.Position(line, first), t.Position(line, last)), text)
     change = t.WorkspaceEdit(changes={uri: [edit]})
     return t.CodeAction(title, t.CodeActionKind.QuickFix, [told], is_preferred=True, edit=change)
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+@SERVER.feature(t.SHUTDOWN)
+def on_shutdown(server: Server, params: None) -> None:
+    server.shut_down = True
+
+
+@SERVER.feature(t.EXIT)
+def on_exit(server: Server, params: None) -> None:
+    """End the process, at once: a check or an answer that another thread is still making is for nobody.
+
+    pygls would close stdout and wait for those threads. One that then has an answer fails to write it, fails to tell
+    the client that it failed, and so on, until its tracebacks fill stderr, which no editor has to read: it never ends.
+    """
+    os._exit(0 if server.shut_down else 1)
 
 
 # --- diagnostics -----------------------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ import json
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ class Client:
     def __init__(self, folder: Path) -> None:
         command = [sys.executable, "-m", "npi.cli.main", "lsp"]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
+        self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  (a pipe that nobody empties would stop the server)
+        self.process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=self.stderr)
         self.folder, self.number = folder, 0
         self.versions: dict[str, int] = {}
         self.texts: dict[str, str] = {}
@@ -111,8 +114,21 @@ class Client:
         """Shut the server down; its exit code, and what it wrote to stderr."""
         assert self.answer("shutdown")["result"] is None
         self.tell("exit")
+        return self.ended()
+
+    def ended(self) -> tuple[int, str]:
+        """The exit code of a server that was told to end, and what it wrote to stderr."""
         code = self.process.wait(WAIT)
-        return code, self.process.stderr.read().decode()
+        self.stderr.seek(0)
+        return code, self.stderr.read().decode()
+
+    def stop(self) -> None:
+        """Leave no process and no pipe behind, also where a test has failed."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.stderr):
+            with suppress(BrokenPipeError):
+                stream.close()
 
 
 def part(text: str, found: dict[str, Any]) -> str:

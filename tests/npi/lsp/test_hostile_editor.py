@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,11 @@ NONSENSE = {
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Client:
+def client(tmp_path: Path) -> Iterator[Client]:
     (tmp_path / "a.npi").write_text(TEXT)
-    return Client(tmp_path.resolve())
+    client = Client(tmp_path.resolve())
+    yield client
+    client.stop()
 
 
 def test_messages_behind_nonsense_are_answered(client: Client) -> None:
@@ -64,6 +67,17 @@ def test_messages_behind_nonsense_are_answered(client: Client) -> None:
 def test_a_signal_ends_a_server_that_waits(client: Client, number: int) -> None:
     client.process.send_signal(number)
     assert client.process.wait(60) == -number
+
+
+@pytest.mark.parametrize("shut_down", [True, False])
+def test_it_ends_while_an_answer_is_being_made(client: Client, shut_down: bool) -> None:
+    """Red where the end waits for answers: one that comes after it cannot be told, which nobody must be told."""
+    client.open("a.npi", TEXT + "    ACT(A, RIGHT)\n" * 5000)
+    client._send(id=98, method="textDocument/hover", params=client.at("a.npi", "GO"))
+    if shut_down:
+        client._send(id=99, method="shutdown", params={})
+    client.tell("exit")
+    assert client.ended() == (0 if shut_down else 1, "")
 
 
 def test_files_that_never_end_are_not_read(client: Client) -> None:

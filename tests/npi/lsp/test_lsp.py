@@ -1,7 +1,6 @@
 """The language server, driven as an editor does it: a process, and JSON-RPC on its stdin and stdout."""
 
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -20,21 +19,7 @@ from npi.lsp.completion import complete
 from npi.lsp.names import read_names
 from npi.lsp.project import Project
 from tests.support.editor import Client, applied, part
-from tests.support.paths import ROOT
-
-PROGRAMS = ROOT / "programs"
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    folder = tmp_path_factory.mktemp("editor").resolve() / "programs"
-    shutil.copytree(PROGRAMS, folder)
-    client = Client(folder)
-    yield client
-    code, told = client.end()
-    assert code == 0
-    assert "Traceback" not in told
-
+from tests.support.paths import PROGRAMS
 
 # --- diagnostics -----------------------------------------------------------------------------------------------------
 
