@@ -2,16 +2,12 @@
 
 import json
 import signal
-import subprocess
 import sys
-
-import pytest
 
 from npi.cli import demo
 from npi.cli.main import main
 from npi.library.library import Library
 from tests.support.interrupted import interrupted
-from tests.support.paths import ROOT
 from tests.support.tape_programs import contents, document, npi, training
 
 QUICK = ["--traces", "8"]
@@ -43,15 +39,16 @@ def test_the_seed_decides(capsys, tmp_path, tape_files):
     assert cores[0] == cores[1] != cores[2]
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_training_goes_on_to_the_same_core(capsys, tmp_path, tape_files, by):
-    """At a low rate, which is not done at its first check. What is kept can be evaluated on the way."""
-    slowly = [*training(tape_files), "--rate", "0.00003"]
-    assert main(["train", *slowly, "--out", str(tmp_path / "whole")]) == 0
-    out = tmp_path / "library"
-    words = [sys.executable, "-m", "npi.cli.main", "train", *slowly, "--out", str(out)]
-    state = tmp_path / "library.training" / "checkpoint.safetensors"
-    _, err = interrupted(words, state, by=by)
+SLOWLY = ["--rate", "0.00005"]
+"""A rate at which the tape takes some 300 updates: training is not done at its first check."""
+
+
+def test_interrupted_training_goes_on_to_the_same_core(capsys, tmp_path, tape_files):
+    """What is kept can be evaluated on the way."""
+    words = [*training(tape_files), *SLOWLY]
+    assert main(["train", *words, "--out", str(tmp_path / "whole")]) == 0
+    out, state = tmp_path / "library", tmp_path / "library.training" / "checkpoint.safetensors"
+    _, err = interrupted([sys.executable, "-m", "npi.cli.main", "train", *words, "--out", str(out)], state)
     assert f"the state is kept in {out}.training, and the same command resumes" in err
     assert f"; npi eval --library {out}.training evaluates it as it stands" in err
     assert state.exists()
@@ -64,13 +61,25 @@ def test_interrupted_training_goes_on_to_the_same_core(capsys, tmp_path, tape_fi
     assert code == 2
     assert "belongs to a training run, which writes over it; give --out" in err
 
-    done = subprocess.run([*words, "--json"], cwd=ROOT, capture_output=True, text=True, check=False)
-    found = json.loads(done.stdout)
-    assert (done.returncode, found["resumed"], found["solved"]) == (0, True, True)
+    found = document(capsys, "train", *words, "--out", out)
+    assert (found["resumed"], found["solved"]) == (True, True)
     uninterrupted = Library.open(tmp_path / "whole")
     assert uninterrupted.history[0]["updates"] > 100
     assert (found["core"], found["rows"]) == (uninterrupted.core.digest(), uninterrupted.rows_digest())
     assert not state.exists()
+
+
+def test_sigterm_that_comes_twice_keeps_the_state(capsys, tmp_path, tape_files):
+    """At a rate that solves nothing, until there are no updates left."""
+    out, state = tmp_path / "library", tmp_path / "library.training" / "checkpoint.safetensors"
+    words = ["train", *training(tape_files), "--rate", "1e-9", "--out", str(out)]
+    _, err = interrupted([sys.executable, "-m", "npi.cli.main", *words], state, by=signal.SIGTERM)
+    assert f"the state is kept in {out}.training, and the same command resumes" in err
+    assert not out.exists()
+    found = document(capsys, *words, "--updates", 1, code=1)
+    assert (found["resumed"], found["interrupted"], found["solved"]) == (True, False, False)
+    assert found["updates"] > 1
+    assert found["core"] == Library.open(out).core.digest()
 
 
 # run, eval
