@@ -19,12 +19,15 @@ def seeded_linear(inputs: int, outputs: int, *, generator: torch.Generator, bias
     return layer
 
 
-def seeded_conv(inputs: int, outputs: int, side: int, *, generator: torch.Generator) -> nn.Conv2d:
-    """A convolution of stride 2 whose initial weights come from ``generator`` (uniform, for rectified units)."""
+def seeded_conv(
+    inputs: int, outputs: int, side: int, *, generator: torch.Generator, stride: int = 2, bias: bool = True
+) -> nn.Conv2d:
+    """A convolution whose initial weights come from ``generator`` (uniform, for rectified units)."""
     with torch.random.fork_rng(devices=[]):  # its own initial numbers are drawn from the global generator
-        layer = nn.Conv2d(inputs, outputs, side, stride=2, padding=side // 2)
+        layer = nn.Conv2d(inputs, outputs, side, stride=stride, padding=side // 2, bias=bias)
     bound = math.sqrt(6 / (inputs * side * side))
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)
-        layer.bias.zero_()  # type: ignore[union-attr]
+        if layer.bias is not None:
+            layer.bias.zero_()
     return layer
