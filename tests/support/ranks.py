@@ -48,7 +48,8 @@ def in_ranks(count: int, job: Job, folder: Path, device: str = "cpu") -> list[An
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # imports once what each process needs
+    context.set_forkserver_preload([__name__])
     several = [context.Process(target=_run, args=(r, count, port, job, folder, device)) for r in range(count)]
     for process in several:
         process.start()

@@ -236,14 +236,21 @@ def test_a_program_is_renamed_in_all_files_that_mean_it(client: Client, tmp_path
     ],
 )
 def test_whatever_is_declared_can_be_renamed(client: Client, tmp_path: Path, name: str, mark: str, new: str) -> None:
-    shutil.copytree(client.folder, tmp_path / "programs")
+    """Every file that a rename changes, or that uses one of them, means what it did."""
+    folder = tmp_path.resolve() / "programs"
+    shutil.copytree(client.folder, folder)
     client.open(name)
     old = client.ask("textDocument/prepareRename", **client.at(name, mark))
     assert mark.startswith(part(client.texts[name], old))
-    for changed, text in renamed(client, name, mark, new).items():
-        (tmp_path / "programs" / changed).write_text(text)
-    for path in sorted((tmp_path / "programs").rglob("*.npi")):
-        after, before = load(path), load(PROGRAMS / path.relative_to(tmp_path / "programs"))
+    changed = renamed(client, name, mark, new)
+    for other, text in changed.items():
+        (folder / other).write_text(text)
+    users = [
+        path for path in sorted(folder.rglob("*.npi")) if {folder / c for c in changed} & {*Project().modules(path)}
+    ]
+    assert folder / name in users
+    for path in users:
+        after, before = load(path), load(PROGRAMS / path.relative_to(folder))
         assert [p.calls for p in after.programs] == [p.calls for p in before.programs]
         assert after.warnings == () or len(after.warnings) == len(before.warnings)
     client.close(name)
