@@ -26,7 +26,7 @@ import numpy as np
 
 from dsl.lowering.decision_tables import DecisionTable, NodeTable
 from dsl.lowering.ir import Read, reached
-from dsl.lowering.value_grid import Array, ordered, read_size
+from dsl.lowering.value_grid import Array, essential, ordered, read_size
 from dsl.program import Program, ProgramSet
 from envs.spec import GO_ON, RETURN
 from envs.support import mixed_radix
@@ -169,17 +169,6 @@ def flat(number: int, table: DecisionTable, program: Program) -> NodeTable:
             call_M4[chosen], next_M[chosen] = part.call_M4[entry], part.next_M[entry]
             open_M[chosen] = part.call_M4[entry, 0] == GO_ON
     return NodeTable(reads, mixed_radix.strides(sizes), call_M4, next_M)
-
-
-def essential(reads: Sequence[Read], value_M: Array) -> tuple[tuple[Read, ...], Array]:
-    """A function of reads without those on which it does not depend; there is one such form of every function."""
-    kept = list(reads)
-    for axis in reversed(range(len(kept))):
-        first = value_M[(slice(None),) * axis + (slice(0, 1),)]
-        if (value_M == first).all():
-            value_M = first.reshape(value_M.shape[:axis] + value_M.shape[axis + 1 :])
-            del kept[axis]
-    return tuple(kept), value_M
 
 
 def smallest(machine: Sequence[Choice]) -> list[Choice]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from math import prod
 
-from dsl.analysis.reachable_calls import ReachableCalls
+from dsl.check.reachable_calls import ReachableCalls
 from dsl.errors.error import Remark, Source
 from dsl.lowering.decision_tables import DecisionTable, NodeTable, longest_ways
 from dsl.lowering.ir import Body, Fork, Leave, Loop, Step, every_step, reached, reads
@@ -63,7 +63,7 @@ class Outlook:
 
 def look(programs: ProgramSet, tree: s.File) -> Outlook:
     """The outlook of a program set; remarks are on the file itself (``tree``), not on those that it uses."""
-    calls = ReachableCalls(programs)
+    calls = ReachableCalls(programs.programs, programs.world.spec, programs.table.signatures)
     frames: dict[int, FrameShape] = {}
     remarks: list[Remark] = []
     recursive = in_circles(programs.programs)

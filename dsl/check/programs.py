@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dsl.check.bodies import check_fresh, resolve_body
+from dsl.check.doubts import settle
 from dsl.check.modules import Loaded, Module
 from dsl.check.tasks import check_task
 from dsl.errors.error import Gather, LanguageError, Remark, Source
@@ -68,6 +69,7 @@ def check(loaded: Loaded, path: str) -> Checked:
         with found:
             whole = item.tree.name not in loaded.rest.programs
             programs.append(check_program(number, item, scopes[item.module.name], legality, whole=whole))
+    programs = settle(programs, world.spec, signatures, found)
     top = modules[-1]
     tasks: list[Task] = []
     refuse_doubles(top.tree.of(s.Task), "task", top.source, found)
@@ -284,7 +286,10 @@ def reachable(module: Module, by_name: Mapping[str, Module]) -> set[str]:
 
 
 def check_program(number: int, item: Declared, outer: Scope, legality: Legality, *, whole: bool) -> Program:
-    """A program with its body resolved and, where no line of it was lost (``whole``), tabulated."""
+    """A program with its body resolved and, where no line of it was lost (``whole``), tabulated.
+
+    What is in doubt in its tables is left to :func:`~dsl.check.doubts.settle`.
+    """
     found = Gather()
     scope = replace(outer, slots=item.signature.slots)
     for slot, (param, type_) in enumerate(zip(item.tree.params, item.types, strict=True)):

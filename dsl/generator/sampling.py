@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from dsl.analysis.equivalence import behaviour
+from dsl.check.doubts import settle
 from dsl.check.modules import Module
 from dsl.check.programs import check_program, declare_one
-from dsl.errors.error import Source
+from dsl.errors.error import Gather, Source
 from dsl.formatting.printer import format_tree
 from dsl.generator.expressions import Names, value
 from dsl.generator.programs import Author, Block, Stuck, size_of
@@ -252,7 +253,11 @@ class Examiner:
         callables = (*self.vocabulary.programs.table.signatures, declared.signature)
         visible = {**self.visible, tree.name: (self.number,)}
         scope = Scope(module.source, face, callables, visible, {}, ())
-        return check_program(self.number, declared, scope, self.legality, whole=True)
+        found = Gather()
+        program = check_program(self.number, declared, scope, self.legality, whole=True)
+        *_, settled = settle([*self.vocabulary.programs.programs, program], face.spec, callables, found)
+        found.close()
+        return settled
 
     def behaviour(self, program: Program) -> str:
         return behaviour(program, self.vocabulary.keys)

@@ -9,8 +9,9 @@ Shape legend: ``M`` combinations of a node's reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -53,6 +54,21 @@ class NodeTable:
     next_M: Array
 
 
+@dataclass(frozen=True, eq=False)
+class Doubt:
+    """Combinations of a node's reads for which the text has no decision: a mistake, if one of them can come.
+
+    Attributes:
+        node: of the table.
+        combination_C: ascending.
+        error: what to say of one of the combinations.
+    """
+
+    node: int
+    combination_C: Array
+    error: Callable[[int], LanguageError]
+
+
 @dataclass(frozen=True)
 class DecisionTable:
     """A program as tables.
@@ -63,6 +79,7 @@ class DecisionTable:
         taken: (node, next node) of the graph for every way that some observation takes from a branch.
         acts: the calls of primitives that some observation leads to.
         places: the node of the graph at which each of the nodes begins.
+        doubts: a program that has any is not checked to its end.
     """
 
     nodes: tuple[NodeTable, ...]
@@ -70,6 +87,7 @@ class DecisionTable:
     taken: frozenset[tuple[int, int]] = frozenset()
     acts: frozenset[tuple[int, ...]] = frozenset()
     places: tuple[int, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 class _Tabulator:
@@ -77,8 +95,10 @@ class _Tabulator:
         self.graph, self.scope = graph, scope
         self.local: dict[int, int] = {}
         self.queue: list[int] = []
-        self.calls: dict[tuple[int, ...], tuple[ir.Invoke, Grid, int]] = {}
+        self.calls: dict[tuple[int, ...], list[tuple[int, ir.Invoke]]] = {}  # of each the nodes that make it
         self.found = Gather()
+        self.doubts: list[Doubt] = []
+        self.node = 0  # whose table is made
         self.taken: set[tuple[int, int]] = set()
         self.cut = False  # whether some chain of branches takes several tables
         self.reads = [node_reads(node) for node in graph.nodes]
@@ -91,13 +111,15 @@ class _Tabulator:
             self.queue.append(node)
         return self.local[node]
 
-    def run(self) -> DecisionTable:
+    def run(self, legality: Legality) -> DecisionTable:
         self.number(self.graph.entry)
         tables: list[NodeTable] = []
         while len(tables) < len(self.queue):
-            tables.append(self.table(self.queue[len(tables)]))
-        calls = frozenset(self.calls)
-        return DecisionTable(tuple(tables), self.hops(tables), frozenset(self.taken), calls, tuple(self.queue))
+            self.node = len(tables)
+            tables.append(self.table(self.queue[self.node]))
+        self.doubts += self.refused(tables, legality)
+        taken, calls = frozenset(self.taken), frozenset(self.calls)
+        return DecisionTable(tuple(tables), self.hops(tables), taken, calls, tuple(self.queue), tuple(self.doubts))
 
     def table(self, start: int) -> NodeTable:
         chain = ir.reached([start], lambda index: successors(self.graph.nodes[index]))
@@ -107,6 +129,7 @@ class _Tabulator:
             grid = Grid(self.scope, ordered(self.reads[start]))
             self.check_size(grid, self.graph.nodes[start])
         call_M4 = np.zeros((grid.size, 4), dtype=np.int64)
+        call_M4[:, 0] = RETURN
         next_M = np.zeros(grid.size, dtype=np.int64)
         waiting: list[tuple[int, Array, tuple[int, ...]]] = [(start, np.arange(grid.size), ())]
         while waiting:
@@ -120,23 +143,21 @@ class _Tabulator:
                 next_M[chosen] = self.number(index)
                 continue
             node = self.graph.nodes[index]
-            if isinstance(node, ir.Leave):
-                call_M4[chosen, 0] = RETURN
-            elif isinstance(node, ir.Act):
-                with self.found:
-                    call_M4[chosen] = self.call(node.call, grid, chosen)
+            if isinstance(node, ir.Act):
+                known, call_C4 = self.call(node.call, grid, chosen)
+                call_M4[known] = call_C4
                 next_M[chosen] = self.number(node.then)
-            else:
-                with self.found:
-                    parts = self.split(node, grid, chosen)
-                    waiting += [(target, part, (*path, index)) for target, part in parts if part.size]
-                    self.taken.update((index, target) for target, part in parts if part.size)
+            elif not isinstance(node, ir.Leave):
+                parts = self.split(node, grid, chosen)
+                waiting += [(target, part, (*path, index)) for target, part in parts if part.size]
+                self.taken.update((index, target) for target, part in parts if part.size)
         return NodeTable(grid.reads, grid.strides, call_M4, next_M)
 
     def split(self, node: ir.Branch | ir.Switch, grid: Grid, chosen: Array) -> list[tuple[int, Array]]:
         """The combinations that go to each target."""
         if isinstance(node, ir.Branch):
-            holds = self.evaluate(node.condition, grid, chosen, node) != 0
+            value, chosen = self.evaluate(node.condition, grid, chosen, node)
+            holds = value != 0
             return [(node.yes, chosen[holds]), (node.no, chosen[~holds])]
         found = []
         for tokens, target in zip(node.tokens, node.targets, strict=True):
@@ -147,36 +168,74 @@ class _Tabulator:
             found.append((target, chosen[fits]))
         return found
 
-    def evaluate(self, code: ir.Code, grid: Grid, chosen: Array, place: ir.Branch | ir.Invoke) -> Array:
+    def evaluate(self, code: ir.Code, grid: Grid, chosen: Array, place: ir.Branch | ir.Invoke) -> tuple[Array, Array]:
+        """A code's value in those of the combinations in which it has one, and these; it is in doubt in the others."""
+        while True:
+            try:
+                return grid.evaluate(code, chosen), chosen
+            except Uncomputable as error:
+                self.doubt(grid, error.combination_C, partial(self.uncomputable, code, place))
+                chosen = np.setdiff1d(chosen, error.combination_C, assume_unique=True)
+
+    def doubt(self, grid: Grid, combination_C: Array, error: Callable[[Grid, int], LanguageError]) -> None:
+        """Combinations of the node's grid for which there is no decision."""
+        without_columns = Grid(self.scope, grid.reads)
+        self.doubts.append(Doubt(self.node, combination_C, partial(error, without_columns)))
+
+    def uncomputable(self, code: ir.Code, place: ir.Branch | ir.Invoke, grid: Grid, combination: int) -> LanguageError:
+        """What to say of a code that has no value in a combination."""
         try:
-            return grid.evaluate(code, chosen)
+            grid.evaluate(code, np.array([combination]))
         except Uncomputable as error:
             line, column = error.operation.line or place.line, error.operation.column or place.column
-            when = f" when {grid.describe(error.combination)}" if grid.reads else ""
-            raise LanguageError(
-                self.scope.source, line, column, f"{error.message}{when}", error.fix, code=error.code
-            ) from None
+            when = f" when {grid.describe(combination)}" if grid.reads else ""
+            message = f"{error.message}{when}"
+            return LanguageError(self.scope.source, line, column, message, error.fix, code=error.code)
+        raise AssertionError("it has a value")
 
-    def call(self, call: ir.Invoke, grid: Grid, chosen: Array) -> Array:
-        """The call in each combination, checked against the callee's signature."""
+    def call(self, call: ir.Invoke, grid: Grid, chosen: Array) -> tuple[Array, Array]:
+        """The combinations in which the callee's signature takes the arguments, and the call in each of them."""
         call_C4 = np.zeros((chosen.size, 1 + SLOTS), dtype=np.int64)
         call_C4[:, 0] = call.callee
         varying = []
         for i, code in enumerate(call.arguments):
             if isinstance(code, ir.Symbol):
                 call_C4[:, i + 1] = code.id
-                if not self.allowed(call.callee, i)[code.id]:
-                    raise self.outside(call, i, grid, int(chosen[0]))
-                continue
-            varying.append(i + 1)
-            call_C4[:, i + 1] = self.evaluate(code, grid, chosen, call)
-            fits = self.allowed(call.callee, i)[call_C4[:, i + 1]]
+                fits = np.full(chosen.size, self.allowed(call.callee, i)[code.id])
+            else:
+                varying.append(i + 1)
+                before = chosen
+                value, chosen = self.evaluate(code, grid, chosen, call)
+                if chosen.size < before.size:
+                    call_C4 = call_C4[np.isin(before, chosen)]
+                call_C4[:, i + 1] = value
+                fits = self.allowed(call.callee, i)[value]
             if not fits.all():
-                raise self.outside(call, i, grid, int(chosen[fits.argmin()]))
+                self.doubt(grid, chosen[~fits], partial(self.outside, call, i))
+                chosen, call_C4 = chosen[fits], call_C4[fits]
         if call.callee < len(self.scope.face.spec.primitives):
             for position in first_of_each(call_C4[:, varying], len(self.scope.face.ids)):
-                self.calls.setdefault(tuple(call_C4[position].tolist()), (call, grid, int(chosen[position])))
-        return call_C4
+                self.calls.setdefault(tuple(call_C4[position].tolist()), []).append((self.node, call))
+        return chosen, call_C4
+
+    def refused(self, tables: Sequence[NodeTable], legality: Legality) -> Iterator[Doubt]:
+        """The calls of primitives that the world cannot carry out; it is asked about every one that the tables hold."""
+        legality.ask(self.calls)
+        for row, makers in self.calls.items():
+            for node, call in () if legality.known[row] else makers:
+                table = tables[node]
+                combination_C = np.flatnonzero((table.call_M4 == row).all(1))
+                yield Doubt(node, combination_C, partial(self.illegal, row, call, Grid(self.scope, table.reads)))
+
+    def illegal(self, row: tuple[int, ...], call: ir.Invoke, grid: Grid, combination: int) -> LanguageError:
+        """A call that the world cannot carry out."""
+        words = [self.scope.face.spec.tokens[token] for token in row[1:]]
+        while words and words[-1] == NONE:
+            words.pop()
+        text = f"{self.scope.callables[row[0]].name}({', '.join(words)})"
+        when = f" when {grid.describe(combination)}" if grid.reads else ""
+        message = f"world {self.scope.face.spec.name} cannot carry out {text}{when}"
+        return self.scope.error(call, message, fix_for(row, self.scope), "NPI075")
 
     def allowed(self, callee: int, slot: int) -> npt.NDArray[np.bool_]:
         """Whether a callee's slot takes each interned symbol; the last one stands for :data:`NO_SYMBOL`."""
@@ -312,39 +371,19 @@ class Legality:
 def tabulate(graph: ir.Graph, scope: Scope, legality: Legality) -> DecisionTable:
     """The decision tables of a body.
 
+    Where some observation leads to a call that leaves its callee's signature, that the world cannot carry out, or to
+    an operation without a result, the tables have a :class:`Doubt`: whether that observation can come depends on what
+    other programs do.
+
     Raises:
-        LanguageError: for a call that can leave its callee's signature or that the world cannot carry out, a division
-            by zero, a loop that can go round without a call; each with an observation for which it happens.
+        LanguageError: for a loop that can go round without a call, with an observation for which it does.
     """
     tabulator = _Tabulator(graph, scope)
     with tabulator.found:
-        table = tabulator.run()
-        check_legal(tabulator.calls, scope, legality)
+        table = tabulator.run(legality)
         tabulator.found.close()
         return table
     raise joined(tabulator.found.errors)
-
-
-def check_legal(
-    calls: dict[tuple[int, ...], tuple[ir.Invoke, Grid, int]],
-    scope: Scope,
-    legality: Legality,
-) -> None:
-    """Ask the world about every primitive call that the tables hold."""
-    legality.ask(calls)
-    found = Gather()
-    for row in calls:
-        if legality.known[row]:
-            continue
-        call, grid, combination = calls[row]
-        words = [scope.face.spec.tokens[token] for token in row[1:]]
-        while words and words[-1] == NONE:
-            words.pop()
-        text = f"{scope.callables[row[0]].name}({', '.join(words)})"
-        when = f" when {grid.describe(combination)}" if grid.reads else ""
-        message = f"world {scope.face.spec.name} cannot carry out {text}{when}"
-        found.add(scope.error(call, message, fix_for(row, scope), "NPI075"))
-    found.close()
 
 
 def fix_for(row: tuple[int, ...], scope: Scope) -> str:

@@ -5,10 +5,11 @@ Shape legend: ``M`` combinations of a grid, ``C`` the chosen ones among them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from dsl.names.scope import Scope
 from envs.support.mixed_radix import strides
 
 Array = npt.NDArray[np.int64]
+
+T = TypeVar("T", bound=np.generic)
 
 NO_SYMBOL = -1
 """The token of a number that no symbol stands for."""
@@ -49,12 +52,13 @@ MAX_CACHED_COMBINATIONS = 2**16
 
 
 class Uncomputable(Exception):
-    """An operation without a result; carries the operation and the first combination for which it has none."""
+    """An operation without a result; carries the operation, all combinations for which it has none, and the reason in
+    the first of them."""
 
-    def __init__(self, operation: Operation, combination: int, message: str, fix: str, code: str) -> None:
+    def __init__(self, operation: Operation, combination_C: Array, message: str, fix: str, code: str) -> None:
         super().__init__(message)
         self.code = code
-        self.operation, self.combination = operation, combination
+        self.operation, self.combination_C = operation, combination_C
         self.message, self.fix = message, fix
 
 
@@ -145,7 +149,7 @@ class Grid:
             if code.line and strange.size:
                 shown = list(scope.face.ids)[int(values[0][strange[0]])]
                 message, fix = f"{shown} is not a number, and numbers are needed here", "ask for it before, with =="
-                raise Uncomputable(code, int(chosen_C[strange[0]]), message, fix, "NPI085")
+                raise Uncomputable(code, chosen_C[strange], message, fix, "NPI085")
             return self.scope.face.symbol_numbers[values[0]]
         if code.operator == "symbol":
             return tokens_of_numbers(values[0], self.scope)
@@ -154,13 +158,13 @@ class Grid:
             return COMPARISONS[code.operator](left_C, right_C).astype(np.int64)
         zero = np.flatnonzero(right_C == 0)
         if code.operator in ("div", "mod") and zero.size:
-            where = int(chosen_C[zero[0]])
-            raise Uncomputable(code, where, "this divides by zero", "ask for it with if first", "NPI090")
+            message, fix = "this divides by zero", "ask for it with if first"
+            raise Uncomputable(code, chosen_C[zero], message, fix, "NPI090")
         result_C = ARITHMETIC[code.operator](left_C, right_C)
         large = np.flatnonzero(np.abs(result_C) >= MAX_NUMBER)
         if large.size:
             message = f"this becomes {result_C[large[0]]}, more than a body can hold"
-            raise Uncomputable(code, int(chosen_C[large[0]]), message, f"stay below {MAX_NUMBER}", "NPI089")
+            raise Uncomputable(code, chosen_C[large], message, f"stay below {MAX_NUMBER}", "NPI089")
         return result_C
 
     def decide(self, code: Operation, chosen_C: Array) -> Array:
@@ -179,3 +183,14 @@ def tokens_of_numbers(number_C: Array, scope: Scope) -> Array:
     unique, inverse = np.unique(number_C, return_inverse=True)
     found = [scope.face.tokens.get(str(int(number)), NO_SYMBOL) for number in unique]
     return np.array(found, dtype=np.int64)[inverse]
+
+
+def essential(reads: Sequence[Read], value_M: npt.NDArray[T]) -> tuple[tuple[Read, ...], npt.NDArray[T]]:
+    """A function of reads without those on which it does not depend; there is one such form of every function."""
+    kept = list(reads)
+    for axis in reversed(range(len(kept))):
+        first = value_M[(slice(None),) * axis + (slice(0, 1),)]
+        if (value_M == first).all():
+            value_M = first.reshape(value_M.shape[:axis] + value_M.shape[axis + 1 :])
+            del kept[axis]
+    return tuple(kept), value_M

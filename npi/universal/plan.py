@@ -20,10 +20,10 @@ from itertools import combinations
 
 import numpy as np
 
-from dsl.analysis.equivalence import Choice, choice, essential, smallest
+from dsl.analysis.equivalence import Choice, choice, smallest
 from dsl.errors.error import Placed
 from dsl.lowering.ir import Act, Branch, Read, Switch
-from dsl.lowering.value_grid import Array
+from dsl.lowering.value_grid import Array, essential
 from dsl.program import Program
 from envs.spec import RETURN, SLOTS, ProgramTable, Signature
 from npi.training.induction.steps import tokens_of

@@ -15,10 +15,10 @@ import numpy as np
 from dsl.lowering.ir import Invoke, Parameter, Step, Symbol, every_step, reached
 from dsl.lowering.value_grid import read_size
 from dsl.names.worlds import PAD
-from dsl.program import Program, ProgramSet
+from dsl.program import Program
 from envs.scratchpad.config import PadConfig, acts_of
 from envs.scratchpad.transitions import changed_fields, effect_of
-from envs.spec import RETURN
+from envs.spec import RETURN, Signature, WorldSpec
 from envs.support import mixed_radix
 
 Call = tuple[int, ...]
@@ -31,11 +31,16 @@ Move = tuple[list[tuple[int, int]], Call | None, int]
 
 
 class ReachableCalls:
-    """What every call of a set's programs can change, worked out when it is asked for."""
+    """What every call of a set's programs can change, worked out when it is asked for.
 
-    def __init__(self, programs: ProgramSet) -> None:
-        self.programs, self.spec = programs, programs.world.spec
-        self.known = {program.id: program for program in programs.programs}
+    Args:
+        programs: those of the set. signatures: of all that it can call, primitives first.
+    """
+
+    def __init__(self, programs: Iterable[Program], spec: WorldSpec, signatures: Sequence[Signature]) -> None:
+        self.spec, self.signatures = spec, signatures
+        self.known = {program.id: program for program in programs}
+        self.changes: dict[Call, frozenset[int]] = {}
         self.made: dict[Call, set[Call]] = {}
         self.acts: dict[Call, Call] = {}
         self.moves: dict[int, list[list[Move]]] = {}
@@ -61,6 +66,13 @@ class ReachableCalls:
             calls = set[Call]().union(*(self._leads_to(call) for call in calls)) - reached
         return False
 
+    def changed(self, call: Call) -> frozenset[int]:
+        """The fields that a call, or anything to which it leads, can change."""
+        if call not in self.changes:
+            every = reached([call], self._leads_to)
+            self.changes[call] = frozenset[int]().union(*map(self._own_changes, every))
+        return self.changes[call]
+
     def _leads_to(self, call: Call) -> set[Call]:
         callee = self.known.get(call[0])
         return set() if callee is None or callee.table is None else self.made_by(callee, call)
@@ -76,7 +88,7 @@ class ReachableCalls:
 
     def calls_of(self, invoke: Invoke, program: Program) -> Iterable[Call]:
         """The calls that a statement can make."""
-        slots = self.programs.table.signatures[invoke.callee].slots
+        slots = self.signatures[invoke.callee].slots
         tokens: list[Sequence[int]] = []
         for place, code in enumerate(invoke.arguments):
             if isinstance(code, Symbol):
