@@ -28,7 +28,7 @@ def read_file(path: Path | str, limit: int) -> bytes:
         ValueError: for what is no regular file, or has more than ``limit`` bytes.
         OSError: where there is none, or it cannot be read; it names the file.
     """
-    _check_regular(path, os.stat(path))
+    check_regular(path)
     number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         found = os.fstat(number)
@@ -45,6 +45,11 @@ def read_file(path: Path | str, limit: int) -> bytes:
     if found.st_size > limit or left <= 0:
         raise ValueError(f"{path}: more than {_size(limit)}, the most that is read of such a file; give a smaller one")
     return b"".join(parts)
+
+
+def check_regular(path: Path | str) -> None:
+    """Refuse what is no regular file before it is opened; raises as :func:`read_file`."""
+    _check_regular(path, os.stat(path))
 
 
 def _check_regular(path: Path | str, found: os.stat_result) -> None:

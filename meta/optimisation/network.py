@@ -27,7 +27,7 @@ import torch
 
 from envs.spec import SLOTS, Channel, WorldSpec
 from envs.stepper import Action, Observation
-from npi.core.config import POSITIVE, SWITCH, Limit, at_least, setting
+from npi.core.config import POSITIVE, SIZE, SWITCH, Limit, setting
 from npi.core.initialisation import seeded_linear
 from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput
 
@@ -91,8 +91,8 @@ class OptimiserConfig(LearnerConfig):
     """
 
     kind: str = KIND
-    row: int = setting(16, at_least(1))
-    units: int = setting(20, at_least(1))
+    row: int = setting(16, SIZE)
+    units: int = setting(20, SIZE)
     scale: float = 0.1
     log_range: float = 10.0
     averages: int = setting(1, SWITCH)

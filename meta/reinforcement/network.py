@@ -26,7 +26,7 @@ from envs.stepper import Action, Observation
 from envs.world import Episodes
 from meta.reinforcement.lstm import step, unroll
 from meta.reinforcement.object_memory import Recall, places
-from npi.core.config import SWITCH, at_least, setting
+from npi.core.config import SIZE, SWITCH, setting
 from npi.core.initialisation import seeded_linear
 from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput, choice
 from npi.learners.rollout import calls
@@ -73,8 +73,8 @@ class MetaRLConfig(LearnerConfig):
     """
 
     kind: str = "meta-rl"
-    row: int = setting(8, at_least(1))
-    hidden: int = setting(32, at_least(1))
+    row: int = setting(8, SIZE)
+    hidden: int = setting(32, SIZE)
     object_memory: int = setting(1, SWITCH)
     sums: int = setting(0, SWITCH)
     privileged: int = setting(0, SWITCH)

@@ -33,6 +33,10 @@ SIZE = within(1, 2**14)
 """Units of a layer, or numbers of a row: a file may ask for them, and they are made before they are compared."""
 
 
+COUNT = within(1, 10**6)
+"""Things of a setting that are held in memory side by side: problems, rollouts, restarts."""
+
+
 def share(largest: float = 1) -> Limit:
     return Limit(lambda value: 0 <= value <= largest, f"is a share from 0 to {largest}, it is {{}}")
 

@@ -23,7 +23,7 @@ from envs.spec import WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.plugins import load, offered
 from envs.world import Episodes, World
-from npi.core.config import POSITIVE, Settings, at_least, setting
+from npi.core.config import COUNT, POSITIVE, SIZE, Settings, at_least, setting
 
 if TYPE_CHECKING:
     from npi.learners.objectives.base import LearnerObjective
@@ -47,6 +47,11 @@ class LearnerConfig(Settings):
     kind: str = ""
     row: int = 8
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not SIZE.holds(self.row):  # also where a learner gives it another default
+            raise ValueError(f"{self.what} row {SIZE.reason.format(self.row)}")
+
 
 @dataclass(frozen=True)
 class LearnerTraining(Settings):
@@ -66,13 +71,13 @@ class LearnerTraining(Settings):
 
     seed: int = 0
     updates: int = setting(1000, at_least(1))
-    batch: int = setting(64, at_least(1))
+    batch: int = setting(64, COUNT)
     rate: float = setting(3e-3, POSITIVE)
     row_rate: float = setting(1e-2, POSITIVE)
     clip: float = setting(1.0, POSITIVE)
     check_every: int = setting(50, at_least(1))
-    problems: int = setting(128, at_least(1))
-    starts: int = setting(4, at_least(1))
+    problems: int = setting(128, COUNT)
+    starts: int = setting(4, COUNT)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ from envs.spec import ProgramTable
 from envs.support.atomic_files import FolderInUseError, claimed, unfinished, write_whole
 from envs.support.sealed_json import is_sealed, sealed, sha256
 from envs.support.typed_json import is_version, read_json, typed
-from envs.support.user_files import MANIFEST_BYTES, read_file
+from envs.support.user_files import MANIFEST_BYTES, check_regular, read_file
 from envs.support.versions import versions
 from traces.recording.batch import DTYPES, Ints, TraceBatch, batch_from, check_batch, concatenate, dump_table
 
@@ -271,6 +271,7 @@ def read_shard(path: Path, table: ProgramTable) -> TraceBatch:
     """The columns of a shard, mapped into memory. Raises :class:`TraceSetError` where they are not those of a shard."""
     columns: dict[str, Ints] = {}
     try:
+        check_regular(path)
         with safe_open(path, framework="pt") as file:
             for name in DTYPES:
                 column = file.get_tensor(name).numpy()
@@ -278,7 +279,7 @@ def read_shard(path: Path, table: ProgramTable) -> TraceBatch:
                 columns[name] = column
     except FileNotFoundError as error:
         raise TraceSetError(f"{path} is missing; {_AGAIN}") from error
-    except (SafetensorError, OSError, TypeError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise TraceSetError(f"{path} is not a whole shard of traces ({error}); {_AGAIN}") from error
     wrong = [name for name, column in columns.items() if column.dtype != DTYPES[name]]
     if wrong:
@@ -362,6 +363,7 @@ def _counts(shards: tuple[Shard, ...]) -> dict[str, int]:
 
 
 def _sha256(path: Path) -> str:
+    check_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

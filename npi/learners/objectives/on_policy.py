@@ -13,7 +13,7 @@ import torch
 
 from envs.stepper import Action
 from envs.world import Episodes
-from npi.core.config import SWITCH, at_least, setting, share
+from npi.core.config import COUNT, SWITCH, at_least, setting, share
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining
 from npi.learners.objectives.base import LearnerObjective, masked_mean, segments
 from npi.learners.rollout import Notes, calls, rollout
@@ -40,7 +40,7 @@ class OnPolicyTraining(LearnerTraining):
             action changes what others are worth later, as in bandits, and there is less noise.
     """
 
-    rollouts: int = setting(1, at_least(1))
+    rollouts: int = setting(1, COUNT)
     truncation: int = setting(0, at_least(0))
     discount: float = setting(0.9, share())
     final_discount: float = setting(1.0, share())

@@ -17,7 +17,7 @@ import torch
 
 from envs.stepper import Action, Observation
 from envs.world import Episodes
-from npi.core.config import at_least, setting, share
+from npi.core.config import COUNT, at_least, setting, share
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining, TaskInput
 from npi.learners.objectives.base import LearnerObjective
 from npi.learners.rollout import calls, rollout
@@ -42,8 +42,8 @@ class ReplayTraining(LearnerTraining):
     """
 
     optimizer_steps: int = setting(8, at_least(1))
-    sample: int = setting(256, at_least(1))
-    shards: int = setting(50, at_least(1))
+    sample: int = setting(256, COUNT)
+    shards: int = setting(50, COUNT)
     discount: float = setting(0.95, share())
     tracking: float = setting(0.02, share())
 

@@ -11,7 +11,7 @@ from typing import final
 
 import torch
 
-from npi.core.config import POSITIVE, at_least, setting
+from npi.core.config import COUNT, POSITIVE, setting
 from npi.learners.interface import LearnerTraining
 from npi.learners.objectives.base import EXPLORATION, LearnerObjective
 from npi.learners.rollout import play
@@ -28,7 +28,7 @@ class SearchTraining(LearnerTraining):
         directions: in which each row is varied, forwards and backwards. deviation: standard deviation of variations.
     """
 
-    directions: int = setting(8, at_least(1))
+    directions: int = setting(8, COUNT)
     deviation: float = setting(0.3, POSITIVE)
 
 

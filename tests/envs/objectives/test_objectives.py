@@ -15,7 +15,7 @@ from envs.conformance import check_world
 from envs.episodic.trials import digits
 from envs.objectives.functions import ACTIVATIONS, UNSEEN, Conv, Mlp, Quadratic, Rosenbrock, images
 from envs.objectives.world import IMAGES, WORST, Optimisee, OptimiseeState
-from envs.spec import SpecError
+from envs.spec import Channel, SpecError
 from envs.stepper import Action
 from envs.world import Scored
 from traces.machine.lockstep import run
@@ -179,6 +179,15 @@ def test_a_gradient_says_which_tensors_it_consists_of() -> None:
     channel = made({"function": "digits", "units": 3, "layers": 2}).spec.channels[0]
     assert channel.parts == ((64, 3), (3,), (3, 3), (3,), (3, 10), (10,))
     assert made({"function": "quadratic"}).spec.channels[0].parts == ()
+
+
+@pytest.mark.parametrize("shape", [(11,), (9,), (5, 2), (None, 10)])
+def test_parts_that_do_not_add_up_are_refused(shape: tuple[int | None, ...]) -> None:
+    """Ten numbers lie in parts of shapes (2, 3) and (4,). Red where a total is not compared."""
+    parts = ((2, 3), (4,))
+    assert Channel("gradient", (10,), parts=parts).size == 10
+    with pytest.raises(SpecError, match=r"channel gradient has the shape \(.*\); its parts have the shapes"):
+        Channel("gradient", shape, parts=parts)
 
 
 @pytest.mark.parametrize("config", CONFIGS)

@@ -250,8 +250,9 @@ def test_steps_stay_numbers_where_gradients_are_huge() -> None:
 
 
 def test_settings_that_cannot_be() -> None:
-    with pytest.raises(ValueError, match="units must be at least 1, it is 0"):
-        OptimiserConfig(units=0)
+    for units in (0, 10**9):
+        with pytest.raises(ValueError, match=f"units must be at least 1 and at most 16384, it is {units}"):
+            OptimiserConfig(units=units)
     with pytest.raises(ValueError, match="averages is 0 or 1, it is 2"):
         OptimiserConfig(averages=2)
     with pytest.raises(ValueError, match="clock and orthogonal need averages; set averages to 1"):

@@ -350,7 +350,13 @@ def test_the_engine_finds_it_and_it_says_what_it_cannot_act_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"), [({"hidden": 0}, "hidden must be at least 1"), ({"sums": 2}, "sums is 0 or 1, it is 2")]
+    ("setting", "told"),
+    [
+        ({"hidden": 0}, "hidden must be at least 1"),
+        ({"hidden": 10**9}, "hidden must be at least 1 and at most 16384, it is 1000000000"),
+        ({"row": 10**9}, "row must be at least 1 and at most 16384"),
+        ({"sums": 2}, "sums is 0 or 1, it is 2"),
+    ],
 )
 def test_shapes_that_cannot_be(setting: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):

@@ -413,6 +413,8 @@ def test_the_same_verbs_serve_learners(trained: Path, files: Path, capsys: Any) 
         (["--set", "updates"], "write NAME=VALUE"),
         (["--set", "updates=many"], "updates is a whole number"),
         (["--updates", "0"], "greater than or equal to 1"),
+        (["--set", "row=1000000000"], "core setting row must be at least 1 and at most 16384, it is 1000000000"),
+        (["--set", "batch=100000000"], "batch must be at least 1 and at most 1000000"),
     ],
 )
 def test_wrong_settings_are_told(files: Path, capsys: Any, words: list[str], told: str) -> None:

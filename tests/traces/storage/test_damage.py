@@ -1,5 +1,6 @@
 """Trace sets that were damaged or killed: every changed byte is told, and a kill leaves what the same call finishes."""
 
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from tests.support.tiny import strip as programs
 from traces.generation import generate as generation
 from traces.generation.generate import generate, make_shards, plan_set
 from traces.generation.shards import TracePart, generate_part, merge_parts
-from traces.storage.trace_set import PLAN, TraceSet, TraceSetError, TraceSetWriter
+from traces.storage.trace_set import PLAN, TraceSet, TraceSetError, TraceSetWriter, read_shard
 
 SETTINGS = {"task": "both", "traces": {1: 1, 2: 2}, "seed": 5, "shard_traces": 2}
 
@@ -83,6 +84,15 @@ def test_every_command_that_opens_a_set_verifies_it(
     assert main(command.format("set").split()) == 2
     shown = capsys.readouterr()
     assert "was changed" in shown.out + shown.err
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device"])
+def test_a_shard_that_is_no_file_is_told(tmp_path: Path, kind: str) -> None:
+    """It is not waited for, nor read without an end."""
+    path = tmp_path / "shard-00000.safetensors"
+    os.mkfifo(path) if kind == "a pipe" else path.symlink_to("/dev/zero")
+    with pytest.raises(TraceSetError, match=f"shard-00000.safetensors.*{kind}"):
+        read_shard(path, programs().table)
 
 
 def test_a_changed_byte_in_an_unfinished_set_is_written_again(tmp_path: Path, whole: Path) -> None:
