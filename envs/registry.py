@@ -13,6 +13,7 @@ from typing import Any
 from envs import product
 from envs.cars import world as cars
 from envs.episodic import bandit, harlow, two_step
+from envs.images import sines
 from envs.objectives import world as objectives
 from envs.scratchpad import world as scratchpad
 from envs.settings import closest
@@ -36,6 +37,13 @@ def _gymnasium(name: str, config: Mapping[str, Any]) -> World[Any]:
     return Gymnasium(name, config)
 
 
+def _images(name: str, config: Mapping[str, Any], **data: Any) -> World[Any]:
+    """Pictures, whose readers and generator are imported with the first of them."""
+    from envs.images.world import Images
+
+    return Images(name, config, **data)
+
+
 KINDS: dict[str, Factory] = {
     scratchpad.KIND: scratchpad.Scratchpad,
     cars.KIND: cars.Cars,
@@ -43,6 +51,8 @@ KINDS: dict[str, Factory] = {
     two_step.KIND: two_step.TwoStep,
     harlow.KIND: harlow.Harlow,
     objectives.KIND: objectives.Optimisee,
+    "images": _images,
+    sines.KIND: sines.Sines,
     "gymnasium": _gymnasium,
     product.KIND: lambda name, config: product.Product(name, config, make),
 }

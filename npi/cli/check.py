@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.console import BAD_INPUT, Column, Screen, picked
-from npi.cli.options import DEPTH, DepthOption, JsonOption, SeedOption, argument, option, refuse_others
+from npi.cli.options import DEPTH, DataOption, DepthOption, JsonOption, SeedOption, argument, option, refuse_others
 from npi.cli.words import plural, show_sizes
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def check(
         int, option("--steps", "A run that takes more is taken for an endless loop.", "N", min=1)
     ] = 20_000,
     depth: DepthOption = DEPTH,
+    data: DataOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:

@@ -12,6 +12,7 @@ from npi.cli.console import SCORED, Column, Meter, Screen, finish, number, open_
 from npi.cli.learners import is_learners
 from npi.cli.options import (
     DEPTH,
+    DataOption,
     DepthOption,
     DeviceOption,
     JsonOption,
@@ -63,6 +64,7 @@ def evaluate(
     steps: StepsOption = None,
     depth: DepthOption = DEPTH,
     device: DeviceOption = "auto",
+    data: DataOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:

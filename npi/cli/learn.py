@@ -14,6 +14,7 @@ from npi.cli.interrupts import stop_on_interrupt
 from npi.cli.learners import SetOption, chosen, measure, sources_of
 from npi.cli.options import (
     DEPTH,
+    DataOption,
     DepthOption,
     DeviceOption,
     HostOption,
@@ -57,6 +58,7 @@ def learn(
     steps: StepsOption = None,
     depth: DepthOption = DEPTH,
     device: DeviceOption = "auto",
+    data: DataOption = None,
     seed: SeedOption = 0,
     settings: SetOption = None,
     host: HostOption = None,

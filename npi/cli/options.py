@@ -47,6 +47,27 @@ HostOption = Annotated[
     option("--host", "A learner's library, for programs with a learning signal; repeatable.", "DIR"),
 ]
 OutOption = Annotated[Path | None, option("--out", "Write there instead of into the library itself.", "DIR")]
+
+
+def _bind(values: list[str] | None) -> list[str] | None:
+    """Bind data before the command reads a program file."""
+    from envs.images.bindings import bind
+
+    for value in values or ():
+        try:
+            bind(value)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    return values
+
+
+DataOption = Annotated[
+    list[str] | None,
+    option(
+        "--data", "Where the pictures lie that a world names, a folder or a file; repeatable.", "NAME=FOLDER",
+        callback=_bind,
+    ),
+]  # fmt: skip
 HtmlOption = Annotated[Path | None, option("--html", "Write a page to step through the run in a browser.", "PAGE.html")]
 AnimationOption = Annotated[
     Path | None, option("--animation", "Write an animated picture of the run, in a world with pictures.", "FILE.gif")

@@ -13,6 +13,7 @@ from npi.cli.console import Screen, finish, open_to_run
 from npi.cli.options import (
     DEPTH,
     AnimationOption,
+    DataOption,
     DepthOption,
     HtmlOption,
     JsonOption,
@@ -41,6 +42,7 @@ def run(
     depth: DepthOption = DEPTH,
     html: HtmlOption = None,
     animation: AnimationOption = None,
+    data: DataOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:

@@ -11,6 +11,7 @@ import typer
 from npi.cli.console import Column, Screen, number
 from npi.cli.options import (
     DEPTH,
+    DataOption,
     DepthOption,
     HtmlOption,
     JsonOption,
@@ -41,6 +42,7 @@ def show(
     limit: Annotated[int, option("--limit", "Lines printed; the middle is left out. 0: all.", "N", min=0)] = 200,
     steps: StepsOption = None,
     depth: DepthOption = DEPTH,
+    data: DataOption = None,
     seed: SeedOption = 0,
     html: HtmlOption = None,
     json: JsonOption = False,

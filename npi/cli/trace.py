@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from npi.cli.console import Column, Meter, Screen, finish, number, picked
-from npi.cli.options import DEPTH, DepthOption, JsonOption, SeedOption, StepsOption, argument, option
+from npi.cli.options import DEPTH, DataOption, DepthOption, JsonOption, SeedOption, StepsOption, argument, option
 from npi.cli.words import duration, file_size, parse_sizes, plural, show_sizes
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def trace(
     shards: Annotated[str | None, option("--shards", "Only the shards A to B - 1, counted from 0.", "A:B")] = None,
     steps: StepsOption = None,
     depth: DepthOption = DEPTH,
+    data: DataOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:

@@ -15,6 +15,7 @@ from npi.cli.interrupts import stop_on_interrupt
 from npi.cli.learners import SetOption, chosen, measure, sources_of
 from npi.cli.options import (
     DEPTH,
+    DataOption,
     DepthOption,
     DeviceOption,
     HostOption,
@@ -89,6 +90,7 @@ def train(
     compile: Annotated[bool, option("--compile", "Use torch.compile (slow to begin).")] = False,
     log: Annotated[Path | None, option("--log", "Write TensorBoard scalars there.", "DIR")] = None,
     fresh: Annotated[bool, option("--fresh", "Begin anew where an interrupted run could resume.")] = False,
+    data: DataOption = None,
     seed: SeedOption = 0,
     seeds: Annotated[
         str | None, option("--seeds", "Train each seed in its own process, into OUT/seed-N.", "0..3")
