@@ -85,11 +85,10 @@ def learn_rows(core: UniversalCore, programs: Sequence[Sample], config: SearchCo
     plans = [one.plan for one in programs if one.plan is not None]
     drafts = [Drafts(plan, one.table, core.config) for plan, one in zip(plans, programs, strict=True)]
     search(core.net, core.proposer, drafts, config or SearchConfig())
-    return [proved_row(core, one, draft) for one, draft in zip(programs, drafts, strict=True)]
+    return [_row(core, one, draft) for one, draft in zip(programs, drafts, strict=True)]
 
 
-def proved_row(core: UniversalCore, one: Sample, draft: Drafts) -> Row:
-    """The row that a search came to, and whether it is proved."""
+def _row(core: UniversalCore, one: Sample, draft: Drafts) -> Row:
     codes = Codes(*draft.numbers)
     wiring = wiring_of(draft.plan, one.table)
     row_P = row_of(wiring, codes.code_NC, codes.gain_NG, core.config)

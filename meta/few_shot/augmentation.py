@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from npi.core.config import Settings, at_least, setting, share
+from npi.core.config import Settings, at_least, setting, share, within
 
 NOT_NEGATIVE = at_least(0)
 
@@ -36,7 +36,7 @@ class Augmentation(Settings):
     scale: float = setting(0.25, NOT_NEGATIVE)
     shift: float = setting(0.12, NOT_NEGATIVE)
     displacement: float = setting(0.08, NOT_NEGATIVE)
-    grid: int = setting(5, at_least(2))
+    grid: int = setting(5, within(2, 64))
     stroke: float = setting(0.3, share())
 
 

@@ -46,6 +46,10 @@ PLACES = SIDE // math.prod(stride * pool for _, stride, pool in LAYERS)
 """K."""
 
 
+INITIAL_CONDITIONING = 0.1
+"""What the initial weights of a row are multiplied by: at first rows hardly differ."""
+
+
 @dataclass(frozen=True)
 class FewShotConfig(LearnerConfig):
     """The shape of a core.
@@ -70,7 +74,7 @@ class DrawingEncoder(nn.Module):
     """Drawings N × S × S (float, ink is bright, 0 to 1) and row_NP to map_NCL.
 
     Args:
-        generator: of the initial weights. The row's begin at zero, so that training starts from no conditioning.
+        generator: of the initial weights.
     """
 
     def __init__(self, channels: int, row: int, *, generator: torch.Generator) -> None:
@@ -82,7 +86,8 @@ class DrawingEncoder(nn.Module):
         )
         self.norms = nn.ModuleList(nn.GroupNorm(GROUPS, channels) for _ in LAYERS)
         self.rows = seeded_linear(row, 2 * channels * len(LAYERS), generator=generator, bias=False)
-        nn.init.zeros_(self.rows.weight)
+        with torch.no_grad():
+            self.rows.weight.mul_(INITIAL_CONDITIONING)
 
     def forward(self, drawing_NSS: torch.Tensor, row_NP: torch.Tensor) -> torch.Tensor:
         x = resized(drawing_NSS)[:, None]
@@ -93,7 +98,7 @@ class DrawingEncoder(nn.Module):
             x = layer(x).contiguous(memory_format=torch.channels_last)  # in which convolutions are twice as fast
             x = torch.addcmul(shift, norm(x), 1 + gain).relu()
             x = F.max_pool2d(x, pool) if pool > 1 else x
-        return x.flatten(2)
+        return x.flatten(2).contiguous()
 
 
 def resized(drawing_NSS: torch.Tensor) -> torch.Tensor:

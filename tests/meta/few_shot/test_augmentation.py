@@ -80,7 +80,7 @@ def test_strokes_grow_and_never_shrink():
     ("change", "why"),
     [
         ({"rotation": -1.0}, "augmentation rotation must be at least 0, it is -1.0"),
-        ({"grid": 1}, "augmentation grid must be at least 2, it is 1"),
+        ({"grid": 1}, "augmentation grid must be at least 2 and at most 64, it is 1"),
         ({"stroke": 2.0}, "augmentation stroke is a share from 0 to 1, it is 2.0"),
         ({"rotatoin": 1.0}, "Augmentation has no setting 'rotatoin'; did you mean 'rotation'?"),
     ],
