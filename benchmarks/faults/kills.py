@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import plain_arguments
-from benchmarks.faults.forks import CASES, Case, Running, folders, left_over, row, run, scratch, state, write_page
+from benchmarks.faults.forks import CASES, SLOW, Case, Running, folders, left_over, row, run, scratch, state, write_page
 
 NOT_REACHED = ["not reached"]
 """In place of faults, where the command ended before it was killed."""
@@ -51,10 +51,10 @@ def writes(details: tuple[Any, ...]) -> bool:
     return written and not isinstance(path, int) and not str(path).startswith(("/dev", "/proc"))
 
 
-def after_kill(folder: Path, before: dict[str, str], meant: dict[str, str]) -> list[str]:
+def after_kill(folder: Path, before: dict[str, str], meant: dict[str, str], *, timed: bool) -> list[str]:
     """What is lost or half in a folder where the command was killed."""
     try:
-        found = state(folder)
+        found = state(folder, timed=timed)
     except (ValueError, OSError):
         return ["lost"]
     lost = [name for name in before if found.get(name) not in (before[name], meant.get(name))]
@@ -66,42 +66,42 @@ def after_kill(folder: Path, before: dict[str, str], meant: dict[str, str]) -> l
 def trial(source: Path, case: Case, meant: dict[str, str], start: Callable[[Path], Running]) -> list[str]:
     """The faults of one kill; :data:`NOT_REACHED` where the command ended before."""
     with scratch(source) as folder:
-        before = state(folder)
+        before = state(folder, timed=case.timed)
         killed = start(folder).end()
         found = ["hang"] * (killed.status is None) + ["traceback"] * killed.traceback
-        found += after_kill(folder, before, meant)
-        there = state(folder) == meant if not found else False
-        again = run(folder, case.words)
+        found += after_kill(folder, before, meant, timed=case.timed)
+        there = state(folder, timed=case.timed) == meant if not found else False
+        again = run(folder, case.work)
         found += ["hang"] * (again.status is None) + ["traceback"] * again.traceback
         found += ["blocked"] * (again.status != 0 and not there)
-        found += ["other result"] * (state(folder) != meant) + ["left over"] * bool(left_over(folder))
+        found += ["other result"] * (state(folder, timed=case.timed) != meant) + ["left over"] * bool(left_over(folder))
         if found:
             print(f"{case.name}: {found} {left_over(folder)}\n{killed.text}{again.text}", flush=True)
         return found or NOT_REACHED * (killed.status == 0)
 
 
-def kills(source: Path, case: Case, count: int, rng: random.Random) -> list[object]:
-    """A row of the table: kills at random moments, then at each file operation."""
+def kills(source: Path, case: Case, count: int, rng: random.Random, *, every: int = 1) -> list[object]:
+    """A row of the table: kills at random moments, then at each file operation, or each ``every``-th."""
     with scratch(source) as folder:
-        seconds = run(folder, case.words).seconds
-        meant = state(folder)
+        seconds = run(folder, case.work).seconds
+        meant = state(folder, timed=case.timed)
     faults: Counter[str] = Counter()
 
     def at_moment(folder: Path) -> Running:
-        running = Running(folder, case.words)
+        running = Running(folder, case.work)
         running.kill(rng.uniform(0, seconds))
         return running
 
-    killed = operations = 0
+    killed = operations = at = 0
     while killed < count:
         found = trial(source, case, meant, at_moment)
         killed += found != NOT_REACHED
         faults.update(found)
     found: list[str] = []
     while found != NOT_REACHED:
-        operations += 1
-        prepare = at_operation(operations)
-        found = trial(source, case, meant, lambda folder, prepare=prepare: Running(folder, case.words, prepare=prepare))
+        operations, at = operations + 1, at + every
+        prepare = at_operation(at)
+        found = trial(source, case, meant, lambda folder, prepare=prepare: Running(folder, case.work, prepare=prepare))
         faults.update(found)
     print(f"{case.name}: {killed} + {operations - 1} kills, {dict(faults)}", flush=True)
     return [killed, operations - 1, *(faults[fault] for fault in FAULTS)]
@@ -110,13 +110,17 @@ def kills(source: Path, case: Case, count: int, rng: random.Random) -> list[obje
 def main() -> None:
     parser = plain_arguments(__doc__)
     parser.add_argument("--count", type=int, default=100, help="kills of each command at random moments")
+    parser.add_argument("--slow", type=int, default=10, help="kills of each command that takes long")
+    parser.add_argument("--only", choices=["quick", "slow"], help="some of the commands")
     options = parser.parse_args()
     head = ["command", "killed at random moments", "killed at file operations", *FAULTS]
     with tempfile.TemporaryDirectory() as place:
-        made = folders(Path(place))
-        for case in CASES:
-            make = partial(kills, made[case.source], case, options.count, random.Random(0))
-            row("kills", f"`npi {case.words}`", head, make, count=options.count)
+        cases = {None: (*CASES, *SLOW), "quick": CASES, "slow": SLOW}[options.only]
+        made = folders(Path(place), cases)
+        for case in cases:
+            count, every = (options.slow, 5) if case in SLOW else (options.count, 1)
+            make = partial(kills, made[case.source], case, count, random.Random(0), every=every)
+            row("kills", f"`npi {case.words}`", head, make, count=count)
     write_page()
 
 

@@ -259,6 +259,9 @@ def _arrow(points: Sequence[Point]) -> list[Point]:
 
 def write(graph: nx.DiGraph[str], file: Path, *, title: str, world: str) -> int:
     """Write the picture that the file's suffix asks for; the bytes written. Raises as :func:`picture`."""
-    content = picture(graph, file.suffix.lower(), title=title, world=world)
+    try:
+        content = picture(graph, file.suffix.lower(), title=title, world=world)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
     write_whole(file, content)
     return len(content)

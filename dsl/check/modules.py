@@ -12,7 +12,7 @@ from dsl.errors.error import LanguageError, Source
 from dsl.text import syntax as s
 from dsl.text.parse import parse_all
 from dsl.text.recovery import Rest
-from envs.support.user_files import read_file
+from envs.support.user_files import read_file, real_path
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Files:
         """None where there is neither a folder nor a text."""
         if folder is None and not texts:
             return None
-        return cls(None if folder is None else Path(folder).resolve(), texts)
+        return cls(None if folder is None else real_path(folder), texts)
 
     def name(self, path: str, user: str) -> str | None:
         """The name of the file to which a path leads from another file; None outside the folder."""
@@ -93,7 +93,7 @@ class Files:
         if self.folder is None:
             name = posixpath.normpath(inner)
             return None if name.startswith("..") else name
-        found = (self.folder / inner).resolve()
+        found = real_path(self.folder / inner)
         return found.relative_to(self.folder).as_posix() if found.is_relative_to(self.folder) else None
 
     def text(self, name: str) -> str:

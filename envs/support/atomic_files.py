@@ -7,20 +7,27 @@ next one that writes there clears those that nobody holds.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from envs.support.user_files import real_path
 
 LOCK = ".npi.lock"
 """The file in a folder that is locked while a process writes there, and gone afterwards."""
 
 WAIT = 30.0
 """Seconds that a short write waits for another one to end."""
+
+PATIENCE = 2.0
+"""Seconds that a pipe without a reader is waited for."""
 
 _PART = re.compile(r"\.(.+)\.[0-9a-f]+\.part")
 
@@ -35,13 +42,17 @@ class FolderInUseError(ValueError):
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all: temporary name, flush to the disk, rename.
 
-    A link stays and leads to the new file; devices and pipes are written to as they are. An ``OSError`` names the file.
+    A link stays and leads to the new file; devices and pipes are written to as they are, but for a pipe that nobody
+    reads. An ``OSError`` names the file.
     """
     with named(path):
         if path.exists() and not (path.is_file() or path.is_dir()):
-            path.write_bytes(data)
+            with open(path, "wb", opener=_with_a_reader) as file:
+                file.write(data)
             return
-        real = path.resolve()
+        real = real_path(path)
+        if real.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         clear_unfinished(real.parent, real.name)
         while not _replaced(real, data):
             continue
@@ -50,6 +61,21 @@ def write_whole(path: Path, data: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _with_a_reader(path: str, flags: int) -> int:
+    """Open a device or a pipe; ``OSError`` where the pipe has no reader for a while, who would be waited for."""
+    last = time.monotonic() + PATIENCE
+    while True:
+        try:
+            descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+        except OSError as error:
+            if error.errno != errno.ENXIO or time.monotonic() > last:
+                raise
+            time.sleep(0.02)
+        else:
+            os.set_blocking(descriptor, True)
+            return descriptor
 
 
 @contextmanager
@@ -159,7 +185,7 @@ def claimed(folder: Path | str, *, wait: float = 0.5) -> Iterator[None]:
     Raises:
         FolderInUseError: where it does not. OSError: where the folder cannot be written to.
     """
-    named, folder = folder, Path(folder).resolve()
+    named, folder = folder, real_path(folder)
     mine = os.getpid(), threading.get_ident(), folder
     if mine in _claimed:
         yield
@@ -168,7 +194,10 @@ def claimed(folder: Path | str, *, wait: float = 0.5) -> Iterator[None]:
 
     lock = FileLock(folder / LOCK, timeout=wait, poll_interval=0.02)
     while not lock.is_locked:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(named)) from None
         try:
             lock.acquire()
         except FileNotFoundError:  # another one that ends has just removed the folder

@@ -47,6 +47,11 @@ def read_file(path: Path | str, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def real_path(path: Path | str) -> Path:
+    """The absolute path without links. Links that lead back to themselves stay, for whoever opens the file to tell."""
+    return Path(os.path.realpath(path))
+
+
 def check_regular(path: Path | str) -> None:
     """Refuse what is no regular file before it is opened; raises as :func:`read_file`."""
     _check_regular(path, os.stat(path))

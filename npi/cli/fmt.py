@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from envs.support.user_files import real_path
 from npi.cli.console import BAD_INPUT, Screen, finish
 from npi.cli.options import argument, option
 from npi.cli.words import plural
@@ -93,7 +94,7 @@ def _format(screen: Screen, path: Path, *, check: bool, diff: bool) -> bool:
     else:
         screen.line(str(path))
     if not (check or diff):
-        _replace(path.resolve(), after)
+        _replace(real_path(path), after)
     return True
 
 

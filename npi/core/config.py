@@ -37,6 +37,10 @@ COUNT = within(1, 10**6)
 """Things of a setting that are held in memory side by side: problems, rollouts, restarts."""
 
 
+RATE = Limit(lambda value: 0 < value <= 100, "must be positive and at most 100, it is {}")
+"""A learning rate."""
+
+
 def share(largest: float = 1) -> Limit:
     return Limit(lambda value: 0 <= value <= largest, f"is a share from 0 to {largest}, it is {{}}")
 
@@ -149,7 +153,7 @@ class TrainConfig(Settings):
     updates: int = setting(3000, at_least(1))
     examples: int = setting(2048, at_least(1))
     frames: int = setting(384, at_least(1))
-    rate: float = setting(3e-3, POSITIVE)
+    rate: float = setting(3e-3, RATE)
     warmup: int = 20
     decay: int = setting(1000, at_least(1))
     cut: int = 14

@@ -15,6 +15,7 @@ import torch
 from dsl.analysis.equivalence import states
 from dsl.program import ProgramSet
 from envs.support.atomic_files import WAIT, claimed
+from envs.support.user_files import real_path
 from npi.core.base import tensors_digest
 from npi.core.config import FORCED, LEARNED, CoreConfig, TrainConfig
 from npi.jobs.run import Keep, Run, TrainResult, alone_in, identity_of
@@ -341,7 +342,7 @@ def library_to_learn(folder: Path | str, *, device: torch.device | str = "cpu") 
     new = vacant(Path(folder))
     library = Library.open(SHIPPED if new else folder)
     if new:
-        library.origin = Path(folder).resolve(), ""
+        library.origin = real_path(folder), ""
     if library.core.follows_device:
         library.to(device)
     return library

@@ -23,7 +23,7 @@ from envs.spec import WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.plugins import load, offered
 from envs.world import Episodes, World
-from npi.core.config import COUNT, POSITIVE, SIZE, Settings, at_least, setting
+from npi.core.config import COUNT, POSITIVE, RATE, SIZE, Settings, at_least, setting
 
 if TYPE_CHECKING:
     from npi.learners.objectives.base import LearnerObjective
@@ -72,8 +72,8 @@ class LearnerTraining(Settings):
     seed: int = 0
     updates: int = setting(1000, at_least(1))
     batch: int = setting(64, COUNT)
-    rate: float = setting(3e-3, POSITIVE)
-    row_rate: float = setting(1e-2, POSITIVE)
+    rate: float = setting(3e-3, RATE)
+    row_rate: float = setting(1e-2, RATE)
     clip: float = setting(1.0, POSITIVE)
     check_every: int = setting(50, at_least(1))
     problems: int = setting(128, COUNT)

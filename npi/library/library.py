@@ -23,6 +23,7 @@ from envs.spec import ProgramTable, WorldSpec
 from envs.stepper import Stepper
 from envs.steppers.routed import Joined, PartStepper, part_table, programs_of
 from envs.support.atomic_files import WAIT, claimed
+from envs.support.user_files import real_path
 from envs.support.versions import versions
 from npi.core.base import Core, tensors_digest
 from npi.core.config import CoreConfig
@@ -256,11 +257,11 @@ class Library:
                     "repeat what was done"
                 )
             self._write(folder)
-            self.origin = folder.resolve(), seal_of(folder)
+            self.origin = real_path(folder), seal_of(folder)
 
     def current(self, folder: Path | str) -> bool:
         """Whether a save there loses nothing: no other has changed it since this library was read from it."""
-        folder = Path(folder).resolve()
+        folder = real_path(folder)
         return self.origin is None or self.origin[0] != folder or self.origin[1] == seal_of(folder)
 
     def _write(self, folder: Path) -> None:
@@ -307,7 +308,7 @@ class Library:
             core, memory = _network(manifest, data, folder)
             held = held_texts(manifest, data, folder)
             hosts = [_open_host(folder, host, device) for host in manifest.hosts]
-            origin = folder.resolve(), manifest.sha256
+            origin = real_path(folder), manifest.sha256
             found = cls(core, memory, Shelf(held), [dict(entry) for entry in manifest.history], hosts, origin)
             found.to(device)
             return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dsl.check.modules import read_text
+from envs.support.user_files import real_path
 from npi.lsp import names as n
 from npi.lsp.names import Declared, Names, Used, read_names
 
@@ -79,7 +80,7 @@ class Project:
 
     def unsaved(self, path: Path) -> dict[str, str]:
         """The texts that the editor holds of files in the folder of one, by their names relative to it."""
-        folder = path.parent.resolve()
+        folder = real_path(path.parent)
         return {
             other.relative_to(folder).as_posix(): text
             for other, text in self.texts.items()
@@ -168,7 +169,7 @@ def reaches(item: Declared, used: Used) -> bool:
 
 def used_path(path: Path, use: str) -> Path:
     """The file that ``use`` names."""
-    return (path.parent / use).resolve()
+    return real_path(path.parent / use)
 
 
 def program_files(folder: Path) -> Iterator[Path]:
@@ -179,6 +180,6 @@ def program_files(folder: Path) -> Iterator[Path]:
         return
     for entry in entries:
         if entry.suffix == ".npi" and entry.is_file():
-            yield entry.resolve()
+            yield real_path(entry)
         elif entry.is_dir() and not entry.is_symlink() and entry.name not in SKIPPED and entry.name[0] != ".":
             yield from program_files(entry)

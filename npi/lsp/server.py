@@ -24,6 +24,7 @@ import npi
 from dsl.analysis.diagnose import diagnose
 from dsl.errors.error import LanguageError, Remark
 from dsl.formatting.formatter import format_file
+from envs.support.user_files import real_path
 from npi.lsp import answers
 from npi.lsp import names as n
 from npi.lsp.completion import Offer, called, complete
@@ -100,7 +101,7 @@ class Server(LanguageServer):
     def path(self, uri: str) -> Path:
         """The file of a document; one that is not saved yet lies in the working folder."""
         name = to_fs_path(uri)
-        return Path(name).resolve() if name and uri.startswith("file:") else Path(re.sub(r"\W", "_", uri)).resolve()
+        return real_path(name) if name and uri.startswith("file:") else real_path(re.sub(r"\W", "_", uri))
 
     def uri(self, path: Path) -> str:
         """The document of a file, as the client names it."""
@@ -387,7 +388,7 @@ def diagnostic(server: Server, project: Project, path: Path, mistake: LanguageEr
     span = word_span(mistake.source.line(mistake.line), mistake.line - 1, mistake.column - 1)
     if file != path:
         message = f"in {file.name}, line {mistake.line}: {message}"
-        related = [t.DiagnosticRelatedInformation(server.location(project, file.resolve(), span), message)]
+        related = [t.DiagnosticRelatedInformation(server.location(project, real_path(file), span), message)]
         span = use_span(project, path, file)
     warning, edit, data = isinstance(mistake, Remark), quick_fix(mistake) if file == path else None, None
     if edit is not None:
@@ -413,7 +414,7 @@ def word_span(line: str, number: int, column: int) -> Span:
 def use_span(project: Project, path: Path, file: Path) -> Span:
     """Where a file is used, itself or through others."""
     for used in project.names(path).used:
-        if used.role == FILE and file.resolve() in project.modules(used_path(path, used.name)):
+        if used.role == FILE and real_path(file) in project.modules(used_path(path, used.name)):
             return used.span
     return Span(0, 0, 0)
 

@@ -33,7 +33,7 @@ from npi.training.frame_objective import Report
 from npi.training.learn_rows import LearnConfig
 from npi.training.loop import Progress
 from traces.generation.generate import generate, record_traces
-from traces.storage.trace_set import TraceInfo, TraceSet, TraceSetWriter
+from traces.storage.trace_set import MANIFEST, TraceInfo, TraceSet, TraceSetWriter, clear_plan
 
 PARTS = ("table", "samples", "lengths")
 """What can be reproduced by itself."""
@@ -226,7 +226,7 @@ def trained(work: Work, paths: Sequence[Path], out: Path, training: TrainConfig,
     return {
         "solved": found.solved,
         "updates": found.update,
-        "wrong": found.wrong,
+        "wrong": dict(sorted(found.wrong.items())),  # a checkpoint keeps no order
         "seconds": {"training": found.seconds},
     }
 
@@ -352,7 +352,8 @@ def sample_stage(work: Work, seed: int, count: int) -> Stage:
 
 def _bare_traces(programs: ProgramSet, out: Path, count: int, size: int, seed: int) -> None:
     """Write traces of one size, without the program's text."""
-    if (out / "manifest.json").exists():
+    if (out / MANIFEST).exists():
+        clear_plan(out)
         return
     out.parent.mkdir(parents=True, exist_ok=True)
     info = TraceInfo(SAMPLES.file, programs.digest, (), SAMPLES.task, seed, {"counts": {str(size): count}})

@@ -89,6 +89,25 @@ def test_what_a_living_process_writes_is_not_cleared(tmp_path: Path, monkeypatch
     assert (tmp_path / "it").read_bytes() == b"other"
 
 
+def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match=r"No such device or address.*pipe"):
+        write_whole(tmp_path / "pipe", b"for nobody")
+
+
+def test_a_folder_that_is_none_is_told_by_its_name(tmp_path: Path) -> None:
+    """A device, a file and a link that leads back to itself, in place of a folder to write into."""
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("device", "file", "loop"):
+        with pytest.raises(NotADirectoryError, match=name), claimed(tmp_path / name):
+            pass
+    with pytest.raises(OSError, match="loop"):
+        write_whole(tmp_path / "loop", b"")
+
+
 def test_links_devices_and_pipes_stay_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "real").write_bytes(b"old")
     (tmp_path / "link").symlink_to("real")

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from envs.support.user_files import read_file
+from envs.support.user_files import check_regular, read_file, real_path
 
 
 def test_a_regular_file_is_read_whole(tmp_path):
@@ -54,3 +54,19 @@ def test_what_cannot_be_read_is_an_error_that_names_the_file(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OSError, match="loop"):
         read_file(tmp_path / "loop", 1)
+
+
+def test_a_path_without_links_is_found_also_where_they_lead_nowhere(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "loop").symlink_to("loop")
+    assert real_path(tmp_path / "link") == (tmp_path / "a").resolve()
+    assert real_path(tmp_path / "loop").name == "loop"
+
+
+def test_what_is_no_regular_file_is_refused_before_it_is_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe: a pipe; give a regular file"):
+        check_regular(tmp_path / "pipe")
+    (tmp_path / "a").touch()
+    check_regular(tmp_path / "a")

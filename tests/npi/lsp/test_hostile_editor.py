@@ -86,6 +86,7 @@ def test_files_that_never_end_are_not_read(client: Client) -> None:
     with (client.folder / "large.npi").open("wb") as file:
         file.truncate(1 << 40)
     (client.folder / "zero.npi").symlink_to("/dev/zero")
+    (client.folder / "loop.npi").symlink_to("loop.npi")
     text = "".join(f'use "{name}"\n' for name in ("/dev/zero", "pipe.npi", "large.npi", "zero.npi")) + TEXT
     client.open("b.npi", text)
     codes = [item["code"] for item in client.mistakes("b.npi")]

@@ -16,7 +16,7 @@ from npi.reproduce.plots import PANELS, picture
 from npi.reproduce.recipe import CURVES, FULL, QUICK, skipped
 from npi.reproduce.report import Figure, Pair, Report
 from npi.reproduce.score import every_problem, hashes, score
-from npi.reproduce.stages import plan
+from npi.reproduce.stages import _bare_traces, plan
 from tests.support.paths import ROOT
 from tests.support.tiny import untrained
 from tests.support.tiny_paper import TINY, few_cars, work_in
@@ -152,3 +152,12 @@ def test_the_published_page_has_the_prose_of_the_recipe() -> None:
     published = (ROOT / "docs" / "results" / "npi-paper.md").read_text()
     prose = [re.sub(r"\s+", " ", MARKED.sub("", text)) for text in (shipped, published)]
     assert prose[0] == prose[1]
+
+
+def test_a_kill_behind_the_last_shard_of_bare_traces_leaves_nothing(tmp_path: Path) -> None:
+    """The plan of a set that was sealed when the process was killed goes with the next run."""
+    programs, out = load(ROOT / "programs" / "bubblesort.npi"), tmp_path / "samples"
+    for _ in range(2):
+        _bare_traces(programs, out, 1, 3, seed=0)
+        assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "shard-00000.safetensors"]
+        (out / "plan.json").write_text("{}")
