@@ -190,13 +190,17 @@ class GrowingCore(NamingCore):
 
 
 class LeastRecentlyUsedCore(NamingCore):
-    """Names pictures by a controller with a memory of slots (Santoro et al. 2016); both are carried."""
+    """Names pictures by a controller with a memory of slots (Santoro et al. 2016); both are carried.
+
+    Args:
+        count: of labels.
+    """
 
     config: MemoryConfig
 
-    def __init__(self, config: MemoryConfig, spec: WorldSpec, *, generator: torch.Generator) -> None:
+    def __init__(self, config: MemoryConfig, count: int, *, generator: torch.Generator) -> None:
         super().__init__()
-        self.config, self.labels = config, labels(spec)
+        self.config, self.labels = config, count
         self.encoder = DrawingEncoder(config.channels, config.row, generator=generator)
         self.code = seeded_linear(config.channels * PLACES**2, config.code, generator=generator)
         self.memory = LeastRecentlyUsed(

@@ -29,6 +29,7 @@ from meta.few_shot.core import (
     LeastRecentlyUsedCore,
     MemoryConfig,
     channel,
+    labels,
     ragged,
 )
 from meta.few_shot.network import FewShotConfig
@@ -186,7 +187,7 @@ class Memory:
         self, config: MemoryConfig, specs: Sequence[WorldSpec], *, generator: torch.Generator
     ) -> GrowingCore | LeastRecentlyUsedCore:
         if config.memory == LRU:
-            return LeastRecentlyUsedCore(config, specs[0], generator=generator)
+            return LeastRecentlyUsedCore(config, labels(specs[0]), generator=generator)
         return GrowingCore(config, generator=generator)
 
     def objective(

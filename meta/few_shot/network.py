@@ -1,13 +1,13 @@
 """Recognising a class from one drawing: an encoder that a row conditions at every layer, and a distance between
 encoded drawings that lets their parts move.
 
-A drawing becomes a small map of descriptors. A class is the mean map of its examples, its prototype (Snell et al. 2017,
-section 2), and a query belongs to the class at the least distance. Between two maps that distance is, summed over the
-places of one, the least of the distances to the descriptors near the same place of the other, and the same the other
-way round: two hands put the parts of a character into slightly different places. How far is near, and how sharp the
-least, is learned (as in image-to-class distances, Boiman et al. 2008, and their learned form, Li et al. 2019, but
-between places and in both directions). With nothing allowed to move it is the squared Euclidean distance of prototype
-networks.
+A drawing is seen from as near as its ink fits, and becomes a small map of descriptors. A class is the mean map of its
+examples, its prototype (Snell et al. 2017, section 2), and a query belongs to the class at the least distance. Between
+two maps that distance is, summed over the places of one, the least of the distances to the descriptors near the same
+place of the other, and the same the other way round: two hands put the parts of a character into slightly different
+places. How far is near, and how sharp the least, is learned (as in image-to-class distances, Boiman et al. 2008, and
+their learned form, Li et al. 2019, but between places and in both directions). With nothing allowed to move it is the
+squared Euclidean distance of prototype networks.
 
 The row of an alphabet scales and shifts every channel of every layer (feature-wise conditioning: Perez et al. 2018;
 Zintgraf et al. 2019, section 3.1).
@@ -32,7 +32,11 @@ from npi.learners.interface import LearnerConfig
 KIND = "few-shot"
 
 SIDE = 32
-"""S of what the encoder reads; other drawings are resized to it."""
+"""S of what the layers read: a square about a drawing's ink (:func:`framed`)."""
+
+INK, LEAST_EXTENT, MARGIN, SAMPLES = 0.25, 0.38, 0.15, 2
+"""What counts as ink; the least share of a drawing's side that is shown; the margin about the ink, in shares of its
+extent; and how many samples of a side make a pixel."""
 
 GROUPS = 8
 """Of channels whose activations are normalised together (Wu and He 2018): a drawing is encoded as it is alone, whatever
@@ -90,7 +94,7 @@ class DrawingEncoder(nn.Module):
             self.rows.weight.mul_(INITIAL_CONDITIONING)
 
     def forward(self, drawing_NSS: torch.Tensor, row_NP: torch.Tensor) -> torch.Tensor:
-        x = resized(drawing_NSS)[:, None]
+        x = framed(drawing_NSS)[:, None]
         said = self.rows(row_NP)[..., None, None].chunk(2 * len(self.layers), 1)
         for layer, norm, gain, shift, (_, _, pool) in zip(
             self.layers, self.norms, said[::2], said[1::2], LAYERS, strict=True
@@ -101,14 +105,34 @@ class DrawingEncoder(nn.Module):
         return x.flatten(2).contiguous()
 
 
-def resized(drawing_NSS: torch.Tensor) -> torch.Tensor:
-    """N × SIDE × SIDE: the mean ink of each pixel where drawings are larger, linear between pixels where smaller."""
-    side = drawing_NSS.shape[1]
-    if side > SIDE:
-        return F.adaptive_avg_pool2d(drawing_NSS, SIDE)
-    if side < SIDE:
-        return F.interpolate(drawing_NSS[:, None], (SIDE, SIDE), mode="bilinear", align_corners=False)[:, 0]
-    return drawing_NSS
+@torch.no_grad()
+def framed(drawing_NSS: torch.Tensor) -> torch.Tensor:
+    """N × SIDE × SIDE: a square about the ink of each drawing, with a margin; all of one without any.
+
+    How large a character is written, and where, is its drawer's; seen from as near as it fits, its details are larger.
+    Ink of less than a third of the side is not brought nearer than such ink.
+    """
+    count = len(drawing_NSS)
+    inked_NSS = drawing_NSS > INK
+    middle, size = zip(*(_extent(inked_NSS.any(axis)) for axis in (1, 2)), strict=True)  # across, then down
+    share_N = torch.maximum(*size).clamp(min=LEAST_EXTENT) * (1 + MARGIN) + MARGIN / 4
+    share_N = torch.where(inked_NSS.any(2).any(1), share_N, 1.0)
+    matrix_N23 = torch.zeros(count, 2, 3, dtype=drawing_NSS.dtype, device=drawing_NSS.device)
+    for axis in (0, 1):
+        matrix_N23[:, axis, axis], matrix_N23[:, axis, 2] = share_N, middle[axis]
+    fine = SAMPLES * SIDE
+    origin = F.affine_grid(matrix_N23, [count, 1, fine, fine], align_corners=False)
+    return F.avg_pool2d(F.grid_sample(drawing_NSS[:, None], origin, align_corners=False), SAMPLES)[:, 0]
+
+
+def _extent(inked_NS: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Along one axis, the middle of the ink (-1 to 1, 0 without any) and how much of the side it takes."""
+    side = inked_NS.shape[1]
+    first_N = inked_NS.int().argmax(1)
+    last_N = side - inked_NS.flip(1).int().argmax(1)
+    middle_N, size_N = (first_N + last_N) / side - 1, (last_N - first_N) / side
+    there_N = inked_NS.any(1)
+    return torch.where(there_N, middle_N, 0.0), torch.where(there_N, size_N, 1.0)
 
 
 class MovingParts(nn.Module):

@@ -90,14 +90,18 @@ class RegressionCore(LearnerCore):
         points_BL2 = given.channels[SUPPORT]
         assert isinstance(points_BL2, torch.Tensor)
         graph = torch.is_grad_enabled()
+        row_BP = self.adapted(points_BL2, task.row_BP, second_order=graph)
+        return row_BP if graph else row_BP.detach()
+
+    def adapted(self, points_BL2: torch.Tensor, row_BP: torch.Tensor, *, second_order: bool) -> torch.Tensor:
+        """Rows after gradient descent on the points of each episode."""
+        with torch.enable_grad():  # of the rates, too
+            rate_P = self.log_rate_P.exp()
 
         def loss(row_BP: torch.Tensor) -> torch.Tensor:
             return self.negative_log_likelihood(points_BL2, row_BP)
 
-        with torch.enable_grad():  # of the rates, too
-            rate_P = self.log_rate_P.exp()
-        row_BP = inner.adapt(loss, task.row_BP, self.config.steps, rate_P, second_order=graph)
-        return row_BP if graph else row_BP.detach()
+        return inner.adapt(loss, row_BP, self.config.steps, rate_P, second_order=second_order)
 
     def step(
         self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None

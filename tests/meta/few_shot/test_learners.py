@@ -219,7 +219,7 @@ def test_training_learns_to_name_pictures_of_new_classes_and_rows_beside_the_cor
     ).library
     programs, task = library.task("name")
     accuracy = score_task(library, programs, task, count=100).scores["accuracy"].mean
-    assert accuracy > 0.85  # at random: 0.2; an untrained core: 0.42
+    assert accuracy > 0.85  # at random: 0.2; an untrained core: 0.36
     more = tmp_path / "more.npi"
     more.write_text(SUPPORTED.replace("NAME", "NAME_MORE"))
     learning = replace(LEARNER.learning, updates=2, problems=8, starts=2)
@@ -239,7 +239,7 @@ def test_training_learns_to_remember(tmp_path: Path):
     ).library
     programs, task = library.task("name")
     scores = {name: score.mean for name, score in score_task(library, programs, task, count=100).scores.items()}
-    assert scores["instance 2"] > 0.8  # an untrained core: 0.15
+    assert scores["instance 2"] > 0.8  # an untrained core: 0.12
     assert scores["instance 1"] < 0.55  # no core can know more than which labels are left: 0.457
 
 

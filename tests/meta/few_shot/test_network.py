@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from meta.few_shot.network import DrawingEncoder, FewShotConfig, MovingParts, SetEncoder, resized
+from meta.few_shot.network import DrawingEncoder, FewShotConfig, MovingParts, SetEncoder, framed
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -46,10 +46,28 @@ def test_rows_condition_every_layer(encoder):
             encoder.rows.weight.copy_(kept)
 
 
-@pytest.mark.parametrize("side", [20, 32, 105])
-def test_drawings_of_any_size_are_read(side):
-    flat = torch.full((2, side, side), 0.5)
-    assert torch.allclose(resized(flat), torch.full((2, 32, 32), 0.5))
+def square(side: int, top: int, left: int, size: int) -> torch.Tensor:
+    """A full square, 1 × side × side."""
+    drawing = torch.zeros(1, side, side)
+    drawing[:, top : top + size, left : left + size] = 1
+    return drawing
+
+
+@pytest.mark.parametrize("side", [32, 64, 105])
+def test_ink_is_seen_from_near_wherever_it_lies(side):
+    drawings = [square(side, top, left, side // 2) for top, left in ((0, 0), (side // 4, side // 3), (side // 2, 5))]
+    seen = framed(torch.cat(drawings))
+    assert seen.shape == (3, 32, 32)
+    for one in seen:  # an extent of 0.5 is shown in a square of 0.5 · 1.15 + 0.0375 = 0.6125: 26 of 32 pixels
+        assert one.sum().item() == pytest.approx((32 * 0.5 / 0.6125) ** 2, rel=0.05)
+        assert abs(one.sum(0) - one.sum(0).flip(0)).max() < 2  # in the middle
+        assert abs(one.sum(1) - one.sum(1).flip(0)).max() < 2
+
+
+def test_small_ink_is_not_blown_up_and_no_ink_is_seen_as_it_is():
+    dot, nothing = framed(torch.cat([square(64, 8, 8, 4), torch.full((1, 64, 64), 0.1)]))
+    assert dot.sum().item() == pytest.approx((32 * (4 / 64) / (0.38 * 1.15 + 0.0375)) ** 2, rel=0.1)
+    assert torch.allclose(nothing[1:-1, 1:-1], torch.full((30, 30), 0.1))
 
 
 @torch.no_grad()
