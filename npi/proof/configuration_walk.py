@@ -94,7 +94,12 @@ class Walk:
             raise self.too_many()
         self.strides = torch.tensor(mixed_radix.strides(self.radix))
 
-    def run(self) -> ProgramProof:
+    def run(self, *, brief: bool = False) -> ProgramProof:
+        """The proof, or what is wrong.
+
+        Args:
+            brief: stop where anything was found to be wrong, and do not count the rest.
+        """
         wave = self.beginnings()
         waves, parents, wrong = [wave], [torch.full((len(wave),), -1)], []
         margin, first = math.inf, 0
@@ -102,6 +107,8 @@ class Walk:
             decided = self.decide(wave)
             margin = min(margin, float(decided.margin_M.min()))
             wrong.append(decided.wrong_M.nonzero()[:, 0] + first)
+            if brief and len(wrong[-1]):
+                break
             found, origin = self.fresh(*self.successors(wave, decided))
             waves.append(found)
             parents.append(origin + first)

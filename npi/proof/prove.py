@@ -67,8 +67,14 @@ def text_steps(library: Library, programs: ProgramSet, name: str) -> PlacedSteps
     return TextWalk(stepper, programs, programs.program(name), effects, rules).steps()
 
 
-def prove_decisions(library: Library, programs: ProgramSet, names: Collection[str] | None) -> list[ProgramProof]:
-    """:func:`certify` for discrete and lstm cores."""
+def prove_decisions(
+    library: Library, programs: ProgramSet, names: Collection[str] | None, *, brief: bool = False
+) -> list[ProgramProof]:
+    """:func:`certify` for discrete and lstm cores.
+
+    Args:
+        brief: a walk ends where it finds anything wrong.
+    """
     bodies = [p for p in programs.programs if p.signal is None and (names is None or p.name in names)]
     if programs.world.spec.rendered:
         return [ProgramProof.unproved(program.name, PICTURED) for program in bodies]
@@ -80,7 +86,7 @@ def prove_decisions(library: Library, programs: ProgramSet, names: Collection[st
     proofs = []
     for program in bodies:
         try:
-            found = kind(stepper, programs, program, effects, rules).run()
+            found = kind(stepper, programs, program, effects, rules).run(brief=brief)
         except LibraryError as error:
             if kind is Walk:
                 raise
@@ -121,7 +127,7 @@ class Certifier:
             self.audited = sum(audit(programs) for programs in self.sets)
         self.proofs, frames, steps = [], list[FrameSet](), list[PlacedSteps]()
         for programs in self.sets:
-            proofs = certify(self.library, programs, names=self.names)
+            proofs = self._proofs(programs)
             self.proofs += proofs
             for proof in (one for one in proofs if not one.proved):
                 if self.states == FORCED and not proof.trouble:
@@ -138,6 +144,12 @@ class Certifier:
             steps=tuple(steps),
             spared=found.spared,
         )
+
+    def _proofs(self, programs: ProgramSet) -> list[ProgramProof]:
+        """Of a file; where all steps of a wrong program are learned from, it does not matter how many are wrong."""
+        if self.states == FORCED:
+            return prove_decisions(self.library, programs, self.names, brief=True)
+        return certify(self.library, programs, names=self.names)
 
 
 def prove(library: Library, names: Collection[str] | None = None) -> list[tuple[ProgramSet, list[ProgramProof]]]:

@@ -45,6 +45,9 @@ MARGIN = 0.1
 MANY = 0.05
 """A share of wrong examples from which on the learning rate is at its peak."""
 
+FEW = 0.02
+"""A share of wrong examples below which updates look at more (:attr:`Emphasis.wider`)."""
+
 CHUNK = 16384
 """Examples that are checked side by side."""
 
@@ -58,17 +61,19 @@ class Emphasis:
         negligible: nats of an example that an update leaves out: towards the end most are, and their gradients are next
             to nothing.
         least_rate: the least share of the peak learning rate.
+        wider: where few are wrong, so many times as many examples are drawn; next to all of them are negligible then.
     """
 
     repeats: int
     negligible: float
     least_rate: float
+    wider: int
 
 
-SYMBOLS = Emphasis(repeats=4, negligible=0.01, least_rate=0.3)
-"""Among symbols every example is drawn, and the last wrong ones want large steps."""
+SYMBOLS = Emphasis(repeats=4, negligible=0.01, least_rate=0.3, wider=4)
+"""Among symbols the last wrong ones want large steps, and looking for them costs little."""
 
-PICTURES = Emphasis(repeats=16, negligible=0.01, least_rate=0.05)
+PICTURES = Emphasis(repeats=16, negligible=0.01, least_rate=0.05, wider=1)
 """Of pictures a few stay wrong whatever the rate is, and it must fall for the others to come to rest."""
 
 
@@ -109,6 +114,7 @@ class ForcedStates(Supervision):
     Attributes:
         codes: for each row, the code of each of its places. seen: what is seen in each code (fields, then slots).
         key_E: a hash of each example. wrong_E: which were wrong when they were last looked at.
+        share_E: the sum of shares of a draw up to each example; a program's share is the root of how many it has.
     """
 
     def __init__(
@@ -143,6 +149,7 @@ class ForcedStates(Supervision):
         self.row_E = torch.cat([part.row_E for part in self.examples.values()]).cpu()
         self.key_E = np.concatenate(keys)
         self.wrong_E = torch.from_numpy(~np.isin(self.key_E, right))  # what is new counts as wrong
+        self.share_E = torch.bincount(self.row_E).double().rsqrt()[self.row_E].cumsum(0)
         self.errors = {row: self.errors.get(row, 1.0) for row in self.row_E.unique().tolist()}
         count_E = torch.cat([part.count_E for part in self.examples.values()]).cpu()
         different, every = torch.bincount(self.row_E), torch.bincount(self.row_E, weights=count_E.double()).long()
@@ -242,11 +249,12 @@ class ForcedStates(Supervision):
         if len(self.row_E) <= count:
             return torch.arange(len(self.row_E))
         wrong = self.wrong_E.nonzero()[:, 0]
+        if len(wrong) < FEW * len(self.row_E):
+            count = min(self.emphasis.wider * count, len(self.row_E))
         again = min(count // 4, self.emphasis.repeats * len(wrong))
         hard = wrong[torch.randint(max(1, len(wrong)), (again,), generator=self.generator)]
-        share_E = torch.bincount(self.row_E).double().rsqrt()[self.row_E].cumsum(0)
-        number_D = torch.rand(count - again, dtype=torch.float64, generator=self.generator) * share_E[-1]
-        usual = torch.searchsorted(share_E, number_D).clamp(max=len(share_E) - 1)
+        number_D = torch.rand(count - again, dtype=torch.float64, generator=self.generator) * self.share_E[-1]
+        usual = torch.searchsorted(self.share_E, number_D).clamp(max=len(self.share_E) - 1)
         return torch.cat([usual, hard]).sort().values
 
     def _note(self, drawn_D: torch.Tensor, keep: float = 0.9) -> None:

@@ -229,7 +229,8 @@ def step_scores(
     key_CN = core.key_logits(hidden_CH, tables) + rules.reach_NN[row_S[step_C]]
     logits_C3V = core.adapter(world).argument_logits(hidden_CH) + rules.slots_N3V[world][callee_C]
     nll_C = functional.cross_entropy(key_CN, callee_C, reduction="none")
-    nll_C = nll_C + functional.cross_entropy(logits_C3V.transpose(1, 2), target_C3, reduction="none").sum(1)
+    slot_D = functional.cross_entropy(logits_C3V.flatten(0, 1), target_C3.flatten(), reduction="none")
+    nll_C = nll_C + slot_D.view_as(target_C3).sum(1)
     wrong_C = ~_leads(key_CN, callee_C, margin) | ~_leads(logits_C3V, target_C3, margin).all(1)
 
     nll_S = nll_S.index_add(0, step_C, nll_C.to(nll_S.dtype))

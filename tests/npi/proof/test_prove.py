@@ -19,7 +19,7 @@ from npi.proof.call_effects import changed_by, domains, with_callees
 from npi.proof.certificate import TOLERANCE
 from npi.proof.check_certificate import check
 from npi.proof.counterexample import disagreements, smallest
-from npi.proof.prove import Certifier, certificate_of, certify, prove
+from npi.proof.prove import Certifier, certificate_of, certify, prove, prove_decisions
 from npi.proof.world_audit import UnsoundError, audit, audit_traces
 from npi.recurrent import learn
 from npi.training.dataset import Dataset
@@ -54,6 +54,23 @@ def test_a_right_core_is_proved_and_a_wrong_one_is_not() -> None:
     obs = proof.examples.obs_SF[:, 0].tolist()
     calls = proof.examples.call_S4[:, 0].tolist()
     assert all((symbol == 2) == (callee == -1) for symbol, callee in zip(obs, calls, strict=True) if callee == -1)
+
+
+def test_a_brief_walk_ends_where_it_finds_anything_wrong() -> None:
+    """And comes to the same where nothing is: red when it stops before all is walked."""
+    every, brief = (prove_decisions(proved(), clear(), None, brief=brief)[0] for brief in (False, True))
+    assert (brief.proved, brief.configurations) == (True, every.configurations)
+    every, brief = (prove_decisions(_endless(), clear(), None, brief=brief)[0] for brief in (False, True))
+    assert every.wrong >= brief.wrong > 0
+    assert every.configurations > brief.configurations
+
+
+def _endless() -> Library:
+    """A core that never returns: it is wrong at blank cells alone, and goes on from the others."""
+    library = copy.deepcopy(proved())
+    with torch.no_grad():
+        library.core.end.bias -= 1000.0
+    return library
 
 
 def test_a_call_that_hardly_leads_is_not_proved() -> None:
