@@ -138,7 +138,7 @@ class Regression:
     kind, signals, anywhere = KIND, (("minimise", "error"),), True
     config = RegressionConfig
     training = UnrolledTraining(
-        updates=8000, batch=100, rate=3e-3, row_rate=3e-3, clip=10.0, check_every=1000, problems=500
+        updates=2000, batch=100, rate=3e-3, row_rate=3e-3, clip=10.0, check_every=500, problems=500
     )
     learning = UnrolledTraining(
         updates=300, batch=100, row_rate=1e-2, clip=10.0, check_every=100, problems=500, starts=2
