@@ -28,6 +28,9 @@ KINDS = ("line", "arc", "hook", "loop", "wave", "corner", "dot")
 KIND_WEIGHTS = np.array([0.44, 0.22, 0.08, 0.05, 0.05, 0.12, 0.04])
 """What sub-strokes are, in the mean of all alphabets."""
 
+DOT = 0.03
+"""The length of a dot."""
+
 KIND_CONCENTRATION = 9.0
 """Of the Dirichlet distribution of an alphabet's weights around the mean ones."""
 
@@ -142,10 +145,10 @@ MEAN_STYLE = Style(
     roundness=0.4,
     more_strokes=0.45,
     more_substrokes=0.5,
-    closing=0.17,
+    closing=0.15,
     repeats=0.17,
     share=0.6,
-    variants=0.2,
+    variants=0.25,
     width=0.9,
     extent=62.0,
     evenness=0.6,
@@ -200,10 +203,10 @@ def draw_style(rng: np.random.Generator, config: StrokesConfig) -> Style:
         roundness=rng.beta(1, 1.5),
         more_strokes=rng.uniform(0.1, 0.85),
         more_substrokes=rng.uniform(0.2, 0.85),
-        closing=rng.uniform(0, 0.35),
+        closing=rng.uniform(0, 0.3),
         repeats=rng.uniform(0, 0.35),
         share=rng.beta(3, 2),
-        variants=rng.uniform(0, 0.4),
+        variants=rng.uniform(0, 0.5),
         width=np.exp(rng.normal(-0.12, 0.22)),
         extent=rng.uniform(50, 75),
         evenness=rng.uniform(0.3, 0.9),
@@ -219,7 +222,7 @@ def draw_substroke(rng: np.random.Generator, style: Style, config: StrokesConfig
     if kind in ("hook", "loop", "wave"):
         length *= 1.25
     if kind == "dot":
-        length = 0.03
+        length = DOT
     heading_P = heading + np.cumsum(turn_P)
     if kind == "arc":  # its chord, and not its start, has the heading
         heading_P -= turn_P.sum() / 2
@@ -266,6 +269,8 @@ def _composed(rng: np.random.Generator, style: Style, substrokes: Sequence[Subst
     """A stroke of some sub-strokes: fewer in alphabets of many strokes, and of many turns rather than straight on."""
     count = 1 + rng.binomial(MAX_SUBSTROKES - 2, style.more_substrokes * (1 - 0.6 * style.more_strokes))
     part: Part = (substrokes[int(rng.integers(len(substrokes)))],)
+    if is_dot(part):
+        return part
     while len(part) < count:
         more = [(*part, substrokes[number]) for number in rng.integers(len(substrokes), size=3)]
         part = min(more, key=lambda one: _spread(path(one)))
@@ -274,6 +279,11 @@ def _composed(rng: np.random.Generator, style: Style, substrokes: Sequence[Subst
     path_M = path(part)
     back = point_at(path_M, rng.choice([0.0, rng.uniform(0, 0.5)])) - path_M[-1]
     return (*part, Substroke(np.full(SEGMENTS, back / SEGMENTS), False))
+
+
+def is_dot(part: Part) -> bool:
+    """Whether a stroke is no more than a dot."""
+    return max(extents(path(part))) <= DOT
 
 
 def _spread(path_M: np.ndarray) -> float:
@@ -298,7 +308,8 @@ def attached(rng: np.random.Generator, part: Part, earlier: Character, style: St
     """A stroke of this part, placed by a relation to earlier ones."""
     if not earlier:
         return Stroke(part)
-    kind = RELATIONS[rng.choice(len(RELATIONS), p=style.relation_weights)] if config.relations else "independent"
+    free = is_dot(part) or not config.relations
+    kind = "independent" if free else RELATIONS[rng.choice(len(RELATIONS), p=style.relation_weights)]
     parent = int(rng.integers(len(earlier)))
     if kind == "start":
         return Stroke(part, parent, 0.0, float(rng.random() < 0.2))
@@ -310,8 +321,8 @@ def attached(rng: np.random.Generator, part: Part, earlier: Character, style: St
     if kind == "bridge":
         return _bridge(rng, part, parent, earlier)
     there = np.concatenate(placed(earlier))
-    free = rng.normal(0, 0.4 * style.width) + 1j * rng.normal(0, 0.4)
-    return Stroke(part, offset=_middle(there) + free - _middle(path(part)))
+    away = rng.normal(0, 0.4 * style.width) + 1j * rng.normal(0, 0.4)
+    return Stroke(part, offset=_middle(there) + away - _middle(path(part)))
 
 
 def _bridge(rng: np.random.Generator, part: Part, parent: int, earlier: Character) -> Stroke:

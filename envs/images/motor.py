@@ -17,14 +17,14 @@ import numpy as np
 
 from envs.images.alphabets import MAX_SUBSTROKES, PIXELS, SEGMENTS, Character, StrokesConfig, path
 
-PATH_ANGLE, PATH_LENGTH = 0.08, 0.12
+PATH_ANGLE, PATH_LENGTH = 0.08, 0.14
 """Standard deviations of a sub-stroke's angle, in radians, and of the logarithm of its length."""
 
 STEP_ANGLE, TREMOR = 0.08, 0.3
 """Standard deviations of the angle of a segment, in radians, and of each point in pixels."""
 
 STROKE_ANGLE, STROKE_LENGTH = 0.05, 0.06
-START, ALONG = 2.0, 0.06
+START, ALONG = 2.4, 0.07
 """Standard deviations of where a stroke begins: in pixels, and of the share of its parent."""
 
 WAVES, WAVE_LENGTHS, WAVE_HEIGHT = 3, (35.0, 90.0), 1.4

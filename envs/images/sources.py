@@ -6,7 +6,7 @@ from pathlib import Path
 
 from envs.images.drawings import Drawings
 from envs.images.folders import tree_drawings
-from envs.images.one_shot_runs import one_shot_runs, run_labels, runs_as_drawings
+from envs.images.official_runs import one_shot_runs, run_labels, runs_as_drawings
 from envs.images.packed import packed
 from envs.images.resizing import check_size
 from envs.images.trees import FolderTree, Tree, ZipTree, open_zip

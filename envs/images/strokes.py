@@ -29,14 +29,15 @@ from envs.images.resizing import check_size, resized
 
 MAX_PICTURES = 2_000_000
 
-LIKENESSES = (0.9, 0.9, 0.9, 0.9, 0.95, 0.95, 0.99, 0.99, 1.01)
+LIKENESSES = (0.92, 0.92, 0.92, 0.92, 0.96, 0.96, 0.99, 0.99, 1.01)
 """The cosine of the looks of two characters is below these, one for each time that as many are tried as are wanted."""
 
 LOOK, LOOK_EXTENT, LOOK_PEN = 15, 80, 9
 """Pixels of a side at which characters are compared, and on the sheet the longer side of all of them, and the pen."""
 
-MIN_CLEAR, MAX_RATIO = 0.6, 2.0
-"""The least area of ink beside length by width of the pen, and the most that all have of longer beside shorter side."""
+MIN_CLEAR, MAX_RATIO, MAX_ASLANT, RARELY = 0.6, 2.0, 0.5, 0.08
+"""The least area of ink beside length by width of the pen; the longer beside the shorter side that is still usual; the
+correlation of x and y with which a third are kept; and the share of all that is kept whatever it looks like."""
 
 
 def strokes(
@@ -85,6 +86,10 @@ def strokes(
         tuple(f"character{number:02}" for number in range(1, characters + 1)) * alphabets,
         tuple(f"alphabet{number:03}" for number in range(1, alphabets + 1)),
     )
+
+
+generated_drawings = strokes
+"""The same under a name that no module of the package has, for ``from envs.images import``."""
 
 
 def _alphabet(rng: np.random.Generator, size: int, characters: int, drawers: int, config: StrokesConfig) -> np.ndarray:
@@ -137,15 +142,25 @@ def likenesses(seen_CV: np.ndarray, look_V: np.ndarray) -> np.ndarray:
 
 
 def plausible(rng: np.random.Generator, characters: Sequence[Character], look_CV: np.ndarray) -> np.ndarray:
-    """bool: whether a person would write each so: hardly ever one that is very long, and no tangle."""
+    """bool: whether a person would write each so: hardly ever one that is very long or all aslant, and no tangle."""
     found = []
     for character, ink_share in zip(characters, look_CV.mean(1), strict=True):
         paths = placed(character)
-        sides = sorted(extents(np.concatenate(paths)))
-        length = sum(np.abs(np.diff(path)).sum() for path in paths) * LOOK_EXTENT / max(0.1, sides[1])
+        points = np.concatenate(paths)
+        short, long = sorted(extents(points))
+        length = sum(np.abs(np.diff(path)).sum() for path in paths) * LOOK_EXTENT / max(0.1, long)
         clear = ink_share * PIXELS**2 / (LOOK_PEN * (length + LOOK_PEN))
-        found.append(clear > MIN_CLEAR and rng.random() < (MAX_RATIO * sides[0] / max(sides[1], 1e-9)) ** 2 + 0.05)
+        likely = min(1, (MAX_RATIO * short / long) ** 2) * np.exp(-((aslant(points) / MAX_ASLANT) ** 2)) + RARELY
+        found.append(clear > MIN_CLEAR and rng.random() < likely)
     return np.array(found)
+
+
+def aslant(point_M: np.ndarray) -> float:
+    """The correlation of x and y: 1 for what leads down to the right, 0 for a cross, a circle, or an upright line."""
+    from_middle = point_M - point_M.mean()
+    x, y = from_middle.real, from_middle.imag
+    thick = (0.02 * np.abs(from_middle).max()) ** 2
+    return float((x * y).mean() / np.sqrt(((x * x).mean() + thick) * ((y * y).mean() + thick)))
 
 
 def scales(characters: Sequence[Character], style: Style) -> np.ndarray:

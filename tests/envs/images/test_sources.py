@@ -10,7 +10,7 @@ import pytest
 from envs.images import trees
 from envs.images.drawings import Drawings
 from envs.images.folders import folders
-from envs.images.one_shot_runs import one_shot_runs
+from envs.images.official_runs import one_shot_runs
 from envs.images.packed import BYTES
 from envs.images.sources import open_source
 from tests.envs.images.picture_trees import drawing, official_runs, png, published, write_tree, write_zip
