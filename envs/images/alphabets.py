@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import pi
 
 import numpy as np
@@ -155,7 +156,7 @@ MEAN_STYLE = Style(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Substroke:
     """A primitive curve: P steps of the pen, and whether it goes on in the direction in which the one before ended."""
 
@@ -376,8 +377,9 @@ def _mirrored(stroke: Stroke, by: int) -> Stroke:
     return replace(stroke, part=part, offset=-by * stroke.offset.conjugate())
 
 
+@lru_cache(maxsize=1024)
 def path(part: Part) -> np.ndarray:
-    """The points of a stroke that begins at 0, one more than its segments."""
+    """The points of a stroke that begins at 0, one more than its segments; not to be changed."""
     step_P = part[0].step_P
     for one in part[1:]:
         turn = np.exp(1j * (np.angle(step_P[-1]) - np.angle(one.step_P[0]))) if one.smooth else 1

@@ -112,6 +112,8 @@ def designed_alphabet(rng: np.random.Generator, style: Style, characters: int, c
     kept: list[Character] = []
     seen_CV = np.zeros((0, LOOK**2))
     for likeness in LIKENESSES:
+        if len(kept) == characters:
+            break
         tried: list[Character] = []
         for _ in range(characters):
             tried.append(draw_character(rng, style, repertoire, kept + tried, config))
