@@ -1,5 +1,6 @@
 # make demo   the README's example, from training to a run on long inputs
 # make test   style, types and tests
+# make thorough  the tests that take too long for that
 # make lint   style and types alone
 # make fuzz   look for texts that break the parser, the checker or the teacher: 10 minutes each, or SECONDS=60
 # make bench  time the parts beside what the machine can do; writes docs/results/speed.md
@@ -14,13 +15,16 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 # Two threads on small tensors are slower than one, and one thread gives the same numbers on every machine.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint docs bench fuzz clean
+.PHONY: demo test thorough lint docs bench fuzz clean
 
 demo: $(STAMP)
 	$(PY) -m npi.cli.main demo
 
 test: lint
-	$(PY) -m pytest -q -n 2
+	$(PY) -m pytest -q -n 2 --dist worksteal
+
+thorough: $(STAMP)
+	$(PY) -m pytest -q -n 2 --dist worksteal -m thorough
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

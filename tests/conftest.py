@@ -1,5 +1,6 @@
 """One thread and deterministic properties, so that every test gives the same result wherever it runs."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from npi.cli.main import main
 from tests.support.tape_programs import training, write_files
 
 torch.set_num_threads(1)
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the commands that tests start would compile the engine each time
 
 settings.register_profile("deterministic", derandomize=True, deadline=None, database=None, print_blob=True)
 settings.load_profile("deterministic")

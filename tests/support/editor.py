@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.support.paths import ROOT
 
-WAIT = 60.0
+WAIT = 120.0
 
 
 class Client:

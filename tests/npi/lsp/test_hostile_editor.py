@@ -14,7 +14,7 @@ import pytest
 
 from npi.lsp.project import Project
 from npi.lsp.server import MAX_DIAGNOSTICS, Server, diagnostics
-from tests.support.editor import Client
+from tests.support.editor import WAIT, Client
 from tests.support.paths import ROOT
 
 TEXT = "world pad is scratchpad:\n    row A of digit\n\nprogram GO:\n    ACT(A, RIGHT)\n"
@@ -55,7 +55,7 @@ def test_messages_behind_nonsense_are_answered(client: Client) -> None:
         client.process.stdin.flush()
         client.number += 1
         client._send(id=client.number, method="textDocument/hover", params=client.at("a.npi", "GO"))
-        while (message := client.messages.get(timeout=60)).get("id") != client.number:
+        while (message := client.messages.get(timeout=WAIT)).get("id") != client.number:
             pass
         assert "GO" in json.dumps(message["result"]), name
     code, told = client.end()
@@ -66,7 +66,7 @@ def test_messages_behind_nonsense_are_answered(client: Client) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_server_that_waits(client: Client, number: int) -> None:
     client.process.send_signal(number)
-    assert client.process.wait(60) == -number
+    assert client.process.wait(WAIT) == -number
 
 
 @pytest.mark.parametrize("shut_down", [True, False])
@@ -142,5 +142,5 @@ def test_one_editor_is_served_on_a_port() -> None:
             while stream.readline().strip():
                 pass
             assert json.loads(stream.read(length))["id"] == number
-    assert b"Traceback" not in server.communicate(timeout=60)[1]
+    assert b"Traceback" not in server.communicate(timeout=WAIT)[1]
     assert server.returncode == 0

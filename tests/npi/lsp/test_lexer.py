@@ -212,7 +212,7 @@ def test_the_extension_starts_the_server(tmp_path: Path) -> None:
     script = tmp_path / "fake.js"
     script.write_text(FAKE)
     command = [str(NODE), str(script), str(EXTENSION / "extension.js")]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    found = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
     made, started, stopped = json.loads(found)
     assert made["server"]["command"] == "/somewhere/npi"
     assert made["server"]["args"] == ["lsp"]
@@ -257,7 +257,7 @@ def modules(folder: Path) -> str | None:
     wanted = ["vscode-textmate@9.3.2", "vscode-oniguruma@2.0.1"]
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline", *wanted]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
     except subprocess.TimeoutExpired:
         return "npm took more than a minute to install the tokenizer of editors"
     return None if done.returncode == 0 else f"npm cannot install the tokenizer of editors: {done.stderr[-200:]}"
