@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from envs.registry import register_world
-    from npi.api import Run, certify, check_certificate, compile, evaluate, learn, run, train
+    from npi.api import certify, check_certificate, compile, evaluate, learn, run, train
     from npi.core.config import CoreConfig, TrainConfig
     from npi.jobs.run import TrainResult
     from npi.jobs.sweep import SweepResult, train_sweep
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from npi.proof.check_certificate import Finding
     from npi.running.compiled_library import CompiledLibrary
     from npi.running.evaluate import SizeScore, Solved, run_problems, score_sizes, solve
+    from npi.running.runs import Run
     from npi.training.learn_rows import LearnConfig, RowResult
     from npi.training.ranks import Ranks, join
     from npi.universal.code_search import SearchConfig

@@ -18,7 +18,7 @@ from npi.cli.train_report import program_rows
 from npi.cli.words import duration, plural, show_sizes
 
 if TYPE_CHECKING:
-    from npi.proof.prove import ProgramProof
+    from npi.library.kinds import ProgramProof
     from npi.running.evaluate import SizeScore
     from npi.training.learn_rows import RowResult
 

@@ -72,12 +72,12 @@ def reproduce(
       npi reproduce npi-paper --only samples --only lengths --seeds 0..2
     """
     from envs.support.atomic_files import claimed
-    from npi.jobs.train import pick_device
     from npi.reproduce.outputs import write_outputs
     from npi.reproduce.plots import check_matplotlib
     from npi.reproduce.recipe import FULL, QUICK, skipped
     from npi.reproduce.report import collect
     from npi.reproduce.stages import PARTS, begin, plan
+    from npi.training.ranks import pick_device
 
     check_matplotlib()
     screen, recipe = Screen(json=json), QUICK if quick else FULL

@@ -91,7 +91,7 @@ def test_every_task_is_in_the_table() -> None:
 @pytest.mark.parametrize(("stem", "task"), tasks(), ids=name_of)
 def test_teacher_is_right_by_the_task_and_by_plain_python(stem: str, task: Task) -> None:
     """Red for any wrong program, and for a task that accepts a wrong result or refuses a right one."""
-    problems = problems_of(task, each=200, longest=LONGEST.get(stem, max(task.test_sizes)))
+    problems = problems_of(task, each=60, longest=LONGEST.get(stem, max(task.test_sizes)))
     programs = opened(stem)
     outcome = run_problems(compile_teacher(programs), programs, problems)
     assert set(outcome.status_N.tolist()) == {int(Status.DONE)}

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dsl.analysis.learnability import check_tables
-from dsl.lowering.decision_tables import GO_ON, NodeTable
+from dsl.lowering.decision_tables import NodeTable
 from dsl.lowering.ir import Read
 from dsl.program import Program, ProgramSet
 from dsl.tasks.task import Problem, Task
 from envs.scratchpad.config import NOWHERE
 from envs.scratchpad.scalar import Plan, SinglePad, plan_of
 from envs.scratchpad.world import Scratchpad
-from envs.spec import RETURN
+from envs.spec import GO_ON, RETURN
 from traces.generation.enumerate import rounds
 
 if TYPE_CHECKING:

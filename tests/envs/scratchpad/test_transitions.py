@@ -61,7 +61,7 @@ def _layout(config: PadConfig, data: st.DataObject) -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize("name", EVERY_PAD)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_no_change_that_the_effects_do_not_allow(name: str, data: st.DataObject) -> None:
     """Red when an effect forgets that pointers may share a cell, an end of a list, or how half a step is rounded."""

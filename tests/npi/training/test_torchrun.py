@@ -77,7 +77,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def job(folder) -> list[str]:
-    """Words of a training that is not done early: 60 updates of a rate that solves nothing, with checks at 25 and 50."""
+    """Words of a training that is not done early: 60 updates at a rate that solves nothing, checks at 25 and 50."""
     words = [str(folder / "strip.npi"), str(folder / "set"), "--traces", "4", "--rate", "1e-5"]
     return [*words, "--updates", "60", "--device", "cpu", "--json"]
 

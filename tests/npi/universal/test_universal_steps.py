@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,7 +105,16 @@ def program_of(name: str) -> tuple[Program, ProgramSet]:
     return next(p for p in programs.programs if p.name.endswith("RUN")), programs
 
 
-@pytest.mark.parametrize("name", [*SYMBOLS, *CELLS])
+SLOW = {"sum", "third", "carried", "equal"}
+"""What takes seconds, and is learned as others are: "signed" has a sum of two cells, "carry" two outcomes of three."""
+
+
+def quick(*names: str) -> list[Any]:
+    """The names; slow ones are for the thorough tests."""
+    return [pytest.param(name, marks=pytest.mark.thorough) if name in SLOW else name for name in names]
+
+
+@pytest.mark.parametrize("name", quick(*SYMBOLS, *CELLS))
 def test_a_file_that_was_refused_or_given_up_is_learned_and_proved(name: str, tmp_path: Path) -> None:
     """Red where a computed symbol is enumerated, or a decision that one code cannot hold is not split."""
     path = tmp_path / f"{name}.npi"
@@ -174,7 +184,7 @@ def decided(draft: Draft) -> tuple[np.ndarray, np.ndarray]:
     return outcome_Z, value_Z
 
 
-@pytest.mark.parametrize("name", [*SYMBOLS, *CELLS, *LARGE])
+@pytest.mark.parametrize("name", quick(*SYMBOLS, *CELLS, *LARGE))
 def test_steps_come_to_what_the_state_decides_however_often_they_are_split(name: str) -> None:
     """Red where a register has too few classes, a step does configurations of another one, or a digit is lost."""
     program, programs = program_of(name)
