@@ -20,8 +20,9 @@ export OMP_NUM_THREADS := 1
 demo: $(STAMP)
 	$(PY) -m npi.cli.main demo
 
-test: lint
-	$(PY) -m pytest -q -n 2 --dist worksteal
+test: $(STAMP)
+	$(PY) -m ruff check .
+	$(PY) -m mypy & types=$$!; $(PY) -m pytest -q -n 2 --dist worksteal; tests=$$?; wait $$types && exit $$tests
 
 thorough: $(STAMP)
 	$(PY) -m pytest -q -n 2 --dist worksteal -m thorough

@@ -109,6 +109,7 @@ task plan(episode: number):
 """
 
 
+@pytest.mark.thorough  # the measure and agents that know are tested in test_agents.py, learning in test_meta_rl.py
 def test_what_learns_the_two_step_task_knows_the_ways(tmp_path: Path) -> None:
     """After a reward behind the rare way it leaves (Daw et al. 2011): without a model the interaction is 0."""
     path = tmp_path / "ways.npi"

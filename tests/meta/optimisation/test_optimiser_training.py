@@ -19,7 +19,7 @@ from npi.library.library import Library
 from tests.meta.optimisation.test_learned_optimiser import LEARNING, problems, task_of
 from traces.machine.lockstep import run
 
-QUICK = OptimiserTraining(updates=40, batch=32, truncation=20, rate=5e-3, check_every=40, problems=32)
+QUICK = OptimiserTraining(updates=32, batch=16, truncation=20, rate=5e-3, check_every=32, problems=32)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def test_training_learns_to_optimise(trained: Path) -> None:
 
 
 def test_training_learns_to_optimise_from_nothing(tmp_path: Path) -> None:
-    config, training = OptimiserConfig(averages=0), replace(QUICK, updates=30, rate=1e-2)
+    config, training = OptimiserConfig(averages=0), replace(QUICK, updates=26, rate=1e-2)
     library = train_learner([LEARNING / "quadratic.npi"], out=tmp_path, config=config, training=training).library
     assert losses(library)["loss at 100"] < 0.6
     assert losses(library, seed=5)["loss at 100"] > 100

@@ -92,10 +92,15 @@ def test_a_plan_explains_the_frames_that_it_was_made_from(world: str, number: in
     assert followed(plan, programs, frames).holds
 
 
-def test_plans_of_many_frames_decide_as_the_text() -> None:
+@pytest.mark.parametrize(
+    "worlds",
+    [("list", "places", "words", "addition"), pytest.param(tuple(WORLDS), marks=pytest.mark.thorough)],
+    ids=["small", "all"],
+)
+def test_plans_of_many_frames_decide_as_the_text(worlds: tuple[str, ...]) -> None:
     """Of programs that were drawn: a row that knows what such a plan knows is hardly ever wrong in new frames."""
     right = []
-    for world in WORLDS:
+    for world in worlds:
         programs, ids = together(world, drawn(world, each=1))
         for program in ids:
             try:
