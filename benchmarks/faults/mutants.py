@@ -6,8 +6,9 @@ put into a copy of the repository in turn, and the tests of its module run there
 turns red has survived: either it changes nothing that anybody could see, or a test is missing. The five
 :data:`NAMED` ones stand for faults that tests once missed.
 
-Each mutant runs in a fork of this process, with a limit of the clock from the time of the tests without a change; a
-test that does not end counts as red. Results lie in ``runs/mutants``, so that the recipe resumes where it stopped.
+Each mutant runs in a fork of this process, with a limit of CPU time from that of the tests without a change, so that
+it is the same on a busy machine; a test that does not end counts as red. Results lie in ``runs/mutants``, so that the
+recipe resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
+import math
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -24,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +38,8 @@ from npi.reproduce.pages import NOTHING, Rows
 NAME = "mutants"
 COUNT = 300
 SEED = 0
+ASLEEP = 20.0
+"""Seconds of the clock for each CPU second of a limit, after which tests wait for what does not come."""
 
 PROOF = ("tests/npi/proof/test_prove.py", "tests/npi/proof/test_history_walk.py")
 CHECKER = ("tests/npi/proof/test_check_certificate.py", "-k", "not find_the_same or addition or gray")
@@ -232,22 +238,29 @@ def copied(folder: Path) -> Path:
 
 
 def tested(folder: Path, tests: Sequence[str], limit: float) -> tuple[str, float]:
-    """``green``, ``red`` or ``late``, and seconds of the clock: the tests in a copy, in a fork of this process."""
+    """``green``, ``red`` or ``late``, and CPU seconds: the tests in a copy, in a fork of this process.
+
+    Late is what takes ``limit`` CPU seconds, or :data:`ASLEEP` times as many of the clock."""
     began = time.monotonic()
     if not (child := os.fork()):
         os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 5))
         os.chdir(folder)
         sys.path.insert(0, str(folder))
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
         os._exit(_pytest(tests))
-    while not (waited := os.waitpid(child, os.WNOHANG))[0]:
-        if time.monotonic() > began + limit:
+    while not (waited := os.wait4(child, os.WNOHANG))[0]:
+        if time.monotonic() > began + ASLEEP * limit:
             os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return "late", limit
         time.sleep(0.05)
-    return "green" if waited[1] == 0 else "red", time.monotonic() - began
+    _, status, used = waited
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # what its tests have started
+    late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
+    return "late" if late else "green" if status == 0 else "red", used.ru_utime + used.ru_stime
 
 
 def _pytest(tests: Sequence[str]) -> int:

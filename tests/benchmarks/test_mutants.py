@@ -60,3 +60,14 @@ def test_draws_repeat_and_differ_by_seed(monkeypatch: pytest.MonkeyPatch) -> Non
     one, same, other = (mutants.drawn(20, seed) for seed in (0, 0, 1))
     assert one == same != other
     assert len({mutant.digest for mutant in one}) == 20
+
+
+def test_a_run_is_green_red_or_late(tmp_path: Path) -> None:
+    """Late by CPU time, however long the clock says that it takes, and what a test has started ends with it."""
+    texts = {"green": "pass", "red": "assert False", "late": "while True: pass"}
+    for name, body in texts.items():
+        (tmp_path / f"test_{name}.py").write_text(f"def test_it():\n    {body}\n")
+    for name in texts:
+        found, seconds = mutants.tested(tmp_path, [f"test_{name}.py"], 2.0)
+        assert found == name
+        assert 0 < seconds < 5
