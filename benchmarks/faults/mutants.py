@@ -219,9 +219,9 @@ def _code(tree: ast.AST) -> Iterator[ast.AST]:
                 waiting += ast.iter_child_nodes(inner)
 
 
-def drawn(count: int, seed: int) -> list[Mutant]:
-    """So many mutants of all modules, each module by how many it has; from a seed, no two alike."""
-    every = [mutant for module in MODULES for mutant in mutants_of(module)]
+def drawn(count: int, seed: int, only: str = "") -> list[Mutant]:
+    """So many mutants of all modules (whose path begins so), each module by how many it has; no two alike."""
+    every = [mutant for module in MODULES if module.startswith(only) for mutant in mutants_of(module)]
     return random.Random(seed).sample(every, min(count, len(every)))
 
 
@@ -324,12 +324,14 @@ def main() -> None:
     parser = plain_arguments(__doc__)
     parser.add_argument("--count", type=int, default=COUNT, help=f"of mutants, beside the named ones; {COUNT}")
     parser.add_argument("--seed", type=int, default=SEED, help=f"of drawing them; {SEED}")
+    parser.add_argument("--only", default="", help="modules whose path begins so, such as npi/proof")
     parser.add_argument("--named", action="store_true", help="only the named ones")
     parser.add_argument("--table", action="store_true", help="only write the page from what is judged")
     options = parser.parse_args()
     if options.table:
         return page()
-    chosen = [one.mutant() for one in NAMED] + ([] if options.named else drawn(options.count, options.seed))
+    more = [] if options.named else drawn(options.count, options.seed, options.only)
+    chosen = [*(one.mutant() for one in NAMED), *more]
     limits: dict[tuple[str, ...], float] = {}
     imported()
     with tempfile.TemporaryDirectory() as place:
