@@ -383,7 +383,7 @@ def surrounded(source: Path, words: str, name: str) -> list[str]:
     found = faults_of(Trial((), "", ("",)), ended)
     if ended.status == 2 and not ended.text and not quiet:
         found.append("unnamed")
-    if ended.status != 0 and name == "a folder that is read only" and words in [COMMANDS[one] for one in READERS]:
+    if ended.status == 2 and name == "a folder that is read only" and words in [COMMANDS[one] for one in READERS]:
         found.append("crash")
     if found:
         print(f"npi {words}, {name}: {found} {ended.status}\n{ended.text[-1500:]}", flush=True)
@@ -427,6 +427,8 @@ def main() -> None:
         source = more_files(folders(Path(place), ()))
 
         def enter(kind: str, name: str, trials: Sequence[Callable[[], list[str]]]) -> None:
+            if not trials:
+                return
             head = ["command" if kind != "surroundings" else "in", "trials", "refused", "done", *FAULTS]
             row(kind, f"`{name}`", head, partial(tried, trials), each=options.each)
 
