@@ -1,8 +1,9 @@
 """Few-shot learning on Omniglot: ``python -m benchmarks.learners.few_shot BACKGROUND --part naming``.
 
 ``BACKGROUND`` is Omniglot's packed background set (:mod:`envs.images.packed`). Parts: ``naming`` (characters of new
-alphabets from one drawing: this core, a plain prototype network, pixels, and contours), ``rows`` (what a row of an
-alphabet buys), ``memory`` (50 steps with labels told after each answer), ``waves`` (sine regression; needs no file).
+alphabets from one drawing: this core, a plain prototype network, pixels, and contours), ``official`` (Lake's one-shot
+runs, ``--runs FOLDER``, by a core that all alphabets have trained), ``rows`` (what a row of an alphabet buys),
+``memory`` (50 steps with labels told after each answer), ``waves`` (sine regression; needs no file).
 
 Each prints a table and the CPU seconds of one thread. Nothing was chosen on what is tested: choices were made on the
 alphabets of VALIDATION, which ``--held validation`` leaves out of training and tests on.
@@ -25,6 +26,7 @@ from torch import nn
 
 from benchmarks.common import plain_arguments
 from envs.images.drawings import Drawings
+from envs.images.one_shot_runs import OneShotRun, one_shot_runs
 from envs.images.packed import packed
 from meta.few_shot.augmentation import Augmentation, augmented
 from meta.few_shot.classic import nearest_hausdorff, nearest_pixels
@@ -314,6 +316,28 @@ def rows(train: Sequence[Alphabet], test: Sequence[Alphabet], seconds: float, se
         print(f"  {name}: {np.mean(each):.2f} %", flush=True)
 
 
+def official(train: Sequence[Alphabet], runs: Sequence[OneShotRun], seconds: float, seed: int) -> None:
+    """The error on Lake's one-shot runs of a core that all alphabets of the background set have trained."""
+    net = OurNetwork(len(train), seed)
+    updates = trained(net, train, seconds=seconds, rate=2e-3, ways=30, drawings=2, seed=seed)
+    print(f"{updates:,} updates in {seconds:.0f} CPU s, seed {seed}", flush=True)
+    for copies in (0, COPIES):
+        wrong = [_wrong(net, run, copies) for run in runs]
+        each = ", ".join(f"{run.name} {count}" for run, count in zip(runs, wrong, strict=True))
+        asked = sum(len(run.answer_Q) for run in runs)
+        print(f"{copies} copies: {100 * sum(wrong) / asked:.2f} % of {asked} wrong ({each})", flush=True)
+
+
+@torch.no_grad()
+def _wrong(net: OurNetwork, run: OneShotRun, copies: int) -> int:
+    """Wrong answers in one run."""
+    code = [
+        encoded(net, torch.from_numpy(picture_NSS).float() / 255, copies)
+        for picture_NSS in (run.test_QSS, run.training_CSS)
+    ]
+    return int((net.distance(*code).argmin(1) != torch.from_numpy(run.answer_Q)).sum())
+
+
 def _learn(
     net: OurNetwork,
     row_P: torch.Tensor,
@@ -486,7 +510,8 @@ def waves(seconds: float, seed: int) -> None:
 def main() -> None:
     parser = plain_arguments(__doc__)
     parser.add_argument("background", nargs="?", help="Omniglot's packed background set")
-    parser.add_argument("--part", choices=["naming", "rows", "memory", "waves"], required=True)
+    parser.add_argument("--part", choices=["naming", "official", "rows", "memory", "waves"], required=True)
+    parser.add_argument("--runs", help="the folder or zip of the official one-shot runs")
     parser.add_argument("--held", choices=["test", "validation"], default="test")
     parser.add_argument("--seconds", type=float, default=600.0, help="CPU seconds of training of each network")
     parser.add_argument("--seed", type=int, default=0)
@@ -502,6 +527,12 @@ def main() -> None:
         early, late = drawings.group_names[:7], drawings.group_names[7:]  # characters 1 to 217, and 218 to 964
         pools = [together(alphabets(drawings, names)) for names in (late, early)]
         memory(pools[0], pools[1], options.seconds, options.seed)
+        return
+    if options.part == "official":
+        if options.runs is None:
+            parser.error("official needs the one-shot runs: --runs FOLDER")
+        runs = one_shot_runs(options.runs, PIXELS)
+        official(alphabets(drawings, drawings.group_names), runs, options.seconds, options.seed)
         return
     hidden = {*TEST, *(VALIDATION if options.held == "validation" else ())}
     train = alphabets(drawings, [name for name in drawings.group_names if name not in hidden])

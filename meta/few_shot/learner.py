@@ -68,7 +68,7 @@ class NamingTraining(LearnerTraining):
     shift: float = setting(0.08, at_least(0))
     displacement: float = setting(0.06, at_least(0))
     stroke: float = setting(0.3, share())
-    inferred: float = setting(0.0, share())
+    inferred: float = setting(0.25, share())
 
     @property
     def augmentation(self) -> Augmentation:
