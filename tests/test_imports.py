@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "she
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 
 
+parsed = cache(ast.parse)
+"""Several rules read a file."""
+
+
 def imported(tree: ast.AST) -> Iterator[str]:
     """Full names of the modules that a file imports, wherever in the file."""
     for node in ast.walk(tree):
@@ -34,16 +39,16 @@ def imported(tree: ast.AST) -> Iterator[str]:
 def upward(source: str, layer: str) -> list[str]:
     """Imports of a file in ``layer`` that run against the one way."""
     above = LAYERS[LAYERS.index(layer) + 1 :]
-    return [name for name in imported(ast.parse(source)) if name.partition(".")[0] in above]
+    return [name for name in imported(parsed(source)) if name.partition(".")[0] in above]
 
 
 def of_the_command_line(source: str) -> list[str]:
-    return [name for name in imported(ast.parse(source)) if name == "npi.cli" or name.startswith("npi.cli.")]
+    return [name for name in imported(parsed(source)) if name == "npi.cli" or name.startswith("npi.cli.")]
 
 
 def arrows(source: str, package: str) -> set[str]:
     """The rooms of its own package that a file imports."""
-    names = [name.split(".") for name in imported(ast.parse(source))]
+    names = [name.split(".") for name in imported(parsed(source))]
     return {parts[1] for parts in names if parts[0] == package and len(parts) > 1}
 
 
@@ -68,7 +73,7 @@ def backward(files: Mapping[str, str], package: str, order: Sequence[Sequence[st
 
 def executing(source: str) -> list[str]:
     """Ways in which a file could turn data into running code."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     found = [name for name in imported(tree) if name.partition(".")[0] in FORBIDDEN_MODULES]
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
@@ -137,7 +142,7 @@ def test_every_package_is_listed() -> None:
 
 def optimiser_steps(source: str) -> list[int]:
     """Lines that call a ``.step()`` without arguments, as optimisers and schedulers of PyTorch have."""
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(parsed(source)) if isinstance(node, ast.Call)]
     return [
         call.lineno
         for call in calls

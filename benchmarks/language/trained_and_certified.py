@@ -29,7 +29,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import entry_points
 from itertools import product
 from pathlib import Path
@@ -153,6 +153,7 @@ def task_text(
     return "\n".join(lines)
 
 
+@cache
 def written() -> list[Path]:
     """The files of ``programs`` whose programs have bodies and see symbols."""
     found = [path for path in sorted((ROOT / "programs").rglob("*.npi")) if path.parent.name != "learning"]

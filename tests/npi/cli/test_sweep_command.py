@@ -62,7 +62,7 @@ def test_what_it_refuses(capsys, source: Path, words: list[str], message: str) -
     assert not (folder / "new").exists()
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("by", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])
 def test_an_interrupted_sweep_resumes(capsys, source: Path, by: signal.Signals) -> None:
     """At a rate that solves nothing, so that both seeds are still training; then without updates that are left."""
     out = source.parent / "out"
