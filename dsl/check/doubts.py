@@ -66,10 +66,13 @@ def settle(
         if program.table is None or not program.table.doubts:
             settled.append(program)
             continue
-        flows = _Flows(program, program.table, spec, calls)
+        flows, told = _Flows(program, program.table, spec, calls), set[tuple[int, int]]()
         for doubt in program.table.doubts:
             for combination in doubt.combination_C[flows.comes(doubt)][:1].tolist():
-                found.add(doubt.error(combination))
+                error = doubt.error(combination)
+                if (error.line, error.column) not in told:  # one mistake of a call at a time
+                    found.add(error)
+                told.add((error.line, error.column))
         settled.append(replace(program, table=without_doubts(program.table)))
     return settled
 
