@@ -1,9 +1,9 @@
 """Few-shot learning on Omniglot: ``python -m benchmarks.learners.few_shot BACKGROUND --part naming``.
 
 ``BACKGROUND`` is Omniglot's packed background set (:mod:`envs.images.packed`). Parts: ``naming`` (characters of new
-alphabets from one drawing: this core, a plain prototype network, pixels, and contours), ``official`` (Lake's one-shot
-runs, ``--runs FOLDER``, by a core that all alphabets have trained), ``rows`` (what a row of an alphabet buys),
-``memory`` (50 steps with labels told after each answer), ``waves`` (sine regression; needs no file).
+alphabets from one drawing: this core, what rows buy it, a plain prototype network, pixels, and contours), ``official``
+(Lake's one-shot runs, ``--runs FOLDER``, by a core that all alphabets have trained), ``memory`` (50 steps with labels
+told after each answer), ``waves`` (sine regression; needs no file).
 
 Each prints a table and the CPU seconds of one thread. Nothing was chosen on what is tested: choices were made on the
 alphabets of VALIDATION, which ``--held validation`` leaves out of training and tests on.
@@ -26,7 +26,7 @@ from torch import nn
 
 from benchmarks.common import plain_arguments
 from envs.images.drawings import Drawings
-from envs.images.one_shot_runs import OneShotRun, one_shot_runs
+from envs.images.official_runs import OneShotRun, one_shot_runs
 from envs.images.packed import packed
 from meta.few_shot.augmentation import Augmentation, augmented
 from meta.few_shot.classic import nearest_hausdorff, nearest_pixels
@@ -149,13 +149,11 @@ def trained(
     ways: int,
     drawings: int,
     seed: int,
-    rows: bool = False,
 ) -> int:
     """Train for so many CPU seconds on episodes within alphabets; the number of updates.
 
-    Args:
-        rows: whether the rows of alphabets take part: in half of the episodes the alphabet's own, in a quarter one that
-            is inferred from the examples, else the mean of all.
+    In half of the episodes our network has the alphabet's own row, in a quarter one that is inferred from the examples,
+    else the mean of all, which it is left with.
     """  # fmt: skip
     generator = torch.Generator().manual_seed(seed)
     share_A = torch.tensor([float(len(alphabet.classes)) for alphabet in train]).sqrt()
@@ -170,7 +168,7 @@ def trained(
         place_WM = train[which].episode(ways, drawings, generator)
         W, M = place_WM.shape
         drawing_NSS = augmented(train[which].drawing_NSS[place_WM.T.flatten()], CHANGES, generator=generator)
-        if rows and isinstance(net, OurNetwork):
+        if isinstance(net, OurNetwork):
             chance = float(torch.rand(1, generator=generator))
             net.row_P = (
                 net.rows_AP[which]
@@ -187,6 +185,8 @@ def trained(
         optimiser.step()
         updates += 1
     net.eval()
+    if isinstance(net, OurNetwork):
+        net.row_P = net.rows_AP.detach().mean(0)
     return updates
 
 
@@ -245,17 +245,19 @@ def together(test: Sequence[Alphabet]) -> Alphabet:
     return Alphabet("all", torch.cat([alphabet.drawing_NSS for alphabet in test]), tuple(classes))
 
 
-def naming(train: Sequence[Alphabet], test: Sequence[Alphabet], seconds: float, seed: int) -> None:
+def naming(train: Sequence[Alphabet], test: Sequence[Alphabet], seconds: float, seed: int, which: str) -> None:
     """The tables of both networks and of what learns nothing."""
     torch.manual_seed(seed)
     nets: dict[str, tuple[Network, float, int, int]] = {
-        "plain prototypes": (PlainNetwork(), 1e-3, 20, 3),
-        "moving parts": (OurNetwork(len(train), seed), 2e-3, 30, 2),
+        "plain": (PlainNetwork(), 1e-3, 20, 3),
+        "ours": (OurNetwork(len(train), seed), 2e-3, 30, 2),
     }
     mixed = together(test)
     for name, (net, rate, ways, drawings) in nets.items():
+        if which not in (name, "all"):
+            continue
         updates = trained(net, train, seconds=seconds, rate=rate, ways=ways, drawings=drawings, seed=seed)
-        count = sum(p.numel() for p in net.parameters())
+        count = sum(part.numel() for part in net.parameters())
         print(f"{name}: {count:,} parameters, {updates:,} updates in {seconds:.0f} CPU s, seed {seed}", flush=True)
         for copies in (0, COPIES):
             codes = {a.name: encoded(net, a.drawing_NSS, copies) for a in (*test, mixed)}
@@ -265,22 +267,23 @@ def naming(train: Sequence[Alphabet], test: Sequence[Alphabet], seconds: float, 
             for ways, shots in ((5, 1), (5, 5), (20, 1), (20, 5)):
                 found = error(mixed, by_codes(net, codes["all"]), ways=ways, shots=shots, episodes=5 * EPISODES)
                 print(f"    mixed, {ways} ways, {shots} shots: {found:.2f} %", flush=True)
+        if isinstance(net, OurNetwork):
+            rows(net, test)
+    if which not in ("nothing", "all"):
+        return
     for name, nearest in (("pixels", nearest_pixels), ("Hausdorff", nearest_hausdorff)):
         errors = [error(a, by_pictures(a, nearest), ways=20, shots=1, episodes=10) for a in test]
         print(f"{name}: within alphabets {np.mean(errors):.2f} %", flush=True)
 
 
-def rows(train: Sequence[Alphabet], test: Sequence[Alphabet], seconds: float, seed: int, given: float = 5.0) -> None:
+def rows(net: OurNetwork, test: Sequence[Alphabet], given: float = 2.0, episodes: int = 4) -> None:
     """What a row buys on new alphabets: the mean row, one inferred from the support set, one learned from changed
     copies of it beside the frozen core, and all parameters learned from the same copies in the same CPU seconds."""
-    net = OurNetwork(len(train), seed)
-    updates = trained(net, train, seconds=seconds, rate=2e-3, ways=30, drawings=2, seed=seed, rows=True)
-    print(f"with rows: {updates:,} updates in {seconds:.0f} CPU s, seed {seed}", flush=True)
     kept = {name: part.clone() for name, part in net.state_dict().items()}
     mean_P = net.rows_AP.detach().mean(0)
     found: dict[str, list[float]] = {}
     for alphabet in test:
-        for number in range(4):
+        for number in range(episodes):
             generator = torch.Generator().manual_seed(1000 + number)
             place_WM = alphabet.episode(20, 6, generator)
             support_NSS = alphabet.drawing_NSS[place_WM[:, 0]]
@@ -312,6 +315,7 @@ def rows(train: Sequence[Alphabet], test: Sequence[Alphabet], seconds: float, se
             scores["all fine-tuned"] = wrong(row_P.detach())
             for name, score in scores.items():
                 found.setdefault(name, []).append(score)
+    net.load_state_dict(kept)
     for name, each in found.items():
         print(f"  {name}: {np.mean(each):.2f} %", flush=True)
 
@@ -350,7 +354,7 @@ def _learn(
     """Some parameters by so many CPU seconds of gradient descent: changed copies of a support set are named by it."""
     optimiser, began = torch.optim.Adam(moved, lr=rate), time.process_time()
     while time.process_time() - began < seconds:
-        net.row_P = row_P
+        net.row_P = row_P * 1  # a parameter would be registered
         both_NSS = torch.cat([support_NSS, augmented(support_NSS, CHANGES, generator=generator)])
         code_ND = net.encoded(both_NSS)
         W = len(support_NSS)
@@ -510,8 +514,9 @@ def waves(seconds: float, seed: int) -> None:
 def main() -> None:
     parser = plain_arguments(__doc__)
     parser.add_argument("background", nargs="?", help="Omniglot's packed background set")
-    parser.add_argument("--part", choices=["naming", "official", "rows", "memory", "waves"], required=True)
+    parser.add_argument("--part", choices=["naming", "official", "memory", "waves"], required=True)
     parser.add_argument("--runs", help="the folder or zip of the official one-shot runs")
+    parser.add_argument("--networks", choices=["all", "plain", "ours", "nothing"], default="all", help="of naming")
     parser.add_argument("--held", choices=["test", "validation"], default="test")
     parser.add_argument("--seconds", type=float, default=600.0, help="CPU seconds of training of each network")
     parser.add_argument("--seed", type=int, default=0)
@@ -536,7 +541,7 @@ def main() -> None:
         return
     hidden = {*TEST, *(VALIDATION if options.held == "validation" else ())}
     train = alphabets(drawings, [name for name in drawings.group_names if name not in hidden])
-    {"naming": naming, "rows": rows}[options.part](train, alphabets(drawings, asked), options.seconds, options.seed)
+    naming(train, alphabets(drawings, asked), options.seconds, options.seed, options.networks)
 
 
 if __name__ == "__main__":
