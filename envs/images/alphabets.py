@@ -284,7 +284,7 @@ def _composed(rng: np.random.Generator, style: Style, substrokes: Sequence[Subst
 
 def is_dot(part: Part) -> bool:
     """Whether a stroke is no more than a dot."""
-    return max(extents(path(part))) <= DOT
+    return max(extents(path(part))) < 1.5 * DOT
 
 
 def _spread(path_M: np.ndarray) -> float:

@@ -25,7 +25,8 @@ class Drawings:
     Attributes:
         picture_NSS: uint8, ink 0 (none) .. 255 (full); the ink is always the bright part. Row 0 is the top.
         class_N: int64, the class of each picture; every class has a picture.
-        drawer_N: int64, who drew each picture; :data:`UNKNOWN_DRAWER` where that is not known.
+        drawer_N: int64, who drew each picture, numbered in each group anew; :data:`UNKNOWN_DRAWER` where that is not
+            known.
         group_C: int64, the group of each class; every group has a class.
         class_names: C names, no two alike within a group.
         group_names: G names, no two alike.

@@ -5,21 +5,26 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from envs import images
 from envs.images.alphabets import (
     MEAN_STYLE,
     PIXELS,
+    SEGMENTS,
+    Stroke,
     StrokesConfig,
+    Substroke,
     draw_character,
     draw_repertoire,
     draw_style,
     extents,
+    is_dot,
     path,
     placed,
     point_at,
 )
 from envs.images.motor import box, designed, drawn
 from envs.images.pen import ink
-from envs.images.strokes import LOOK, designed_alphabet, likenesses, looks, strokes
+from envs.images.strokes import LOOK, aslant, designed_alphabet, likenesses, looks, plausible, strokes
 
 EXACT = StrokesConfig(motor_noise=0, placement=0, warp=0, slant=0, scale=0, translation=0, smoothing=0)
 NOISES = [field.name for field in fields(EXACT) if getattr(EXACT, field.name) == 0]
@@ -162,6 +167,43 @@ def test_parts_relations_and_curvature_can_be_switched_off() -> None:
 
     assert bends(1) > 0.5
     assert bends(0) == 0
+
+
+def test_dots_stand_alone() -> None:
+    usual = replace(EXACT, styles=False)
+    found = [stroke for seed in range(12) for character in alphabet(seed, 30, usual) for stroke in character]
+    dots = [stroke for stroke in found if is_dot(stroke.part)]
+    assert len(dots) > 10
+    assert {stroke.parent for stroke in dots} == {-1}
+
+
+def plain(*steps: complex) -> tuple:
+    """A character of one stroke of straight sub-strokes."""
+    return (Stroke(tuple(Substroke(np.full(SEGMENTS, step / SEGMENTS), False) for step in steps)),)
+
+
+def test_characters_that_nobody_would_write_are_hardly_kept() -> None:
+    box, diagonal, bar = plain(1, 1j, -1, -1j), plain(1 + 1j), plain(1)
+    tangle = plain(0.3 + 0.1j, -0.3 + 0.1j, 0.3 - 0.15j, -0.3 - 0.05j) * 8
+    kept = {}
+    for name, character in (("box", box), ("diagonal", diagonal), ("bar", bar), ("tangle", tangle)):
+        many = [character] * 400
+        kept[name] = plausible(np.random.default_rng(1), many, np.repeat(looks([character]), 400, 0)).mean()
+    assert kept["box"] == 1
+    assert 0 < kept["diagonal"] < 0.2
+    assert 0 < kept["bar"] < 0.2
+    assert kept["tangle"] == 0
+
+
+def test_aslant_is_the_correlation_of_x_and_y() -> None:
+    assert aslant(path(plain(1 + 1j)[0].part)) > 0.98
+    assert aslant(path(plain(1 - 2j)[0].part)) < -0.98
+    for upright in (plain(1), plain(1j), plain(1, 1j, -1, -1j)):
+        assert abs(aslant(path(upright[0].part))) < 0.05
+
+
+def test_the_package_exports_the_generator() -> None:
+    assert images.generated_drawings is strokes
 
 
 def test_looks_do_not_depend_on_size() -> None:
