@@ -7,6 +7,7 @@ arguments, and the frame's hidden state go in; an action (or a return) and the n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -98,6 +99,12 @@ class Draw:
     def __init__(self, seed: int, instance_B: torch.Tensor, step: int) -> None:
         self._bits_B = mixed(instance_B, seed, step)
         self._given = 0
+
+    def select(self, index_B: torch.Tensor) -> Draw:
+        """The same numbers, of the instances named."""
+        found = copy(self)
+        found._bits_B = self._bits_B[index_B]
+        return found
 
     def uniform(self, count: int) -> torch.Tensor:
         """float32 B × count, at least 0 and below 1."""

@@ -39,21 +39,58 @@ class Joined:
         ended_B: torch.Tensor | None = None,
         draw: Draw | None = None,
     ) -> Decision:
-        """Ask both, each about programs of its own; what they say of others' is not heard."""
+        """Ask both, each about programs of its own; what they say of others' is not heard.
+
+        A learner's core costs far more than whatever runs the other programs, and what it reads may have to be drawn
+        first. So it is asked about its own instances alone, but on a GPU, where the host does not know which they are.
+        """
         mine_B1 = self.mine_N.to(program_B.device)[program_B][:, None]
         actions, hiddens = [], []
         for stepper, is_mine, stand_in in zip((self.others, self.theirs), (False, True), self.stand_ins, strict=True):
             asked_B1 = mine_B1 == is_mine
             hidden = torch.where(asked_B1, hidden_BH[:, : stepper.width], 0).to(stepper.dtype)
             program = torch.where(asked_B1[:, 0], program_B, stand_in)
-            decision = stepper.step(
-                seen, program, torch.where(asked_B1, arguments_B3, 0), hidden, ended_B=ended_B, draw=draw
-            )
+            asked = program, torch.where(asked_B1, arguments_B3, 0), hidden
+            if is_mine and not program_B.is_cuda:
+                decision = _about_some(stepper, mine_B1[:, 0].nonzero()[:, 0], seen, *asked, ended_B, draw)
+            else:
+                decision = stepper.step(seen, *asked, ended_B=ended_B, draw=draw)
             actions.append(decision.action)
             wide = torch.zeros_like(hidden_BH)
             wide[:, : stepper.width] = decision.hidden_BH.to(self.dtype)
             hiddens.append(wide)
         return Decision(_chosen(mine_B1, *actions), torch.where(mine_B1, hiddens[1], hiddens[0]))
+
+
+def _about_some(
+    stepper: Stepper,
+    index_M: torch.Tensor,
+    seen: Observation,
+    program_B: torch.Tensor,
+    arguments_B3: torch.Tensor,
+    hidden_BH: torch.Tensor,
+    ended_B: torch.Tensor | None,
+    draw: Draw | None,
+) -> Decision:
+    """Ask a stepper about the instances named; what is said of the others is zeros."""
+    batch = len(program_B)
+    if len(index_M) == batch:
+        return stepper.step(seen, program_B, arguments_B3, hidden_BH, ended_B=ended_B, draw=draw)
+    call_B4 = torch.zeros(batch, 1 + arguments_B3.shape[1], dtype=torch.int64, device=program_B.device)
+    if not len(index_M):
+        return Decision(Action(call_B4), hidden_BH)
+    decision = stepper.step(
+        seen.select(index_M), program_B[index_M], arguments_B3[index_M], hidden_BH[index_M],
+        ended_B=None if ended_B is None else ended_B[index_M], draw=None if draw is None else draw.select(index_M),
+    )  # fmt: skip
+    call_M4, payload_MX, given_M = decision.action
+    call_B4[index_M] = call_M4
+    rest = [
+        None if part is None else part.new_zeros(batch, *part.shape[1:]).index_copy(0, index_M, part)
+        for part in (payload_MX, given_M)
+    ]
+    hidden_BH = hidden_BH.index_copy(0, index_M, decision.hidden_BH)
+    return Decision(Action(call_B4, *rest), hidden_BH)
 
 
 def _chosen(mine_B1: torch.Tensor, other: Action, own: Action) -> Action:
