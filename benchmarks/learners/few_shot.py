@@ -98,9 +98,10 @@ class PlainNetwork(nn.Module):
             for enters in (1, channels, channels, channels)
         ])  # fmt: skip
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 16)))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # takes a quarter less time
 
     def encoded(self, drawing_NSS: torch.Tensor) -> torch.Tensor:
-        x = F.adaptive_avg_pool2d(drawing_NSS, SIDE)[:, None].contiguous(memory_format=torch.channels_last)
+        x = F.adaptive_avg_pool2d(drawing_NSS, SIDE)[:, None]
         code_ND: torch.Tensor = self.layers(x).flatten(1)
         return code_ND
 

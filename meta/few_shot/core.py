@@ -94,23 +94,16 @@ class FewShotCore(NamingCore):
 
     def unroll(self, task: TaskInput, episodes: Episodes, hidden_BH: torch.Tensor) -> dict[str, torch.Tensor]:
         """All pictures at once."""
-        picture_TBSS = torch.stack([channel(seen, PICTURE) for seen in episodes.seen[:-1]])
-        return with_likelihood(self.log_likelihood(task, picture_TBSS, hidden_BH), episodes)
+        return with_likelihood(self.log_likelihood(task, shown(episodes), hidden_BH), episodes)
 
     def log_likelihood(self, task: TaskInput, picture_TBSS: torch.Tensor, hidden_BH: torch.Tensor) -> torch.Tensor:
         """log_TBW of each label of pictures."""
-        map_TBD = self.encoded(picture_TBSS, task.row_BP)
+        map_TBD = encoded(self.encoder, picture_TBSS, task.row_BP)
         W, C = labels(task.spec), self.config.channels
         prototype_BWD, there_BW = hidden_BH[:, :-W].unflatten(1, (W, self.map_size)), hidden_BH[:, -W:]
         maps = [part.unflatten(2, (C, PLACES**2)) for part in (map_TBD.transpose(0, 1), prototype_BWD)]
         distance_BTW = self.distance(*maps) + NEVER * (1 - there_BW)[:, None]
         return (-distance_BTW).log_softmax(2).transpose(0, 1)
-
-    def encoded(self, picture_TBSS: torch.Tensor, row_BP: torch.Tensor) -> torch.Tensor:
-        """map_TBD."""
-        T, B = picture_TBSS.shape[:2]
-        row_NP = row_BP.expand(T, -1, -1).flatten(0, 1)
-        return self.encoder(picture_TBSS.flatten(0, 1), row_NP).flatten(1).unflatten(0, (T, B))
 
     def encoded_set(self, support: Ragged, row_BP: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """map_BLD of the pictures of a support set, zeros behind its end, and which are there (bool)."""
@@ -160,10 +153,7 @@ class GrowingCore(NamingCore):
     def unroll(self, task: TaskInput, episodes: Episodes, hidden_BH: torch.Tensor) -> dict[str, torch.Tensor]:
         """All pictures are encoded, and all distances found, at once."""
         steps = episodes.seen[:-1]
-        picture_TBSS = torch.stack([channel(seen, PICTURE) for seen in steps])
-        T, B = picture_TBSS.shape[:2]
-        row_NP = task.row_BP.expand(T, -1, -1).flatten(0, 1)
-        map_TBD = self.encoder(picture_TBSS.flatten(0, 1), row_NP).flatten(1).unflatten(0, (T, B))
+        map_TBD = encoded(self.encoder, shown(episodes), task.row_BP)
         memories = list[Growing]()
         for seen, map_BD in zip(steps, map_TBD, strict=True):
             memories.append(self.told(task, seen, hidden_BH))
@@ -226,10 +216,7 @@ class LeastRecentlyUsedCore(NamingCore):
     def unroll(self, task: TaskInput, episodes: Episodes, hidden_BH: torch.Tensor) -> dict[str, torch.Tensor]:
         """All pictures are encoded at once."""
         steps = episodes.seen[:-1]
-        picture_TBSS = torch.stack([channel(seen, PICTURE) for seen in steps])
-        T, B = picture_TBSS.shape[:2]
-        row_NP = task.row_BP.expand(T, -1, -1).flatten(0, 1)
-        code_TBE = self.code(self.encoder(picture_TBSS.flatten(0, 1), row_NP).flatten(1)).unflatten(0, (T, B))
+        code_TBE = self.code(encoded(self.encoder, shown(episodes), task.row_BP))
         said, hidden = self.memory.conditioning(task.row_BP), self.memory.unpacked(hidden_BH)
         found = list[torch.Tensor]()
         for seen, code_BE in zip(steps, code_TBE, strict=True):
@@ -264,6 +251,18 @@ def ragged(seen: Observation, name: str) -> Ragged:
     found = seen.channels[name]
     assert isinstance(found, Ragged)
     return found
+
+
+def shown(episodes: Episodes) -> torch.Tensor:
+    """picture_TBSS: what was seen before each action."""
+    return torch.stack([channel(seen, PICTURE) for seen in episodes.seen[:-1]])
+
+
+def encoded(encoder: DrawingEncoder, picture_TBSS: torch.Tensor, row_BP: torch.Tensor) -> torch.Tensor:
+    """map_TBD of pictures, all at once."""
+    T, B = picture_TBSS.shape[:2]
+    row_NP = row_BP.expand(T, -1, -1).flatten(0, 1)
+    return encoder(picture_TBSS.flatten(0, 1), row_NP).flatten(1).unflatten(0, (T, B))
 
 
 def named(log_BW: torch.Tensor, draw: Draw | None) -> Action:
