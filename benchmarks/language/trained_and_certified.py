@@ -156,7 +156,8 @@ def task_text(
 @cache
 def written() -> list[Path]:
     """The files of ``programs`` whose programs have bodies and see symbols."""
-    found = [path for path in sorted((ROOT / "programs").rglob("*.npi")) if path.parent.name != "learning"]
+    every, without = sorted((ROOT / "programs").rglob("*.npi")), ("learning", "tools")
+    found = [path for path in every if path.parent.name not in without]
     return [path for path in found if not load(path).world.spec.rendered]
 
 

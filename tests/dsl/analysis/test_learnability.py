@@ -18,7 +18,7 @@ from traces.generation.generate import record_traces
 from traces.recording.recorder import ManualRecorder
 from traces.recording.unique_frames import find_conflict, unique_frames
 
-PROGRAMS = sorted(path for path in (ROOT / "programs").rglob("*.npi") if path.parent.name != "learning")
+PROGRAMS = sorted(path for path in (ROOT / "programs").rglob("*.npi") if path.parent.name not in ("learning", "tools"))
 """Those with teachers."""
 
 LIST = """world list is scratchpad:

@@ -28,7 +28,7 @@ from tests.support.paths import ROOT
 from traces.generation.generate import record_traces
 from traces.recording.unique_frames import unique_frames
 
-TEXTS = [p for p in sorted((ROOT / "programs").rglob("*.npi")) if p.parent.name != "learning"]
+TEXTS = [p for p in sorted((ROOT / "programs").rglob("*.npi")) if p.parent.name not in ("learning", "tools")]
 FILES = [p for p in TEXTS if not load(p).world.spec.rendered]
 
 
