@@ -16,6 +16,7 @@ import npi.proof.check_certificate
 from benchmarks.faults.hostile_files import TEXT as MARK
 from benchmarks.proofs.certify import certified, corrupted, differing
 from dsl import compile_teacher, load, loads
+from envs.spec import BLANK
 from envs.stepper import Observation
 from npi.core.config import CoreConfig, TrainConfig
 from npi.library.library import Library, LibraryError
@@ -186,6 +187,8 @@ def test_what_it_owns_up_to_must_be_all() -> None:
     assert "never to hold" in faults(domains=dict(file.domains) | {"N": ["blank"]})[1]
     assert all("blanks" in fault for fault in faults(domains=dict(file.domains) | {"N": ["1"]}))
     assert all("blanks" in fault for fault in faults(domains={"A": file.domains["A"]}))
+    without_y = dict(file.domains) | {"A": ["x", BLANK]}
+    assert all("layouts can hold y there" in fault for fault in faults(domains=without_y))
 
 
 def test_rows_that_are_added_leave_it_valid() -> None:
