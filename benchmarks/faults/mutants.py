@@ -41,7 +41,7 @@ SEED = 0
 ASLEEP = 20.0
 """Seconds of the clock for each CPU second of a limit, after which tests wait for what does not come."""
 
-PROOF = ("tests/npi/proof/test_prove.py", "tests/npi/proof/test_history_walk.py")
+PROOF = ("tests/npi/proof/test_prove.py", "tests/npi/proof/test_history_walk.py", "tests/npi/training/test_places.py")
 CHECKER = ("tests/npi/proof/test_check_certificate.py", "-k", "not find_the_same or addition or gray")
 ROWS = "tests/npi/universal/test_row_faults.py"
 UNIVERSAL = (ROWS, "tests/npi/universal/test_universal.py", "tests/npi/universal/test_universal_row_checks.py")
