@@ -38,6 +38,7 @@ from npi.reproduce.pages import NOTHING, Rows
 NAME = "mutants"
 COUNT = 300
 SEED = 0
+PROJECT = {"benchmarks", "dsl", "envs", "meta", "npi", "tests", "traces"}
 ASLEEP = 20.0
 """Seconds of the clock for each CPU second of a limit, after which tests wait for what does not come."""
 
@@ -247,6 +248,8 @@ def tested(folder: Path, tests: Sequence[str], limit: float) -> tuple[str, float
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 5))
         os.chdir(folder)
         sys.path.insert(0, str(folder))
+        for name in [name for name in sys.modules if name.split(".")[0] in PROJECT]:
+            del sys.modules[name]  # the tests import those of the copy
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
         os._exit(_pytest(tests))
@@ -294,16 +297,13 @@ def _forget(path: Path) -> None:
 
 
 def imported() -> None:
-    """Import what tests take long to import, and nothing of this project; forks have it."""
+    """Import what tests take long to import; forks have it."""
     import hypothesis  # noqa: F401
     import numba  # noqa: F401
     import numpy  # noqa: F401
     import pydantic  # noqa: F401
     import pytest  # noqa: F401
     import torch  # noqa: F401
-
-    for name in [name for name in sys.modules if name.split(".")[0] in ("dsl", "envs", "traces", "npi", "meta")]:
-        del sys.modules[name]
 
 
 def page() -> None:
