@@ -100,9 +100,9 @@ def _state_of(pool: Pool) -> State:
     tensors = {
         "rows": torch.tensor([len(state.outcome_M) for state in pool.states]),
         "inputs": torch.tensor([state.seen_MR.shape[1] for state in pool.states]),
-        "seen": torch.from_numpy(np.concatenate([state.seen_MR.ravel() for state in pool.states])).to(torch.int8),
-        "outcome": torch.from_numpy(np.concatenate([state.outcome_M for state in pool.states])).to(torch.int8),
-        "value": torch.from_numpy(np.concatenate([state.value_M for state in pool.states])).to(torch.int8),
+        "seen": torch.from_numpy(np.concatenate([state.seen_MR.ravel() for state in pool.states])).to(torch.int16),
+        "outcome": torch.from_numpy(np.concatenate([state.outcome_M for state in pool.states])).to(torch.int16),
+        "value": torch.from_numpy(np.concatenate([state.value_M for state in pool.states])).to(torch.int16),
         "counts": torch.tensor(pool.counts),
     }
     return State(tensors, {"programs": pool.programs, "left_out": pool.left_out})

@@ -1,11 +1,15 @@
 """Faults of proofs, pools and searches of the universal core that nothing else would show."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import dsl
 from dsl.generator import GeneratedProgram
+from npi.jobs.universal import _pool_of, _state_of
+from npi.training.checkpoint import FileCheckpoint
 from npi.universal import training_stream
 from npi.universal.code_search import Search, SearchConfig
 from npi.universal.functions import Functions
@@ -69,3 +73,19 @@ def test_a_search_keeps_the_best_candidate(monkeypatch: pytest.MonkeyPatch) -> N
         expected = was if wrong == (7, 7, 2) else search.code_AC.detach()[kept : kept + 1]
         assert torch.equal(search.best.code_NC, expected)
     assert [len(one) for one in search.best.wrong] == [1]
+
+
+def test_the_functions_of_a_run_that_was_killed_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red where they are kept as numbers of a type that files do not hold."""
+    monkeypatch.setattr(training_stream, "SIZES", (2, 3))
+    monkeypatch.setattr(training_stream, "held_programs", lambda vocabulary: [])
+    pool = draw_pool(SMALL, vocabularies({"bits": WORLDS["bits"]}), each=4, seed=0)
+    kept = FileCheckpoint(tmp_path / "functions.safetensors", identity="a run")
+    kept.save(_state_of(pool))
+    state = kept.load()
+    assert state is not None
+    found = _pool_of(state, SMALL)
+    assert (found.counts, found.programs, len(found.states)) == (pool.counts, pool.programs, len(pool.states))
+    for one, other in zip(found.states, pool.states, strict=True):
+        for name in ("seen_MR", "outcome_M", "value_M"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
