@@ -212,6 +212,7 @@ class Case:
     Attributes:
         words: of it. source: the kind of folder that it is run in (of :func:`folders`).
         prepare: what its process does before. timed: as :func:`state` has it.
+        kills: at random moments, of a command that takes long.
     """
 
     name: str
@@ -219,6 +220,7 @@ class Case:
     source: str = "programs"
     prepare: Callable[[], None] = lambda: None
     timed: bool = False
+    kills: int = 20
 
     def work(self) -> int:
         self.prepare()
@@ -255,9 +257,11 @@ def in_small() -> None:
 
 SLOW = (
     Case("reproduce", "reproduce npi-paper --quick --only samples --out paper", "slow", in_small, timed=True),
-    Case("train --seeds", "train small.npi --bits 2 --seeds 0..1 --out cores", "slow"),
-    Case("train, a learner", "train arms.npi --updates 6 --set batch=8 --set check_every=2 --out core", "slow"),
-    Case("train --universal", "train small.npi --universal --programs 1 --updates 2 --out core", "slow"),
+    Case("train --seeds", "train small.npi --bits 2 --seeds 0..1 --out cores", "slow", kills=4),
+    Case(
+        "train, a learner", "train arms.npi --updates 6 --set batch=8 --set check_every=2 --out core", "slow", kills=12
+    ),
+    Case("train --universal", "train small.npi --universal --programs 1 --updates 2 --out core", "slow", kills=4),
 )
 """Commands that take seconds even where they do next to nothing."""
 
