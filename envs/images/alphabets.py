@@ -14,23 +14,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import pi
 
 import numpy as np
 
-SEGMENTS = 8
-"""Of a sub-stroke."""
-
-MAX_SUBSTROKES = 4
-"""Of a stroke."""
+from envs.images.characters import (
+    DOT,
+    MAX_SUBSTROKES,
+    SEGMENTS,
+    Character,
+    Part,
+    Stroke,
+    Substroke,
+    extents,
+    is_dot,
+    middle,
+    path,
+    placed,
+    point_at,
+)
 
 KINDS = ("line", "arc", "hook", "loop", "wave", "corner", "dot")
 KIND_WEIGHTS = np.array([0.44, 0.22, 0.08, 0.05, 0.05, 0.12, 0.04])
 """What sub-strokes are, in the mean of all alphabets."""
-
-DOT = 0.03
-"""The length of a dot."""
 
 KIND_CONCENTRATION = 9.0
 """Of the Dirichlet distribution of an alphabet's weights around the mean ones."""
@@ -156,40 +162,6 @@ MEAN_STYLE = Style(
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Substroke:
-    """A primitive curve: P steps of the pen, and whether it goes on in the direction in which the one before ended."""
-
-    step_P: np.ndarray
-    smooth: bool
-
-
-Part = tuple[Substroke, ...]
-"""The sub-strokes of a stroke."""
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """A stroke of a character.
-
-    Attributes:
-        part: its sub-strokes.
-        parent: the earlier stroke that it is attached to; -1: none.
-        at: the place along the parent, 0 (its start) to 1.
-        own: the place along itself that is there.
-        offset: without a parent, where its start is, seen from that of the first stroke.
-    """
-
-    part: Part
-    parent: int = -1
-    at: float = 0.0
-    own: float = 0.0
-    offset: complex = 0j
-
-
-Character = tuple[Stroke, ...]
-
-
 def draw_style(rng: np.random.Generator, config: StrokesConfig) -> Style:
     """The style of an alphabet; the mean one where styles are off."""
     if not config.styles:
@@ -282,11 +254,6 @@ def _composed(rng: np.random.Generator, style: Style, substrokes: Sequence[Subst
     return (*part, Substroke(np.full(SEGMENTS, back / SEGMENTS), False))
 
 
-def is_dot(part: Part) -> bool:
-    """Whether a stroke is no more than a dot."""
-    return max(extents(path(part))) < 1.5 * DOT
-
-
 def _spread(path_M: np.ndarray) -> float:
     """How far a path leads in one direction, beside its length."""
     return max(extents(path_M)) / np.abs(np.diff(path_M)).sum()
@@ -323,7 +290,7 @@ def attached(rng: np.random.Generator, part: Part, earlier: Character, style: St
         return _bridge(rng, part, parent, earlier)
     there = np.concatenate(placed(earlier))
     away = rng.normal(0, 0.4 * style.width) + 1j * rng.normal(0, 0.4)
-    return Stroke(part, offset=_middle(there) + away - _middle(path(part)))
+    return Stroke(part, offset=middle(there) + away - middle(path(part)))
 
 
 def _bridge(rng: np.random.Generator, part: Part, parent: int, earlier: Character) -> Stroke:
@@ -368,50 +335,11 @@ def varied(
         return rest
     if edit == "move" and rest:
         return (*rest, attached(rng, last.part, rest, style, config))
-    return (*rest, replace(last, part=draw_part(rng, style, repertoire, rest, config)))
+    part = draw_part(rng, style, repertoire, rest, config)
+    return (*rest, attached(rng, part, rest, style, config) if is_dot(part) else replace(last, part=part))
 
 
 def _mirrored(stroke: Stroke, by: int) -> Stroke:
     """Left and right changed over (1), or up and down (-1)."""
     part = tuple(replace(one, step_P=-by * one.step_P.conj()) for one in stroke.part)
     return replace(stroke, part=part, offset=-by * stroke.offset.conjugate())
-
-
-@lru_cache(maxsize=1024)
-def path(part: Part) -> np.ndarray:
-    """The points of a stroke that begins at 0, one more than its segments; not to be changed."""
-    step_P = part[0].step_P
-    for one in part[1:]:
-        turn = np.exp(1j * (np.angle(step_P[-1]) - np.angle(one.step_P[0]))) if one.smooth else 1
-        step_P = np.concatenate([step_P, one.step_P * turn])
-    return np.concatenate([[0], np.cumsum(step_P)])
-
-
-def point_at(path_M: np.ndarray, share: float) -> complex:
-    """The point at a share of a path's segments."""
-    at = share * (len(path_M) - 1)
-    low = min(int(at), len(path_M) - 2)
-    return path_M[low] + (at - low) * (path_M[low + 1] - path_M[low])
-
-
-def placed(character: Character) -> list[np.ndarray]:
-    """The points of each stroke of a character, as designed; the first stroke begins at 0."""
-    found: list[np.ndarray] = []
-    for stroke in character:
-        path_M = path(stroke.part)
-        start = stroke.offset
-        if stroke.parent >= 0:
-            start = point_at(found[stroke.parent], stroke.at) - point_at(path_M, stroke.own)
-        found.append(path_M + start)
-    return found
-
-
-def extents(point_M: np.ndarray) -> tuple[float, float]:
-    """Width and height of points."""
-    return float(np.ptp(point_M.real)), float(np.ptp(point_M.imag))
-
-
-def _middle(point_M: np.ndarray) -> complex:
-    """The middle of the points' bounding box."""
-    x, y = point_M.real, point_M.imag
-    return complex(x.min() + x.max(), y.min() + y.max()) / 2

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.images.alphabets import MAX_SUBSTROKES, PIXELS, SEGMENTS, Character, StrokesConfig, path
+from envs.images.alphabets import PIXELS, StrokesConfig
+from envs.images.characters import MAX_SUBSTROKES, SEGMENTS, Character, path
 
 PATH_ANGLE, PATH_LENGTH = 0.08, 0.14
 """Standard deviations of a sub-stroke's angle, in radians, and of the logarithm of its length."""

@@ -11,17 +11,8 @@ from itertools import compress
 
 import numpy as np
 
-from envs.images.alphabets import (
-    PIXELS,
-    Character,
-    StrokesConfig,
-    Style,
-    draw_character,
-    draw_repertoire,
-    draw_style,
-    extents,
-    placed,
-)
+from envs.images.alphabets import PIXELS, StrokesConfig, Style, draw_character, draw_repertoire, draw_style
+from envs.images.characters import Character, extents, placed
 from envs.images.drawings import Drawings
 from envs.images.motor import Design, designed, drawn
 from envs.images.pen import ink

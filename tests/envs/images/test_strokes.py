@@ -6,22 +6,8 @@ import numpy as np
 import pytest
 
 from envs import images
-from envs.images.alphabets import (
-    MEAN_STYLE,
-    PIXELS,
-    SEGMENTS,
-    Stroke,
-    StrokesConfig,
-    Substroke,
-    draw_character,
-    draw_repertoire,
-    draw_style,
-    extents,
-    is_dot,
-    path,
-    placed,
-    point_at,
-)
+from envs.images.alphabets import KINDS, MEAN_STYLE, PIXELS, StrokesConfig, draw_character, draw_repertoire, draw_style
+from envs.images.characters import SEGMENTS, Stroke, Substroke, extents, is_dot, path, placed, point_at
 from envs.images.motor import box, designed, drawn
 from envs.images.pen import ink
 from envs.images.strokes import LOOK, aslant, designed_alphabet, likenesses, looks, plausible, strokes
@@ -170,10 +156,14 @@ def test_parts_relations_and_curvature_can_be_switched_off() -> None:
 
 
 def test_dots_stand_alone() -> None:
-    usual = replace(EXACT, styles=False)
-    found = [stroke for seed in range(12) for character in alphabet(seed, 30, usual) for stroke in character]
-    dots = [stroke for stroke in found if is_dot(stroke.part)]
-    assert len(dots) > 10
+    half_dots = np.eye(len(KINDS))[[KINDS.index("line"), KINDS.index("dot")]].mean(0)
+    style = replace(MEAN_STYLE, kind_weights=half_dots, variants=0.6)
+    rng = np.random.default_rng(2)
+    repertoire, found = draw_repertoire(rng, style, EXACT), []
+    for _ in range(60):
+        found.append(draw_character(rng, style, repertoire, found, EXACT))
+    dots = [stroke for character in found for stroke in character if is_dot(stroke.part)]
+    assert len(dots) > 30
     assert {stroke.parent for stroke in dots} == {-1}
 
 
