@@ -33,7 +33,7 @@ from meta.few_shot.core import (
     ragged,
 )
 from meta.few_shot.network import FewShotConfig
-from npi.core.config import at_least, setting, share
+from npi.core.config import SWITCH, at_least, setting, share
 from npi.learners.interface import LearnerTraining
 from npi.learners.objectives.base import EXPLORATION, LearnerObjective
 from npi.learners.objectives.likelihood import demonstrated, negative_log_likelihood, selected
@@ -61,12 +61,12 @@ class NamingTraining(LearnerTraining):
         inferred: the share of batches whose rows are inferred from the support set in place of the program's own.
     """
 
-    augment: float = setting(1, share())
-    rotation: float = setting(10.0, at_least(0))
-    shear: float = setting(0.15, at_least(0))
-    scale: float = setting(0.15, at_least(0))
-    shift: float = setting(0.08, at_least(0))
-    displacement: float = setting(0.06, at_least(0))
+    augment: int = setting(1, SWITCH)
+    rotation: float = setting(12.0, at_least(0))
+    shear: float = setting(0.2, at_least(0))
+    scale: float = setting(0.2, at_least(0))
+    shift: float = setting(0.1, at_least(0))
+    displacement: float = setting(0.07, at_least(0))
     stroke: float = setting(0.3, share())
     inferred: float = setting(0.25, share())
 
