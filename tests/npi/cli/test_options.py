@@ -67,38 +67,39 @@ CALLS = {
 
 BODIES = (
     "--out --core --states --bits --universal --traces --frames --updates --rate --certify --device --precision "
-    "--compile --log --steps --depth --fresh --seed --seeds --host --json"
+    "--compile --log --steps --depth --fresh --seed --seeds --host --data --json"
 )
 ROWS = "--library --out --steps --depth --starts --updates --traces --keep --seed --host --json"
+RUN = "--teacher --every --step --quiet --limit --steps --depth --html --animation --data --json"
 
 APPLIES = {
-    "check": {"traces": "--json", "": "--run --count --steps --depth --seed --json"},
+    "check": {"traces": "--data --json", "": "--run --count --steps --depth --seed --data --json"},
     "show": {
-        "program": "--task --obs --returns --limit --steps --depth --seed --html --json",
-        "traces": "--trace --obs --returns --limit --html --json",
-        "library": "--json",
+        "program": "--task --obs --returns --limit --steps --depth --seed --html --data --json",
+        "traces": "--trace --obs --returns --limit --html --data --json",
+        "library": "--data --json",
     },
     "train": {
         "bodies": BODIES,
-        "learners": "--out --universal --updates --rate --device --log --fresh --seed --set --json",
-        "universal": "--out --universal --programs --updates --rate --log --fresh --seed --json",
+        "learners": "--out --universal --updates --rate --device --log --fresh --seed --set --data --json",
+        "universal": "--out --universal --programs --updates --rate --log --fresh --seed --data --json",
     },
     "run": {
-        "": "--library --teacher --every --step --quiet --limit --steps --depth --html --animation --seed --json",
-        "teacher": "--teacher --every --step --quiet --limit --steps --depth --html --animation --json",
+        "": f"--library --seed {RUN}",
+        "teacher": RUN,
     },
     "eval": {
-        "core": "--library --teacher --steps --depth --sizes --count --meshes --device --seed --json",
-        "teacher": "--teacher --steps --depth --sizes --count --meshes --device --seed --json",
-        "learners": "--library --teacher --count --meshes --device --seed --json",
-        "meshes": "--library --count --meshes --up --forward --device --seed --json",
+        "core": "--library --teacher --steps --depth --sizes --count --meshes --device --seed --data --json",
+        "teacher": "--teacher --steps --depth --sizes --count --meshes --device --seed --data --json",
+        "learners": "--library --teacher --count --meshes --device --seed --data --json",
+        "meshes": "--library --count --meshes --up --forward --device --seed --data --json",
     },
     "certify": {"": "--library --out --check --counterexamples --json", "check": "--library --check --json"},
     "learn": {
-        "discrete": f"{ROWS} --certify --device",
-        "lstm": f"{ROWS} --device",
-        "universal": f"{ROWS} --from-traces",
-        "learners": "--library --out --starts --updates --seed --set --json",
+        "discrete": f"{ROWS} --certify --data --device",
+        "lstm": f"{ROWS} --data --device",
+        "universal": f"{ROWS} --from-traces --data",
+        "learners": "--library --out --starts --updates --seed --set --data --json",
     },
     "library info": {"": "--text --json", "row file": "--json"},
 }
