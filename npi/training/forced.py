@@ -45,8 +45,8 @@ MARGIN = 0.1
 MANY = 0.05
 """A share of wrong examples from which on the learning rate is at its peak."""
 
-FEW = 0.02
-"""A share of wrong examples below which updates look at more (:attr:`Emphasis.wider`)."""
+NEAR = 1e-3
+"""Nats of an example from which on it is near to being wrong."""
 
 CHUNK = 16384
 """Examples that are checked side by side."""
@@ -61,19 +61,17 @@ class Emphasis:
         negligible: nats of an example that an update leaves out: towards the end most are, and their gradients are next
             to nothing.
         least_rate: the least share of the peak learning rate.
-        wider: where few are wrong, so many times as many examples are drawn; next to all of them are negligible then.
     """
 
     repeats: int
     negligible: float
     least_rate: float
-    wider: int
 
 
-SYMBOLS = Emphasis(repeats=4, negligible=0.01, least_rate=0.3, wider=4)
-"""Among symbols the last wrong ones want large steps, and looking for them costs little."""
+SYMBOLS = Emphasis(repeats=4, negligible=0.01, least_rate=0.3)
+"""Among symbols the last wrong ones want large steps."""
 
-PICTURES = Emphasis(repeats=16, negligible=0.01, least_rate=0.05, wider=1)
+PICTURES = Emphasis(repeats=16, negligible=0.01, least_rate=0.05)
 """Of pictures a few stay wrong whatever the rate is, and it must fall for the others to come to rest."""
 
 
@@ -113,7 +111,7 @@ class ForcedStates(Supervision):
 
     Attributes:
         codes: for each row, the code of each of its places. seen: what is seen in each code (fields, then slots).
-        key_E: a hash of each example. wrong_E: which were wrong when they were last looked at.
+        key_E: a hash of each example. wrong_E, near_E: which were wrong, or near to it, when they were last looked at.
         share_E: the sum of shares of a draw up to each example; a program's share is the root of how many it has.
     """
 
@@ -149,6 +147,7 @@ class ForcedStates(Supervision):
         self.row_E = torch.cat([part.row_E for part in self.examples.values()]).cpu()
         self.key_E = np.concatenate(keys)
         self.wrong_E = torch.from_numpy(~np.isin(self.key_E, right))  # what is new counts as wrong
+        self.near_E = torch.ones(len(self.row_E), dtype=torch.bool)
         self.share_E = torch.bincount(self.row_E).double().rsqrt()[self.row_E].cumsum(0)
         self.errors = {row: self.errors.get(row, 1.0) for row in self.row_E.unique().tolist()}
         count_E = torch.cat([part.count_E for part in self.examples.values()]).cpu()
@@ -233,29 +232,40 @@ class ForcedStates(Supervision):
         share_N = 1.0 / torch.bincount(self.row_E[drawn_D], minlength=len(self.memory)).clamp(min=1)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             with torch.no_grad():
-                nll_D, wrong_D = self._scores(mine)
-            weighed = mine[(nll_D > self.emphasis.negligible).cpu()]  # others are computed, and not gone back through
+                all_nll_D, wrong_D = self._scores(mine)
+            weighed = mine[
+                (all_nll_D > self.emphasis.negligible).cpu()
+            ]  # others are computed, and not gone back through
             nll_D, _ = self._scores(weighed)
             loss = (nll_D * share_N.to(device)[self.row_E[weighed].to(device)]).sum()
         yield [Loss(loss)]
-        flags = torch.zeros(len(self.row_E), dtype=torch.int64)
-        flags[mine] = wrong_D.cpu().long()
-        self.wrong_E[drawn_D] = ranks.sum(flags)[drawn_D] > 0
+        self._remember(drawn_D, mine, all_nll_D, wrong_D, ranks)
         self._note(drawn_D)
 
     def _draw(self) -> torch.Tensor:
-        """All examples, or as many as an update takes: of every program, and those that were wrong several times."""
+        """All examples, or as many as an update takes: those that were wrong several times, those that were near to it
+        up to half of the others, and the rest of every program."""
         count = self.config.examples
         if len(self.row_E) <= count:
             return torch.arange(len(self.row_E))
         wrong = self.wrong_E.nonzero()[:, 0]
-        if len(wrong) < FEW * len(self.row_E):
-            count = min(self.emphasis.wider * count, len(self.row_E))
         again = min(count // 4, self.emphasis.repeats * len(wrong))
         hard = wrong[torch.randint(max(1, len(wrong)), (again,), generator=self.generator)]
-        number_D = torch.rand(count - again, dtype=torch.float64, generator=self.generator) * self.share_E[-1]
+        near = self.near_E.nonzero()[:, 0]
+        some = min((count - again) // 2, len(near))
+        close = near[torch.randint(max(1, len(near)), (some,), generator=self.generator)]
+        number_D = torch.rand(count - again - some, dtype=torch.float64, generator=self.generator) * self.share_E[-1]
         usual = torch.searchsorted(self.share_E, number_D).clamp(max=len(self.share_E) - 1)
-        return torch.cat([usual, hard]).sort().values
+        return torch.cat([usual, close, hard]).sort().values
+
+    def _remember(
+        self, index_D: torch.Tensor, mine_D: torch.Tensor, nll_D: torch.Tensor, wrong_D: torch.Tensor, ranks: Ranks
+    ) -> None:
+        """Which of the examples named are wrong or near to it; each rank has looked at its own."""
+        flags_E2 = torch.zeros(len(self.row_E), 2, dtype=torch.int64)
+        flags_E2[mine_D] = torch.stack([wrong_D, nll_D > NEAR], 1).cpu().long()
+        found_D2 = ranks.sum(flags_E2)[index_D] > 0
+        self.wrong_E[index_D], self.near_E[index_D] = found_D2.unbind(1)
 
     def _note(self, drawn_D: torch.Tensor, keep: float = 0.9) -> None:
         """Blend what an update found wrong into the running errors."""
@@ -307,10 +317,10 @@ class ForcedStates(Supervision):
     @torch.no_grad()
     def _look(self, index_D: torch.Tensor, ranks: Ranks) -> tuple[dict[int, int], bool]:
         """Decide the examples named."""
-        flags = torch.zeros(len(self.row_E), dtype=torch.int64)
-        for index in ranks.share(index_D).split(CHUNK):
-            flags[index] = self._scores(index)[1].cpu().long()
-        self.wrong_E[index_D] = ranks.sum(flags)[index_D] > 0
+        mine = ranks.share(index_D)
+        scores = [self._scores(index) for index in mine.split(CHUNK)]
+        nll_D, wrong_D = (torch.cat(parts) for parts in zip(*scores, strict=True))
+        self._remember(index_D, mine, nll_D, wrong_D, ranks)
         right, first, wrong_D = True, 0, index_D[self.wrong_E[index_D]]
         for world, part in self.examples.items():
             inside = [int(((d >= first) & (d < first + len(part))).sum()) for d in (index_D, wrong_D)]
@@ -321,17 +331,18 @@ class ForcedStates(Supervision):
         return {row: count for row, count in enumerate(counts) if count}, right
 
     def state_dict(self) -> State:
-        """The generator, and which examples were wrong."""
+        """The generator, and which examples were wrong or near to it."""
         rows = sorted(self.errors)
         return State(
-            {"generator": self.generator.get_state(), "wrong": self.wrong_E},
+            {"generator": self.generator.get_state(), "wrong": self.wrong_E, "near": self.near_E},
             {"errors": [[row, self.errors[row]] for row in rows]},
         )
 
     def load_state_dict(self, state: State) -> None:
         self.generator.set_state(state.tensors["generator"])
-        check_tensors({"wrong": state.tensors["wrong"]}, shapes_of({"wrong": self.wrong_E}))
-        self.wrong_E = state.tensors["wrong"]
+        own = {"wrong": self.wrong_E, "near": self.near_E}
+        check_tensors({name: state.tensors[name] for name in own}, shapes_of(own))
+        self.wrong_E, self.near_E = (state.tensors[name] for name in own)
         self.errors = dict(typed(tuple[tuple[int, float], ...], state.facts["errors"]))
 
 

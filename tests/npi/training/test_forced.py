@@ -20,7 +20,7 @@ from npi.library.library import Library
 from npi.proof.prove import text_steps
 from npi.running.core_stepper import CoreStepper
 from npi.training.dataset import Dataset
-from npi.training.forced import MARGIN, ForcedStates, TooManyPlaces, bits_for
+from npi.training.forced import MARGIN, NEAR, ForcedStates, TooManyPlaces, bits_for
 from npi.training.frame_objective import FrameObjective
 from npi.training.induction.inferred_places import finders_of
 from npi.training.learn_rows import LearnConfig, RowObjective, new_rows
@@ -323,20 +323,17 @@ def test_all_examples_are_drawn_where_they_are_few() -> None:
 
 @pytest.mark.parametrize(("wrong", "again"), [([], 0), ([7], 4), ([0, 7, 12], 5)])
 def test_of_many_examples_some_are_drawn_and_those_that_were_wrong_again(wrong: list[int], again: int) -> None:
-    """A quarter of an update are wrong ones, at most 4 times each; the others by 1 / sqrt(examples of the program).
-
-    Where under 2 % are wrong, 4 times as many are drawn, up to as many as there are.
-    """
+    """A quarter of an update are wrong ones, at most 4 times each; the others by 1 / sqrt(examples of the program)."""
     supervision = forced(two_worlds())
     count = len(supervision.row_E)
-    size = 20 if wrong else min(80, count)
+    supervision.near_E = torch.zeros(count, dtype=torch.bool)
     supervision.config = replace(supervision.config, examples=20)
     supervision.wrong_E = torch.isin(torch.arange(count), torch.tensor(wrong, dtype=torch.int64))
     seen, draws, before = Counter[int](), 3000, torch.random.get_rng_state()
     for _ in range(draws):
         drawn = supervision._draw().tolist()
         assert drawn == sorted(drawn)
-        assert len(drawn) == size
+        assert len(drawn) == 20
         seen.update(drawn)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert len(seen) == count
@@ -351,10 +348,27 @@ def test_of_many_examples_some_are_drawn_and_those_that_were_wrong_again(wrong: 
 
 def test_few_wrong_examples_are_drawn_4_times_at_most() -> None:
     supervision = forced(two_worlds())
-    supervision.config = replace(supervision.config, examples=20)
+    supervision.config = replace(supervision.config, examples=80)
     supervision.row_E = supervision.row_E.repeat(10)
+    supervision.near_E = torch.zeros(len(supervision.row_E), dtype=torch.bool)
     supervision.wrong_E = torch.arange(len(supervision.row_E)) == 3
     assert 4 <= supervision._draw().tolist().count(3) <= 5
+
+
+def test_half_of_the_other_examples_were_near_to_being_wrong() -> None:
+    """And no more than there are: red where they are forgotten, or drawn from all."""
+    supervision = forced(two_worlds())
+    count = len(supervision.row_E)
+    supervision.config = replace(supervision.config, examples=20)
+    supervision.wrong_E = torch.zeros(count, dtype=torch.bool)
+    for near, drawn in (([2, 5, 9], 3), (list(range(0, count, 2)), 10)):
+        supervision.near_E = torch.isin(torch.arange(count), torch.tensor(near))
+        hits = [sum(e in near for e in supervision._draw().tolist()) for _ in range(300)]
+        assert min(hits) >= drawn
+    list(supervision.losses(0, ALONE))
+    nll_E, _ = supervision._scores(torch.arange(count))
+    supervision._look(torch.arange(count), ALONE)
+    assert supervision.near_E.tolist() == (nll_E > NEAR).tolist()
 
 
 def test_the_rate_falls_with_the_share_of_wrong_examples() -> None:
