@@ -210,7 +210,8 @@ def test_a_few_wrong_frames_end_the_training_of_what_looks_at_pictures(states: s
         few = int(0.1 * len(supervision.row_E))
         found = [torch.arange(len(supervision.row_E)) < few + more for more in (0, 1)]
         answers = iter([found[0], found[1]])
-        supervision._scores = lambda index_D: (None, next(answers)[index_D])  # type: ignore[method-assign, assignment]
+        nothing_E = torch.zeros(len(supervision.row_E))
+        supervision._scores = lambda index_D: (nothing_E[index_D], next(answers)[index_D])  # type: ignore[method-assign]
     else:
         assert isinstance(supervision, UnrolledFrames)
         few = int(0.1 * len(dataset.frames))
