@@ -3,7 +3,7 @@
 ``BACKGROUND`` is Omniglot's packed background set (:mod:`envs.images.packed`). Parts: ``naming`` (characters of new
 alphabets from one drawing: this core, what rows buy it, a plain prototype network, pixels, and contours), ``official``
 (Lake's one-shot runs, ``--runs FOLDER``, by a core that all alphabets have trained), ``memory`` (50 steps with labels
-told after each answer), ``waves`` (sine regression; needs no file).
+told after each answer). Sine waves: :mod:`benchmarks.learners.sines`.
 
 Each prints a table and the CPU seconds of one thread. Nothing was chosen on what is tested: choices were made on the
 alphabets of VALIDATION, which ``--held validation`` leaves out of training and tests on.
@@ -15,16 +15,18 @@ alphabets, ``P`` parameters of a row, ``D`` numbers of an encoded drawing.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import clip_grad_norm_
 
 from benchmarks.common import plain_arguments
+from benchmarks.learners.descent import descend
 from envs.images.drawings import Drawings
 from envs.images.official_runs import OneShotRun, one_shot_runs
 from envs.images.packed import packed
@@ -33,8 +35,6 @@ from meta.few_shot.classic import nearest_hausdorff, nearest_pixels
 from meta.few_shot.core import LRU, PROTOTYPES, FewShotCore, GrowingCore, LeastRecentlyUsedCore, MemoryConfig
 from meta.few_shot.memory import grown_along
 from meta.few_shot.network import PLACES, SIDE, FewShotConfig
-from meta.few_shot.regression import RegressionConfig, RegressionCore
-from npi.learners import inner
 
 TEST = ("Bengali", "Futurama", "Gujarati", "Hebrew", "Sanskrit")
 VALIDATION = ("Armenian", "Burmese_(Myanmar)", "Grantha", "N_Ko")
@@ -158,13 +158,8 @@ def trained(
     """  # fmt: skip
     generator = torch.Generator().manual_seed(seed)
     share_A = torch.tensor([float(len(alphabet.classes)) for alphabet in train]).sqrt()
-    optimiser = torch.optim.Adam(net.parameters(), lr=rate)
-    began, updates = time.process_time(), 0
-    net.train()
-    while (over := (time.process_time() - began) / seconds) < 1:
-        optimiser.param_groups[0]["lr"] = (
-            rate * min(1, (updates + 1) / 50) * (0.01 + 0.495 * (1 + math.cos(math.pi * over)))
-        )
+
+    def loss() -> torch.Tensor:
         which = int(torch.multinomial(share_A, 1, generator=generator))
         place_WM = train[which].episode(ways, drawings, generator)
         W, M = place_WM.shape
@@ -180,11 +175,10 @@ def trained(
             )
         code_ND = net.encoded(drawing_NSS)
         logits_QW = -net.distance(code_ND[W:], code_ND[:W])
-        loss = F.cross_entropy(logits_QW, torch.arange(W).repeat(M - 1))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        updates += 1
+        return F.cross_entropy(logits_QW, torch.arange(W).repeat(M - 1))
+
+    net.train()
+    updates = descend([*net.parameters()], loss, seconds=seconds, rate=rate, warmup=50)
     net.eval()
     if isinstance(net, OurNetwork):
         net.row_P = net.rows_AP.detach().mean(0)
@@ -353,17 +347,15 @@ def _learn(
     generator: torch.Generator,
 ) -> None:
     """Some parameters by so many CPU seconds of gradient descent: changed copies of a support set are named by it."""
-    optimiser, began = torch.optim.Adam(moved, lr=rate), time.process_time()
-    while time.process_time() - began < seconds:
+
+    def loss() -> torch.Tensor:
         net.row_P = row_P * 1  # a parameter would be registered
         both_NSS = torch.cat([support_NSS, augmented(support_NSS, CHANGES, generator=generator)])
         code_ND = net.encoded(both_NSS)
         W = len(support_NSS)
-        loss = F.cross_entropy(-net.distance(code_ND[W:], code_ND[:W]), torch.arange(W))
-        grads = torch.autograd.grad(loss, moved, allow_unused=True)
-        for parameter, grad in zip(moved, grads, strict=True):
-            parameter.grad = grad
-        optimiser.step()
+        return F.cross_entropy(-net.distance(code_ND[W:], code_ND[:W]), torch.arange(W))
+
+    descend(moved, loss, seconds=seconds, rate=rate, falls=False)
 
 
 def memory(train: Alphabet, test: Alphabet, seconds: float, seed: int) -> None:
@@ -376,19 +368,17 @@ def memory(train: Alphabet, test: Alphabet, seconds: float, seed: int) -> None:
             core = GrowingCore(config, generator=generator)
         else:
             core = LeastRecentlyUsedCore(config, 5, generator=generator)
-        optimiser = torch.optim.Adam(core.parameters(), lr=2e-3)
-        began, updates = time.process_time(), 0
-        while (over := (time.process_time() - began) / seconds) < 1:
-            optimiser.param_groups[0]["lr"] = 2e-3 * (0.01 + 0.495 * (1 + math.cos(math.pi * over)))
+        parameters = [*core.parameters()]
+
+        def loss(
+            core: GrowingCore | LeastRecentlyUsedCore = core, generator: torch.Generator = generator
+        ) -> torch.Tensor:
             picture_BTSS, label_BT = remembered(train, 8, generator)
             changed_NSS = augmented(picture_BTSS.flatten(0, 1), CHANGES, generator=generator)
             log_BTW = along(core, changed_NSS.view_as(picture_BTSS), label_BT)
-            loss = F.nll_loss(log_BTW.flatten(0, 1), label_BT.flatten())
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(core.parameters(), 10.0)
-            optimiser.step()
-            updates += 1
+            return F.nll_loss(log_BTW.flatten(0, 1), label_BT.flatten())
+
+        updates = descend(parameters, loss, seconds=seconds, rate=2e-3, clip=partial(clip_grad_norm_, parameters, 10.0))
         right, count = torch.zeros(11), torch.zeros(11)
         generator = torch.Generator().manual_seed(99)
         with torch.no_grad():
@@ -434,99 +424,16 @@ def along(
     return torch.stack(found, 1)
 
 
-class PublishedAdaptation(nn.Module):
-    """CAVIA as published (Zintgraf et al. 2019, section 4.1): two layers of 40, five context parameters that the first
-    layer reads beside x, one step of size 1 along the squared error."""
-
-    def __init__(self, row: int = 5, units: int = 40) -> None:
-        super().__init__()
-        self.row = row
-        self.layers = nn.Sequential(
-            nn.Linear(1 + row, units), nn.ReLU(), nn.Linear(units, units), nn.ReLU(), nn.Linear(units, 1)
-        )
-
-    def value(self, x_BL: torch.Tensor, row_BP: torch.Tensor) -> torch.Tensor:
-        read_BLX = torch.cat([x_BL[..., None], row_BP[:, None].expand(-1, x_BL.shape[1], -1)], 2)
-        found_BL: torch.Tensor = self.layers(read_BLX)[..., 0]
-        return found_BL
-
-    def adapted(self, points_BL2: torch.Tensor, *, second_order: bool) -> torch.Tensor:
-        x_BL, y_BL = points_BL2.unbind(2)
-        return inner.adapt(
-            lambda row_BP: (self.value(x_BL, row_BP) - y_BL).square().mean(1),
-            torch.zeros(len(x_BL), self.row), 1, 1.0, second_order=second_order,
-        )  # fmt: skip
-
-
-class OurAdaptation(nn.Module):
-    """The core of the learner ``regression``, and the row that episodes begin with."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        self.core = RegressionCore(RegressionConfig(), generator=torch.Generator().manual_seed(seed))
-        self.row_P = nn.Parameter(torch.zeros(self.core.config.row))
-
-    def value(self, x_BL: torch.Tensor, row_BP: torch.Tensor) -> torch.Tensor:
-        return self.core(x_BL, row_BP)[0]
-
-    def adapted(self, points_BL2: torch.Tensor, *, second_order: bool) -> torch.Tensor:
-        return self.core.adapted(points_BL2, self.row_P.expand(len(points_BL2), -1), second_order=second_order)
-
-
-def wave_points(batch: int, points: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """point_BL2 of waves to adapt to, and so many others to be judged by (Finn et al. 2017, section 5.1)."""
-    amplitude_B1 = 0.1 + 4.9 * torch.rand(batch, 1, generator=generator)
-    phase_B1 = math.pi * torch.rand(batch, 1, generator=generator)
-    x_BL = 10 * torch.rand(batch, 10 + points, generator=generator) - 5
-    point_BL2 = torch.stack([x_BL, amplitude_B1 * torch.sin(x_BL - phase_B1)], 2)
-    return point_BL2[:, :10], point_BL2[:, 10:]
-
-
-def waves(seconds: float, seed: int) -> None:
-    """The mean squared error on fresh waves after one step from ten points."""
-    torch.manual_seed(seed)
-    nets: dict[str, tuple[PublishedAdaptation | OurAdaptation, float, int]] = {
-        "CAVIA": (PublishedAdaptation(), 1e-3, 25),
-        "CAVIA, larger batches and rate": (PublishedAdaptation(), 3e-3, 100),
-        "regression": (OurAdaptation(seed), 3e-3, 100),
-    }
-    for name, (net, rate, batch) in nets.items():
-        generator, optimiser = torch.Generator().manual_seed(seed), torch.optim.Adam(net.parameters(), lr=rate)
-        began, updates = time.process_time(), 0
-        while (over := (time.process_time() - began) / seconds) < 1:
-            optimiser.param_groups[0]["lr"] = rate * (0.01 + 0.495 * (1 + math.cos(math.pi * over)))
-            given_BL2, asked_BL2 = wave_points(batch, 10, generator)
-            row_BP = net.adapted(given_BL2, second_order=True)
-            loss = (net.value(asked_BL2[..., 0], row_BP) - asked_BL2[..., 1]).square().mean()
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_value_(net.parameters(), 10.0)
-            optimiser.step()
-            updates += 1
-        given_BL2, asked_BL2 = wave_points(4000, 100, torch.Generator().manual_seed(99))
-        row_BP = net.adapted(given_BL2, second_order=False)
-        with torch.no_grad():
-            found = (net.value(asked_BL2[..., 0], row_BP) - asked_BL2[..., 1]).square().mean()
-        count = sum(p.numel() for p in net.parameters())
-        told = f"{count:,} parameters, {updates:,} updates in {seconds:.0f} CPU s, seed {seed}"
-        print(f"{name}: mean squared error {float(found):.4f} ({told})", flush=True)
-
-
 def main() -> None:
     parser = plain_arguments(__doc__)
-    parser.add_argument("background", nargs="?", help="Omniglot's packed background set")
-    parser.add_argument("--part", choices=["naming", "official", "memory", "waves"], required=True)
+    parser.add_argument("background", help="Omniglot's packed background set")
+    parser.add_argument("--part", choices=["naming", "official", "memory"], required=True)
     parser.add_argument("--runs", help="the folder or zip of the official one-shot runs")
     parser.add_argument("--networks", choices=["all", "plain", "ours", "nothing"], default="all", help="of naming")
     parser.add_argument("--held", choices=["test", "validation"], default="test")
     parser.add_argument("--seconds", type=float, default=600.0, help="CPU seconds of training of each network")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    if options.part == "waves":
-        waves(options.seconds, options.seed)
-        return
-    if options.background is None:
-        parser.error(f"{options.part} needs Omniglot's packed background set")
     drawings = packed(options.background, PIXELS)
     asked = TEST if options.held == "test" else VALIDATION
     if options.part == "memory":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from envs.conformance import CHECKS, check_world
 from envs.episodic.trials import digits
 from envs.images.data import hold
-from envs.images.world import PICTURE, PICTURES, SPLITS, SUPPORT, Images
+from envs.images.world import PICTURE, SPLITS, SUPPORT, Images
 from envs.spec import SpecError
 from envs.stepper import Action, Ragged
 from tests.support.tiny_drawings import tiny_drawings
@@ -162,7 +162,3 @@ def test_a_picture_is_drawn_with_its_support_set() -> None:
     lines = world.draw(world.reset([{}], given={SUPPORT: given_BLSS})).splitlines()
     assert lines[0].split() == ["?", "1", "2"]
     assert [line.strip() for line in lines[1:]] == ["█" * 8, "", "", "▄" * 8]
-
-
-def test_the_part_that_says_how_many_is_a_number() -> None:
-    assert PICTURES.size == 10
