@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from envs.spec import Signature, Slot, SpecError, WorldSpec
-from envs.stepper import Action, Observation
+from envs.stepper import Action, LazyChannels, Observation
 from envs.support.lazy_torch import torch
 from envs.world import Ending, Given, Layout, Scored, World, check_given
 
@@ -135,11 +136,11 @@ class Product:
         if not self.spec.channels:
             return Observation(fields_BF)
         channels = {
-            self._channels[number][name]: channel
+            self._channels[number][name]: partial(one.channels.__getitem__, name)
             for number, one in enumerate(seen)
-            for name, channel in one.channels.items()
+            for name in one.channels
         }
-        return Observation(fields_BF, channels)
+        return Observation(fields_BF, LazyChannels(channels))
 
     def act(self, state: ProductState, action: Action, active_B: torch.Tensor) -> None:
         for number, (part, own) in enumerate(zip(self.parts, state.parts, strict=True)):
@@ -197,7 +198,8 @@ class Product:
     def part_observation(self, number: int, seen: Observation) -> Observation:
         """What a program sees that knows one part alone."""
         fields_BF = seen.fields_BF[:, self.first_field[number] : self.first_field[number + 1]]
-        return Observation(fields_BF, {own: seen.channels[name] for own, name in self._channels[number].items()})
+        own = {own: partial(seen.channels.__getitem__, name) for own, name in self._channels[number].items()}
+        return Observation(fields_BF, LazyChannels(own))
 
     def part_tokens(self, number: int, tokens_B3: torch.Tensor) -> torch.Tensor:
         """Tokens in the ids of a part; -1 for one that the part does not have."""

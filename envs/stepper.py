@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -54,11 +55,16 @@ class Observation(NamedTuple):
     channels: Channels = NO_CHANNELS
 
     def select(self, index_B: torch.Tensor) -> Observation:
-        chosen = {
-            name: Ragged(*(part[index_B] for part in held)) if isinstance(held, Ragged) else held[index_B]
-            for name, held in self.channels.items()
-        }
+        """Of the instances named, in that order; lazy channels stay lazy."""
+        compute = {name: partial(_selected, self.channels, name, index_B) for name in self.channels}
+        lazy = isinstance(self.channels, LazyChannels)
+        chosen: Channels = LazyChannels(compute) if lazy else {name: find() for name, find in compute.items()}
         return Observation(self.fields_BF[index_B], chosen)
+
+
+def _selected(channels: Channels, name: str, index_B: torch.Tensor) -> torch.Tensor | Ragged:
+    held = channels[name]
+    return Ragged(*(part[index_B] for part in held)) if isinstance(held, Ragged) else held[index_B]
 
 
 class Action(NamedTuple):

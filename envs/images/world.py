@@ -347,7 +347,8 @@ class Images(Trials[ImagesState]):
         if given_BLSS.shape[1]:
             return Ragged(given_BLSS, length_B)
         there_BL = torch.arange(support_BL.shape[1], device=length_B.device) < length_B[:, None]
-        return Ragged(self._on(length_B.device)[support_BL].float() / 255 * there_BL[:, :, None, None], length_B)
+        picture_BLSS = self._on(length_B.device)[support_BL].float()
+        return Ragged(picture_BLSS.div_(255).mul_(there_BL[:, :, None, None]), length_B)
 
     def _on(self, device: torch.device) -> torch.Tensor:
         """uint8 N × S × S: the drawings, on a device."""

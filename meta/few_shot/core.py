@@ -58,6 +58,7 @@ class NamingCore(LearnerCore):
 class FewShotCore(NamingCore):
     """Names pictures by the nearest prototype of a support set; an episode carries the prototypes."""
 
+    constant_hidden = True
     config: FewShotConfig
 
     def __init__(self, config: FewShotConfig, *, generator: torch.Generator) -> None:

@@ -68,6 +68,7 @@ class RegressionConfig(LearnerConfig):
 class RegressionCore(LearnerCore):
     """Says y at an x; what an episode carries is its row."""
 
+    constant_hidden = True
     config: RegressionConfig
 
     def __init__(self, config: RegressionConfig, *, generator: torch.Generator) -> None:

@@ -209,6 +209,21 @@ def _carries(trial: Trial) -> None:
     demand(near and noted, "a run in two segments goes another way: what is remembered must be in hidden_BH")
 
 
+def _lasts(trial: Trial) -> None:
+    core, row_BP = trial.core(), trial.rows()
+    if not core.constant_hidden:
+        return
+    (episodes,) = trial.run(core, row_BP)
+    task = trial.input(row_BP)
+    with torch.no_grad():
+        hidden_BH = core.begin(task, episodes.seen[0])
+        for seen in episodes.seen[:-1]:
+            after_BH = core.step(task, seen, hidden_BH).hidden_BH
+            demand(torch.equal(hidden_BH, after_BH), "step changes hidden numbers: constant_hidden must be False")
+            same = torch.equal(hidden_BH, core.begin(task, seen))
+            demand(same, "begin reads what changes along an episode: constant_hidden must be False")
+
+
 def _obeys_rows(trial: Trial) -> None:
     core, B = trial.core(), len(trial.layouts)
     runs = [trial.run(core, trial.rows(1, seed=seed).expand(B, -1), noise=5)[0] for seed in (0, 1)]
@@ -301,7 +316,8 @@ def _judges(trial: Trial) -> None:
 
 
 PROMISES: tuple[Callable[[Trial], None], ...] = (
-    _declared, _core, _steps, _repeats, _alone, _carries, _obeys_rows, _unrolls, _infers, _judges, _learns, _resumes,
+    _declared, _core, _steps, _repeats, _alone, _carries, _lasts, _obeys_rows, _unrolls, _infers, _judges, _learns,
+    _resumes,
 )  # fmt: skip
 """In the order in which they are checked; the later ones lean on the earlier."""
 

@@ -133,6 +133,9 @@ class LearnerCore(nn.Module, ABC):
     config: Any
     samples: ClassVar[bool] = False
     """Whether actions are drawn at random when a program runs, too, and not in training alone."""
+    constant_hidden: ClassVar[bool] = False
+    """Whether hidden numbers stay along an episode as ``begin`` makes them, of the row, the arguments and channels that
+    last an episode alone. When programs run, each episode is then encoded once, however often it is asked about."""
 
     @abstractmethod
     def hidden_size(self, spec: WorldSpec) -> int:

@@ -13,6 +13,7 @@ import torch
 from envs.spec import RETURN, SLOTS, ProgramTable, WorldSpec
 from envs.stepper import Action, Decision, Draw, Observation, Ragged
 from npi.learners.core import LearnerProgramCore, learner_program_core
+from npi.learners.encoded_episodes import EncodedEpisodes
 from npi.learners.interface import LearnerCore, TaskInput, learner_of, steps_of
 from npi.library.kinds import CoreKind, refused
 from npi.library.library import Library
@@ -39,7 +40,7 @@ class LearnerStepper:
     """Runs rows of a learner's core for some programs of a table (implements ``Stepper``).
 
     The first of its hidden numbers counts the steps of a frame; a program returns when it has taken all of its own, or
-    where the world has come to an end.
+    where the world has come to an end. What stays as it is along an episode is kept beside the frames.
 
     Args:
         rows: for each of its programs, by id, the row's parameters. steps: how long each acts at most.
@@ -56,7 +57,8 @@ class LearnerStepper:
         world: int,
     ) -> None:
         self.net, self.spec, self.world = core.net, table.world, world
-        self.width = 1 + self.net.hidden_size(self.spec)
+        self.episodes = EncodedEpisodes(self.net) if self.net.constant_hidden else None
+        self.width = 1 if self.episodes else 1 + self.net.hidden_size(self.spec)
         self.dtype = torch.float32
         self.encodes = type(self.net).begin is not LearnerCore.begin
         device = next(iter(rows.values())).device
@@ -78,15 +80,22 @@ class LearnerStepper:
         draw: Draw | None = None,
     ) -> Decision:
         """The next action, or a return; programs that are not its own return at once."""
-        task = TaskInput(self.spec, self.world, self.row_NP[program_B], arguments_B3)
         count_B1, own_BH = hidden_BH[:, :1], hidden_BH[:, 1:]
-        if self.encodes and (hidden_BH.is_cuda or bool((count_B1 == 0).any())):
-            own_BH = torch.where(count_B1 == 0, self.net.begin(task, seen), own_BH)
-        action, own_BH, _ = self.net.step(task, seen, own_BH, draw=draw if self.net.samples else None)
         acts_B = count_B1[:, 0] < self.steps_N[program_B]
         if ended_B is not None:
             acts_B = acts_B & ~(ended_B if ended_B.dim() == 1 else ended_B.all(1))
         return_4 = torch.tensor([RETURN, 0, 0, 0], device=program_B.device)
+        if not (hidden_BH.is_cuda or bool(acts_B.any())):  # a network costs far more than to look
+            payload_BX = torch.zeros(len(acts_B), self.spec.payload_width) if self.spec.payload_width else None
+            return Decision(Action(return_4.expand(len(acts_B), -1), payload_BX), torch.cat([count_B1 + 1, own_BH], 1))
+        task = TaskInput(self.spec, self.world, self.row_NP[program_B], arguments_B3)
+        if self.episodes is not None:
+            given_BH = self.episodes.hidden(task, seen, program_B)
+            action = self.net.step(task, seen, given_BH, draw=draw if self.net.samples else None).action
+        else:
+            if self.encodes and (hidden_BH.is_cuda or bool((count_B1 == 0).any())):
+                own_BH = torch.where(count_B1 == 0, self.net.begin(task, seen), own_BH)
+            action, own_BH, _ = self.net.step(task, seen, own_BH, draw=draw if self.net.samples else None)
         call_B4 = torch.where(acts_B[:, None], action.call_B4, return_4)
         return Decision(Action(call_B4, action.payload_BX), torch.cat([count_B1 + 1, own_BH], 1))
 

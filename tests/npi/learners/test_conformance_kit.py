@@ -102,6 +102,25 @@ class Remembering(TinyCore):
         return found._replace(hidden_BH=torch.zeros_like(hidden_BH))
 
 
+class Changing(TinyCore):
+    """Says that its hidden numbers stay as they are."""
+
+    constant_hidden = True
+
+
+class Peeking(TinyCore):
+    """Begins with what it sees in the present step, and says that this stays as it is."""
+
+    constant_hidden = True
+
+    def begin(self, task: TaskInput, given: Observation | None = None) -> torch.Tensor:
+        assert given is not None
+        return given.fields_BF[:, :1].float().expand(-1, self.cell.hidden_size)
+
+    def step(self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Any = None) -> StepOutput:
+        return super().step(task, seen, hidden_BH, draw=draw)._replace(hidden_BH=hidden_BH)
+
+
 class Hasty(TinyCore):
     """Unrolls without what it remembers."""
 
@@ -168,6 +187,8 @@ def with_core(core: type[TinyCore]) -> Callable[[], Tiny]:
         (broken(crowd), "must not mix instances"),
         (broken(outside), "must be one that the world carries out"),
         (with_core(Remembering), "what is remembered must be in hidden_BH"),
+        (with_core(Changing), "step changes hidden numbers"),
+        (with_core(Peeking), "begin reads what changes along an episode"),
         (with_core(Hasty), "unroll gives another value than repeated step"),
         (with_core(Shortcut), "generate goes another way than repeated step"),
         (Lifeless, "must have a graph"),
