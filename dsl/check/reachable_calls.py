@@ -14,9 +14,9 @@ import numpy as np
 
 from dsl.lowering.ir import Invoke, Parameter, Step, Symbol, every_step, reached
 from dsl.lowering.value_grid import read_size
-from dsl.names.worlds import PAD
 from dsl.program import Program
-from envs.scratchpad.config import PadConfig, acts_of
+from envs.scratchpad.config import acts_of
+from envs.scratchpad.parts import pads_of
 from envs.scratchpad.transitions import changed_fields, effect_of
 from envs.spec import RETURN, Signature, WorldSpec
 from envs.support import mixed_radix
@@ -44,15 +44,19 @@ class ReachableCalls:
         self.made: dict[Call, set[Call]] = {}
         self.acts: dict[Call, Call] = {}
         self.moves: dict[int, list[list[Move]]] = {}
-        self.first_symbol = 0
-        if self.spec.kind == PAD:
-            config = PadConfig.from_json(self.spec.config)
-            self.first_symbol = config.first_pointer + len(config.pointers)
-            for tokens in acts_of(config):
-                self.acts.setdefault(self.shortened((0, *tokens)), (0, *tokens))
+        pads = pads_of(self.spec)
+        self.pad_acts = {pad.act for pad in pads}
+        self.named_V = np.zeros(len(self.spec.tokens) + 1, np.bool_)
+        for pad in pads:
+            self.named_V[list(pad.named)] = True
+        for pad in pads:
+            for tokens in acts_of(pad.config):
+                call = (pad.act, *(pad.tokens[token] for token in tokens))
+                self.acts.setdefault(self.shortened(call), call)
 
     def shortened(self, call: Sequence[int]) -> Call:
-        return (call[0], *(token if token < self.first_symbol else ANY for token in call[1:]))
+        """The call without its symbols; pointers and actions of scratchpads stay."""
+        return (call[0], *(token if self.named_V[token] else ANY for token in call[1:]))
 
     def can_change(self, steps: Sequence[Step], program: Program, fields: Set[int]) -> bool:
         """Whether a block of a body, or anything that it calls, can change one of these observation fields."""
@@ -80,11 +84,12 @@ class ReachableCalls:
     def _own_changes(self, call: Call) -> set[int]:
         """What a call changes beside the calls that it makes."""
         callee = self.known.get(call[0])
-        if callee is not None and callee.table is not None:
-            return set()
-        if callee is None and self.spec.kind == PAD:
+        if callee is not None:  # what has a signal can change all of the world in which it was learned
+            return set() if callee.table is not None else set(callee.scope.face.fields.values())
+        if call[0] in self.pad_acts:
             return changed_fields([effect_of(self.spec, self.acts[call])]) if call in self.acts else set()
-        return set(range(len(self.spec.fields)))  # a signal, or a world that says nothing of what its calls change
+        is_primitive = call[0] < len(self.spec.primitives)  # what has a mistake counts as if it changed nothing
+        return changed_fields([effect_of(self.spec, call)]) if is_primitive else set()
 
     def calls_of(self, invoke: Invoke, program: Program) -> Iterable[Call]:
         """The calls that a statement can make."""
@@ -97,7 +102,7 @@ class ReachableCalls:
                 tokens.append(program.signature.slots[code.slot].tokens)
             else:
                 tokens.append(slots[place].tokens)
-        short = [dict.fromkeys(token if token < self.first_symbol else ANY for token in part) for part in tokens]
+        short = [dict.fromkeys(token if self.named_V[token] else ANY for token in part) for part in tokens]
         return product((invoke.callee,), *short)
 
     def made_by(self, callee: Program, call: Call) -> set[Call]:
@@ -122,10 +127,10 @@ class ReachableCalls:
                 given = [
                     (read.index, digit_M)
                     for read, digit_M in zip(node.reads, digits, strict=True)
-                    if read.kind == "slot" and min(callee.signature.slots[read.index].tokens) < self.first_symbol
+                    if read.kind == "slot" and self.named_V[list(callee.signature.slots[read.index].tokens)].any()
                 ]
                 call_M4 = node.call_M4.copy()
-                call_M4[:, 1:][call_M4[:, 1:] >= self.first_symbol] = ANY
+                call_M4[:, 1:][~self.named_V[call_M4[:, 1:]]] = ANY
                 columns = np.column_stack([*(digit_M for _, digit_M in given), call_M4, node.next_M])
                 shifted = columns - columns.min(0)
                 keys = mixed_radix.number(shifted.T, (shifted.max(0) + 1).tolist())

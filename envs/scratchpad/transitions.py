@@ -19,6 +19,7 @@ from itertools import combinations, product
 from envs.scratchpad import actions
 from envs.scratchpad.actions import BY_NAME
 from envs.scratchpad.config import ORDER, PadConfig, RowConfig
+from envs.scratchpad.parts import PadPart, pads_of
 from envs.spec import WorldSpec
 from envs.support import mixed_radix
 from envs.support.lazy_torch import torch
@@ -88,11 +89,22 @@ class Rule:
 
 
 def effect_of(spec: WorldSpec, call: Sequence[int]) -> Effect:
-    """The effect of a legal primitive call (four integers); for worlds that say nothing, every field may change."""
-    if spec.kind != "scratchpad":
-        return anything(range(len(spec.fields)))
-    pad = _Pad(PadConfig.from_json(spec.config), spec)
-    name, act, operand = (spec.tokens[token] for token in call[1:])
+    """The effect of a legal primitive call (four integers); for worlds that say nothing, every field may change.
+
+    A part of joined worlds changes nothing of the others; those that are no scratchpads say nothing, all together.
+    """
+    pads = pads_of(spec)
+    for pad in pads:
+        if call[0] == pad.act:
+            effect = _pad_effect(pad, pad.own_call(call))
+            return effect if pad.spec is spec else tuple(_moved(alternative, pad.fields) for alternative in effect)
+    of_pads = {index for pad in pads for index in pad.fields}
+    return anything(index for index in range(len(spec.fields)) if index not in of_pads)
+
+
+def _pad_effect(part: PadPart, call: Sequence[int]) -> Effect:
+    pad = _Pad(part.config, part.spec)
+    name, act, operand = (part.spec.tokens[token] for token in call[1:])
     action = BY_NAME[act]
     match action.moves, action.writes:
         case actions.STEP, _:
@@ -108,11 +120,32 @@ def effect_of(spec: WorldSpec, call: Sequence[int]) -> Effect:
     return pad.swap(name, operand)
 
 
+def _moved(alternative: Alternative, fields: Sequence[int]) -> Alternative:
+    """The same of fields that have these indices in a whole."""
+    guard = tuple((fields[index], value) for index, value in alternative.guard)
+    changes = {
+        fields[index]: tuple(_moved_source(source, fields) for source in sources)
+        for index, sources in alternative.changes.items()
+    }
+    return Alternative(guard, changes)
+
+
+def _moved_source(source: Source, fields: Sequence[int]) -> Source:
+    match source:
+        case Copy(index):
+            return Copy(fields[index])
+        case When(index, values, inner):
+            return When(fields[index], values, _moved_source(inner, fields))
+    return source
+
+
 def rules_of(spec: WorldSpec) -> tuple[Rule, ...]:
     """What all observations of a world obey; nothing for worlds that say nothing."""
-    if spec.kind == "scratchpad":
-        return tuple(_Pad(PadConfig.from_json(spec.config), spec).rules())
-    return ()
+    return tuple(
+        Rule(tuple(pad.fields[index] for index in rule.fields), rule.allowed)
+        for pad in pads_of(spec)
+        for rule in _Pad(pad.config, pad.spec).rules()
+    )
 
 
 class _Pad:

@@ -106,6 +106,49 @@ def test_what_a_call_can_change_is_refused(case: str) -> None:
     assert (error.code, words in error.message) == (code, True), error
 
 
+# --- joined worlds ---------------------------------------------------------------------------------------------------
+
+
+def joined(text: str) -> str:
+    """The same text where the pad is one of three worlds that it joins, and not the first of them."""
+    worlds = "world cards is bandit(arms: 2)\nworld steps is two_step\nworld desk joins cards, pad, steps\n\n"
+    return text.replace(PAD, PAD + worlds)
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_what_was_asked_stays_known_in_joined_worlds(case: str) -> None:
+    """Red where a call in a joined world counts as if it could change every part."""
+    program = dsl.loads(joined(go(KEPT[case]))).program("GO")
+    assert program.table is not None
+    assert program.table.doubts == ()
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_what_a_call_can_change_is_refused_in_joined_worlds(case: str) -> None:
+    body, code, words = LOST[case]
+    (error,) = dsl.diagnose(joined(go(body))).errors
+    assert (error.code, words in error.message) == (code, True), error
+
+
+def test_a_part_changes_nothing_of_the_others() -> None:
+    """Neither its primitives nor what was learned in it; red where either counts as anything, or as nothing."""
+    cards = 'world cards is bandit(arms: 2)\nprogram FIND:\n    maximise reward over 9 steps\n    core "meta-rl"\n'
+
+    def errors(body: str, more: str = "") -> list[str]:
+        text = 'use "cards.npi"\n' + PAD + "world desk joins cards, pad\n" + more
+        text += "program GO:\n" + "".join(f"    {line}\n" for line in body.split("\n"))
+        return [f"{e.code} {e.message}" for e in dsl.diagnose(text, texts={"cards.npi": cards}).errors]
+
+    for call in "PULL(1)", "FIND":
+        assert errors(f"while A > 0:\n    {call}\n    ACT(A, WRITE, A - 1)") == []
+        (lost,) = errors(f"if TRIAL > 0:\n    {call}\n    ACT(A, WRITE, 9 - 9 div TRIAL)")
+        assert lost.startswith("NPI090"), lost
+    assert errors("if TRIAL > 0:\n    ACT(B, LEFT)\n    ACT(A, WRITE, 9 - 9 div TRIAL)") == []
+    everywhere = 'program ALL:\n    imitate demonstration\n    core "discrete"\n\n'
+    (lost,) = errors("while A > 0:\n    ALL\n    ACT(A, WRITE, A - 1)", everywhere)
+    assert lost.startswith("NPI074"), lost
+
+
 def test_an_impossible_entry_returns() -> None:
     program = dsl.loads(go(KEPT["a move elsewhere"])).program("GO")
     assert program.table is not None

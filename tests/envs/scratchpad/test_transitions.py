@@ -7,8 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from envs import make
+from envs.product import Product
 from envs.scratchpad.config import NOWHERE, PadConfig, PointerConfig, RowConfig
-from envs.scratchpad.transitions import allowed, effect_of, obeys, rules_of
+from envs.scratchpad.transitions import allowed, changed_fields, effect_of, obeys, rules_of
 from envs.scratchpad.world import Scratchpad
 from envs.stepper import Action
 from tests.support.pads import PADS
@@ -77,6 +79,51 @@ def test_no_change_that_the_effects_do_not_allow(name: str, data: st.DataObject)
         names = [world.spec.tokens[token] for token in calls[number, 1:].tolist()]
         assert all(bool(obeys(rule, sizes, after)) for rule in rules_of(world.spec)), after
         assert bool(allowed(world.spec, effect_of(world.spec, calls[number].tolist()), before, after)), names
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_in_joined_worlds_a_call_changes_what_it_changes_alone(data: st.DataObject) -> None:
+    """Three parts, two of them pads that share all names; what the whole shows is held against what the part shows.
+
+    Red when fields, tokens or primitives of the whole are taken for those of a part, or a part's effect goes beyond it.
+    """
+    configs = {"one": CROWDED, "two": SEVERAL_LISTS}
+    pads = [{"kind": "scratchpad", "name": name, "config": config.to_json()} for name, config in configs.items()]
+    parts = [pads[0], {"kind": "bandit", "name": "cards", "config": {}}, pads[1]]
+    world = make("product", "desk", {"parts": parts})
+    assert isinstance(world, Product)
+    layouts = [_layout(config, data) for config in configs.values()]
+    laid = {
+        f"{name}.{row}": cells for name, layout in zip(configs, layouts, strict=True) for row, cells in layout.items()
+    }
+    state = world.reset([laid | {"EPISODE": [1]}])
+    sizes = [f.size for f in world.spec.fields]
+    for number in data.draw(st.lists(st.integers(0, 2), min_size=6, max_size=18)):
+        part = world.parts[number]
+        calls = torch.tensor([[0, *c] for c in product(*(slot.tokens for slot in part.spec.primitives[0].slots))])
+        calls = torch.nn.functional.pad(calls, (0, 4 - calls.shape[1]))
+        calls = calls[part.legal(Action(calls))]
+        own = calls[data.draw(st.integers(0, len(calls) - 1))][None]
+        action = world.whole_action(number, Action(own))
+        before = world.observe(state).fields_BF
+        world.act(state, action, torch.tensor([True]))
+        after = world.observe(state).fields_BF
+        first, end = world.first_field[number : number + 2]
+        outside = [index for index in range(len(sizes)) if not first <= index < end]
+        effect = effect_of(world.spec, action.call_B4[0].tolist())
+        assert bool(allowed(world.spec, effect, before, after))
+        assert not changed_fields([effect]) & set(outside)
+        assert all(bool(obeys(rule, sizes, after)) for rule in rules_of(world.spec)), after
+        if part.spec.kind == "scratchpad":
+            alone = effect_of(part.spec, own[0].tolist())
+            values = [data.draw(st.integers(0, size - 1)) for size in sizes[first:end]]
+            other = before.clone()
+            other[0, first:end] = torch.tensor(values)
+            obeying = all(bool(obeys(rule, sizes, other)) for rule in rules_of(world.spec))
+            alone_allows = bool(allowed(part.spec, alone, before[:, first:end], other[:, first:end]))
+            assert bool(allowed(world.spec, effect, before, other)) == alone_allows
+            assert obeying or not alone_allows
 
 
 SMALL = PadConfig(
