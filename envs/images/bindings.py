@@ -11,6 +11,8 @@ import os
 import re
 from pathlib import Path
 
+from envs.support.user_files import real_path
+
 GENERATED = "strokes"
 """The data set that comes with the engine: alphabets from a seeded generator."""
 
@@ -35,7 +37,7 @@ def bind(binding: str) -> None:
         raise ValueError(f"{binding!r}: {GENERATED} are generated and come with the engine; choose another name")
     if not Path(path).exists():
         raise ValueError(f"{binding!r}: there is no file or folder {path}")
-    os.environ[VARIABLE] = json.dumps(bound() | {name: str(Path(path).resolve())})
+    os.environ[VARIABLE] = json.dumps(bound() | {name: str(real_path(path))})
 
 
 def bound() -> dict[str, str]:

@@ -16,6 +16,7 @@ from envs.images.drawings import UNKNOWN_DRAWER, Drawings
 from envs.images.picture_files import FILE_BYTES, FORMATS, Reading, read_picture, settled
 from envs.images.resizing import check_size
 from envs.images.trees import Tree, open_tree
+from envs.support.user_files import real_path
 
 PUBLISHED_NAME = re.compile(r"\d{4}_(\d{2})\.png")
 """Of a picture of Omniglot: its character and its drawer, from 1."""
@@ -82,7 +83,7 @@ def picture_names(tree: Tree) -> list[str]:
 
 def _home(tree: Tree, name: str) -> tuple[str, str]:
     """The group and the class of a picture."""
-    outer = tree.path.resolve().name.removesuffix(".zip")
+    outer = real_path(tree.path).name.removesuffix(".zip")
     *_, group, kind, _ = (outer, *PurePosixPath(name).parts)
     return group, kind
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from envs.support.user_files import read_file
+from envs.support.user_files import read_file, real_path
 
 MAX_FILES = 400_000
 """Files and folders under a folder, or in a zip."""
@@ -45,7 +45,7 @@ class FolderTree(Tree):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._root = path.resolve()
+        self._root = real_path(path)
         self.names = tuple(sorted(_bounded(self._walk(path, ""), path)))
 
     def _walk(self, folder: Path, before: str) -> Iterator[str]:
@@ -64,7 +64,7 @@ class FolderTree(Tree):
                     yield name
 
     def _check_link(self, link: Path) -> None:
-        to = link.resolve()
+        to = real_path(link)
         if to.is_dir() or not to.is_relative_to(self._root):
             raise ValueError(
                 f"{link}: a link to {to}; links to folders and out of {self.path} are not followed, copy it"

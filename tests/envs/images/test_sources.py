@@ -92,6 +92,24 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
     assert "links to folders and out of" in refused(root)
 
 
+def test_links_that_lead_to_themselves_are_named(tmp_path: Path) -> None:
+    """Red where links are followed by what raises on circles, with a message of no file."""
+    files, _ = published({"Latin": 2}, drawers=1)
+    root = write_tree(tmp_path / "root", files)
+    there = open_source(root, 21)
+    (root / "Latin" / "character01" / "notes").symlink_to("notes")  # no picture's name: nobody opens it
+    assert same(open_source(root, 21), there)
+    loop = root / "Latin" / "character01" / "0001_02.png"
+    loop.symlink_to(loop.name)
+    with pytest.raises(OSError) as error:
+        open_source(root)
+    assert error.value.filename == str(loop)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError) as error:
+        open_source(tmp_path / "loop")
+    assert error.value.filename == str(tmp_path / "loop")
+
+
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     os.mkfifo(tmp_path / "a" / "b" / "c.png")
