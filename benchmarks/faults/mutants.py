@@ -6,9 +6,9 @@ put into a copy of the repository in turn, and the tests of its module run there
 turns red has survived: either it changes nothing that anybody could see, or a test is missing. The five
 :data:`NAMED` ones stand for faults that tests once missed.
 
-Each mutant runs in a fork of this process, with a limit of CPU time from that of the tests without a change, so that
-it is the same on a busy machine; a test that does not end counts as red. Results lie in ``runs/mutants``, so that the
-recipe resumes where it stopped.
+Each mutant runs in a fork of this process, quick tests before slow ones, each test with a limit of CPU time from that
+of the test without a change, so that it is the same on a busy machine; a test that does not end counts as red. Results
+lie in ``runs/mutants``, so that the recipe resumes where it stopped; ``--again`` judges anew what was still green.
 """
 
 from __future__ import annotations
@@ -16,31 +16,23 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
-import math
-import os
 import random
-import resource
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from benchmarks.common import ROOT, finished, plain_arguments, results, write
-from npi.reproduce.ledger import Result
+from benchmarks.common import ROOT, RUNS, finished, plain_arguments, results, write
+from benchmarks.faults.judging import imported, tested
+from npi.reproduce.ledger import Result, read_record
 from npi.reproduce.pages import NOTHING, Rows
 
 NAME = "mutants"
 COUNT = 300
 SEED = 0
-PROJECT = {"benchmarks", "dsl", "envs", "meta", "npi", "tests", "traces"}
-ASLEEP = 20.0
-"""Seconds of the clock for each CPU second of a limit, after which tests wait for what does not come."""
 
 PROOF = ("tests/npi/proof/test_prove.py", "tests/npi/proof/test_history_walk.py", "tests/npi/training/test_places.py")
 CHECKER = ("tests/npi/proof/test_check_certificate.py", "-k", "not find_the_same or addition or gray")
@@ -82,6 +74,11 @@ class Mutant:
         """Of the changed text, 12 characters."""
         return hashlib.sha256((self.module + self.text).encode()).hexdigest()[:12]
 
+    @property
+    def number(self) -> int:
+        """The digest as a number, which names the file of its result."""
+        return int(self.digest, 16)
+
 
 @dataclass(frozen=True)
 class Named:
@@ -120,6 +117,9 @@ NAMED = (
 )  # fmt: skip
 """Only the first pair of states is proved; training programs may be held-out ones; the worst row is kept; the checker's
 tolerance is 0; restless arms stick to 0 and 1."""
+
+EQUIVALENT: Mapping[tuple[str, str], str] = {}
+"""Changes without any effect, by module and by line and change, each with the reason."""
 
 # --- changes ---------------------------------------------------------------------------------------------------------
 
@@ -238,56 +238,19 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def tested(folder: Path, tests: Sequence[str], limit: float) -> tuple[str, float]:
-    """``green``, ``red`` or ``late``, and CPU seconds: the tests in a copy, in a fork of this process.
-
-    Late is what takes ``limit`` CPU seconds, or :data:`ASLEEP` times as many of the clock."""
-    began = time.monotonic()
-    if not (child := os.fork()):
-        os.setsid()
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 5))
-        os.chdir(folder)
-        sys.path.insert(0, str(folder))
-        for name in [name for name in sys.modules if name.split(".")[0] in PROJECT]:
-            del sys.modules[name]  # the tests import those of the copy
-        for stream in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        os._exit(_pytest(tests))
-    while not (waited := os.wait4(child, os.WNOHANG))[0]:
-        if time.monotonic() > began + ASLEEP * limit:
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return "late", limit
-        time.sleep(0.05)
-    _, status, used = waited
-    with suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)  # what its tests have started
-    late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
-    return "late" if late else "green" if status == 0 else "red", used.ru_utime + used.ru_stime
-
-
-def _pytest(tests: Sequence[str]) -> int:
-    import pytest
-
-    try:
-        return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]))
-    except BaseException:
-        return 70
-
-
-def judge(mutant: Mutant, folder: Path, limit: float) -> Result:
+def judge(mutant: Mutant, folder: Path, usual: Mapping[str, float]) -> Result:
     """Put a mutant into the copy, run its tests, and take it out again."""
     path = folder / mutant.module
     was = path.read_bytes()
     path.write_text(mutant.text, encoding="utf-8")
     try:
         _forget(path)
-        found, seconds = tested(folder, mutant.tests, limit)
+        found = tested(folder, mutant.tests, usual)
     finally:
         path.write_bytes(was)
         _forget(path)
-    print(f"  {found:5} {seconds:5.1f} s  {mutant.module}:{mutant.change}", flush=True)
-    return {"module": mutant.module, "change": mutant.change, "found": found}
+    print(f"  {found.found:5} {found.seconds:5.1f} s  {mutant.module}:{mutant.change}", flush=True)
+    return {"module": mutant.module, "change": mutant.change, "found": found.found}
 
 
 def _forget(path: Path) -> None:
@@ -296,28 +259,29 @@ def _forget(path: Path) -> None:
         compiled.unlink()
 
 
-def imported() -> None:
-    """Import what tests take long to import; forks have it."""
-    import hypothesis  # noqa: F401
-    import numba  # noqa: F401
-    import numpy  # noqa: F401
-    import pydantic  # noqa: F401
-    import pytest  # noqa: F401
-    import torch  # noqa: F401
-
-
 def page() -> None:
-    """Write the page of all that is judged."""
-    done = results(NAME)
+    """Write the page of all mutants of the modules as they are that are judged."""
+    every = [one for module in MODULES for one in mutants_of(module)] + [one.mutant() for one in NAMED]
+    numbers = {one.number for one in every}
+    done = [result for result in results(NAME) if result["seed"] in numbers]
     if not done:
         raise SystemExit("no mutant is judged yet, so there is nothing to write")
-    rows: Rows = [["module", "mutants", "red", "share"]]
+    rows: Rows = [["module", "mutants", "red", "share", "without effect", "share of the others"]]
     for module in [*MODULES, "all"]:
         mine = [r for r in done if module in (r["module"], "all")]
-        red = sum(r["found"] != "green" for r in mine)
-        rows += [[module, len(mine), red, f"{red / len(mine):.0%}"]] if mine else []
-    alive = [f"* `{r['module']}` {r['change']}" for r in done if r["found"] == "green"]
-    write(NAME, {"count": str(len(done)), "table": rows, "survivors": "\n".join(alive) or NOTHING}, done)
+        red, same = sum(r["found"] != "green" for r in mine), sum(equivalent(r) is not None for r in mine)
+        share = f"{red / max(1, len(mine) - same):.0%}"
+        rows += [[module, len(mine), red, f"{red / len(mine):.0%}", same, share]] if mine else []
+    green = [r for r in done if r["found"] == "green"]
+    alive = [f"* `{r['module']}` {r['change']}" for r in green if equivalent(r) is None]
+    without = [f"* `{r['module']}` {r['change']}: {equivalent(r)}" for r in green if equivalent(r) is not None]
+    lists = {"survivors": "\n".join(alive) or NOTHING, "equivalent": "\n".join(without) or NOTHING}
+    write(NAME, {"count": str(len(done)), "table": rows, **lists}, done)
+
+
+def equivalent(result: Result) -> str | None:
+    """Why a mutant that is green has no effect, where that is known."""
+    return EQUIVALENT.get((result["module"], result["change"])) if result["found"] == "green" else None
 
 
 def main() -> None:
@@ -326,28 +290,51 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED, help=f"of drawing them; {SEED}")
     parser.add_argument("--only", default="", help="modules whose path begins so, such as npi/proof")
     parser.add_argument("--named", action="store_true", help="only the named ones")
+    parser.add_argument("--again", action="store_true", help="judge anew what was green, as after a test was added")
     parser.add_argument("--table", action="store_true", help="only write the page from what is judged")
     options = parser.parse_args()
     if options.table:
         return page()
     more = [] if options.named else drawn(options.count, options.seed, options.only)
     chosen = [*(one.mutant() for one in NAMED), *more]
-    limits: dict[tuple[str, ...], float] = {}
+    if options.again:
+        chosen = [one for one in chosen if _was_green(one)]
+    usual: dict[tuple[str, ...], Mapping[str, float]] = {}
     imported()
     with tempfile.TemporaryDirectory() as place:
         folder = copied(Path(place))
         for mutant in chosen:
             tests = tuple(mutant.tests)
-            if tests not in limits:
-                found, seconds = tested(folder, tests, 600)
-                if found != "green":
-                    raise SystemExit(f"without a change these tests are {found}: {' '.join(tests)}")
-                found, seconds = tested(folder, tests, 600)  # now with what Python has compiled
-                limits[tests] = 20 + 5 * seconds
-                print(f"{seconds:.1f} s: {' '.join(tests)}", flush=True)
-            number = int(mutant.digest, 16)
-            finished(f"{NAME}/{number}", lambda m=mutant, t=tests: judge(m, folder, limits[t]), change=mutant.change)
+            if tests not in usual and (options.again or not _path(mutant).exists()):
+                usual[tests] = unchanged(folder, tests)
+            if options.again:
+                _path(mutant).unlink()
+            make = partial(judge, mutant, folder, usual.get(tests, {}))
+            finished(f"{NAME}/{mutant.number}", make, change=mutant.change)
     return page()
+
+
+def unchanged(folder: Path, tests: Sequence[str]) -> Mapping[str, float]:
+    """CPU seconds of each test without a change, in the order of the runs to come; all have to be green."""
+    first = tested(folder, tests, {})  # Python compiles
+    second = tested(folder, tests, first.tests)
+    if (first.found, second.found) != ("green", "green"):
+        raise SystemExit(f"without a change these tests are {first.found}, then {second.found}: {' '.join(tests)}")
+    print(f"{second.seconds:.1f} s: {' '.join(tests)}", flush=True)
+    return second.tests
+
+
+def _path(mutant: Mutant) -> Path:
+    """Where its result lies."""
+    return RUNS / NAME / f"{mutant.number}.json"
+
+
+def _was_green(mutant: Mutant) -> bool:
+    path = _path(mutant)
+    if not path.exists():
+        return False
+    result = read_record(path).result
+    return result["found"] == "green" and equivalent(result) is None
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults import mutants
+from benchmarks.faults import judging, mutants
 
 TEXT = '''
 """A module: 1 < 2."""
@@ -63,11 +63,36 @@ def test_draws_repeat_and_differ_by_seed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_run_is_green_red_or_late(tmp_path: Path) -> None:
-    """Late by CPU time, however long the clock says that it takes, and what a test has started ends with it."""
+    """Late by CPU time of one test, however long the clock says that all take; red where a test has all the time of all
+    tests."""
     texts = {"green": "pass", "red": "assert False", "late": "while True: pass"}
     for name, body in texts.items():
         (tmp_path / f"test_{name}.py").write_text(f"def test_it():\n    {body}\n")
     for name in texts:
-        found, seconds = mutants.tested(tmp_path, [f"test_{name}.py"], 2.0)
-        assert found == name
-        assert 0 < seconds < 5
+        usual = {f"test_{name}.py::test_it": 0.001, "test_others.py::test_it": 100.0}
+        found = judging.tested(tmp_path, [f"test_{name}.py"], usual)
+        assert found.found == name
+        assert 0 < found.seconds < 2 * judging.LONGER
+
+
+def test_quick_tests_come_first_and_none_is_left_out(tmp_path: Path) -> None:
+    """The order is read from what the tests write; red where files are mixed or a test without a time is left out."""
+    for name in ("one", "two"):
+        body = "".join(
+            f"def test_{test}():\n    with open('order', 'a') as f: f.write('{name} {test},')\n" for test in "abc"
+        )
+        (tmp_path / f"test_{name}.py").write_text(body)
+    usual = {"test_two.py::test_a": 3.0, "test_two.py::test_b": 2.0, "test_one.py::test_a": 0.1}
+    found = judging.tested(tmp_path, ["test_two.py", "test_one.py"], usual)
+    order = (tmp_path / "order").read_text().split(",")[:-1]
+    assert order == ["two c", "two b", "two a", "one b", "one c", "one a"]
+    assert found.found == "green"
+    assert {name.replace(".py::test_", " ").removeprefix("test_") for name in found.tests} == set(order)
+
+
+def test_what_has_no_effect_is_apart_only_where_it_is_green() -> None:
+    """Every change without effect is one of the code as it is; red where a line has moved."""
+    for module, change in mutants.EQUIVALENT:
+        assert change in {one.change for one in mutants.mutants_of(module)}, change
+        assert mutants.equivalent({"module": module, "change": change, "found": "green"})
+        assert not mutants.equivalent({"module": module, "change": change, "found": "red"})
