@@ -16,12 +16,13 @@ import npi.proof.check_certificate
 from benchmarks.faults.hostile_files import TEXT as MARK
 from benchmarks.proofs.certify import certified, corrupted, differing
 from dsl import compile_teacher, load, loads
-from envs.spec import BLANK
+from dsl.program import ProgramSet
+from envs.spec import BLANK, RETURN
 from envs.stepper import Observation
 from npi.core.config import CoreConfig, TrainConfig
 from npi.library.library import Library, LibraryError
-from npi.proof.certificate import TOLERANCE, Certificate, CertifiedProgram
-from npi.proof.check_certificate import _Fault, _FileCheck, check
+from npi.proof.certificate import TOLERANCE, Certificate, CertifiedFile, CertifiedProgram
+from npi.proof.check_certificate import _CoreNumbers, _Fault, _FileCheck, check
 from npi.proof.configuration_walk import Walk, _Decided
 from npi.proof.counterexample import disagreements
 from npi.proof.prove import certificate_of, prove
@@ -139,9 +140,58 @@ class _Agreeing:
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT).with_suffix("")) for path in FILES])
 def test_walk_and_checker_find_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On every program file, with a core that is right: red when one of the two forgets a successor, or invents one."""
+    _same_in_both(load(path), monkeypatch)
+
+
+EDGES = """
+world list is scratchpad:
+    row A of 0..2
+    pointer P, Q on A at left
+    order P, Q
+
+program MARK:
+    while not last(P):
+        ACT(P, WRITE, 0)
+        ACT(P, RIGHT)
+    while P != Q and not first(P):
+        ACT(P, LEFT)
+    ACT(P, WRITE, 2)
+
+task mark(items: list of 0..2):
+    A = items
+    run MARK
+    expect len(A) == len(items)
+    train items of 1..4
+    test items of 5
+"""
+"""Effects with guards (an end of a list) and with conditions (two pointers on one cell)."""
+
+JOINED = EDGES.replace(
+    "\nprogram",
+    """
+world cards is bandit(arms: 2)
+
+world desk joins cards, list
+
+program PULLS:
+    while P > 0 and TRIAL < 2:
+        PULL(1)
+        ACT(P, WRITE, P - 1)
+
+program""",
+)
+
+
+@pytest.mark.parametrize("text", [EDGES, JOINED], ids=["edges", "joined"])
+def test_walk_and_checker_find_the_same_of_a_text(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when the checker applies no guard, when it takes a guard for one on another field, and when one of the two
+    lets a call of a joined world change other parts."""
+    _same_in_both(loads(text), monkeypatch)
+
+
+def _same_in_both(programs: ProgramSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Walk, "decide", _Agreeing.decide)
     monkeypatch.setattr(npi.proof.check_certificate._CoreNumbers, "margins", _Agreeing.margins)
-    programs = load(path)
     library = Library.create(CoreConfig(hidden=8, bits=2, row=4, key=4), [programs.table], sets=[programs])
     with torch.no_grad():
         library.memory.gates_NF.zero_()  # a row sees its state, and what its text reads
@@ -156,6 +206,49 @@ def test_walk_and_checker_find_the_same(path: Path, monkeypatch: pytest.MonkeyPa
             kept = torch.arange(len(program.configurations)) != left_out
             with pytest.raises(_Fault):
                 checker.program(replace(program, configurations=program.configurations[kept]))
+
+
+def test_a_world_of_pictures_is_refused_by_that_name() -> None:
+    """The walk lists nothing there, so the certificate is written by hand; red where the checker goes on."""
+    programs = loads(PICTURED)
+    library = Library.create(CoreConfig(hidden=8, bits=2, row=4, key=4), [programs.table], sets=[programs])
+    (program,) = programs.programs
+    listed = CertifiedProgram(program.name, 1.0, (), (), torch.zeros(1, 5, dtype=torch.int64))
+    file = CertifiedFile("look.npi", programs.digest, "", {}, (listed,))
+    certificate = Certificate("0", library.core.digest(), TOLERANCE, (file,))
+    assert _faults(certificate, library, hashes=False) == {
+        "its world shows pictures, and there is no list of all pictures"
+    }
+
+
+PICTURED = """
+world street is cars(seen: 10, unseen: 6, novel: 6)
+
+program LOOK:
+    while AZIMUTH != TO_AZIMUTH:
+        ACT(RIGHT)
+"""
+
+
+def test_a_program_remembers_where_its_state_moves_what_it_decides() -> None:
+    """The gate as the checker reads it, against the numbers that the core works out in two codes: red where another bit
+    of the mask, or another base, is read."""
+    programs = loads(MARK)
+    library = Library.create(CoreConfig(hidden=8, bits=2, row=4, key=4), [programs.table], sets=[programs])
+    program = programs.programs[0]
+    rows = torch.zeros(2, 5, dtype=torch.int64).numpy()
+    rows[:, 4] = 1, 3  # two codes of the state
+    observed, calls = np.zeros((2, len(programs.world.spec.fields)), np.int64), np.full((2, 4), -1)
+    calls[:, 0] = RETURN
+    remembering = []
+    for mask in range(12):
+        with torch.no_grad():
+            library.memory.gates_NF.fill_(mask)
+        numbers = _CoreNumbers(library, programs)
+        _, (one, two) = numbers.margins(program.id, observed, rows, calls)
+        assert numbers.remembers(program.id) == (not np.array_equal(one, two)), mask
+        remembering.append(numbers.remembers(program.id))
+    assert 0 < sum(remembering) < len(remembering)
 
 
 def test_a_call_that_hardly_leads_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
