@@ -1,4 +1,4 @@
-"""Training for so many CPU seconds, so that networks are compared at equal time."""
+"""Plain training of networks that are compared."""
 
 from __future__ import annotations
 
@@ -17,29 +17,27 @@ def descend(
     parameters: Sequence[nn.Parameter],
     loss: Callable[[], torch.Tensor],
     *,
-    seconds: float,
+    updates: int,
     rate: float,
     warmup: int = 0,
     falls: bool = True,
     clip: Callable[[], object] | None = None,
-) -> int:
-    """Move parameters by Adam (Kingma and Ba 2015) along the gradients of fresh losses; the number of updates.
+) -> float:
+    """Move parameters by Adam (Kingma and Ba 2015) along the gradients of fresh losses; the CPU seconds that it took.
 
     Args:
-        seconds: of CPU time of this process.
         rate: peak learning rate. warmup: updates over which it rises. falls: whether it falls along a cosine.
         clip: changes gradients before they are used.
     """
     optimiser = torch.optim.Adam(parameters, lr=rate)
-    began, updates = time.process_time(), 0
-    while (over := (time.process_time() - began) / seconds) < 1:
-        share = LEAST + (1 - LEAST) * 0.5 * (1 + math.cos(math.pi * over)) if falls else 1.0
-        optimiser.param_groups[0]["lr"] = rate * share * min(1, (updates + 1) / max(1, warmup))
+    began = time.process_time()
+    for update in range(updates):
+        share = LEAST + (1 - LEAST) * 0.5 * (1 + math.cos(math.pi * update / updates)) if falls else 1.0
+        optimiser.param_groups[0]["lr"] = rate * share * min(1, (update + 1) / max(1, warmup))
         found = torch.autograd.grad(loss(), parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, found, strict=True):
             parameter.grad = gradient
         if clip is not None:
             clip()
         optimiser.step()
-        updates += 1
-    return updates
+    return time.process_time() - began

@@ -1,6 +1,9 @@
-"""Sine waves from ten points: ``python -m benchmarks.learners.sines``, beside CAVIA in the same run.
+"""Sine waves from ten points, one step on a row of five numbers, beside CAVIA in the same run.
 
-Prints the mean squared error after one step on a row of five numbers, and the CPU seconds of one thread.
+    python -m benchmarks.learners.sines            # five seeds
+    python -m benchmarks.learners.sines --table    # only write the page
+
+Results lie under ``runs/sines-*``, a file a seed; a run that was stopped resumes.
 
 Shape legend: ``B`` waves, ``L`` points, ``P`` parameters of a row.
 """
@@ -8,16 +11,22 @@ Shape legend: ``B`` waves, ``L`` points, ``P`` parameters of a row.
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import nn
 from torch.nn.utils import clip_grad_value_
 
-from benchmarks.common import plain_arguments
+from benchmarks.common import arguments, each_seed, results, seeds, write
 from benchmarks.learners.descent import descend
 from meta.few_shot.regression import RegressionConfig, RegressionCore
 from npi.learners import inner
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Content, spread
+
+NAME = "sines"
 
 
 class PublishedAdaptation(nn.Module):
@@ -68,41 +77,53 @@ def wave_points(batch: int, points: int, generator: torch.Generator) -> tuple[to
     return point_BL2[:, :10], point_BL2[:, 10:]
 
 
-def waves(seconds: float, seed: int) -> None:
-    """The mean squared error on fresh waves after one step from ten points."""
-    torch.manual_seed(seed)
-    nets: dict[str, tuple[PublishedAdaptation | OurAdaptation, float, int]] = {
-        "CAVIA": (PublishedAdaptation(), 1e-3, 25),
-        "CAVIA, larger batches and rate": (PublishedAdaptation(), 3e-3, 100),
-        "regression": (OurAdaptation(seed), 3e-3, 100),
-    }
-    for name, (net, rate, batch) in nets.items():
-        generator, parameters = torch.Generator().manual_seed(seed), [*net.parameters()]
+NETWORKS: dict[str, tuple[float, int, int]] = {
+    "CAVIA as published, 25 waves a batch": (1e-3, 25, 13_000),
+    "CAVIA, 100 waves a batch, three times the rate": (3e-3, 100, 8_400),
+    "`regression`": (3e-3, 100, 3_900),
+}
+"""Peak rate, waves of a batch and updates of each; all take about equal time."""
 
-        def loss(
-            net: PublishedAdaptation | OurAdaptation = net, batch: int = batch, generator: torch.Generator = generator
-        ) -> torch.Tensor:
-            given_BL2, asked_BL2 = wave_points(batch, 10, generator)
-            row_BP = net.adapted(given_BL2, second_order=True)
-            return (net.value(asked_BL2[..., 0], row_BP) - asked_BL2[..., 1]).square().mean()
 
-        clip = partial(clip_grad_value_, parameters, 10.0)
-        updates = descend(parameters, loss, seconds=seconds, rate=rate, clip=clip)
-        given_BL2, asked_BL2 = wave_points(4000, 100, torch.Generator().manual_seed(99))
-        row_BP = net.adapted(given_BL2, second_order=False)
-        with torch.no_grad():
-            found = (net.value(asked_BL2[..., 0], row_BP) - asked_BL2[..., 1]).square().mean()
-        count = sum(p.numel() for p in net.parameters())
-        told = f"{count:,} parameters, {updates:,} updates in {seconds:.0f} CPU s, seed {seed}"
-        print(f"{name}: mean squared error {float(found):.4f} ({told})", flush=True)
+def run(name: str, seed: int) -> Result:
+    """Train a network; its mean squared error on fresh waves after one step from ten points."""
+    rate, batch, updates = NETWORKS[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = PublishedAdaptation() if "CAVIA" in name else OurAdaptation(seed)
+    generator, parameters = torch.Generator().manual_seed(seed), [*net.parameters()]
+
+    def loss() -> torch.Tensor:
+        given_BL2, asked_BL2 = wave_points(batch, 10, generator)
+        row_BP = net.adapted(given_BL2, second_order=True)
+        return (net.value(asked_BL2[..., 0], row_BP) - asked_BL2[..., 1]).square().mean()
+
+    seconds = descend(parameters, loss, updates=updates, rate=rate, clip=partial(clip_grad_value_, parameters, 10.0))
+    given_BL2, asked_BL2 = wave_points(4000, 100, torch.Generator().manual_seed(99))
+    row_BP = net.adapted(given_BL2, second_order=False)
+    with torch.no_grad():
+        found = (net.value(asked_BL2[..., 0], row_BP) - asked_BL2[..., 1]).square().mean()
+    return {"CPU seconds": seconds, "parameters": sum(p.numel() for p in parameters), "error": float(found)}
+
+
+def contents(done: Mapping[str, Sequence[Result]]) -> Mapping[str, Content | bytes]:
+    """What the page says."""
+    lines = [
+        [name, seeds(each), f"{each[0]['parameters']:,}", f"{NETWORKS[name][2]:,}",
+         f"{statistics.median(r['CPU seconds'] for r in each):.0f}", spread([r["error"] for r in each], 3)]
+        for name, each in done.items()
+    ]  # fmt: skip
+    return {"waves": [["", "seeds", "parameters", "updates", "CPU s", "mean squared error"], *lines]}
 
 
 def main() -> None:
-    parser = plain_arguments(__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0, help="CPU seconds of training of each network")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    waves(options.seconds, options.seed)
+    options = arguments(__doc__).parse_args()
+    folders = {name: f"{NAME}-{number}" for number, name in enumerate(NETWORKS)}
+    for name, folder in folders.items():
+        if not options.table:
+            each_seed(folder, options.seeds, partial(run, name), network=name, updates=NETWORKS[name][2])
+    done = {name: results(folder) for name, folder in folders.items()}
+    write(NAME, contents(done), [r for each in done.values() for r in each])
 
 
 if __name__ == "__main__":
