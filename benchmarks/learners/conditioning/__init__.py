@@ -1,0 +1,1 @@
+"""Ways in which a row conditions a network, compared."""
