@@ -14,7 +14,6 @@ from dsl import loads
 from meta.reinforcement.learner import LEARNER
 from meta.reinforcement.network import ActorCritic, Conditioning
 from meta.reinforcement.program_files.bandit_priors import program_file
-from npi.core.initialisation import seeded_linear
 from npi.learners.interface import TaskInput
 from npi.learners.objectives.base import schedule_of
 from npi.learners.objectives.on_policy import OnPolicyTraining
