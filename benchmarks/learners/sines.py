@@ -98,7 +98,7 @@ def run(name: str, seed: int) -> Result:
         row_BP = net.adapted(given_BL2, second_order=True)
         return (net.value(asked_BL2[..., 0], row_BP) - asked_BL2[..., 1]).square().mean()
 
-    seconds = descend(parameters, loss, updates=updates, rate=rate, clip=partial(clip_grad_value_, parameters, 10.0))
+    seconds = descend([(parameters, rate)], loss, updates=updates, clip=partial(clip_grad_value_, parameters, 10.0))
     given_BL2, asked_BL2 = wave_points(4000, 100, torch.Generator().manual_seed(99))
     row_BP = net.adapted(given_BL2, second_order=False)
     with torch.no_grad():

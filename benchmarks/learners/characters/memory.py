@@ -93,7 +93,7 @@ def run(kind: str, train: Alphabet, test: Alphabet, seed: int) -> Result:
         return F.nll_loss(log_BTW.flatten(0, 1), label_BT.flatten())
 
     clip = partial(clip_grad_norm_, parameters, 10.0)
-    seconds = descend(parameters, loss, updates=UPDATES[kind], rate=2e-3, clip=clip)
+    seconds = descend([(parameters, 2e-3)], loss, updates=UPDATES[kind], clip=clip)
     count = sum(weight.numel() for weight in parameters)
     return {"CPU seconds": seconds, "parameters": count, **right(net, test)}
 

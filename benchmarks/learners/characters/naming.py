@@ -138,7 +138,7 @@ def contents(done: Mapping[str, Mapping[str, Sequence[Result]]], nothing: Result
         "within": [["", *TEST, "mean", "mean, copies"], *_unlearned(nothing), *within(first)],
         "mixed": [["", *(f"{ways} ways, {shots} shot{'s' * (shots > 1)}" for ways, shots in MIXED)], *mixed(first)],
         "less": [["trained on", "", "mean", "mean, copies"], *less(done)],
-        "rows": rows_table([r["rows"] for r in first.get("few-shot", [])]),
+        "rows": rows_table([r["rows"] for r in first.get("few-shot", []) if "rows" in r]),
         "share": share(first),
     }
 

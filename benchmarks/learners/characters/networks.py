@@ -24,6 +24,9 @@ CHANGES = Augmentation(rotation=12.0, shear=0.2, scale=0.2, shift=0.1, displacem
 SMALL_CHANGES = Augmentation(rotation=8.0, shear=0.12, scale=0.12, shift=0.06, displacement=0.04, stroke=0.2)
 """How the copies are changed whose encodings are averaged when a drawing is tested."""
 
+ROW_RATE = 2e-3
+"""Of rows in training: each is moved by few of the updates."""
+
 COPIES = 8
 """Of a drawing, beside itself, where encodings are averaged."""
 
@@ -115,7 +118,10 @@ def trained(
         return F.cross_entropy(logits_QW, torch.arange(W).repeat(M - 1))
 
     net.train()
-    seconds = descend([*net.parameters()], loss, updates=updates, rate=rate, warmup=50)
+    groups = [([*net.parameters()], rate)]
+    if isinstance(net, OurNetwork):
+        groups = [([*net.core.parameters()], rate), ([net.rows_AP], ROW_RATE)]
+    seconds = descend(groups, loss, updates=updates, warmup=50)
     net.eval()
     if isinstance(net, OurNetwork):
         net.row_P = net.rows_AP.detach().mean(0)
