@@ -57,7 +57,7 @@ def read_picture(name: str, data: bytes, size: int) -> Reading:
     """
     if not data:
         raise ValueError(f"{name}: an empty file; expected a picture ({', '.join(FORMATS)})")
-    pillow = _pillow()
+    pillow = need_pillow()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -71,6 +71,11 @@ def read_picture(name: str, data: bytes, size: int) -> Reading:
         raise ValueError(message) from error
     if int(light_HW.max()) - int(light_HW.min()) < MIN_CONTRAST:
         raise ValueError(f"{name}: no ink, all of it is nearly one grey; leave it out or give another picture")
+    return reading(light_HW, size)
+
+
+def reading(light_HW: np.ndarray, size: int) -> Reading:
+    """What pixels (uint8, 0 black to 255 white, not all alike) show."""
     evidence = light_paper(light_HW)
     return Reading(
         evidence,
@@ -108,16 +113,26 @@ def settled(classes: Sequence[Sequence[Reading]]) -> np.ndarray:
 
     Those that do not show it clearly go by those of their class that do, and where none does by those of all classes.
     """
-    evidence = [[one.evidence for one in members] for members in classes]
-    everything = [one for members in evidence for one in members]
-    everywhere = _clear_mean(everything) or float(np.mean(everything))
+    everywhere = usual_evidence([one for members in classes for one in members])
     found = []
     for members in classes:
         usual = _clear_mean([one.evidence for one in members]) or everywhere
-        for one in members:
-            dark_ink = (one.evidence if abs(one.evidence) > CLEAR else usual) >= 0
-            found.append(one.dark_ink_SS if dark_ink else one.light_ink_SS)
-    return np.stack([picture_SS for picture_SS in found if picture_SS is not None])
+        found += [ink_picture(one, usual) for one in members]
+    return np.stack(found)
+
+
+def usual_evidence(readings: Sequence[Reading]) -> float:
+    """The evidence of those that show it clearly, in the mean, and of all where none does."""
+    evidence = [one.evidence for one in readings]
+    return _clear_mean(evidence) or float(np.mean(evidence))
+
+
+def ink_picture(one: Reading, usual: float) -> np.ndarray:
+    """uint8, S x S: a picture by the polarity that it shows itself, or, where that is not clear, by what is usual."""
+    dark_ink = (one.evidence if abs(one.evidence) > CLEAR else usual) >= 0
+    picture_SS = one.dark_ink_SS if dark_ink else one.light_ink_SS
+    assert picture_SS is not None
+    return picture_SS
 
 
 def _clear_mean(evidence: Sequence[float]) -> float:
@@ -138,7 +153,7 @@ def _unpacked(pillow: Any, data: bytes) -> np.ndarray:
             raise _Refused(f"{width:,} x {height:,} pixels; {MAX_PIXELS:,} are allowed in all, give a smaller picture")
         if getattr(image, "n_frames", 1) > 1:
             raise _Refused(f"{image.n_frames} frames; expected a picture of one")
-        upright = importlib.import_module("PIL.ImageOps").exif_transpose(image)
+        upright = need_pillow("ImageOps").exif_transpose(image)
         if upright.mode.startswith(("I", "F")):
             return _eight_bits(np.asarray(upright))
         if "transparency" in upright.info or upright.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
@@ -162,9 +177,10 @@ def _on_paper(image: Any) -> np.ndarray:
     return np.rint(light_HW * cover_HW + paper * (1 - cover_HW)).astype(np.uint8)
 
 
-def _pillow() -> Any:
+def need_pillow(module: str = "Image") -> Any:
+    """A module of Pillow; ``ValueError`` where it is not installed."""
     try:
-        return importlib.import_module("PIL.Image")
+        return importlib.import_module(f"PIL.{module}")
     except ImportError:
-        message = "reading pictures needs Pillow, which is not installed: pip install 'npi-engine[pictures]'"
+        message = "pictures need Pillow, which is not installed: pip install 'npi-engine[pictures]'"
         raise ValueError(message) from None

@@ -99,12 +99,20 @@ class FewShotCore(NamingCore):
 
     def log_likelihood(self, task: TaskInput, picture_TBSS: torch.Tensor, hidden_BH: torch.Tensor) -> torch.Tensor:
         """log_TBW of each label of pictures."""
-        map_TBD = encoded(self.encoder, picture_TBSS, task.row_BP)
-        W, C = labels(task.spec), self.config.channels
+        map_TBD, W = encoded(self.encoder, picture_TBSS, task.row_BP), labels(task.spec)
         prototype_BWD, there_BW = hidden_BH[:, :-W].unflatten(1, (W, self.map_size)), hidden_BH[:, -W:]
-        maps = [part.unflatten(2, (C, PLACES**2)) for part in (map_TBD.transpose(0, 1), prototype_BWD)]
-        distance_BTW = self.distance(*maps) + NEVER * (1 - there_BW)[:, None]
+        distance_BTW = self.distances(map_TBD.transpose(0, 1), prototype_BWD) + NEVER * (1 - there_BW)[:, None]
         return (-distance_BTW).log_softmax(2).transpose(0, 1)
+
+    def maps(self, picture_NSS: torch.Tensor, row_P: torch.Tensor) -> torch.Tensor:
+        """map_ND of pictures under one row."""
+        return self.encoder(picture_NSS, row_P.expand(len(picture_NSS), -1)).flatten(1)
+
+    def distances(self, map_BQD: torch.Tensor, prototype_BWD: torch.Tensor) -> torch.Tensor:
+        """distance_BQW of the maps of an episode's pictures to its prototypes."""
+        shape = (self.config.channels, PLACES**2)
+        found_BQW: torch.Tensor = self.distance(map_BQD.unflatten(2, shape), prototype_BWD.unflatten(2, shape))
+        return found_BQW
 
     def encoded_set(self, support: Ragged, row_BP: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """map_BLD of the pictures of a support set, zeros behind its end, and which are there (bool)."""

@@ -294,6 +294,13 @@ def open_to_run(place: Path, device: str = "cpu") -> Library | CompiledLibrary:
     return CompiledLibrary.open(place) if place.is_file() else open_library(place, device)
 
 
+def shipped_or(library: Path) -> Path:
+    """The folder of a core that comes with the engine, where it is named and there is no folder of that name."""
+    from npi.library.examples import shipped
+
+    return library if library.exists() else shipped().get(str(library), library)
+
+
 def check_folder(out: Path) -> None:
     """Refuse to write a library among other files: a folder that is there is a library, or empty."""
     from npi.library.manifest import vacant

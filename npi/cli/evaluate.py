@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import SCORED, Column, Meter, Screen, finish, number, open_library, open_to_run, picked
+from npi.cli.console import SCORED, Column, Meter, Screen, finish, number, open_library, open_to_run, picked, shipped_or
 from npi.cli.learners import is_learners
 from npi.cli.options import (
     DEPTH,
@@ -24,10 +24,11 @@ from npi.cli.options import (
     option,
     refuse_others,
 )
-from npi.cli.words import parse_sizes, plural, show_sizes
+from npi.cli.words import file_size, parse_sizes, plural, show_sizes
 
 if TYPE_CHECKING:
     from npi.learners.evaluate import TaskScore
+    from npi.library.library import Library
     from npi.running.evaluate import SizeScore
     from npi.running.mesh_accuracy import MeshScore
 
@@ -65,6 +66,15 @@ def evaluate(
     depth: DepthOption = DEPTH,
     device: DeviceOption = "auto",
     data: DataOption = None,
+    picture: Annotated[
+        Path | None,
+        option(
+            "--picture",
+            "In a world of pictures with classes: draw an episode of one task, PNG or HTML: the support set, what was "
+            "to be named, and which answers are wrong.",
+            "FILE",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -79,6 +89,7 @@ def evaluate(
       npi eval add --sizes 10,100,1000 --count 20
       npi eval sort --teacher programs/bubblesort.npi
       npi eval canonicalise --library cars --meshes models --up z --forward -y
+      npi eval folder --library few_shot --data folder=FOLDER --picture episode.png
     """
     from npi.training.ranks import pick_device
 
@@ -89,11 +100,14 @@ def evaluate(
         axes = {"up": up or "y", "forward": forward or "z"}
         _evaluate_meshes(screen, tasks or [], library, meshes, **axes, count=count, seed=seed, device=place)
         return
+    library = shipped_or(library)
     learners = teacher is None and is_learners(library)
     refuse_others(context, "learners" if learners else "core" if teacher is None else "teacher")
     from npi import api
 
     given: dict[str, Any] = {"library": open_to_run(library, place)} if teacher is None else {"programs": teacher}
+    if picture is not None:
+        _check_picture(picture, given["library"], tasks or [])
     chosen = parse_sizes(sizes) if sizes else None
     with Meter("evaluating") as meter:
         found: list[Any] = api.evaluate(
@@ -102,6 +116,8 @@ def evaluate(
         )  # fmt: skip
     if learners:
         _tell_scores(screen, found)
+        if picture is not None:
+            _draw_episode(screen, picture, given["library"], tasks or [], seed)
     else:
         _tell_sizes(screen, found)
 
@@ -140,6 +156,36 @@ def _tell_scores(screen: Screen, scores: Sequence[TaskScore]) -> None:
     )
     means = [{name: [found.mean, found.error] for name, found in score.scores.items()} for score in scores]
     screen.document([vars(score) | {"scores": found} for score, found in zip(scores, means, strict=True)])
+
+
+def _check_picture(file: Path, library: Library, tasks: Sequence[str]) -> None:
+    """``ValueError`` where no episode can be drawn: before anything is run."""
+    from envs.images.episode_picture import check_ending
+    from envs.images.world import Images
+
+    check_ending(file)
+    if len(tasks) != 1:
+        raise ValueError(f"--picture {file} takes the name of one task, whose episode is drawn")
+    programs, _ = library.task(tasks[0])
+    spec = programs.world.spec
+    if not isinstance(programs.world, Images):
+        raise ValueError(
+            f"--picture {file}: world {spec.name} ({spec.kind}) has no pictures with classes; npi run --html shows any"
+        )
+
+
+def _draw_episode(screen: Screen, file: Path, library: Library, tasks: Sequence[str], seed: int) -> None:
+    """Write the first episode that the seed draws, and say so on stderr."""
+    from envs.images.episode_picture import shown_episode, write_episode
+    from envs.support.atomic_files import write_whole
+    from npi.learners.evaluate import evaluated
+
+    programs, task = library.task(tasks[0])
+    world: Any = programs.world
+    part = next(evaluated(library, programs, task, count=1, seed=seed))
+    content = write_episode(file, f"{task.name}, seed {seed}", shown_episode(world, part.state))
+    write_whole(file, content)
+    screen.note(f"wrote {file}, {file_size(len(content))}")
 
 
 def _evaluate_meshes(

@@ -26,17 +26,17 @@ def examples(
       npi examples
       npi examples --copy programs
     """
-    from npi.library.examples import cards, copy_examples
+    from npi.library.examples import cards, copy_examples, shipped
     from npi.library.examples import examples as folder
 
     screen, root = Screen(json=json), folder()
     files = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.npi"))}
     listed = [{"file": name, "about": about(path.read_text(encoding="utf-8"))} for name, path in files.items()]
-    cores = [{"library": core, "card": card} for core, card in cards().items()]
+    cores = [{"name": name, "library": core, "card": cards()[core]} for name, core in shipped().items()]
     if copy is None:
         screen.table(listed, Column("file", "file"), Column("about", "about"), title=f"Program files in {root}")
         for core in cores:
-            screen.line(f"\nTrained core {core['library']}\n\n{core['card']}".rstrip())
+            screen.line(f"\nTrained core {core['name']}, {core['library']}\n\n{core['card']}".rstrip())
     else:
         first, *_ = copied = copy_examples(copy)
         screen.line(f"{plural(len(copied), 'program file')} in {copy}; for example: npi check {first}")

@@ -110,6 +110,7 @@ _TRACED = Kind("to folders of traces", {"--traces": "they hold their traces; npi
 _UNTIMED = _all("--steps --depth", "an episode is as long as its program says")
 _INFERRED = {**_SET, "--from-traces": "its rows are always learned from traces"}
 _MESHES = _all("--up --forward", "it says how meshes lie; give --meshes FOLDER, too")
+_PICTURE = {"--picture": "it draws episodes of pictures with classes, which a learner's core names"}
 _TEXT = {"--library": "the program text decides in place of a core"}
 
 REFUSED: Mapping[str, Mapping[str, Kind]] = {
@@ -197,8 +198,8 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
         "quiet": Kind("with --quiet", _all("--every --step --limit", "only the result is printed")),
     },
     "eval": {
-        "core": Kind("without --meshes", _MESHES),
-        "teacher": Kind("with --teacher", {**_TEXT, **_MESHES}),
+        "core": Kind("without --meshes", {**_MESHES, **_PICTURE}),
+        "teacher": Kind("with --teacher", {**_TEXT, **_MESHES, **_PICTURE}),
         "learners": Kind(
             "to a learner's library", {"--sizes": "its tasks are judged at their test sizes", **_UNTIMED, **_MESHES}
         ),
@@ -206,6 +207,7 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
             "with --meshes",
             {
                 "--teacher": "a program text reads no pictures",
+                **_PICTURE,
                 **_all("--steps --depth", "the program text says how many a run may take"),
                 "--sizes": "meshes are shown from all starts; --count takes some of them",
             },

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from npi.cli.console import Screen, finish, open_to_run
+from npi.cli.console import Screen, finish, open_to_run, shipped_or
 from npi.cli.options import (
     DEPTH,
     AnimationOption,
@@ -67,7 +67,7 @@ def run(
     from npi.running.runs import run_once, runnable_tasks
     from traces.machine.lockstep import Budget
 
-    screen = Screen(json=json)
+    screen, library = Screen(json=json), shipped_or(library)
     (found,) = runnable_tasks([task], load(teacher) if teacher is not None else open_to_run(library))
     programs = found.programs
     if animation is not None:

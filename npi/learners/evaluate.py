@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,11 +56,12 @@ class TaskScore:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Some problems of a task, run to their ends; ``right_B`` as the task expects."""
+    """Some problems of a task, run to their ends; ``right_B`` as the task expects; ``state`` of the world then."""
 
     problems: list[Problem]
     episodes: Episodes
     right_B: list[bool]
+    state: Any
 
 
 def evaluated(
@@ -86,7 +88,7 @@ def evaluated(
         draw = Draw(seed, instance_B, 0) if core.net.samples else None
         episodes = play(core.net, world, state, asked, steps, draw=draw)
         right_B = [task.judge(p, reading) for p, reading in zip(problems, world.read(state), strict=True)]
-        yield Evaluated(problems, episodes, right_B)
+        yield Evaluated(problems, episodes, right_B, state)
 
 
 def score_task(

@@ -35,6 +35,11 @@ def cards() -> dict[Path, str]:
     return {path.parent: path.read_text(encoding="utf-8") for path in found}
 
 
+def shipped() -> dict[str, Path]:
+    """The libraries of :func:`cards` by short names: ``few_shot``, ``optimisation``, ``universal``."""
+    return {library.parent.name: library for library in cards()}
+
+
 def copy_examples(to: Path) -> list[Path]:
     """Copy the example programs into a folder and give their paths there; what is there already stays.
 

@@ -184,7 +184,7 @@ def test_animations_are_refused() -> None:
 def test_without_pillow_the_extra_is_named(monkeypatch) -> None:
     data = png(INK_SS)
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(ValueError, match=r"needs Pillow, which is not installed: pip install 'npi-engine\[pictures\]'"):
+    with pytest.raises(ValueError, match=r"need Pillow, which is not installed: pip install 'npi-engine\[pictures\]'"):
         read_picture("a.png", data, 21)
 
 

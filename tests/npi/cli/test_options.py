@@ -91,7 +91,7 @@ APPLIES = {
     "eval": {
         "core": "--library --teacher --steps --depth --sizes --count --meshes --device --seed --data --json",
         "teacher": "--teacher --steps --depth --sizes --count --meshes --device --seed --data --json",
-        "learners": "--library --teacher --count --meshes --device --seed --data --json",
+        "learners": "--library --teacher --count --meshes --device --seed --picture --data --json",
         "meshes": "--library --count --meshes --up --forward --device --seed --data --json",
     },
     "certify": {"": "--library --out --check --counterexamples --json", "check": "--library --check --json"},
