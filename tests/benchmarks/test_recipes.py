@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import common
 from benchmarks.language import teachers
-from benchmarks.learners import first_updates
+from benchmarks.learners import connection_information, first_updates
 from dsl import compile_teacher, load
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import MARKED, Content, fill
@@ -171,3 +171,11 @@ def test_first_updates_are_compared_relatively(tmp_path, monkeypatch, capsys) ->
         capsys.readouterr()
         first_updates.main()
         assert f"largest relative difference {difference}" in capsys.readouterr().out
+
+
+def test_crossovers_are_compared_at_the_same_accuracy() -> None:
+    """Linear between the two levels of noise about it; none where no levels are."""
+    levels = [{"right": 100.0, "crossover": 0.0}, {"right": 90.0, "crossover": 2.0}, {"right": 50.0, "crossover": 4.0}]
+    assert connection_information.at_accuracy(levels, 95) == 1.0
+    assert connection_information.at_accuracy(levels, 60) == 3.5
+    assert connection_information.at_accuracy(levels, 40) is None
