@@ -40,6 +40,10 @@ class Augmentation(Settings):
     stroke: float = setting(0.3, share())
 
 
+SMALL_CHANGES = Augmentation(rotation=8.0, shear=0.12, scale=0.12, shift=0.06, displacement=0.04, stroke=0.2)
+"""How copies of a picture are changed whose encodings are averaged with its own."""
+
+
 def augmented(picture_NSS: torch.Tensor, augmentation: Augmentation, *, generator: torch.Generator) -> torch.Tensor:
     """float N × S × S: pictures (ink is bright, 0 to 1), each changed at random; what comes in at an edge is empty."""
     count, side = len(picture_NSS), picture_NSS.shape[1]

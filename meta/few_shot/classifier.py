@@ -29,7 +29,7 @@ from envs.images.picture_files import (
 )
 from envs.stepper import Ragged
 from envs.support.user_files import read_file
-from meta.few_shot.augmentation import Augmentation, augmented
+from meta.few_shot.augmentation import SMALL_CHANGES, augmented
 from meta.few_shot.core import FewShotCore
 from npi.learners.core import LearnerProgramCore
 from npi.library.library import Library
@@ -48,9 +48,6 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 MEAN, INFER = "mean", "infer"
 """The rows: the mean of those of the library, and one that is inferred from the examples."""
-
-SMALL_CHANGES = Augmentation(rotation=8.0, shear=0.12, scale=0.12, shift=0.06, displacement=0.04, stroke=0.2)
-"""How copies are changed whose encodings are averaged."""
 
 TOGETHER = 16
 """Pictures that are encoded together, always as many, so that a picture comes to the same whatever is beside it."""

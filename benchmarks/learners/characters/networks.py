@@ -14,15 +14,12 @@ from torch import nn
 
 from benchmarks.learners.characters.alphabets import Answer, Source
 from benchmarks.learners.descent import descend
-from meta.few_shot.augmentation import Augmentation, augmented
+from meta.few_shot.augmentation import SMALL_CHANGES, Augmentation, augmented
 from meta.few_shot.core import FewShotCore
-from meta.few_shot.network import PLACES, SIDE, FewShotConfig, framed
+from meta.few_shot.network import SIDE, FewShotConfig, framed
 
 CHANGES = Augmentation(rotation=12.0, shear=0.2, scale=0.2, shift=0.1, displacement=0.07)
 """How drawings are changed in training, those of the plain network, too."""
-
-SMALL_CHANGES = Augmentation(rotation=8.0, shear=0.12, scale=0.12, shift=0.06, displacement=0.04, stroke=0.2)
-"""How the copies are changed whose encodings are averaged when a drawing is tested."""
 
 ROW_RATE = 2e-3
 """Of rows in training: each is moved by few of the updates."""
@@ -77,14 +74,10 @@ class OurNetwork(nn.Module):
 
     def encoded(self, drawing_NSS: torch.Tensor) -> torch.Tensor:
         """Under the row that is set."""
-        code_ND: torch.Tensor = self.core.encoder(drawing_NSS, self.row_P.expand(len(drawing_NSS), -1)).flatten(1)
-        return code_ND
+        return self.core.maps(drawing_NSS, self.row_P)
 
     def distance(self, query_QD: torch.Tensor, prototype_WD: torch.Tensor) -> torch.Tensor:
-        shape = (self.core.config.channels, PLACES**2)
-        parts = [code.unflatten(1, shape)[None] for code in (query_QD, prototype_WD)]
-        found_QW: torch.Tensor = self.core.distance(*parts)[0]
-        return found_QW
+        return self.core.distances(query_QD[None], prototype_WD[None])[0]
 
     def inferred(self, drawing_NSS: torch.Tensor) -> torch.Tensor:
         """row_P from drawings of an alphabet."""
