@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT, RUNS, finished, write
+from benchmarks.faults.forked_seeds import in_forks
 from envs.support.atomic_files import unfinished
 from npi.core.config import CoreConfig
 from npi.library.index import listing
@@ -113,8 +115,6 @@ class Running:
             prepare()
             status = work()
         except BaseException:
-            import traceback
-
             traceback.print_exc()
         finally:
             for stream in filter(None, (sys.stdout, sys.stderr)):  # a trial may close them
@@ -212,7 +212,8 @@ class Case:
     Attributes:
         words: of it. source: the kind of folder that it is run in (of :func:`folders`).
         prepare: what its process does before. timed: as :func:`state` has it.
-        kills: at random moments, of a command that takes long.
+        warm: a command that imports and compiles the same in this process; the words of it where there is none.
+        kills: at random moments, of a command that takes long. every: it is killed at every so many file operations.
     """
 
     name: str
@@ -220,7 +221,9 @@ class Case:
     source: str = "programs"
     prepare: Callable[[], None] = lambda: None
     timed: bool = False
+    warm: str = ""
     kills: int = 20
+    every: int = 5
 
     def work(self) -> int:
         self.prepare()
@@ -256,11 +259,19 @@ def in_small() -> None:
 
 
 SLOW = (
-    Case("reproduce", "reproduce npi-paper --quick --only samples --out paper", "slow", in_small, timed=True),
-    Case("train --seeds", "train small.npi --bits 2 --seeds 0..1 --out cores", "slow", kills=4),
+    Case(
+        "train --seeds",
+        "train small.npi --bits 2 --seeds 0..1 --out cores",
+        "slow",
+        in_forks,
+        warm="train small.npi --bits 2 --out core",
+        kills=100,
+        every=1,
+    ),
     Case(
         "train, a learner", "train arms.npi --updates 6 --set batch=8 --set check_every=2 --out core", "slow", kills=12
     ),
+    Case("reproduce", "reproduce npi-paper --quick --only samples --out paper", "slow", in_small, timed=True),
     Case("train --universal", "train small.npi --universal --programs 1 --updates 2 --out core", "slow", kills=4),
 )
 """Commands that take seconds even where they do next to nothing."""
@@ -306,9 +317,9 @@ def folders(place: Path, cases: Sequence[Case] = CASES) -> dict[str, Path]:
     shutil.copytree(made["programs"], made["slow"])
     (made["slow"] / "arms.npi").write_text(ARMS)
     for case in cases:
-        with scratch(made[case.source]) as folder:
+        with scratch(made[case.source]) as folder, contextlib.chdir(folder):
             case.prepare()
-            warm(folder, case.words)
+            warm(folder, case.warm or case.words)
     return made
 
 

@@ -52,11 +52,12 @@ class Limited:
     and the CPU seconds of each are written to a file.
 
     Args:
-        usual: CPU seconds of each test without a change; without them nothing is moved, and nothing is limited.
+        usual: CPU seconds of each test without a change, by which they are put in order. limited: whether they bound
+            what a test takes, too.
     """
 
-    def __init__(self, usual: Mapping[str, float], told: Path) -> None:
-        self.usual, self.told = usual, told
+    def __init__(self, usual: Mapping[str, float], told: Path, *, limited: bool) -> None:
+        self.usual, self.told, self.limited = usual, told, limited
 
     def pytest_configure(self) -> None:
         """No failing example is made smaller, which takes longer than the tests; conftest.py has loaded its own."""
@@ -72,7 +73,7 @@ class Limited:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        if self.usual:
+        if self.limited:
             signal.setitimer(signal.ITIMER_PROF, LONGER * (1 + self.usual.get(item.nodeid, 0.0)))
         began = time.process_time()
         found = yield
@@ -82,14 +83,14 @@ class Limited:
         return found
 
 
-def tested(folder: Path, tests: Sequence[str], usual: Mapping[str, float]) -> Judged:
-    """Run tests in a copy, in a fork of this process; ``usual`` as :class:`Limited` takes it (maybe empty)."""
-    limit = LONGER * (1 + sum(usual.values())) if usual else BASELINE
+def tested(folder: Path, tests: Sequence[str], usual: Mapping[str, float], *, limited: bool) -> Judged:
+    """Run tests in a copy, in a fork of this process; ``usual`` and ``limited`` as :class:`Limited` takes them."""
+    limit = LONGER * (1 + sum(usual.values())) if limited else BASELINE
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         told = Path(place) / "seconds"
         if not (child := os.fork()):
-            _work(folder, tests, Limited(usual, told), limit)
+            _work(folder, tests, Limited(usual, told, limited=limited), limit)
         while not (waited := os.wait4(child, os.WNOHANG))[0]:
             if time.monotonic() > began + ASLEEP * limit:
                 os.killpg(child, signal.SIGKILL)

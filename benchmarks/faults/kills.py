@@ -6,6 +6,7 @@ comes to undisturbed, and leave nothing else behind.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -71,13 +72,22 @@ def writes(details: tuple[Any, ...]) -> bool:
 def after_kill(folder: Path, before: dict[str, str], meant: dict[str, str], *, timed: bool) -> list[str]:
     """What is lost or half in a folder where the command was killed."""
     try:
-        found = state(folder, timed=timed)
+        found = quiet_state(folder, timed=timed)
     except (ValueError, OSError):
         return ["lost"]
     lost = [name for name in before if found.get(name) not in (before[name], meant.get(name))]
     whole = {name for name in found if "/" not in name} - before.keys()
     half = [name for name in whole if (folder / name).is_file() and found[name] != meant.get(name)]
     return ["lost"] * bool(lost) + ["half"] * bool(half)
+
+
+def quiet_state(folder: Path, *, timed: bool) -> dict[str, str]:
+    """What is there when the processes that a killed one had started leave its files alone."""
+    for _ in range(50):
+        with contextlib.suppress(FileNotFoundError):
+            return state(folder, timed=timed)
+        time.sleep(0.1)
+    return state(folder, timed=timed)
 
 
 def trial(source: Path, case: Case, meant: dict[str, str], start: Callable[[Path], Running]) -> list[str]:
@@ -88,7 +98,7 @@ def trial(source: Path, case: Case, meant: dict[str, str], start: Callable[[Path
         found = ["hang"] * (killed.status is None) + ["traceback"] * killed.traceback
         found += after_kill(folder, before, meant, timed=case.timed)
         last = time.monotonic() + HANG
-        there = state(folder, timed=case.timed) == meant if not found else False
+        there = quiet_state(folder, timed=case.timed) == meant if not found else False
         again = run(folder, case.work)
         while BUSY in again.text and again.status == 2 and time.monotonic() < last:
             time.sleep(1)
@@ -138,7 +148,7 @@ def main() -> None:
         cases = {None: (*CASES, *SLOW), "quick": CASES, "slow": SLOW}[options.only]
         made = folders(Path(place), cases)
         for case in cases:
-            count, every, kind = (case.kills, 5, "slow") if case in SLOW else (options.count, 1, "kills")
+            count, every, kind = (case.kills, case.every, "slow") if case in SLOW else (options.count, 1, "kills")
             make = partial(kills, made[case.source], case, count, random.Random(0), every=every)
             row(kind, f"`npi {case.words}`", head, make, count=count)
     if options.only != "slow":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -113,7 +114,8 @@ def train_sweep(
         budget: of each run of a program; by the size of the inputs where there is none.
 
     Raises:
-        ValueError: as :func:`npi.jobs.train.train_library` does, and for no seeds or a seed that is given twice.
+        ValueError: as :func:`npi.jobs.train.train_library` does, for no seeds or a seed that is given twice, and where
+            a process was killed.
         RuntimeError: where a process fails otherwise; its traceback is on stderr.
     """
     if not seeds:
@@ -202,6 +204,11 @@ class _Pool:
         status = process.wait()
         if self.stopped or self.stop() or status == -signal.SIGTERM:
             return None  # it was asked to end before it could listen
+        if status < 0:
+            raise ValueError(
+                f"the process of seed {seed} was ended by {signal.Signals(-status).name}, as where memory runs out; "
+                "its last state is kept, and the same command resumes (with fewer seeds it needs less memory)"
+            )
         raise RuntimeError(f"the process of seed {seed} ended with {status}; its last state is kept")
 
     def kill(self) -> None:
@@ -229,11 +236,15 @@ def _start() -> subprocess.Popen[str]:
 def train_seed() -> None:
     """The process of one seed: read the settings, train, and write reports and the result.
 
-    The process that started it decides when it stops. SIGTERM, which may be sent to both, asks it to stop, too.
+    The process that started it decides when it stops. SIGTERM, which may be sent to both, asks it to stop, too. Where
+    that process is gone, this one stops as if it were asked to, and says nothing.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel, sys.stdout = sys.stdout, sys.stderr
-    run = json.loads(sys.stdin.readline())
+    line = sys.stdin.readline()
+    if not line.endswith("\n") or select.select([0], [], [], 0)[0]:
+        return  # nothing follows the line but the end
+    run = json.loads(line)
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
 
@@ -242,8 +253,12 @@ def train_seed() -> None:
         asked.set()
 
     def send(**message: Any) -> None:
-        channel.write(f"{json.dumps(message)}\n")
-        channel.flush()
+        try:
+            channel.write(f"{json.dumps(message)}\n")
+            channel.flush()
+        except BrokenPipeError:
+            asked.set()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), channel.fileno())
 
     threading.Thread(target=listen, daemon=True).start()
     run["log"] = None if run["log"] is None else Path(run["log"])

@@ -1,13 +1,17 @@
 """A sweep: every seed's library is that of its own run, kept where it is interrupted, and the spread over them."""
 
+import json
 import math
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.faults.forked_seeds import Forked
 from npi.core.config import TrainConfig
 from npi.jobs.run import checkpoint_path
 from npi.jobs.sweep import Spread, SweepResult, train_sweep
@@ -15,6 +19,7 @@ from npi.jobs.train import train_library
 from npi.library.library import Library
 from tests.support.paths import ROOT
 from tests.support.tiny import CORE, STRIP, training
+from traces.machine.outcome import Budget
 
 
 @pytest.fixture
@@ -91,6 +96,46 @@ def test_a_process_that_fails_is_told(source: Path, monkeypatch) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(RuntimeError, match="process of seed 0 ended with 1"):
         sweep(source, "out", seeds=[0])
+
+
+def test_a_process_that_is_killed_is_told(source: Path, monkeypatch) -> None:
+    """Not with a traceback: the machine was short of memory, say. Red where it counts as a mistake of the engine."""
+    script = source.parent / "killed"
+    script.write_text("#!/bin/sh\nkill -9 $$\n")
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    with pytest.raises(ValueError, match="process of seed 0 was ended by SIGKILL, as where memory"):
+        sweep(source, "out", seeds=[0])
+
+
+@pytest.mark.parametrize("when", ["before it wrote", "before it is read", "while it trains"])
+def test_a_process_whose_sweep_is_gone_says_nothing(source: Path, capfd, when: str) -> None:
+    """Before it begins it does not begin, later it keeps its state; forked here, so that nothing is imported again.
+
+    Red where it reads settings that a sweep was killed before it wrote, where it begins though nobody waits for it, and
+    where it writes reports to a pipe that nobody reads.
+    """
+    out = source.parent / "out" / "seed-0"
+    config = training(stretch=1.0, check_every=2).to_json()
+    run = {
+        "paths": [str(source)], "out": str(out), "hosts": [], "core": CORE.to_json(), "training": config,
+        "traces": 8, "device": "cpu", "log": None, "fresh": False, "budget": vars(Budget()),
+    }  # fmt: skip
+    process = Forked([])
+    if when == "while it trains":
+        process.stdout.close()
+    else:
+        os.kill(process.pid, signal.SIGSTOP)
+    if when != "before it wrote":
+        process.stdin.write(f"{json.dumps(run)}\n")
+        process.stdin.flush()
+    if when != "while it trains":
+        process.stdin.close()
+        os.kill(process.pid, signal.SIGCONT)
+    assert process.wait() == 0
+    assert capfd.readouterr() == ("", "")
+    assert checkpoint_path(out).is_file() == (when == "while it trains")
+    assert not out.exists()
 
 
 def test_a_script_needs_no_main_guard(source: Path) -> None:
