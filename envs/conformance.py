@@ -382,19 +382,21 @@ def channels(probe: Probe) -> None:
 
 
 def ending(probe: Probe) -> None:
-    """Ends are bool B, and final: an instance that came to its end stays there. Worlds without ends pass."""
+    """Ends are bool B, and final but for setup: an instance that came to its end stays there. Worlds without ends
+    pass."""
     world = probe.world
     if not isinstance(world, Ending):
         return
     state = world.reset(probe.layouts)
     before_B = torch.zeros(probe.batch, dtype=torch.bool)
+    setup_N = torch.tensor([primitive.setup for primitive in world.spec.primitives])
     for action in probe.walk(probe.batch):
         seen, ended_B = probe.shows(state), world.ended(state)
         probe.require_one_each("ended", ended_B, torch.bool)
         probe.require(bool((ended_B | ~before_B).all()), "an instance that has ended goes on")
         probe.require(probe.shows(state) == seen, "ended changes the state")
         world.act(state, action, probe.everyone)
-        before_B = ended_B
+        before_B = ended_B & ~setup_N[action.call_B4[:, 0]]
 
 
 def demonstrations(probe: Probe) -> None:

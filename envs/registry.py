@@ -15,6 +15,7 @@ from envs.cars import world as cars
 from envs.episodic import bandit, harlow, two_step
 from envs.images import sines
 from envs.objectives import world as objectives
+from envs.physics import blocks
 from envs.scratchpad import world as scratchpad
 from envs.settings import closest
 from envs.spec import SpecError, WorldSpec
@@ -51,6 +52,7 @@ KINDS: dict[str, Factory] = {
     two_step.KIND: two_step.TwoStep,
     harlow.KIND: harlow.Harlow,
     objectives.KIND: objectives.Optimisee,
+    blocks.KIND: blocks.Blocks,
     "images": _images,
     sines.KIND: sines.Sines,
     "gymnasium": _gymnasium,

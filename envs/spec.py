@@ -120,12 +120,17 @@ class Slot:
 
 @dataclass(frozen=True)
 class Signature:
-    """A callable: name, at most three argument slots, what it does in a line, and the payload that it takes beside."""
+    """A callable: name, at most three argument slots, what it does in a line, and the payload that it takes beside.
+
+    A primitive with ``setup`` lays out what learned programs act in. Programs with bodies call it; it is not among the
+    calls that a learner or an agent chooses from, and may begin anew what has ended.
+    """
 
     name: str
     slots: tuple[Slot, ...] = ()
     doc: str = ""
     payload: Channel | None = None
+    setup: bool = False
 
 
 @dataclass(frozen=True)
@@ -296,7 +301,9 @@ def check_signature(signature: Signature, *, tokens: int) -> None:
 
 
 def signature_to_json(signature: Signature) -> dict[str, Any]:
-    """A signature as JSON; its payload only where it has one."""
+    """A signature as JSON; its payload only where it has one, and ``setup`` where it is true."""
     found = asdict(signature)
     del found["payload"]
+    if not signature.setup:
+        del found["setup"]  # digests of worlds without do not depend on it
     return found if signature.payload is None else found | {"payload": signature.payload.to_json()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from envs.spec import WorldSpec
 from envs.stepper import Action, Observation
@@ -77,6 +77,23 @@ class Ending(Protocol):
 
     def ended(self, state: Any) -> torch.Tensor:
         """bool B."""
+        ...
+
+
+class Conclusion(NamedTuple):
+    """Whether a call would end an episode at once (bool B), and what it would then score (float32 B; else 0)."""
+
+    ends_B: torch.Tensor
+    score_B: torch.Tensor
+
+
+@runtime_checkable
+class Concluding(Protocol):
+    """A world in which some calls end an episode, and that knows what each would score, which is never observed."""
+
+    def conclusion(self, state: Any, action: Action) -> Conclusion:
+        """Of an action, if it were taken now; changes nothing. Which calls end an episode is the same in all states
+        before the end, limits of steps apart."""
         ...
 
 

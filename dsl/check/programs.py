@@ -299,7 +299,7 @@ def check_program(number: int, item: Declared, outer: Scope, legality: Legality,
     signature, body = item.signature, item.tree.body
     if isinstance(body, s.Signal):
         found.close()
-        every = tuple(scope.face.primitives.values())
+        every = tuple(n for n in scope.face.primitives.values() if not scope.face.spec.primitives[n].setup)
         return Program(number, signature.name, signature, item.tree, scope, None, every)
     resolved = table = graph = None
     with found:

@@ -178,14 +178,15 @@ def started(draw: Draw, goal: Goal | None, generator: np.random.Generator) -> St
 
 
 def _calls(world: World[Any]) -> Array:
-    """calls_A4: every primitive with every argument that its signature allows."""
-    primitives, name = world.spec.primitives, world.spec.name
-    count = sum(math.prod(len(slot.tokens) for slot in primitive.slots) for primitive in primitives)
+    """calls_A4: every primitive but those of setup, with every argument that its signature allows."""
+    name = world.spec.name
+    primitives = {number: primitive for number, primitive in enumerate(world.spec.primitives) if not primitive.setup}
+    count = sum(math.prod(len(slot.tokens) for slot in primitive.slots) for primitive in primitives.values())
     if count > MAX_CALLS:
         raise ValueError(f"world {name} has {count} different calls, and a space of calls at most {MAX_CALLS}")
     found = [
         [number, *tokens, *[0] * (SLOTS - len(tokens))]
-        for number, primitive in enumerate(primitives)
+        for number, primitive in primitives.items()
         for tokens in itertools.product(*(slot.tokens for slot in primitive.slots))
     ]
     return np.array(found, np.int64)

@@ -13,6 +13,7 @@ ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "Bandit": {"kind": "bandit", "limit": 100},
         "TwoStep": {"kind": "two_step", "limit": 200},
         "Harlow": {"kind": "harlow", "limit": 6},
+        "Blocks": {"kind": "blocks", "limit": 100},
         "Optimisee": {"kind": "optimisee", "limit": 100},
         "World": {},
     }

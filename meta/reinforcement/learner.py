@@ -20,7 +20,9 @@ from envs.world import Episodes, World
 from meta.reinforcement.network import ActorCritic, MetaRLConfig, real_channels
 from meta.reinforcement.object_memory import places
 from npi.learners.interface import LearnerConfig
+from npi.learners.objectives.base import LearnerObjective
 from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
+from npi.learners.objectives.stopping import Stopping
 from npi.learners.tasks import Problems
 
 MAX_CALLS = 4096
@@ -67,7 +69,9 @@ class MetaRL:
 
     def objective(
         self, core: ActorCritic, rows_NP: torch.Tensor, problems: Problems, training: OnPolicyTraining
-    ) -> OnPolicy:
+    ) -> LearnerObjective:
+        if training.stopping:
+            return Stopping(self, core, rows_NP, problems, training, calls=core.calls)
         calls = core.calls if core.config.privileged else None
         return OnPolicy(self, core, rows_NP, problems, training, calls=calls)
 

@@ -296,7 +296,8 @@ class ActorCritic(LearnerCore):
             log_KB = log_KB + normal_log(payload_KBX, heads.mean_KBX, adapter.spread_X, adapter.takes_AX[chosen_KB])
             takes_KBX = heads.log_KBA.exp() @ adapter.takes_AX
             entropy_KB = entropy_KB + (takes_KBX * (adapter.spread_X + NORMAL_ENTROPY)).sum(2)
-        return {"log_likelihood": log_KB, "entropy": entropy_KB, "value": heads.value_KB}
+        found = {"log_likelihood": log_KB, "log_calls": heads.log_KBA, "entropy": entropy_KB}
+        return found | {"value": heads.value_KB}
 
     def _whole(
         self, task: TaskInput, seen: Seen, hidden_BH: torch.Tensor, call_value_KBA: torch.Tensor | None
@@ -347,9 +348,8 @@ class ActorCritic(LearnerCore):
             payload_BX = (mean_BX + noise_BX).detach()
             log_B = log_B + normal_log(payload_BX, mean_BX, adapter.spread_X, adapter.takes_AX[chosen_B])
         hidden_BH = torch.cat([h_BH, c_BH, entered.sum_KBS[0], entered.memory_BM], 1)
-        return StepOutput(
-            Action(adapter.call_A4[chosen_B], payload_BX), hidden_BH, {"log_likelihood": log_B, "value": value_B}
-        )
+        extras = {"log_likelihood": log_B, "log_calls": log_BA, "value": value_B}
+        return StepOutput(Action(adapter.call_A4[chosen_B], payload_BX), hidden_BH, extras)
 
     def _parts(self, hidden_BH: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """h_BH, c_BH, sum_BS and memory_BM."""
@@ -402,10 +402,11 @@ def shown(sizes: Sequence[int]) -> torch.Tensor:
 
 
 def all_calls(spec: WorldSpec) -> torch.Tensor:
-    """call_A4: every primitive with every argument that its signature allows."""
+    """call_A4: every primitive but those of setup, with every argument that its signature allows."""
     found = [
         [number, *tokens, *[0] * (SLOTS - len(tokens))]
         for number, primitive in enumerate(spec.primitives)
+        if not primitive.setup
         for tokens in itertools.product(*(slot.tokens for slot in primitive.slots))
     ]
     return torch.tensor(found, dtype=torch.int64).view(-1, 1 + SLOTS)

@@ -14,6 +14,9 @@ from envs.stepper import Action, Observation
 from envs.world import Ending, Episodes, Privileged, Scored, World
 from npi.learners.interface import Draw, LearnerCore, StepOutput, TaskInput
 
+STRETCH = 8
+"""Steps after which it is looked whether all instances have come to their ends."""
+
 Notes = Callable[[Any, Action], Mapping[str, torch.Tensor]]
 """What is kept of a step beside the rest, by name and B first: of the state before an action, and of the action."""
 
@@ -33,7 +36,7 @@ def rollout(
     """So many steps of a batch, and the hidden numbers after them; ``state`` changes.
 
     Where a graph is made it reaches back to the first of these steps, through the world where that is differentiable.
-    Instances stay as they are behind a true end.
+    Instances stay as they are behind a true end; where all have come to one, the rest of the steps is left out.
 
     Args:
         draw: of exploration noise; without it the likeliest actions are taken.
@@ -54,7 +57,11 @@ def rollout(
     if scored:
         world.detach(state)  # type: ignore[attr-defined]
     live.append(~world.ended(state) if ending else everyone_B)  # type: ignore[attr-defined]
-    seen, taken = core.generate(task, world.observe(state), respond, hidden_BH, steps, draw=draw)
+    seen, taken = [world.observe(state)], list[StepOutput]()
+    while len(taken) < steps and not (ending and taken and not bool(live[-1].any())):
+        count = min(STRETCH, steps - len(taken)) if ending else steps
+        more, acted = core.generate(task, seen[-1], respond, hidden_BH, count, draw=draw)
+        seen, taken, hidden_BH = [*seen, *more[1:]], [*taken, *acted], acted[-1].hidden_BH
     live_JB = torch.stack(live)
     episodes = Episodes(
         seen=seen,
@@ -66,7 +73,7 @@ def rollout(
         extras=stacked([step.extras for step in taken]) | stacked(extras),
         first_step=first_step,
     )
-    return episodes, taken[-1].hidden_BH
+    return episodes, hidden_BH
 
 
 @torch.no_grad()

@@ -38,6 +38,10 @@ class OnPolicyTraining(LearnerTraining):
         value_weight: of the squared error of values.
         regret: 1: with a privileged critic, the reward of an action is minus its regret; the aim is the same where no
             action changes what others are worth later, as in bandits, and there is less noise.
+        stopping: 1: where calls conclude episodes and it is known what they pay, the mean over concluding or going on
+            is computed in closed form, along calls that go on for ``truncation`` steps
+            (:mod:`npi.learners.objectives.stopping`).
+        coverage: there, the least weight of steps that the policy seldom reaches.
     """
 
     rollouts: int = setting(1, COUNT)
@@ -49,6 +53,8 @@ class OnPolicyTraining(LearnerTraining):
     final_entropy: float = 0.0
     value_weight: float = 0.25
     regret: int = setting(0, SWITCH)
+    stopping: int = setting(0, SWITCH)
+    coverage: float = setting(0.2, share())
 
 
 @final
@@ -96,7 +102,7 @@ class OnPolicy(LearnerObjective):
                     draw=draw, first_step=first, notes=self._notes(group),
                 )  # fmt: skip
             unrolled, hidden_BH = self.core.unroll(task, episodes, hidden_BH), after_BH
-            ends = first + steps == group.steps
+            ends = first + episodes.steps == group.steps or episodes.steps < steps
             yield (Loss(batch.weight * self.loss(unrolled, episodes, batch, group, progress, ends, ranks)),)
 
     def loss(

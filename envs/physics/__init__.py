@@ -1,0 +1,1 @@
+"""Worlds of bodies that forces move."""
