@@ -43,9 +43,7 @@ def questions(blocks: int) -> tuple[Question, ...]:
     group its place, which is one more than how many of the group are heavier.
     """
     found = [Question(HEAVY)]
-    groups = [
-        members for size in range(blocks, 1, -1) for members in itertools.combinations(range(blocks), size)
-    ]
+    groups = [members for size in range(blocks, 1, -1) for members in itertools.combinations(range(blocks), size)]
     for members in groups:
         named = "" if len(members) == blocks else f" of {listed(members)}"
         for place in range(len(members)):

@@ -1,9 +1,9 @@
 """Agents for Which is Heavier: the Bayes-optimal one, by backward induction, and simpler ones beside it.
 
 A poke of a block at rest shows its mass exactly, so what is known is the draw x of each poked block. Its likelihood
-ratio of being the heavy one is that of Beta(β, 1) to Beta(1, β), ``(x / (1 − x))^(β − 1)``, and that of a block that was
-not poked is 1. After n pokes all depends on the sum S of the ratios and on the largest M: the chance that the best guess
-is right is ``max(M, 1) / (S + N − n)``, and the ratio of the next block is that of a heavy one with chance
+ratio of being the heavy one is that of Beta(β, 1) to Beta(1, β), ``(x / (1 − x))^(β − 1)``, and that of a block that
+was not poked is 1. After n pokes all depends on the sum S of the ratios and on the largest M: the chance that the best
+guess is right is ``max(M, 1) / (S + N − n)``, and the ratio of the next block is that of a heavy one with chance
 ``1 / (S + N − n)``. To poke a block twice tells nothing.
 
 Shape legend: ``B`` experiments, ``N`` blocks, ``K`` nodes of a quadrature.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -63,6 +64,7 @@ def run(
     from dsl import compile_teacher, load
     from dsl.tasks.values import show
     from npi.cli import run_files, run_view
+    from npi.learners.beliefs import beliefs
     from npi.running.evaluate import bounded_budget
     from npi.running.runs import run_once, runnable_tasks
     from traces.machine.lockstep import Budget
@@ -83,6 +85,8 @@ def run(
     drawn = seed if programs.signals else None
     result = run_once(found.stepper, programs, found.task, problem, budget=budget, seed=drawn, by=found.by)
     seconds = time.perf_counter() - began
+    if programs.signals and not quiet:
+        result = replace(result, beside=beliefs(found.stepper, programs, problem))
     if quiet:
         screen.line(result.result)
     else:

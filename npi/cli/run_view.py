@@ -83,13 +83,15 @@ def print_calls(screen: Screen, run: Run, replay: Replay, *, every: bool, limit:
     calls = calls_of(run)
     heights = [1 + (len(drawing) + 1 if every and replay.acts(event) else 0) for event in calls]
     head, tail = elide(heights, limit)
+    beside = iter(run.beside)
     for number, event in enumerate(calls):
         acted = replay.act(event)
+        note = next(beside, "") if acted else ""
         if head <= number < len(calls) - tail:
             if number == head:
                 screen.line(f"  ... {plural(len(calls) - head - tail, 'call')} more (--limit 0 shows all)")
             continue
-        screen.line(replay.line(event))
+        screen.line(replay.line(event).append(f"    {note}" if note else "", style="dim"))
         if every and acted:
             screen.lines(replay.draw(), indent="  " * event.depth + "  ")
             screen.line()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from dsl import ProgramSet
@@ -26,13 +27,19 @@ def take_of(
     verdict: str = "",
     right: bool = True,
     text: Stepper | None = None,
+    beside: Sequence[str] = (),
 ) -> tuple[Take, list[str]]:
-    """A run with its states and, where ``text`` is given, what the program text says at each step; and notes."""
+    """A run with its states and, where ``text`` is given, what the program text says at each step; and notes.
+
+    Args:
+        beside: lines shown with the states before calls of primitives, in their order.
+    """
     shots, notes = None, []
     order_S = time_order(trace)[:MAX_STEPS]
     calls_S4, obs_SF = trace.calls[order_S], trace.obs[order_S]
     try:
-        shots = states(programs.world, problem.layout, calls_S4, obs_SF, primitives=programs.table.primitives)
+        primitives = programs.table.primitives
+        shots = states(programs.world, problem.layout, calls_S4, obs_SF, primitives=primitives, beside=beside)
     except StatesError as error:
         notes.append(f"The states are not drawn: {error}.")
     comparison = None if text is None else compare(text, trace)
@@ -42,7 +49,7 @@ def take_of(
 def takes_of(run: Run, text: Stepper | None = None) -> tuple[list[Take], list[str]]:
     """The run; beside one that goes another way than ``text``, if that is given, the run of the text; and notes."""
     how = {"by": run.by, "verdict": run.verdict, "right": run.right}
-    take, notes = take_of(run.programs, run.problem, run.trace, text=text, **how)  # type: ignore[arg-type]
+    take, notes = take_of(run.programs, run.problem, run.trace, text=text, beside=run.beside, **how)  # type: ignore[arg-type]
     if text is None or take.comparison is None or not take.comparison.differs_S.any():
         return [take], notes
     meant, _ = takes_of(run_once(text, run.programs, run.task, run.problem, by=TEXT))

@@ -99,6 +99,7 @@ class Run:
         right: whether it returned with what the task expects.
         trace: all of its steps.
         stop: why it was stopped, where it was.
+        beside: lines that are shown beside the calls of primitives, in their order; may be fewer.
     """
 
     programs: ProgramSet
@@ -113,6 +114,7 @@ class Run:
     trace: TraceBatch
     stop: Stop | None = None
     by: str = CORE
+    beside: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         """The run as a page in a frame, for notebooks."""

@@ -7,6 +7,7 @@ not repeat itself has none.
 from __future__ import annotations
 
 import base64
+import itertools
 import struct
 import zlib
 from collections.abc import Sequence
@@ -119,19 +120,28 @@ class PictureStates:
 States = PadStates | TextStates | PictureStates
 
 
-def states(world: World[Any], layout: Layout, calls_S4: Ints, obs_SF: Ints, *, primitives: int) -> States:
+def states(
+    world: World[Any],
+    layout: Layout,
+    calls_S4: Ints,
+    obs_SF: Ints,
+    *,
+    primitives: int,
+    beside: Sequence[str] = (),
+) -> States:
     """Carry a run out again; :class:`StatesError` where something else is observed than was recorded.
 
     Args:
         calls_S4, obs_SF: what was decided and observed, in the order of time.
         primitives: how many ids of the table are primitives.
+        beside: lines below the drawings of states before calls of primitives, of worlds that are drawn as text.
     """
     state = world.reset([layout])
     camera: PadCamera | PictureCamera | TextCamera
     if isinstance(world, Scratchpad):
         camera = PadCamera(world, state)
     else:
-        camera = PictureCamera(world, state) if has_pictures(world) else TextCamera(world, state)
+        camera = PictureCamera(world, state) if has_pictures(world) else TextCamera(world, state, beside)
     call_S4, active_1 = torch.from_numpy(np.ascontiguousarray(calls_S4, np.int64)), torch.ones(1, dtype=torch.bool)
     acts = ((calls_S4[:, 0] >= 0) & (calls_S4[:, 0] < primitives)).tolist()
     for step, act in enumerate(acts):
@@ -274,10 +284,11 @@ class PictureCamera:
 
 
 class TextCamera:
-    """Watches the lines that describe a world (instance 0)."""
+    """Watches the lines that describe a world (instance 0), and one beside each state where there are some."""
 
-    def __init__(self, world: World[Any], state: Any) -> None:
+    def __init__(self, world: World[Any], state: Any, beside: Sequence[str] = ()) -> None:
         self._world = world
+        self._beside = iter(beside)
         self._texts: dict[str, int] = {}
         self._now = self._lines(state)
         self._first, self._changes = tuple(self._now), Changes()
@@ -294,7 +305,7 @@ class TextCamera:
         return TextStates(tuple(self._texts), self._first, tuple(self._changes.flat))
 
     def _lines(self, state: Any) -> list[int]:
-        lines = state_lines(self._world, state)
+        lines = [*state_lines(self._world, state), *itertools.islice(self._beside, 1)]
         return [self._text(line if len(line) <= TEXT_WIDTH else line[:TEXT_WIDTH] + " …") for line in lines]
 
     def _text(self, text: str) -> int:

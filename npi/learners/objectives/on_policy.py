@@ -41,7 +41,8 @@ class OnPolicyTraining(LearnerTraining):
         stopping: 1: where calls conclude episodes and it is known what they pay, the mean over concluding or going on
             is computed in closed form, along calls that go on for ``truncation`` steps
             (:mod:`npi.learners.objectives.stopping`).
-        coverage: there, the least weight of steps that the policy seldom reaches.
+        coverage: there, the least weight of steps that the policy seldom reaches. wander: of calls that go on, the
+            share that is drawn evenly among all when training begins; it falls to 0.
     """
 
     rollouts: int = setting(1, COUNT)
@@ -54,7 +55,8 @@ class OnPolicyTraining(LearnerTraining):
     value_weight: float = 0.25
     regret: int = setting(0, SWITCH)
     stopping: int = setting(0, SWITCH)
-    coverage: float = setting(0.2, share())
+    coverage: float = setting(0.3, share())
+    wander: float = setting(0.3, share())
 
 
 @final

@@ -1,9 +1,9 @@
 """Optimal stopping from reward: when to conclude an episode, how, and what to find out before.
 
-Where some calls conclude an episode and training knows what each would pay, the mean over concluding now or going on has
-a closed form along the calls that go on. Its gradient has none of the noise of when an episode was concluded, and how;
-what is left to sample is which call goes on (a Rao-Blackwellised policy gradient: Casella and Robert 1996, Ranganath et
-al. 2014). No step is spent on an episode that is over.
+Where some calls conclude an episode and training knows what each would pay, the mean over concluding now or going on
+has a closed form along the calls that go on. Its gradient has none of the noise of when an episode was concluded, and
+how; what is left to sample is which call goes on (a Rao-Blackwellised policy gradient: Casella and Robert 1996,
+Ranganath et al. 2014). No step is spent on an episode that is over.
 
 Shape legend: ``T`` steps, ``B`` instances, ``A`` calls.
 """
@@ -33,6 +33,7 @@ class Walk(NamedTuple):
         log_TBA: log-probabilities of all calls, with a graph. value_TB: of going on, by the core's critic, likewise.
         ends_TBA: whether a call concludes the episode. pay_TBA: what it would pay; 0 of others.
         chosen_TB: the call that was made, one of those that go on.
+        ratio_TB: its chance by the policy, among those that go on, over that by which it was drawn.
     """
 
     log_TBA: torch.Tensor
@@ -40,6 +41,7 @@ class Walk(NamedTuple):
     ends_TBA: torch.Tensor
     pay_TBA: torch.Tensor
     chosen_TB: torch.Tensor
+    ratio_TB: torch.Tensor
 
 
 @final
@@ -77,15 +79,14 @@ class Stopping(LearnerObjective):
         training = self.training
         count = max(1, training.batch // training.rollouts)
         batch = self.batch(group, number, ranks, count, rollouts=training.rollouts)
-        walk = self.walk(group, batch, number, self.exploration(batch, number))
+        wander = between(training.wander, 0.0, progress)
+        walk = self.walk(group, batch, number, self.exploration(batch, number), wander)
         entropy = between(training.entropy, training.final_entropy, progress)
-        loss = stopping_loss(
-            walk, coverage=training.coverage, entropy=entropy, value_weight=training.value_weight
-        )
+        loss = stopping_loss(walk, coverage=training.coverage, entropy=entropy, value_weight=training.value_weight)
         yield (Loss(batch.weight * loss),)
 
-    def walk(self, group: TaskGroup, batch: Batch, number: int, draw: GeneratorDraw) -> Walk:
-        """Calls that go on, for the training's truncation length or all steps."""
+    def walk(self, group: TaskGroup, batch: Batch, number: int, draw: GeneratorDraw, wander: float) -> Walk:
+        """Calls that go on, for the truncation length or all steps; a share, ``wander``, are drawn evenly."""
         world: Any = group.world
         call_A4 = self.calls(group.index)
         task = group.input(batch, self.rows_of(group, batch, number))
@@ -98,10 +99,13 @@ class Stopping(LearnerObjective):
             with torch.no_grad():
                 known = [world.conclusion(batch.state, Action(c_4.expand(len(log_BA), -1))) for c_4 in call_A4]
                 ends_BA, pay_BA = (torch.stack(part, 1) for part in zip(*known, strict=True))
-                going_BA = log_BA.exp().masked_fill(ends_BA, 0.0)
-                chosen_B = choice(going_BA + torch.where(ends_BA, 0.0, torch.finfo(torch.float32).tiny), draw)
+                even_BA = (~ends_BA).float() / (~ends_BA).sum(1, keepdim=True)
+                going_BA = log_BA.masked_fill(ends_BA, -torch.inf).softmax(1)
+                drawn_BA = torch.lerp(going_BA, even_BA, wander)
+                chosen_B = choice(drawn_BA, draw)
+                ratio_B = (going_BA / drawn_BA).gather(1, chosen_B[:, None])[:, 0]
                 world.act(batch.state, Action(call_A4[chosen_B]), everyone_B)
-            parts.append((log_BA, step.extras["value"], ends_BA, pay_BA, chosen_B))
+            parts.append((log_BA, step.extras["value"], ends_BA, pay_BA, chosen_B, ratio_B))
             return world.observe(batch.state)
 
         seen = world.observe(batch.state)
@@ -110,26 +114,28 @@ class Stopping(LearnerObjective):
 
 
 def stopping_loss(walk: Walk, *, coverage: float, entropy: float, value_weight: float) -> torch.Tensor:
-    """Minus what episodes pay, the critic's squared error, and minus the policy's entropy, summed over steps.
+    """Minus what episodes pay, the critic's squared error, and minus the entropy of which call goes on, summed over steps.
 
     Each decision is made better given those after it: the gradient of a step's worth, with what comes after as it is,
-    in the mean over steps by how likely the policy goes on up to there, is that of what episodes pay (the policy gradient
-    theorem: Sutton et al. 2000). With ``coverage`` that weight is never less; so decisions are learned, as by backward
-    induction, that follow on a call which the policy does not make yet.
+    in the mean over steps by how likely the policy goes on up to there, is that of what episodes pay (the policy
+    gradient theorem: Sutton et al. 2000). With ``coverage`` that weight is never less; so decisions are learned, as by
+    backward induction, that follow on a call which the policy does not make yet.
 
     An episode that goes on after the last step pays the least that concluding it there could.
     """
     end_TBA = walk.log_TBA.masked_fill(~walk.ends_TBA, -torch.inf)
-    log_go_TB = walk.log_TBA.masked_fill(walk.ends_TBA, -torch.inf).logsumexp(2)
+    log_which_TBA = walk.log_TBA.masked_fill(walk.ends_TBA, -torch.inf)
+    log_go_TB = log_which_TBA.logsumexp(2)
+    log_which_TBA = (log_which_TBA - log_go_TB[..., None]).masked_fill(walk.ends_TBA, 0.0)
     go_TB, pay_TB = log_go_TB.exp(), (end_TBA.exp() * walk.pay_TBA).sum(2)
     after_TB = worth_after(go_TB.detach(), pay_TB.detach(), least_pay(walk))
     reached_TB = torch.cat([torch.ones_like(go_TB[:1]), go_TB.cumprod(0)]).detach()
     weight_TB = coverage + (1 - coverage) * reached_TB
-    which_TB = walk.log_TBA.gather(2, walk.chosen_TB[..., None])[..., 0] - log_go_TB
+    which_TB = walk.ratio_TB * log_which_TBA.gather(2, walk.chosen_TB[..., None])[..., 0]
     gain_TB = weight_TB[:-1] * (pay_TB + go_TB * after_TB)
     gain_TB = gain_TB + weight_TB[1:] * (after_TB - walk.value_TB.detach()) * which_TB
     error_TB = weight_TB[1:] * (walk.value_TB - after_TB).square()
-    spread_TB = weight_TB[:-1] * -(walk.log_TBA.exp() * walk.log_TBA).sum(2)
+    spread_TB = weight_TB[:-1] * -(log_which_TBA.exp() * log_which_TBA).sum(2)
     return (value_weight * error_TB - gain_TB - entropy * spread_TB).sum(0).mean()
 
 

@@ -33,7 +33,9 @@ def blocks(**config: Any) -> Blocks:
     return Blocks("table", config)
 
 
-def laid(world: Blocks, *episodes: int, beta: str = "5", discount: str = "0.99", question: str = "heavy") -> BlocksState:
+def laid(
+    world: Blocks, *episodes: int, beta: str = "5", discount: str = "0.99", question: str = "heavy"
+) -> BlocksState:
     episode_B = torch.tensor(episodes)
     parts = BETAS.index(beta), DISCOUNTS.index(discount), world.questions.index(question)
     return world.begin(episode_B, *(torch.full_like(episode_B, part) for part in parts))
@@ -47,7 +49,12 @@ def do(world: Blocks, state: BlocksState, primitive: int, block: int = 0) -> Non
 @pytest.mark.parametrize("config", CONFIGS)
 def test_the_world_keeps_its_promises(config: dict[str, Any]) -> None:
     world = make("blocks", "table", config)
-    other = {"EPISODE": digits(10**17), "BETA": [0], "DISCOUNT": [2], "QUESTION": [len(world.spec.hidden[3].values) - 1]}
+    other = {
+        "EPISODE": digits(10**17),
+        "BETA": [0],
+        "DISCOUNT": [2],
+        "QUESTION": [len(world.spec.hidden[3].values) - 1],
+    }
     layouts = [{}, {"EPISODE": digits(17)}, other, {"EPISODE": [0, 1, 7], "BETA": [3]}]
     check_world(world, layouts, generator=torch.Generator().manual_seed(3))
 
@@ -103,7 +110,9 @@ def test_motion_of_a_poke_and_a_fall_in_closed_form() -> None:
     speed = rise * 0.1
     height = rise * 0.01 / 2
     lands = (speed + math.sqrt(speed**2 + 2 * 9.81 * height)) / 9.81
-    assert float(landing_time(Motion(state.height_BN, state.speed_BN), torch.tensor(-9.81))[0, 1]) == pytest.approx(lands)
+    assert float(landing_time(Motion(state.height_BN, state.speed_BN), torch.tensor(-9.81))[0, 1]) == pytest.approx(
+        lands
+    )
     for number in range(math.ceil(lands / 0.1)):
         assert float(state.height_BN[0, 1]) > 0, number
         do(world, state, POKE, 1)

@@ -40,7 +40,9 @@ def plain_start(blocks: int, beta: int, discount: float, count: int) -> float:
         if len(seen) == blocks:
             return stop
         chance = posterior[len(seen)]
-        ahead = sum(chance * value((*seen, h)) + (1 - chance) * value((*seen, x)) for h, x in zip(heavy, light, strict=True))
+        ahead = sum(
+            chance * value((*seen, h)) + (1 - chance) * value((*seen, x)) for h, x in zip(heavy, light, strict=True)
+        )
         return max(stop, discount * ahead / count)
 
     return value(())

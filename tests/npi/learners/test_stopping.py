@@ -1,5 +1,5 @@
-"""Optimal stopping from reward: its gradient beside that of returns that are added up over every way through an episode,
-what coverage changes, rollouts that stop where all have come to their ends, and training from nothing."""
+"""Optimal stopping from reward: its gradient beside that of returns added up over every way through an episode, what
+coverage changes, rollouts that stop where all have come to their ends, and training from nothing."""
 
 from dataclasses import replace
 from itertools import product
@@ -54,7 +54,7 @@ class Tree:
         pay_T1A[:, 0, 2:] = self.pays[places]
         return Walk(
             self.logits[places].log_softmax(1)[:, None], self.critic[:, None], ENDS_A.expand(STEPS, 1, 4), pay_T1A,
-            torch.tensor(chosen)[:, None],
+            torch.tensor(chosen)[:, None], torch.ones(STEPS, 1, dtype=torch.float64),
         )  # fmt: skip
 
     def mean_return(self, way: tuple[int, ...] = ()) -> torch.Tensor:
@@ -122,7 +122,9 @@ def test_the_worth_of_going_on_is_that_of_a_loop() -> None:
 
 def test_a_world_that_does_not_say_what_calls_conclude_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "arms.npi"
-    path.write_text(TASK.replace("blocks(blocks: 2, beta: 10)", "bandit(arms: 2)").replace("RIGHT == [1]", "TRIAL == [20]"))
+    path.write_text(
+        TASK.replace("blocks(blocks: 2, beta: 10)", "bandit(arms: 2)").replace("RIGHT == [1]", "TRIAL == [20]")
+    )
     with pytest.raises(ValueError, match="does not; train with stopping: 0"):
         train_learner([path], out=tmp_path / "library", training=OnPolicyTraining(updates=1, stopping=1))
 
@@ -144,7 +146,7 @@ def test_a_rollout_stops_where_all_have_come_to_their_ends() -> None:
 
 
 def test_training_from_nothing_finds_when_to_stop(tmp_path: Path) -> None:
-    """Two blocks, of which one poke tells which is heavy. Who answers at once has 0 in the mean, who pokes both 0.98."""
+    """Two blocks, of which one poke tells which is heavy. Who answers at once has 0 in the mean."""
     path = tmp_path / "which.npi"
     path.write_text(TASK)
     training = OnPolicyTraining(
@@ -154,7 +156,9 @@ def test_training_from_nothing_finds_when_to_stop(tmp_path: Path) -> None:
     library = train_learner([path], out=tmp_path / "library", config=config, training=training).library
     world = Blocks("table", {"blocks": 2, "beta": 10})
     zero_B = torch.zeros(2000, dtype=torch.int64)
-    state = world.begin(10**8 + torch.arange(2000), zero_B + BETAS.index("10"), zero_B + DISCOUNTS.index("0.99"), zero_B)
+    state = world.begin(
+        10**8 + torch.arange(2000), zero_B + BETAS.index("10"), zero_B + DISCOUNTS.index("0.99"), zero_B
+    )
     row_BP = library.memory.embeddings_NP[0].detach().expand(2000, -1)
     task = TaskInput(world.spec, 0, row_BP, torch.zeros(2000, 3, dtype=torch.int64))
     episodes = play(library.core.net, world, state, task, 20)
