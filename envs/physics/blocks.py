@@ -89,6 +89,11 @@ class BlocksConfig:
             )
 
     @property
+    def highest(self) -> float:
+        """A height in m that no block reaches: that of the lightest one, pushed all the time."""
+        return self.force / self.least * (self.seconds * self.steps) ** 2 / 2
+
+    @property
     def view(self) -> float:
         """The height in m that a picture shows, from the floor: to where the lightest block flies from one poke."""
         rise = self.force / self.least - self.gravity
@@ -281,7 +286,7 @@ def draws(uniform_BN: torch.Tensor, beta_B1: torch.Tensor, heavy_BN: torch.Tenso
 def _spec(name: str, config: BlocksConfig, asked: Sequence[str]) -> WorldSpec:
     numbers = tuple(str(1 + number) for number in range(config.blocks))
     slots = (Slot("block", tuple(range(1, 1 + config.blocks))),)
-    shown = Channel("heights", (config.blocks,), low=0, unit="cm")
+    shown = Channel("heights", (config.blocks,), low=0, high=CENTIMETRES * config.highest, unit="cm")
     if config.pixels:
         shown = Channel("picture", (config.pixels, config.pixels), low=0, high=1)
     return WorldSpec(

@@ -114,7 +114,7 @@ class Stopping(LearnerObjective):
 
 
 def stopping_loss(walk: Walk, *, coverage: float, entropy: float, value_weight: float) -> torch.Tensor:
-    """Minus what episodes pay, the critic's squared error, and minus the entropy of which call goes on, summed over steps.
+    """Minus what episodes pay, the critic's squared error, and minus the entropy of which call goes on; over all steps.
 
     Each decision is made better given those after it: the gradient of a step's worth, with what comes after as it is,
     in the mean over steps by how likely the policy goes on up to there, is that of what episodes pay (the policy

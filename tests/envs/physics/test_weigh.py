@@ -4,12 +4,14 @@ the answers are, and what is written down are the answers where they are not."""
 import pytest
 import torch
 
-from dsl import load
+from dsl import load, loads
 from dsl.program import ProgramSet
 from dsl.teacher import shown_by
 from envs.physics.blocks import ANSWER, POKE
 from envs.spec import RETURN, SLOTS
 from envs.stepper import Action, Decision, Draw, Observation
+from meta.reinforcement.program_files.block_questions import program_file, training_questions
+from npi.learners.tasks import learner_for
 from npi.running.evaluate import run_problems
 from tests.support.paths import PROGRAMS
 from traces.machine.lockstep import Status
@@ -71,3 +73,12 @@ def test_the_order_is_right_where_the_answers_are(places: tuple[int, ...]) -> No
         order = [str(1 + block) for block in reading["ORDER"]]
         assert names == [order[place] for place in places]
         assert task.judge(problem, reading) == (places == (0, 1, 2, 3))
+
+
+def test_questions_of_training_leave_out_those_that_are_held_out() -> None:
+    asked = [question.name for question in training_questions()]
+    held = {"heavy", "lightest", "second heaviest", "third heaviest", "heaviest", "place of 1", "place of 1 among 1 2"}
+    assert not held & set(asked)
+    programs = loads(program_file(training_questions()), path="questions.npi")
+    assert len(asked) == len(set(asked)) == len(programs.signals) == len(programs.tasks) == 46
+    learner_for(programs)
