@@ -66,7 +66,7 @@ NEEDED = {"place of 1 among 1 2": 2}
 """Blocks that must be poked to know the answer; 4 of other questions."""
 
 TRAINING = OnPolicyTraining(
-    stopping=1, truncation=6, updates=1000, batch=512, rollouts=2, rate=5e-3, value_weight=0.5, entropy=0.05,
+    stopping=1, truncation=6, updates=2000, batch=512, rollouts=2, rate=5e-3, value_weight=0.5, entropy=0.05,
     coverage=0.3, wander=0.3, check_every=100,
 )  # fmt: skip
 SHAPE = MetaRLConfig(hidden=48, row=16)
@@ -86,8 +86,8 @@ GAPS = np.linspace(-0.4, 1.0, 15)
 """Edges of bins of the gap between the heavy block's draw and the largest light one."""
 
 RANDOM_POKES = 10
-"""The most of the classifier. CLASSIFIER_SECONDS: of CPU time for its training."""
-CLASSIFIER_SECONDS = 20.0
+"""The most of the classifier. CLASSIFIER_UPDATES: of its training."""
+CLASSIFIER_UPDATES = 800
 
 SORTED = 1000
 """Problems of the program that sorts."""
@@ -172,8 +172,9 @@ def weigh(library: Library) -> Result:
     problems = programs.task("weigh").draw(9, SORTED, generator=torch.Generator().manual_seed(0), spread=False)
     outcome = run_problems(shown_by(programs), programs, problems)
     readings = outcome.read(programs.world)
-    answers = [reading["A"] for reading in readings]
-    orders = [reading["ORDER"] for reading in readings]
+    values = programs.world.spec.fields[programs.world.spec.field("P")].values
+    answers = [[values[symbol] for symbol in reading["A"]] for reading in readings]
+    orders = [[str(1 + block) for block in reading["ORDER"]] for reading in readings]
     right = [programs.task("weigh").judge(p, r) for p, r in zip(problems, readings, strict=True)]
     places = [
         sum(a == b for a, b in zip(given, order, strict=False)) for given, order in zip(answers, orders, strict=True)
@@ -201,7 +202,7 @@ def opponents() -> Result:
 
 
 def classifier_of_random_pokes(batch: int = 512) -> RandomPokeClassifier:
-    """One classifier for all β, trained for :data:`CLASSIFIER_SECONDS`."""
+    """One classifier for all β."""
     generator = torch.Generator().manual_seed(0)
     classifier = RandomPokeClassifier(world().config.blocks, generator=generator)
 
@@ -212,7 +213,7 @@ def classifier_of_random_pokes(batch: int = 512) -> RandomPokeClassifier:
         log_KBN = classifier(world(), state, RANDOM_POKES, generator=generator)
         return cross_entropy(log_KBN.flatten(0, 1), state.heavy_B.repeat(1 + RANDOM_POKES))
 
-    descend(list(classifier.parameters()), loss, seconds=CLASSIFIER_SECONDS, rate=5e-3)
+    descend([([*classifier.parameters()], 5e-3)], loss, updates=CLASSIFIER_UPDATES)
     return classifier
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from envs.product import Product
-from envs.spec import ProgramTable, Signature, Slot
+from envs.spec import ProgramTable, Signature, Slot, WorldSpec
 from envs.stepper import Action, Decision, Draw, Observation, Stepper
 from envs.support.lazy_torch import torch
 
@@ -149,15 +149,21 @@ class PartStepper:
 
 
 def programs_of(world: Product, number: int, table: ProgramTable) -> list[int]:
-    """The programs with a signal that know one part alone, by id: they can call its primitives and nothing else."""
-    own = tuple(range(world.first_call[number], world.first_call[number + 1]))
+    """The programs with a signal that know one part alone, by id: they can call its primitives, but those of setup, and
+    nothing else."""
+    own = tuple(world.first_call[number] + n for n in learned_calls(world.parts[number].spec))
     return [n for n, calls in enumerate(table.calls, start=table.primitives) if calls == own]
+
+
+def learned_calls(spec: WorldSpec) -> list[int]:
+    """The primitives that a program with a signal chooses from, by id: all but those of setup."""
+    return [number for number, primitive in enumerate(spec.primitives) if not primitive.setup]
 
 
 def part_table(world: Product, number: int, table: ProgramTable, programs: Sequence[int]) -> ProgramTable:
     """These programs of a table of joined worlds, as a table of one part."""
     spec = world.parts[number].spec
-    every = tuple(range(len(spec.primitives)))
+    every = tuple(learned_calls(spec))
 
     def of_part(signature: Signature) -> Signature:
         slots = (Slot(s.name, tuple(spec.token(table.world.tokens[t]) for t in s.tokens)) for s in signature.slots)

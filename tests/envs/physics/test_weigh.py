@@ -10,8 +10,11 @@ from dsl.teacher import shown_by
 from envs.physics.blocks import ANSWER, POKE
 from envs.spec import RETURN, SLOTS
 from envs.stepper import Action, Decision, Draw, Observation
+from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.program_files.block_questions import program_file, training_questions
-from npi.learners.tasks import learner_for
+from npi.jobs.learners import new_library
+from npi.learners.tasks import learner_for, training_tasks
+from npi.library.operations import hosting
 from npi.running.evaluate import run_problems
 from tests.support.paths import PROGRAMS
 from traces.machine.lockstep import Status
@@ -73,6 +76,19 @@ def test_the_order_is_right_where_the_answers_are(places: tuple[int, ...]) -> No
         order = [str(1 + block) for block in reading["ORDER"]]
         assert names == [order[place] for place in places]
         assert task.judge(problem, reading) == (places == (0, 1, 2, 3))
+
+
+def test_an_untrained_core_is_asked_by_the_program_and_makes_all_of_its_calls() -> None:
+    """Red where primitives of setup, which learners do not call, keep a core from serving a part of joined worlds."""
+    ranks = load(PROGRAMS / "tools" / "ranks.npi")
+    library = new_library(MetaRLConfig(hidden=8, row=4), training_tasks(ranks), [ranks], seed=0)
+    hosted = hosting(load(PROGRAMS / "tools" / "weigh.npi"), [library])
+    problems = hosted.task("weigh").draw(9, 6, generator=torch.Generator().manual_seed(2), spread=False)
+    outcome = run_problems(shown_by(hosted), hosted, problems)
+    assert outcome.status_N.tolist() == [Status.DONE] * 6
+    readings = outcome.read(hosted.world)
+    assert all(sorted(reading["ORDER"]) == [0, 1, 2, 3] for reading in readings)
+    assert all(len(reading["A"]) <= 4 for reading in readings)
 
 
 def test_questions_of_training_leave_out_those_that_are_held_out() -> None:
