@@ -37,13 +37,27 @@ class PadPart:
         return frozenset(self.tokens[: self.config.first_pointer + len(self.config.pointers)])
 
 
+MAX_KEPT = 64
+"""Worlds whose scratchpads are kept; asked for at every call that is checked."""
+
+_KEPT: dict[str, tuple[PadPart, ...]] = {}
+
+
 def pads_of(spec: WorldSpec) -> tuple[PadPart, ...]:
     """The scratchpads of a world, in the order of its parts; none for a world of another kind."""
+    if spec.kind not in (KIND, PRODUCT):
+        return ()
+    if (found := _KEPT.get(spec.digest)) is None:
+        if len(_KEPT) >= MAX_KEPT:
+            _KEPT.clear()
+        found = _KEPT[spec.digest] = _pads(spec)
+    return found
+
+
+def _pads(spec: WorldSpec) -> tuple[PadPart, ...]:
     if spec.kind == KIND:
         fields, tokens = tuple(range(len(spec.fields))), tuple(range(len(spec.tokens)))
         return (PadPart(spec, PadConfig.from_json(spec.config), 0, fields, tokens),)
-    if spec.kind != PRODUCT:
-        return ()
     fields_by_name = {field.name: index for index, field in enumerate(spec.fields)}
     acts_by_name = {signature.name: index for index, signature in enumerate(spec.primitives)}
     token_by_name = {token: index for index, token in enumerate(spec.tokens)}

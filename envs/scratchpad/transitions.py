@@ -97,7 +97,11 @@ def effect_of(spec: WorldSpec, call: Sequence[int]) -> Effect:
     for pad in pads:
         if call[0] == pad.act:
             effect = _pad_effect(pad, pad.own_call(call))
-            return effect if pad.spec is spec else tuple(_moved(alternative, pad.fields) for alternative in effect)
+            return (
+                effect
+                if spec.kind == pad.spec.kind
+                else tuple(_moved(alternative, pad.fields) for alternative in effect)
+            )
     of_pads = {index for pad in pads for index in pad.fields}
     return anything(index for index in range(len(spec.fields)) if index not in of_pads)
 

@@ -84,7 +84,7 @@ class FewShotCore(NamingCore):
         label_L = torch.arange(there_BL.shape[1], device=there_BL.device) // max(1, task.spec.config["shots"])
         hit_BWL = (label_L == torch.arange(labels(task.spec), device=label_L.device)[:, None]) & there_BL[:, None]
         count_BW = hit_BWL.sum(2)
-        share_BWL = hit_BWL / count_BW.clamp(min=1)[..., None]
+        share_BWL = hit_BWL.to(map_BLD.dtype) / count_BW.clamp(min=1)[..., None]
         return torch.cat([(share_BWL @ map_BLD).flatten(1), (count_BW > 0).to(map_BLD.dtype)], 1)
 
     def step(
