@@ -47,8 +47,8 @@ class ReachableCalls:
         pads = pads_of(self.spec)
         self.pad_acts = {pad.act for pad in pads}
         self.named_V = np.zeros(len(self.spec.tokens) + 1, np.bool_)
-        for pad in pads:
-            self.named_V[list(pad.named)] = True
+        self.named = frozenset[int]().union(*(pad.named for pad in pads))
+        self.named_V[list(self.named)] = True
         for pad in pads:
             for tokens in acts_of(pad.config):
                 call = (pad.act, *(pad.tokens[token] for token in tokens))
@@ -56,7 +56,7 @@ class ReachableCalls:
 
     def shortened(self, call: Sequence[int]) -> Call:
         """The call without its symbols; pointers and actions of scratchpads stay."""
-        return (call[0], *(token if self.named_V[token] else ANY for token in call[1:]))
+        return (call[0], *(token if token in self.named else ANY for token in call[1:]))
 
     def can_change(self, steps: Sequence[Step], program: Program, fields: Set[int]) -> bool:
         """Whether a block of a body, or anything that it calls, can change one of these observation fields."""
@@ -102,7 +102,7 @@ class ReachableCalls:
                 tokens.append(program.signature.slots[code.slot].tokens)
             else:
                 tokens.append(slots[place].tokens)
-        short = [dict.fromkeys(token if self.named_V[token] else ANY for token in part) for part in tokens]
+        short = [dict.fromkeys(token if token in self.named else ANY for token in part) for part in tokens]
         return product((invoke.callee,), *short)
 
     def made_by(self, callee: Program, call: Call) -> set[Call]:

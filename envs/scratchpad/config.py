@@ -17,6 +17,8 @@ from envs.scratchpad.actions import ACTIONS, BY_NAME, JUMPS, PLACING, SYMBOL, Ac
 from envs.settings import closest
 from envs.spec import BLANK, NONE, Field, Signature, Slot, SpecError, WorldSpec, check_distinct
 
+KIND = "scratchpad"
+
 Side = Literal["left", "right"]
 
 PLACE = "place"

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from envs.product import KIND as PRODUCT
-from envs.scratchpad.config import PadConfig, pad_spec
+from envs.scratchpad.config import KIND, PadConfig, pad_spec
 from envs.spec import WorldSpec
-
-KIND = "scratchpad"
 
 
 @dataclass(frozen=True)

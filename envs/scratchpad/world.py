@@ -21,7 +21,7 @@ import numpy as np
 
 from envs.scratchpad.actions import ACTIONS, EXCHANGE, SYMBOL
 from envs.scratchpad.ascii_art import BLANK_CELL, DrawnRow, draw_rows
-from envs.scratchpad.config import COMPARED, NOWHERE, PadConfig, PointerConfig, RowConfig, Side, acts_of, pad_spec
+from envs.scratchpad.config import COMPARED, KIND, NOWHERE, PadConfig, PointerConfig, RowConfig, Side, acts_of, pad_spec
 from envs.scratchpad.jumps import jump, jump_table, reach
 from envs.scratchpad.layout import fill, lay
 from envs.stepper import Action, Observation
@@ -30,8 +30,6 @@ from envs.support.lazy_torch import torch
 from envs.world import Given, Layout, check_given
 
 __all__ = ["ACTIONS", "KIND", "NOWHERE", "PadConfig", "PadState", "PointerConfig", "RowConfig", "Scratchpad", "Side"]
-
-KIND = "scratchpad"
 
 NOTHING = -1
 """The symbol of a combination that writes none."""
