@@ -91,13 +91,9 @@ class Named:
 
     def mutant(self) -> Mutant:
         """Raises ``ValueError`` where the text is not there exactly once."""
+        change = f"{_line(self.module, self.before)}: {self.before} → {self.after}"
         text = (ROOT / self.module).read_text(encoding="utf-8")
-        if text.count(self.before) != 1:
-            raise ValueError(f"{self.module} has not exactly one {self.before!r}; name the change anew")
-        line = text[: text.index(self.before)].count("\n") + 1
-        return Mutant(
-            self.module, f"{line}: {self.before} → {self.after}", text.replace(self.before, self.after), [self.test]
-        )
+        return Mutant(self.module, change, text.replace(self.before, self.after), [self.test])
 
 
 NAMED = (
@@ -118,13 +114,38 @@ NAMED = (
 """Only the first pair of states is proved; training programs may be held-out ones; the worst row is kept; the checker's
 tolerance is 0; restless arms stick to 0 and 1."""
 
-EQUIVALENT: Mapping[tuple[str, str], str] = {
-    ("npi/proof/check_certificate.py", "239: 1 → (2)"): "a larger radix numbers configurations as well, and what there "
-    "cannot be is refused beside it",
-    ("envs/scratchpad/transitions.py", "237: order is not None → (False)"): "what is allowed then is struck out "
-    "by the rule that two pointers on one cell show the same",
-}
-"""Changes without any effect, by module and by line and change, each with the reason."""
+
+@dataclass(frozen=True)
+class Equivalent:
+    """A change without any effect: ``text`` stands once in the module and ends on the line that is changed."""
+
+    module: str
+    text: str
+    change: str
+    why: str
+
+    def named(self) -> tuple[str, str]:
+        """The module, and the change as :class:`Mutant` tells it; raises ``ValueError`` where the text is not there."""
+        line = _line(self.module, self.text) + self.text.count("\n")
+        return self.module, f"{line}: {self.change}"
+
+
+EQUIVALENT = (
+    Equivalent("npi/proof/check_certificate.py", "self.radix = [*(max(t) + 1 for t in self.tokens)", "1 → (2)",
+               "a larger radix numbers configurations as well, and what there cannot be is refused beside it"),
+    Equivalent("envs/scratchpad/transitions.py", "order = self.order(one, two)\n        if order is not None:",
+               "order is not None → (False)",
+               "what is allowed then is struck out by the rule that two pointers on one cell show the same"),
+)  # fmt: skip
+
+
+def _line(module: str, part: str) -> int:
+    """Where a part of a module's text begins; raises ``ValueError`` where it is not there exactly once."""
+    text = (ROOT / module).read_text(encoding="utf-8")
+    if text.count(part) != 1:
+        raise ValueError(f"{module} has not exactly one {part!r}; name the change anew")
+    return text[: text.index(part)].count("\n") + 1
+
 
 # --- changes ---------------------------------------------------------------------------------------------------------
 
@@ -286,7 +307,8 @@ def page() -> None:
 
 def equivalent(result: Result) -> str | None:
     """Why a mutant that is green has no effect, where that is known."""
-    return EQUIVALENT.get((result["module"], result["change"])) if result["found"] == "green" else None
+    why = {one.named(): one.why for one in EQUIVALENT}
+    return why.get((result["module"], result["change"])) if result["found"] == "green" else None
 
 
 def main() -> None:

@@ -172,25 +172,31 @@ def test_what_begins_with_a_bracket_begins_at_the_bracket() -> None:
     assert [node.column for node in nodes(tree) if isinstance(node, s.Name)] == [10, 14, 25, 38]
 
 
-def test_a_long_file_is_read_and_checked_in_a_moment() -> None:
-    """Seconds on a free core; the test leaves room for load."""
-    text = big_text(10_000)
-    assert text.count("\n") > 9_900
-    dsl.diagnose(big_text(100))
+def diagnosed(text: str) -> tuple[dsl.Diagnosis, float]:
+    """What is said of a text, and the CPU seconds that it takes."""
     began = time.process_time()
-    found = dsl.diagnose(text)
-    assert time.process_time() - began < 5
+    return dsl.diagnose(text), time.process_time() - began
+
+
+def test_a_file_of_eight_times_the_lines_takes_eight_times_as_long() -> None:
+    """A quadratic step would take 64 times as long; the test leaves a factor of two for load and caches."""
+    short, long = big_text(700), big_text(5_600)
+    assert 7.5 < long.count("\n") / short.count("\n") < 8.5
+    seconds = min(diagnosed(short)[1] for _ in range(3))
+    found, longer = diagnosed(long)
     assert found.errors == ()
+    assert longer < 16 * seconds
 
 
 def test_a_long_file_with_many_mistakes_takes_no_longer_than_twice() -> None:
-    lines = big_text(3_000).split("\n")
-    broken = [*range(20, 2_800, 50)]
+    text = big_text(1_500)
+    lines = text.split("\n")
+    broken = [*range(20, 1_400, 50)]
     for number in broken:
         lines[number] = lines[number] + " )"
-    began = time.process_time()
-    found = dsl.diagnose("\n".join(lines))
-    assert time.process_time() - began < 5
+    right = min(diagnosed(text)[1] for _ in range(2))
+    found, wrong = diagnosed("\n".join(lines))
+    assert wrong < 2 * right
     assert len(found.errors) >= len(broken) - 4, "but for those in remarks and empty lines"
     assert {error.line - 1 for error in found.errors} <= set(broken)
 
