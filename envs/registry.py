@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from envs import product
+from envs.black_box import world as black_box
 from envs.cars import world as cars
 from envs.episodic import bandit, harlow, two_step
 from envs.images import sines
@@ -52,6 +53,7 @@ KINDS: dict[str, Factory] = {
     two_step.KIND: two_step.TwoStep,
     harlow.KIND: harlow.Harlow,
     objectives.KIND: objectives.Optimisee,
+    black_box.KIND: black_box.BlackBox,
     blocks.KIND: blocks.Blocks,
     "images": _images,
     sines.KIND: sines.Sines,

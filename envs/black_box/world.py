@@ -1,0 +1,254 @@
+"""Functions that are known by their values alone, and are to be made small in few queries (Chen et al. 2017).
+
+A learner gives ``QUERY`` a point of the unit cube and reads the value there. In training the value has a gradient by
+the point. A program with a body sees how far it has come; its ``QUERY``, which has no payload, asks at the next point
+of a sequence that fills the cube evenly.
+
+Shape legend: ``B`` problems, ``D`` dimensions, ``T`` queries that are kept, ``G`` numbers that make a problem what it
+is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any, Self
+
+from envs.black_box.functions import Function, normals, shifted, sobol
+from envs.black_box.gaussian_processes import ANY, KERNELS, GaussianProcess
+from envs.episodic.trials import EPISODE, EpisodeState, Trials, digits, episode_number
+from envs.settings import one_of, read_settings, within
+from envs.spec import NONE, Channel, Field, Signature, SpecError, WorldSpec
+from envs.stepper import Action, Observation
+from envs.support.counter_rng import uniform
+from envs.support.lazy_torch import torch
+from envs.world import Layout
+
+KIND = "black_box"
+
+POINT, VALUE = "point", "value"
+"""The channels: the last query, and the value that was seen there; zeros before the first."""
+
+FUNCTIONS = ("gp",)
+
+MAX_DIMENSIONS = 20
+"""Of functions that exist in any number of dimensions."""
+
+FREE_DIMENSIONS = 3
+"""Of these functions where no number is given."""
+
+LEVELS = 24
+"""The largest of ``LEVEL``. Level n > 0: the best value lies at least 2 ** (n - 8) below the first."""
+
+UNIT_LEVEL = 8
+"""The level of a gain of 1."""
+
+TRENDS = ("none", "better", "worse")
+
+SEQUENCE, NOISE, OFFSET, FACTOR = 81, 82, 83, 84
+"""What is drawn, as a part of the numbers that are mixed."""
+
+
+@dataclass(frozen=True)
+class BlackBoxConfig:
+    """The settings of ``black_box(…)`` in a program file.
+
+    Attributes:
+        function: one of :data:`FUNCTIONS`.
+        dimensions: D; 0: the function's own, and 3 where it exists in any number.
+        kernel, length_scale, spread: of ``gp``: one of :data:`KERNELS` or "any", which each problem draws; the length
+            scale, and up to how many times larger or smaller it is, drawn for each problem.
+        noise: standard deviation of what is added to a value that is seen, before it is scaled.
+        scale: s: values are ``a + b f`` with b from 1/s to s and a normal with standard deviation s; 1: as they are.
+        steps: the largest number of a query that is shown, and queries that are kept to be drawn.
+    """
+
+    function: str = "gp"
+    dimensions: int = 0
+    kernel: str = "squared"
+    length_scale: float = 0.3
+    spread: float = 1.0
+    noise: float = 0.0
+    scale: float = 1.0
+    steps: int = 100
+
+    def __post_init__(self) -> None:
+        one_of("a black box", "function", self.function, FUNCTIONS)
+        one_of("a black box", "kernel", self.kernel, (*KERNELS, ANY))
+        for key, low, high in (
+            ("dimensions", 0, MAX_DIMENSIONS), ("spread", 1, 100), ("noise", 0, 1e6), ("scale", 1, 1e6),
+            ("steps", 1, 10_000),
+        ):  # fmt: skip
+            within("a black box", key, getattr(self, key), low, high)
+        if not 0 < self.length_scale < float("inf"):
+            raise SpecError(f"the setting length_scale of a black box is {self.length_scale}; give a positive number")
+        if not self.dimensions:
+            object.__setattr__(self, "dimensions", FREE_DIMENSIONS)
+
+
+@dataclass
+class BlackBoxState(EpisodeState):
+    """A batch of problems.
+
+    Attributes:
+        step_B: int64, queries so far.
+        point_BD, value_B: float32, the last query and the value that was seen. exact_B: the same without noise. They
+            keep a graph.
+        first_B, best_B: float32, of the values that were seen. better_B: bool, whether the last one was the best.
+        history_BTX: float32, points and values of the first T queries.
+        offset_B, factor_B: float32, a and b of the scale. given_BG: float32, what makes a problem what it is.
+    """
+
+    step_B: torch.Tensor
+    point_BD: torch.Tensor
+    value_B: torch.Tensor
+    exact_B: torch.Tensor
+    first_B: torch.Tensor
+    best_B: torch.Tensor
+    better_B: torch.Tensor
+    history_BTX: torch.Tensor
+    offset_B: torch.Tensor
+    factor_B: torch.Tensor
+    given_BG: torch.Tensor
+
+    def select(self, index_B: torch.Tensor) -> Self:
+        """Copies of the instances named, in that order, without a graph."""
+        with torch.no_grad():
+            return super().select(index_B)
+
+
+class BlackBox(Trials[BlackBoxState]):
+    """The world (implements ``World[BlackBoxState]``, ``Scored``); see the head of this file."""
+
+    scores: Mapping[str, bool] = MappingProxyType({"value": False})
+
+    def __init__(self, name: str, config: BlackBoxConfig | Mapping[str, Any]) -> None:
+        self.config = (
+            config if isinstance(config, BlackBoxConfig) else read_settings(BlackBoxConfig, config, "a black box")
+        )
+        self.function = _function(self.config)
+        self.spec = _spec(name, self.config)
+
+    def laid(self, number: int, layout: Layout) -> Sequence[int]:
+        return (episode_number(number, layout),)
+
+    def begun(self, laid_BX: torch.Tensor) -> BlackBoxState:
+        return self.begin(laid_BX[:, 0].contiguous())
+
+    def begin(self, episode_B: torch.Tensor) -> BlackBoxState:
+        """Problems by their numbers, int64."""
+        batch, size, scale = len(episode_B), self.config.dimensions, self.config.scale
+        given_BG = self.function.draw(episode_B)
+        none_B = given_BG.new_zeros(batch)
+        step_B, none_BD = torch.zeros_like(episode_B), given_BG.new_zeros(batch, size)
+        history_BTX = given_BG.new_zeros(batch, self.config.steps, size + 1)
+        offset_B, factor_B = none_B, none_B + 1
+        if scale != 1:
+            offset_B = scale * normals(uniform(episode_B, OFFSET)).float()
+            factor_B = (scale ** (2 * uniform(episode_B, FACTOR) - 1)).float()
+        return BlackBoxState(
+            episode_B, step_B, none_BD, none_B.clone(), none_B.clone(), none_B.clone(), none_B + torch.inf,
+            step_B.bool(), history_BTX, offset_B, factor_B, given_BG,
+        )  # fmt: skip
+
+    def observe(self, state: BlackBoxState) -> Observation:
+        step_B, gain_B = state.step_B, state.first_B - state.best_B
+        level_B = (torch.log2(gain_B).floor() + UNIT_LEVEL).clamp(0, LEVELS)
+        level_B = torch.where(step_B > 0, level_B, 0).long()
+        trend_B = torch.where(step_B == 0, 0, torch.where(state.better_B, 1, 2))
+        fields_BF = torch.stack([step_B.clamp(max=self.config.steps), level_B, trend_B], 1)
+        return Observation(fields_BF, {POINT: state.point_BD.clone(), VALUE: state.value_B.clone()[:, None]})
+
+    def act(self, state: BlackBoxState, action: Action, active_B: torch.Tensor) -> None:
+        acts_B = active_B & self.legal(action)
+        asked_BD = self._asked(state, action)
+        point_BD = torch.where(acts_B[:, None], asked_BD, state.point_BD)
+        now_B = torch.addcmul(state.offset_B, state.factor_B, self.function.value(point_BD, state.given_BG))
+        exact_B = torch.where(acts_B, now_B, state.exact_B)
+        value_B = exact_B if not self.config.noise else torch.where(acts_B, now_B + self._noise(state), state.value_B)
+        self._keep(state, acts_B, point_BD.detach(), value_B.detach())
+        _put(state, {"point_BD": point_BD, "exact_B": exact_B, "value_B": value_B}, action.payload_BX is None)
+
+    def _asked(self, state: BlackBoxState, action: Action) -> torch.Tensor:
+        """point_BD of the next query: what was given, moved into the cube, or the next one of the sequence."""
+        if action.payload_BX is not None:
+            given_BD = action.payload_BX[:, : self.config.dimensions].clamp(0, 1)
+            if action.given_B is None:
+                return given_BD
+            return torch.where(action.given_B[:, None], given_BD, self._sequence(state))
+        return self._sequence(state)
+
+    def _sequence(self, state: BlackBoxState) -> torch.Tensor:
+        """point_BD: Sobol's sequence, moved by a shift of each problem's own."""
+        count, size = self.config.steps, self.config.dimensions
+        place_B = state.step_B % count
+        shift_BD = uniform(state.episode_B[:, None], SEQUENCE, torch.arange(size, device=state.device)).float()
+        return shifted(shift_BD, sobol(size, count, state.device)[place_B])
+
+    def _noise(self, state: BlackBoxState) -> torch.Tensor:
+        """What this query's value is off by, float32 B."""
+        return state.factor_B * self.config.noise * normals(uniform(state.episode_B, NOISE, state.step_B)).float()
+
+    def _keep(self, state: BlackBoxState, acts_B: torch.Tensor, point_BD: torch.Tensor, value_B: torch.Tensor) -> None:
+        """Note a query among those that were made."""
+        begins_B, better_B = acts_B & (state.step_B == 0), value_B < state.best_B
+        place_B11 = state.step_B.clamp(max=self.config.steps - 1)[:, None, None].expand(-1, 1, point_BD.shape[1] + 1)
+        keeps_B1 = (acts_B & (state.step_B < self.config.steps))[:, None, None]
+        row_B1X = torch.cat([point_BD, value_B[:, None]], 1)[:, None]
+        history_BTX = state.history_BTX
+        history_BTX.scatter_(1, place_B11, torch.where(keeps_B1, row_B1X, history_BTX.gather(1, place_B11)))
+        state.first_B.copy_(torch.where(begins_B, value_B, state.first_B))
+        state.better_B.copy_(torch.where(acts_B, better_B, state.better_B))
+        state.best_B.copy_(torch.where(acts_B & better_B, value_B, state.best_B))
+        state.step_B.add_(acts_B.long())
+
+    def score(self, state: BlackBoxState) -> dict[str, torch.Tensor]:
+        """The value of the last query, without noise; 0 before the first."""
+        return {"value": (state.exact_B if torch.is_grad_enabled() else state.exact_B.detach()).clone()}
+
+    def detach(self, state: BlackBoxState) -> None:
+        for name in ("point_BD", "value_B", "exact_B"):
+            setattr(state, name, getattr(state, name).detach())
+
+    def least(self, state: BlackBoxState) -> torch.Tensor | None:
+        """The minimum of each problem, float32 B, where the function has a known one; it is never observed."""
+        found_B = self.function.least(state.given_BG)
+        return None if found_B is None else state.offset_B + state.factor_B * found_B
+
+    def hidden(self, state: BlackBoxState) -> Sequence[tuple[Sequence[int], ...]]:
+        return [(digits(episode),) for episode in state.episode_B.tolist()]
+
+
+def _put(state: BlackBoxState, parts: Mapping[str, torch.Tensor], in_place: bool) -> None:
+    """Give a state new parts; in place where it can be, since acts without payloads are captured."""
+    for name, part in parts.items():
+        held = getattr(state, name)
+        if in_place and not held.requires_grad:
+            held.copy_(part)
+        else:
+            setattr(state, name, part)
+
+
+def _function(config: BlackBoxConfig) -> Function:
+    return GaussianProcess(config.dimensions, config.kernel, config.length_scale, config.spread)
+
+
+def _spec(name: str, config: BlackBoxConfig) -> WorldSpec:
+    shape = (config.dimensions,)
+    return WorldSpec(
+        name=name,
+        kind=KIND,
+        config=asdict(config),
+        fields=(
+            Field("QUERIES", tuple(map(str, range(config.steps + 1)))),
+            Field("LEVEL", tuple(map(str, range(LEVELS + 1)))),
+            Field("TREND", TRENDS),
+        ),
+        tokens=(NONE,),
+        primitives=(
+            Signature("QUERY", (), "Ask for the value at a point", Channel("point", shape, low=0, high=1)),
+        ),
+        channels=(Channel(POINT, shape, low=0, high=1), Channel(VALUE, (1,))),
+        hidden=(EPISODE,),
+    )  # fmt: skip
