@@ -12,8 +12,7 @@ What no coordinate can know by itself is what its tensor does. With ``orthogonal
 gradient made orthogonal, too, and one more step goes along its average, as Muon's does (Jordan et al. 2024).
 
 Shape legend: ``B`` problems, ``D`` parameters of each, ``P`` parameters of a row, ``U`` units of a layer, ``N`` hidden
-numbers of a coordinate, ``H`` = N · D, ``I`` and ``O`` inputs and outputs of a layer, ``X`` averages. Coordinates come
-last: so gates lie together in memory; for networks that is 2.5 times as fast as units last.
+numbers of a coordinate, ``H`` = N · D, ``I`` and ``O`` inputs and outputs of a layer, ``X`` averages.
 """
 
 from __future__ import annotations
@@ -24,10 +23,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from envs.spec import SLOTS, Channel, WorldSpec
 from envs.stepper import Action, Observation
 from npi.core.config import POSITIVE, SIZE, SWITCH, Limit, setting
+from npi.core.coordinate_cells import affine, conditioned, lstm_cell
 from npi.core.initialisation import seeded_linear
 from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput
 
@@ -50,9 +51,6 @@ ORTHOGONAL_LOG_SIZES = (2.5, 4.0, 1.2)
 
 MAX_LOG_SIZE = 20.0
 """The largest logarithm of a size."""
-
-BATCHED_COORDINATES = 100
-"""Coordinates from which on each problem has a product of matrices of its own; below, one for all is faster."""
 
 LONG_LOG = 5.0
 """What the logarithm of the number of steps is divided by; beyond it the clock stands still."""
@@ -140,6 +138,11 @@ class OptimiserCore(LearnerCore):
             self.out.bias[1:] -= torch.tensor(config.log_sizes)
 
     @property
+    def layers(self) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+        """Those that a row scales and shifts."""
+        return self.one, self.two, self.out
+
+    @property
     def numbers(self) -> int:
         """N: of each coordinate output and cell of one layer, then of the other, and averages."""
         return 4 * self.config.units + (1 + len(self.config.betas) if self.config.averages else 0)
@@ -173,17 +176,17 @@ class OptimiserCore(LearnerCore):
         *cells, averages_BXD = hidden_BND.tensor_split([k * self.config.units for k in range(1, 5)], 1)
         h1, c1, h2, c2 = cells
         read = self._read(gradient_BD, averages_BXD, direction_BD)
-        one, two, out = self._conditioned(row_BP)
-        h1, c1 = _cell(_affine(one, read.looks_BID, h1), c1)
-        h2, c2 = _cell(_affine(two, h1, h2), c2)
-        step_BD = self._step(_affine(out, h2), read.along)
+        one, two, out = conditioned(self.layers, self.rows, row_BP)
+        h1, c1 = lstm_cell(affine(one, read.looks_BID, h1), c1)
+        h2, c2 = lstm_cell(affine(two, h1, h2), c2)
+        step_BD = self._step(affine(out, h2), read.along)
         return Moved(step_BD, torch.cat([h1, c1, h2, c2, read.averages_BXD], 1))
 
     def plain(self, row_P: torch.Tensor) -> PlainLayers:
         """The layers as one row makes them, for :meth:`move_`."""
         return [
             (layer.weight_OI * layer.gain_BO1[0], layer.bias_BO1[0])
-            for layer in self._conditioned(row_P.detach()[None])
+            for layer in conditioned(self.layers, self.rows, row_P.detach()[None])
         ]
 
     @torch.no_grad()
@@ -243,15 +246,6 @@ class OptimiserCore(LearnerCore):
             step_BD = step_BD - size_BD.clamp(max=MAX_LOG_SIZE).exp() * along_BD
         return self.config.scale * step_BD
 
-    def _conditioned(self, row_BP: torch.Tensor) -> list[Affine]:
-        """The layers as the rows make them: every output has a gain, one plus what the row says, and a shift."""
-        layers = (self.one, self.two, self.out)
-        said = self.rows(row_BP)[..., None].split([size for layer in layers for size in [layer.out_features] * 2], 1)
-        return [
-            Affine(layer.weight, 1 + gain, layer.bias[:, None] * (1 + gain) + shift)
-            for layer, gain, shift in zip(layers, said[::2], said[1::2], strict=True)
-        ]
-
 
 def gradient(spec: WorldSpec) -> Channel:
     """The channel that a core reads; ``ValueError`` for a world without one, or whose first primitive adds no step."""
@@ -269,14 +263,6 @@ PlainLayers = Sequence[tuple[torch.Tensor, torch.Tensor]]
 """Weights O × I and biases O × 1 of each layer."""
 
 
-class Affine(NamedTuple):
-    """A linear layer whose outputs each problem scales and shifts: weight_OI, gain_BO1 and bias_BO1."""
-
-    weight_OI: torch.Tensor
-    gain_BO1: torch.Tensor
-    bias_BO1: torch.Tensor
-
-
 class Read(NamedTuple):
     """What the cells read, the averages with it, and what parts of the step go along, B × D each."""
 
@@ -290,22 +276,6 @@ class Moved(NamedTuple):
 
     step_BD: torch.Tensor
     hidden_BND: torch.Tensor
-
-
-def _affine(layer: Affine, *inputs: torch.Tensor) -> torch.Tensor:
-    x_BID = torch.cat(inputs, 1)
-    count, _, coordinates = x_BID.shape
-    weight = layer.weight_OI if coordinates < BATCHED_COORDINATES else layer.weight_OI.expand(count, -1, -1)
-    return torch.addcmul(layer.bias_BO1, weight @ x_BID, layer.gain_BO1)
-
-
-def _cell(gates_B4UD: torch.Tensor, cell_BUD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """An LSTM's output and its new cell."""
-    units = cell_BUD.shape[1]
-    opens, new = gates_B4UD.split([3 * units, units], 1)
-    enters, keeps, shows = opens.sigmoid().chunk(3, 1)
-    cell_BUD = torch.addcmul(keeps * cell_BUD, enters, new.tanh())
-    return shows * cell_BUD.tanh(), cell_BUD
 
 
 def _cell_(gates_4UD: torch.Tensor, shown_UD: torch.Tensor, cell_UD: torch.Tensor) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 
+from envs.world import Episodes, World
 from npi.core.config import at_least, setting
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining
 from npi.learners.objectives.base import LearnerObjective, segments
@@ -37,6 +38,9 @@ class UnrolledTraining(LearnerTraining):
     hidden_budget: int = setting(0, at_least(0))
 
 
+Measure = Callable[[World[Any], Episodes, float], torch.Tensor]
+
+
 @final
 class Unrolled(LearnerObjective):
     """The mean over steps of the problems' mean score, whose gradient goes through the world.
@@ -44,6 +48,10 @@ class Unrolled(LearnerObjective):
     Args:
         transform: of the mean score of each step, T; its mean is what is to fall. By default the mean itself, with the
             sign of the program's aim.
+        measure: what each step of each problem is judged by, T × B, in place of its score: of the world, the episodes
+            and the share of training that is over. Where there is one the transform is given its mean, and by default
+            that is what is to fall.
+        horizon: steps of an episode, of the group and that share; by default those of the programs.
     """
 
     training: UnrolledTraining
@@ -57,9 +65,11 @@ class Unrolled(LearnerObjective):
         training: UnrolledTraining,
         *,
         transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        measure: Measure | None = None,
+        horizon: Callable[[TaskGroup, float], int] | None = None,
     ) -> None:
         super().__init__(learner, core, rows_NP, problems, training)
-        self.transform = transform
+        self.transform, self.measure, self.horizon = transform, measure, horizon
 
     def optimizer_steps(self, group: TaskGroup) -> int:
         return len(segments(group.steps, self.training.truncation))
@@ -70,17 +80,21 @@ class Unrolled(LearnerObjective):
         draw = self.exploration(batch, number)
         task = group.input(batch, self.rows_of(group, batch, number))
         hidden_BH = self.core.begin(task, group.world.observe(batch.state))
-        for first, steps in segments(group.steps, self.training.truncation):
+        horizon = group.steps if self.horizon is None else self.horizon(group, progress)
+        for first, steps in segments(horizon, self.training.truncation):
             if first:
                 task, hidden_BH = group.input(batch, self.rows_of(group, batch, number)), hidden_BH.detach()
             episodes, hidden_BH = rollout(
                 self.core, group.world, batch.state, task, hidden_BH, steps, draw=draw, first_step=first
             )
-            yield (Loss(self.loss(episodes.scores[group.signal[1]], group, batch, ranks)),)
+            if self.measure is None:
+                yield (Loss(self.loss(episodes.scores[group.signal[1]], -group.sign, batch, ranks)),)
+            else:
+                yield (Loss(self.loss(self.measure(group.world, episodes, progress), 1, batch, ranks)),)
 
-    def loss(self, score_TB: torch.Tensor, group: TaskGroup, batch: Batch, ranks: Ranks) -> torch.Tensor:
-        """This rank's share of the transform of the whole batch's mean scores."""
-        transform = self.transform or (lambda mean_T: -group.sign * mean_T)
+    def loss(self, score_TB: torch.Tensor, sign: float, batch: Batch, ranks: Ranks) -> torch.Tensor:
+        """This rank's share of the transform of the whole batch's mean scores, by default the mean with a sign."""
+        transform = self.transform or (lambda mean_T: sign * mean_T)
         share_T = score_TB.mean(1)
         if ranks.alone:
             return transform(share_T).mean()

@@ -12,7 +12,6 @@ from envs import make
 from envs.objectives.world import Optimisee, OptimiseeState
 from meta.optimisation.learner import LEARNER
 from meta.optimisation.network import (
-    BATCHED_COORDINATES,
     UNIT_SIDE,
     OptimiserConfig,
     OptimiserCore,
@@ -21,6 +20,7 @@ from meta.optimisation.network import (
     orthogonal,
     sized,
 )  # fmt: skip
+from npi.core.coordinate_cells import BATCHED_COORDINATES, conditioned
 from npi.learners.conformance import check_learner
 from npi.learners.interface import TaskInput
 from npi.learners.objectives.unrolled import UnrolledTraining
@@ -266,7 +266,7 @@ def test_settings_that_cannot_be() -> None:
 
 def test_rows_reach_every_gate_and_what_comes_out() -> None:
     net, row_1P = core(units=3), torch.randn(1, 16, generator=torch.Generator().manual_seed(1))
-    plain, told = (net._conditioned(row) for row in (torch.zeros(1, 16), row_1P))
+    plain, told = (conditioned(net.layers, net.rows, row) for row in (torch.zeros(1, 16), row_1P))
     for one, other in zip(plain, told, strict=True):
         assert (one.gain_BO1 != other.gain_BO1).all()
         assert (one.bias_BO1 != other.bias_BO1).all()

@@ -1,0 +1,340 @@
+"""An LSTM that asks for values of a function and reads them (Chen et al. 2017, section 2.1).
+
+All coordinates of a point share its parameters, and each has a state of its own; what they say to each other is the
+mean of their states. So one core serves functions of any number of dimensions, for each of which the paper trained one
+of its own. The row of a program scales and shifts every gate and output.
+
+The next query is a mixture of places, moved a little: the next point of a sequence that fills the cube, the best point
+so far, the core's own; and, with ``posterior``, what a Gaussian process suggests (:mod:`meta.black_box.proposals`).
+With ``attention`` the state reads all queries so far, too, as a transformer's decoder reads its context.
+
+Values are only seen in their standard deviations from the best, so that shifting and scaling a function changes
+nothing.
+
+Shape legend: ``B`` problems, ``D`` dimensions, ``U`` units, ``I`` inputs of a coordinate, ``K`` places that are mixed,
+``M`` queries that are remembered, ``H`` hidden numbers, ``P`` parameters of a row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, final
+
+import torch
+
+from envs.black_box.world import POINT, VALUE
+from envs.spec import SLOTS, WorldSpec
+from envs.stepper import Action, Observation
+from meta.black_box.history import History
+from meta.black_box.posterior import Posterior
+from meta.black_box.proposals import Suggestions, spread_evenly, suggested
+from npi.core.config import SIZE, SWITCH, setting, within
+from npi.core.coordinate_cells import affine, conditioned, lstm_cell
+from npi.core.initialisation import seeded_linear
+from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput
+
+KIND = "black-box"
+
+QUERIES = "QUERIES"
+"""The field that counts results."""
+
+FORGET_BIAS = 1.0
+"""Added to the forget gates, so that the state lasts from the beginning."""
+
+LAST_LAYER_SCALE = 0.1
+"""The last layer begins smaller than the others."""
+
+TRUST = 2.0
+"""How much more than others a Gaussian process's suggestion weighs before training says better."""
+
+QUIET = -4.0
+"""The logarithm of the size of a move before training says better."""
+
+FEWEST = 3
+"""Results from which on a Gaussian process is asked."""
+
+LONG_LOG = 5.0
+"""What the logarithm of the number of queries is divided by."""
+
+SMALLEST_SQUARE = 1e-6
+"""Of a distance, so that it has a slope where two places are one."""
+
+MAX_DEVIATIONS = 3.0
+"""Values further from the best count as this far, and so do logarithms of improvements, in tens."""
+
+
+@dataclass(frozen=True)
+class BlackBoxConfig(LearnerConfig):
+    """The shape of a core.
+
+    Attributes:
+        units: U. attention: heads that read all queries so far; 0: none.
+        posterior: 1: suggestions of a Gaussian process are among the places that are mixed.
+        room: M, queries that are remembered for it, and for attention.
+    """
+
+    kind: str = KIND
+    row: int = setting(16, SIZE)
+    units: int = setting(32, SIZE)
+    attention: int = setting(0, within(0, 16))
+    posterior: int = setting(1, SWITCH)
+    room: int = setting(128, within(1, 1000))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.attention and self.units % self.attention:
+            raise ValueError(f"core setting attention must divide units; {self.attention} does not divide {self.units}")
+
+    @property
+    def remembered(self) -> int:
+        """M, or 0 where nothing reads them."""
+        return self.room if self.posterior or self.attention else 0
+
+
+class Places(NamedTuple):
+    """What a step mixes: place_BKD, and what the cells read of it, B × I × D."""
+
+    place_BKD: torch.Tensor
+    read_BID: torch.Tensor
+
+
+class Proposed(NamedTuple):
+    """A step's query next_BD, and what it leaves: the cells' state, B × 2U × D, and the history."""
+
+    next_BD: torch.Tensor
+    state_BUD: torch.Tensor
+    history: History
+
+
+class BlackBoxCore(LearnerCore):
+    """The core; a row of zeros leaves everything as it is."""
+
+    config: BlackBoxConfig
+
+    def __init__(self, config: BlackBoxConfig, *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config, units = config, config.units
+        self.kinds = 3 + 2 * config.posterior
+        inputs = 10 + 7 * config.posterior
+        self.cell = seeded_linear(inputs + 2 * units, 4 * units, generator=generator)
+        self.out = seeded_linear(2 * units, self.kinds + 3, generator=generator)
+        if config.attention:
+            self.query = seeded_linear(units, units, generator=generator)
+            self.token = seeded_linear(5, 2 * units, generator=generator)
+            self.read = seeded_linear(units, units, generator=generator)
+        outputs = sum(2 * layer.out_features for layer in (self.cell, self.out))
+        self.rows = seeded_linear(config.row, outputs, generator=generator, bias=False)
+        with torch.no_grad():
+            self.cell.bias[units : 2 * units] += FORGET_BIAS
+            for part in self.out.parameters():
+                part.mul_(LAST_LAYER_SCALE)
+            self.out.bias[-1] += QUIET
+            if config.posterior:
+                self.out.bias[3] += TRUST
+
+    def hidden_size(self, spec: WorldSpec) -> int:
+        size = dimensions(spec)
+        return 2 * self.config.units * size + History.width(size, self.config.remembered)
+
+    def step(
+        self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None
+    ) -> StepOutput:
+        state_BUD, history = self._read(task, seen, hidden_BH)
+        return self._output(*self.propose(task.row_BP, state_BUD, history, self.suggestions(history)))
+
+    def generate(
+        self,
+        task: TaskInput,
+        seen: Observation,
+        respond: Callable[[StepOutput], Observation],
+        hidden_BH: torch.Tensor,
+        steps: int,
+        *,
+        draw: Draw | None = None,
+    ) -> tuple[list[Observation], list[StepOutput]]:
+        """The same as steps; but what a Gaussian process believes is kept from one to the next."""
+        observed, taken, kept = [seen], list[StepOutput](), Kept(self.config.room)
+        for _ in range(steps):
+            state_BUD, history = self._read(task, observed[-1], hidden_BH)
+            found = self.suggestions(history, kept)
+            taken.append(self._output(*self.propose(task.row_BP, state_BUD, history, found)))
+            hidden_BH = taken[-1].hidden_BH
+            observed.append(respond(taken[-1]))
+        return observed, taken
+
+    def _read(self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor) -> tuple[torch.Tensor, History]:
+        """The cells' states, B × 2U × D, and the history with what came back."""
+        size = dimensions(task.spec)
+        cells = 2 * self.config.units * size
+        history = History.unpacked(hidden_BH[:, cells:], size, self.config.remembered)
+        point_BD, value_B1 = seen.channels[POINT], seen.channels[VALUE]
+        assert isinstance(point_BD, torch.Tensor)
+        assert isinstance(value_B1, torch.Tensor)
+        count_B1 = seen.fields_BF[:, task.spec.field(QUERIES)][:, None]
+        last = len(task.spec.fields[task.spec.field(QUERIES)].values) - 1
+        returned_B1 = (count_B1 > history.count_B1) | (count_B1 == last)
+        return hidden_BH[:, :cells].view(len(hidden_BH), -1, size), history.told(point_BD, value_B1, returned_B1)
+
+    def suggestions(self, history: History, kept: Kept | None = None) -> Suggestions | None:
+        """What Gaussian processes suggest; nothing while there are too few results, and where the core asks for none.
+
+        Args:
+            kept: what they believed before, where all problems have as many results.
+        """
+        if not self.config.posterior:
+            return None
+        if kept is not None and bool((history.count_B1 == history.count_B1[:1]).all()):
+            return kept.suggestions(history)
+        return _each(history, self.config.room) if int(history.count_B1.max()) >= FEWEST else None
+
+    def propose(
+        self, row_BP: torch.Tensor, state_BUD: torch.Tensor, history: History, found: Suggestions | None
+    ) -> Proposed:
+        """The next queries, and what the cells and the history are then."""
+        places = self._places(history, found)
+        h_BUD, c_BUD = state_BUD.chunk(2, 1)
+        said_BU1 = h_BUD.mean(2, keepdim=True)
+        if self.config.attention:
+            said_BU1 = said_BU1 + self._attended(said_BU1, history)
+        cell, out = conditioned((self.cell, self.out), self.rows, row_BP)
+        h_BUD, c_BUD = lstm_cell(affine(cell, places.read_BID, h_BUD, said_BU1.expand_as(h_BUD)), c_BUD)
+        next_BD = self._mixed(affine(out, h_BUD, h_BUD.mean(2, keepdim=True).expand_as(h_BUD)), places.place_BKD)
+        return Proposed(next_BD, torch.cat([h_BUD, c_BUD], 1), replace(history, asked_B1=history.asked_B1 + 1))
+
+    def _output(self, next_BD: torch.Tensor, state_BUD: torch.Tensor, history: History) -> StepOutput:
+        call_B4 = torch.zeros(len(next_BD), 1 + SLOTS, dtype=torch.int64, device=next_BD.device)
+        return StepOutput(Action(call_B4, next_BD), torch.cat([state_BUD.flatten(1), history.packed()], 1))
+
+    def _mixed(self, said_BOD: torch.Tensor, place_BKD: torch.Tensor) -> torch.Tensor:
+        """The next query: of each coordinate the place of the largest weight, moved towards a side of the cube.
+
+        The gradient is that of the places in the mean by their weights (a straight-through estimator, Bengio et al.
+        2013): what is asked for is one of the places, for what lies between two good ones need not be good.
+        """
+        logit_BKD, own_B1D, way_B1D, log_B1D = said_BOD.split([self.kinds, 1, 1, 1], 1)
+        place_BKD = torch.cat([own_B1D.sigmoid(), place_BKD], 1)
+        soft_BKD = logit_BKD.softmax(1)
+        hard_BKD = torch.zeros_like(soft_BKD).scatter(1, logit_BKD.argmax(1, keepdim=True), 1.0)
+        mixed_BD = ((hard_BKD + soft_BKD - soft_BKD.detach()) * place_BKD).sum(1)
+        move_BD = (way_B1D.tanh() * log_B1D.clamp(max=0).exp())[:, 0]
+        return mixed_BD + move_BD * torch.where(move_BD > 0, 1 - mixed_BD, mixed_BD)
+
+    def _places(self, history: History, found: Suggestions | None) -> Places:
+        """What is mixed beside the core's own, and what the cells read."""
+        B, D = history.best_BD.shape
+        even_BD = spread_evenly(D, history.asked_B1[:, 0].long())
+        begun_B1 = history.count_B1 > 0
+        best_BD = torch.where(begun_B1, history.best_BD, even_BD)
+        gap_B1 = ((history.last_B1 - history.best_B1) / history.deviation_B1).clamp(max=MAX_DEVIATIONS)
+        away_BD = history.last_BD - best_BD
+        clock_B1 = history.count_B1.log1p() / LONG_LOG
+        shared = [gap_B1, history.better_B1, begun_B1.float(), clock_B1, torch.full_like(gap_B1, D**-0.5)]
+        own = [history.last_BD - 0.5, best_BD - 0.5, away_BD, away_BD * gap_B1, even_BD - 0.5]
+        places = [even_BD, best_BD]
+        if self.config.posterior:
+            ahead = _ahead(found, even_BD)
+            places += [ahead.improving_BD, ahead.least_BD]
+            own += [ahead.improving_BD - best_BD, ahead.least_BD - best_BD]
+            shared += _features(ahead)
+        read_BID = torch.stack([*own, *(one_B1.expand(B, D) for one_B1 in shared)], 1)
+        return Places(torch.stack(places, 1), read_BID)
+
+    def _attended(self, said_BU1: torch.Tensor, history: History) -> torch.Tensor:
+        """What the coordinates' common state reads of all queries, B × U × 1."""
+        B, M, D = history.point_BMD.shape
+        heads = self.config.attention
+        known_BM = torch.arange(M, device=said_BU1.device) < history.count_B1
+        gap_BM = ((history.value_BM - history.best_B1) / history.deviation_B1).clamp(0, MAX_DEVIATIONS)
+        away_BM, step_BM = (
+            ((history.point_BMD - point_BD[:, None]).square().mean(2) + SMALLEST_SQUARE).sqrt()
+            for point_BD in (history.best_BD, history.last_BD)
+        )
+        since_BM = (history.count_B1 - torch.arange(M, device=said_BU1.device)).clamp(min=0).log1p() / LONG_LOG
+        token_BM5 = torch.stack([gap_BM, (-gap_BM).exp(), away_BM, step_BM, since_BM], 2)
+        key_BMU, value_BMU = self.token(token_BM5).tanh().chunk(2, 2)
+        query_B1U = self.query(said_BU1[:, :, 0])[:, None]
+        q, k, v = (part.unflatten(2, (heads, -1)).transpose(1, 2) for part in (query_B1U, key_BMU, value_BMU))
+        weights = (q @ k.mT / math.sqrt(q.shape[3])).masked_fill(~known_BM[:, None, None], -1e9).softmax(3)
+        return self.read((weights @ v).transpose(1, 2).flatten(1))[:, :, None]
+
+
+@final
+class Kept:
+    """What Gaussian processes believe in the course of an episode, all of whose instances have as many results."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.posterior: Posterior | None = None
+
+    def after(self, history: History) -> Posterior:
+        """The beliefs with the results that came since the last time."""
+        count = min(int(history.count_B1.max()), self.room)
+        if self.posterior is None or self.posterior.count > count:
+            B, _, D = history.point_BMD.shape
+            self.posterior = Posterior(B, D, self.room, device=history.best_BD.device)
+        for place in range(self.posterior.count, count):
+            self.posterior.add(history.point_BMD[:, place], history.value_BM[:, place])
+        return self.posterior
+
+    def suggestions(self, history: History, pending: Sequence[torch.Tensor] = ()) -> Suggestions | None:
+        """What they suggest; nothing while there are too few results.
+
+        Args:
+            pending: points that were asked for before, BD each; they count as if their values were what is expected
+                (Ginsbourger et al. 2010, "Kriging believer").
+        """
+        if int(history.count_B1.max()) < FEWEST:
+            return None
+        posterior = self.after(history)
+        best_BD, best_B = history.best_BD.detach(), history.best_B1.detach()[:, 0]
+        with posterior.supposing(pending[: self.room - posterior.count]):
+            return suggested(posterior, best_BD, best_B)
+
+
+def _each(history: History, room: int) -> Suggestions:
+    """Suggestions where instances have other numbers of results: all of a number are asked together."""
+    count_B = history.count_B1[:, 0].clamp(max=room).long()
+    filler_BD = history.best_BD.detach()
+    parts = [filler_BD.clone(), filler_BD.clone(), *(torch.zeros_like(filler_BD[:, 0]) for _ in range(4))]
+    for count in count_B.unique().tolist():
+        if count < FEWEST:
+            continue
+        of_B = count_B == count
+        beliefs = Posterior.of(history.point_BMD[of_B, :count], history.value_BM[of_B, :count])
+        found = suggested(beliefs, history.best_BD[of_B].detach(), history.best_B1[of_B, 0].detach())
+        for part, new in zip(parts, found, strict=True):
+            part[of_B] = new
+    return Suggestions(*parts)
+
+
+def _ahead(found: Suggestions | None, even_BD: torch.Tensor) -> Suggestions:
+    """Suggestions; where there are none, the next point of the sequence."""
+    if found is not None:
+        return found
+    none_B = torch.zeros_like(even_BD[:, 0])
+    return Suggestions(even_BD, even_BD, none_B, none_B, none_B + 1, none_B + 1)
+
+
+def _features(found: Suggestions) -> list[torch.Tensor]:
+    """B × 1 each: what is expected, in a range about 1."""
+    parts = [(found.log_gain_B / 10).clamp(-MAX_DEVIATIONS, 1), found.fall_B.clamp(-1, MAX_DEVIATIONS),
+             found.unsure_B, found.length_B, found.length_B.clamp(min=1e-3).log()]  # fmt: skip
+    return [part[:, None] for part in parts]
+
+
+def dimensions(spec: WorldSpec) -> int:
+    """D of a world; ``ValueError`` for one whose first primitive does not ask for a value at a point of a cube."""
+    channels = {channel.name: channel for channel in spec.channels}
+    first = spec.primitives[0]
+    point, value = channels.get(POINT), channels.get(VALUE)
+    fits = point is not None and len(point.shape) == 1 and value is not None and value.shape == (1,)
+    if not fits or first.slots or first.payload is None or first.payload.shape != point.shape:  # type: ignore[union-attr]
+        raise ValueError(
+            f"world {spec.name} ({spec.kind}) does not answer queries at points of a cube: it needs the channels "
+            f"{POINT!r} and {VALUE!r} (1), and a first primitive that takes nothing but a point; use a black_box, or a "
+            "world like it (envs/black_box/world.py)"
+        )
+    assert point is not None
+    return point.size

@@ -1,0 +1,187 @@
+"""A searcher's program as a sampler of Optuna: ``optuna.create_study(sampler=NeuralSampler(seed=0))``.
+
+Parameters that all finished trials have are suggested together; others, as those of a branch that not every trial
+takes, are drawn by another sampler, at random unless one is given. Floats, also with steps or a logarithmic scale, and
+integers are one axis of the unit cube each, a categorical is one for each of its choices, of which the largest wins.
+
+Shape legend: ``D`` axes of the cube.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from meta.black_box.ask_tell import SHIPPED, USUAL, Searcher
+from npi.library.library import Library
+
+try:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+    from optuna.samplers import BaseSampler, RandomSampler
+    from optuna.search_space import IntersectionSearchSpace
+    from optuna.trial import FrozenTrial, TrialState
+except ImportError as error:
+    message = "the sampler needs Optuna, which is not installed: pip install 'npi-engine[optuna]'"
+    raise ImportError(message) from error
+
+Number = FloatDistribution | IntDistribution
+
+
+@final
+class NeuralSampler(BaseSampler):
+    """Suggests parameters by a core that learned to optimise (Chen et al. 2017).
+
+    Args:
+        library: of the core; by default the one that comes with the engine. program: whose row it runs.
+        seed: studies with the same one make the same suggestions.
+        independent: draws what is not suggested together.
+
+    Raises ``ValueError`` for studies of several objectives.
+    """
+
+    def __init__(
+        self,
+        *,
+        library: Library | Path | str = SHIPPED,
+        program: str = USUAL,
+        seed: int | None = None,
+        independent: BaseSampler | None = None,
+    ) -> None:
+        self.library = library if isinstance(library, Library) else Library.open(library)
+        self.program, self.seed = program, random.randrange(2**31) if seed is None else seed
+        self.independent = independent or RandomSampler(seed=self.seed)
+        self._studies = dict[str, _Progress]()
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it knows of studies is found again in their trials."""
+        return {key: value for key, value in vars(self).items() if key not in ("_lock", "_studies")}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        self._studies, self._lock = {}, threading.Lock()
+
+    def reseed_rng(self) -> None:
+        self.seed = random.randrange(2**31)
+        self.independent.reseed_rng()
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        space = IntersectionSearchSpace().calculate(study)
+        return {name: kind for name, kind in space.items() if not kind.single()}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        self._raise_error_if_multi_objective(study)
+        if not search_space:
+            return {}
+        cube = Cube(search_space)
+        with self._lock:
+            progress = self._studies.get(study.study_name)
+            if progress is None or progress.cube.axes != cube.axes:
+                searcher = Searcher.open(cube.dimensions, library=self.library, program=self.program, seed=self.seed)
+                progress = self._studies[study.study_name] = _Progress(cube, searcher)
+            return progress.suggested(study, trial)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        self._raise_error_if_multi_objective(study)
+        return self.independent.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self.independent.before_trial(study, trial)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        self.independent.after_trial(study, trial, state, values)
+
+
+class _Progress:
+    """A searcher, and the trials of a study that it was told of."""
+
+    def __init__(self, cube: Cube, searcher: Searcher) -> None:
+        self.cube, self.searcher, self.told = cube, searcher, set[int]()
+
+    def suggested(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
+        """Parameters for a trial, after what has come since the last one."""
+        sign = -1.0 if study.direction.name == "MAXIMIZE" else 1.0
+        for done in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            if done.number not in self.told and self.cube.holds(done.params):
+                self.told.add(done.number)
+                if done.value is not None and math.isfinite(done.value):
+                    self.searcher.tell(self.cube.point(done.params), sign * done.value)
+        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        others = [one.params for one in running if one.number != trial.number and self.cube.holds(one.params)]
+        self.searcher.pending = [self.cube.point(params) for params in others]
+        return self.cube.params(self.searcher.ask())
+
+
+@final
+class Cube:
+    """A search space as a unit cube of D axes."""
+
+    def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
+        self.space = dict(sorted(space.items()))
+        self.axes = {name: (repr(kind), _axes(kind)) for name, kind in self.space.items()}
+        self.dimensions = sum(count for _, count in self.axes.values())
+
+    def holds(self, params: Mapping[str, Any]) -> bool:
+        """Whether parameters have a place in it."""
+        return all(
+            name in params and kind._contains(kind.to_internal_repr(params[name])) for name, kind in self.space.items()
+        )
+
+    def point(self, params: Mapping[str, Any]) -> tuple[float, ...]:
+        """D numbers from 0 to 1 of some parameters."""
+        return tuple(x for name, kind in self.space.items() for x in _coordinates(kind, params[name]))
+
+    def params(self, point: Sequence[float]) -> dict[str, Any]:
+        """The parameters at a point, or those that are closest to it."""
+        found, place = dict[str, Any](), 0
+        for name, (_, count) in self.axes.items():
+            found[name] = _value(self.space[name], point[place : place + count])
+            place += count
+        return found
+
+
+def _axes(kind: BaseDistribution) -> int:
+    return len(kind.choices) if isinstance(kind, CategoricalDistribution) else 1
+
+
+def _coordinates(kind: BaseDistribution, value: Any) -> Iterator[float]:
+    if isinstance(kind, CategoricalDistribution):
+        chosen = int(kind.to_internal_repr(value))
+        yield from (float(place == chosen) for place in range(len(kind.choices)))
+        return
+    low, high = _range(kind)
+    yield min(1.0, max(0.0, (_scaled(kind, value) - low) / (high - low)))
+
+
+def _value(kind: BaseDistribution, axes: Sequence[float]) -> Any:
+    if isinstance(kind, CategoricalDistribution):
+        return kind.choices[max(range(len(axes)), key=axes.__getitem__)]
+    assert isinstance(kind, Number)
+    low, high = _range(kind)
+    value = low + axes[0] * (high - low)
+    value = math.exp(value) if kind.log else value
+    if kind.step is not None:
+        value = kind.low + round((value - kind.low) / kind.step) * kind.step
+    value = min(kind.high, max(kind.low, value))
+    return int(value) if isinstance(kind, IntDistribution) else float(value)
+
+
+def _range(kind: BaseDistribution) -> tuple[float, float]:
+    """The ends of an axis; with steps half a step beyond the values, so that each has as much of it."""
+    assert isinstance(kind, Number)
+    half = (kind.step or 0) / 2
+    return _scaled(kind, kind.low - half), _scaled(kind, kind.high + half)
+
+
+def _scaled(kind: BaseDistribution, value: float) -> float:
+    assert isinstance(kind, Number)
+    return math.log(value) if kind.log else value

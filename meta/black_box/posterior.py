@@ -1,0 +1,162 @@
+"""What Gaussian processes say of a function, from the points that were asked for so far (Rasmussen and Williams 2006,
+chapters 2 and 5): a bank of them with other length scales and noise, of which the likeliest is asked.
+
+Each has a Matérn kernel of degree 5/2, a constant mean and an amplitude, both at their most likely values, so that
+neither shifts nor scales of the values change what is said. A new point adds a row to the inverse of each Cholesky
+factor, which takes time of the order of the square of the number of points.
+
+Shape legend: ``B`` problems, ``S`` processes of the bank, ``N`` points so far, ``M`` room for points, ``C`` places that
+are asked about, ``D`` dimensions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, Self, final
+
+import torch
+
+LENGTH_SCALES = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Of the kernels, in sides of the cube."""
+
+NOISES = (1e-4, 1e-2)
+"""Variances of noise, in squares of the amplitude."""
+
+SMALLEST_VARIANCE = 1e-8
+"""Of a value that is as good as known, in squares of the amplitude."""
+
+SMALLEST_SQUARE = 1e-20
+"""An amplitude's, where all values are alike."""
+
+TAIL = -4.0
+"""Standard deviations below which the improvement's logarithm has a series of its own."""
+
+
+class Belief(NamedTuple):
+    """Of places, by the likeliest process of each problem: mean_BC and deviation_BC, in the units of the values."""
+
+    mean_BC: torch.Tensor
+    deviation_BC: torch.Tensor
+
+
+class Likeliest(NamedTuple):
+    """One process of each problem: its index in the bank, mean and amplitude, and what these leave, whitened."""
+
+    index_B: torch.Tensor
+    mean_B: torch.Tensor
+    amplitude_B: torch.Tensor
+    rest_BN: torch.Tensor
+
+
+@final
+class Posterior:
+    """The bank's beliefs about functions on the cube of D dimensions, of up to M points each.
+
+    Attributes:
+        count: N.
+        point_BMD: the points. inverse_BSMM: of the Cholesky factors of the kernels' matrices.
+        white_BSM2: values, and ones, multiplied by these inverses. log_root_BS: a factor's log-determinant.
+    """
+
+    def __init__(self, problems: int, dimensions: int, room: int, *, device: torch.device | None = None) -> None:
+        bank = list(itertools.product(LENGTH_SCALES, NOISES))
+        self.length_S, self.noise_S = (torch.tensor(part, device=device) for part in zip(*bank, strict=True))
+        self.count = 0
+        self.point_BMD = torch.zeros(problems, room, dimensions, device=device)
+        self.inverse_BSMM = torch.zeros(problems, len(bank), room, room, device=device)
+        self.white_BSM2 = torch.zeros(problems, len(bank), room, 2, device=device)
+        self.log_root_BS = torch.zeros(problems, len(bank), device=device)
+
+    @classmethod
+    def of(cls, point_BND: torch.Tensor, value_BN: torch.Tensor) -> Self:
+        """The beliefs after these points, all at once; equal to adding one by one."""
+        problems, count, dimensions = point_BND.shape
+        found = cls(problems, dimensions, count, device=point_BND.device)
+        kernel_BSNN = found._kernels(point_BND, point_BND)
+        eye_NN = torch.eye(count, device=point_BND.device)
+        factor_BSNN = torch.linalg.cholesky(kernel_BSNN + found.noise_S[:, None, None] * eye_NN)
+        found.inverse_BSMM = torch.linalg.solve_triangular(factor_BSNN, eye_NN.expand_as(factor_BSNN), upper=False)
+        told_BN2 = torch.stack([value_BN, torch.ones_like(value_BN)], 2)
+        found.white_BSM2 = found.inverse_BSMM @ told_BN2[:, None]
+        found.log_root_BS = factor_BSNN.diagonal(dim1=2, dim2=3).log().sum(2)
+        found.point_BMD, found.count = point_BND, count
+        return found
+
+    def add(self, point_BD: torch.Tensor, value_B: torch.Tensor) -> None:
+        """One more point of each function."""
+        n = self.count
+        inverse_BSNN, white_BSN2 = self.inverse_BSMM[:, :, :n, :n], self.white_BSM2[:, :, :n]
+        kernel_BSN1 = self._kernels(self.point_BMD[:, :n], point_BD[:, None])
+        row_BS1N = (inverse_BSNN @ kernel_BSN1).mT
+        variance_BS1 = (1 - row_BS1N.square().sum(3)).clamp(min=0) + self.noise_S[:, None]
+        root_BS1 = variance_BS1.sqrt()
+        told_B12 = torch.stack([value_B, torch.ones_like(value_B)], 1)[:, None]
+        self.inverse_BSMM[:, :, n, :n] = -(row_BS1N @ inverse_BSNN)[:, :, 0] / root_BS1
+        self.inverse_BSMM[:, :, n, n] = 1 / root_BS1[..., 0]
+        self.white_BSM2[:, :, n] = (told_B12 - (row_BS1N @ white_BSN2)[:, :, 0]) / root_BS1
+        self.log_root_BS += root_BS1[..., 0].log()
+        self.point_BMD[:, n] = point_BD
+        self.count = n + 1
+
+    @contextmanager
+    def supposing(self, points: Sequence[torch.Tensor]) -> Iterator[None]:
+        """For a while, some more points, BD each, whose values are what is expected there."""
+        count, log_root_BS = self.count, self.log_root_BS
+        self.log_root_BS = log_root_BS.clone()
+        for point_BD in points:
+            self.add(point_BD, self.at(point_BD[:, None], self.likeliest()).mean_BC[:, 0])
+        try:
+            yield
+        finally:
+            self.count, self.log_root_BS = count, log_root_BS
+
+    def likeliest(self) -> Likeliest:
+        """The process of the most evidence, at the likeliest mean and amplitude (section 5.4.1)."""
+        value_BSN, one_BSN = self.white_BSM2[:, :, : self.count].unbind(3)
+        mean_BS = (value_BSN * one_BSN).sum(2) / one_BSN.square().sum(2)
+        rest_BSN = value_BSN - mean_BS[..., None] * one_BSN
+        square_BS = rest_BSN.square().mean(2).clamp(min=SMALLEST_SQUARE)
+        index_B = (-self.log_root_BS - self.count / 2 * square_BS.log()).argmax(1)
+        each_B = torch.arange(len(index_B), device=index_B.device)
+        parts = mean_BS, square_BS.sqrt(), rest_BSN
+        return Likeliest(index_B, *(part[each_B, index_B] for part in parts))
+
+    def at(self, place_BCD: torch.Tensor, process: Likeliest) -> Belief:
+        """What one process of each problem believes of places; differentiable by them."""
+        n, each_B = self.count, torch.arange(len(place_BCD), device=place_BCD.device)
+        length_B11 = self.length_S[process.index_B][:, None, None]
+        point_BND = self.point_BMD[:, :n]
+        point_BND = point_BND.clone() if place_BCD.requires_grad else point_BND  # more points are written beside it
+        kernel_BNC = matern(distance(point_BND, place_BCD), length_B11)
+        white_BNC = self.inverse_BSMM[each_B, process.index_B, :n, :n] @ kernel_BNC
+        mean_BC = process.mean_B[:, None] + (process.rest_BN[:, None] @ white_BNC)[:, 0]
+        variance_BC = (1 - white_BNC.square().sum(1)).clamp(min=SMALLEST_VARIANCE)
+        return Belief(mean_BC, process.amplitude_B[:, None] * variance_BC.sqrt())
+
+    def _kernels(self, one_BND: torch.Tensor, other_BCD: torch.Tensor) -> torch.Tensor:
+        """kernel_BSNC of each process of the bank."""
+        return matern(distance(one_BND, other_BCD)[:, None], self.length_S[:, None, None])
+
+
+def distance(one_BND: torch.Tensor, other_BCD: torch.Tensor) -> torch.Tensor:
+    """distance_BNC; its gradient is 0 where two places are one."""
+    return torch.cdist(one_BND, other_BCD, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def matern(distance_X: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+    """Matérn's kernel of degree 5/2 (equation 4.17)."""
+    scaled = math.sqrt(5) * distance_X / length
+    return (1 + scaled + scaled.square() / 3) * (-scaled).exp()
+
+
+def log_expected_improvement(belief: Belief, best_B: torch.Tensor) -> torch.Tensor:
+    """B × C: the logarithm of how far a value is expected to lie below the best one (Ament et al. 2023, section 4)."""
+    z_BC = (best_B[:, None] - belief.mean_BC) / belief.deviation_BC
+    log_density_BC = -z_BC.square() / 2 - math.log(math.sqrt(2 * math.pi))
+    near_BC = z_BC.clamp(min=TAIL)
+    usual_BC = (log_density_BC.exp() + near_BC * torch.special.ndtr(near_BC)).clamp(min=1e-30).log()
+    tail_BC = log_density_BC - 2 * z_BC.clamp(max=TAIL).abs().log()  # φ(z) / z²
+    return torch.where(z_BC > TAIL, usual_BC, tail_BC) + belief.deviation_BC.log()
