@@ -6,7 +6,7 @@ Shape legend: ``B`` problems, ``D`` dimensions, ``G`` numbers that make a proble
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from envs.support.counter_rng import uniform
 from envs.support.lazy_torch import torch
@@ -49,6 +49,12 @@ def normals(uniform_BX: torch.Tensor) -> torch.Tensor:
 def sobol(dimensions: int, count: int, device: torch.device) -> torch.Tensor:
     """float32 count × D: the first points of Sobol's sequence."""
     return torch.quasirandom.SobolEngine(dimensions).draw(count).to(device)
+
+
+@lru_cache(maxsize=64)
+def constant(values: tuple[Any, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """A tensor of numbers in (nested) tuples, made once: acts that are captured need nothing of the host."""
+    return torch.tensor(values, dtype=dtype, device=device)
 
 
 def shifted(shift: torch.Tensor, point: torch.Tensor) -> torch.Tensor:

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Self
 
-from envs.black_box.functions import Function, normals, shifted, sobol
-from envs.black_box.gaussian_processes import ANY, KERNELS, GaussianProcess
+from envs.black_box.functions import normals, shifted, sobol
+from envs.black_box.settings import BlackBoxConfig, make_function
 from envs.episodic.trials import EPISODE, EpisodeState, Trials, digits, episode_number
-from envs.settings import one_of, read_settings, within
-from envs.spec import NONE, Channel, Field, Signature, SpecError, WorldSpec
+from envs.settings import read_settings
+from envs.spec import NONE, Channel, Field, Signature, WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.counter_rng import uniform
 from envs.support.lazy_torch import torch
@@ -29,14 +29,6 @@ KIND = "black_box"
 
 POINT, VALUE = "point", "value"
 """The channels: the last query, and the value that was seen there; zeros before the first."""
-
-FUNCTIONS = ("gp",)
-
-MAX_DIMENSIONS = 20
-"""Of functions that exist in any number of dimensions."""
-
-FREE_DIMENSIONS = 3
-"""Of these functions where no number is given."""
 
 LEVELS = 24
 """The largest of ``LEVEL``. Level n > 0: the best value lies at least 2 ** (n - 8) below the first."""
@@ -48,43 +40,6 @@ TRENDS = ("none", "better", "worse")
 
 SEQUENCE, NOISE, OFFSET, FACTOR = 81, 82, 83, 84
 """What is drawn, as a part of the numbers that are mixed."""
-
-
-@dataclass(frozen=True)
-class BlackBoxConfig:
-    """The settings of ``black_box(…)`` in a program file.
-
-    Attributes:
-        function: one of :data:`FUNCTIONS`.
-        dimensions: D; 0: the function's own, and 3 where it exists in any number.
-        kernel, length_scale, spread: of ``gp``: one of :data:`KERNELS` or "any", which each problem draws; the length
-            scale, and up to how many times larger or smaller it is, drawn for each problem.
-        noise: standard deviation of what is added to a value that is seen, before it is scaled.
-        scale: s: values are ``a + b f`` with b from 1/s to s and a normal with standard deviation s; 1: as they are.
-        steps: the largest number of a query that is shown, and queries that are kept to be drawn.
-    """
-
-    function: str = "gp"
-    dimensions: int = 0
-    kernel: str = "squared"
-    length_scale: float = 0.3
-    spread: float = 1.0
-    noise: float = 0.0
-    scale: float = 1.0
-    steps: int = 100
-
-    def __post_init__(self) -> None:
-        one_of("a black box", "function", self.function, FUNCTIONS)
-        one_of("a black box", "kernel", self.kernel, (*KERNELS, ANY))
-        for key, low, high in (
-            ("dimensions", 0, MAX_DIMENSIONS), ("spread", 1, 100), ("noise", 0, 1e6), ("scale", 1, 1e6),
-            ("steps", 1, 10_000),
-        ):  # fmt: skip
-            within("a black box", key, getattr(self, key), low, high)
-        if not 0 < self.length_scale < float("inf"):
-            raise SpecError(f"the setting length_scale of a black box is {self.length_scale}; give a positive number")
-        if not self.dimensions:
-            object.__setattr__(self, "dimensions", FREE_DIMENSIONS)
 
 
 @dataclass
@@ -127,7 +82,7 @@ class BlackBox(Trials[BlackBoxState]):
         self.config = (
             config if isinstance(config, BlackBoxConfig) else read_settings(BlackBoxConfig, config, "a black box")
         )
-        self.function = _function(self.config)
+        self.function = make_function(self.config)
         self.spec = _spec(name, self.config)
 
     def laid(self, number: int, layout: Layout) -> Sequence[int]:
@@ -151,6 +106,12 @@ class BlackBox(Trials[BlackBoxState]):
             episode_B, step_B, none_BD, none_B.clone(), none_B.clone(), none_B.clone(), none_B + torch.inf,
             step_B.bool(), history_BTX, offset_B, factor_B, given_BG,
         )  # fmt: skip
+
+    def prepare(self, state: BlackBoxState, acts: int) -> bool:
+        """Acts change the state in place; what they need of the host is made by a first one that changes nothing."""
+        with torch.no_grad():
+            self.function.value(self._sequence(state), state.given_BG)
+        return False
 
     def observe(self, state: BlackBoxState) -> Observation:
         step_B, gain_B = state.step_B, state.first_B - state.best_B
@@ -228,10 +189,6 @@ def _put(state: BlackBoxState, parts: Mapping[str, torch.Tensor], in_place: bool
             held.copy_(part)
         else:
             setattr(state, name, part)
-
-
-def _function(config: BlackBoxConfig) -> Function:
-    return GaussianProcess(config.dimensions, config.kernel, config.length_scale, config.spread)
 
 
 def _spec(name: str, config: BlackBoxConfig) -> WorldSpec:

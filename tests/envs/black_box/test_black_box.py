@@ -18,6 +18,14 @@ CONFIGS: list[dict[str, Any]] = [
     {"dimensions": 1, "steps": 7},
     {"dimensions": 5, "kernel": "matern52", "noise": 0.1},
     {"dimensions": 2, "kernel": "any", "spread": 3, "scale": 4, "noise": 0.1},
+    {"function": "branin", "scale": 3},
+    {"function": "goldstein_price", "dimensions": 2},
+    {"function": "hartmann3", "perturbed": "no", "noise": 0.3},
+    {"function": "hartmann6"},
+    {"function": "repellers"},
+    {"function": "bbob", "number": 3, "dimensions": 2},
+    {"function": "bbob15", "log": "yes", "noise": 0.1},
+    {"function": "bbob21", "dimensions": 5},
 ]
 
 
@@ -188,8 +196,17 @@ def test_a_scale_is_drawn_for_each_problem() -> None:
     ("config", "told"),
     [
         ({"function": "gq"}, "function of a black box is 'gq'"),
+        ({"function": "bran"}, "did you mean 'branin'"),
+        ({"function": "bbob"}, "number of a black box is 0; it can be 1 to 24"),
+        ({"function": "bbob25"}, "function of a black box is 'bbob25'; did you mean 'bbob'"),
+        ({"function": "bbob7", "number": 8}, "function of a black box is 'bbob7'"),
+        ({"number": 8}, "number of a black box is 8; it is of bbob alone"),
+        ({"function": "bbob7", "dimensions": 1}, "dimensions of a black box is 1; it can be 2 to 20"),
+        ({"function": "hartmann6", "dimensions": 3}, "dimensions of a black box is 3; hartmann6 has 6: give that"),
+        ({"function": "branin", "log": "yes"}, "log of a black box is of bbob"),
+        ({"function": "branin", "perturbed": "maybe"}, "perturbed of a black box is 'maybe'"),
         ({"dimension": 3}, "a black box has no setting dimension; did you mean 'dimensions'"),
-        ({"dimensions": 21}, "dimensions of a black box is 21; it can be 0 to 20"),
+        ({"dimensions": 21}, "dimensions of a black box is 21; it can be 1 to 20"),
         ({"kernel": "matern"}, "kernel of a black box is 'matern'; did you mean"),
         ({"length_scale": 0}, "length_scale of a black box is 0.0; give a positive number"),
         ({"spread": 0.5}, "spread of a black box is 0.5; it can be 1 to"),
