@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from envs.black_box.bbob import DEFINITIONS, MIN_DIMENSIONS, Bbob
 from envs.black_box.classic import FORMULAS, Classic
 from envs.black_box.functions import Function
 from envs.black_box.gaussian_processes import ANY, KERNELS, GaussianProcess
+from envs.black_box.tables import MAX_CONFIGURATIONS, Results, Table
 from envs.settings import one_of, within
 from envs.spec import SpecError
 
@@ -19,13 +21,17 @@ BBOB = "bbob"
 NUMBERED: Final = {f"{BBOB}{number}": number for number in range(1, len(DEFINITIONS) + 1)}
 """Names of BBOB's functions: short for ``function: bbob, number: …``."""
 
-FUNCTIONS = ("gp", *FORMULAS, BBOB)
+TABLE = "table"
+
+FUNCTIONS = ("gp", *FORMULAS, BBOB, TABLE)
 
 MAX_DIMENSIONS = 20
 """Of functions that exist in any number of dimensions."""
 
 FREE_DIMENSIONS = 3
 """Of these functions where no number is given."""
+
+MAX_TABLE_DIMENSIONS = 1000
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class BlackBoxConfig:
             scale, and up to how many times larger or smaller it is, drawn for each problem.
         perturbed: ``no`` where functions of the literature are to be as they were published.
         log: ``yes`` where values of ``bbob`` are to be ``log10(1e-8 + f)``.
+        data, family: of ``table``: the name that a file is bound to when a command is run, and the family of models;
+            none: all of the file.
+        configurations: of ``table``: how many the family has. Where it and ``dimensions`` are given, the program can be
+            checked without the file.
+        repeats: of ``table``: ``yes`` where a query may lead to a configuration that was tried.
         noise: standard deviation of what is added to a value that is seen, before it is scaled.
         scale: s: values are ``a + b f`` with b from 1/s to s and a normal with standard deviation s; 1: as they are.
         steps: the largest number of a query that is shown, and queries that are kept to be drawn.
@@ -53,6 +64,10 @@ class BlackBoxConfig:
     spread: float = 1.0
     perturbed: str = "yes"
     log: str = "no"
+    data: str = ""
+    family: str = ""
+    configurations: int = 0
+    repeats: str = "no"
     noise: float = 0.0
     scale: float = 1.0
     steps: int = 100
@@ -61,7 +76,7 @@ class BlackBoxConfig:
         self._name_function()
         self._check_dimensions()
         one_of(WORLD, "kernel", self.kernel, (*KERNELS, ANY))
-        for key in ("perturbed", "log"):
+        for key in ("perturbed", "log", "repeats"):
             one_of(WORLD, key, getattr(self, key), ("yes", "no"))
         for key, low, high in (("spread", 1, 100), ("noise", 0, 1e6), ("scale", 1, 1e6), ("steps", 1, 10_000)):
             within(WORLD, key, getattr(self, key), low, high)
@@ -69,6 +84,7 @@ class BlackBoxConfig:
             raise SpecError(f"the setting length_scale of {WORLD} is {self.length_scale}; give a positive number")
         if self.log == "yes" and self.function != BBOB:
             raise SpecError(f"the setting log of {WORLD} is of bbob, whose minima are 0; leave it out")
+        self._check_table()
 
     def _name_function(self) -> None:
         if self.function in NUMBERED and self.number in (0, NUMBERED[self.function]):
@@ -80,9 +96,17 @@ class BlackBoxConfig:
         elif self.number:
             raise SpecError(f"the setting number of {WORLD} is {self.number}; it is of bbob alone, leave it out")
 
+    def _check_table(self) -> None:
+        if self.function == TABLE:
+            within(WORLD, "configurations", self.configurations, 0, MAX_CONFIGURATIONS)
+            if not self.data:
+                raise SpecError(f"{WORLD} of a table has no data; write data: NAME, and run it with --data NAME=FILE")
+        elif self.data or self.family or self.configurations:
+            raise SpecError(f"the settings data, family and configurations of {WORLD} are of a table; leave them out")
+
     def _check_dimensions(self) -> None:
         low, high = dimensions_of(self.function)
-        if not self.dimensions:
+        if not self.dimensions and self.function != TABLE:
             object.__setattr__(self, "dimensions", min(max(low, FREE_DIMENSIONS), high))
         elif low == high != self.dimensions:
             given = f"the setting dimensions of {WORLD} is {self.dimensions}"
@@ -94,10 +118,19 @@ def dimensions_of(function: str) -> tuple[int, int]:
     """The least and the most that a function can have."""
     if function in FORMULAS:
         return (FORMULAS[function].dimensions,) * 2
+    if function == TABLE:
+        return 0, MAX_TABLE_DIMENSIONS
     return MIN_DIMENSIONS if function == BBOB else 1, MAX_DIMENSIONS
 
 
+def make_table(config: BlackBoxConfig, held: Mapping[str, Results] | None) -> Table | None:
+    if config.function != TABLE:
+        return None
+    return Table(config.data, config.family, config.dimensions, config.configurations, held)
+
+
 def make_function(config: BlackBoxConfig) -> Function:
+    """Of anything but a table."""
     if config.function in FORMULAS:
         return Classic(config.function, config.perturbed == "yes")
     if config.function == BBOB:

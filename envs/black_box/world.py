@@ -4,22 +4,27 @@ A learner gives ``QUERY`` a point of the unit cube and reads the value there. In
 the point. A program with a body sees how far it has come; its ``QUERY``, which has no payload, asks at the next point
 of a sequence that fills the cube evenly.
 
-Shape legend: ``B`` problems, ``D`` dimensions, ``T`` queries that are kept, ``G`` numbers that make a problem what it
-is.
+Of a table of results (:mod:`envs.black_box.tables`) a query is answered by the nearest configuration that was not tried
+yet, and ``CHOOSE`` takes one by its number.
+
+Shape legend: ``B`` problems, ``D`` dimensions, ``T`` queries that are kept, ``K`` configurations of a table, ``G``
+numbers that make a problem what it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any, Self
 
+from envs.black_box.drawing import drawing
 from envs.black_box.functions import normals, shifted, sobol
-from envs.black_box.settings import BlackBoxConfig, make_function
-from envs.episodic.trials import EPISODE, EpisodeState, Trials, digits, episode_number
-from envs.settings import read_settings
-from envs.spec import NONE, Channel, Field, Signature, WorldSpec
+from envs.black_box.settings import WORLD, BlackBoxConfig, make_function, make_table
+from envs.black_box.tables import Results, Table
+from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
+from envs.settings import laid_value, read_settings
+from envs.spec import NONE, Channel, Field, Signature, Slot, WorldSpec
 from envs.stepper import Action, Observation
 from envs.support.counter_rng import uniform
 from envs.support.lazy_torch import torch
@@ -36,6 +41,12 @@ LEVELS = 24
 UNIT_LEVEL = 8
 """The level of a gain of 1."""
 
+SPLIT = Field("SPLIT", ("train", "test"))
+"""The hidden part of a table that says whether the data set is one of those kept for tests."""
+
+QUERY, CHOOSE = 0, 1
+"""The callees."""
+
 TRENDS = ("none", "better", "worse")
 
 SEQUENCE, NOISE, OFFSET, FACTOR = 81, 82, 83, 84
@@ -47,14 +58,16 @@ class BlackBoxState(EpisodeState):
     """A batch of problems.
 
     Attributes:
-        step_B: int64, queries so far.
+        test_B: int64, an index of :data:`SPLIT`. step_B: int64, queries so far.
         point_BD, value_B: float32, the last query and the value that was seen. exact_B: the same without noise. They
             keep a graph.
         first_B, best_B: float32, of the values that were seen. better_B: bool, whether the last one was the best.
         history_BTX: float32, points and values of the first T queries.
+        tried_BK: bool, which configurations of a table were tried.
         offset_B, factor_B: float32, a and b of the scale. given_BG: float32, what makes a problem what it is.
     """
 
+    test_B: torch.Tensor
     step_B: torch.Tensor
     point_BD: torch.Tensor
     value_B: torch.Tensor
@@ -63,6 +76,7 @@ class BlackBoxState(EpisodeState):
     best_B: torch.Tensor
     better_B: torch.Tensor
     history_BTX: torch.Tensor
+    tried_BK: torch.Tensor
     offset_B: torch.Tensor
     factor_B: torch.Tensor
     given_BG: torch.Tensor
@@ -74,27 +88,35 @@ class BlackBoxState(EpisodeState):
 
 
 class BlackBox(Trials[BlackBoxState]):
-    """The world (implements ``World[BlackBoxState]``, ``Scored``); see the head of this file."""
+    """The world (implements ``World[BlackBoxState]``, ``Scored``, ``Drawn``); see the head of this file."""
 
     scores: Mapping[str, bool] = MappingProxyType({"value": False})
 
-    def __init__(self, name: str, config: BlackBoxConfig | Mapping[str, Any]) -> None:
-        self.config = (
-            config if isinstance(config, BlackBoxConfig) else read_settings(BlackBoxConfig, config, "a black box")
-        )
-        self.function = make_function(self.config)
+    def __init__(
+        self,
+        name: str,
+        config: BlackBoxConfig | Mapping[str, Any],
+        *,
+        data: Mapping[str, Results] | None = None,
+    ) -> None:
+        read = config if isinstance(config, BlackBoxConfig) else read_settings(BlackBoxConfig, config, WORLD)
+        self.table = make_table(read, data)
+        if self.table is not None:
+            read = replace(read, dimensions=self.table.dimensions, configurations=self.table.configurations)
+        self.config, self.function = read, self.table or make_function(read)
         self.spec = _spec(name, self.config)
 
     def laid(self, number: int, layout: Layout) -> Sequence[int]:
-        return (episode_number(number, layout),)
+        return episode_number(number, layout), laid_value(number, layout, SPLIT, 0)
 
     def begun(self, laid_BX: torch.Tensor) -> BlackBoxState:
-        return self.begin(laid_BX[:, 0].contiguous())
+        return self.begin(*columns(laid_BX))
 
-    def begin(self, episode_B: torch.Tensor) -> BlackBoxState:
-        """Problems by their numbers, int64."""
+    def begin(self, episode_B: torch.Tensor, test_B: torch.Tensor | None = None) -> BlackBoxState:
+        """Problems by their numbers, int64; of a table, whether they are of data sets kept for tests (0 or 1)."""
         batch, size, scale = len(episode_B), self.config.dimensions, self.config.scale
-        given_BG = self.function.draw(episode_B)
+        test_B = torch.zeros_like(episode_B) if test_B is None else test_B
+        given_BG = self.table.draw(episode_B, test_B) if self.table else self.function.draw(episode_B)
         none_B = given_BG.new_zeros(batch)
         step_B, none_BD = torch.zeros_like(episode_B), given_BG.new_zeros(batch, size)
         history_BTX = given_BG.new_zeros(batch, self.config.steps, size + 1)
@@ -102,9 +124,10 @@ class BlackBox(Trials[BlackBoxState]):
         if scale != 1:
             offset_B = scale * normals(uniform(episode_B, OFFSET)).float()
             factor_B = (scale ** (2 * uniform(episode_B, FACTOR) - 1)).float()
+        tried_BK = torch.zeros(batch, self.config.configurations, dtype=torch.bool, device=episode_B.device)
         return BlackBoxState(
-            episode_B, step_B, none_BD, none_B.clone(), none_B.clone(), none_B.clone(), none_B + torch.inf,
-            step_B.bool(), history_BTX, offset_B, factor_B, given_BG,
+            episode_B, test_B, step_B, none_BD, none_B.clone(), none_B.clone(), none_B.clone(), none_B + torch.inf,
+            step_B.bool(), history_BTX, tried_BK, offset_B, factor_B, given_BG,
         )  # fmt: skip
 
     def prepare(self, state: BlackBoxState, acts: int) -> bool:
@@ -123,13 +146,23 @@ class BlackBox(Trials[BlackBoxState]):
 
     def act(self, state: BlackBoxState, action: Action, active_B: torch.Tensor) -> None:
         acts_B = active_B & self.legal(action)
-        asked_BD = self._asked(state, action)
-        point_BD = torch.where(acts_B[:, None], asked_BD, state.point_BD)
-        now_B = torch.addcmul(state.offset_B, state.factor_B, self.function.value(point_BD, state.given_BG))
+        point_BD, exact_B = self._answer(state, action, acts_B)
+        now_B = torch.addcmul(state.offset_B, state.factor_B, exact_B)
         exact_B = torch.where(acts_B, now_B, state.exact_B)
         value_B = exact_B if not self.config.noise else torch.where(acts_B, now_B + self._noise(state), state.value_B)
         self._keep(state, acts_B, point_BD.detach(), value_B.detach())
         _put(state, {"point_BD": point_BD, "exact_B": exact_B, "value_B": value_B}, action.payload_BX is None)
+
+    def _answer(self, state: BlackBoxState, action: Action, acts_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where each problem asks, which is the last point where it does not act, and the function's value there."""
+        asked_BD = self._asked(state, action)
+        if self.table is not None:
+            index_B = self._configuration(self.table, state, action, asked_BD, acts_B)
+            asked_BD = self.table.rows(state.device).feature_KD[index_B]
+            point_BD = torch.where(acts_B[:, None], asked_BD, state.point_BD)
+            return point_BD, state.given_BG.gather(1, index_B[:, None])[:, 0]
+        point_BD = torch.where(acts_B[:, None], asked_BD, state.point_BD)
+        return point_BD, self.function.value(point_BD, state.given_BG)
 
     def _asked(self, state: BlackBoxState, action: Action) -> torch.Tensor:
         """point_BD of the next query: what was given, moved into the cube, or the next one of the sequence."""
@@ -139,6 +172,25 @@ class BlackBox(Trials[BlackBoxState]):
                 return given_BD
             return torch.where(action.given_B[:, None], given_BD, self._sequence(state))
         return self._sequence(state)
+
+    def _configuration(
+        self, table: Table, state: BlackBoxState, action: Action, asked_BD: torch.Tensor, acts_B: torch.Tensor
+    ) -> torch.Tensor:
+        """int64 B: the configuration that was chosen, or is close to what was asked; it is tried now."""
+        without_BK = state.tried_BK if self.config.repeats == "no" else torch.zeros_like(state.tried_BK)
+        near_B, chosen_B = table.nearest(asked_BD, without_BK), (action.call_B4[:, 1] - 1).clamp(min=0)
+        index_B = torch.where(acts_B & (action.call_B4[:, 0] == CHOOSE), chosen_B, near_B)
+        number_K = torch.arange(self.config.configurations, device=state.device)
+        state.tried_BK.logical_or_(acts_B[:, None] & (number_K == index_B[:, None]))
+        return index_B
+
+    def legal(self, action: Action) -> torch.Tensor:
+        if self.table is None:
+            return super().legal(action)
+        callee_B, *token = action.call_B4.unbind(1)
+        queries_B = (callee_B == QUERY) & (token[0] == 0)
+        chooses_B = (callee_B == CHOOSE) & (token[0] >= 1) & (token[0] <= self.config.configurations)
+        return (queries_B | chooses_B) & (token[1] == 0) & (token[2] == 0)
 
     def _sequence(self, state: BlackBoxState) -> torch.Tensor:
         """point_BD: Sobol's sequence, moved by a shift of each problem's own."""
@@ -177,8 +229,15 @@ class BlackBox(Trials[BlackBoxState]):
         found_B = self.function.least(state.given_BG)
         return None if found_B is None else state.offset_B + state.factor_B * found_B
 
+    def draw(self, state: BlackBoxState, instance: int = 0, *, width: int = 100) -> str:
+        """Values by query, and the points where there are at most two dimensions."""
+        count = min(int(state.step_B[instance]), self.config.steps)
+        rows = state.history_BTX[instance, :count].tolist()
+        return drawing([row[:-1] for row in rows], [row[-1] for row in rows], width)
+
     def hidden(self, state: BlackBoxState) -> Sequence[tuple[Sequence[int], ...]]:
-        return [(digits(episode),) for episode in state.episode_B.tolist()]
+        laid = torch.stack([state.episode_B, state.test_B], 1).tolist()
+        return [(digits(episode), [test])[: len(self.spec.hidden)] for episode, test in laid]
 
 
 def _put(state: BlackBoxState, parts: Mapping[str, torch.Tensor], in_place: bool) -> None:
@@ -193,6 +252,10 @@ def _put(state: BlackBoxState, parts: Mapping[str, torch.Tensor], in_place: bool
 
 def _spec(name: str, config: BlackBoxConfig) -> WorldSpec:
     shape = (config.dimensions,)
+    query = Signature("QUERY", (), "Ask for the value at a point", Channel("point", shape, low=0, high=1))
+    numbers = tuple(map(str, range(1, config.configurations + 1)))
+    slot = Slot("configuration", tuple(range(1, config.configurations + 1)))
+    choose = Signature("CHOOSE", (slot,), "Ask for the value of a configuration")
     return WorldSpec(
         name=name,
         kind=KIND,
@@ -202,10 +265,8 @@ def _spec(name: str, config: BlackBoxConfig) -> WorldSpec:
             Field("LEVEL", tuple(map(str, range(LEVELS + 1)))),
             Field("TREND", TRENDS),
         ),
-        tokens=(NONE,),
-        primitives=(
-            Signature("QUERY", (), "Ask for the value at a point", Channel("point", shape, low=0, high=1)),
-        ),
+        tokens=(NONE, *numbers),
+        primitives=(query, choose) if numbers else (query,),
         channels=(Channel(POINT, shape, low=0, high=1), Channel(VALUE, (1,))),
-        hidden=(EPISODE,),
-    )  # fmt: skip
+        hidden=(EPISODE, SPLIT) if numbers else (EPISODE,),
+    )

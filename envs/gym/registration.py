@@ -15,6 +15,7 @@ ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "Harlow": {"kind": "harlow", "limit": 6},
         "Blocks": {"kind": "blocks", "limit": 100},
         "Optimisee": {"kind": "optimisee", "limit": 100},
+        "BlackBox": {"kind": "black_box", "limit": 100},
         "World": {},
     }
 )

@@ -81,6 +81,7 @@ def stepped_one_by_one(env_id: str, kwargs: dict[str, Any], count: int, seed: in
         ("npi/Task-v0", {**SORT, "size": 2, "limit": 60}, True),
         ("npi/World-v0", POLE, True),
         ("npi/Optimisee-v0", {"dimensions": 3}, False),
+        ("npi/BlackBox-v0", {"function": "branin", "limit": 5}, False),
     ],
 )
 def test_a_batch_does_what_its_instances_do_one_by_one(env_id: str, kwargs: dict[str, Any], ends: bool) -> None:

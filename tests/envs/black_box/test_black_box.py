@@ -218,3 +218,29 @@ def test_a_scale_is_drawn_for_each_problem() -> None:
 def test_wrong_settings_are_refused(config: dict[str, Any], told: str) -> None:
     with pytest.raises(SpecError, match=told):
         made(config)
+
+
+def test_a_drawing_shows_values_and_points() -> None:
+    """Each query has its mark: the best, the last, and others; in two dimensions where they were asked."""
+    world = made({"dimensions": 2, "length_scale": 0.1})
+    state = begun(world, 1, 4)
+    assert world.draw(state, 1) == "no query yet"
+    queried(world, state, 12)
+    values = state.history_BTX[1, :12, 2].tolist()
+    best = values.index(min(values))
+    head, *lines = world.draw(state, 1).splitlines()
+    assert head == f"query 12: {values[-1]:.4g}; best {min(values):.4g} at query {best + 1}"
+    plot, title, square = lines[:12], lines[12], lines[13:]
+    assert title == "points, the second coordinate upwards"
+    assert all(len(line) == 11 + 12 for line in plot)
+    assert [line[11 + best] for line in plot] == [" "] * 11 + ["*"]
+    for column, value in enumerate(values):
+        (row,) = (i for i, line in enumerate(plot) if line[11 + column] != " ")
+        assert row == 11 - round((value - min(values)) / (max(values) - min(values)) * 11)
+    x, y = state.history_BTX[1, best, :2].tolist()
+    assert square[11 - round(y * 11)][11 + round(x * 39)] == "*"
+    one = made({"dimensions": 1, "steps": 5})
+    state = begun(one, 1)
+    queried(one, state, 9)
+    assert "values by point, 0 to 1" in one.draw(state)
+    assert "points" not in made({}).draw(begun(made({}), 1))
