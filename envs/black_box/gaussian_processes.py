@@ -65,7 +65,7 @@ class GaussianProcess:
         omega, phase_BM, amplitude_BM = given_BG.split([self.dimensions * WAVES, WAVES, WAVES], 1)
         omega_BDM = omega.unflatten(1, (self.dimensions, WAVES))
         angle_B1M = torch.baddbmm(phase_BM[:, None], point_BD[:, None], omega_BDM)
-        return torch.bmm(angle_B1M.cos(), amplitude_BM[:, :, None]).flatten()
+        return (amplitude_BM * angle_B1M[:, 0].cos()).sum(1)  # twice as fast as a product of matrices
 
     def least(self, given_BG: torch.Tensor) -> None:
         """The minimum of a sample is not known."""
