@@ -33,7 +33,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 MAX_DIMENSIONS = 200
 
-USUAL = "any.SEARCH"
+USUAL = "any5.SEARCH"
 """Its row for functions of which nothing is known."""
 
 

@@ -103,14 +103,15 @@ def expected_improvement(episodes: Episodes) -> torch.Tensor:
     value_TB = episodes.scores["value"]
     assert episodes.actions is not None
     point_TBD = torch.stack([action.payload_BX for action in episodes.actions if action.payload_BX is not None])
-    best_TB = value_TB.detach().cummin(0).values
     _, problems, dimensions = point_TBD.shape
     beliefs = Posterior(problems, dimensions, len(value_TB), device=value_TB.device)
     found = [value_TB[0]]
     for step in range(1, len(value_TB)):
         beliefs.add(point_TBD[step - 1].detach(), value_TB[step - 1].detach())
-        belief = beliefs.at(point_TBD[step][:, None], beliefs.likeliest())
-        found.append(-log_expected_improvement(belief, best_TB[step - 1])[:, 0].exp())
+        process = beliefs.likeliest()
+        belief = beliefs.at(point_TBD[step][:, None], process)
+        gain_B = log_expected_improvement(belief, process.least_B)[:, 0].exp()
+        found.append(-process.unit_B * gain_B)
     return torch.stack(found)
 
 

@@ -288,9 +288,8 @@ class Kept:
         if int(history.count_B1.max()) < FEWEST:
             return None
         posterior = self.after(history)
-        best_BD, best_B = history.best_BD.detach(), history.best_B1.detach()[:, 0]
         with posterior.supposing(pending[: self.room - posterior.count]):
-            return suggested(posterior, best_BD, best_B)
+            return suggested(posterior, history.best_BD.detach())
 
 
 def _each(history: History, room: int) -> Suggestions:
@@ -303,7 +302,7 @@ def _each(history: History, room: int) -> Suggestions:
             continue
         of_B = count_B == count
         beliefs = Posterior.of(history.point_BMD[of_B, :count], history.value_BM[of_B, :count])
-        found = suggested(beliefs, history.best_BD[of_B].detach(), history.best_B1[of_B, 0].detach())
+        found = suggested(beliefs, history.best_BD[of_B].detach())
         for part, new in zip(parts, found, strict=True):
             part[of_B] = new
     return Suggestions(*parts)

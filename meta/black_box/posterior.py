@@ -2,8 +2,9 @@
 chapters 2 and 5): a bank of them with other length scales and noise, of which the likeliest is asked.
 
 Each has a Matérn kernel of degree 5/2, a constant mean and an amplitude, both at their most likely values, so that
-neither shifts nor scales of the values change what is said. A new point adds a row to the inverse of each Cholesky
-factor, which takes time of the order of the square of the number of points.
+neither shifts nor scales of the values change what is said. Values above the median count by their logarithm: where a
+function is large its details do not matter, and functions that grow without end look like samples of a process. A new
+point adds a row to the inverse of each Cholesky factor, in time of the order of the square of the number of points.
 
 Shape legend: ``B`` problems, ``S`` processes of the bank, ``N`` points so far, ``M`` room for points, ``C`` places that
 are asked about, ``D`` dimensions.
@@ -31,20 +32,29 @@ SMALLEST_VARIANCE = 1e-8
 SMALLEST_SQUARE = 1e-20
 """An amplitude's, where all values are alike."""
 
+NORMAL_DEVIATIONS = 1.4826
+"""Standard deviations of a normal distribution are so many median deviations."""
+
 TAIL = -4.0
 """Standard deviations below which the improvement's logarithm has a series of its own."""
 
 
 class Belief(NamedTuple):
-    """Of places, by the likeliest process of each problem: mean_BC and deviation_BC, in the units of the values."""
+    """Of places, by the likeliest process of each problem: mean_BC and deviation_BC, as values are after
+    :func:`flattened`."""
 
     mean_BC: torch.Tensor
     deviation_BC: torch.Tensor
 
 
 class Likeliest(NamedTuple):
-    """One process of each problem: its index in the bank, mean and amplitude, and what these leave, whitened."""
+    """One process of each problem: its index in the bank, mean and amplitude, and what these leave, whitened.
 
+    ``least_B`` is the least value, ``unit_B`` what its unit is in values as they were told.
+    """
+
+    least_B: torch.Tensor
+    unit_B: torch.Tensor
     index_B: torch.Tensor
     mean_B: torch.Tensor
     amplitude_B: torch.Tensor
@@ -57,8 +67,8 @@ class Posterior:
 
     Attributes:
         count: N.
-        point_BMD: the points. inverse_BSMM: of the Cholesky factors of the kernels' matrices.
-        white_BSM2: values, and ones, multiplied by these inverses. log_root_BS: a factor's log-determinant.
+        point_BMD, value_BM: the points, and the values as they were told.
+        inverse_BSMM: of the Cholesky factors of the kernels' matrices. log_root_BS: a factor's log-determinant.
     """
 
     def __init__(self, problems: int, dimensions: int, room: int, *, device: torch.device | None = None) -> None:
@@ -67,10 +77,11 @@ class Posterior:
         self.count = 0
         self.point_BMD = torch.zeros(problems, room, dimensions, device=device)
         self.inverse_BSMM = torch.zeros(problems, len(bank), room, room, device=device)
-        self.white_BSM2 = torch.zeros(problems, len(bank), room, 2, device=device)
+        self.value_BM = torch.zeros(problems, room, device=device)
         self.log_root_BS = torch.zeros(problems, len(bank), device=device)
 
     @classmethod
+    @torch.no_grad()
     def of(cls, point_BND: torch.Tensor, value_BN: torch.Tensor) -> Self:
         """The beliefs after these points, all at once; equal to adding one by one."""
         problems, count, dimensions = point_BND.shape
@@ -79,26 +90,23 @@ class Posterior:
         eye_NN = torch.eye(count, device=point_BND.device)
         factor_BSNN = torch.linalg.cholesky(kernel_BSNN + found.noise_S[:, None, None] * eye_NN)
         found.inverse_BSMM = torch.linalg.solve_triangular(factor_BSNN, eye_NN.expand_as(factor_BSNN), upper=False)
-        told_BN2 = torch.stack([value_BN, torch.ones_like(value_BN)], 2)
-        found.white_BSM2 = found.inverse_BSMM @ told_BN2[:, None]
         found.log_root_BS = factor_BSNN.diagonal(dim1=2, dim2=3).log().sum(2)
-        found.point_BMD, found.count = point_BND, count
+        found.point_BMD, found.value_BM, found.count = point_BND, value_BN, count
         return found
 
+    @torch.no_grad()
     def add(self, point_BD: torch.Tensor, value_B: torch.Tensor) -> None:
-        """One more point of each function."""
+        """One more point of each function; beliefs have no gradient by points and values."""
         n = self.count
-        inverse_BSNN, white_BSN2 = self.inverse_BSMM[:, :, :n, :n], self.white_BSM2[:, :, :n]
+        inverse_BSNN = self.inverse_BSMM[:, :, :n, :n]
         kernel_BSN1 = self._kernels(self.point_BMD[:, :n], point_BD[:, None])
         row_BS1N = (inverse_BSNN @ kernel_BSN1).mT
         variance_BS1 = (1 - row_BS1N.square().sum(3)).clamp(min=0) + self.noise_S[:, None]
         root_BS1 = variance_BS1.sqrt()
-        told_B12 = torch.stack([value_B, torch.ones_like(value_B)], 1)[:, None]
         self.inverse_BSMM[:, :, n, :n] = -(row_BS1N @ inverse_BSNN)[:, :, 0] / root_BS1
         self.inverse_BSMM[:, :, n, n] = 1 / root_BS1[..., 0]
-        self.white_BSM2[:, :, n] = (told_B12 - (row_BS1N @ white_BSN2)[:, :, 0]) / root_BS1
         self.log_root_BS += root_BS1[..., 0].log()
-        self.point_BMD[:, n] = point_BD
+        self.point_BMD[:, n], self.value_BM[:, n] = point_BD, value_B
         self.count = n + 1
 
     @contextmanager
@@ -107,7 +115,10 @@ class Posterior:
         count, log_root_BS = self.count, self.log_root_BS
         self.log_root_BS = log_root_BS.clone()
         for point_BD in points:
-            self.add(point_BD, self.at(point_BD[:, None], self.likeliest()).mean_BC[:, 0])
+            process = self.likeliest()
+            gap_B = self.at(point_BD[:, None], process).mean_BC[:, 0] - process.least_B
+            least_B = self.value_BM[:, : self.count].amin(1)
+            self.add(point_BD, least_B + process.unit_B * gap_B)
         try:
             yield
         finally:
@@ -115,14 +126,17 @@ class Posterior:
 
     def likeliest(self) -> Likeliest:
         """The process of the most evidence, at the likeliest mean and amplitude (section 5.4.1)."""
-        value_BSN, one_BSN = self.white_BSM2[:, :, : self.count].unbind(3)
+        flat_BN, unit_B = flattened(self.value_BM[:, : self.count])
+        told_BN2 = torch.stack([flat_BN, torch.ones_like(flat_BN)], 2)
+        inverse_BSNN = self.inverse_BSMM[:, :, : self.count, : self.count]
+        value_BSN, one_BSN = (inverse_BSNN @ told_BN2[:, None]).unbind(3)
         mean_BS = (value_BSN * one_BSN).sum(2) / one_BSN.square().sum(2)
         rest_BSN = value_BSN - mean_BS[..., None] * one_BSN
         square_BS = rest_BSN.square().mean(2).clamp(min=SMALLEST_SQUARE)
         index_B = (-self.log_root_BS - self.count / 2 * square_BS.log()).argmax(1)
         each_B = torch.arange(len(index_B), device=index_B.device)
         parts = mean_BS, square_BS.sqrt(), rest_BSN
-        return Likeliest(index_B, *(part[each_B, index_B] for part in parts))
+        return Likeliest(flat_BN.amin(1), unit_B, index_B, *(part[each_B, index_B] for part in parts))
 
     def at(self, place_BCD: torch.Tensor, process: Likeliest) -> Belief:
         """What one process of each problem believes of places; differentiable by them."""
@@ -139,6 +153,16 @@ class Posterior:
     def _kernels(self, one_BND: torch.Tensor, other_BCD: torch.Tensor) -> torch.Tensor:
         """kernel_BSNC of each process of the bank."""
         return matern(distance(one_BND, other_BCD)[:, None], self.length_S[:, None, None])
+
+
+def flattened(value_BN: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Values in median deviations from their median, those above it by their logarithm; and these deviations, B, 1
+    where half of all values are alike."""
+    median_B1 = value_BN.median(1, keepdim=True).values
+    unit_B1 = NORMAL_DEVIATIONS * (value_BN - median_B1).abs().median(1, keepdim=True).values
+    unit_B1 = torch.where(unit_B1 > 0, unit_B1, 1.0)
+    off_BN = (value_BN - median_B1) / unit_B1
+    return torch.where(off_BN > 0, off_BN.clamp(min=0).log1p(), off_BN), unit_B1[:, 0]
 
 
 def distance(one_BND: torch.Tensor, other_BCD: torch.Tensor) -> torch.Tensor:

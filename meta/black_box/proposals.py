@@ -52,9 +52,10 @@ class Suggestions(NamedTuple):
 
 
 @torch.no_grad()
-def suggested(posterior: Posterior, best_BD: torch.Tensor, best_B: torch.Tensor) -> Suggestions:
-    """By the likeliest process of each problem; ``best`` is the best point so far, and its value."""
+def suggested(posterior: Posterior, best_BD: torch.Tensor) -> Suggestions:
+    """By the likeliest process of each problem; ``best_BD`` is the best point so far."""
     process = posterior.likeliest()
+    best_B = process.least_B
     step, size = posterior.count, best_BD.shape[1]
     far_BCD = _sobol(FAR, size, step).to(best_BD).expand(len(best_BD), -1, -1)
     judged = Judged.of(posterior, process, torch.cat([far_BCD, _around(best_BD, _near(NEAR, size, step))], 1), best_B)

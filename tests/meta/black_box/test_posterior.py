@@ -13,6 +13,7 @@ from meta.black_box.posterior import (
     Belief,
     Likeliest,
     Posterior,
+    flattened,
     log_expected_improvement,
 )
 from meta.black_box.proposals import spread_evenly, suggested
@@ -28,6 +29,9 @@ def data(seed: int = 0, count: int = N, size: int = D) -> tuple[torch.Tensor, to
 
 def by_numpy(point_ND: np.ndarray, value_N: np.ndarray, place_CD: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """The evidence, mean and standard deviation of the likeliest process, in double precision."""
+    middle = np.sort(value_N)[(len(value_N) - 1) // 2]
+    unit = 1.4826 * np.sort(np.abs(value_N - middle))[(len(value_N) - 1) // 2]
+    value_N = np.array([math.log(1 + (v - middle) / unit) if v > middle else (v - middle) / unit for v in value_N])
     best: tuple[float, np.ndarray, np.ndarray] | None = None
     for length in LENGTH_SCALES:
         for noise in NOISES:
@@ -78,10 +82,13 @@ def test_points_one_by_one_are_points_all_at_once(seed: int, count: int, size: i
 
 def _process(posterior: Posterior, index: int) -> Likeliest:
     """One process of the bank, whatever its evidence."""
-    value_BN, one_BN = posterior.white_BSM2[:, index, : posterior.count].unbind(2)
+    flat_BN, unit_B = flattened(posterior.value_BM[:, : posterior.count])
+    inverse_BNN = posterior.inverse_BSMM[:, index, : posterior.count, : posterior.count]
+    value_BN, one_BN = ((inverse_BNN @ part[..., None])[..., 0] for part in (flat_BN, torch.ones_like(flat_BN)))
     mean_B = (value_BN * one_BN).sum(1) / one_BN.square().sum(1)
     rest_BN = value_BN - mean_B[:, None] * one_BN
-    return Likeliest(torch.full((B,), index), mean_B, rest_BN.square().mean(1).sqrt(), rest_BN)
+    amplitude_B = rest_BN.square().mean(1).sqrt()
+    return Likeliest(flat_BN.amin(1), unit_B, torch.full((B,), index), mean_B, amplitude_B, rest_BN)
 
 
 def test_many_points_on_one_place_leave_numbers() -> None:
@@ -97,10 +104,9 @@ def test_many_points_on_one_place_leave_numbers() -> None:
 
 def test_shifted_and_scaled_values_give_the_same_places() -> None:
     point_BND, value_BN = data()
-    best_B, index_B = value_BN.min(1)
-    best_BD = point_BND[torch.arange(B), index_B]
-    one = suggested(Posterior.of(point_BND, value_BN), best_BD, best_B)
-    other = suggested(Posterior.of(point_BND, 8 * value_BN - 16), best_BD, 8 * best_B - 16)
+    best_BD = point_BND[torch.arange(B), value_BN.argmin(1)]
+    one = suggested(Posterior.of(point_BND, value_BN), best_BD)
+    other = suggested(Posterior.of(point_BND, 8 * value_BN - 16), best_BD)
     torch.testing.assert_close(one.improving_BD, other.improving_BD, atol=1e-3, rtol=0)
     torch.testing.assert_close(one.least_BD, other.least_BD, atol=1e-3, rtol=0)
     torch.testing.assert_close(one.log_gain_B, other.log_gain_B, atol=1e-2, rtol=1e-2)
