@@ -29,6 +29,16 @@ except ImportError as error:
     message = "the sampler needs Optuna, which is not installed: pip install 'npi-engine[optuna]'"
     raise ImportError(message) from error
 
+CLOSE = 0.005
+"""On every axis: with categoricals, what is not further from something tried counts as tried."""
+
+TRIES = 4
+"""Suggestions that may have been tried before a trial is drawn by the other sampler."""
+
+CHOSEN = 0.65
+"""Where the axis of a choice is where it is taken, and as far from the other end where it is not: so choices are not
+further apart than the ends of a number's axis, and what is learned with one says something of others."""
+
 Number = FloatDistribution | IntDistribution
 
 
@@ -106,19 +116,40 @@ class _Progress:
 
     def __init__(self, cube: Cube, searcher: Searcher) -> None:
         self.cube, self.searcher, self.told = cube, searcher, set[int]()
+        self.finished = list[tuple[Mapping[str, Any], float]]()
 
     def suggested(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
-        """Parameters for a trial, after what has come since the last one."""
+        """Parameters for a trial, after what has come since the last one.
+
+        Where all suggestions were tried, as in small spaces and close to a minimum, the best ones with another choice;
+        where these were, too, none, so that others are drawn.
+        """
         sign = -1.0 if study.direction.name == "MAXIMIZE" else 1.0
         for done in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             if done.number not in self.told and self.cube.holds(done.params):
                 self.told.add(done.number)
                 if done.value is not None and math.isfinite(done.value):
+                    self.finished.append((done.params, sign * done.value))
                     self.searcher.tell(self.cube.point(done.params), sign * done.value)
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         others = [one.params for one in running if one.number != trial.number and self.cube.holds(one.params)]
         self.searcher.pending = [self.cube.point(params) for params in others]
-        return self.cube.params(self.searcher.ask())
+        tried = [*others, *(params for params, _ in self.finished)]
+        points = [self.cube.point(params) for params in tried]
+        for _ in range(TRIES):
+            params = self.cube.params(self.searcher.ask()) | self.cube.untried(tried)
+            if self._new(params, points):
+                return params
+            self.searcher.pending[-1] = self.cube.point(params)
+        if not self.finished:
+            return {}
+        best, _ = min(self.finished, key=lambda done: done[1])
+        return next((params for params in self.cube.neighbours(best) if self._new(params, points)), {})
+
+    def _new(self, params: Mapping[str, Any], points: Sequence[Sequence[float]]) -> bool:
+        """Whether parameters are none of those that were tried, nor close to them where another choice could be made."""
+        point, close = self.cube.point(params), CLOSE if self.cube.categorical else 0.0
+        return all(max(abs(x - y) for x, y in zip(point, one, strict=True)) > close for one in points)
 
 
 @final
@@ -128,6 +159,7 @@ class Cube:
     def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
         self.space = dict(sorted(space.items()))
         self.axes = {name: (repr(kind), _axes(kind)) for name, kind in self.space.items()}
+        self.categorical = any(isinstance(kind, CategoricalDistribution) for kind in self.space.values())
         self.dimensions = sum(count for _, count in self.axes.values())
 
     def holds(self, params: Mapping[str, Any]) -> bool:
@@ -135,6 +167,24 @@ class Cube:
         return all(
             name in params and kind._contains(kind.to_internal_repr(params[name])) for name, kind in self.space.items()
         )
+
+    def neighbours(self, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Parameters with another choice of one categorical."""
+        for name, kind in self.space.items():
+            if isinstance(kind, CategoricalDistribution):
+                yield from (dict(params) | {name: choice} for choice in kind.choices if choice != params[name])
+
+    def untried(self, tried: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Of each categorical a choice that no trial had, where there is one: what it is worth cannot be guessed from
+        others."""
+        found = dict[str, Any]()
+        for name, kind in self.space.items():
+            if isinstance(kind, CategoricalDistribution):
+                had = {kind.to_internal_repr(params[name]) for params in tried}
+                for choice in kind.choices:
+                    if kind.to_internal_repr(choice) not in had:
+                        found[name] = choice
+        return found
 
     def point(self, params: Mapping[str, Any]) -> tuple[float, ...]:
         """D numbers from 0 to 1 of some parameters."""
@@ -156,7 +206,7 @@ def _axes(kind: BaseDistribution) -> int:
 def _coordinates(kind: BaseDistribution, value: Any) -> Iterator[float]:
     if isinstance(kind, CategoricalDistribution):
         chosen = int(kind.to_internal_repr(value))
-        yield from (float(place == chosen) for place in range(len(kind.choices)))
+        yield from (CHOSEN if place == chosen else 1 - CHOSEN for place in range(len(kind.choices)))
         return
     low, high = _range(kind)
     yield min(1.0, max(0.0, (_scaled(kind, value) - low) / (high - low)))

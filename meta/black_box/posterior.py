@@ -23,6 +23,10 @@ import torch
 LENGTH_SCALES = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Of the kernels, in sides of the cube."""
 
+USUAL_LENGTH, LENGTH_SPREAD = 0.3, 0.7
+"""Length scales are log-normally distributed beforehand: the median in one dimension, from where it grows with the root
+of their number (Hvarfner et al. 2024, section 4), and the standard deviation of the logarithm."""
+
 NOISES = (1e-4, 1e-2)
 """Variances of noise, in squares of the amplitude."""
 
@@ -34,6 +38,9 @@ SMALLEST_SQUARE = 1e-20
 
 NORMAL_DEVIATIONS = 1.4826
 """Standard deviations of a normal distribution are so many median deviations."""
+
+DEEPEST = 4.0
+"""The least value lies so many units below the median, at most."""
 
 TAIL = -4.0
 """Standard deviations below which the improvement's logarithm has a series of its own."""
@@ -66,7 +73,7 @@ class Posterior:
     """The bank's beliefs about functions on the cube of D dimensions, of up to M points each.
 
     Attributes:
-        count: N.
+        count: N. log_prior_S: of the processes.
         point_BMD, value_BM: the points, and the values as they were told.
         inverse_BSMM: of the Cholesky factors of the kernels' matrices. log_root_BS: a factor's log-determinant.
     """
@@ -74,6 +81,8 @@ class Posterior:
     def __init__(self, problems: int, dimensions: int, room: int, *, device: torch.device | None = None) -> None:
         bank = list(itertools.product(LENGTH_SCALES, NOISES))
         self.length_S, self.noise_S = (torch.tensor(part, device=device) for part in zip(*bank, strict=True))
+        usual = USUAL_LENGTH * math.sqrt(dimensions)
+        self.log_prior_S = -((self.length_S / usual).log() / LENGTH_SPREAD).square() / 2
         self.count = 0
         self.point_BMD = torch.zeros(problems, room, dimensions, device=device)
         self.inverse_BSMM = torch.zeros(problems, len(bank), room, room, device=device)
@@ -133,7 +142,8 @@ class Posterior:
         mean_BS = (value_BSN * one_BSN).sum(2) / one_BSN.square().sum(2)
         rest_BSN = value_BSN - mean_BS[..., None] * one_BSN
         square_BS = rest_BSN.square().mean(2).clamp(min=SMALLEST_SQUARE)
-        index_B = (-self.log_root_BS - self.count / 2 * square_BS.log()).argmax(1)
+        evidence_BS = -self.log_root_BS - self.count / 2 * square_BS.log()
+        index_B = (evidence_BS + self.log_prior_S).argmax(1)
         each_B = torch.arange(len(index_B), device=index_B.device)
         parts = mean_BS, square_BS.sqrt(), rest_BSN
         return Likeliest(flat_BN.amin(1), unit_B, index_B, *(part[each_B, index_B] for part in parts))
@@ -156,12 +166,18 @@ class Posterior:
 
 
 def flattened(value_BN: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Values in median deviations from their median, those above it by their logarithm; and these deviations, B, 1
-    where half of all values are alike."""
+    """Values in units from their median, those above it by their logarithm; and the units, B.
+
+    A unit is the median deviation, but at least a quarter of what the least value lies below the median, so that a
+    search which has come close to a minimum does not see its last steps enlarged; where both are 0, the mean deviation.
+    """
     median_B1 = value_BN.median(1, keepdim=True).values
-    unit_B1 = NORMAL_DEVIATIONS * (value_BN - median_B1).abs().median(1, keepdim=True).values
+    off_BN = value_BN - median_B1
+    usual_B1 = NORMAL_DEVIATIONS * off_BN.abs().median(1, keepdim=True).values
+    unit_B1 = torch.maximum(usual_B1, -off_BN.amin(1, keepdim=True) / DEEPEST)
+    unit_B1 = torch.where(unit_B1 > 0, unit_B1, off_BN.abs().mean(1, keepdim=True))
     unit_B1 = torch.where(unit_B1 > 0, unit_B1, 1.0)
-    off_BN = (value_BN - median_B1) / unit_B1
+    off_BN = off_BN / unit_B1
     return torch.where(off_BN > 0, off_BN.clamp(min=0).log1p(), off_BN), unit_B1[:, 0]
 
 

@@ -29,6 +29,9 @@ WIDEST, DECADES = 0.3, 2.0
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Multiples of it, without whole parts, are spread evenly: by so much places move from step to step."""
 
+SMALLEST_SHARE = 1e-9
+"""Of an improvement that counts."""
+
 FEWEST = 0.3
 """The least share of coordinates in which a place around the best point differs from it."""
 
@@ -76,7 +79,11 @@ def suggested(posterior: Posterior, best_BD: torch.Tensor) -> Suggestions:
 
 
 class Judged(NamedTuple):
-    """The best of some places: see :class:`Suggestions`, and the mean at the second, in the units of the values."""
+    """The best of some places: see :class:`Suggestions`, and the mean at the second, in the units of the values.
+
+    What is expected of a place that is as good as known counts little: improvements are augmented (Huang et al. 2006,
+    equation 12).
+    """
 
     improving_BD: torch.Tensor
     least_BD: torch.Tensor
@@ -87,7 +94,10 @@ class Judged(NamedTuple):
     @classmethod
     def of(cls, posterior: Posterior, process: Likeliest, place_BCD: torch.Tensor, best_B: torch.Tensor) -> Self:
         belief = posterior.at(place_BCD, process)
-        log_gain_B, improving_B = log_expected_improvement(belief, best_B).max(1)
+        noise_B1 = process.amplitude_B[:, None] * posterior.noise_S[process.index_B].sqrt()[:, None]
+        new_BC = 1 - noise_B1 / torch.hypot(belief.deviation_BC, noise_B1)
+        log_gain_BC = log_expected_improvement(belief, best_B) + new_BC.clamp(min=SMALLEST_SHARE).log()
+        log_gain_B, improving_B = log_gain_BC.max(1)
         mean_B, least_B = belief.mean_BC.min(1)
         each_B = torch.arange(len(least_B), device=least_B.device)
         places = place_BCD[each_B, improving_B], place_BCD[each_B, least_B]

@@ -31,6 +31,7 @@ def by_numpy(point_ND: np.ndarray, value_N: np.ndarray, place_CD: np.ndarray) ->
     """The evidence, mean and standard deviation of the likeliest process, in double precision."""
     middle = np.sort(value_N)[(len(value_N) - 1) // 2]
     unit = 1.4826 * np.sort(np.abs(value_N - middle))[(len(value_N) - 1) // 2]
+    unit = max(unit, (middle - value_N.min()) / 4)
     value_N = np.array([math.log(1 + (v - middle) / unit) if v > middle else (v - middle) / unit for v in value_N])
     best: tuple[float, np.ndarray, np.ndarray] | None = None
     for length in LENGTH_SCALES:
