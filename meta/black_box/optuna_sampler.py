@@ -147,7 +147,7 @@ class _Progress:
         return next((params for params in self.cube.neighbours(best) if self._new(params, points)), {})
 
     def _new(self, params: Mapping[str, Any], points: Sequence[Sequence[float]]) -> bool:
-        """Whether parameters are none of those that were tried, nor close to them where another choice could be made."""
+        """Whether parameters were not tried, nor any that are close to them where another choice could be made."""
         point, close = self.cube.point(params), CLOSE if self.cube.categorical else 0.0
         return all(max(abs(x - y) for x, y in zip(point, one, strict=True)) > close for one in points)
 
