@@ -53,7 +53,7 @@ BBOB = {
     f"bbob{n}-{d}": {"function": "bbob", "number": n, "dimensions": d} for d in (2, 5, 10) for n in range(1, 25)
 }  # fmt: skip
 
-COUNTS = {"samples": (1000, 100), "literature": (100, 100), "bbob": (5, 5)}
+COUNTS = {"samples": (500, 100), "literature": (100, 100), "bbob": (5, 5)}
 """Functions of ours, and of each opponent."""
 
 PROCESSES = 4

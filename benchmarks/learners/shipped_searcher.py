@@ -31,7 +31,7 @@ from npi.library.tensor_files import write_whole
 
 NAME = "shipped-searcher"
 
-TRAINING = BlackBoxTraining(updates=100, batch=16, rate=1e-3, row_rate=1e-3, check_every=25, problems=64)
+TRAINING = BlackBoxTraining(updates=80, batch=16, rate=1e-3, row_rate=1e-3, check_every=25, problems=64)
 
 TEXT = """# Card: the core that optimises without gradients
 

@@ -36,7 +36,7 @@ def cards() -> dict[Path, str]:
 
 
 def shipped() -> dict[str, Path]:
-    """The libraries of :func:`cards` by short names: ``few_shot``, ``optimisation``, ``universal``."""
+    """The libraries of :func:`cards` by short names: ``black_box``, ``few_shot`` and so on."""
     return {library.parent.name: library for library in cards()}
 
 
