@@ -295,8 +295,8 @@ class Kept:
 def _each(history: History, room: int) -> Suggestions:
     """Suggestions where instances have other numbers of results: all of a number are asked together."""
     count_B = history.count_B1[:, 0].clamp(max=room).long()
-    filler_BD = history.best_BD.detach()
-    parts = [filler_BD.clone(), filler_BD.clone(), *(torch.zeros_like(filler_BD[:, 0]) for _ in range(4))]
+    even_BD = spread_evenly(history.best_BD.shape[1], history.asked_B1[:, 0].long())
+    parts = [part.clone() for part in _ahead(None, even_BD)]
     for count in count_B.unique().tolist():
         if count < FEWEST:
             continue
