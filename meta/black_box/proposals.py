@@ -127,7 +127,12 @@ def _offsets(count: int, size: int, step: int) -> torch.Tensor:
 def _sobol(count: int, size: int, step: int) -> torch.Tensor:
     """place_CX: the first points of the sequence, moved by a shift that goes with the step."""
     shift_X = (1 + step) * GOLDEN * torch.arange(1, 1 + size)
-    return (torch.quasirandom.SobolEngine(size).draw(count) + shift_X) % 1
+    return (_unmoved(count, size) + shift_X) % 1
+
+
+@lru_cache(maxsize=64)
+def _unmoved(count: int, size: int) -> torch.Tensor:
+    return torch.quasirandom.SobolEngine(size).draw(count)
 
 
 def _quantile(uniform: torch.Tensor) -> torch.Tensor:
