@@ -34,7 +34,7 @@ SETTINGS = {
 BEGIN = 10**8
 """Numbers of episodes from here on are those of tests: training draws eight digits."""
 
-COUNT, OTHERS = 100_000, 20_000
+COUNT, OTHERS = 100_000, 10_000
 """Experiments of each setting, the same for all, and of each new question."""
 
 VALIDATION = BEGIN // 2

@@ -65,13 +65,13 @@ NEEDED = {"place of 1 among 1 2": 2}
 
 TRAINING = OnPolicyTraining(
     stopping=1, truncation=5, updates=1600, batch=768, rollouts=2, rate=5e-3, row_rate=3e-2, value_weight=0.5,
-    entropy=0.05, coverage=0.3, wander=0.3, belief=0.5, check_every=100,
+    entropy=0.05, coverage=0.3, wander=0.3, belief=0.5, check_every=200, problems=200,
 )  # fmt: skip
 SHAPE = MetaRLConfig(object_slots=1, hidden=24, row=16)
-LEARNING = replace(TRAINING, updates=200, batch=192, starts=4, problems=32, check_every=200)
-TUNING = replace(TRAINING, updates=200, batch=192, rate=2e-3, check_every=200)
+LEARNING = replace(TRAINING, updates=250, batch=192, row_rate=5e-2, starts=6, problems=100, check_every=250)
+TUNING = replace(TRAINING, updates=250, batch=192, rate=2e-3, check_every=250)
 
-SEEING = replace(TRAINING, updates=600, batch=512)
+SEEING = replace(TRAINING, updates=300, batch=384)
 """Training of the core that sees pixels, on its six programs."""
 
 SORTED = 1000

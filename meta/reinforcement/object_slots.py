@@ -67,7 +67,8 @@ def alike_objects(spec: WorldSpec) -> AlikeObjects:
     """The objects of a world; ``ValueError`` where it has none.
 
     Every primitive but those of setup takes one token, the same ones, without a payload. The last axis of each
-    channel is shared out evenly among the objects: heights of N blocks, or a picture with a column of pixels for each.
+    channel is shared out evenly among the objects: heights of N blocks, or a picture with columns of pixels for each.
+    Without a channel, a field names one of the objects, such as the arm that was pulled last.
     """
     acting = [primitive for primitive in spec.primitives if not primitive.setup]
     slots = {tuple(slot.tokens for slot in primitive.slots) for primitive in acting}
@@ -81,6 +82,8 @@ def alike_objects(spec: WorldSpec) -> AlikeObjects:
     values = ("none", *(spec.tokens[token] for token in tokens))
     naming = tuple(column for column, field in enumerate(spec.fields) if field.values == values)
     others = tuple(column for column in range(len(spec.fields)) if column not in naming)
+    if not naming and not real_channels(spec):
+        raise ValueError(_refusal(spec, "a field that names one of them, or a channel that shows something of each"))
     return AlikeObjects(tokens, naming, others)
 
 

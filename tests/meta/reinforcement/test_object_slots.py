@@ -1,6 +1,7 @@
 """Cores of alike objects: the learner's promises, exchanged objects, shares of channels, what rows select of tables,
 and worlds that have none."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from dsl import load, loads
 from envs import make
-from envs.spec import WorldSpec
+from envs.spec import Channel, Field, Signature, Slot, WorldSpec
 from envs.stepper import Observation
 from meta.reinforcement.learner import LEARNER
 from meta.reinforcement.network import MetaRLConfig
@@ -18,6 +19,8 @@ from npi.learners.interface import TaskInput
 from tests.support.paths import PROGRAMS
 
 N, H, ROW = 3, 5, 11
+
+PAIR, TRIPLE = (Slot("block", (1, 2)),), (Slot("block", (1, 2, 3)),)
 
 CONFIG = MetaRLConfig(row=ROW, hidden=H, object_slots=1)
 
@@ -112,15 +115,17 @@ def test_rows_select_columns_and_lines_of_the_tables() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "config", "needed"),
+    ("change", "needed"),
     [
-        ("harlow", {}, "channels whose last axis|calls that take one token"),
-        ("two_step", {}, "alike objects"),
+        ({"channels": (Channel("heights", (N + 1,)),)}, "last axis is shared out among 3 objects"),
+        ({"channels": (), "fields": (Field("STEP", ("0", "1")),)}, "a field that names one of them"),
+        ({"primitives": (Signature("WAIT"),)}, "calls that take one token"),
+        ({"primitives": (Signature("POKE", PAIR), Signature("ANSWER", TRIPLE))}, "one token, the same ones"),
     ],
 )
-def test_worlds_without_alike_objects_are_refused(kind: str, config: dict[str, Any], needed: str) -> None:
+def test_worlds_without_alike_objects_are_refused(change: dict[str, Any], needed: str) -> None:
     with pytest.raises(ValueError, match=needed):
-        alike_objects(make(kind, "other", config).spec)
+        alike_objects(replace(blocks(), **change))
 
 
 def test_rows_too_short_for_all_objects_are_refused() -> None:
