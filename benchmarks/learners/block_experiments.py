@@ -137,7 +137,8 @@ def said(
     """log_KBN of random experiments from a number on, and heavy_B."""
     state = begun(beta, discount, count=count, first=first)
     generator = torch.Generator().manual_seed(first)
-    return net(random_pokes(world(), state, pokes, repeat=repeat, generator=generator)), state.heavy_B
+    shown_KBX = random_pokes(world(), state, pokes, repeat=repeat, generator=generator)
+    return torch.cat([net(part_KBX) for part_KBX in shown_KBX.split(OTHERS, 1)], 1), state.heavy_B
 
 
 def fixed_pokes(net: nn.Module, beta: str, discount: str) -> Result:

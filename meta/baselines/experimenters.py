@@ -142,7 +142,8 @@ class _Layer(nn.Module):
 
     def forward(self, x_BKH: torch.Tensor) -> torch.Tensor:
         parts = self.asks(_normal(x_BKH)).unflatten(2, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
-        heard = nn.functional.scaled_dot_product_attention(*parts, is_causal=True)
+        query, key, value = parts.unbind(0)
+        heard = nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         x_BKH = x_BKH + self.tells(heard.transpose(1, 2).flatten(2))
         found_BKH: torch.Tensor = x_BKH + self.narrow(nn.functional.gelu(self.wide(_normal(x_BKH))))
         return found_BKH

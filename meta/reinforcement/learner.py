@@ -69,8 +69,9 @@ class MetaRL:
             )
 
     def core(self, config: Any, specs: Sequence[WorldSpec], *, generator: torch.Generator) -> Net:
-        kind = ObjectActorCritic if config.object_slots else ActorCritic
-        return kind(config, specs, generator=generator)
+        if config.object_slots:
+            return ObjectActorCritic(config, specs, generator=generator)
+        return ActorCritic(config, specs, generator=generator)
 
     def objective(
         self, core: Net, rows_NP: torch.Tensor, problems: Problems, training: OnPolicyTraining
