@@ -225,9 +225,9 @@ class ObjectActorCritic(LearnerCore):
         own_BNK = task.row_BP[:, :own].unflatten(1, (self.most, OWN))[:, :count]
         common_BK = task.row_BP[:, own:]
         row_BNK = torch.cat([own_BNK, common_BK[:, None].expand(-1, count, -1)], 2)
-        parts = self.condition(row_BNK).split(self.sizes, 2)
+        seen, weigh, first, second = self.condition(row_BNK).split(self.sizes, 2)
         column_BQN = adapter.column(common_BK).unflatten(1, (-1, count))
-        return Conditioning(*parts, column_BQN, adapter.line(row_BNK))
+        return Conditioning(seen, weigh, first, second, column_BQN, adapter.line(row_BNK))
 
     def _remember(self, seen_BNH: torch.Tensor, hidden_BH: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What is known of each object, BNH, and the hidden numbers."""
