@@ -1,36 +1,42 @@
-"""Which is Heavier (Denil et al. 2017) beside the Bayes-optimal experimenter: one core for six settings, then new rows.
+"""Which is Heavier (Denil et al. 2017) beside the Bayes-optimal experimenter: one core for six settings and many
+questions, then new questions as rows, sorting by asking, and a core that sees pixels.
 
     python -m benchmarks.learners.heavier                    # five seeds
     python -m benchmarks.learners.heavier --seeds 0 1        # some of them
     python -m benchmarks.learners.heavier --table            # only write the page from what is finished
 
-A core is trained on the six programs of ``programs/learning/heavier.npi``. Then it is frozen, and rows are learned
-for questions that it never met, beside it and beside a core of random weights; for each question a copy of all of the
-core is fine-tuned. Results lie under ``runs/heavier``, a file a seed, and the cores beside them.
-
-Shape legend: ``B`` experiments, ``K`` steps.
+A core is trained on the six programs of ``programs/learning/heavier.npi`` and on questions about some of the blocks
+(``meta/reinforcement/program_files/block_questions.py``). Then it is frozen, and rows are learned for questions that it
+never met, beside it and beside a core of random weights; for each question a copy of all of the core is fine-tuned.
+Results lie under ``runs/heavier``, a file a seed, and the cores beside them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 
-import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 
-from benchmarks.common import ROOT, finished, recipe, seeds
-from benchmarks.learners.cores import fine_tuned, trained_core
-from benchmarks.learners.descent import descend
+from benchmarks.common import ROOT, RUNS, finished, recipe, seeds
+from benchmarks.learners.block_experiments import (
+    FILE,
+    GAPS,
+    OTHERS,
+    PIXELS,
+    SETTINGS,
+    by_gap,
+    opponents,
+    tried,
+    world,
+)
+from benchmarks.learners.cores import fine_tuned, trained_core, written
 from dsl import load
 from dsl.teacher import shown_by
-from envs.physics.blocks import BETAS, DISCOUNTS, Blocks, BlocksState
-from meta.baselines.blocks import Experimenter, Experiments, StoppingPlan, Weigher, experiments
-from meta.baselines.experimenters import LearnedExperimenter, RandomPokeClassifier
+from meta.baselines.experimenters import LearnedExperimenter
 from meta.reinforcement.network import MetaRLConfig
+from meta.reinforcement.program_files.block_questions import program_file, training_questions
 from npi.jobs.learners import new_library
 from npi.learners.core import learner_program_core
 from npi.learners.learn_rows import learn_rows
@@ -45,16 +51,8 @@ from npi.running.evaluate import run_problems
 
 NAME = "heavier"
 
-FILE = ROOT / "programs" / "learning" / "heavier.npi"
 NEW = (ROOT / "programs" / "tools" / "ranks.npi", ROOT / "programs" / "learning" / "compare.npi")
 WEIGH = ROOT / "programs" / "tools" / "weigh.npi"
-
-SETTINGS = {
-    f"{name}{beta}": (beta, discount)
-    for discount, name in (("0.95", "QUICK"), ("0.99", "PATIENT"))
-    for beta in ("3", "5", "10")
-}
-"""β and discount of the six programs."""
 
 QUESTIONS = {
     "ranks.LIGHTEST": "lightest", "ranks.SECOND": "second heaviest", "ranks.THIRD": "third heaviest",
@@ -66,66 +64,25 @@ NEEDED = {"place of 1 among 1 2": 2}
 """Blocks that must be poked to know the answer; 4 of other questions."""
 
 TRAINING = OnPolicyTraining(
-    stopping=1, truncation=6, updates=2000, batch=512, rollouts=2, rate=5e-3, value_weight=0.5, entropy=0.05,
-    coverage=0.3, wander=0.3, check_every=100,
+    stopping=1, truncation=5, updates=1600, batch=768, rollouts=2, rate=5e-3, row_rate=3e-2, value_weight=0.5,
+    entropy=0.05, coverage=0.3, wander=0.3, belief=0.5, check_every=200, problems=200,
 )  # fmt: skip
-SHAPE = MetaRLConfig(hidden=48, row=16)
-LEARNING = replace(TRAINING, updates=100, batch=192, row_rate=3e-2, starts=2, check_every=50)
-TUNING = replace(TRAINING, updates=100, batch=384, rate=2e-3, row_rate=1e-2, check_every=100)
+SHAPE = MetaRLConfig(object_slots=1, hidden=24, row=16)
+LEARNING = replace(TRAINING, updates=250, batch=192, row_rate=5e-2, starts=6, problems=100, check_every=250)
+TUNING = replace(TRAINING, updates=250, batch=192, rate=2e-3, check_every=250)
 
-BEGIN = 10**8
-"""Numbers of episodes from here on are those of tests: training draws eight digits."""
-
-COUNT, OTHERS = 100_000, 20_000
-"""Experiments of each setting, the same for all, and of each new question."""
-
-VALIDATION = BEGIN // 2
-"""Where episodes begin by which a number of random pokes is chosen; none of them is tested on."""
-
-GAPS = np.linspace(-0.4, 1.0, 15)
-"""Edges of bins of the gap between the heavy block's draw and the largest light one."""
-
-RANDOM_POKES = 10
-"""The most of the classifier. CLASSIFIER_UPDATES: of its training."""
-CLASSIFIER_UPDATES = 800
+SEEING = replace(TRAINING, updates=300, batch=384)
+"""Training of the core that sees pixels, on its six programs."""
 
 SORTED = 1000
 """Problems of the program that sorts."""
 
 
-@cache
-def world() -> Blocks:
-    found = load(FILE).world
-    assert isinstance(found, Blocks)
-    return found
-
-
-def begun(beta: str, discount: str, question: str = "heavy", *, count: int = COUNT, first: int = BEGIN) -> BlocksState:
-    """Experiments from a number on."""
-    episode_B = torch.arange(first, first + count)
-    asked = BETAS.index(beta), DISCOUNTS.index(discount), world().questions.index(question)
-    return world().begin(episode_B, *(torch.full_like(episode_B, index) for index in asked))
-
-
-def tried(agent: Experimenter, beta: str, discount: str, question: str = "heavy", *, count: int = COUNT) -> Experiments:
-    return experiments(world(), agent, begun(beta, discount, question, count=count))
-
-
-def by_gap(found: Experiments, beta: str, discount: str) -> list[float]:
-    """The mean number of pokes in each bin of the gap; nan in bins of fewer than 30 experiments."""
-    state = begun(beta, discount, count=len(found.pokes_B))
-    draw_BN = (state.mass_BN - world().config.least) / (world().config.most - world().config.least)
-    heavy_B1 = state.heavy_B[:, None]
-    light_B = draw_BN.scatter(1, heavy_B1, -1.0).amax(1)
-    bin_B = np.digitize((draw_BN.gather(1, heavy_B1)[:, 0] - light_B).numpy(), GAPS)
-    pokes_B = found.pokes_B.numpy()
-    chosen = [pokes_B[bin_B == place] for place in range(1, len(GAPS))]
-    return [float(part.mean()) if len(part) >= 30 else float("nan") for part in chosen]
-
-
 def run(seed: int) -> Result:
-    """Train, try the six programs, learn rows, fine-tune copies, sort."""
-    library, seconds = trained_core(f"{NAME}/core-{seed}", [FILE], replace(TRAINING, seed=seed), config=SHAPE)
+    """Train, try the six programs, learn rows, fine-tune copies, sort; the same six programs from pixels."""
+    asked = written(RUNS / NAME / "questions.npi", program_file(training_questions()))
+    training = replace(TRAINING, seed=seed)
+    library, seconds = trained_core(f"{NAME}/core-{seed}", [FILE, asked], training, config=SHAPE)
     core = learner_program_core(library.core)
     found: Result = {"seconds": seconds, "settings": {}, "gaps": {}, "curve": library.history[0]["curve"]}
     for name, (beta, discount) in SETTINGS.items():
@@ -136,7 +93,7 @@ def run(seed: int) -> Result:
         print(f"  {name}: {went.means()}", flush=True)
     found |= rows(library, seed)
     found["weigh"] = weigh(library)
-    return found
+    return found | {"pixels": pixels(seed)}
 
 
 def rows(library: Library, seed: int) -> Result:
@@ -182,55 +139,17 @@ def weigh(library: Library) -> Result:
     return {"orders": sum(right) / SORTED, "answers": sum(places) / (4 * SORTED)}
 
 
-# --- opponents --------------------------------------------------------------------------------------------------------
-
-
-def opponents() -> Result:
-    """On the same experiments: the optimum, fixed numbers of pokes, and a classifier of random pokes."""
-    found: Result = {"settings": {}, "gaps": {}}
-    classifier = classifier_of_random_pokes()
+def pixels(seed: int) -> Result:
+    """A core that sees pictures in place of heights."""
+    training = replace(SEEING, seed=seed)
+    library, seconds = trained_core(f"{NAME}/pixels-{seed}", [PIXELS], training, config=SHAPE)
+    net, found = learner_program_core(library.core).net, {}
     for name, (beta, discount) in SETTINGS.items():
-        plan = StoppingPlan(world().config.blocks, float(beta), float(discount))
-        best = tried(Weigher(world().config, plan), beta, discount)
-        found["gaps"][name] = by_gap(best, beta, discount)
-        here = {"optimum": best.means() | {"plan": plan.start}}
-        for pokes in range(world().config.blocks + 1):
-            here[f"{pokes} pokes"] = tried(Weigher(world().config, plan, pokes=pokes), beta, discount).means()
-        found["settings"][name] = here | {"random pokes": random_pokes(classifier, beta, discount)}
-        print(f"  {name}: {here['optimum']}", flush=True)
-    return found
-
-
-def classifier_of_random_pokes(batch: int = 512) -> RandomPokeClassifier:
-    """One classifier for all β."""
-    generator = torch.Generator().manual_seed(0)
-    classifier = RandomPokeClassifier(world().config.blocks, generator=generator)
-
-    def loss() -> torch.Tensor:
-        episode_B = torch.randint(10**7, BEGIN // 2, (batch,), generator=generator)
-        beta_B = torch.randint(1, len(BETAS), (batch,), generator=generator)
-        state = world().begin(episode_B, beta_B, torch.zeros_like(beta_B), torch.zeros_like(beta_B))
-        log_KBN = classifier(world(), state, RANDOM_POKES, generator=generator)
-        return cross_entropy(log_KBN.flatten(0, 1), state.heavy_B.repeat(1 + RANDOM_POKES))
-
-    descend([([*classifier.parameters()], 5e-3)], loss, updates=CLASSIFIER_UPDATES)
-    return classifier
-
-
-@torch.no_grad()
-def random_pokes(classifier: RandomPokeClassifier, beta: str, discount: str) -> Mapping[str, float]:
-    """After the number of random pokes that is best on validation episodes."""
-    generator = torch.Generator().manual_seed(1)
-
-    def returns(first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        state = begun(beta, discount, count=count, first=first)
-        log_KBN = classifier(world(), state, RANDOM_POKES, generator=generator)
-        right_KB = (log_KBN.argmax(2) == state.heavy_B).double()
-        return (2 * right_KB.mean(1) - 1) * float(discount) ** torch.arange(1 + RANDOM_POKES), right_KB.mean(1)
-
-    pokes = int(returns(VALIDATION, OTHERS)[0].argmax())
-    return_K, right_K = returns(BEGIN, COUNT)
-    return {"return": float(return_K[pokes]), "right": float(right_K[pokes]), "pokes": float(pokes)}
+        row_P = library.memory.embeddings_NP[library.memory.index(f"seenheavier.{name}")]
+        agent = LearnedExperimenter(net, row_P, world(PIXELS))
+        found[name] = tried(agent, beta, discount, count=OTHERS, within=PIXELS).means()
+        print(f"  {name} from pixels: {found[name]}", flush=True)
+    return {"seconds": seconds, "settings": found}
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -245,11 +164,14 @@ def contents(done: Sequence[Result]) -> dict[str, Content | bytes]:
         "rows": rows_table(done),
         "recovered": spread([recovered(result) for result in done]),
         "seeds": seeds(done),
+        "asked": str(len(training_questions())),
         "seconds": spread([result["seconds"] for result in done], 0),
         "learning": spread([result["learning"] for result in done], 0),
         "parameters": str(done[0]["parameters"]),
         "orders": spread([100 * result["weigh"]["orders"] for result in done]),
         "answers": spread([100 * result["weigh"]["answers"] for result in done]),
+        "pixels": pixels_table(done, beside),
+        "pixel_seconds": spread([result["pixels"]["seconds"] for result in done], 0),
         "heavier.png": picture(done, beside),
     }
 
@@ -270,13 +192,25 @@ def settings_table(done: Sequence[Result], beside: Result) -> list[list[str]]:
 
 
 def opponents_table(beside: Result) -> list[list[str]]:
-    """Returns, and the pokes of the classifier."""
-    names = [name for name in beside["settings"]["QUICK3"] if name not in ("random pokes",)]
-    rows = [["program", *names, "random pokes, a classifier (pokes)"]]
+    """Returns, and pokes of the networks."""
+    networks = ("classifier", "transformer")
+    names = [name for name in beside["settings"]["QUICK3"] if name not in (*networks, "first")]
+    rows = [["program", *names, *(f"{name} (pokes)" for name in networks)]]
     for name, here in beside["settings"].items():
-        one = here["random pokes"]
         cells = [f"{here[n]['return']:.3f}" for n in names]
-        rows.append([name, *cells, f"{one['return']:.3f} ({one['pokes']:.0f})"])
+        rows.append([name, *cells, *(f"{here[n]['return']:.3f} ({here[n]['pokes']:.2f})" for n in networks)])
+    return rows
+
+
+def pixels_table(done: Sequence[Result], beside: Result) -> list[list[str]]:
+    """What the core that sees pixels reaches, and its share of the optimum's return."""
+    rows = [["program", "optimum", "from pixels: return", "right, %", "pokes", "share, %"]]
+    for name in SETTINGS:
+        best = beside["settings"][name]["first"]
+        mine = [result["pixels"]["settings"][name] for result in done]
+        cells = spread([m["return"] for m in mine], 3), spread([100 * m["right"] for m in mine])
+        share = spread([100 * m["return"] / best for m in mine])
+        rows.append([name, f"{best:.3f}", *cells, spread([m["pokes"] for m in mine], 2), share])
     return rows
 
 

@@ -19,6 +19,7 @@ from envs.spec import WorldSpec
 from envs.world import Episodes, World
 from meta.reinforcement.network import ActorCritic, MetaRLConfig, real_channels
 from meta.reinforcement.object_memory import places
+from meta.reinforcement.object_slots import ObjectActorCritic
 from npi.learners.interface import LearnerConfig
 from npi.learners.objectives.base import LearnerObjective
 from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
@@ -31,6 +32,9 @@ MAX_CALLS = 4096
 
 MAX_NUMBERS = 4096
 """In the real-valued channels of a world."""
+
+Net = ActorCritic | ObjectActorCritic
+"""A core of either kind."""
 
 
 class MetaRL:
@@ -64,18 +68,20 @@ class MetaRL:
                 f"{MAX_CALLS}; declare fewer tokens"
             )
 
-    def core(self, config: Any, specs: Sequence[WorldSpec], *, generator: torch.Generator) -> ActorCritic:
+    def core(self, config: Any, specs: Sequence[WorldSpec], *, generator: torch.Generator) -> Net:
+        if config.object_slots:
+            return ObjectActorCritic(config, specs, generator=generator)
         return ActorCritic(config, specs, generator=generator)
 
     def objective(
-        self, core: ActorCritic, rows_NP: torch.Tensor, problems: Problems, training: OnPolicyTraining
+        self, core: Net, rows_NP: torch.Tensor, problems: Problems, training: OnPolicyTraining
     ) -> LearnerObjective:
         if training.stopping:
             return Stopping(self, core, rows_NP, problems, training, calls=core.calls)
         calls = core.calls if core.config.privileged else None
         return OnPolicy(self, core, rows_NP, problems, training, calls=calls)
 
-    def infer_row(self, core: ActorCritic, evidence: Episodes) -> None:
+    def infer_row(self, core: Net, evidence: Episodes) -> None:
         """Rows are learned by gradient."""
 
     def judge(self, world: World[Any], episodes: Episodes) -> dict[str, torch.Tensor]:

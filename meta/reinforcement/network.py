@@ -70,6 +70,8 @@ class MetaRLConfig(LearnerConfig):
             encoded as all others are.
         sums: 1: encoded observations are also added up over the episode, and the sums' logarithms are an input.
         privileged: 1: in training, values are those of a critic that is told the expected reward of each call.
+        object_slots: 1: in a world of alike objects each has a recurrent state of ``hidden`` units, with shared weights
+            (:mod:`meta.reinforcement.object_slots`); the three settings above are of no use then.
     """
 
     kind: str = "meta-rl"
@@ -78,6 +80,7 @@ class MetaRLConfig(LearnerConfig):
     object_memory: int = setting(1, SWITCH)
     sums: int = setting(0, SWITCH)
     privileged: int = setting(0, SWITCH)
+    object_slots: int = setting(0, SWITCH)
 
 
 class Layer(NamedTuple):

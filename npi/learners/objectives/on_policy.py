@@ -43,6 +43,8 @@ class OnPolicyTraining(LearnerTraining):
             (:mod:`npi.learners.objectives.stopping`).
         coverage: there, the least weight of steps that the policy seldom reaches. wander: of calls that go on, the
             share that is drawn evenly among all when training begins; it falls to 0.
+        belief: there, the weight when training begins of the log-likelihood of the conclusion that pays most, among
+            all conclusions; it falls to 0, so that in the end nothing counts but what episodes pay.
     """
 
     rollouts: int = setting(1, COUNT)
@@ -57,6 +59,7 @@ class OnPolicyTraining(LearnerTraining):
     stopping: int = setting(0, SWITCH)
     coverage: float = setting(0.3, share())
     wander: float = setting(0.3, share())
+    belief: float = setting(0.0, at_least(0))
 
 
 @final

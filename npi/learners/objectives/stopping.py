@@ -83,6 +83,8 @@ class Stopping(LearnerObjective):
         walk = self.walk(group, batch, number, self.exploration(batch, number), wander)
         entropy = between(training.entropy, training.final_entropy, progress)
         loss = stopping_loss(walk, coverage=training.coverage, entropy=entropy, value_weight=training.value_weight)
+        if training.belief:
+            loss = loss + between(training.belief, 0.0, progress) * belief_loss(walk)
         yield (Loss(batch.weight * loss),)
 
     def walk(self, group: TaskGroup, batch: Batch, number: int, draw: GeneratorDraw, wander: float) -> Walk:
@@ -137,6 +139,18 @@ def stopping_loss(walk: Walk, *, coverage: float, entropy: float, value_weight: 
     error_TB = weight_TB[1:] * (walk.value_TB - after_TB).square()
     spread_TB = weight_TB[:-1] * -(log_which_TBA.exp() * log_which_TBA).sum(2)
     return (value_weight * error_TB - gain_TB - entropy * spread_TB).sum(0).mean()
+
+
+def belief_loss(walk: Walk) -> torch.Tensor:
+    """The cross-entropy between which call would pay most and the policy, among the calls that conclude; summed over
+    steps, whether they are reached or not.
+
+    What pays is learned as a posterior is (a proper scoring rule: Gneiting and Raftery 2007). Expected pay has next to
+    no gradient where a policy is sure of what is wrong, or when it has to know much before anything pays.
+    """
+    log_TBA = walk.log_TBA.masked_fill(~walk.ends_TBA, -torch.inf).log_softmax(2)
+    best_TB1 = walk.pay_TBA.masked_fill(~walk.ends_TBA, -torch.inf).argmax(2, keepdim=True)
+    return -log_TBA.gather(2, best_TB1).sum(0).mean()
 
 
 def least_pay(walk: Walk) -> torch.Tensor:

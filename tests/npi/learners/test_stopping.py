@@ -1,6 +1,7 @@
 """Optimal stopping from reward: its gradient beside that of returns added up over every way through an episode, what
 coverage changes, rollouts that stop where all have come to their ends, and training from nothing."""
 
+import math
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -15,7 +16,7 @@ from meta.reinforcement.network import MetaRLConfig
 from npi.jobs.learners import train_learner
 from npi.learners.interface import TaskInput
 from npi.learners.objectives.on_policy import OnPolicyTraining
-from npi.learners.objectives.stopping import Walk, stopping_loss, worth_after
+from npi.learners.objectives.stopping import Walk, belief_loss, stopping_loss, worth_after
 from npi.learners.rollout import STRETCH, calls, play
 
 ENDS_A = torch.tensor([False, False, True, True])
@@ -71,7 +72,7 @@ class Tree:
         """Of these calls, where calls that conclude are left out."""
         found = 1.0
         for step, call in enumerate(chosen):
-            found *= float(self.logits[self.ways.index(chosen[:step])][:2].softmax(0)[call])
+            found *= float(self.logits.detach()[self.ways.index(chosen[:step])][:2].softmax(0)[call])
         return found
 
 
@@ -106,6 +107,26 @@ def test_coverage_weighs_decisions_that_are_seldom_reached() -> None:
     baseline = tree.pays[last].min() - tree.critic[2]
     which = torch.autograd.grad(tree.logits[last][:2].log_softmax(0)[0] * baseline, tree.logits)[0][last]
     torch.testing.assert_close(often, alone + which)
+
+
+def test_beliefs_are_about_which_conclusion_pays_most() -> None:
+    """The cross-entropy of each step added up; how likely the policy goes on changes nothing, nor is changed."""
+    tree = Tree()
+    walk = tree.walk((0, 1, 0))
+    chosen = [tree.ways.index(way) for way in ((), (0,), (0, 1))]
+    by_hand = 0.0
+    for place in chosen:
+        first, second = (float(part) for part in tree.logits[place, 2:].detach())
+        best = first if tree.pays[place, 0] > tree.pays[place, 1] else second
+        by_hand -= best - math.log(math.exp(first) + math.exp(second))
+    found = belief_loss(walk)
+    assert float(found.detach()) == pytest.approx(by_hand)
+    by_NA = gradient(found, tree)
+    assert by_NA[:, :2].abs().max() < 1e-12
+    assert by_NA[chosen, 2:].abs().min() > 0
+    with torch.no_grad():
+        tree.logits[:, :2] += 3
+    assert float(belief_loss(tree.walk((0, 1, 0))).detach()) == pytest.approx(by_hand)
 
 
 def test_the_worth_of_going_on_is_that_of_a_loop() -> None:
