@@ -59,6 +59,9 @@ COUNTS = {"samples": (500, 100), "literature": (100, 100), "bbob": (5, 5)}
 PROCESSES = 4
 """Functions that the fitted Gaussian process has: each takes up to half a minute."""
 
+WORKED = 16
+"""Functions that are evaluated by several workers."""
+
 USUAL = "any5.SEARCH"
 """The row for functions that are no samples of the trained families."""
 
@@ -218,12 +221,12 @@ def bbob_table() -> Rows:
 
 
 def parallel_table() -> Rows:
-    """Five workers beside one, on 64 functions of each family of samples."""
+    """Five workers beside one, on the first functions of each family of samples."""
     rows: Rows = [["family", "one worker", "five workers"]]
     for name, settings in SAMPLES.items():
         found = finished(
             f"{NAME}/{name}-workers",
-            lambda settings=settings: {str(n): bests(workers(settings, 64, n)) for n in (1, 5)},  # type: ignore[misc]
+            lambda settings=settings: {str(n): bests(workers(settings, WORKED, n)) for n in (1, 5)},  # type: ignore[misc]
         )
         rows.append([name, *(f"{fmean(best[-1] for best in found[str(n)]):.3f}" for n in (1, 5))])
     return rows
