@@ -14,6 +14,7 @@ Shape legend: ``B`` towers, ``N`` blocks, ``M`` numbers of an observation.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,7 @@ from envs.physics.welds import BLOCKS, BODIES, drawn_ways, questions, right_answ
 from envs.settings import figure, laid_value, one_of, read_settings, within
 from envs.spec import NONE, SLOTS, Channel, Field, Signature, Slot, SpecError, WorldSpec
 from envs.stepper import Action, Observation
+from envs.support import mixed_radix
 from envs.support.counter_rng import uniform
 from envs.support.lazy_torch import torch
 from envs.world import Conclusion, Layout
@@ -44,14 +46,24 @@ DIRECTIONS = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, 1.0), "down"
 
 NUMBERS = tuple(str(1 + number) for number in range(BLOCKS))
 
+LASTS = {
+    DIRECT: (Field("BLOCK", ("none", *NUMBERS)), Field("SIDE", ("none", *DIRECTIONS))),
+    FIST: (Field("SIDE", ("none", *DIRECTIONS)),),
+    VELOCITY: (),
+}
+"""What of the last push is observed, by the actuator."""
+
 MOVE, ANSWER, CLEAR = 0, 1, 2
 """The primitives; the first one is ``PUSH`` where forces act on blocks."""
 
 OFFSETS, PLACE = 63, 64
 """What is drawn, as a part of the numbers that are mixed."""
 
-CENTIMETRES = 100.0
-"""In a metre."""
+MILLI = 1000.0
+"""Millimetres in a metre."""
+
+BELOW, ROOM = "below", "room"
+"""In what frame the pose of a block is told: that of the block below it, and that of the room."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,7 @@ class TowersConfig:
         push, lift: forces on a block sideways, and up or down, in N. speed: the largest of the fist, in m/s.
         strength: the largest force of the fist, in N. friction: between blocks; half of it between a block and a wall.
         offset: the largest of a block from the middle line, in m. gravity: in m/s². seconds: of a step.
+        frame: in which poses are observed: ``below``, of each block relative to the one below it, or ``room``.
     """
 
     actuator: str = DIRECT
@@ -78,12 +91,14 @@ class TowersConfig:
     offset: float = 0.02
     gravity: float = 9.81
     seconds: float = 0.1
+    frame: str = BELOW
 
     def __post_init__(self) -> None:
         what = "a world of towers"
         one_of(what, "actuator", self.actuator, list(STEPS))
         one_of(what, "discount", figure(self.discount), DISCOUNTS)
         one_of(what, "question", self.question, questions())
+        one_of(what, "frame", self.frame, (BELOW, ROOM))
         ranges = {"steps": (0, 1000), "push": (0, 1000), "lift": (0, 1000), "speed": (0.01, 10), "strength": (1, 1000)}
         for key, (low, high) in {**ranges, "friction": (0, 1), "offset": (0, 0.04), "gravity": (0, 100)}.items():
             within(what, key, getattr(self, key), low, high)
@@ -111,7 +126,7 @@ class TowersState(EpisodeState):
             blocks are welded. correct_B: int64, the right answer, from 0.
         pose_BN3: float64, x and y (m) and angle (radians) of each block, start_BN3: before anything moved.
         fist_B2: float64, m.
-        step_B: int64, steps so far. answer_B: the answer, 0 for none. ended_B: bool.
+        step_B: int64, steps so far. answer_B: the answer, 0 for none. last_B2: the tokens of the last push. ended_B: bool.
         paid_B: float32, what the last step paid. right_B: bool, of the answer.
         rooms: of the instances, in memory of the host.
     """
@@ -125,6 +140,7 @@ class TowersState(EpisodeState):
     fist_B2: torch.Tensor
     step_B: torch.Tensor
     answer_B: torch.Tensor
+    last_B2: torch.Tensor
     ended_B: torch.Tensor
     paid_B: torch.Tensor
     right_B: torch.Tensor
@@ -146,7 +162,7 @@ class Towers(Trials[TowersState]):
         read = config if isinstance(config, TowersConfig) else read_settings(TowersConfig, config, "a world of towers")
         self.config, self.laws = read, Laws(read.gravity, read.friction, read.strength)
         self.spec = _spec(name, read)
-        self._allowed = _allowed(self.spec)
+        self._allowed, self._slots = _allowed(self.spec), len(self.spec.primitives[MOVE].slots)
 
     @property
     def parts(self) -> tuple[Field, ...]:
@@ -170,7 +186,7 @@ class Towers(Trials[TowersState]):
         pose_BN3, fist_B2 = (torch.zeros(count, *shape, dtype=torch.float64) for shape in ((BLOCKS, 3), (2,)))
         state = TowersState(
             episode_B, discount_B, question_B, way_B, correct_B, pose_BN3.to(episode_B.device), pose_BN3,
-            fist_B2.to(episode_B.device), none_B.clone(), none_B.clone(), none_B.bool(), none_B.float(), none_B.bool(),
+            fist_B2.to(episode_B.device), none_B.clone(), none_B.clone(), none_B[:, None].repeat(1, 2), none_B.bool(), none_B.float(), none_B.bool(),
             rooms,
         )  # fmt: skip
         _measure(state, range(count))
@@ -191,17 +207,16 @@ class Towers(Trials[TowersState]):
         ]
 
     def observe(self, state: TowersState) -> Observation:
-        """Places are rounded to whole millimetres and tenths of degrees."""
-        moved_BN3, stood_BN = state.pose_BN3 - state.start_BN3, state.start_BN3[:, :, 0]
+        """Poses as changes since the beginning, to a tenth of a millimetre or milliradian."""
+        framed = relative if self.config.frame == BELOW else unchanged
         found = {
-            "stood": _tenths(CENTIMETRES * stood_BN),
-            "moved": _tenths(CENTIMETRES * moved_BN3[:, :, :2]),
-            "turned": _tenths(moved_BN3[:, :, 2].rad2deg()),
+            "stood": _tenths(MILLI * state.start_BN3[:, :, 0]),
+            "moved": _tenths(MILLI * (framed(state.pose_BN3) - framed(state.start_BN3))),
             "time": (self.config.seconds * state.step_B[:, None]).float(),
         }
         if self.config.actuator != DIRECT:
-            found["fist"] = _tenths(CENTIMETRES * state.fist_B2)
-        return Observation(state.answer_B[:, None].clone(), found)
+            found["fist"] = _tenths(MILLI * state.fist_B2)
+        return Observation(torch.cat([state.answer_B[:, None], state.last_B2[:, : self._slots]], 1), found)
 
     def act(self, state: TowersState, action: Action, active_B: torch.Tensor) -> None:
         call_B4 = torch.where((active_B & self.legal(action))[:, None], action.call_B4, -1)
@@ -217,6 +232,8 @@ class Towers(Trials[TowersState]):
         state.right_B.copy_(torch.where(answers_B, right_B, state.right_B & ~clears_B))
         state.ended_B.copy_((state.ended_B | answers_B | late_B) & ~clears_B)
         state.answer_B.copy_(torch.where(answers_B, call_B4[:, 1], torch.where(clears_B, 0, state.answer_B)))
+        last_B2 = torch.where(moves_B[:, None], self._values(call_B4[:, 1:3]), state.last_B2)
+        state.last_B2.copy_(torch.where(clears_B[:, None], 0, last_B2))
         state.step_B.copy_(torch.where(clears_B, 0, state.step_B + (moves_B | answers_B).long()))
 
     def wait(self, state: TowersState, waits_B: torch.Tensor) -> None:
@@ -254,6 +271,10 @@ class Towers(Trials[TowersState]):
             for block, side in tokens
         ]
 
+    def _values(self, tokens_B2: torch.Tensor) -> torch.Tensor:
+        """Tokens as values of the fields that tell of the last push: blocks as they are, sides from 1."""
+        return torch.where(tokens_B2 > BLOCKS, tokens_B2 - BLOCKS, tokens_B2)
+
     def _clear(self, state: TowersState, clears_B: torch.Tensor) -> None:
         """Towers as at the beginning."""
         where = clears_B.nonzero()[:, 0].tolist()
@@ -262,12 +283,10 @@ class Towers(Trials[TowersState]):
         _measure(state, where)
 
     def legal(self, action: Action) -> torch.Tensor:
-        call_B4 = action.call_B4
-        P, _, V = self._allowed.shape
-        inside_B4 = (call_B4 >= 0) & (call_B4 < torch.tensor([P, V, V, V], device=call_B4.device))
-        callee_B1, slot_S = call_B4[:, :1].clamp(0, P - 1), torch.arange(SLOTS, device=call_B4.device)
-        allowed = self._allowed.to(call_B4.device)[callee_B1, slot_S, call_B4[:, 1:].clamp(0, V - 1)]
-        return inside_B4.all(1) & allowed.all(1)
+        call_B4, sizes = action.call_B4, self._allowed.shape
+        inside_B4 = call_B4.clamp(min=0).minimum(torch.tensor(sizes, device=call_B4.device) - 1)
+        place_B = mixed_radix.number(inside_B4.unbind(1), sizes)
+        return (inside_B4 == call_B4).all(1) & self._allowed.to(call_B4.device).flatten()[place_B]
 
     def score(self, state: TowersState) -> dict[str, torch.Tensor]:
         """What the last step paid, discounted."""
@@ -305,6 +324,19 @@ class Towers(Trials[TowersState]):
         return discounts[state.discount_B] ** state.step_B
 
 
+def relative(pose_BN3: torch.Tensor) -> torch.Tensor:
+    """Poses of blocks relative to the one below, the lowest one as it is: of rigid bodies they do not change."""
+    lower, upper = pose_BN3[:, :-1], pose_BN3[:, 1:]
+    across, up, turned = (upper - lower).unbind(2)
+    cos, sin = lower[:, :, 2].cos(), lower[:, :, 2].sin()
+    return torch.cat([pose_BN3[:, :1], torch.stack([cos * across + sin * up, cos * up - sin * across, turned], 2)], 1)
+
+
+def unchanged(pose_BN3: torch.Tensor) -> torch.Tensor:
+    """Poses in the room."""
+    return pose_BN3
+
+
 def _tenths(part: torch.Tensor) -> torch.Tensor:
     """float32, rounded to one decimal."""
     return (part * 10).round().float() / 10
@@ -323,12 +355,13 @@ def _measure(state: TowersState, where: Sequence[int]) -> None:
 
 
 def _allowed(spec: WorldSpec) -> torch.Tensor:
-    """bool, primitives × slots × tokens."""
-    found = torch.zeros(len(spec.primitives), SLOTS, len(spec.tokens), dtype=torch.bool)
+    """bool, primitives × tokens × tokens × tokens."""
+    V = len(spec.tokens)
+    found = torch.zeros(len(spec.primitives), V, V, V, dtype=torch.bool)
     for number, primitive in enumerate(spec.primitives):
-        for place in range(SLOTS):
-            tokens = primitive.slots[place].tokens if place < len(primitive.slots) else (0,)
-            found[number, place, list(tokens)] = True
+        taken = [slot.tokens for slot in primitive.slots] + [(0,)] * (SLOTS - len(primitive.slots))
+        for tokens in itertools.product(*taken):
+            found[(number, *tokens)] = True
     return found
 
 
@@ -350,12 +383,12 @@ def _spec(name: str, config: TowersConfig) -> WorldSpec:
     else:
         primitive = _primitive(config.actuator, tokens)
     numbers = (Slot("number", tuple(map(tokens.index, NUMBERS))),)
-    fist = (Channel("fist", (2,), unit="cm"),) if config.actuator != DIRECT else ()
+    fist = (Channel("fist", (2,), unit="mm"),) if config.actuator != DIRECT else ()
     return WorldSpec(
         name=name,
         kind=KIND,
         config=asdict(config),
-        fields=(Field("ANSWERED", ("none", *NUMBERS)),),
+        fields=(Field("ANSWERED", ("none", *NUMBERS)), *LASTS[config.actuator]),
         tokens=tokens,
         primitives=(
             primitive,
@@ -363,9 +396,8 @@ def _spec(name: str, config: TowersConfig) -> WorldSpec:
             Signature("CLEAR", (), "Stack the tower anew and forget the answer, for another question", setup=True),
         ),
         channels=(
-            Channel("stood", (BLOCKS,), unit="cm", per="episode"),
-            Channel("moved", (BLOCKS, 2), unit="cm"),
-            Channel("turned", (BLOCKS,), unit="degrees"),
+            Channel("stood", (BLOCKS,), unit="mm", per="episode"),
+            Channel("moved", (BLOCKS, 3), unit="mm, mm, mrad"),
             Channel("time", (1,), low=0, unit="s"),
             *fist,
         ),

@@ -34,6 +34,7 @@ class Walk(NamedTuple):
         ends_TBA: whether a call concludes the episode. pay_TBA: what it would pay; 0 of others.
         chosen_TB: the call that was made, one of those that go on.
         ratio_TB: its chance by the policy, among those that go on, over that by which it was drawn.
+        payload_TB: the log-likelihood of the payload that it was given, with a graph; None: calls take none.
     """
 
     log_TBA: torch.Tensor
@@ -42,11 +43,14 @@ class Walk(NamedTuple):
     pay_TBA: torch.Tensor
     chosen_TB: torch.Tensor
     ratio_TB: torch.Tensor
+    payload_TB: torch.Tensor | None = None
 
 
 @final
 class Stopping(LearnerObjective):
     """The objective of a core whose ``step`` gives ``log_calls`` (B × A) and ``value``, in a ``Concluding`` world.
+
+    Where calls take payloads, it also gives ``log_payload`` (B × A): of its payload, for each call.
 
     Args:
         calls: for the index of a world, its calls, call_A4, in the order of ``log_calls``.
@@ -85,6 +89,8 @@ class Stopping(LearnerObjective):
         loss = stopping_loss(walk, coverage=training.coverage, entropy=entropy, value_weight=training.value_weight)
         if training.belief:
             loss = loss + between(training.belief, 0.0, progress) * belief_loss(walk)
+        if training.labels:
+            loss = loss + training.labels * label_loss(walk)
         yield (Loss(batch.weight * loss),)
 
     def walk(self, group: TaskGroup, batch: Batch, number: int, draw: GeneratorDraw, wander: float) -> Walk:
@@ -94,6 +100,7 @@ class Stopping(LearnerObjective):
         task = group.input(batch, self.rows_of(group, batch, number))
         steps = min(self.training.truncation or group.steps, group.steps)
         everyone_B = torch.ones(batch.state.batch, dtype=torch.bool, device=self.device)
+        with_payload = world.spec.payload_width > 0
         parts = list[tuple[torch.Tensor, ...]]()
 
         def respond(step: StepOutput) -> Observation:
@@ -106,12 +113,16 @@ class Stopping(LearnerObjective):
                 drawn_BA = torch.lerp(going_BA, even_BA, wander)
                 chosen_B = choice(drawn_BA, draw)
                 ratio_B = (going_BA / drawn_BA).gather(1, chosen_B[:, None])[:, 0]
-                world.act(batch.state, Action(call_A4[chosen_B]), everyone_B)
-            parts.append((log_BA, step.extras["value"], ends_BA, pay_BA, chosen_B, ratio_B))
+                world.act(batch.state, Action(call_A4[chosen_B], step.action.payload_BX), everyone_B)
+            part = [log_BA, step.extras["value"], ends_BA, pay_BA, chosen_B, ratio_B]
+            if with_payload:
+                part.append(step.extras["log_payload"].gather(1, chosen_B[:, None])[:, 0])
+            parts.append(tuple(part))
             return world.observe(batch.state)
 
         seen = world.observe(batch.state)
-        self.core.generate(task, seen, respond, self.core.begin(task, seen), steps)
+        noise = draw if with_payload else None
+        self.core.generate(task, seen, respond, self.core.begin(task, seen), steps, draw=noise)
         return Walk(*(torch.stack(part) for part in zip(*parts, strict=True)))
 
 
@@ -133,7 +144,8 @@ def stopping_loss(walk: Walk, *, coverage: float, entropy: float, value_weight: 
     after_TB = worth_after(go_TB.detach(), pay_TB.detach(), least_pay(walk))
     reached_TB = torch.cat([torch.ones_like(go_TB[:1]), go_TB.cumprod(0)]).detach()
     weight_TB = coverage + (1 - coverage) * reached_TB
-    which_TB = walk.ratio_TB * log_which_TBA.gather(2, walk.chosen_TB[..., None])[..., 0]
+    which_TB = log_which_TBA.gather(2, walk.chosen_TB[..., None])[..., 0]
+    which_TB = walk.ratio_TB * (which_TB if walk.payload_TB is None else which_TB + walk.payload_TB)
     gain_TB = weight_TB[:-1] * (pay_TB + go_TB * after_TB)
     gain_TB = gain_TB + weight_TB[1:] * (after_TB - walk.value_TB.detach()) * which_TB
     error_TB = weight_TB[1:] * (walk.value_TB - after_TB).square()
@@ -151,6 +163,13 @@ def belief_loss(walk: Walk) -> torch.Tensor:
     log_TBA = walk.log_TBA.masked_fill(~walk.ends_TBA, -torch.inf).log_softmax(2)
     best_TB1 = walk.pay_TBA.masked_fill(~walk.ends_TBA, -torch.inf).argmax(2, keepdim=True)
     return -log_TBA.gather(2, best_TB1).sum(0).mean()
+
+
+def label_loss(walk: Walk) -> torch.Tensor:
+    """The cross-entropy of how to conclude, in the mean over all steps: the call that pays most is right."""
+    log_TBA = walk.log_TBA.masked_fill(~walk.ends_TBA, -torch.inf).log_softmax(2)
+    best_TB1 = walk.pay_TBA.masked_fill(~walk.ends_TBA, -torch.inf).argmax(2, keepdim=True)
+    return -log_TBA.gather(2, best_TB1).mean()
 
 
 def least_pay(walk: Walk) -> torch.Tensor:
