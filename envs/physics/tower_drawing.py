@@ -18,15 +18,15 @@ TOP = 1.2
 """The height in m that is always shown."""
 
 
-def drawing(
-    poses: Sequence[Sequence[float]], fist: tuple[float, ...] | None, caption: str, *, width: int = 100
-) -> str:
+def drawing(poses: Sequence[Sequence[float]], fist: tuple[float, ...] | None, caption: str, *, width: int = 100) -> str:
     """Blocks by middle (x, y) and angle, and the fist; what is outside of ``width`` characters is left out."""
     columns = min(width - 2, 78) // 2 * 2
     top = max([TOP, *(pose[1] + BODY_SIDE for pose in poses), *([fist[1] + LINE] if fist else [])])
     lines = []
     for line in range(math.ceil(top / LINE) - 1, -1, -1):
-        cells = [_seen(poses, fist, (column + 0.5 - columns / 2) * COLUMN, (line + 0.5) * LINE) for column in range(columns)]
+        cells = [
+            _seen(poses, fist, (column + 0.5 - columns / 2) * COLUMN, (line + 0.5) * LINE) for column in range(columns)
+        ]
         lines.append("|" + "".join(cells) + "|")
     return "\n".join([*lines, "+" + "-" * columns + "+", caption])
 

@@ -141,7 +141,7 @@ class Room:
         return Room(self.laws, self.plan, self.pushes)
 
     def _fist_force(self, fist: pymunk.Body, velocity: Sequence[float]) -> tuple[float, float]:
-        """What brings the fist to a velocity within a step of the simulation, but for the limit; its weight is borne."""
+        """What brings the fist to a velocity within a step of the simulation, if it is strong enough, and bears it."""
         rises = [FIST_MASS * (wanted - now) / SUBSTEP for wanted, now in zip(velocity, fist.velocity, strict=True)]
         size = (rises[0] ** 2 + rises[1] ** 2) ** 0.5
         share = min(1.0, self.laws.strength / size) if size else 0.0

@@ -1,4 +1,4 @@
-"""Towers (Denil et al. 2017, section 4.2): an agent pushes a tower until it can say of how many rigid bodies it consists.
+"""Towers (Denil et al. 2017, section 4.2): an agent pushes a tower until it can say of how many bodies it consists.
 
 Five blocks are stacked to a tower. Random ones are welded to each other, which cannot be seen; every number of rigid
 bodies is as likely. The agent pushes blocks by forces on their middles, or moves a fist; what then moves together tells
@@ -21,10 +21,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
-from envs.physics import tower_room
 from envs.physics.blocks import DISCOUNTS
 from envs.physics.tower_drawing import drawing
-from envs.physics.tower_room import HALF_WIDTH, HEIGHT, RADIUS, SIDE, SUBSTEP, Laws, Plan, Push, Room, block_height
+from envs.physics.tower_room import RADIUS, SIDE, SUBSTEP, Laws, Plan, Push, Room, block_height
 from envs.physics.welds import BLOCKS, BODIES, drawn_ways, questions, right_answers, ways
 from envs.settings import figure, laid_value, one_of, read_settings, within
 from envs.spec import NONE, SLOTS, Channel, Field, Signature, Slot, SpecError, WorldSpec
@@ -126,7 +125,8 @@ class TowersState(EpisodeState):
             blocks are welded. correct_B: int64, the right answer, from 0.
         pose_BN3: float64, x and y (m) and angle (radians) of each block, start_BN3: before anything moved.
         fist_B2: float64, m.
-        step_B: int64, steps so far. answer_B: the answer, 0 for none. last_B2: the tokens of the last push. ended_B: bool.
+        step_B: int64, steps so far. answer_B: the answer, 0 for none. last_B2: the last push, as fields tell it.
+        ended_B: bool.
         paid_B: float32, what the last step paid. right_B: bool, of the answer.
         rooms: of the instances, in memory of the host.
     """
@@ -182,12 +182,14 @@ class Towers(Trials[TowersState]):
         way_B, none_B = drawn_ways(episode_B), torch.zeros_like(episode_B)
         correct_B = right_answers().to(episode_B.device)[way_B, question_B]
         rooms = [Room(self.laws, plan) for plan in self._plans(episode_B, way_B)]
-        count = len(episode_B)
-        pose_BN3, fist_B2 = (torch.zeros(count, *shape, dtype=torch.float64) for shape in ((BLOCKS, 3), (2,)))
+        count, device = len(episode_B), episode_B.device
+        pose_BN3, fist_B2 = (
+            torch.zeros(count, *shape, dtype=torch.float64, device=device) for shape in ((BLOCKS, 3), (2,))
+        )
+        step_B, answer_B, last_B2 = none_B.clone(), none_B.clone(), none_B[:, None].repeat(1, 2)
         state = TowersState(
-            episode_B, discount_B, question_B, way_B, correct_B, pose_BN3.to(episode_B.device), pose_BN3,
-            fist_B2.to(episode_B.device), none_B.clone(), none_B.clone(), none_B[:, None].repeat(1, 2), none_B.bool(), none_B.float(), none_B.bool(),
-            rooms,
+            episode_B, discount_B, question_B, way_B, correct_B, pose_BN3, pose_BN3, fist_B2,
+            step_B, answer_B, last_B2, none_B.bool(), none_B.float(), none_B.bool(), rooms,
         )  # fmt: skip
         _measure(state, range(count))
         state.start_BN3 = state.pose_BN3.clone()

@@ -41,9 +41,7 @@ def ways() -> tuple[tuple[int, ...], ...]:
 @cache
 def members() -> tuple[tuple[int, ...], ...]:
     """Q: for each question the blocks that it is about, from 0: all of them, then every other group of at least two."""
-    return tuple(
-        group for size in range(BLOCKS, 1, -1) for group in itertools.combinations(range(BLOCKS), size)
-    )
+    return tuple(group for size in range(BLOCKS, 1, -1) for group in itertools.combinations(range(BLOCKS), size))
 
 
 @cache

@@ -10,7 +10,7 @@ Shape legend: ``T`` steps, ``B`` instances, ``A`` calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, final
 
 import torch
@@ -101,13 +101,13 @@ class Stopping(LearnerObjective):
         steps = min(self.training.truncation or group.steps, group.steps)
         everyone_B = torch.ones(batch.state.batch, dtype=torch.bool, device=self.device)
         with_payload = world.spec.payload_width > 0
+        ending = concluding(world, batch.state, call_A4, range(len(call_A4)))[0].any(0).nonzero()[:, 0].tolist()
         parts = list[tuple[torch.Tensor, ...]]()
 
         def respond(step: StepOutput) -> Observation:
             log_BA = step.extras["log_calls"]
             with torch.no_grad():
-                known = [world.conclusion(batch.state, Action(c_4.expand(len(log_BA), -1))) for c_4 in call_A4]
-                ends_BA, pay_BA = (torch.stack(part, 1) for part in zip(*known, strict=True))
+                ends_BA, pay_BA = concluding(world, batch.state, call_A4, ending)
                 even_BA = (~ends_BA).float() / (~ends_BA).sum(1, keepdim=True)
                 going_BA = log_BA.masked_fill(ends_BA, -torch.inf).softmax(1)
                 drawn_BA = torch.lerp(going_BA, even_BA, wander)
@@ -124,6 +124,17 @@ class Stopping(LearnerObjective):
         noise = draw if with_payload else None
         self.core.generate(task, seen, respond, self.core.begin(task, seen), steps, draw=noise)
         return Walk(*(torch.stack(part) for part in zip(*parts, strict=True)))
+
+
+def concluding(
+    world: Any, state: Any, call_A4: torch.Tensor, places: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """ends_BA and pay_BA, of the calls at these places; no other is known to conclude."""
+    ends_BA = torch.zeros(state.batch, len(call_A4), dtype=torch.bool, device=call_A4.device)
+    pay_BA = torch.zeros(ends_BA.shape, device=call_A4.device)
+    for place in places:
+        ends_BA[:, place], pay_BA[:, place] = world.conclusion(state, Action(call_A4[place].expand(state.batch, -1)))
+    return ends_BA, pay_BA
 
 
 def stopping_loss(walk: Walk, *, coverage: float, entropy: float, value_weight: float) -> torch.Tensor:
