@@ -79,7 +79,7 @@ class Push(NamedTuple):
 
 
 Pose = tuple[float, float, float]
-"""x and y of the middle, and the angle in radians, against the clock."""
+"""x and y, and the angle in radians, against the clock."""
 
 
 def block_height(block: int) -> float:
@@ -123,14 +123,10 @@ class Room:
                 self.fist.force = self._fist_force(self.fist, push.velocity)
             self.space.step(SUBSTEP)
 
-    def poses(self) -> list[Pose]:
-        """Of each block."""
-        found = list[Pose]()
-        for number, middle in zip(self.plan.body, self.middles, strict=True):
-            body = self.bodies[number]
-            x, y = body.local_to_world(middle)
-            found.append((x, y, body.angle))
-        return found
+    def placed(self) -> list[Pose]:
+        """Of each block's body: where it has moved to from 0, and its angle."""
+        found = [(*body.position, body.angle) for body in self.bodies]
+        return [found[number] for number in self.plan.body]
 
     def fist_place(self) -> tuple[float, float]:
         """Of its middle; (0, 0) where there is none."""

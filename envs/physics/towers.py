@@ -18,12 +18,13 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, Self
 
 from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
 from envs.physics.blocks import DISCOUNTS
 from envs.physics.tower_drawing import drawing
-from envs.physics.tower_room import RADIUS, SIDE, SUBSTEP, Laws, Plan, Push, Room, block_height
+from envs.physics.tower_room import RADIUS, SUBSTEP, Laws, Plan, Push, Room, block_height
 from envs.physics.welds import BLOCKS, BODIES, drawn_ways, questions, right_answers, ways
 from envs.settings import figure, laid_value, one_of, read_settings, within
 from envs.spec import NONE, SLOTS, Channel, Field, Signature, Slot, SpecError, WorldSpec
@@ -58,6 +59,9 @@ MOVE, ANSWER, CLEAR = 0, 1, 2
 OFFSETS, PLACE = 63, 64
 """What is drawn, as a part of the numbers that are mixed."""
 
+NEAREST, FARTHEST = 0.3, 0.6
+"""Of a fist from the middle line of the tower at the beginning, in m."""
+
 MILLI = 1000.0
 """Millimetres in a metre."""
 
@@ -84,7 +88,7 @@ class TowersConfig:
     question: str = BODIES
     push: float = 25.0
     lift: float = 60.0
-    speed: float = 1.0
+    speed: float = 0.5
     strength: float = 100.0
     friction: float = 0.36
     offset: float = 0.02
@@ -196,12 +200,13 @@ class Towers(Trials[TowersState]):
         return state
 
     def _plans(self, episode_B: torch.Tensor, way_B: torch.Tensor) -> list[Plan]:
-        """How towers stand, and where the fist is: beside the tower, at any height up to its top."""
+        """How towers stand, and where the fist is: to one side of the tower, at any height up to its top."""
         number_N = torch.arange(BLOCKS, device=episode_B.device)
         offset_BN = self.config.offset * (2 * uniform(episode_B[:, None], OFFSETS, number_N) - 1)
         side_B = torch.where(uniform(episode_B, PLACE, 0) < 0.5, -1.0, 1.0)
         height_B = RADIUS + 0.01 + uniform(episode_B, PLACE, 1) * (block_height(BLOCKS - 1) - RADIUS)
-        place_B2 = torch.stack([side_B * 1.5 * SIDE, height_B], 1).tolist()
+        far_B = NEAREST + uniform(episode_B, PLACE, 2) * (FARTHEST - NEAREST)
+        place_B2 = torch.stack([side_B * far_B, height_B], 1).tolist()
         fists = [None if self.config.actuator == DIRECT else (x, y) for x, y in place_B2]
         return [
             Plan(ways()[way], tuple(offsets), fist)
@@ -348,12 +353,17 @@ def _measure(state: TowersState, where: Sequence[int]) -> None:
     """Read where blocks and fists are."""
     if not where:
         return
-    index = torch.tensor(where, device=state.device)
-    for part, found in (
-        (state.pose_BN3, [state.rooms[b].poses() for b in where]),
-        (state.fist_B2, [state.rooms[b].fist_place() for b in where]),
-    ):
-        part[index] = torch.tensor(found, dtype=torch.float64, device=state.device)
+    index, real = (
+        torch.tensor(where, device=state.device),
+        partial(torch.tensor, dtype=torch.float64, device=state.device),
+    )
+    placed_BN3 = real([state.rooms[b].placed() for b in where])
+    middle_BN2 = real([state.rooms[b].middles for b in where])
+    across, up = middle_BN2.unbind(2)
+    x, y, angle = placed_BN3.unbind(2)
+    cos, sin = angle.cos(), angle.sin()
+    state.pose_BN3[index] = torch.stack([x + cos * across - sin * up, y + sin * across + cos * up, angle], 2)
+    state.fist_B2[index] = real([state.rooms[b].fist_place() for b in where])
 
 
 def _allowed(spec: WorldSpec) -> torch.Tensor:

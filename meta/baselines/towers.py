@@ -23,10 +23,10 @@ from npi.learners.interface import LearnerCore, TaskInput
 UNITS = 64
 """Of a classifier's recurrent layer."""
 
-KEPT = 0.65
+KEPT = 0.85
 """How often a fist that moves at random keeps its direction."""
 
-ACROSS, UP = 6, 2
+ACROSS, UP = 16, 4
 """Steps of a fist's sweep through a tower and back, and between two of them."""
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, final
 
 import torch
+from torch.nn import functional
 
 from envs.stepper import Action, Observation
 from envs.world import Concluding
@@ -94,7 +95,7 @@ class Stopping(LearnerObjective):
         yield (Loss(batch.weight * loss),)
 
     def walk(self, group: TaskGroup, batch: Batch, number: int, draw: GeneratorDraw, wander: float) -> Walk:
-        """Calls that go on, for the truncation length or all steps; a share, ``wander``, are drawn evenly."""
+        """Calls that go on, for the truncation length or all steps; a share, ``wander``, are drawn blindly."""
         world: Any = group.world
         call_A4 = self.calls(group.index)
         task = group.input(batch, self.rows_of(group, batch, number))
@@ -110,6 +111,9 @@ class Stopping(LearnerObjective):
                 ends_BA, pay_BA = concluding(world, batch.state, call_A4, ending)
                 even_BA = (~ends_BA).float() / (~ends_BA).sum(1, keepdim=True)
                 going_BA = log_BA.masked_fill(ends_BA, -torch.inf).softmax(1)
+                if parts:
+                    before_BA = functional.one_hot(parts[-1][4], len(call_A4)).float()
+                    even_BA = torch.lerp(even_BA, before_BA, self.training.persistence)
                 drawn_BA = torch.lerp(going_BA, even_BA, wander)
                 chosen_B = choice(drawn_BA, draw)
                 ratio_B = (going_BA / drawn_BA).gather(1, chosen_B[:, None])[:, 0]

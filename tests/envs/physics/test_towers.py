@@ -149,7 +149,7 @@ def test_a_fist_has_no_more_than_its_strength() -> None:
         world = towers(actuator="fist", strength=strength)
         state = laid(world, *(e for e in range(60) if int(drawn_ways(torch.tensor([e]))) == 0))
         right_B = state.fist_B2[:, 0] < 0
-        for _ in range(8):
+        for _ in range(16):
             call_B4 = torch.zeros(state.batch, 4, dtype=torch.int64)
             call_B4[:, 1] = torch.where(right_B, world.spec.token("right"), world.spec.token("left"))
             world.act(state, Action(call_B4), torch.ones(state.batch, dtype=torch.bool))
