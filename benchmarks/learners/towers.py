@@ -5,7 +5,7 @@
     python -m benchmarks.learners.towers --table            # only write the page from what is finished
 
 A core is trained for each way to act: on ``programs/learning/towers.npi`` together with questions about pairs of
-blocks, on ``towers_fist.npi``, and on ``towers_velocity.npi``. They are tried on towers whose numbers training never
+blocks, and on ``towers_fist.npi``. They are tried on towers whose numbers training never
 draws, at the speed of training, and with steps that last half and twice as long. Then the core of forces is frozen, and
 rows are learned for pairs of blocks that it never was asked about; for each a copy of the core is fine-tuned. Opponents
 observe pushes that nobody chose. Results lie under ``runs/towers``, a file a seed, and the cores beside them.
@@ -29,7 +29,7 @@ from benchmarks.learners.cores import fine_tuned, trained_core, written
 from benchmarks.learners.descent import descend
 from dsl import load
 from envs.physics.blocks import DISCOUNTS
-from envs.physics.towers import DIRECT, FIST, STEPS, VELOCITY, Towers, TowersState
+from envs.physics.towers import DIRECT, FIST, STEPS, Towers, TowersState
 from envs.physics.welds import BODIES, questions
 from meta.baselines.towers import (
     LearnedTowerAgent,
@@ -56,9 +56,7 @@ from npi.reproduce.plots import label, panels, png
 NAME = "towers"
 
 PROGRAMS = ROOT / "programs" / "learning"
-FILES = {
-    DIRECT: PROGRAMS / "towers.npi", FIST: PROGRAMS / "towers_fist.npi", VELOCITY: PROGRAMS / "towers_velocity.npi",
-}  # fmt: skip
+FILES = {DIRECT: PROGRAMS / "towers.npi", FIST: PROGRAMS / "towers_fist.npi"}
 WELDED = PROGRAMS / "welded.npi"
 
 QUESTIONS = {"welded.WELDED_2_3": "bodies among 2 3", "welded.WELDED_1_4": "bodies among 1 4"}
@@ -69,9 +67,8 @@ COMMON = OnPolicyTraining(
     stopping=1, rollouts=1, rate=5e-3, value_weight=0.5, entropy=0.05, coverage=0.3, labels=1.0, check_every=50,
 )  # fmt: skip
 TRAININGS = {
-    DIRECT: replace(COMMON, truncation=9, updates=450, batch=320, wander=0.5),
-    FIST: replace(COMMON, truncation=16, updates=300, batch=160, wander=0.7, persistence=0.85),
-    VELOCITY: replace(COMMON, truncation=16, updates=300, batch=160),
+    DIRECT: replace(COMMON, truncation=9, updates=350, batch=224, wander=0.5),
+    FIST: replace(COMMON, truncation=12, updates=280, batch=160, wander=0.8, suggested=0.85),
 }
 LEARNING = replace(
     COMMON, truncation=6, updates=60, batch=64, row_rate=3e-2, starts=2, check_every=60, problems=64, wander=0.0
@@ -81,7 +78,7 @@ TUNING = replace(COMMON, truncation=9, updates=100, batch=128, rate=2e-3, row_ra
 BEGIN = 10**8
 """Numbers of episodes from here on are those of tests: training draws eight digits."""
 
-COUNT, OTHERS = 5000, 2000
+COUNT, OTHERS = 2000, 1000
 """Towers that agents are tried on, and those of other speeds and other questions."""
 
 SECONDS = (0.05, 0.1, 0.2)
@@ -90,9 +87,9 @@ SECONDS = (0.05, 0.1, 0.2)
 WATCHED, VALIDATION = 50_000_000, 60_000_000
 """Where episodes begin that classifiers are trained on, and those by which a number of steps is chosen."""
 
-TOWERS, STEPS_WATCHED = 8000, {DIRECT: 10, FIST: 24}
+TOWERS, STEPS_WATCHED = 6000, {DIRECT: 10, FIST: 20}
 """Towers that a classifier is trained on, and steps of each. EPOCHS: of its training; TOGETHER: in a batch."""
-EPOCHS, TOGETHER = 12, 200
+EPOCHS, TOGETHER = 8, 200
 
 PUSHERS: dict[str, Pusher] = {"passive": passive, "random": random_pushes, "fixed": fixed_pushes}
 

@@ -59,11 +59,11 @@ MOVE, ANSWER, CLEAR = 0, 1, 2
 OFFSETS, PLACE = 63, 64
 """What is drawn, as a part of the numbers that are mixed."""
 
-NEAREST, FARTHEST = 0.3, 0.6
+NEAREST, FARTHEST = 0.3, 0.8
 """Of a fist from the middle line of the tower at the beginning, in m."""
 
-MILLI = 1000.0
-"""Millimetres in a metre."""
+UNITS = 10_000.0
+"""Of an observation in a metre, and in a radian: tenths of millimetres and of milliradians."""
 
 BELOW, ROOM = "below", "room"
 """In what frame the pose of a block is told: that of the block below it, and that of the room."""
@@ -88,7 +88,7 @@ class TowersConfig:
     question: str = BODIES
     push: float = 25.0
     lift: float = 60.0
-    speed: float = 0.5
+    speed: float = 1.0
     strength: float = 100.0
     friction: float = 0.36
     offset: float = 0.02
@@ -214,15 +214,15 @@ class Towers(Trials[TowersState]):
         ]
 
     def observe(self, state: TowersState) -> Observation:
-        """Poses as changes since the beginning, to a tenth of a millimetre or milliradian."""
+        """Poses as changes since the beginning, in tenths of millimetres and of milliradians."""
         framed = relative if self.config.frame == BELOW else unchanged
         found = {
-            "stood": _tenths(MILLI * state.start_BN3[:, :, 0]),
-            "moved": _tenths(MILLI * (framed(state.pose_BN3) - framed(state.start_BN3))),
+            "stood": _whole(UNITS * state.start_BN3[:, :, 0]),
+            "moved": _whole(UNITS * (framed(state.pose_BN3) - framed(state.start_BN3))),
             "time": (self.config.seconds * state.step_B[:, None]).float(),
         }
         if self.config.actuator != DIRECT:
-            found["fist"] = _tenths(MILLI * state.fist_B2)
+            found["fist"] = _whole(UNITS * state.fist_B2)
         return Observation(torch.cat([state.answer_B[:, None], state.last_B2[:, : self._slots]], 1), found)
 
     def act(self, state: TowersState, action: Action, active_B: torch.Tensor) -> None:
@@ -306,6 +306,17 @@ class Towers(Trials[TowersState]):
         score_B = torch.where(answers_B, torch.where(right_B, worth_B, -worth_B), 0.0)
         return Conclusion(answers_B, score_B.float())
 
+    def suggest(self, state: TowersState) -> torch.Tensor:
+        """The next block to the right, from above; a fist to where the tower's middle is, and so back and forth."""
+        call_B4 = torch.zeros(state.batch, 1 + SLOTS, dtype=torch.int64, device=state.device)
+        left, right = (1 + BLOCKS + list(DIRECTIONS).index(side) for side in ("left", "right"))
+        if self.config.actuator == DIRECT:
+            call_B4[:, 1], call_B4[:, 2] = BLOCKS - state.step_B % BLOCKS, right
+        elif self.config.actuator == FIST:
+            middle_B = state.pose_BN3[:, :, 0].mean(1)
+            call_B4[:, 1] = torch.where(state.fist_B2[:, 0] < middle_B, right, left)
+        return call_B4
+
     def ended(self, state: TowersState) -> torch.Tensor:
         return state.ended_B.clone()
 
@@ -344,9 +355,9 @@ def unchanged(pose_BN3: torch.Tensor) -> torch.Tensor:
     return pose_BN3
 
 
-def _tenths(part: torch.Tensor) -> torch.Tensor:
-    """float32, rounded to one decimal."""
-    return (part * 10).round().float() / 10
+def _whole(part: torch.Tensor) -> torch.Tensor:
+    """float32, rounded to whole numbers."""
+    return part.round().float()
 
 
 def _measure(state: TowersState, where: Sequence[int]) -> None:
@@ -395,7 +406,7 @@ def _spec(name: str, config: TowersConfig) -> WorldSpec:
     else:
         primitive = _primitive(config.actuator, tokens)
     numbers = (Slot("number", tuple(map(tokens.index, NUMBERS))),)
-    fist = (Channel("fist", (2,), unit="mm"),) if config.actuator != DIRECT else ()
+    fist = (Channel("fist", (2,), unit="0.1 mm"),) if config.actuator != DIRECT else ()
     return WorldSpec(
         name=name,
         kind=KIND,
@@ -408,8 +419,8 @@ def _spec(name: str, config: TowersConfig) -> WorldSpec:
             Signature("CLEAR", (), "Stack the tower anew and forget the answer, for another question", setup=True),
         ),
         channels=(
-            Channel("stood", (BLOCKS,), unit="mm", per="episode"),
-            Channel("moved", (BLOCKS, 3), unit="mm, mm, mrad"),
+            Channel("stood", (BLOCKS,), unit="0.1 mm", per="episode"),
+            Channel("moved", (BLOCKS, 3), unit="0.1 mm, 0.1 mm, 0.1 mrad"),
             Channel("time", (1,), low=0, unit="s"),
             *fist,
         ),

@@ -47,6 +47,8 @@ class OnPolicyTraining(LearnerTraining):
             all conclusions; it falls to 0, so that in the end nothing counts but what episodes pay.
             share that is drawn evenly among all when training begins; it falls to 0. persistence: of these, the share
             that repeats the call before, so that what takes many steps in one direction is met.
+            share that is drawn evenly among all when training begins; it falls to 0. suggested: of these, the share
+            that is as the world suggests (:class:`envs.world.Suggesting`), so that what takes many steps is met.
         labels: there, the weight of the log-likelihood, among the calls that conclude, of the one that pays most: the
             answer is learned as by a classifier, also where the policy would not conclude.
     """
@@ -65,6 +67,7 @@ class OnPolicyTraining(LearnerTraining):
     wander: float = setting(0.3, share())
     belief: float = setting(0.0, at_least(0))
     persistence: float = setting(0.0, share())
+    suggested: float = setting(0.0, share())
     labels: float = setting(0.0, at_least(0))
 
 

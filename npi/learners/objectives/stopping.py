@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, final
 
 import torch
-from torch.nn import functional
 
 from envs.stepper import Action, Observation
-from envs.world import Concluding
+from envs.world import Concluding, Suggesting
 from npi.learners.interface import Learner, LearnerCore, StepOutput, choice
 from npi.learners.objectives.base import LearnerObjective
 from npi.learners.objectives.on_policy import OnPolicyTraining, between
@@ -78,6 +77,8 @@ class Stopping(LearnerObjective):
                     f"training setting stopping needs a world that says what its calls conclude, and "
                     f"{group.world.spec.name} ({group.world.spec.kind}) does not; train with stopping: 0"
                 )
+            if training.suggested and not isinstance(group.world, Suggesting):
+                raise ValueError(f"world {group.world.spec.name} suggests no calls; train with suggested: 0")
         self.calls = calls
 
     def batch_losses(self, group: TaskGroup, number: int, progress: float, ranks: Ranks) -> Iterator[tuple[Loss, ...]]:
@@ -111,9 +112,9 @@ class Stopping(LearnerObjective):
                 ends_BA, pay_BA = concluding(world, batch.state, call_A4, ending)
                 even_BA = (~ends_BA).float() / (~ends_BA).sum(1, keepdim=True)
                 going_BA = log_BA.masked_fill(ends_BA, -torch.inf).softmax(1)
-                if parts:
-                    before_BA = functional.one_hot(parts[-1][4], len(call_A4)).float()
-                    even_BA = torch.lerp(even_BA, before_BA, self.training.persistence)
+                if self.training.suggested:
+                    told_BA = (call_A4 == world.suggest(batch.state)[:, None]).all(2).float()
+                    even_BA = torch.lerp(even_BA, told_BA, self.training.suggested)
                 drawn_BA = torch.lerp(going_BA, even_BA, wander)
                 chosen_B = choice(drawn_BA, draw)
                 ratio_B = (going_BA / drawn_BA).gather(1, chosen_B[:, None])[:, 0]
