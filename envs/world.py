@@ -101,8 +101,8 @@ class Concluding(Protocol):
 class Suggesting(Protocol):
     """A world that knows calls from which much can be learned, for exploration in training."""
 
-    def suggest(self, state: Any) -> torch.Tensor:
-        """call_B4, legal: what could be tried now, by what may be unobserved; changes nothing."""
+    def suggest(self, state: Any) -> Action:
+        """Legal: what could be tried now, by what may be unobserved; changes nothing."""
         ...
 
 

@@ -73,7 +73,9 @@ TRAININGS = {
 LEARNING = replace(
     COMMON, truncation=6, updates=60, batch=64, row_rate=3e-2, starts=2, check_every=60, problems=64, wander=0.0
 )  # fmt: skip
-TUNING = replace(COMMON, truncation=9, updates=100, batch=128, rate=2e-3, row_rate=1e-2, check_every=100, wander=0.0)
+TUNING = replace(
+    COMMON, truncation=6, updates=60, batch=128, rate=2e-3, row_rate=1e-2, check_every=60, problems=64, wander=0.0
+)
 
 BEGIN = 10**8
 """Numbers of episodes from here on are those of tests: training draws eight digits."""
@@ -87,7 +89,7 @@ SECONDS = (0.05, 0.1, 0.2)
 WATCHED, VALIDATION = 50_000_000, 60_000_000
 """Where episodes begin that classifiers are trained on, and those by which a number of steps is chosen."""
 
-TOWERS, STEPS_WATCHED = 6000, {DIRECT: 10, FIST: 20}
+TOWERS, STEPS_WATCHED = 3000, {DIRECT: 10, FIST: 20}
 """Towers that a classifier is trained on, and steps of each. EPOCHS: of its training; TOGETHER: in a batch."""
 EPOCHS, TOGETHER = 8, 200
 

@@ -106,8 +106,10 @@ class Room:
         for block in blocks:
             block.friction = roughness
         self.space.add(*walls, *self.bodies, *blocks)
-        for body in self.bodies:
-            body.sleep_with_group(self.bodies[0]) if body is not self.bodies[0] else body.sleep()
+        first, *others = self.bodies
+        first.sleep()
+        for body in others:
+            body.sleep_with_group(first)
         self.fist = _fist(self.space, plan.fist, roughness) if plan.fist is not None else None
         for push in pushes:
             self.run(push)
@@ -130,7 +132,10 @@ class Room:
 
     def fist_place(self) -> tuple[float, float]:
         """Of its middle; (0, 0) where there is none."""
-        return (0.0, 0.0) if self.fist is None else tuple(self.fist.position)
+        if self.fist is None:
+            return 0.0, 0.0
+        x, y = self.fist.position
+        return x, y
 
     def copy(self) -> Room:
         """Another room in which the same was done."""

@@ -306,16 +306,18 @@ class Towers(Trials[TowersState]):
         score_B = torch.where(answers_B, torch.where(right_B, worth_B, -worth_B), 0.0)
         return Conclusion(answers_B, score_B.float())
 
-    def suggest(self, state: TowersState) -> torch.Tensor:
+    def suggest(self, state: TowersState) -> Action:
         """The next block to the right, from above; a fist to where the tower's middle is, and so back and forth."""
         call_B4 = torch.zeros(state.batch, 1 + SLOTS, dtype=torch.int64, device=state.device)
-        left, right = (1 + BLOCKS + list(DIRECTIONS).index(side) for side in ("left", "right"))
         if self.config.actuator == DIRECT:
-            call_B4[:, 1], call_B4[:, 2] = BLOCKS - state.step_B % BLOCKS, right
-        elif self.config.actuator == FIST:
-            middle_B = state.pose_BN3[:, :, 0].mean(1)
-            call_B4[:, 1] = torch.where(state.fist_B2[:, 0] < middle_B, right, left)
-        return call_B4
+            call_B4[:, 1], call_B4[:, 2] = BLOCKS - state.step_B % BLOCKS, side_token("right")
+            return Action(call_B4)
+        rightwards_B = state.fist_B2[:, 0] < state.pose_BN3[:, :, 0].mean(1)
+        if self.config.actuator == VELOCITY:
+            across_B = torch.where(rightwards_B, 1.0, -1.0)
+            return Action(call_B4, torch.stack([across_B, torch.zeros_like(across_B)], 1))
+        call_B4[:, 1] = torch.where(rightwards_B, side_token("right"), side_token("left"))
+        return Action(call_B4)
 
     def ended(self, state: TowersState) -> torch.Tensor:
         return state.ended_B.clone()
@@ -353,6 +355,11 @@ def relative(pose_BN3: torch.Tensor) -> torch.Tensor:
 def unchanged(pose_BN3: torch.Tensor) -> torch.Tensor:
     """Poses in the room."""
     return pose_BN3
+
+
+def side_token(side: str) -> int:
+    """The token of a direction, in worlds that have them."""
+    return 1 + BLOCKS + list(DIRECTIONS).index(side)
 
 
 def _whole(part: torch.Tensor) -> torch.Tensor:

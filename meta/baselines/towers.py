@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from envs.physics.towers import DIRECT, DIRECTIONS, MOVE, NUMBERS, Towers, TowersState
+from envs.physics.towers import DIRECT, DIRECTIONS, MOVE, NUMBERS, Towers, TowersState, side_token
 from envs.spec import SLOTS
 from envs.stepper import Action, Observation
 from npi.core.initialisation import seeded_linear
@@ -136,11 +136,6 @@ def fixed_pushes(
     sideways_B = torch.where(from_left_B ^ bool(sweep % 2), side_token("right"), side_token("left"))
     call_B4[:, 1] = sideways_B if place < ACROSS else side_token("up")
     return Action(call_B4)
-
-
-def side_token(side: str) -> int:
-    """The token of a direction, in worlds that have them."""
-    return 1 + len(NUMBERS) + list(DIRECTIONS).index(side)
 
 
 class PushClassifier(nn.Module):

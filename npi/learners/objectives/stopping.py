@@ -112,13 +112,19 @@ class Stopping(LearnerObjective):
                 ends_BA, pay_BA = concluding(world, batch.state, call_A4, ending)
                 even_BA = (~ends_BA).float() / (~ends_BA).sum(1, keepdim=True)
                 going_BA = log_BA.masked_fill(ends_BA, -torch.inf).softmax(1)
-                if self.training.suggested:
-                    told_BA = (call_A4 == world.suggest(batch.state)[:, None]).all(2).float()
+                told = world.suggest(batch.state) if self.training.suggested else None
+                if told is not None:
+                    told_BA = (call_A4 == told.call_B4[:, None]).all(2).float()
                     even_BA = torch.lerp(even_BA, told_BA, self.training.suggested)
                 drawn_BA = torch.lerp(going_BA, even_BA, wander)
                 chosen_B = choice(drawn_BA, draw)
                 ratio_B = (going_BA / drawn_BA).gather(1, chosen_B[:, None])[:, 0]
-                world.act(batch.state, Action(call_A4[chosen_B], step.action.payload_BX), everyone_B)
+                payload_BX = step.action.payload_BX
+                if told is not None and told.payload_BX is not None and payload_BX is not None:
+                    follows_B = draw.uniform(1)[:, 0] < wander * self.training.suggested
+                    payload_BX = torch.where(follows_B[:, None], told.payload_BX, payload_BX)
+                    ratio_B = torch.where(follows_B, 0.0, ratio_B)  # these say nothing of the policy's payloads
+                world.act(batch.state, Action(call_A4[chosen_B], payload_BX), everyone_B)
             part = [log_BA, step.extras["value"], ends_BA, pay_BA, chosen_B, ratio_B]
             if with_payload:
                 part.append(step.extras["log_payload"].gather(1, chosen_B[:, None])[:, 0])

@@ -142,6 +142,18 @@ def test_a_fist_moves_at_its_speed_by_either_way_of_steering_it() -> None:
         assert torch.equal(one.fist_B2, two.fist_B2)
 
 
+def test_what_is_suggested_is_legal_and_brings_a_fist_to_the_tower() -> None:
+    for config in CONFIGS[:3]:
+        world = towers(**{**config, "steps": 30})
+        state = laid(world, *range(8))
+        for _ in range(12):
+            action = world.suggest(state)
+            assert world.legal(action).all()
+            world.act(state, action, torch.ones(8, dtype=torch.bool))
+        if world.config.actuator != "direct":
+            assert float((state.pose_BN3 - state.start_BN3)[:, :, 0].abs().amax(1).min()) > 0.01
+
+
 def test_a_fist_has_no_more_than_its_strength() -> None:
     """One that is too weak to slide the tower stands before it."""
     far = {}
