@@ -4,11 +4,11 @@
     python -m benchmarks.learners.towers --seeds 0          # some of them
     python -m benchmarks.learners.towers --table            # only write the page from what is finished
 
-A core is trained for each way to act: on ``programs/learning/towers.npi`` together with questions about pairs of
-blocks, and on ``towers_fist.npi``. They are tried on towers whose numbers training never
-draws, at the speed of training, and with steps that last half and twice as long. Then the core of forces is frozen, and
-rows are learned for pairs of blocks that it never was asked about; for each a copy of the core is fine-tuned. Opponents
-observe pushes that nobody chose. Results lie under ``runs/towers``, a file a seed, and the cores beside them.
+Cores are trained on ``programs/learning/towers.npi``, on ``towers_fist.npi``, and on the first together with questions
+about pairs of blocks. They are tried on towers whose numbers training never draws, at the speed of training, and with
+steps that last half and twice as long. Then the last core is frozen, and rows are learned for pairs of blocks that it
+never was asked about; for each a copy of the core is fine-tuned. Opponents observe pushes that nobody chose. Results
+lie under ``runs/towers``, a file a seed, and the cores beside them.
 
 Shape legend: ``B`` towers, ``K`` steps, ``M`` numbers of an observation.
 """
@@ -55,8 +55,16 @@ from npi.reproduce.plots import label, panels, png
 
 NAME = "towers"
 
+ASKED = "questions"
+"""The name of the core of forces that is trained on questions about pairs, too."""
+
 PROGRAMS = ROOT / "programs" / "learning"
-FILES = {DIRECT: PROGRAMS / "towers.npi", FIST: PROGRAMS / "towers_fist.npi"}
+FILES = {DIRECT: PROGRAMS / "towers.npi", FIST: PROGRAMS / "towers_fist.npi", ASKED: PROGRAMS / "towers.npi"}
+"""The file of each core; that of questions has four about pairs beside it."""
+
+ACTUATORS = {DIRECT: DIRECT, FIST: FIST, ASKED: DIRECT}
+"""How each core acts."""
+
 WELDED = PROGRAMS / "welded.npi"
 
 QUESTIONS = {"welded.WELDED_2_3": "bodies among 2 3", "welded.WELDED_1_4": "bodies among 1 4"}
@@ -67,8 +75,9 @@ COMMON = OnPolicyTraining(
     stopping=1, rollouts=1, rate=5e-3, value_weight=0.5, entropy=0.05, coverage=0.3, labels=1.0, check_every=50,
 )  # fmt: skip
 TRAININGS = {
-    DIRECT: replace(COMMON, truncation=9, updates=350, batch=224, wander=0.5),
+    DIRECT: replace(COMMON, truncation=9, updates=320, batch=224, wander=0.5),
     FIST: replace(COMMON, truncation=12, updates=280, batch=160, wander=0.8, suggested=0.85),
+    ASKED: replace(COMMON, truncation=9, updates=350, batch=224, wander=0.5),
 }
 LEARNING = replace(
     COMMON, truncation=6, updates=60, batch=64, row_rate=3e-2, starts=2, check_every=60, problems=64, wander=0.0
@@ -119,14 +128,14 @@ def run(seed: int) -> Result:
     """Train each core, try it at three speeds, and learn rows beside the one of forces."""
     found: Result = {}
     pairs = written(RUNS / NAME / "pairs.npi", program_file(TRAINING_PAIRS))
-    for actuator, file in FILES.items():
-        files = [file, pairs] if actuator == DIRECT else [file]
-        training = replace(TRAININGS[actuator], seed=seed)
-        library, seconds = trained_core(f"{NAME}/{actuator}-{seed}", files, training, config=SHAPE)
-        found[actuator] = finished(f"{NAME}/{actuator}-{seed}/tried", partial(speeds, library, file, actuator))
-        found[actuator] |= {"cpu": seconds, "curve": library.history[0]["curve"]}
-    library = Library.open(RUNS / NAME / f"{DIRECT}-{seed}" / "library")
-    return found | {"rows": finished(f"{NAME}/{DIRECT}-{seed}/rows", partial(rows, library, seed))}
+    for name, file in FILES.items():
+        files = [file, pairs] if name == ASKED else [file]
+        training = replace(TRAININGS[name], seed=seed)
+        library, seconds = trained_core(f"{NAME}/{name}-{seed}", files, training, config=SHAPE)
+        found[name] = finished(f"{NAME}/{name}-{seed}/tried", partial(speeds, library, file, ACTUATORS[name]))
+        found[name] |= {"cpu": seconds, "curve": library.history[0]["curve"]}
+    library = Library.open(RUNS / NAME / f"{ASKED}-{seed}" / "library")
+    return found | {"rows": finished(f"{NAME}/{ASKED}-{seed}/rows", partial(rows, library, seed))}
 
 
 def speeds(library: Library, file: Path, actuator: str) -> Result:
@@ -230,12 +239,13 @@ def contents(done: Sequence[Result]) -> dict[str, Content | bytes]:
 def bodies_table(done: Sequence[Result], beside: Result) -> list[list[str]]:
     """How often each agent is right about the number of bodies, and when it answers."""
     rows = [["actuator", "agent", "right, %", "return", "pushes", "CPU seconds of training"]]
-    for actuator in FILES:
-        mine = [result[actuator]["0.1"] for result in done]
-        cpu = spread([result[actuator]["cpu"] for result in done], 0)
+    for core, actuator in ACTUATORS.items():
+        mine = [result[core]["0.1"] for result in done]
+        cpu = spread([result[core]["cpu"] for result in done], 0)
         right, paid = spread([100 * m["right"] for m in mine]), spread([m["return"] for m in mine], 3)
-        rows.append([actuator, "**learned**", right, paid, spread([m["pushes"] for m in mine], 2), cpu])
-        for name in PUSHERS:
+        agent = "**learned**, with questions" if core == ASKED else "**learned**"
+        rows.append([actuator, agent, right, paid, spread([m["pushes"] for m in mine], 2), cpu])
+        for name in PUSHERS if core != ASKED else ():
             if one := beside.get(f"{actuator} {name}"):
                 cells = f"{100 * one['right']:.1f}", f"{one['return']:.3f}", str(one["pushes"]), f"{one['cpu']:.0f}"
                 rows.append([actuator, f"{name}, a classifier", *cells])
@@ -244,7 +254,7 @@ def bodies_table(done: Sequence[Result], beside: Result) -> list[list[str]]:
 
 def speeds_table(done: Sequence[Result]) -> list[list[str]]:
     """With steps of other lengths: seconds to the answer, and how often it is right."""
-    rows = [["actuator", "step, s", "seconds to the answer", "against 0.1 s, %", "right, %"]]
+    rows = [["core", "step, s", "seconds to the answer", "against 0.1 s, %", "right, %"]]
     for actuator in FILES:
         for seconds in map(str, SECONDS):
             here = [result[actuator][seconds] for result in done]
