@@ -146,7 +146,7 @@ def test_what_is_suggested_is_legal_and_brings_a_fist_to_the_tower() -> None:
     for config in CONFIGS[:3]:
         world = towers(**{**config, "steps": 30})
         state = laid(world, *range(8))
-        for _ in range(12):
+        for _ in range(24):
             action = world.suggest(state)
             assert world.legal(action).all()
             world.act(state, action, torch.ones(8, dtype=torch.bool))
