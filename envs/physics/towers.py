@@ -65,6 +65,9 @@ NEAREST, FARTHEST = 0.3, 0.8
 UNITS = 10_000.0
 """Of an observation in a metre, and in a radian: tenths of millimetres and of milliradians."""
 
+BOUND = 100_000
+"""Of observed lengths and angles: 10 m, and 10 radians."""
+
 BELOW, ROOM = "below", "room"
 """In what frame the pose of a block is told: that of the block below it, and that of the room."""
 
@@ -363,8 +366,8 @@ def side_token(side: str) -> int:
 
 
 def _whole(part: torch.Tensor) -> torch.Tensor:
-    """float32, rounded to whole numbers."""
-    return part.round().float()
+    """float32, rounded to whole numbers, within bounds."""
+    return part.round().clamp(-BOUND, BOUND).float()
 
 
 def _measure(state: TowersState, where: Sequence[int]) -> None:
@@ -413,7 +416,7 @@ def _spec(name: str, config: TowersConfig) -> WorldSpec:
     else:
         primitive = _primitive(config.actuator, tokens)
     numbers = (Slot("number", tuple(map(tokens.index, NUMBERS))),)
-    fist = (Channel("fist", (2,), unit="0.1 mm"),) if config.actuator != DIRECT else ()
+    fist = (Channel("fist", (2,), low=-BOUND, high=BOUND, unit="0.1 mm"),) if config.actuator != DIRECT else ()
     return WorldSpec(
         name=name,
         kind=KIND,
@@ -426,9 +429,9 @@ def _spec(name: str, config: TowersConfig) -> WorldSpec:
             Signature("CLEAR", (), "Stack the tower anew and forget the answer, for another question", setup=True),
         ),
         channels=(
-            Channel("stood", (BLOCKS,), unit="0.1 mm", per="episode"),
-            Channel("moved", (BLOCKS, 3), unit="0.1 mm, 0.1 mm, 0.1 mrad"),
-            Channel("time", (1,), low=0, unit="s"),
+            Channel("stood", (BLOCKS,), low=-BOUND, high=BOUND, unit="0.1 mm", per="episode"),
+            Channel("moved", (BLOCKS, 3), low=-BOUND, high=BOUND, unit="0.1 mm, 0.1 mm, 0.1 mrad"),
+            Channel("time", (1,), low=0, high=config.seconds * (config.limit + 1), unit="s"),
             *fist,
         ),
         hidden=(
