@@ -72,7 +72,7 @@ QUESTIONS = {"welded.WELDED_2_3": "bodies among 2 3", "welded.WELDED_1_4": "bodi
 
 SHAPE = MetaRLConfig(hidden=64, row=16)
 COMMON = OnPolicyTraining(
-    stopping=1, rollouts=1, rate=5e-3, value_weight=0.5, entropy=0.05, coverage=0.3, labels=1.0, check_every=50,
+    stopping=1, rollouts=1, rate=5e-3, value_weight=0.5, entropy=0.05, coverage=0.3, belief=0.1, check_every=50,
 )  # fmt: skip
 TRAININGS = {
     DIRECT: replace(COMMON, truncation=9, updates=320, batch=224, wander=0.5),

@@ -42,15 +42,10 @@ class OnPolicyTraining(LearnerTraining):
             is computed in closed form, along calls that go on for ``truncation`` steps
             (:mod:`npi.learners.objectives.stopping`).
         coverage: there, the least weight of steps that the policy seldom reaches. wander: of calls that go on, the
-            share that is drawn evenly among all when training begins; it falls to 0.
-        belief: there, the weight when training begins of the log-likelihood of the conclusion that pays most, among
-            all conclusions; it falls to 0, so that in the end nothing counts but what episodes pay.
-            share that is drawn evenly among all when training begins; it falls to 0. persistence: of these, the share
-            that repeats the call before, so that what takes many steps in one direction is met.
             share that is drawn evenly among all when training begins; it falls to 0. suggested: of these, the share
             that is as the world suggests (:class:`envs.world.Suggesting`), so that what takes many steps is met.
-        labels: there, the weight of the log-likelihood, among the calls that conclude, of the one that pays most: the
-            answer is learned as by a classifier, also where the policy would not conclude.
+        belief: there, the weight when training begins of the log-likelihood of the conclusion that pays most, among
+            all conclusions; it falls to 0, so that in the end nothing counts but what episodes pay.
     """
 
     rollouts: int = setting(1, COUNT)
@@ -66,9 +61,7 @@ class OnPolicyTraining(LearnerTraining):
     coverage: float = setting(0.3, share())
     wander: float = setting(0.3, share())
     belief: float = setting(0.0, at_least(0))
-    persistence: float = setting(0.0, share())
     suggested: float = setting(0.0, share())
-    labels: float = setting(0.0, at_least(0))
 
 
 @final

@@ -91,8 +91,6 @@ class Stopping(LearnerObjective):
         loss = stopping_loss(walk, coverage=training.coverage, entropy=entropy, value_weight=training.value_weight)
         if training.belief:
             loss = loss + between(training.belief, 0.0, progress) * belief_loss(walk)
-        if training.labels:
-            loss = loss + training.labels * label_loss(walk)
         yield (Loss(batch.weight * loss),)
 
     def walk(self, group: TaskGroup, batch: Batch, number: int, draw: GeneratorDraw, wander: float) -> Walk:
@@ -185,13 +183,6 @@ def belief_loss(walk: Walk) -> torch.Tensor:
     log_TBA = walk.log_TBA.masked_fill(~walk.ends_TBA, -torch.inf).log_softmax(2)
     best_TB1 = walk.pay_TBA.masked_fill(~walk.ends_TBA, -torch.inf).argmax(2, keepdim=True)
     return -log_TBA.gather(2, best_TB1).sum(0).mean()
-
-
-def label_loss(walk: Walk) -> torch.Tensor:
-    """The cross-entropy of how to conclude, in the mean over all steps: the call that pays most is right."""
-    log_TBA = walk.log_TBA.masked_fill(~walk.ends_TBA, -torch.inf).log_softmax(2)
-    best_TB1 = walk.pay_TBA.masked_fill(~walk.ends_TBA, -torch.inf).argmax(2, keepdim=True)
-    return -log_TBA.gather(2, best_TB1).mean()
 
 
 def least_pay(walk: Walk) -> torch.Tensor:

@@ -17,7 +17,6 @@ from npi.jobs.learners import train_learner
 from npi.learners.interface import TaskInput
 from npi.learners.objectives.on_policy import OnPolicyTraining
 from npi.learners.objectives.stopping import Walk, belief_loss, stopping_loss, worth_after
-from npi.learners.objectives.stopping import Walk, label_loss, stopping_loss, worth_after
 from npi.learners.rollout import STRETCH, calls, play
 
 ENDS_A = torch.tensor([False, False, True, True])
@@ -191,19 +190,6 @@ def test_training_from_nothing_finds_when_to_stop(tmp_path: Path) -> None:
 def test_settings_of_stopping_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="coverage"):
         replace(OnPolicyTraining(), coverage=1.5)
-
-
-def test_labels_are_the_calls_that_pay_most_among_those_that_conclude() -> None:
-    """By hand: the cross-entropy of the better of two answers, whatever is likely among the calls that go on."""
-    tree = Tree()
-    walk = tree.walk((0, 1, 0))
-    places = [tree.ways.index(way) for way in ((), (0,), (0, 1))]
-    expected = 0.0
-    for place in places:
-        better = int(tree.pays[place].argmax())
-        expected -= float(tree.logits[place][2:].log_softmax(0)[better]) / len(places)
-    assert float(label_loss(walk)) == pytest.approx(expected)
-    assert float(gradient(label_loss(walk), tree)[:, :2].abs().max()) < 1e-12
 
 
 def test_a_payload_is_learned_like_the_call_that_it_goes_with() -> None:
