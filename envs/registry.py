@@ -39,6 +39,15 @@ def _gymnasium(name: str, config: Mapping[str, Any]) -> World[Any]:
     return Gymnasium(name, config)
 
 
+def _towers(name: str, config: Mapping[str, Any]) -> World[Any]:
+    """Towers, whose engine of physics is an extra and is imported with the first of them."""
+    try:
+        from envs.physics.towers import Towers
+    except ModuleNotFoundError as error:
+        raise SpecError(f"world {name} needs {error.name}: pip install 'npi-engine[physics]'") from error
+    return Towers(name, config)
+
+
 def _images(name: str, config: Mapping[str, Any], **data: Any) -> World[Any]:
     """Pictures, whose readers and generator are imported with the first of them."""
     from envs.images.world import Images
@@ -55,6 +64,7 @@ KINDS: dict[str, Factory] = {
     objectives.KIND: objectives.Optimisee,
     black_box.KIND: black_box.BlackBox,
     blocks.KIND: blocks.Blocks,
+    "towers": _towers,
     "images": _images,
     sines.KIND: sines.Sines,
     "gymnasium": _gymnasium,

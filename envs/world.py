@@ -98,6 +98,15 @@ class Concluding(Protocol):
 
 
 @runtime_checkable
+class Suggesting(Protocol):
+    """A world that knows calls from which much can be learned, for exploration in training."""
+
+    def suggest(self, state: Any) -> Action:
+        """Legal: what could be tried now, by what may be unobserved; changes nothing."""
+        ...
+
+
+@runtime_checkable
 class Privileged(Protocol):
     """A world that knows what no observation tells, for regret and for critics."""
 

@@ -14,6 +14,7 @@ ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "TwoStep": {"kind": "two_step", "limit": 200},
         "Harlow": {"kind": "harlow", "limit": 6},
         "Blocks": {"kind": "blocks", "limit": 100},
+        "Towers": {"kind": "towers", "limit": 150},
         "Optimisee": {"kind": "optimisee", "limit": 100},
         "BlackBox": {"kind": "black_box", "limit": 100},
         "World": {},

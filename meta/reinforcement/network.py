@@ -352,6 +352,10 @@ class ActorCritic(LearnerCore):
             log_B = log_B + normal_log(payload_BX, mean_BX, adapter.spread_X, adapter.takes_AX[chosen_B])
         hidden_BH = torch.cat([h_BH, c_BH, entered.sum_KBS[0], entered.memory_BM], 1)
         extras = {"log_likelihood": log_B, "log_calls": log_BA, "value": value_B}
+        if payload_BX is not None and mean_BX is not None and adapter.spread_X is not None:
+            extras["log_payload"] = normal_log(
+                payload_BX[:, None], mean_BX[:, None], adapter.spread_X, adapter.takes_AX
+            )
         return StepOutput(Action(adapter.call_A4[chosen_B], payload_BX), hidden_BH, extras)
 
     def _parts(self, hidden_BH: torch.Tensor) -> tuple[torch.Tensor, ...]:

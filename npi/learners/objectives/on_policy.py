@@ -42,7 +42,8 @@ class OnPolicyTraining(LearnerTraining):
             is computed in closed form, along calls that go on for ``truncation`` steps
             (:mod:`npi.learners.objectives.stopping`).
         coverage: there, the least weight of steps that the policy seldom reaches. wander: of calls that go on, the
-            share that is drawn evenly among all when training begins; it falls to 0.
+            share that is drawn evenly among all when training begins; it falls to 0. suggested: of these, the share
+            that is as the world suggests (:class:`envs.world.Suggesting`), so that what takes many steps is met.
         belief: there, the weight when training begins of the log-likelihood of the conclusion that pays most, among
             all conclusions; it falls to 0, so that in the end nothing counts but what episodes pay.
     """
@@ -60,6 +61,7 @@ class OnPolicyTraining(LearnerTraining):
     coverage: float = setting(0.3, share())
     wander: float = setting(0.3, share())
     belief: float = setting(0.0, at_least(0))
+    suggested: float = setting(0.0, share())
 
 
 @final

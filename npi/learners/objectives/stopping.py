@@ -10,13 +10,13 @@ Shape legend: ``T`` steps, ``B`` instances, ``A`` calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, final
 
 import torch
 
 from envs.stepper import Action, Observation
-from envs.world import Concluding
+from envs.world import Concluding, Suggesting
 from npi.learners.interface import Learner, LearnerCore, StepOutput, choice
 from npi.learners.objectives.base import LearnerObjective
 from npi.learners.objectives.on_policy import OnPolicyTraining, between
@@ -34,6 +34,7 @@ class Walk(NamedTuple):
         ends_TBA: whether a call concludes the episode. pay_TBA: what it would pay; 0 of others.
         chosen_TB: the call that was made, one of those that go on.
         ratio_TB: its chance by the policy, among those that go on, over that by which it was drawn.
+        payload_TB: the log-likelihood of the payload that it was given, with a graph; None: calls take none.
     """
 
     log_TBA: torch.Tensor
@@ -42,11 +43,14 @@ class Walk(NamedTuple):
     pay_TBA: torch.Tensor
     chosen_TB: torch.Tensor
     ratio_TB: torch.Tensor
+    payload_TB: torch.Tensor | None = None
 
 
 @final
 class Stopping(LearnerObjective):
     """The objective of a core whose ``step`` gives ``log_calls`` (B × A) and ``value``, in a ``Concluding`` world.
+
+    Where calls take payloads, it also gives ``log_payload`` (B × A): of its payload, for each call.
 
     Args:
         calls: for the index of a world, its calls, call_A4, in the order of ``log_calls``.
@@ -73,6 +77,8 @@ class Stopping(LearnerObjective):
                     f"training setting stopping needs a world that says what its calls conclude, and "
                     f"{group.world.spec.name} ({group.world.spec.kind}) does not; train with stopping: 0"
                 )
+            if training.suggested and not isinstance(group.world, Suggesting):
+                raise ValueError(f"world {group.world.spec.name} suggests no calls; train with suggested: 0")
         self.calls = calls
 
     def batch_losses(self, group: TaskGroup, number: int, progress: float, ranks: Ranks) -> Iterator[tuple[Loss, ...]]:
@@ -88,31 +94,56 @@ class Stopping(LearnerObjective):
         yield (Loss(batch.weight * loss),)
 
     def walk(self, group: TaskGroup, batch: Batch, number: int, draw: GeneratorDraw, wander: float) -> Walk:
-        """Calls that go on, for the truncation length or all steps; a share, ``wander``, are drawn evenly."""
+        """Calls that go on, for the truncation length or all steps; a share, ``wander``, are drawn blindly."""
         world: Any = group.world
         call_A4 = self.calls(group.index)
         task = group.input(batch, self.rows_of(group, batch, number))
         steps = min(self.training.truncation or group.steps, group.steps)
         everyone_B = torch.ones(batch.state.batch, dtype=torch.bool, device=self.device)
+        with_payload = world.spec.payload_width > 0
+        ending = concluding(world, batch.state, call_A4, range(len(call_A4)))[0].any(0).nonzero()[:, 0].tolist()
         parts = list[tuple[torch.Tensor, ...]]()
 
         def respond(step: StepOutput) -> Observation:
             log_BA = step.extras["log_calls"]
             with torch.no_grad():
-                known = [world.conclusion(batch.state, Action(c_4.expand(len(log_BA), -1))) for c_4 in call_A4]
-                ends_BA, pay_BA = (torch.stack(part, 1) for part in zip(*known, strict=True))
+                ends_BA, pay_BA = concluding(world, batch.state, call_A4, ending)
                 even_BA = (~ends_BA).float() / (~ends_BA).sum(1, keepdim=True)
                 going_BA = log_BA.masked_fill(ends_BA, -torch.inf).softmax(1)
+                told = world.suggest(batch.state) if self.training.suggested else None
+                if told is not None:
+                    told_BA = (call_A4 == told.call_B4[:, None]).all(2).float()
+                    even_BA = torch.lerp(even_BA, told_BA, self.training.suggested)
                 drawn_BA = torch.lerp(going_BA, even_BA, wander)
                 chosen_B = choice(drawn_BA, draw)
                 ratio_B = (going_BA / drawn_BA).gather(1, chosen_B[:, None])[:, 0]
-                world.act(batch.state, Action(call_A4[chosen_B]), everyone_B)
-            parts.append((log_BA, step.extras["value"], ends_BA, pay_BA, chosen_B, ratio_B))
+                payload_BX = step.action.payload_BX
+                if told is not None and told.payload_BX is not None and payload_BX is not None:
+                    follows_B = draw.uniform(1)[:, 0] < wander * self.training.suggested
+                    payload_BX = torch.where(follows_B[:, None], told.payload_BX, payload_BX)
+                    ratio_B = torch.where(follows_B, 0.0, ratio_B)  # these say nothing of the policy's payloads
+                world.act(batch.state, Action(call_A4[chosen_B], payload_BX), everyone_B)
+            part = [log_BA, step.extras["value"], ends_BA, pay_BA, chosen_B, ratio_B]
+            if with_payload:
+                part.append(step.extras["log_payload"].gather(1, chosen_B[:, None])[:, 0])
+            parts.append(tuple(part))
             return world.observe(batch.state)
 
         seen = world.observe(batch.state)
-        self.core.generate(task, seen, respond, self.core.begin(task, seen), steps)
+        noise = draw if with_payload else None
+        self.core.generate(task, seen, respond, self.core.begin(task, seen), steps, draw=noise)
         return Walk(*(torch.stack(part) for part in zip(*parts, strict=True)))
+
+
+def concluding(
+    world: Any, state: Any, call_A4: torch.Tensor, places: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """ends_BA and pay_BA, of the calls at these places; no other is known to conclude."""
+    ends_BA = torch.zeros(state.batch, len(call_A4), dtype=torch.bool, device=call_A4.device)
+    pay_BA = torch.zeros(ends_BA.shape, device=call_A4.device)
+    for place in places:
+        ends_BA[:, place], pay_BA[:, place] = world.conclusion(state, Action(call_A4[place].expand(state.batch, -1)))
+    return ends_BA, pay_BA
 
 
 def stopping_loss(walk: Walk, *, coverage: float, entropy: float, value_weight: float) -> torch.Tensor:
@@ -133,7 +164,8 @@ def stopping_loss(walk: Walk, *, coverage: float, entropy: float, value_weight: 
     after_TB = worth_after(go_TB.detach(), pay_TB.detach(), least_pay(walk))
     reached_TB = torch.cat([torch.ones_like(go_TB[:1]), go_TB.cumprod(0)]).detach()
     weight_TB = coverage + (1 - coverage) * reached_TB
-    which_TB = walk.ratio_TB * log_which_TBA.gather(2, walk.chosen_TB[..., None])[..., 0]
+    which_TB = log_which_TBA.gather(2, walk.chosen_TB[..., None])[..., 0]
+    which_TB = walk.ratio_TB * (which_TB if walk.payload_TB is None else which_TB + walk.payload_TB)
     gain_TB = weight_TB[:-1] * (pay_TB + go_TB * after_TB)
     gain_TB = gain_TB + weight_TB[1:] * (after_TB - walk.value_TB.detach()) * which_TB
     error_TB = weight_TB[1:] * (walk.value_TB - after_TB).square()

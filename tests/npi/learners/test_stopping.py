@@ -190,3 +190,32 @@ def test_training_from_nothing_finds_when_to_stop(tmp_path: Path) -> None:
 def test_settings_of_stopping_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="coverage"):
         replace(OnPolicyTraining(), coverage=1.5)
+
+
+def test_a_payload_is_learned_like_the_call_that_it_goes_with() -> None:
+    """Its likelihood has the weight that the choice of the call has: what comes after beside what was expected."""
+    tree = Tree()
+    payload_TB = torch.zeros(STEPS, 1, dtype=torch.float64, requires_grad=True)
+    loss = stopping_loss(
+        tree.walk((1, 0, 1))._replace(payload_TB=payload_TB), coverage=0.0, entropy=0.0, value_weight=0.0
+    )
+    (found_TB,) = torch.autograd.grad(loss, payload_TB)
+    ways, go, after = [(), (1,), (1, 0)], [], [0.0] * STEPS
+    for way in ways:
+        go.append(float(tree.logits[tree.ways.index(way)].softmax(0)[:2].sum()))
+    worth = float(tree.pays[tree.ways.index(ways[-1])].min())
+    for step in range(STEPS - 1, -1, -1):
+        place = tree.ways.index(ways[step])
+        after[step] = worth
+        worth = float((tree.logits[place].softmax(0)[2:] * tree.pays[place]).sum()) + go[step] * worth
+    reached = 1.0
+    for step in range(STEPS):
+        reached *= go[step]
+        assert float(found_TB[step, 0]) == pytest.approx(-reached * (after[step] - float(tree.critic[step])))
+
+
+def test_worlds_that_suggest_nothing_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "which.npi"
+    path.write_text(TASK)
+    with pytest.raises(ValueError, match="suggests no calls; train with suggested: 0"):
+        train_learner([path], out=tmp_path / "library", training=OnPolicyTraining(updates=1, stopping=1, suggested=0.5))
