@@ -1,5 +1,7 @@
 """The shipped searcher beside random search, TPE, CMA-ES and a Gaussian process with fitted kernel, on equal functions.
 
+    python -m benchmarks.learners.shipped_searcher           # first: it trains the core that is compared, too
+
     python -m benchmarks.learners.black_box                  # about an hour; needs optuna, cmaes and scipy
     python -m benchmarks.learners.black_box --only samples   # or literature, bbob, transfer of speed
     python -m benchmarks.learners.black_box --table          # only write the page from what is finished
@@ -16,14 +18,16 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
+from pathlib import Path
 from statistics import fmean
 
 import torch
 
-from benchmarks.common import arguments, finished, write
+from benchmarks.common import RUNS, arguments, finished, write
+from benchmarks.learners.shipped_searcher import NAME as SHIPPED_NAME
+from benchmarks.learners.shipped_searcher import TRAINING
 from envs.black_box.world import BlackBox
 from meta.black_box.ask_tell import SHIPPED, Searcher
-from meta.black_box.learner import LEARNER
 from npi.learners.core import learner_program_core
 from npi.learners.interface import LearnerCore, TaskInput
 from npi.learners.rollout import play
@@ -53,7 +57,7 @@ BBOB = {
     f"bbob{n}-{d}": {"function": "bbob", "number": n, "dimensions": d} for d in (2, 5, 10) for n in range(1, 25)
 }  # fmt: skip
 
-COUNTS = {"samples": (500, 100), "literature": (100, 100), "bbob": (5, 5)}
+COUNTS = {"samples": (200, 100), "literature": (100, 100), "bbob": (5, 5)}
 """Functions of ours, and of each opponent."""
 
 PROCESSES = 4
@@ -66,9 +70,13 @@ USUAL = "any5.SEARCH"
 """The row for functions that are no samples of the trained families."""
 
 
+TRAINED = RUNS / f"{SHIPPED_NAME}-{TRAINING.updates}-0" / "library"
+"""What the recipe of the shipped core trained."""
+
+
 @cache
-def library() -> Library:
-    return Library.open(SHIPPED)
+def library(path: Path = SHIPPED) -> Library:
+    return Library.open(path)
 
 
 def searched(net: LearnerCore, row_P: torch.Tensor, settings: Mapping[str, object], count: int) -> list[list[float]]:
@@ -80,18 +88,14 @@ def searched(net: LearnerCore, row_P: torch.Tensor, settings: Mapping[str, objec
     return found
 
 
-def ours(name: str, settings: Mapping[str, object], count: int, *, trained: bool = True) -> Result:
-    """The shipped core by the row of its family or the usual one, or the same before training."""
-    core = learner_program_core(library().core)
-    names = [info.name for info in library().memory.infos]
+def ours(name: str, settings: Mapping[str, object], count: int, path: Path = SHIPPED) -> Result:
+    """A library's core by the row of the family, or the usual one."""
+    core = learner_program_core(library(path).core)
+    names = [info.name for info in library(path).memory.infos]
     program = f"{name}.SEARCH" if f"{name}.SEARCH" in names else USUAL
-    row_P = library().memory.embeddings_NP[names.index(program)].detach()
-    net: LearnerCore = core.net
-    if not trained:
-        net = LEARNER.core(core.net.config, (), generator=torch.Generator().manual_seed(0))
-        row_P = torch.zeros_like(row_P)
+    row_P = library(path).memory.embeddings_NP[names.index(program)].detach()
     began = time.process_time()
-    values = searched(net, row_P, settings, count)
+    values = searched(core.net, row_P, settings, count)
     return {"best": bests(values), "seconds": (time.process_time() - began) / count}
 
 
@@ -174,7 +178,7 @@ def stage(group: str, name: str, settings: Mapping[str, object]) -> dict[str, Re
     mine, theirs = COUNTS[group]
     found = {
         "ours": finished(f"{NAME}/{name}-ours", partial(ours, name, settings, mine)),
-        "untrained": finished(f"{NAME}/{name}-untrained", partial(ours, name, settings, mine, trained=False)),
+        "trained": finished(f"{NAME}/{name}-trained", partial(ours, name, settings, mine, TRAINED)),
     }
     for kind in ("random", "TPE", "CMA-ES"):
         if kind == "CMA-ES" and name == "gp1":
@@ -196,7 +200,7 @@ def table(group: str, families: Mapping[str, Mapping[str, object]]) -> Rows:
     rows: Rows = [["family", "searcher", "functions", *queries, "CPU s a function"]]
     for name, settings in families.items():
         for kind, result in stage(group, name, settings).items():
-            counts = {len(result["best"])} | ({COUNTS[group][1], PROCESSES} if kind in ("ours", "untrained") else set())
+            counts = {len(result["best"])} | ({COUNTS[group][1], PROCESSES} if kind in ("ours", "trained") else set())
             for count in sorted(counts, reverse=True):
                 cells = [f"{mean_after(result, place, count):.3f}" for place in range(len(QUERIES))]
                 rows.append([name, kind, count, *cells, f"{result['seconds']:.3f}"])
@@ -205,7 +209,7 @@ def table(group: str, families: Mapping[str, Mapping[str, object]]) -> Rows:
 
 def bbob_table() -> Rows:
     """The mean rank of each searcher after 100 queries, 1 the best, by group of functions and dimensions."""
-    kinds = ("ours", "untrained", "random", "TPE", "CMA-ES")
+    kinds = ("ours", "trained", "random", "TPE", "CMA-ES")
     rows: Rows = [["functions", "dimensions", *kinds]]
     for size in (2, 5, 10):
         for group, numbers in {**GROUPS, "all": range(1, 25)}.items():

@@ -44,7 +44,7 @@ Number = FloatDistribution | IntDistribution
 
 @final
 class NeuralSampler(BaseSampler):
-    """Suggests parameters by a core that learned to optimise (Chen et al. 2017).
+    """Suggests parameters by a core that optimises (Chen et al. 2017).
 
     Args:
         library: of the core; by default the one that comes with the engine. program: whose row it runs.
