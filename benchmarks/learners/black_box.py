@@ -3,7 +3,7 @@
     python -m benchmarks.learners.shipped_searcher           # first: it trains the core that is compared, too
 
     python -m benchmarks.learners.black_box                  # about an hour; needs optuna, cmaes and scipy
-    python -m benchmarks.learners.black_box --only samples   # or literature, bbob, transfer of speed
+    python -m benchmarks.learners.black_box --only samples   # or literature, bbob, workers
     python -m benchmarks.learners.black_box --table          # only write the page from what is finished
 
 Each stage has a file under ``runs/black-box``, so that a run that was stopped resumes. Functions are those of episodes
@@ -156,7 +156,7 @@ def workers(settings: Mapping[str, object], count: int, parallel: int) -> list[l
 
 
 def speed(dimensions: int = 6) -> Result:
-    """CPU milliseconds of a proposal of one problem, without the evaluation: the median of each of :data:`QUERIES`."""
+    """Milliseconds of a proposal of one problem, without the evaluation: the mean of all, and of the last ten."""
     search = Searcher.open(dimensions)
     generator, times = torch.Generator().manual_seed(0), list[float]()
     for _ in range(QUERIES[-1]):

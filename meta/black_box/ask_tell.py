@@ -29,9 +29,10 @@ from npi.learners.core import LearnerProgramCore
 from npi.library.library import Library
 
 SHIPPED = Path(__file__).parent / "shipped"
-"""The library that comes with the engine (``benchmarks/learners/shipped_searcher.py`` trained it)."""
+"""The library that comes with the engine (``benchmarks/learners/shipped_searcher.py`` made it)."""
 
 MAX_DIMENSIONS = 200
+"""D of a searcher, at most."""
 
 USUAL = "any5.SEARCH"
 """Its row for functions of which nothing is known."""

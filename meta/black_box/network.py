@@ -4,14 +4,15 @@ All coordinates of a point share its parameters, and each has a state of its own
 mean of their states. So one core serves functions of any number of dimensions, for each of which the paper trained one
 of its own. The row of a program scales and shifts every gate and output.
 
-The next query is a mixture of places, moved a little: the next point of a sequence that fills the cube, the best point
-so far, the core's own; and, with ``posterior``, what a Gaussian process suggests (:mod:`meta.black_box.proposals`).
+Each coordinate of the next query is that of one of some places, moved a little: the next point of a sequence that fills
+the cube, the best point so far, the core's own; and, with ``posterior``, what a Gaussian process suggests
+(:mod:`meta.black_box.proposals`).
 With ``attention`` the state reads all queries so far, too, as a transformer's decoder reads its context.
 
 Values are only seen in their standard deviations from the best, so that shifting and scaling a function changes
 nothing.
 
-Shape legend: ``B`` problems, ``D`` dimensions, ``U`` units, ``I`` inputs of a coordinate, ``K`` places that are mixed,
+Shape legend: ``B`` problems, ``D`` dimensions, ``U`` units, ``I`` inputs of a coordinate, ``K`` places to choose from,
 ``M`` queries that are remembered, ``H`` hidden numbers, ``P`` parameters of a row.
 """
 
@@ -71,7 +72,7 @@ class BlackBoxConfig(LearnerConfig):
 
     Attributes:
         units: U. attention: heads that read all queries so far; 0: none.
-        posterior: 1: suggestions of a Gaussian process are among the places that are mixed.
+        posterior: 1: suggestions of a Gaussian process are among the places to choose from.
         room: M, queries that are remembered for it, and for attention.
     """
 
@@ -94,7 +95,7 @@ class BlackBoxConfig(LearnerConfig):
 
 
 class Places(NamedTuple):
-    """What a step mixes: place_BKD, and what the cells read of it, B × I × D."""
+    """What a step chooses from: place_BKD, and what the cells read of it, B × I × D."""
 
     place_BKD: torch.Tensor
     read_BID: torch.Tensor
@@ -222,7 +223,7 @@ class BlackBoxCore(LearnerCore):
         return mixed_BD + move_BD * torch.where(move_BD > 0, 1 - mixed_BD, mixed_BD)
 
     def _places(self, history: History, found: Suggestions | None) -> Places:
-        """What is mixed beside the core's own, and what the cells read."""
+        """What can be chosen beside the core's own, and what the cells read."""
         B, D = history.best_BD.shape
         even_BD = spread_evenly(D, history.asked_B1[:, 0].long())
         begun_B1 = history.count_B1 > 0

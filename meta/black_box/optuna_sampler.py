@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from meta.black_box.ask_tell import SHIPPED, USUAL, Searcher
+from meta.black_box.ask_tell import MAX_DIMENSIONS, SHIPPED, USUAL, Searcher
 from npi.library.library import Library
 
 try:
@@ -81,8 +81,10 @@ class NeuralSampler(BaseSampler):
         self.independent.reseed_rng()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """What all finished trials have; nothing where that has more axes than a searcher."""
         space = IntersectionSearchSpace().calculate(study)
-        return {name: kind for name, kind in space.items() if not kind.single()}
+        found = {name: kind for name, kind in space.items() if not kind.single()}
+        return found if sum(map(_axes, found.values())) <= MAX_DIMENSIONS else {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

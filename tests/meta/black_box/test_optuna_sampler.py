@@ -1,5 +1,6 @@
 """The sampler passes the tests that Optuna has for its own, finds what random search does not, and repeats by seed."""
 
+import math
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -29,8 +30,6 @@ def objective(trial: Any) -> float:
     layers = trial.suggest_int("layers", 1, 8)
     kind = trial.suggest_categorical("kind", ["plain", "good", "bad"])
     cost = {"plain": 1.0, "good": 0.0, "bad": 2.0}[kind]
-    import math
-
     return (math.log10(rate) + 3) ** 2 + (layers - 5) ** 2 / 4 + cost
 
 
@@ -96,6 +95,13 @@ def test_failed_and_pruned_trials_are_passed_over() -> None:
     study = optuna.create_study(sampler=NeuralSampler(seed=0))
     study.optimize(failing, n_trials=20)
     assert study.best_value < 0.01
+
+
+def test_a_space_of_too_many_axes_is_drawn_by_the_other_sampler() -> None:
+    """Red where a searcher is asked for more dimensions than it has, which ends the study."""
+    study = optuna.create_study(sampler=NeuralSampler(seed=0))
+    study.optimize(lambda trial: float(trial.suggest_categorical("many", range(201))), n_trials=4)
+    assert len(study.trials) == 4
 
 
 SPACE = {
