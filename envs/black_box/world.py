@@ -35,6 +35,9 @@ KIND = "black_box"
 POINT, VALUE = "point", "value"
 """The channels: the last query, and the value that was seen there; zeros before the first."""
 
+CHOICES = "choices"
+"""The channel of a table: the point of each configuration, K × D."""
+
 LEVELS = 24
 """The largest of ``LEVEL``. Level n > 0: the best value lies at least 2 ** (n - 8) below the first."""
 
@@ -142,7 +145,10 @@ class BlackBox(Trials[BlackBoxState]):
         level_B = torch.where(step_B > 0, level_B, 0).long()
         trend_B = torch.where(step_B == 0, 0, torch.where(state.better_B, 1, 2))
         fields_BF = torch.stack([step_B.clamp(max=self.config.steps), level_B, trend_B], 1)
-        return Observation(fields_BF, {POINT: state.point_BD.clone(), VALUE: state.value_B.clone()[:, None]})
+        channels = {POINT: state.point_BD.clone(), VALUE: state.value_B.clone()[:, None]}
+        if self.table is not None:
+            channels[CHOICES] = self.table.rows(state.device).feature_KD.expand(state.batch, -1, -1)
+        return Observation(fields_BF, channels)
 
     def act(self, state: BlackBoxState, action: Action, active_B: torch.Tensor) -> None:
         acts_B = active_B & self.legal(action)
@@ -256,6 +262,9 @@ def _spec(name: str, config: BlackBoxConfig) -> WorldSpec:
     numbers = tuple(map(str, range(1, config.configurations + 1)))
     slot = Slot("configuration", tuple(range(1, config.configurations + 1)))
     choose = Signature("CHOOSE", (slot,), "Ask for the value of a configuration")
+    channels = [Channel(POINT, shape, low=0, high=1), Channel(VALUE, (1,))]
+    if numbers:
+        channels.append(Channel(CHOICES, (config.configurations, config.dimensions), low=0, high=1, per="episode"))
     return WorldSpec(
         name=name,
         kind=KIND,
@@ -267,6 +276,6 @@ def _spec(name: str, config: BlackBoxConfig) -> WorldSpec:
         ),
         tokens=(NONE, *numbers),
         primitives=(query, choose) if numbers else (query,),
-        channels=(Channel(POINT, shape, low=0, high=1), Channel(VALUE, (1,))),
+        channels=tuple(channels),
         hidden=(EPISODE, SPLIT) if numbers else (EPISODE,),
     )

@@ -8,43 +8,52 @@ Shape legend: ``T`` steps, ``B`` problems, ``N`` rows, ``P`` parameters of a row
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from envs.black_box.world import CHOICES
 from envs.spec import WorldSpec
 from envs.world import Episodes, World
 from meta.black_box.network import KIND, BlackBoxConfig, BlackBoxCore, dimensions
 from meta.black_box.posterior import Posterior, log_expected_improvement
-from npi.core.config import at_least, one_of, setting, share
+from npi.core.config import RATE, at_least, one_of, setting, share
 from npi.learners.interface import LearnerTraining
+from npi.learners.objectives.base import LearnerObjective
+from npi.learners.objectives.search import Search, SearchTraining
 from npi.learners.objectives.unrolled import Unrolled, UnrolledTraining
 from npi.learners.tasks import Problems, TaskGroup
 
 HORIZONS = (10, 20, 50, 100)
-"""Queries after which the best value is judged."""
+"""Queries after which the best value is judged. TABLE_HORIZONS: of a table."""
 
-OBSERVED, EXPECTED, SUM = "observed", "expected", "sum"
-"""The losses of section 2.2: what each value lies below the best so far; what it is expected to; the values."""
+TABLE_HORIZONS = (1, 3, 5, 10, 20)
+
+OBSERVED, EXPECTED, SUM, BEST = "observed", "expected", "sum", "best"
+"""The losses of section 2.2: what each value lies below the best so far; what it is expected to; the values. Of the
+best value no gradient is taken: rows alone are varied (:mod:`npi.learners.objectives.search`), which tables need."""
 
 
 @dataclass(frozen=True)
-class BlackBoxTraining(UnrolledTraining):
+class BlackBoxTraining(UnrolledTraining, SearchTraining):
     """How cores are trained.
 
     Attributes:
-        loss: "observed", "expected" or "sum" (section 2.2).
+        loss: "observed", "expected" or "sum" (section 2.2), or "best": rows alone are learned, by evolution strategies.
+            Programs of tables are always learned so.
+        search_rate: the learning rate of rows that are.
         first_horizon: queries of an episode when training begins; they grow to those of the program.
         grown: the share of training after which they have.
         dense: how much the mean of all values weighs beside the loss when training begins; it falls to 0 in half of it.
             An improvement alone says nothing of most queries of a core that has not learned much.
     """
 
-    loss: str = setting(OBSERVED, one_of(OBSERVED, EXPECTED, SUM))
+    loss: str = setting(OBSERVED, one_of(OBSERVED, EXPECTED, SUM, BEST))
     first_horizon: int = setting(10, at_least(1))
     grown: float = setting(0.7, share())
     dense: float = setting(0.0, at_least(0))
+    search_rate: float = setting(0.15, RATE)
 
 
 class BlackBox:
@@ -63,8 +72,16 @@ class BlackBox:
 
     def objective(
         self, core: BlackBoxCore, rows_NP: torch.Tensor, problems: Problems, training: LearnerTraining
-    ) -> Unrolled:
+    ) -> LearnerObjective:
         assert isinstance(training, BlackBoxTraining)
+        without = [task.name for task in problems.tasks if _is_table(task.world.spec)]
+        if without and training.loss != BEST and len(without) < len(problems.tasks):
+            raise ValueError(
+                f"{', '.join(without)}: tables have no gradient, and other programs beside them do; train a core on "
+                "those, and learn the programs of tables beside it (npi learn), or say --set loss=best"
+            )
+        if without or training.loss == BEST:
+            return Search(self, core, rows_NP, problems, replace(training, row_rate=training.search_rate))
 
         def horizon(group: TaskGroup, progress: float) -> int:
             first = min(training.first_horizon, group.steps)
@@ -82,9 +99,17 @@ class BlackBox:
         """Rows are learned by gradient, or without where a world has none."""
 
     def judge(self, world: World[Any], episodes: Episodes) -> dict[str, torch.Tensor]:
-        """The best value at the end, and after some queries."""
+        """The best value at the end, and after some queries; of a table first the mean of the best ones so far."""
         best_TB = episodes.scores["value"].cummin(0).values
-        return {"value": best_TB[-1]} | {f"value at {t}": best_TB[t - 1] for t in HORIZONS if t < len(best_TB)}
+        table = _is_table(world.spec)
+        found = {"mean value": best_TB.mean(0)} if table else {}
+        found["value"] = best_TB[-1]
+        horizons = TABLE_HORIZONS if table else HORIZONS
+        return found | {f"value at {t}": best_TB[t - 1] for t in horizons if t < len(best_TB)}
+
+
+def _is_table(spec: WorldSpec) -> bool:
+    return any(channel.name == CHOICES for channel in spec.channels)
 
 
 def observed_improvement(episodes: Episodes) -> torch.Tensor:

@@ -21,16 +21,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, final
+from typing import NamedTuple
 
 import torch
+from torch import nn
 
-from envs.black_box.world import POINT, VALUE
+from envs.black_box.world import CHOICES, POINT, VALUE
 from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Action, Observation
+from meta.black_box.choices import Choices, suggested_choices
+from meta.black_box.experience import Experience
 from meta.black_box.history import History
-from meta.black_box.posterior import Posterior
-from meta.black_box.proposals import Suggestions, spread_evenly, suggested
+from meta.black_box.proposals import Suggestions, spread_evenly
+from meta.black_box.suggesting import FEWEST, MAX_DEVIATIONS, Kept, ahead, features, suggested_each
 from npi.core.config import SIZE, SWITCH, setting, within
 from npi.core.coordinate_cells import affine, conditioned, lstm_cell
 from npi.core.initialisation import seeded_linear
@@ -53,17 +56,11 @@ TRUST = 2.0
 QUIET = -4.0
 """The logarithm of the size of a move before training says better."""
 
-FEWEST = 3
-"""Results from which on a Gaussian process is asked."""
-
 LONG_LOG = 5.0
 """What the logarithm of the number of queries is divided by."""
 
 SMALLEST_SQUARE = 1e-6
 """Of a distance, so that it has a slope where two places are one."""
-
-MAX_DEVIATIONS = 3.0
-"""Values further from the best count as this far, and so do logarithms of improvements, in tens."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +70,17 @@ class BlackBoxConfig(LearnerConfig):
     Attributes:
         units: U. attention: heads that read all queries so far; 0: none.
         posterior: 1: suggestions of a Gaussian process are among the places to choose from.
+        components: choices of a table of which a row says what to expect; 0: none, and a table is searched as the cube
+            is.
         room: M, queries that are remembered for it, and for attention.
     """
 
     kind: str = KIND
-    row: int = setting(16, SIZE)
+    row: int = setting(32, SIZE)
     units: int = setting(32, SIZE)
     attention: int = setting(0, within(0, 16))
     posterior: int = setting(1, SWITCH)
+    components: int = setting(13, within(0, 1000))
     room: int = setting(128, within(1, 1000))
 
     def __post_init__(self) -> None:
@@ -113,6 +113,8 @@ class BlackBoxCore(LearnerCore):
     """The core; a row of zeros leaves everything as it is."""
 
     config: BlackBoxConfig
+    experience_XP: torch.Tensor
+    """What a row says to Gaussian processes (:mod:`meta.black_box.experience`); no gradient goes there."""
 
     def __init__(self, config: BlackBoxConfig, *, generator: torch.Generator) -> None:
         super().__init__()
@@ -127,6 +129,8 @@ class BlackBoxCore(LearnerCore):
             self.read = seeded_linear(units, units, generator=generator)
         outputs = sum(2 * layer.out_features for layer in (self.cell, self.out))
         self.rows = seeded_linear(config.row, outputs, generator=generator, bias=False)
+        told_XP = torch.empty(Experience.width(config.components), config.row)
+        self.register_buffer("experience_XP", nn.init.orthogonal_(told_XP, generator=generator))
         with torch.no_grad():
             self.cell.bias[units : 2 * units] += FORGET_BIAS
             for part in self.out.parameters():
@@ -143,7 +147,8 @@ class BlackBoxCore(LearnerCore):
         self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None
     ) -> StepOutput:
         state_BUD, history = self._read(task, seen, hidden_BH)
-        return self._output(*self.propose(task.row_BP, state_BUD, history, self.suggestions(history)))
+        found = self.suggestions(task.row_BP, history, self.choices(seen))
+        return self._output(*self.propose(task.row_BP, state_BUD, history, found))
 
     def generate(
         self,
@@ -156,10 +161,10 @@ class BlackBoxCore(LearnerCore):
         draw: Draw | None = None,
     ) -> tuple[list[Observation], list[StepOutput]]:
         """The same as steps; but what a Gaussian process believes is kept from one to the next."""
-        observed, taken, kept = [seen], list[StepOutput](), Kept(self.config.room)
+        observed, taken, kept, choices = [seen], list[StepOutput](), Kept(self.config.room), self.choices(seen)
         for _ in range(steps):
             state_BUD, history = self._read(task, observed[-1], hidden_BH)
-            found = self.suggestions(history, kept)
+            found = self.suggestions(task.row_BP, history, choices, kept)
             taken.append(self._output(*self.propose(task.row_BP, state_BUD, history, found)))
             hidden_BH = taken[-1].hidden_BH
             observed.append(respond(taken[-1]))
@@ -178,17 +183,37 @@ class BlackBoxCore(LearnerCore):
         returned_B1 = (count_B1 > history.count_B1) | (count_B1 == last)
         return hidden_BH[:, :cells].view(len(hidden_BH), -1, size), history.told(point_BD, value_B1, returned_B1)
 
-    def suggestions(self, history: History, kept: Kept | None = None) -> Suggestions | None:
-        """What Gaussian processes suggest; nothing while there are too few results, and where the core asks for none.
+    def choices(self, seen: Observation) -> Choices | None:
+        """Those of a table, which are alike in all its problems, where rows say what to expect of them."""
+        feature_BKD = seen.channels.get(CHOICES)
+        if not self.config.components or not isinstance(feature_BKD, torch.Tensor):
+            return None
+        return Choices.of(feature_BKD[0], self.config.components)
+
+    def suggestions(
+        self,
+        row_BP: torch.Tensor,
+        history: History,
+        choices: Choices | None = None,
+        kept: Kept | None = None,
+        pending: Sequence[torch.Tensor] = (),
+    ) -> Suggestions | None:
+        """What Gaussian processes suggest; nothing where the core asks for none, nor, where no row says what to expect,
+        while there are too few results.
 
         Args:
             kept: what they believed before, where all problems have as many results.
+            pending: points that were asked for before, B × D each; they count as if their values were what is expected
+                (Ginsbourger et al. 2010, "Kriging believer").
         """
         if not self.config.posterior:
             return None
+        row = Experience.of(row_BP.detach() @ self.experience_XP.T)
+        if choices is not None:
+            return suggested_choices(choices, row, history, pending)
         if kept is not None and bool((history.count_B1 == history.count_B1[:1]).all()):
-            return kept.suggestions(history)
-        return _each(history, self.config.room) if int(history.count_B1.max()) >= FEWEST else None
+            return kept.suggestions(row, history, pending)
+        return suggested_each(row, history, self.config.room) if int(history.count_B1.max()) >= FEWEST else None
 
     def propose(
         self, row_BP: torch.Tensor, state_BUD: torch.Tensor, history: History, found: Suggestions | None
@@ -235,10 +260,10 @@ class BlackBoxCore(LearnerCore):
         own = [history.last_BD - 0.5, best_BD - 0.5, away_BD, away_BD * gap_B1, even_BD - 0.5]
         places = [even_BD, best_BD]
         if self.config.posterior:
-            ahead = _ahead(found, even_BD)
-            places += [ahead.improving_BD, ahead.least_BD]
-            own += [ahead.improving_BD - best_BD, ahead.least_BD - best_BD]
-            shared += _features(ahead)
+            told = ahead(found, even_BD)
+            places += [told.improving_BD, told.least_BD]
+            own += [told.improving_BD - best_BD, told.least_BD - best_BD]
+            shared += features(told)
         read_BID = torch.stack([*own, *(one_B1.expand(B, D) for one_B1 in shared)], 1)
         return Places(torch.stack(places, 1), read_BID)
 
@@ -259,69 +284,6 @@ class BlackBoxCore(LearnerCore):
         q, k, v = (part.unflatten(2, (heads, -1)).transpose(1, 2) for part in (query_B1U, key_BMU, value_BMU))
         weights = (q @ k.mT / math.sqrt(q.shape[3])).masked_fill(~known_BM[:, None, None], -1e9).softmax(3)
         return self.read((weights @ v).transpose(1, 2).flatten(1))[:, :, None]
-
-
-@final
-class Kept:
-    """What Gaussian processes believe in the course of an episode, all of whose instances have as many results."""
-
-    def __init__(self, room: int) -> None:
-        self.room = room
-        self.posterior: Posterior | None = None
-
-    def after(self, history: History) -> Posterior:
-        """The beliefs with the results that came since the last time."""
-        count = min(int(history.count_B1.max()), self.room)
-        if self.posterior is None or self.posterior.count > count:
-            B, _, D = history.point_BMD.shape
-            self.posterior = Posterior(B, D, self.room, device=history.best_BD.device)
-        for place in range(self.posterior.count, count):
-            self.posterior.add(history.point_BMD[:, place], history.value_BM[:, place])
-        return self.posterior
-
-    def suggestions(self, history: History, pending: Sequence[torch.Tensor] = ()) -> Suggestions | None:
-        """What they suggest; nothing while there are too few results.
-
-        Args:
-            pending: points that were asked for before, BD each; they count as if their values were what is expected
-                (Ginsbourger et al. 2010, "Kriging believer").
-        """
-        if int(history.count_B1.max()) < FEWEST:
-            return None
-        posterior = self.after(history)
-        with posterior.supposing(pending[: self.room - posterior.count]):
-            return suggested(posterior, history.best_BD.detach())
-
-
-def _each(history: History, room: int) -> Suggestions:
-    """Suggestions where instances have other numbers of results: all of a number are asked together."""
-    count_B = history.count_B1[:, 0].clamp(max=room).long()
-    even_BD = spread_evenly(history.best_BD.shape[1], history.asked_B1[:, 0].long())
-    parts = [part.clone() for part in _ahead(None, even_BD)]
-    for count in count_B.unique().tolist():
-        if count < FEWEST:
-            continue
-        of_B = count_B == count
-        beliefs = Posterior.of(history.point_BMD[of_B, :count], history.value_BM[of_B, :count])
-        found = suggested(beliefs, history.best_BD[of_B].detach())
-        for part, new in zip(parts, found, strict=True):
-            part[of_B] = new
-    return Suggestions(*parts)
-
-
-def _ahead(found: Suggestions | None, even_BD: torch.Tensor) -> Suggestions:
-    """Suggestions; where there are none, the next point of the sequence."""
-    if found is not None:
-        return found
-    none_B = torch.zeros_like(even_BD[:, 0])
-    return Suggestions(even_BD, even_BD, none_B, none_B, none_B + 1, none_B + 1)
-
-
-def _features(found: Suggestions) -> list[torch.Tensor]:
-    """B × 1 each: what is expected, in a range about 1."""
-    parts = [(found.log_gain_B / 10).clamp(-MAX_DEVIATIONS, 1), found.fall_B.clamp(-1, MAX_DEVIATIONS),
-             found.unsure_B, found.length_B, found.length_B.clamp(min=1e-3).log()]  # fmt: skip
-    return [part[:, None] for part in parts]
 
 
 def dimensions(spec: WorldSpec) -> int:

@@ -73,7 +73,7 @@ class Posterior:
     """The bank's beliefs about functions on the cube of D dimensions, of up to M points each.
 
     Attributes:
-        count: N. log_prior_S: of the processes.
+        count: N. log_longer_S: logarithms of the length scales, in usual ones.
         point_BMD, value_BM: the points, and the values as they were told.
         inverse_BSMM: of the Cholesky factors of the kernels' matrices. log_root_BS: a factor's log-determinant.
     """
@@ -81,8 +81,7 @@ class Posterior:
     def __init__(self, problems: int, dimensions: int, room: int, *, device: torch.device | None = None) -> None:
         bank = list(itertools.product(LENGTH_SCALES, NOISES))
         self.length_S, self.noise_S = (torch.tensor(part, device=device) for part in zip(*bank, strict=True))
-        usual = USUAL_LENGTH * math.sqrt(dimensions)
-        self.log_prior_S = -((self.length_S / usual).log() / LENGTH_SPREAD).square() / 2
+        self.log_longer_S = (self.length_S / (USUAL_LENGTH * math.sqrt(dimensions))).log()
         self.count = 0
         self.point_BMD = torch.zeros(problems, room, dimensions, device=device)
         self.inverse_BSMM = torch.zeros(problems, len(bank), room, room, device=device)
@@ -133,8 +132,12 @@ class Posterior:
         finally:
             self.count, self.log_root_BS = count, log_root_BS
 
-    def likeliest(self) -> Likeliest:
-        """The process of the most evidence, at the likeliest mean and amplitude (section 5.4.1)."""
+    def likeliest(self, log_length_B: torch.Tensor | None = None, log_noise_B: torch.Tensor | None = None) -> Likeliest:
+        """The process of the most evidence, at the likeliest mean and amplitude (section 5.4.1).
+
+        Args:
+            log_length_B, log_noise_B: by what logarithms length scales and noise are larger than usual beforehand.
+        """
         flat_BN, unit_B = flattened(self.value_BM[:, : self.count])
         told_BN2 = torch.stack([flat_BN, torch.ones_like(flat_BN)], 2)
         inverse_BSNN = self.inverse_BSMM[:, :, : self.count, : self.count]
@@ -143,10 +146,18 @@ class Posterior:
         rest_BSN = value_BSN - mean_BS[..., None] * one_BSN
         square_BS = rest_BSN.square().mean(2).clamp(min=SMALLEST_SQUARE)
         evidence_BS = -self.log_root_BS - self.count / 2 * square_BS.log()
-        index_B = (evidence_BS + self.log_prior_S).argmax(1)
+        index_B = (evidence_BS + self._log_prior(log_length_B, log_noise_B)).argmax(1)
         each_B = torch.arange(len(index_B), device=index_B.device)
         parts = mean_BS, square_BS.sqrt(), rest_BSN
         return Likeliest(flat_BN.amin(1), unit_B, index_B, *(part[each_B, index_B] for part in parts))
+
+    def _log_prior(self, log_length_B: torch.Tensor | None, log_noise_B: torch.Tensor | None) -> torch.Tensor:
+        """Of the processes, S, or B × S where problems have their own."""
+        if log_length_B is None or log_noise_B is None:
+            return -(self.log_longer_S / LENGTH_SPREAD).square() / 2
+        longer_BS = (self.log_longer_S - log_length_B[:, None]) / LENGTH_SPREAD
+        noisy_S = self.noise_S.log() - self.noise_S.log().mean()
+        return log_noise_B[:, None] * noisy_S / self.noise_S.log().std() - longer_BS.square() / 2
 
     def at(self, place_BCD: torch.Tensor, process: Likeliest) -> Belief:
         """What one process of each problem believes of places; differentiable by them."""

@@ -15,7 +15,8 @@ from typing import NamedTuple, Self
 
 import torch
 
-from meta.black_box.posterior import Likeliest, Posterior, log_expected_improvement
+from meta.black_box.experience import Experience
+from meta.black_box.posterior import Belief, Likeliest, Posterior, log_expected_improvement
 
 FAR, NEAR, CLOSER = 32, 32, 12
 """Places over the cube, around the best point, and around what was found, in each of :data:`ROUNDS`."""
@@ -55,18 +56,18 @@ class Suggestions(NamedTuple):
 
 
 @torch.no_grad()
-def suggested(posterior: Posterior, best_BD: torch.Tensor) -> Suggestions:
+def suggested(posterior: Posterior, best_BD: torch.Tensor, row: Experience) -> Suggestions:
     """By the likeliest process of each problem; ``best_BD`` is the best point so far."""
-    process = posterior.likeliest()
+    process = posterior.likeliest(row.log_length_B, row.log_noise_B)
     best_B = process.least_B
     step, size = posterior.count, best_BD.shape[1]
     far_BCD = _sobol(FAR, size, step).to(best_BD).expand(len(best_BD), -1, -1)
-    judged = Judged.of(posterior, process, torch.cat([far_BCD, _around(best_BD, _near(NEAR, size, step))], 1), best_B)
+    judged = Judged.of(posterior, process, torch.cat([far_BCD, _around(best_BD, _near(NEAR, size, step))], 1), row)
     for spread in ROUNDS:
         offset_CD = spread * _offsets(CLOSER, size, step)
         found = [judged.improving_BD, judged.least_BD]
         places = [*(one_BD[:, None] for one_BD in found), *(_around(one_BD, offset_CD) for one_BD in found)]
-        judged = Judged.of(posterior, process, torch.cat(places, 1), best_B)
+        judged = Judged.of(posterior, process, torch.cat(places, 1), row)
     amplitude_B = process.amplitude_B
     return Suggestions(
         judged.improving_BD,
@@ -92,11 +93,12 @@ class Judged(NamedTuple):
     deviation_B: torch.Tensor
 
     @classmethod
-    def of(cls, posterior: Posterior, process: Likeliest, place_BCD: torch.Tensor, best_B: torch.Tensor) -> Self:
+    def of(cls, posterior: Posterior, process: Likeliest, place_BCD: torch.Tensor, row: Experience) -> Self:
         belief = posterior.at(place_BCD, process)
+        counted = Belief(belief.mean_BC, belief.deviation_BC * row.exploring_B[:, None])
         noise_B1 = process.amplitude_B[:, None] * posterior.noise_S[process.index_B].sqrt()[:, None]
         new_BC = 1 - noise_B1 / torch.hypot(belief.deviation_BC, noise_B1)
-        log_gain_BC = log_expected_improvement(belief, best_B) + new_BC.clamp(min=SMALLEST_SHARE).log()
+        log_gain_BC = log_expected_improvement(counted, process.least_B) + new_BC.clamp(min=SMALLEST_SHARE).log()
         log_gain_B, improving_B = log_gain_BC.max(1)
         mean_B, least_B = belief.mean_BC.min(1)
         each_B = torch.arange(len(least_B), device=least_B.device)

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meta.black_box.experience import Experience
 from meta.black_box.posterior import (
     LENGTH_SCALES,
     NOISES,
@@ -106,11 +107,30 @@ def test_many_points_on_one_place_leave_numbers() -> None:
 def test_shifted_and_scaled_values_give_the_same_places() -> None:
     point_BND, value_BN = data()
     best_BD = point_BND[torch.arange(B), value_BN.argmin(1)]
-    one = suggested(Posterior.of(point_BND, value_BN), best_BD)
-    other = suggested(Posterior.of(point_BND, 8 * value_BN - 16), best_BD)
+    nothing = Experience.of(torch.zeros(B, Experience.width(0)))
+    one = suggested(Posterior.of(point_BND, value_BN), best_BD, nothing)
+    other = suggested(Posterior.of(point_BND, 8 * value_BN - 16), best_BD, nothing)
     torch.testing.assert_close(one.improving_BD, other.improving_BD, atol=1e-3, rtol=0)
     torch.testing.assert_close(one.least_BD, other.least_BD, atol=1e-3, rtol=0)
     torch.testing.assert_close(one.log_gain_B, other.log_gain_B, atol=1e-2, rtol=1e-2)
+
+
+def test_experience_moves_the_choice_among_processes_and_how_much_is_explored() -> None:
+    """Red where a row's numbers reach no process: longer ones are chosen, then noisy ones, then farther points."""
+    point_BND, value_BN = data(count=4)
+    posterior, none_B = Posterior.of(point_BND, value_BN), torch.zeros(B)
+    lengths = [posterior.length_S[posterior.likeliest(none_B + log, none_B).index_B] for log in (-3.0, 0.0, 3.0)]
+    assert (lengths[0] <= lengths[1]).all()
+    assert (lengths[1] <= lengths[2]).all()
+    assert (lengths[0] < lengths[2]).all()
+    quiet, noisy = (posterior.noise_S[posterior.likeliest(none_B, none_B + log).index_B] for log in (-9.0, 9.0))
+    assert (quiet < noisy).all()
+    best_BD = point_BND[torch.arange(B), value_BN.argmin(1)]
+    told_2BX = torch.zeros(2, B, Experience.width(0))
+    told_2BX[0, :, 3], told_2BX[1, :, 3] = -4, 4
+    near, far = (suggested(posterior, best_BD, Experience.of(told_BX)).improving_BD for told_BX in told_2BX)
+    nearest = [(one_BD[:, None] - point_BND).norm(dim=2).amin(1).mean() for one_BD in (near, far)]
+    assert nearest[0] < nearest[1]
 
 
 def test_suppositions_leave_no_trace() -> None:
