@@ -1,7 +1,5 @@
 """The shipped searcher beside random search, TPE, CMA-ES and a Gaussian process with fitted kernel, on equal functions.
 
-    python -m benchmarks.learners.shipped_searcher           # first: it trains the core that is compared, too
-
     python -m benchmarks.learners.black_box                  # about an hour; needs optuna, cmaes and scipy
     python -m benchmarks.learners.black_box --only samples   # or literature, bbob, workers
     python -m benchmarks.learners.black_box --table          # only write the page from what is finished
@@ -18,16 +16,13 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from pathlib import Path
 from statistics import fmean
 
 import torch
 
-from benchmarks.common import RUNS, arguments, finished, write
-from benchmarks.learners.shipped_searcher import NAME as SHIPPED_NAME
-from benchmarks.learners.shipped_searcher import TRAINING
+from benchmarks.common import arguments, finished, write
 from envs.black_box.world import BlackBox
-from meta.black_box.ask_tell import SHIPPED, Searcher
+from meta.black_box.ask_tell import PLAIN, SHIPPED, Searcher
 from npi.learners.core import learner_program_core
 from npi.learners.interface import LearnerCore, TaskInput
 from npi.learners.rollout import play
@@ -43,7 +38,7 @@ FIRST = 10**8
 QUERIES = (10, 20, 40, 100)
 
 SAMPLES = {f"gp{d}": {"function": "gp", "dimensions": d, "length_scale": 0.3} for d in (1, 3, 6, 9)}
-"""Samples of Gaussian processes; each has a row of the shipped core."""
+"""Samples of Gaussian processes; for each a row beside the shipped core was learned from others."""
 
 LITERATURE = {name: {"function": name} for name in ("branin", "goldstein_price", "hartmann3", "hartmann6", "repellers")}
 
@@ -66,17 +61,16 @@ PROCESSES = 4
 WORKED = 16
 """Functions that are evaluated by several workers."""
 
-USUAL = "any5.SEARCH"
-"""The row for functions that are no samples of the trained families."""
+PLAIN_ROW, LEARNED_ROW = OURS = ("plain row", "learned row")
+"""The core without and with experience; on samples that of the family, elsewhere that of :data:`ANY`."""
 
-
-TRAINED = RUNS / f"{SHIPPED_NAME}-{TRAINING.updates}-0" / "library"
-"""What the recipe of the shipped core trained."""
+ANY = "any5.SEARCH"
+"""The row that was learned from samples of many kernels and length scales, in five dimensions."""
 
 
 @cache
-def library(path: Path = SHIPPED) -> Library:
-    return Library.open(path)
+def library() -> Library:
+    return Library.open(SHIPPED)
 
 
 def searched(net: LearnerCore, row_P: torch.Tensor, settings: Mapping[str, object], count: int) -> list[list[float]]:
@@ -88,14 +82,11 @@ def searched(net: LearnerCore, row_P: torch.Tensor, settings: Mapping[str, objec
     return found
 
 
-def ours(name: str, settings: Mapping[str, object], count: int, path: Path = SHIPPED) -> Result:
-    """A library's core by the row of the family, or the usual one."""
-    core = learner_program_core(library(path).core)
-    names = [info.name for info in library(path).memory.infos]
-    program = f"{name}.SEARCH" if f"{name}.SEARCH" in names else USUAL
-    row_P = library(path).memory.embeddings_NP[names.index(program)].detach()
+def ours(program: str, settings: Mapping[str, object], count: int) -> Result:
+    """The shipped core by the row of a program."""
+    row_P = library().memory.embeddings_NP[library().memory.index(program)].detach()
     began = time.process_time()
-    values = searched(core.net, row_P, settings, count)
+    values = searched(learner_program_core(library().core).net, row_P, settings, count)
     return {"best": bests(values), "seconds": (time.process_time() - began) / count}
 
 
@@ -177,8 +168,10 @@ def stage(group: str, name: str, settings: Mapping[str, object]) -> dict[str, Re
     """All searchers on one family; those that are finished are read."""
     mine, theirs = COUNTS[group]
     found = {
-        "ours": finished(f"{NAME}/{name}-ours", partial(ours, name, settings, mine)),
-        "trained": finished(f"{NAME}/{name}-trained", partial(ours, name, settings, mine, TRAINED)),
+        PLAIN_ROW: finished(f"{NAME}/{name}-plain", partial(ours, PLAIN, settings, mine)),
+        LEARNED_ROW: finished(
+            f"{NAME}/{name}-row", partial(ours, f"{name}.SEARCH" if group == "samples" else ANY, settings, mine)
+        ),
     }
     for kind in ("random", "TPE", "CMA-ES"):
         if kind == "CMA-ES" and name == "gp1":
@@ -200,7 +193,7 @@ def table(group: str, families: Mapping[str, Mapping[str, object]]) -> Rows:
     rows: Rows = [["family", "searcher", "functions", *queries, "CPU s a function"]]
     for name, settings in families.items():
         for kind, result in stage(group, name, settings).items():
-            counts = {len(result["best"])} | ({COUNTS[group][1], PROCESSES} if kind in ("ours", "trained") else set())
+            counts = {len(result["best"])} | ({COUNTS[group][1], PROCESSES} if kind in OURS else set())
             for count in sorted(counts, reverse=True):
                 cells = [f"{mean_after(result, place, count):.3f}" for place in range(len(QUERIES))]
                 rows.append([name, kind, count, *cells, f"{result['seconds']:.3f}"])
@@ -209,7 +202,7 @@ def table(group: str, families: Mapping[str, Mapping[str, object]]) -> Rows:
 
 def bbob_table() -> Rows:
     """The mean rank of each searcher after 100 queries, 1 the best, by group of functions and dimensions."""
-    kinds = ("ours", "trained", "random", "TPE", "CMA-ES")
+    kinds = (*OURS, "random", "TPE", "CMA-ES")
     rows: Rows = [["functions", "dimensions", *kinds]]
     for size in (2, 5, 10):
         for group, numbers in {**GROUPS, "all": range(1, 25)}.items():

@@ -2,7 +2,8 @@
 
 A user's file, ``.npz``: ``error``, data sets × configurations (not a number where there is no result); and for each
 configuration the family of models and its hyper-parameters, as JSON ``[{"algorithm": "kSVM", "hyperparameters": {"C":
-0.5, "kernel": "rbf"}}, …]`` in ``configurations.json`` beside it.
+0.5, "kernel": "rbf"}}, …]`` in ``configurations.json`` beside it. Or trials of past studies
+(:mod:`envs.black_box.studies`).
 
 Errors of a data set are moved and scaled so that the best configuration of the family has 0 and the worst 1. A
 configuration without a result counts as the worst; data sets on which all configurations do alike are left out. A
@@ -25,6 +26,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from envs.black_box.studies import STORAGES, read_studies, tabulated
 from envs.images.bindings import bound
 from envs.settings import closest
 from envs.support.counter_rng import mixed
@@ -150,12 +152,20 @@ def bound_results(name: str) -> Results:
 @lru_cache(maxsize=2)
 def open_results(path: str) -> Results:
     """A file of results; ``ValueError`` names it and says what is wrong with it, ``OSError`` where there is none."""
+    if Path(path).suffix in (".csv", *STORAGES):
+        try:
+            error_NK, settings = tabulated(read_studies(path), features)
+        except ValueError as error:
+            raise ValueError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from error
+        return Results(error_NK, ("",) * len(settings), tuple(settings))
     beside = Path(path).parent / CONFIGURATIONS
     try:
         with np.load(BytesIO(read_file(path, DATA_BYTES)), allow_pickle=False) as arrays:
             error_NK = arrays["error"]
     except (KeyError, ValueError, BadZipFile, EOFError) as error:
-        raise ValueError(f"{path}: no table of results ({error}); give a .npz file with the array error") from error
+        raise ValueError(
+            f"{path}: no table of results ({error}); give a .npz file with the array error, or a .csv of trials"
+        ) from error
     try:
         described = json.loads(read_file(beside, MANIFEST_BYTES))
         return Results(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, final
 
 from meta.black_box.ask_tell import MAX_DIMENSIONS, SHIPPED, USUAL, Searcher
+from meta.black_box.warm_starts import WarmStart
 from npi.library.library import Library
 
 try:
@@ -50,8 +51,10 @@ class NeuralSampler(BaseSampler):
         library: of the core; by default the one that comes with the engine. program: whose row it runs.
         seed: studies with the same one make the same suggestions.
         independent: draws what is not suggested together.
+        past: past studies of the same hyper-parameters, a file as ``npi learn`` took it to learn the row ``experience``
+            of this library (docs/searching.md). The first ``warm`` trials of a study are configurations of them.
 
-    Raises ``ValueError`` for studies of several objectives.
+    Raises ``ValueError`` for studies of several objectives, and for ``past`` without ``experience``.
     """
 
     def __init__(
@@ -61,27 +64,40 @@ class NeuralSampler(BaseSampler):
         program: str = USUAL,
         seed: int | None = None,
         independent: BaseSampler | None = None,
+        past: Path | str | None = None,
+        experience: str | None = None,
+        warm: int = 10,
     ) -> None:
+        if (past is None) != (experience is None):
+            raise ValueError("past studies need the program whose row was learned from them: give past and experience")
         self.library = library if isinstance(library, Library) else Library.open(library)
         self.program, self.seed = program, random.randrange(2**31) if seed is None else seed
         self.independent = independent or RandomSampler(seed=self.seed)
-        self._studies = dict[str, _Progress]()
-        self._lock = threading.Lock()
+        self.past, self.experience, self.warm = past, experience, warm
+        self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
         """What it knows of studies is found again in their trials."""
-        return {key: value for key, value in vars(self).items() if key not in ("_lock", "_studies")}
+        return {key: value for key, value in vars(self).items() if key not in ("_lock", "_studies", "_warm", "_begun")}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
-        self._studies, self._lock = {}, threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Of studies, what is found again in their trials: progress; past studies, and what they said by trial."""
+        self._studies, self._lock = dict[str, _Progress](), threading.Lock()
+        self._warm, self._begun = dict[str, WarmStart](), dict[str, dict[int, Mapping[str, Any]]]()
 
     def reseed_rng(self) -> None:
         self.seed = random.randrange(2**31)
         self.independent.reseed_rng()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """What all finished trials have; nothing where that has more axes than a searcher."""
+        """What all finished trials have; nothing where that has more axes than a searcher, nor for a trial whose
+        parameters past studies say."""
+        if self._from_past(study, trial):
+            return {}
         space = IntersectionSearchSpace().calculate(study)
         found = {name: kind for name, kind in space.items() if not kind.single()}
         return found if sum(map(_axes, found.values())) <= MAX_DIMENSIONS else {}
@@ -104,7 +120,25 @@ class NeuralSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         self._raise_error_if_multi_objective(study)
+        said = self._from_past(study, trial)
+        if param_name in said and param_distribution._contains(param_distribution.to_internal_repr(said[param_name])):
+            return said[param_name]
         return self.independent.sample_independent(study, trial, param_name, param_distribution)
+
+    def _from_past(self, study: Study, trial: FrozenTrial) -> Mapping[str, Any]:
+        """The parameters that past studies say for a trial; none where there are no more."""
+        if self.past is None or self.experience is None or trial.number >= self.warm or len(study.directions) > 1:
+            return {}
+        with self._lock:
+            begun = self._begun.setdefault(study.study_name, {})
+            if trial.number not in begun:
+                if study.study_name not in self._warm:
+                    self._warm[study.study_name] = WarmStart(self.past, self.library, self.experience)
+                sign = _sign(study)
+                done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+                finished = [(one.number, one.params, sign * one.value) for one in done if one.value is not None]
+                begun[trial.number] = self._warm[study.study_name].suggested(finished) or {}
+            return begun[trial.number]
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self.independent.before_trial(study, trial)
@@ -126,7 +160,7 @@ class _Progress:
         Where all suggestions were tried, as in small spaces and close to a minimum, the best ones with another choice;
         where these were, too, none, so that others are drawn.
         """
-        sign = -1.0 if study.direction.name == "MAXIMIZE" else 1.0
+        sign = _sign(study)
         for done in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             if done.number not in self.told and self.cube.holds(done.params):
                 self.told.add(done.number)
@@ -152,6 +186,11 @@ class _Progress:
         """Whether parameters were not tried, nor any that are close to them where another choice could be made."""
         point, close = self.cube.point(params), CLOSE if self.cube.categorical else 0.0
         return all(max(abs(x - y) for x, y in zip(point, one, strict=True)) > close for one in points)
+
+
+def _sign(study: Study) -> float:
+    """What makes less better."""
+    return -1.0 if study.direction.name == "MAXIMIZE" else 1.0
 
 
 @final

@@ -1,8 +1,11 @@
 """The sampler passes the tests that Optuna has for its own, finds what random search does not, and repeats by seed."""
 
+import json
 import math
 import pickle
+import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -13,8 +16,15 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase
 
+from dsl import loads
+from envs.images.bindings import VARIABLE
 from meta.black_box import NeuralSampler
+from meta.black_box.ask_tell import SHIPPED
+from meta.black_box.learner import BlackBoxTraining
 from meta.black_box.optuna_sampler import Cube
+from meta.black_box.program_files import text
+from npi.learners.learn_rows import learn_rows
+from npi.library.library import Library
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -41,8 +51,8 @@ def best(sampler: BaseSampler, trials: int = 30) -> float:
 
 def test_it_finds_what_random_search_does_not() -> None:
     ours = sorted(best(NeuralSampler(seed=seed)) for seed in range(5))
-    random = sorted(best(optuna.samplers.RandomSampler(seed=seed)) for seed in range(5))
-    assert ours[2] < 0.3 * random[2]
+    drawn = sorted(best(optuna.samplers.RandomSampler(seed=seed)) for seed in range(5))
+    assert ours[2] < 0.3 * drawn[2]
 
 
 def test_a_seed_repeats() -> None:
@@ -134,3 +144,33 @@ def test_every_value_of_a_step_has_as_much_of_the_axis() -> None:
         counts = [found.count(value) for value in sorted(set(found))]
         assert max(counts) - min(counts) <= 2
         assert len(counts) == (5 if name == "d" else 3)
+
+
+def test_past_studies_say_the_first_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a row that was learned from them; red where rows reach no choice, or trials are not told."""
+    past = tmp_path / "past.csv"
+    lines = ["study,value,rate,layers"]
+    for number in range(12):
+        centre = random.Random(number).gauss(-3, 0.2)
+        for rate in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1):
+            lines += [f"{number},{(math.log10(rate) - centre) ** 2 + (n - 6) ** 2},{rate},{n}" for n in (2, 4, 6)]
+    past.write_text("\n".join(lines) + "\n")
+    monkeypatch.setenv(VARIABLE, json.dumps({"past": str(past)}))
+    library, programs = Library.open(SHIPPED), loads(text("warm", steps=4, function="table", data="past"))
+    training = BlackBoxTraining(updates=12, batch=16, directions=6, check_every=12, problems=16, starts=1)
+    (row,) = learn_rows(library, [programs], training).rows
+
+    def tuned(trial: Any) -> float:
+        return abs(math.log10(trial.suggest_float("rate", 1e-5, 1e-1, log=True)) + 3) + abs(
+            trial.suggest_int("layers", 1, 8) - 6
+        )
+
+    study = optuna.create_study(sampler=NeuralSampler(seed=0, library=library, past=past, experience=row, warm=3))
+    study.optimize(tuned, n_trials=5)
+    first = [(trial.params["rate"], trial.params["layers"]) for trial in study.trials[:3]]
+    assert len(set(first)) == 3
+    assert all(layers in (2, 4, 6) for _, layers in first)
+    assert (1e-3, 6) in first
+    assert pickle.loads(pickle.dumps(study.sampler)).past == past
+    with pytest.raises(ValueError, match="give past and experience"):
+        NeuralSampler(past=past)
