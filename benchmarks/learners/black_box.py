@@ -21,6 +21,7 @@ from statistics import fmean
 import torch
 
 from benchmarks.common import arguments, finished, write
+from benchmarks.learners.shipped_searcher import LEARNED
 from envs.black_box.world import BlackBox
 from meta.black_box.ask_tell import PLAIN, SHIPPED, Searcher
 from npi.learners.core import learner_program_core
@@ -170,7 +171,7 @@ def stage(group: str, name: str, settings: Mapping[str, object]) -> dict[str, Re
     found = {
         PLAIN_ROW: finished(f"{NAME}/{name}-plain", partial(ours, PLAIN, settings, mine)),
         LEARNED_ROW: finished(
-            f"{NAME}/{name}-row", partial(ours, f"{name}.SEARCH" if group == "samples" else ANY, settings, mine)
+            f"{NAME}/{name}-row", partial(ours, f"{name}.SEARCH" if name in LEARNED else ANY, settings, mine)
         ),
     }
     for kind in ("random", "TPE", "CMA-ES"):

@@ -29,10 +29,11 @@ from benchmarks.learners.cores import fine_tuned, trained_core, written
 from benchmarks.learners.descent import descend
 from dsl import load
 from envs.physics.blocks import DISCOUNTS
-from envs.physics.towers import DIRECT, FIST, STEPS, Towers, TowersState
+from envs.physics.tower_settings import DIRECT, FIST, STEPS
+from envs.physics.towers import Towers, TowersState
 from envs.physics.welds import BODIES, questions
+from meta.baselines.learned_agent import LearnedPolicy
 from meta.baselines.towers import (
-    LearnedTowerAgent,
     PushClassifier,
     Pusher,
     TowerExperiments,
@@ -121,7 +122,7 @@ def tried(library: Library, name: str, actuator: str, *, seconds: float = 0.1, c
     """What a program of a library does."""
     core, here = learner_program_core(library.core), world(actuator, seconds)
     row_P = library.memory.embeddings_NP[library.memory.index(name)]
-    return tower_experiments(here, LearnedTowerAgent(core.net, row_P, here), begun(here, count))
+    return tower_experiments(here, LearnedPolicy(core.net, row_P, here.spec), begun(here, count))
 
 
 def run(seed: int) -> Result:
@@ -162,9 +163,9 @@ def rows(library: Library, seed: int) -> Result:
     for name, question in QUESTIONS.items():
         row_P = library.memory.embeddings_NP[library.memory.index(name)]
         agents = {
-            "mean": LearnedTowerAgent(core.net, old_NP.mean(0), here),
-            "learned": LearnedTowerAgent(core.net, row_P, here),
-            "tuned": LearnedTowerAgent(*fine_tuned(core, old_NP, [tasks[name]], replace(TUNING, seed=seed)), here),
+            "mean": LearnedPolicy(core.net, old_NP.mean(0), here.spec),
+            "learned": LearnedPolicy(core.net, row_P, here.spec),
+            "tuned": LearnedPolicy(*fine_tuned(core, old_NP, [tasks[name]], replace(TUNING, seed=seed)), here.spec),
         }
         found[name] = {
             n: tower_experiments(here, agent, begun(here, OTHERS, question=question)).means()

@@ -15,112 +15,46 @@ Shape legend: ``B`` towers, ``N`` blocks, ``M`` numbers of an observation.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
 
-from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
+from envs.episodic.trials import EpisodeState, Trials, columns, digits, episode_number
 from envs.physics.blocks import DISCOUNTS
 from envs.physics.tower_drawing import drawing
-from envs.physics.tower_room import RADIUS, SUBSTEP, Laws, Plan, Push, Room, block_height
-from envs.physics.welds import BLOCKS, BODIES, drawn_ways, questions, right_answers, ways
-from envs.settings import figure, laid_value, one_of, read_settings, within
-from envs.spec import NONE, SLOTS, Channel, Field, Signature, Slot, SpecError, WorldSpec
+from envs.physics.tower_room import RADIUS, Laws, Plan, Push, Room, block_height
+from envs.physics.tower_settings import (
+    ANSWER,
+    BELOW,
+    BOUND,
+    CLEAR,
+    DIRECT,
+    DIRECTIONS,
+    FIST,
+    MOVE,
+    VELOCITY,
+    TowersConfig,
+    declaration,
+    side_token,
+)
+from envs.physics.welds import BLOCKS, drawn_ways, questions, right_answers, ways
+from envs.settings import figure, laid_value, read_settings
+from envs.spec import SLOTS, Field, WorldSpec
 from envs.stepper import Action, Observation
 from envs.support import mixed_radix
 from envs.support.counter_rng import uniform
 from envs.support.lazy_torch import torch
 from envs.world import Conclusion, Layout
 
-KIND = "towers"
-
-DIRECT, FIST, VELOCITY = "direct", "fist", "velocity"
-"""Forces on blocks; a fist that moves in four directions; one of any velocity."""
-
-STEPS = {DIRECT: 150, FIST: 100, VELOCITY: 100}
-"""Of an experiment (Denil et al. 2017)."""
-
-DIRECTIONS = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, 1.0), "down": (0.0, -1.0)}
-
-NUMBERS = tuple(str(1 + number) for number in range(BLOCKS))
-
-LASTS = {
-    DIRECT: (Field("BLOCK", ("none", *NUMBERS)), Field("SIDE", ("none", *DIRECTIONS))),
-    FIST: (Field("SIDE", ("none", *DIRECTIONS)),),
-    VELOCITY: (),
-}
-"""What of the last push is observed, by the actuator."""
-
-MOVE, ANSWER, CLEAR = 0, 1, 2
-"""The primitives; the first one is ``PUSH`` where forces act on blocks."""
-
 OFFSETS, PLACE = 63, 64
 """What is drawn, as a part of the numbers that are mixed."""
-
-NEAREST, FARTHEST = 0.3, 0.8
-"""Of a fist from the middle line of the tower at the beginning, in m."""
 
 UNITS = 10_000.0
 """Of an observation in a metre, and in a radian: tenths of millimetres and of milliradians."""
 
-BOUND = 100_000
-"""Of observed lengths and angles: 10 m, and 10 radians."""
-
-BELOW, ROOM = "below", "room"
-"""In what frame the pose of a block is told: that of the block below it, and that of the room."""
-
-
-@dataclass(frozen=True)
-class TowersConfig:
-    """The settings of ``towers(…)`` in a program file.
-
-    Attributes:
-        actuator: ``direct``, ``fist`` or ``velocity``. steps: of an experiment; 0: as in the paper, 150 or 100.
-        discount, question: of an episode whose layout names none.
-        push, lift: forces on a block sideways, and up or down, in N. speed: the largest of the fist, in m/s.
-        strength: the largest force of the fist, in N. friction: between blocks; half of it between a block and a wall.
-        offset: the largest of a block from the middle line, in m. gravity: in m/s². seconds: of a step.
-        frame: in which poses are observed: ``below``, of each block relative to the one below it, or ``room``.
-    """
-
-    actuator: str = DIRECT
-    steps: int = 0
-    discount: float = 0.99
-    question: str = BODIES
-    push: float = 25.0
-    lift: float = 60.0
-    speed: float = 1.0
-    strength: float = 100.0
-    friction: float = 0.36
-    offset: float = 0.02
-    gravity: float = 9.81
-    seconds: float = 0.1
-    frame: str = BELOW
-
-    def __post_init__(self) -> None:
-        what = "a world of towers"
-        one_of(what, "actuator", self.actuator, list(STEPS))
-        one_of(what, "discount", figure(self.discount), DISCOUNTS)
-        one_of(what, "question", self.question, questions())
-        one_of(what, "frame", self.frame, (BELOW, ROOM))
-        ranges = {"steps": (0, 1000), "push": (0, 1000), "lift": (0, 1000), "speed": (0.01, 10), "strength": (1, 1000)}
-        for key, (low, high) in {**ranges, "friction": (0, 1), "offset": (0, 0.04), "gravity": (0, 100)}.items():
-            within(what, key, getattr(self, key), low, high)
-        within(what, "seconds", self.seconds, SUBSTEP, 1)
-        if not math.isclose(self.substeps * SUBSTEP, self.seconds):
-            raise SpecError(f"a step of {self.seconds} s is no multiple of {SUBSTEP} s, the step of the simulation")
-
-    @property
-    def limit(self) -> int:
-        """Steps of an experiment."""
-        return self.steps or STEPS[self.actuator]
-
-    @property
-    def substeps(self) -> int:
-        """Of the simulation, in a step."""
-        return round(self.seconds / SUBSTEP)
+NEAREST, FARTHEST = 0.3, 0.8
+"""Of a fist from the middle line of the tower at the beginning, in m."""
 
 
 @dataclass
@@ -168,7 +102,7 @@ class Towers(Trials[TowersState]):
     def __init__(self, name: str, config: TowersConfig | Mapping[str, Any]) -> None:
         read = config if isinstance(config, TowersConfig) else read_settings(TowersConfig, config, "a world of towers")
         self.config, self.laws = read, Laws(read.gravity, read.friction, read.strength)
-        self.spec = _spec(name, read)
+        self.spec = declaration(name, read)
         self._allowed, self._slots = _allowed(self.spec), len(self.spec.primitives[MOVE].slots)
 
     @property
@@ -360,11 +294,6 @@ def unchanged(pose_BN3: torch.Tensor) -> torch.Tensor:
     return pose_BN3
 
 
-def side_token(side: str) -> int:
-    """The token of a direction, in worlds that have them."""
-    return 1 + BLOCKS + list(DIRECTIONS).index(side)
-
-
 def _whole(part: torch.Tensor) -> torch.Tensor:
     """float32, rounded to whole numbers, within bounds."""
     return part.round().clamp(-BOUND, BOUND).float()
@@ -396,49 +325,3 @@ def _allowed(spec: WorldSpec) -> torch.Tensor:
         for tokens in itertools.product(*taken):
             found[(number, *tokens)] = True
     return found
-
-
-def _primitive(actuator: str, tokens: Sequence[str]) -> Signature:
-    """What moves things."""
-    blocks, sides = (tuple(tokens.index(name) for name in names) for names in (NUMBERS, DIRECTIONS))
-    if actuator == DIRECT:
-        return Signature("PUSH", (Slot("block", blocks), Slot("side", sides)), "Push the middle of a block for a step")
-    if actuator == FIST:
-        return Signature("MOVE", (Slot("side", sides),), "Move the fist for a step")
-    payload = Channel("velocity", (2,), low=-1, high=1, unit="of the largest speed")
-    return Signature("MOVE", (), "Move the fist for a step, with a velocity to the right and upwards", payload)
-
-
-def _spec(name: str, config: TowersConfig) -> WorldSpec:
-    tokens = (NONE, *NUMBERS, *(DIRECTIONS if config.actuator != VELOCITY else ()))
-    if config.actuator == VELOCITY:
-        primitive = _primitive(VELOCITY, (*tokens, *DIRECTIONS))
-    else:
-        primitive = _primitive(config.actuator, tokens)
-    numbers = (Slot("number", tuple(map(tokens.index, NUMBERS))),)
-    fist = (Channel("fist", (2,), low=-BOUND, high=BOUND, unit="0.1 mm"),) if config.actuator != DIRECT else ()
-    return WorldSpec(
-        name=name,
-        kind=KIND,
-        config=asdict(config),
-        fields=(Field("ANSWERED", ("none", *NUMBERS)), *LASTS[config.actuator]),
-        tokens=tokens,
-        primitives=(
-            primitive,
-            Signature("ANSWER", numbers, "Answer the question, which ends the experiment"),
-            Signature("CLEAR", (), "Stack the tower anew and forget the answer, for another question", setup=True),
-        ),
-        channels=(
-            Channel("stood", (BLOCKS,), low=-BOUND, high=BOUND, unit="0.1 mm", per="episode"),
-            Channel("moved", (BLOCKS, 3), low=-BOUND, high=BOUND, unit="0.1 mm, 0.1 mm, 0.1 mrad"),
-            Channel("time", (1,), low=0, high=config.seconds * (config.limit + 1), unit="s"),
-            *fist,
-        ),
-        hidden=(
-            EPISODE,
-            Field("DISCOUNT", DISCOUNTS),
-            Field("QUESTION", questions()),
-            Field("BODY", NUMBERS),
-            Field("RIGHT", ("0", "1")),
-        ),
-    )

@@ -16,8 +16,9 @@ from envs.physics.blocks import BETAS, POKE, Blocks, BlocksState
 from envs.spec import SLOTS
 from envs.stepper import Action, Observation
 from meta.baselines.blocks import Experiments
+from meta.baselines.learned_agent import LearnedPolicy
 from npi.core.initialisation import seeded_linear
-from npi.learners.interface import LearnerCore, TaskInput
+from npi.learners.interface import LearnerCore
 
 UNITS = 48
 """Of a classifier's recurrent layer."""
@@ -30,21 +31,10 @@ class LearnedExperimenter:
     """The likeliest calls of a row beside a frozen network (implements ``Experimenter``)."""
 
     def __init__(self, net: LearnerCore, row_P: torch.Tensor, world: Blocks) -> None:
-        self.net, self.row_P, self.spec = net, row_P.detach(), world.spec
-        self.hidden_BH: torch.Tensor | None = None
+        self.policy = LearnedPolicy(net, row_P, world.spec)
 
     def act(self, seen: Observation, live_B: torch.Tensor) -> torch.Tensor:
-        if self.hidden_BH is None:
-            self.hidden_BH = self.net.begin(self._task(len(live_B)), seen)
-        live = live_B.nonzero()[:, 0]
-        step = self.net.step(self._task(len(live)), seen.select(live), self.hidden_BH[live])
-        self.hidden_BH[live] = step.hidden_BH
-        call_B4 = torch.zeros(len(live_B), 1 + SLOTS, dtype=torch.int64)
-        call_B4[live] = step.action.call_B4
-        return call_B4
-
-    def _task(self, count: int) -> TaskInput:
-        return TaskInput(self.spec, 0, self.row_P.expand(count, -1), torch.zeros(count, SLOTS, dtype=torch.int64))
+        return self.policy.act(seen, live_B).call_B4
 
 
 # --- random experiments -----------------------------------------------------------------------------------------------

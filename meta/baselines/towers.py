@@ -1,4 +1,4 @@
-"""Agents for towers: a row on a learner's frozen core, and classifiers of what pushes show that nobody chose.
+"""What towers are judged beside: classifiers of what pushes show that nobody chose.
 
 Shape legend: ``B`` towers, ``K`` steps, ``M`` numbers of an observation, ``A`` answers, ``P`` parameters of a row,
 ``H`` hidden numbers.
@@ -14,11 +14,11 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from envs.physics.towers import DIRECT, DIRECTIONS, MOVE, NUMBERS, Towers, TowersState, side_token
+from envs.physics.tower_settings import DIRECT, DIRECTIONS, MOVE, NUMBERS, side_token
+from envs.physics.towers import Towers, TowersState
 from envs.spec import SLOTS
 from envs.stepper import Action, Observation
 from npi.core.initialisation import seeded_linear
-from npi.learners.interface import LearnerCore, TaskInput
 
 UNITS = 64
 """Of a classifier's recurrent layer."""
@@ -68,31 +68,6 @@ def tower_experiments(world: Towers, agent: TowerAgent, state: TowersState) -> T
         return_B += torch.where(live_B, world.score(state)["reward"].double(), 0.0)
     pushes_B = state.step_B - (state.answer_B > 0).long()
     return TowerExperiments(return_B, state.right_B.clone(), pushes_B, world.config.seconds * pushes_B.double())
-
-
-class LearnedTowerAgent:
-    """The likeliest actions of a row beside a frozen network (implements ``TowerAgent``)."""
-
-    def __init__(self, net: LearnerCore, row_P: torch.Tensor, world: Towers) -> None:
-        self.net, self.row_P, self.spec = net, row_P.detach(), world.spec
-        self.hidden_BH: torch.Tensor | None = None
-
-    def act(self, seen: Observation, live_B: torch.Tensor) -> Action:
-        if self.hidden_BH is None:
-            self.hidden_BH = self.net.begin(self._task(len(live_B)), seen)
-        live = live_B.nonzero()[:, 0]
-        step = self.net.step(self._task(len(live)), seen.select(live), self.hidden_BH[live])
-        self.hidden_BH[live] = step.hidden_BH
-        call_B4 = torch.zeros(len(live_B), 1 + SLOTS, dtype=torch.int64)
-        call_B4[live] = step.action.call_B4
-        if step.action.payload_BX is None:
-            return Action(call_B4)
-        payload_BX = step.action.payload_BX.new_zeros(len(live_B), step.action.payload_BX.shape[1])
-        payload_BX[live] = step.action.payload_BX
-        return Action(call_B4, payload_BX)
-
-    def _task(self, count: int) -> TaskInput:
-        return TaskInput(self.spec, 0, self.row_P.expand(count, -1), torch.zeros(count, SLOTS, dtype=torch.int64))
 
 
 Pusher = Callable[[Towers, TowersState, int, Action | None, torch.Generator], Action | None]

@@ -12,7 +12,8 @@ from envs.conformance import check_world
 from envs.episodic.trials import digits
 from envs.physics.blocks import DISCOUNTS
 from envs.physics.tower_room import MASS, SIDE, SUBSTEP
-from envs.physics.towers import ANSWER, CLEAR, MOVE, Towers, TowersState, relative
+from envs.physics.tower_settings import ANSWER, CLEAR, MOVE
+from envs.physics.towers import Towers, TowersState, relative
 from envs.physics.welds import BLOCKS, drawn_ways, members, questions, right_answers, ways
 from envs.spec import SpecError
 from envs.stepper import Action
