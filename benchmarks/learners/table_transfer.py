@@ -2,7 +2,6 @@
 
     python -m benchmarks.learners.table_transfer --data tables.npz              # five seeds, some minutes a family
     python -m benchmarks.learners.table_transfer --data tables.npz --seeds 0    # one
-    python -m benchmarks.learners.table_transfer --data tables.npz --table      # only write the page
 
 The file is one of results (``docs/learning.md#black-boxes``), with the families :data:`FAMILIES`. The core is the one
 that comes with the engine: no table was used in making it, so that every family is new to it. A row is learned from the
@@ -170,31 +169,34 @@ def by_row(library: Library, row_P: torch.Tensor, family: Family, order: Sequenc
     return after(episodes.scores["value"].T.cummin(1).values)
 
 
-def rows(seed: int) -> Result:
-    """A row of each family, and controls."""
-    found, learned = dict[str, Result](), dict[str, torch.Tensor]()
-    digest = Library.open(SHIPPED).core.digest()
-    for name, kind in FAMILIES.items():
-        library = begun(RUNS / NAME / "files", 0)
-        told = {"function": "table", "data": DATA} | ({"family": kind} if kind else {})
-        path = written(RUNS / NAME / "files" / f"{name}.npi", text(name, steps=EVALUATIONS[-1], **told))
-        result = learn_rows(library, [load(path)], replace(LEARNING, seed=seed))
-        assert result.unchanged
-        assert library.core.digest() == digest
-        learned[name] = library.memory.embeddings_NP[library.memory.index(f"{name}.SEARCH")].detach()
-        found[name] = {"seconds": result.seconds}
-        print(f"  {name}: {by_row(library, learned[name], Family.of(name))}, {result.seconds:.0f} CPU s", flush=True)
-    for name in FAMILIES:
+def learned(name: str, seed: int) -> Result:
+    """A row of a family beside the frozen core."""
+    kind, library = FAMILIES[name], begun(RUNS / NAME / "files", 0)
+    assert library.core.digest() == Library.open(SHIPPED).core.digest()
+    told = {"function": "table", "data": DATA} | ({"family": kind} if kind else {})
+    path = written(RUNS / NAME / "files" / f"{name}.npi", text(name, steps=EVALUATIONS[-1], **told))
+    result = learn_rows(library, [load(path)], replace(LEARNING, seed=seed))
+    assert result.unchanged
+    row_P = library.memory.embeddings_NP[library.memory.index(f"{name}.SEARCH")]
+    return {"row": row_P.tolist(), "seconds": result.seconds}
+
+
+def judged(seed: int, found: Mapping[str, Result]) -> Result:
+    """Regrets by the rows of all families of a seed, and by controls."""
+    library, regrets = Library.open(SHIPPED), dict[str, Result]()
+    rows = {name: torch.tensor(result["row"]) for name, result in found.items()}
+    for name, row_P in rows.items():
         family = Family.of(name)
-        others_NP = torch.stack([row_P for other, row_P in learned.items() if other != name])
+        others_NP = torch.stack([other_P for other, other_P in rows.items() if other != name])
         order = np.random.default_rng(seed).permutation(len(family.feature_KD)).tolist()
-        found[name] |= {
-            "row": by_row(library, learned[name], family),
-            "no row": by_row(library, torch.zeros_like(learned[name]), family),
+        regrets[name] = {
+            "row": by_row(library, row_P, family),
+            "no row": by_row(library, torch.zeros_like(row_P), family),
             "mean of the other rows": by_row(library, others_NP.mean(0), family),
-            "row, configurations permuted": by_row(library, learned[name], family, order),
+            "row, configurations permuted": by_row(library, row_P, family, order),
         }
-    return found
+        print(f"  {name} {regrets[name]}", flush=True)
+    return regrets
 
 
 KINDS = ("row", "no row", "mean of the other rows", "row, configurations permuted")
@@ -224,11 +226,15 @@ def main() -> None:
     options = parser.parse_args()
     os.environ[VARIABLE] = json.dumps({DATA: str(options.data.resolve())})
     others = {name: finished(f"{NAME}-opponents/{name}", partial(opponents, name)) for name in FAMILIES}
-    if not options.table:
-        for seed in options.seeds:
-            finished(f"{NAME}/{seed}", partial(rows, seed), seed=seed, learning=LEARNING.to_json())
+    rows = dict[int, dict[str, Result]]()
+    for seed in options.seeds:
+        stages = {
+            name: partial(finished, f"{NAME}-rows/{name}-{seed}", partial(learned, name, seed)) for name in FAMILIES
+        }
+        rows[seed] = {name: stage(seed=seed, learning=LEARNING.to_json()) for name, stage in stages.items()}
+        finished(f"{NAME}/{seed}", partial(judged, seed, rows[seed]), seed=seed)
     done = results(NAME)
-    every = [result[name]["seconds"] for result in done for name in FAMILIES]
+    every = [result["seconds"] for found in rows.values() for result in found.values()]
     write(
         NAME,
         {

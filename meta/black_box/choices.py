@@ -50,7 +50,8 @@ class Choices(NamedTuple):
 
     def nearest(self, point_BND: torch.Tensor) -> torch.Tensor:
         """int64 B × N: which choice each point is."""
-        return (point_BND[:, :, None] - self.feature_KD).square().sum(3).argmin(2)
+        far_BNK = self.feature_KD.square().sum(1) - 2 * point_BND @ self.feature_KD.T
+        return far_BNK.argmin(2)
 
 
 @lru_cache(maxsize=64)
