@@ -24,7 +24,7 @@ from statistics import fmean, median
 import numpy as np
 import torch
 
-from benchmarks.common import RUNS, arguments, finished, results, seeds, write
+from benchmarks.common import RUNS, finished, plain_arguments, results, seeds, write
 from benchmarks.learners.cores import written
 from benchmarks.learners.shipped_searcher import begun
 from dsl import load
@@ -53,7 +53,7 @@ FAMILIES = {"kSVM": "kSVM", "Logit": "Logit", "GBT": "GBT", "RF": "RF", "all": "
 
 EVALUATIONS = (1, 3, 5, 10)
 
-LEARNING = BlackBoxTraining(updates=150, batch=96, directions=8, check_every=50, problems=512, starts=1)
+LEARNING = BlackBoxTraining(updates=80, batch=96, directions=8, check_every=40, problems=256, starts=1)
 
 RANDOM_ORDERS = 1000
 
@@ -221,17 +221,20 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = plain_arguments(__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     parser.add_argument("--data", type=Path, required=True, help="a file of results, .npz")
     options = parser.parse_args()
     os.environ[VARIABLE] = json.dumps({DATA: str(options.data.resolve())})
     others = {name: finished(f"{NAME}-opponents/{name}", partial(opponents, name)) for name in FAMILIES}
     rows = dict[int, dict[str, Result]]()
     for seed in options.seeds:
-        stages = {
-            name: partial(finished, f"{NAME}-rows/{name}-{seed}", partial(learned, name, seed)) for name in FAMILIES
+        rows[seed] = {
+            name: finished(
+                f"{NAME}-rows/{name}-{seed}", partial(learned, name, seed), seed=seed, learning=LEARNING.to_json()
+            )
+            for name in FAMILIES
         }
-        rows[seed] = {name: stage(seed=seed, learning=LEARNING.to_json()) for name, stage in stages.items()}
         finished(f"{NAME}/{seed}", partial(judged, seed, rows[seed]), seed=seed)
     done = results(NAME)
     every = [result["seconds"] for found in rows.values() for result in found.values()]
