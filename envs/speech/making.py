@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from envs.speech.phones import Phone
 from envs.speech.sentences import sentence
 from envs.speech.voices import METADATA, PHONES, SETTINGS, phone_lines
 from envs.support.atomic_files import write_whole
+from envs.support.typed_json import read_json
 
 ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-029", "en-gb-x-gbclan", "en-us-nyc", "en-gb-x-gbcwmd")
 
@@ -34,6 +36,8 @@ VARIANTS = (
 """espeak-ng's variants that differ in more than pitch and speed, women and men in turn as far as they go."""
 
 FLITE = ("slt", "rms", "awb", "kal16")
+
+PROGRAMS = ("espeak-ng", "flite", "festival")
 
 FESTIVAL = ("kal_diphone",)
 
@@ -108,6 +112,14 @@ def spoken(voice: MadeVoice, text: str, rate: int = RATE) -> tuple[Sound, tuple[
             reason = " ".join(done.stderr.decode(errors="replace").split())[:200]
             raise ValueError(f"{voice.program} failed to read {text[:40]!r} in the voice {voice.name}: {reason}")
         return resampled(read_wav(wav), rate), None
+
+
+def finished_voice(folder: Path, voice: MadeVoice) -> float:
+    """The seconds of a voice that is there already; 0 where it is not, or not finished."""
+    home = folder / voice.name
+    if not (home / METADATA).is_file() or not (home / SETTINGS).is_file():
+        return 0.0
+    return float(read_json(dict[str, Any], (home / SETTINGS).read_bytes()).get("seconds", 0.0))
 
 
 def make_voice(

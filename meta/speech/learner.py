@@ -17,6 +17,7 @@ import torch
 
 from envs.episodic.trials import EPISODE, MAX_DIGITS, digits, episode_number
 from envs.spec import WorldSpec
+from envs.speech.audio import Sound, decode
 from envs.speech.world import KIND
 from envs.world import Episodes, Layout, World
 from meta.speech.core import SpeechCore
@@ -91,6 +92,15 @@ class Speaking:
     def infer_row(self, core: SpeechCore, evidence: Episodes) -> torch.Tensor:
         """From a recording (SEA-ENC)."""
         return core.inferred(evidence)
+
+    def say(
+        self, core: SpeechCore, frame_LF: torch.Tensor, row_P: torch.Tensor, *, seed: int = 0, temperature: float = 1.0
+    ) -> Sound:
+        """Sound of some frames, in machine code (implements ``npi.learners.speaking.Voiced``)."""
+        from meta.speech.sampling import speak  # numba takes a second to load
+
+        spoken = speak(core, frame_LF, row_P, seed=seed, temperature=temperature)
+        return Sound(decode(spoken.code_T), core.config.rate)
 
     def judge(self, world: World[Any], episodes: Episodes) -> dict[str, torch.Tensor]:
         """Bits a sample."""
