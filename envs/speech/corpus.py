@@ -139,14 +139,15 @@ def _checked(path: str, arrays: dict[str, np.ndarray]) -> Corpus:
             raise refuse(f"there is no array {name}, or it is of another kind")
     rate, end_U, voice_U = int(arrays["rate"]), arrays["end_U"].astype(np.int64), arrays["voice_U"].astype(np.int64)
     code_N, frame_MF, names = arrays["code_N"], arrays["frame_MF"].astype(np.float32), arrays["voices"].tolist()
-    if rate < FRAMES or rate % FRAMES or not len(end_U) or len(voice_U) != len(end_U) != len(arrays["text_U"]):
+    as_many = len(voice_U) == len(end_U) == len(arrays["text_U"]) > 0
+    if rate < FRAMES or rate % FRAMES or not as_many:
         raise refuse("the rate is no multiple of 100, or the recordings are not as many as their voices and texts")
     lengths_U = np.diff(end_U, prepend=0)
     if lengths_U.min() <= 0 or (lengths_U % (rate // FRAMES)).any() or end_U[-1] != len(code_N):
         raise refuse("recordings do not end one after the other, at frames")
     if frame_MF.shape != (len(code_N) // (rate // FRAMES), len(FEATURES)) or code_N.dtype != np.uint8:
         raise refuse("the frames do not fit the samples")
-    if not (0 <= voice_U.min() and voice_U.max() < len(names)) or len(set(names)) < len(names):
+    if not (voice_U.min() >= 0 and voice_U.max() < len(names)) or len(set(names)) < len(names):
         raise refuse("a recording is of no voice, or two voices have one name")
     phone_M = frame_MF[:, PHONE]
     if not np.isfinite(frame_MF).all() or phone_M.min() < 0 or phone_M.max() >= len(PHONES):

@@ -164,7 +164,7 @@ def available() -> bool:
     return True
 
 
-def read_aloud(text: str, speaker: Speaker = Speaker()) -> Reading:  # noqa: B008 - frozen
+def read_aloud(text: str, speaker: Speaker = Speaker()) -> Reading:
     """A text as espeak-ng reads it.
 
     Raises :class:`EspeakError`, a ``ValueError``, where it is not installed or has no such voice, and ``ValueError``

@@ -17,7 +17,7 @@ ACTIONS = (
 ).split("|")
 
 THINGS = (
-    "the heavy box|a cup of hot tea|seven oranges|the blue garage|an unusual picture|the longest ladder|some fresh fish|"
+    "the heavy box|a cup of hot tea|seven oranges|the blue garage|an unusual picture|the long ladder|some fresh fish|"
     "the village church|a wooden chair|their first house|the other bridge|a silver watch|those five keys|"
     "the kitchen table|a small green boat|the weather report|an empty jar of honey|three pairs of gloves|the zoo|"
     "a piece of yesterday's cheese|the vision of beauty|a bunch of roses|the noisy engine|thirteen judges"

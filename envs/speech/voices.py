@@ -66,8 +66,8 @@ def read_voices(folder: Path | str) -> list[Voice]:
     homes = [home for home in sorted(folder.iterdir()) if home.is_dir() and _is_voice(home)]
     if not homes:
         raise ValueError(
-            f"{folder} has no voices: expected {METADATA} with lines NAME|TEXT beside NAME.wav, or NAME.txt beside each "
-            "NAME.wav, here or in a folder for each voice"
+            f"{folder} has no voices: expected {METADATA} with lines NAME|TEXT beside NAME.wav, or NAME.txt beside "
+            "each NAME.wav, here or in a folder for each voice"
         )
     return [_voice(home) for home in homes]
 

@@ -33,12 +33,12 @@ class SpeechConfig(LearnerConfig):
     """The shape of a core that speaks.
 
     Attributes:
-        rate: samples a second.
+        sampling_rate: samples a second.
         phones: numbers that stand for a sound. conditioning: K. encoder: units of the encoder of recordings.
     """
 
     row: int = 32
-    rate: int = setting(8000, within(1000, 48_000))
+    sampling_rate: int = setting(8000, within(1000, 48_000))
     phones: int = setting(24, SIZE)
     conditioning: int = setting(64, SIZE)
     encoder: int = setting(64, SIZE)
@@ -109,11 +109,11 @@ class VoiceEncoder(nn.Module):
 
     def __init__(self, config: SpeechConfig, *, generator: torch.Generator) -> None:
         super().__init__()
-        self.step = config.rate // FRAMES
+        self.step = config.sampling_rate // FRAMES
         self.first = seeded_conv1d(BANDS, config.encoder, 5, generator=generator)
         self.second = seeded_conv1d(config.encoder, config.encoder, 5, generator=generator)
         self.row = seeded_linear(config.encoder, config.row, generator=generator)
-        mel_MX = torch.from_numpy(mel_matrix(config.rate, WINDOW, BANDS)).float()
+        mel_MX = torch.from_numpy(mel_matrix(config.sampling_rate, WINDOW, BANDS)).float()
         self.register_buffer("mel_MX", mel_MX, persistent=False)
         self.register_buffer("sample_X", torch.from_numpy(decode(torch.arange(CODES).numpy())), persistent=False)
 

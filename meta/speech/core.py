@@ -70,10 +70,10 @@ class SpeechCore(LearnerCore):
     def begin(self, task: TaskInput, given: Observation | None = None) -> torch.Tensor:
         """Zeros; raises ``ValueError`` for a world of another rate."""
         rate = task.spec.config["rate"]
-        if rate != self.config.rate:
+        if rate != self.config.sampling_rate:
             raise ValueError(
-                f"world {task.spec.name} has {rate} samples a second, and this core speaks {self.config.rate}; declare "
-                f"rate: {self.config.rate}, or train a core with --set rate={rate}"
+                f"world {task.spec.name} has {rate} samples a second, and this core speaks {self.config.sampling_rate}; declare "
+                f"rate: {self.config.sampling_rate}, or train a core with --set sampling_rate={rate}"
             )
         return super().begin(task, given)
 

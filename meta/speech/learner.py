@@ -100,7 +100,7 @@ class Speaking:
         from meta.speech.sampling import speak  # numba takes a second to load
 
         spoken = speak(core, frame_LF, row_P, seed=seed, temperature=temperature)
-        return Sound(decode(spoken.code_T), core.config.rate)
+        return Sound(decode(spoken.code_T), core.config.sampling_rate)
 
     def judge(self, world: World[Any], episodes: Episodes) -> dict[str, torch.Tensor]:
         """Bits a sample."""

@@ -6,6 +6,7 @@ conditioning, ``X`` codes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ from meta.speech import machine_code
 from meta.speech.core import SpeechCore
 from meta.speech.wavenet import WaveNet
 from meta.speech.wavernn import HALF, WaveRNN
+
+wavenet_codes: Callable[..., None] = machine_code.wavenet
+wavernn_codes: Callable[..., None] = machine_code.wavernn
 
 
 class Spoken(NamedTuple):
@@ -39,7 +43,7 @@ def speak(
         temperature: below 1, likelier codes are drawn more often than they are likely.
         given_T: codes to take in place of those that are drawn; their logits are found all the same.
     """
-    step = core.config.rate // FRAMES
+    step = core.config.sampling_rate // FRAMES
     T = len(frame_LF) * step
     length_1, row_1P = torch.tensor([len(frame_LF)]), row_P.detach()[None].cpu()
     condition_1LK = core.conditioner(frame_LF[None].float(), length_1, row_1P)
@@ -50,12 +54,12 @@ def speak(
         found = np.zeros((T if logits else 0, CODES), np.float32)
         parts = wavenet_parts(core, condition_1LK, row_1P, temperature)
         uniform_T = np.ascontiguousarray(uniform_T2[:, 0])
-        machine_code.wavenet(*parts, SILENCE, uniform_T, given, step, code_T, found)
+        wavenet_codes(*parts, SILENCE, uniform_T, given, step, code_T, found)
     else:
         assert isinstance(core, WaveRNN)
         found = np.zeros((T if logits else 0, 2, HALF), np.float32)
         parts = wavernn_parts(core, condition_1LK, row_1P, temperature)
-        machine_code.wavernn(*parts, SILENCE, uniform_T2, given, step, code_T, found)
+        wavernn_codes(*parts, SILENCE, uniform_T2, given, step, code_T, found)
     return Spoken(code_T, found)
 
 
@@ -64,7 +68,7 @@ def wavenet_parts(
 ) -> tuple[np.ndarray, ...]:
     """The arrays that :func:`meta.speech.machine_code.wavenet` takes, in its order."""
     layers = core.gated_layers
-    added_LDG = torch.stack([layer.conditioned(condition_1LK, row_1P)[0] + layer.gate.bias for layer in layers], 1)
+    added_LDG = torch.stack([layer.conditioned(condition_1LK, row_1P)[0] + layer.bias for layer in layers], 1)
     older_DRG, newer_DRG = (torch.stack([layer.gate.weight[:, :, tap].T for layer in layers]) for tap in (0, 1))
     out_DRO = torch.stack([layer.out.weight.T for layer in layers])
     out_bias_DO = torch.stack([layer.out.bias for layer in layers])
@@ -79,12 +83,13 @@ def wavernn_parts(
     core: WaveRNN, condition_1LK: torch.Tensor, row_1P: torch.Tensor, temperature: float
 ) -> tuple[np.ndarray, ...]:
     """The arrays that :func:`meta.speech.machine_code.wavernn` takes, in its order."""
-    again = core.recurrence
-    of_code_GX, of_frame_GX = again.weight_ih_l0.split([core.config.code, condition_1LK.shape[2] + row_1P.shape[1]], 1)
+    again = dict(core.recurrence.named_parameters())
+    code, rest = core.config.code, condition_1LK.shape[2] + row_1P.shape[1]
+    of_code_GX, of_frame_GX = again["weight_ih_l0"].split([code, rest], 1)
     frame_LX = torch.cat([condition_1LK[0], row_1P.expand(condition_1LK.shape[1], -1)], 1)
     tensors = (
-        core.code.weight @ of_code_GX.T, frame_LX @ of_frame_GX.T + again.bias_ih_l0, again.weight_hh_l0.T,
-        again.bias_hh_l0, core.coarse_hidden.weight.T, core.coarse_hidden.bias, core.coarse.weight.T / temperature,
+        core.code.weight @ of_code_GX.T, frame_LX @ of_frame_GX.T + again["bias_ih_l0"], again["weight_hh_l0"].T,
+        again["bias_hh_l0"], core.coarse_hidden.weight.T, core.coarse_hidden.bias, core.coarse.weight.T / temperature,
         core.coarse.bias / temperature, core.fine_hidden.weight.T, core.fine_hidden.bias, core.known.weight,
         core.fine.weight.T / temperature, core.fine.bias / temperature,
     )  # fmt: skip

@@ -52,6 +52,12 @@ class GatedLayer(nn.Module):
         self.voice = seeded_linear(config.row, 2 * R, generator=generator, bias=False)
         self.out = seeded_linear(R, R + config.skip, generator=generator)
 
+    @property
+    def bias(self) -> torch.Tensor:
+        """2R, of the gates."""
+        assert self.gate.bias is not None
+        return self.gate.bias
+
     def conditioned(self, condition_BXK: torch.Tensor, row_BP: torch.Tensor) -> torch.Tensor:
         """B × … × 2R: what is added in the gates, of each frame."""
         voice_BR = self.voice(row_BP)
@@ -92,7 +98,7 @@ class WaveNet(SpeechCore):
         for layer, queue_BX in zip(self.gated_layers, held, strict=True):
             pair_BR2 = torch.stack([queue_BX[:, :R], x_BR], 2)
             states.append(torch.cat([queue_BX[:, R:], x_BR], 1))
-            gate_B2R = (layer.gate.weight * pair_BR2[:, None]).sum((2, 3)) + layer.gate.bias
+            gate_B2R = (layer.gate.weight * pair_BR2[:, None]).sum((2, 3)) + layer.bias
             wide_BR, open_BR = (gate_B2R + layer.conditioned(condition_BK, row_BP)).chunk(2, 1)
             out_BX = layer.out(torch.tanh(wide_BR) * torch.sigmoid(open_BR))
             x_BR, skip_BS = x_BR + out_BX[:, :R], skip_BS + out_BX[:, R:]

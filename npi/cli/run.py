@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from npi.cli.console import Screen, finish, open_to_run, shipped_or
-from npi.cli.speech import SpeechPictureOption, TemperatureOption, WavOption, say
 from npi.cli.options import (
     DEPTH,
     AnimationOption,
@@ -26,6 +25,7 @@ from npi.cli.options import (
     option,
     refuse_others,
 )
+from npi.cli.speech import SpeechPictureOption, TemperatureOption, WavOption, say
 
 
 def run(
