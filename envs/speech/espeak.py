@@ -6,8 +6,11 @@ both). Only what makes phonemes of a text needs it.
 
 from __future__ import annotations
 
+import _ctypes
 import ctypes
 import ctypes.util
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -142,37 +145,48 @@ def _stressed(phones: list[Phone], transcription: str) -> list[Phone]:
     return found
 
 
-@cache
-def _espeak() -> _Espeak:
+@contextmanager
+def _opened() -> Iterator[_Espeak]:
+    """The library as it is when it was just loaded: it varies what it reads by what it has read before."""
+    library = _loaded()
+    try:
+        yield _Espeak(library)
+    finally:
+        library.espeak_Terminate()
+        _ctypes.dlclose(library._handle)
+
+
+def _loaded() -> ctypes.CDLL:
     for name in (*LIBRARIES, ctypes.util.find_library("espeak-ng")):
-        try:
-            return _Espeak(ctypes.CDLL(name or LIBRARIES[0]))
-        except OSError:
-            continue
+        if name is not None:
+            with suppress(OSError):
+                return ctypes.CDLL(name)
     raise EspeakError(
         "making phonemes of a text needs espeak-ng's library, which is not installed; on Debian and Ubuntu: apt-get "
         "install espeak-ng. Folders that were prepared (npi voices prepare) need it no more"
     )
 
 
+@cache
 def available() -> bool:
     """Whether espeak-ng's library is there, with its data."""
     try:
-        _espeak()
+        with _opened():
+            return True
     except EspeakError:
         return False
-    return True
 
 
 def read_aloud(text: str, speaker: Speaker = Speaker()) -> Reading:
-    """A text as espeak-ng reads it.
+    """A text as espeak-ng reads it; the same each time.
 
     Raises :class:`EspeakError`, a ``ValueError``, where it is not installed or has no such voice, and ``ValueError``
     for a text that has nothing to say, or more than :data:`MAX_TEXT` characters.
     """
     if not text.strip() or len(text) > MAX_TEXT or "\0" in text:
         raise ValueError(f"a text to say has 1 to {MAX_TEXT:,} characters, and no zeros; this one is {text[:40]!r}")
-    found = _espeak().read(" ".join(text.split()), speaker)
+    with _opened() as espeak:
+        found = espeak.read(" ".join(text.split()), speaker)
     if not any(phone.symbol != PAUSE for phone in found.phones):
         raise ValueError(f"there is nothing to say in {text[:40]!r}; give words")
     return found

@@ -33,7 +33,8 @@ def drawn(sound: Sound, phones: Sequence[Phone], title: str = "") -> bytes:
     wave.set_ylabel("sample")
     wave.set_title(title[:100])
     if len(sound.sample_T) >= 256:
-        power = spectrum.specgram(sound.sample_T, NFFT=256, Fs=sound.rate, noverlap=192, cmap="magma")[3]
+        heard_T = sound.sample_T + 1e-5 * np.random.default_rng(0).standard_normal(len(sound.sample_T))  # log of 0
+        power = spectrum.specgram(heard_T, NFFT=256, Fs=sound.rate, noverlap=192, cmap="magma")[3]
         top = power.get_clim()[1]
         power.set_clim(top - DECIBELS, top)
     spectrum.set_ylabel("hertz")

@@ -27,6 +27,9 @@ WINDOW = 256
 
 BANDS = 32
 
+HEARD = 9
+"""Spectra, one after the other, that two convolutions of 5 hear."""
+
 
 @dataclass(frozen=True)
 class SpeechConfig(LearnerConfig):
@@ -118,13 +121,13 @@ class VoiceEncoder(nn.Module):
         self.register_buffer("sample_X", torch.from_numpy(decode(torch.arange(CODES).numpy())), persistent=False)
 
     def forward(self, code_BT: torch.Tensor, live_BT: torch.Tensor) -> torch.Tensor:
-        """row_BP, of int64 codes; only frames that are live from beginning to end count."""
-        size = max(0, WINDOW + 8 * self.step - code_BT.shape[1])
+        """row_BP, of int64 codes; only what is heard of live samples alone counts, if anything is."""
+        size = max(0, WINDOW + (HEARD - 1) * self.step - code_BT.shape[1])
         sample_BT = functional.pad(self.sample_X[code_BT], (0, size))
         frame_BLT = sample_BT.unfold(1, WINDOW, self.step) * torch.hann_window(WINDOW, device=code_BT.device)
         power_BLX = torch.fft.rfft(frame_BLT).abs().square() / WINDOW
         band_BML = (power_BLX @ self.mel_MX.T + FLOOR).log().transpose(1, 2) / 5 + 1
         heard_BEL = torch.relu(self.second(torch.relu(self.first(band_BML))))
-        live_BL = functional.pad(live_BT, (0, size)).unfold(1, WINDOW, self.step)[:, 4:-4].all(2)
+        live_BL = functional.pad(live_BT, (0, size)).unfold(1, WINDOW, self.step).all(2).unfold(1, HEARD, 1).all(2)
         weight_BL = torch.where(live_BL.any(1, keepdim=True), live_BL, True).to(heard_BEL.dtype)
         return self.row((heard_BEL * weight_BL[:, None]).sum(2) / weight_BL.sum(1, keepdim=True))

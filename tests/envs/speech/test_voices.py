@@ -122,6 +122,9 @@ def test_a_reading_has_its_sounds_with_times_and_stress() -> None:
     assert sounds[:3] == ["ɡ", "ʊ", "d"]
     assert {phone.symbol for phone in reading.phones if phone.stress == 2} >= {"ʊ", "ɔːɹ"}
     assert all(0 <= p.start < p.end <= reading.sound.seconds + 1e-6 for p in reading.phones)
+    espeak.read_aloud("Something else is said in between")
+    again = espeak.read_aloud("Good morning")
+    assert (again.sound.sample_T == reading.sound.sample_T).all()
     with pytest.raises(ValueError, match="no voice 'xx'"):
         espeak.read_aloud("a", espeak.Speaker("xx"))
     with pytest.raises(ValueError, match="nothing to say"):
@@ -141,7 +144,7 @@ def test_recordings_without_times_are_aligned_with_espeaks_reading(tmp_path: Pat
 
 
 def test_without_espeak_the_package_is_named(monkeypatch, tmp_path: Path, capsys) -> None:
-    espeak._espeak.cache_clear()
+    espeak.available.cache_clear()
     monkeypatch.setattr(espeak, "LIBRARIES", ("libno-such.so.9",))
     monkeypatch.setattr(espeak.ctypes.util, "find_library", lambda name: None)
     home = write_voices(tmp_path, count=1) / "voice1"
@@ -150,7 +153,7 @@ def test_without_espeak_the_package_is_named(monkeypatch, tmp_path: Path, capsys
     assert "apt-get install espeak-ng" in capsys.readouterr().err
     assert not espeak.available()
     monkeypatch.undo()
-    espeak._espeak.cache_clear()
+    espeak.available.cache_clear()
 
 
 def test_voices_are_listed(tmp_path: Path, capsys) -> None:
