@@ -94,6 +94,20 @@ class Corpus:
         step = self.step
         return self.frame_MF[self.start_U[recording] // step : self.end_U[recording] // step]
 
+    def stretch(self, voice: int, begin: float, end: float) -> Corpus:
+        """A part of a voice's recordings for training as one recording: from ``begin`` to ``end`` seconds of them.
+
+        Raises ``ValueError`` where there is nothing.
+        """
+        numbers, step = self.recordings(voice, "train"), self.step
+        first, last = round(begin * FRAMES), round(end * FRAMES)
+        code_N = np.concatenate([self.codes(int(number)) for number in numbers])[first * step : last * step]
+        frame_MF = np.concatenate([self.frames(int(number)) for number in numbers])[first:last]
+        if not len(frame_MF):
+            raise ValueError(f"voice {self.voices[voice]} has less than {begin:g} seconds for training")
+        one, text = np.zeros(1, np.int64), np.array([" ".join(self.text_U[numbers].tolist())])
+        return Corpus(self.rate, (self.voices[voice],), one, code_N, one + len(code_N), frame_MF, text)
+
     def to_bytes(self) -> bytes:
         """An archive without pickles, compressed."""
         found = io.BytesIO()

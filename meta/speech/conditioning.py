@@ -27,6 +27,9 @@ WINDOW = 256
 
 BANDS = 32
 
+BUMPS = 24
+"""Bells that smooth functions of a code are sums of."""
+
 HEARD = 9
 """Spectra, one after the other, that two convolutions of 5 hear."""
 
@@ -65,6 +68,13 @@ def seeded_embedding(count: int, size: int, *, generator: torch.Generator) -> nn
     with torch.no_grad():
         layer.weight.normal_(0, 0.5, generator=generator)
     return layer
+
+
+def smooth(count: int, size: int, *, generator: torch.Generator) -> torch.Tensor:
+    """count × size numbers, each column a random smooth function of the row: neighbouring codes begin alike."""
+    middle_J = torch.linspace(0, 1, BUMPS)
+    bump_XJ = torch.exp(-0.5 * ((torch.linspace(0, 1, count)[:, None] - middle_J) * BUMPS).square())
+    return bump_XJ @ torch.randn(BUMPS, size, generator=generator) / bump_XJ.norm(dim=1, keepdim=True)
 
 
 class Conditioner(nn.Module):

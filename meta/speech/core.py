@@ -72,8 +72,8 @@ class SpeechCore(LearnerCore):
         rate = task.spec.config["rate"]
         if rate != self.config.sampling_rate:
             raise ValueError(
-                f"world {task.spec.name} has {rate} samples a second, and this core speaks {self.config.sampling_rate}; declare "
-                f"rate: {self.config.sampling_rate}, or train a core with --set sampling_rate={rate}"
+                f"world {task.spec.name} has {rate} samples a second, and this core speaks {self.config.sampling_rate}; "
+                f"declare rate: {self.config.sampling_rate}, or train a core with --set sampling_rate={rate}"
             )
         return super().begin(task, given)
 

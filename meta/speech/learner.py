@@ -46,7 +46,6 @@ class SpeechTraining(LearnerTraining):
     inferred: float = setting(0.2, share())
 
 
-@final
 class Recordings(LearnerObjective):
     """The mean log-likelihood of the samples of recordings."""
 

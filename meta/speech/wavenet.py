@@ -13,7 +13,7 @@ import torch.nn.functional as functional
 from torch import nn
 
 from envs.speech.audio import CODES
-from meta.speech.conditioning import SpeechConfig, seeded_conv1d, seeded_embedding
+from meta.speech.conditioning import SpeechConfig, seeded_conv1d, seeded_embedding, smooth
 from meta.speech.core import SpeechCore, below
 from npi.core.config import SIZE, setting, within
 from npi.core.initialisation import seeded_linear
@@ -78,8 +78,13 @@ class WaveNet(SpeechCore):
         super().__init__(config, generator=generator)
         self.code = seeded_embedding(CODES, config.channels, generator=generator)
         self.layers = nn.ModuleList(GatedLayer(config, dilation, generator=generator) for dilation in config.dilations)
+        with torch.no_grad():
+            self.code.weight.copy_(smooth(CODES, config.channels, generator=generator))
         self.hidden = seeded_linear(config.skip, config.skip, generator=generator)
         self.logits = seeded_linear(config.skip, CODES, generator=generator)
+        with torch.no_grad():
+            self.logits.weight.copy_(smooth(CODES, config.skip, generator=generator) * config.skip**-0.5)
+            self.logits.bias.zero_()
 
     @property
     def gated_layers(self) -> list[GatedLayer]:

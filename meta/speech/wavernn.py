@@ -17,7 +17,7 @@ import torch.nn.functional as functional
 from torch import nn
 
 from envs.speech.audio import CODES
-from meta.speech.conditioning import SpeechConfig, seeded_embedding
+from meta.speech.conditioning import SpeechConfig, seeded_embedding, smooth
 from meta.speech.core import SpeechCore, below
 from npi.core.config import SIZE, setting
 from npi.core.initialisation import seeded_linear
@@ -59,6 +59,8 @@ class WaveRNN(SpeechCore):
     def __init__(self, config: WaveRNNConfig, *, generator: torch.Generator) -> None:
         super().__init__(config, generator=generator)
         self.code = seeded_embedding(CODES, config.code, generator=generator)
+        with torch.no_grad():
+            self.code.weight.copy_(smooth(CODES, config.code, generator=generator))
         self.recurrence = seeded_gru(config.code + config.conditioning + config.row, config.units, generator=generator)
         self.coarse_hidden = seeded_linear(config.units, config.output, generator=generator)
         self.coarse = seeded_linear(config.output, HALF, generator=generator)
