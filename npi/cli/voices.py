@@ -114,6 +114,32 @@ def prepare(
     screen.note(f"wrote {out}, {file_size(out.stat().st_size)}")
 
 
+def take(
+    sounds: Annotated[Path, argument("The folder of a speaker's recordings.", "SOUNDS")],
+    transcript: Annotated[Path, argument("A list of lines NAME: TEXT, as it is or packed.", "TEXTS")],
+    folder: Annotated[Path, argument("The voice's new folder.", "FOLDER")],
+    json: JsonOption = False,
+) -> None:
+    """Make a voice of the prompts of Asterisk, studio recordings of one speaker with a list of what they say.
+
+    Debian has them in several languages: apt-get install asterisk-core-sounds-en-wav asterisk-core-sounds-en. They are
+    CC-BY-SA-3.0, which what is made of them has to name.
+
+    \b
+    Example:
+      npi voices import /usr/share/asterisk/sounds/en_US_f_Allison core-sounds-en.txt.gz allison
+      npi voices prepare allison --out allison.npz
+    """
+    from envs.speech.prompts import import_prompts
+
+    screen = Screen(json=json)
+    if folder.exists():
+        raise ValueError(f"{folder} is there already; name a new folder")
+    count, left_out = import_prompts(sounds, transcript, folder)
+    screen.line(f"{plural(count, 'recording')} in {folder}; {left_out} left out: tones, silence, and texts without one")
+    screen.document({"folder": folder, "recordings": count, "left_out": left_out})
+
+
 def list_voices(
     place: Annotated[Path, argument("A prepared file, or a folder of voices.", "PLACE")],
     rate: RateOption = 8000,
@@ -148,5 +174,6 @@ def tell(screen: Screen, place: Path, corpus: Corpus) -> None:
 COMMANDS = (
     ("make", make, "Make synthetic voices."),
     ("prepare", prepare, "Align and encode recordings, into one file."),
+    ("import", take, "Make a voice of Asterisk's prompts."),
     ("list", list_voices, "List voices with their numbers."),
 )

@@ -164,3 +164,18 @@ def test_voices_are_listed(tmp_path: Path, capsys) -> None:
     capsys.readouterr()
     assert main(["voices", "list", str(tmp_path / "c.npz"), "--json"]) == 0
     assert '"voice2"' in capsys.readouterr().out
+
+
+def test_prompts_become_a_voice(tmp_path: Path, capsys) -> None:
+    sounds = tmp_path / "sounds"
+    (sounds / "digits").mkdir(parents=True)
+    for name in ("hello", "digits/1", "beep"):
+        (sounds / f"{name}.wav").write_bytes(wav_bytes(said(np.random.default_rng(0), 120, 1)[0]))
+    texts = tmp_path / "texts.txt"
+    texts.write_text("; of nobody\n\nhello: Hello: there.\ndigits/1: one\nbeep: [a tone]\nmissing: Not there.\n")
+    assert main(["voices", "import", str(sounds), str(texts), str(tmp_path / "voice")]) == 0
+    (voice,) = read_voices(tmp_path / "voice")
+    assert [(u.name, u.text) for u in voice.utterances] == [("hello", "Hello: there."), ("digits-1", "one")]
+    texts.write_text("../hello: out\n")
+    assert main(["voices", "import", str(sounds), str(texts), str(tmp_path / "other")]) == 2
+    assert "no name of a file" in capsys.readouterr().err
