@@ -69,11 +69,11 @@ class SpeechCore(LearnerCore):
 
     def begin(self, task: TaskInput, given: Observation | None = None) -> torch.Tensor:
         """Zeros; raises ``ValueError`` for a world of another rate."""
-        rate = task.spec.config["rate"]
-        if rate != self.config.sampling_rate:
+        rate, own = task.spec.config["rate"], self.config.sampling_rate
+        if rate != own:
             raise ValueError(
-                f"world {task.spec.name} has {rate} samples a second, and this core speaks {self.config.sampling_rate}; "
-                f"declare rate: {self.config.sampling_rate}, or train a core with --set sampling_rate={rate}"
+                f"world {task.spec.name} has {rate} samples a second, and this core speaks {own}; "
+                f"declare rate: {own}, or train a core with --set sampling_rate={rate}"
             )
         return super().begin(task, given)
 

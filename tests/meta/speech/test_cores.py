@@ -14,8 +14,9 @@ from envs.speech import data
 from envs.speech.audio import decode
 from envs.speech.world import PHONES, Speech
 from envs.stepper import Draw
+from meta.speech.adaptation import fine_tune
 from meta.speech.core import SpeechCore
-from meta.speech.learner import WAVENET, WAVERNN
+from meta.speech.learner import WAVENET, WAVERNN, SpeechTraining
 from meta.speech.sampling import speak
 from meta.speech.wavenet import WaveNet, WaveNetConfig
 from meta.speech.wavernn import HALF, WaveRNN, WaveRNNConfig
@@ -168,6 +169,29 @@ def test_a_new_voice_is_a_row_and_old_ones_stay_bit_identical(library: Path, fil
     assert found.before == found.after
     assert torch.equal(opened.memory.embeddings_NP[:3], before[0])
     assert all(torch.equal(part, before[1][name]) for name, part in opened.core.net.state_dict().items())  # type: ignore[attr-defined]
+
+
+def test_all_numbers_are_moved_beside_a_library_that_stays(library: Path, files: Path, tmp_path: Path) -> None:
+    """SEA-ALL, from a row of another voice: what was held back is found likelier than by the row alone."""
+    corpus = tiny_corpus(tmp_path / "all", count=4, recordings=10)
+    part, rest = corpus.stretch(3, 0, 2), corpus.stretch(3, 2, 2.5)
+    assert (len(part.code_N), len(rest.code_N)) == (16000, 4000)
+    assert (part.code_N[:2000] == corpus.codes(30)[:2000]).all()
+    data.hold("part", part)
+    data.hold("rest", rest)
+    sets = []
+    for name in ("part", "rest"):
+        (tmp_path / f"{name}.npi").write_text(program_file(("four",), data=name, steps=400))
+        sets.append(load(tmp_path / f"{name}.npi"))
+    opened = Library.open(library)
+    net, row_P = opened.core.net, opened.memory.embeddings_NP[0].detach()  # type: ignore[attr-defined]
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    training = SpeechTraining(updates=12, batch=4, rate=3e-3, row_rate=3e-3, check_every=4)
+    first = fine_tune(opened, row_P, *sets, SpeechTraining(updates=1, batch=1, rate=1e-9, row_rate=1e-9, check_every=1))
+    best = fine_tune(opened, row_P, *sets, training)
+    assert best.bits < first.bits - 0.05
+    assert best.updates > 0
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
 
 @pytest.mark.parametrize("core", cores(), ids=lambda core: core.config.kind)
