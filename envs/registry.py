@@ -55,6 +55,13 @@ def _images(name: str, config: Mapping[str, Any], **data: Any) -> World[Any]:
     return Images(name, config, **data)
 
 
+def _speech(name: str, config: Mapping[str, Any], **data: Any) -> World[Any]:
+    """Recorded speech, whose readers are imported with the first of it."""
+    from envs.speech.world import Speech
+
+    return Speech(name, config, **data)
+
+
 KINDS: dict[str, Factory] = {
     scratchpad.KIND: scratchpad.Scratchpad,
     cars.KIND: cars.Cars,
@@ -67,6 +74,7 @@ KINDS: dict[str, Factory] = {
     "towers": _towers,
     "images": _images,
     sines.KIND: sines.Sines,
+    "speech": _speech,
     "gymnasium": _gymnasium,
     product.KIND: lambda name, config: product.Product(name, config, make),
 }

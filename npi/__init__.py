@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from envs.registry import register_world
-    from npi.api import certify, check_certificate, compile, evaluate, learn, run, train
+    from npi.api import certify, check_certificate, compile, evaluate, learn, run, speak, train
     from npi.core.config import CoreConfig, TrainConfig
     from npi.jobs.run import TrainResult
     from npi.jobs.sweep import SweepResult, train_sweep
@@ -72,6 +72,7 @@ __all__ = [
     "run_problems",
     "score_sizes",
     "solve",
+    "speak",
     "train",
     "train_sweep",
 ]

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -43,6 +43,9 @@ from npi.universal.code_search import SearchConfig
 from npi.universal.network import InterpreterConfig
 from npi.universal.objective import UniversalTrainConfig
 from traces.machine.outcome import Budget
+
+if TYPE_CHECKING:
+    from npi.learners.speaking import Speech
 
 Source = Path | str | ProgramSet
 """A program file or a folder of traces; a file may have been parsed before (:func:`dsl.load`)."""
@@ -200,6 +203,29 @@ def run(
     problem = found.task.problem(inputs) if isinstance(inputs, dict) else found.task.parse(list(inputs))
     budget = Budget(steps=steps, depth=depth)
     return run_once(found.stepper, found.programs, found.task, problem, budget=budget, by=found.by)
+
+
+@threads_of_commands()
+def speak(
+    task: str,
+    text: str,
+    *,
+    library: Library | Path | str,
+    seed: int = 0,
+    temperature: float = 1.0,
+    language: str = "en-us",
+) -> Speech:
+    """Say a text in the voice of a task's program, by the core of a library; ``save`` of what it gives writes a wav.
+
+    Args:
+        temperature: below 1, likelier samples are drawn more often than they are likely.
+        language: of espeak-ng, which says how the text sounds.
+
+    Raises ``ValueError`` for a library that does not speak, and where espeak-ng is missing.
+    """
+    from npi.learners.speaking import speak as said  # reads sounds, which few commands need
+
+    return said(_library(library), task, text, seed=seed, temperature=temperature, language=language)
 
 
 @threads_of_commands()

@@ -7,16 +7,13 @@ Data: Lake, Salakhutdinov and Tenenbaum 2015, "Human-level concept learning thro
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from envs.images.drawings import Drawings
 from envs.images.resizing import check_size, resized
-from envs.support.user_files import read_file
+from envs.support.array_files import read_arrays
 
 SIDE = 105
 DRAWERS = 20
@@ -75,7 +72,7 @@ def packed(path: Path | str, size: int = 32) -> Drawings:
         OSError: where it cannot be read.
     """
     check_size(size)
-    arrays = _arrays(path, read_file(path, PACKED_BYTES))
+    arrays = read_arrays(path, PACKED_BYTES)
     number_N = _checked(path, arrays).astype(np.int64) - 1
     ink_NMM = np.unpackbits(arrays["bits"], axis=1, count=SIDE**2).reshape(-1, SIDE, SIDE)
     picture_NSS = resized(ink_NMM * np.uint8(255), size)
@@ -110,32 +107,3 @@ def _checked(path: Path | str, arrays: dict[str, np.ndarray]) -> np.ndarray:
     if len(np.unique(id_N)) < len(id_N):
         raise ValueError(f"{path}: a number in image_id is there twice; expected each drawing once")
     return id_N
-
-
-def _arrays(path: Path | str, data: bytes) -> dict[str, np.ndarray]:
-    """The arrays of a NumPy archive; nothing in it is unpickled, and no more memory is taken than its bytes fill."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return {info.filename.removesuffix(".npy"): _array(archive, info) for info in archive.infolist()}
-    # A reader that is fed a broken file can fail in any way.
-    except Exception as error:
-        line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise ValueError(f"{path}: it cannot be read as a NumPy archive of plain arrays ({line})") from error
-
-
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    if info.file_size > PACKED_BYTES:
-        raise ValueError(f"{info.filename} unpacks to {info.file_size:,} bytes; {PACKED_BYTES:,} are allowed")
-    file = io.BytesIO(archive.read(info))
-    read_header: Any = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(np.lib.format.read_magic(file))
-    if read_header is None:
-        raise ValueError(f"{info.filename} has a header of an unknown version")
-    shape, _, dtype = read_header(file)
-    there, told = info.file_size - file.tell(), dtype.itemsize * int(np.prod(shape, dtype=object))
-    if there != told:
-        raise ValueError(f"{info.filename} has {there:,} bytes; its shape {shape} says {told:,}")
-    file.seek(0)
-    return np.lib.format.read_array(file, allow_pickle=False)

@@ -36,6 +36,7 @@ from npi.cli import (
     show,
     trace,
     train,
+    voices,
 )
 from npi.cli import compile as compiling
 from npi.cli.console import BAD_INPUT, DONE, NOT_REACHED
@@ -76,7 +77,10 @@ COMMANDS = (
 )
 
 
-GROUPS = (("library", library.COMMANDS, "List, pack, add, remove and combine learned programs."),)
+GROUPS = (
+    ("library", library.COMMANDS, "List, pack, add, remove and combine learned programs."),
+    ("voices", voices.COMMANDS, "Make, prepare and list recorded voices."),
+)
 """Words that commands of their own follow."""
 
 

@@ -64,7 +64,7 @@ def _bind(values: list[str] | None) -> list[str] | None:
 DataOption = Annotated[
     list[str] | None,
     option(
-        "--data", "Where the pictures lie that a world names, a folder or a file; repeatable.", "NAME=FOLDER",
+        "--data", "Where the pictures or voices lie that a world names, a folder or a file; repeatable.", "NAME=FOLDER",
         callback=_bind,
     ),
 ]  # fmt: skip
@@ -195,6 +195,16 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
     },
     "run": {
         "teacher": Kind("with --teacher", {**_TEXT, "--seed": "a program text draws nothing"}),
+        "speech": Kind(
+            "with --wav or --picture",
+            {
+                **_all("--every --step --limit --quiet", "speech has no calls to show, and one result"),
+                **_all("--steps --depth", "a text is as long as it is"),
+                **_all("--html --animation", "they show calls; --picture draws what was said"),
+                "--teacher": "no program text speaks",
+            },
+        ),
+        "silent": Kind("without --wav", {"--temperature": "it is for a text that is said; give --wav FILE, too"}),
         "quiet": Kind("with --quiet", _all("--every --step --limit", "only the result is printed")),
     },
     "eval": {

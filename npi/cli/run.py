@@ -25,6 +25,7 @@ from npi.cli.options import (
     option,
     refuse_others,
 )
+from npi.cli.speech import SpeechPictureOption, TemperatureOption, WavOption, say
 
 
 def run(
@@ -43,6 +44,9 @@ def run(
     depth: DepthOption = DEPTH,
     html: HtmlOption = None,
     animation: AnimationOption = None,
+    wav: WavOption = None,
+    picture: SpeechPictureOption = None,
+    temperature: TemperatureOption = 1.0,
     data: DataOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -52,6 +56,9 @@ def run(
     Draws the world as it begins, the calls (two blanks deeper for each program inside another), the world at the end,
     and the result beside the expected one. Inputs are in the order of the task, or have names; negative ones need them.
 
+    With --wav or --picture the words are a text, which the task's voice says (docs/speech.md): espeak-ng makes sounds
+    of it, and the core of a library that speaks makes samples.
+
     \b
     Example:
       npi run add 96 125
@@ -59,7 +66,13 @@ def run(
       npi run add 96 125 --html run.html
       npi run add a=96 b=125 --teacher programs/addition.npi
       npi run canonicalise car=7 azimuth=-60 elevation=45 --animation run.gif
+      npi run say "Good morning" --library voices --wav out.wav
     """
+    if wav is not None or picture is not None:
+        refuse_others(context, "speech")
+        say(Screen(json=json), library, task, inputs or [], wav, picture, seed=seed, temperature=temperature)
+        return
+    refuse_others(context, "silent")
     refuse_others(context, "core" if teacher is None else "teacher", *["quiet"] * quiet)
     from dsl import compile_teacher, load
     from dsl.tasks.values import show

@@ -18,13 +18,16 @@ from dsl.tasks.task import Problem, Task
 from envs.stepper import Draw
 from envs.world import Episodes
 from npi.learners.core import learner_program_core
-from npi.learners.interface import TaskInput, steps_of
-from npi.learners.rollout import play
+from npi.learners.interface import Predicting, TaskInput, steps_of
+from npi.learners.rollout import carry_out, play, predicted
 from npi.library.library import Library
 from npi.running.evaluate import test_seed
 
 BATCH = 500
 """Problems that are run side by side."""
+
+PREDICTED = 32
+"""The same, of programs that are judged along demonstrations."""
 
 COUNT = 1000
 """Problems of a task by default."""
@@ -77,16 +80,21 @@ def evaluated(
     device = row_P.device
     sizes = task.test_sizes or task.train_sizes
     index, steps = library.world(world.spec), steps_of(program)
-    for turn, begin in enumerate(range(0, count, BATCH)):
+    together = PREDICTED if isinstance(core.learner, Predicting) else BATCH
+    for turn, begin in enumerate(range(0, count, together)):
         size = sizes[turn % len(sizes)]
         generator = np.random.default_rng([test_seed(seed, f"{program.name} {task.name}", size), turn])
-        problems = task.draw(size, min(BATCH, count - begin), generator=generator, spread=False)
+        problems = task.draw(size, min(together, count - begin), generator=generator, spread=False)
         state = world.reset([p.layout for p in problems], device=device)
         arguments_B3 = torch.tensor([p.arguments for p in problems], device=device)
         asked = TaskInput(world.spec, index, row_P.expand(len(problems), -1), arguments_B3)
         instance_B = begin + torch.arange(len(problems), device=device)
         draw = Draw(seed, instance_B, 0) if core.net.samples else None
-        episodes = play(core.net, world, state, asked, steps, draw=draw)
+        if isinstance(core.learner, Predicting):
+            episodes = predicted(core.net, world, [p.layout for p in problems], asked, steps)
+            carry_out(world, state, episodes)
+        else:
+            episodes = play(core.net, world, state, asked, steps, draw=draw)
         right_B = [task.judge(p, reading) for p, reading in zip(problems, world.read(state), strict=True)]
         yield Evaluated(problems, episodes, right_B, state)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -251,6 +251,16 @@ class Learner(Protocol):
         More is better of that one, unless the program says ``minimise``.
         """
         ...
+
+
+@runtime_checkable
+class Predicting(Protocol):
+    """A learner whose programs are judged by how likely they find what a world demonstrates, step by step.
+
+    Nothing that they do changes what they see next, so all steps are computed at once (:meth:`LearnerCore.unroll`).
+    """
+
+    predicts: Literal[True]
 
 
 def steps_of(program: Program) -> int:

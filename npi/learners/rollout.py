@@ -5,13 +5,14 @@ Shape legend: ``B`` instances (of this rank, of ``W`` in the whole batch), ``T``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from envs.stepper import Action, Observation
-from envs.world import Ending, Episodes, Privileged, Scored, World
+from envs.world import Ending, Episodes, Layout, Privileged, Scored, World
 from npi.learners.interface import Draw, LearnerCore, StepOutput, TaskInput
 
 STRETCH = 8
@@ -89,6 +90,41 @@ def play(
     hidden_BH = core.begin(task, world.observe(state))
     notes = regret if isinstance(world, Privileged) else None
     return rollout(core, world, state, task, hidden_BH, steps, draw=draw, notes=notes)[0]
+
+
+@torch.no_grad()
+def predicted(
+    core: LearnerCore, world: World[Any], layouts: Sequence[Layout], task: TaskInput, steps: int
+) -> Episodes:
+    """What a world demonstrates (:class:`envs.world.Demonstrated`), with how likely the core finds each action of it.
+
+    The same as :func:`play` in a world that shows what is demonstrated, whatever was done
+    (:class:`npi.learners.interface.Predicting`).
+    """
+    generator = torch.Generator(task.row_BP.device).manual_seed(0)
+    shown: Episodes = world.demonstrate(layouts, generator=generator)  # type: ignore[attr-defined]
+    shown = first_steps(shown, steps)
+    unrolled = core.unroll(task, shown, core.begin(task, shown.seen[0]))
+    return replace(shown, row_BP=task.row_BP, extras=unrolled)
+
+
+def first_steps(episodes: Episodes, steps: int) -> Episodes:
+    """So many steps at most, from the first."""
+    return replace(
+        episodes,
+        seen=episodes.seen[: steps + 1],
+        actions=None if episodes.actions is None else episodes.actions[:steps],
+        scores={name: score_TB[:steps] for name, score_TB in episodes.scores.items()},
+        live_TB=episodes.live_TB[:steps],
+        ended_TB=episodes.ended_TB[:steps],
+        extras={name: extra_TB[:steps] for name, extra_TB in episodes.extras.items()},
+    )
+
+
+def carry_out(world: World[Any], state: Any, episodes: Episodes) -> None:
+    """The actions of episodes in a world, which is as it was before them."""
+    for action, live_B in zip(episodes.actions or (), episodes.live_TB, strict=True):
+        world.act(state, action, live_B)
 
 
 def calls(episodes: Episodes) -> torch.Tensor:

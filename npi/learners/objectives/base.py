@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from envs.support.typed_json import typed
-from npi.learners.interface import Learner, LearnerCore, LearnerTraining
-from npi.learners.rollout import GeneratorDraw, play
+from npi.learners.interface import Learner, LearnerCore, LearnerTraining, Predicting
+from npi.learners.rollout import GeneratorDraw, play, predicted
 from npi.learners.tasks import Batch, Problems, TaskGroup
 from npi.training.loop import Evaluation, Group, Loss, Objective, Schedule, State
 from npi.training.ranks import Ranks
@@ -141,7 +141,10 @@ class LearnerObjective(Objective):
             together = self.check_size(group, count * len(group.tasks))
             batch = group.draw(together, generator=generator, device=self.device, copies=self.problems.copies)
             task = group.input(batch, self.rows_of(group, batch, turn))
-            episodes = play(self.core, group.world, batch.state, task, group.steps)
+            if isinstance(self.learner, Predicting):
+                episodes = predicted(self.core, group.world, batch.layouts, task, group.steps)
+            else:
+                episodes = play(self.core, group.world, batch.state, task, group.steps)
             score_B = next(iter(self.learner.judge(group.world, episodes).values())).double().cpu()
             sums_N = torch.zeros_like(found_N).index_add_(0, batch.row_B.cpu(), score_B)
             found_N += sums_N / torch.bincount(batch.row_B.cpu(), minlength=len(found_N)).clamp(min=1)

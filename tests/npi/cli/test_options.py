@@ -50,7 +50,10 @@ CALLS = {
         "learners": "{signals}", "universal": "--universal",
         "traces": "{traces}", "seeds": "{file} --seeds 0,1",
     },
-    "run": {"teacher": "both 1 --teacher {file}", "quiet": "both 1 --quiet"},
+    "run": {
+        "teacher": "both 1 --teacher {file}", "quiet": "both 1 --quiet", "silent": "both 1",
+        "speech": "say hello --wav {new}",
+    },
     "eval": {
         "core": "--library {discrete}", "teacher": "--teacher {file}", "learners": "--library {learners}",
         "meshes": "turn --meshes {traces}",
@@ -70,7 +73,7 @@ BODIES = (
     "--compile --log --steps --depth --fresh --seed --seeds --host --data --json"
 )
 ROWS = "--library --out --steps --depth --starts --updates --traces --keep --seed --host --json"
-RUN = "--teacher --every --step --quiet --limit --steps --depth --html --animation --data --json"
+RUN = "--teacher --every --step --quiet --limit --steps --depth --html --animation --wav --picture --data --json"
 
 APPLIES = {
     "check": {"traces": "--data --json", "": "--run --count --steps --depth --seed --data --json"},
@@ -85,8 +88,10 @@ APPLIES = {
         "universal": "--out --universal --programs --updates --rate --log --fresh --seed --data --json",
     },
     "run": {
-        "": f"--library --seed {RUN}",
-        "teacher": RUN,
+        "": f"--library --seed --temperature {RUN}",
+        "teacher": f"--temperature {RUN}",
+        "silent": f"--library --seed {RUN}",
+        "speech": "--library --wav --picture --temperature --data --seed --json",
     },
     "eval": {
         "core": "--library --teacher --steps --depth --sizes --count --meshes --device --seed --data --json",
@@ -107,7 +112,8 @@ APPLIES = {
 
 ONE_KIND = {
     "fmt", "graph", "trace", "merge", "compile", "lsp", "demo", "examples", "reproduce", "library list", "library pack",
-    "library add", "library remove", "library diff", "library merge",
+    "library add", "library remove", "library diff", "library merge", "voices make", "voices prepare", "voices import",
+    "voices list",
 }  # fmt: skip
 """Commands whose options all apply to all of their calls."""
 
