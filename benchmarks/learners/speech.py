@@ -150,9 +150,7 @@ def library_of(core: str, name: str = "voices") -> Library:
     return Library.open(FOLDER / f"{core}-{name}")
 
 
-def bits_of(
-    net: SpeechCore, row_P: torch.Tensor, found: Corpus, split: str = "test", episodes: int = TESTED
-) -> float:
+def bits_of(net: SpeechCore, row_P: torch.Tensor, found: Corpus, split: str = "test", episodes: int = TESTED) -> float:
     """Bits a sample of the recordings of the one voice of a corpus in a split."""
     world = Speech("booth", {"data": "judged", "steps": SCORED}, data={"judged": found})
     layouts = [{"EPISODE": [1, *map(int, str(n))], "SPLIT": [SPLITS.index(split)]} for n in range(episodes)]
@@ -289,15 +287,21 @@ def _mean(values: list[float]) -> float:
 
 def cores() -> dict[str, Result]:
     return {
-        core: finished(f"{NAME}/{core}", lambda core=core: trained(core, "voices", opened(FOLDER / "train.npz")))  # type: ignore[misc]
+        core: finished(
+            f"{NAME}/{core}",
+            lambda core=core: trained(core, "voices", opened(FOLDER / "train.npz")),  # type: ignore[misc]
+            training=TRAINING[core].to_json(),
+        )
         for core in LEARNERS
     }
 
 
 def rows_of(core: str, voice: str) -> dict[str, Result]:
     """All ways to a row of one voice."""
+    used = {"training": TRAINING[core].to_json(), "learning": LEARNING.to_json(), "tuning": TUNING.to_json()}
+
     def stage(name: str, make: Callable[[], Result]) -> Result:
-        return finished(f"{NAME}/{core}-{voice}-{name}", make)
+        return finished(f"{NAME}/{core}-{voice}-{name}", make, **used)
 
     found = {f"EMB {length} s": stage(f"emb-{length}", partial(emb, core, voice, length)) for length in LENGTHS}
     longest = found[f"EMB {LENGTHS[-1]} s"]
