@@ -125,12 +125,6 @@ def phones(seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
     return found
 
 
-def by_frame(condition_BLK: torch.Tensor, count: int, step: int) -> torch.Tensor:
-    """B × K × T: the conditioning of each sample's frame."""
-    frame_T = torch.arange(count, device=condition_BLK.device) // step
-    return condition_BLK.transpose(1, 2)[:, :, frame_T.clamp(max=condition_BLK.shape[1] - 1)]
-
-
 def below(log_BX: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
     """int64 B: the first index up to which the likelihoods sum to more than a number from 0 to 1."""
     total_BX = log_BX.exp().cumsum(1)
