@@ -1,0 +1,212 @@
+"""A policy that reads a demonstration (Duan et al. 2017, "One-shot imitation learning").
+
+What the policy does depends on the state alone, and on what it reads: in each of several rounds every object asks the
+moments of its own track in the demonstration (temporal attention), and hears of the other objects; then a few heads
+attend to objects, and what they read, places as they lie from the body, goes through a small network that gives the
+payload (the context and manipulation networks of sections 4.2 and 4.3). All objects share all weights.
+
+Every layer depends on the program's row. Where no demonstration is observed the row alone says what is to be done; a
+row can be inferred from a demonstration (:meth:`ImitationCore.inferred`).
+
+Shape legend: ``B`` instances, ``T`` steps, ``K`` objects of ``F`` numbers, ``M`` moments, ``U`` units, ``S`` numbers of a
+body, ``X`` payload, ``A`` heads, ``P`` parameters of a row, ``H`` hidden numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from envs.control.demonstrations import (
+    BODY, DEMONSTRATION, Demonstration, Sizes, channel_of, objects_of, sizes_of, unpacked,
+)  # fmt: skip
+from envs.spec import SLOTS, WorldSpec
+from envs.stepper import Action, Observation, Ragged
+from envs.world import Episodes
+from meta.imitation.attention import RowLayers, mean_of_objects, over_moments, over_objects
+from meta.imitation.encoder import PLACE, Encoder, existing, thinned, things
+from npi.core.config import SIZE, one_of, setting, within
+from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput
+
+KIND = "imitation"
+
+FULL, FINAL = "demonstration", "final"
+"""What is read of a demonstration: all of it, or its end alone."""
+
+SCALE = 0.3
+"""Standard deviation of the actions that are thought likely about what the network says."""
+
+
+@dataclass(frozen=True)
+class ImitationConfig(LearnerConfig):
+    """The shape of a core.
+
+    Attributes:
+        units: U. track: units of a moment of an object in what is kept of a demonstration. moments: M, of a track.
+        rounds: in which objects ask. heads: A.
+        reads: ``demonstration``, or ``final``: its last moment alone.
+    """
+
+    kind: str = KIND
+    row: int = setting(32, SIZE)
+    units: int = setting(64, SIZE)
+    track: int = setting(32, SIZE)
+    moments: int = setting(16, within(1, 256))
+    rounds: int = setting(2, within(1, 8))
+    heads: int = setting(2, within(1, 16))
+    reads: str = setting(FULL, one_of(FULL, FINAL))
+
+
+class Scene(NamedTuple):
+    """States of T steps.
+
+    Attributes:
+        body_BTS, objects_BTKF: as observed. exists_BK: bool. asked_BK3: float32, whether an argument names the object.
+    """
+
+    body_BTS: torch.Tensor
+    objects_BTKF: torch.Tensor
+    exists_BK: torch.Tensor
+    asked_BK3: torch.Tensor
+
+
+class ImitationCore(LearnerCore):
+    """The core; see the head of this file."""
+
+    constant_hidden = True
+    config: ImitationConfig
+
+    def __init__(self, config: ImitationConfig, sizes: Sizes, *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config, self.sizes = config, sizes
+        units, track = config.units, config.track
+        self.encoder = Encoder(sizes, units=track, moments=config.moments, row=config.row, generator=generator)
+        layers = {"look": (sizes.body + sizes.object + PLACE + SLOTS, units)}
+        for turn in range(config.rounds):
+            layers |= {f"ask{turn}": (units, track), f"hear{turn}": (2 * units + track, units)}
+        read = config.heads * (PLACE + units) + sizes.body
+        layers |= {"weigh": (units, config.heads), "act0": (read, 2 * units), "act1": (2 * units, units)}
+        self.layers = RowLayers(layers | {"payload": (units, sizes.payload)}, config.row, generator=generator)
+
+    def hidden_size(self, spec: WorldSpec) -> int:
+        """The tracks of a demonstration, and a 1; nothing where none is observed."""
+        return self._objects(spec) * self.config.moments * self.config.track + 1 if shows(spec) else 0
+
+    def begin(self, task: TaskInput, given: Observation | None = None) -> torch.Tensor:
+        """The demonstration's tracks; zeros, so that the row alone counts, where none is given."""
+        if given is None or not shows(task.spec):
+            return super().begin(task, given)
+        track_BKMU = self.encoder(self.read(given), task.row_BP)
+        return torch.cat([track_BKMU.flatten(1), torch.ones_like(track_BKMU[:, 0, 0, :1])], 1)
+
+    def read(self, given: Observation) -> Demonstration:
+        """What the core reads of the demonstration that is observed."""
+        held = given.channels[DEMONSTRATION]
+        assert isinstance(held, Ragged)
+        return self.readable(unpacked(held, self.sizes))
+
+    def readable(self, shown: Demonstration) -> Demonstration:
+        """The part of a demonstration that the core reads."""
+        if self.config.reads == FULL:
+            return shown
+        return thinned(shown, torch.zeros(shown.body_BLS.shape[:2], dtype=torch.bool, device=shown.length_B.device))
+
+    def inferred(self, shown: Demonstration) -> torch.Tensor:
+        """row_BP: the demonstrations as rows, by which the core does the same without them; differentiable."""
+        return self.encoder.infer_row(self.readable(shown))
+
+    def step(
+        self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None
+    ) -> StepOutput:
+        payload_BX = self.payload(task.row_BP, self._scene(task, [seen]), self._track(task, hidden_BH))[:, 0]
+        return StepOutput(Action(_first_call(payload_BX), payload_BX), hidden_BH, {"mean": payload_BX})
+
+    def likelihood(self, step: StepOutput, action: Action) -> torch.Tensor:
+        """Of a payload under normal distributions about the core's, less a constant."""
+        assert action.payload_BX is not None
+        return log_likelihood(step.extras["mean"], action.payload_BX)
+
+    def unroll(self, task: TaskInput, episodes: Episodes, hidden_BH: torch.Tensor) -> dict[str, torch.Tensor]:
+        """All steps at once, since each depends on its state alone."""
+        scene = self._scene(task, episodes.seen[:-1])
+        mean_TBX = self.payload(task.row_BP, scene, self._track(task, hidden_BH)).transpose(0, 1)
+        if episodes.actions is None:
+            return {"mean": mean_TBX}
+        payloads = [action.payload_BX for action in episodes.actions if action.payload_BX is not None]
+        return {"mean": mean_TBX, "log_likelihood": log_likelihood(mean_TBX, torch.stack(payloads))}
+
+    def payload(self, row_BP: torch.Tensor, scene: Scene, track: tuple[torch.Tensor, torch.Tensor] | None) -> torch.Tensor:
+        """payload_BTX in each state.
+
+        Args:
+            track: of the demonstration, B × K × M × U, and whether there is one, B × 1; None without any.
+        """
+        layers, (body_BTS, objects_BTKF, exists_BK, asked_BK3) = self.layers(row_BP), scene
+        B, T, K, _ = objects_BTKF.shape
+        away_BTK2 = body_BTS.new_zeros(B, T, K, PLACE)
+        if self.sizes.object:
+            away_BTK2 = objects_BTKF[..., :PLACE] - body_BTS[:, :, None, :PLACE]
+        asked_BTK3, own_BTKS = asked_BK3[:, None].expand(B, T, K, SLOTS), body_BTS[:, :, None].expand(B, T, K, -1)
+        x_BTKU = nn.functional.silu(layers["look"](own_BTKS, objects_BTKF, away_BTK2, asked_BTK3))
+        for turn in range(self.config.rounds):
+            read_BTKU = x_BTKU.new_zeros(B, T, K, self.config.track)
+            if track is not None:
+                read_BTKU = over_moments(layers[f"ask{turn}"](x_BTKU), track[0]) * track[1][:, None, None]
+            all_BTKU = mean_of_objects(x_BTKU, exists_BK).expand_as(x_BTKU)
+            x_BTKU = x_BTKU + nn.functional.silu(layers[f"hear{turn}"](x_BTKU, all_BTKU, read_BTKU))
+        weight_BTKA = over_objects(layers["weigh"](x_BTKU), exists_BK)
+        read_BTAR = weight_BTKA.mT @ torch.cat([away_BTK2, x_BTKU], 3)
+        hidden_BTU = nn.functional.silu(layers["act0"](body_BTS, read_BTAR.flatten(2)))
+        return layers["payload"](nn.functional.silu(layers["act1"](hidden_BTU)))
+
+    def _scene(self, task: TaskInput, seen: list[Observation] | tuple[Observation, ...]) -> Scene:
+        """What was observed in some steps."""
+        bodies, things_BKF = [], []
+        for one in seen:
+            body_BS = one.channels[BODY]
+            assert isinstance(body_BS, torch.Tensor)
+            bodies.append(body_BS)
+            objects_BKF, count_B = objects_of(one, self.sizes)
+            things_BKF.append(things(objects_BKF))
+        exists_BK = existing(objects_BKF, count_B)
+        token_K1 = 1 + torch.arange(exists_BK.shape[1], device=exists_BK.device)[:, None]
+        asked_BK3 = (task.arguments_B3[:, None] == token_K1).float()
+        return Scene(torch.stack(bodies, 1), torch.stack(things_BKF, 1), exists_BK, asked_BK3)
+
+    def _track(self, task: TaskInput, hidden_BH: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """The demonstration's tracks, and whether there is one."""
+        if not shows(task.spec):
+            return None
+        shape = (len(hidden_BH), self._objects(task.spec), self.config.moments, self.config.track)
+        return hidden_BH[:, :-1].reshape(shape), hidden_BH[:, -1:]
+
+    def _objects(self, spec: WorldSpec) -> int:
+        """K of a world's demonstrations, 1 where there are no objects."""
+        width = next(channel.size for channel in spec.channels if channel.name == DEMONSTRATION)
+        return max(1, (width - channel_of(self.sizes, 0).size) // max(1, self.sizes.object))
+
+
+def shows(spec: WorldSpec) -> bool:
+    """Whether a demonstration is observed in a world."""
+    return any(channel.name == DEMONSTRATION for channel in spec.channels)
+
+
+def sizes_of_all(specs: list[WorldSpec] | tuple[WorldSpec, ...]) -> Sizes:
+    """Of worlds that one core acts in; ``ValueError`` where they differ."""
+    found = {sizes_of(spec): spec.name for spec in specs}
+    if len(found) > 1:
+        told = "; ".join(f"{name}: {sizes._asdict()}" for sizes, name in found.items())
+        raise ValueError(f"one core moves bodies of one size, and these worlds differ ({told}); train a core for each")
+    return next(iter(found))
+
+
+def log_likelihood(mean_BX: torch.Tensor, payload_BX: torch.Tensor) -> torch.Tensor:
+    """B: of normal distributions of the deviation :data:`SCALE`, less a constant."""
+    return -((payload_BX[..., : mean_BX.shape[-1]] - mean_BX) / SCALE).square().sum(-1) / 2
+
+
+def _first_call(payload_BX: torch.Tensor) -> torch.Tensor:
+    return torch.zeros(len(payload_BX), 1 + SLOTS, dtype=torch.int64, device=payload_BX.device)
