@@ -192,13 +192,9 @@ class Reaching(Trials[ReachingState]):
         """The same task, done in a scene of other places."""
         body_B4, objects_BKF = self._scene(seed_B, look_BK3, count_B)
         goal_B2 = objects_BKF[torch.arange(len(goal_B), device=goal_B.device), goal_B, :2]
-        place_2 = torch.arange(2, device=seed_B.device)
-        bodies, forces = [body_B4], list[torch.Tensor]()
-        for step in range(self.config.steps):
-            off_B2 = torch.special.ndtri(uniform(seed_B[:, None], NOISE, step, place_2).clamp(min=2.0**-54)).float()
-            forces.append((towards(body_B4, goal_B2) + self.config.noise * off_B2).clamp(-1, 1))
-            body_B4 = moved(body_B4, forces[-1])
-            bodies.append(body_B4)
+        step_T1, axis_2 = torch.arange(self.config.steps, device=seed_B.device)[:, None], torch.arange(2, device=seed_B.device)
+        chance_BT2 = uniform(seed_B[:, None, None], NOISE, step_T1, axis_2).clamp(min=2.0**-54)
+        bodies, forces = self._demonstrated(body_B4, goal_B2, torch.special.ndtri(chance_BT2).float())
         force_BLX = torch.stack([*forces, torch.zeros_like(forces[0])], 1)
         tells = self.config.actions == "yes"
         length_B = torch.full_like(goal_B, len(bodies))
@@ -206,16 +202,31 @@ class Reaching(Trials[ReachingState]):
         told_B = torch.full_like(goal_B, tells, dtype=torch.bool)
         return Demonstration(torch.stack(bodies, 1), objects_BLKF, count_B, force_BLX * tells, told_B, length_B)
 
+    def _demonstrated(
+        self, body_B4: torch.Tensor, goal_B2: torch.Tensor, off_BT2: torch.Tensor
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Bodies and forces of a demonstrator whose force is off by so many times the noise."""
+        bodies, forces = [body_B4], list[torch.Tensor]()
+        for off_B2 in off_BT2.unbind(1):
+            forces.append((towards(body_B4, goal_B2) + self.config.noise * off_B2).clamp(-1, 1))
+            body_B4 = moved(body_B4, forces[-1])
+            bodies.append(body_B4)
+        return bodies, forces
+
     def observe(self, state: ReachingState) -> Observation:
-        place_B1 = torch.arange(self.config.landmarks, device=state.device)
-        away_BK = (state.objects_BKF[..., :2] - state.body_B4[:, None, :2].detach()).norm(dim=2)
-        away_BK = away_BK.masked_fill(place_B1 >= state.count_B[:, None], torch.inf)
-        least_B, near_B = away_BK.min(1)
-        at_B1 = torch.where(least_B < RADIUS, near_B + 1, 0)[:, None]
-        shown = {DEMONSTRATION: Ragged(state.line_BLD, state.length_B)} if self.config.shown == "yes" else {}
-        return Observation(
-            at_B1, {BODY: state.body_B4.clone(), OBJECTS: Ragged(state.objects_BKF, state.count_B), **shown}
-        )
+        return self._observed(state, [state.body_B4.clone()])[0]
+
+    def _observed(self, state: ReachingState, bodies: Sequence[torch.Tensor]) -> list[Observation]:
+        """What is observed where the mass is at each of some places, one after the other."""
+        place_K = torch.arange(self.config.landmarks, device=state.device)
+        body_TB4 = torch.stack([body_B4.detach() for body_B4 in bodies])
+        away_TBK = (state.objects_BKF[..., :2] - body_TB4[:, :, None, :2]).norm(dim=3)
+        least_TB, near_TB = away_TBK.masked_fill(place_K >= state.count_B[:, None], torch.inf).min(2)
+        at_TB1 = torch.where(least_TB < RADIUS, near_TB + 1, 0)[..., None]
+        lasting = {OBJECTS: Ragged(state.objects_BKF, state.count_B)}
+        if self.config.shown == "yes":
+            lasting[DEMONSTRATION] = Ragged(state.line_BLD, state.length_B)
+        return [Observation(at_B1, {BODY: body_B4, **lasting}) for at_B1, body_B4 in zip(at_TB1, bodies, strict=True)]
 
     def act(self, state: ReachingState, action: Action, active_B: torch.Tensor) -> None:
         acts_B = active_B & self.legal(action)
@@ -230,9 +241,11 @@ class Reaching(Trials[ReachingState]):
 
     def score(self, state: ReachingState) -> dict[str, torch.Tensor]:
         """Whether the mass is at the right landmark now, and how far away."""
-        distance_B = (state.place_B2 - state.body_B4[:, :2]).norm(dim=1)
-        distance_B = distance_B if torch.is_grad_enabled() else distance_B.detach()
-        return {"success": (distance_B < RADIUS).float(), "distance": distance_B}
+        return self._scores(state, state.body_B4 if torch.is_grad_enabled() else state.body_B4.detach())
+
+    def _scores(self, state: ReachingState, body_XB4: torch.Tensor) -> dict[str, torch.Tensor]:
+        distance_XB = (state.place_B2 - body_XB4[..., :2]).norm(dim=-1)
+        return {"success": (distance_XB < RADIUS).float(), "distance": distance_XB}
 
     def detach(self, state: ReachingState) -> None:
         state.body_B4 = state.body_B4.detach()
@@ -245,19 +258,13 @@ class Reaching(Trials[ReachingState]):
     def demonstrate(self, layouts: Sequence[Layout], *, generator: torch.Generator) -> Episodes:
         """The scripted demonstrator, whose force is off by noise, in these scenes."""
         state = self.reset(layouts, device=generator.device)
-        everyone_B = torch.ones(state.batch, dtype=torch.bool, device=state.device)
-        seen, actions, scores = [self.observe(state)], list[Action](), list[Mapping[str, torch.Tensor]]()
-        for _ in range(self.config.steps):
-            call_B4, force_B2, _ = self.suggest(state)
-            assert force_B2 is not None
-            off_B2 = torch.randn(force_B2.shape, generator=generator, device=state.device)
-            actions.append(Action(call_B4, (force_B2 + self.config.noise * off_B2).clamp(-1, 1)))
-            self.act(state, actions[-1], everyone_B)
-            scores.append(self.score(state))
-            seen.append(self.observe(state))
-        live_TB = everyone_B.expand(self.config.steps, -1)
-        by_name = {name: torch.stack([score[name] for score in scores]) for name in self.scores}
-        return Episodes(seen, actions, by_name, live_TB, torch.zeros_like(live_TB))
+        off_BT2 = torch.randn(state.batch, self.config.steps, 2, generator=generator, device=state.device)
+        bodies, forces = self._demonstrated(state.body_B4, state.place_B2, off_BT2)
+        call_B4 = torch.zeros(state.batch, 4, dtype=torch.int64, device=state.device)
+        live_TB = torch.ones(self.config.steps, state.batch, dtype=torch.bool, device=state.device)
+        scores = self._scores(state, torch.stack(bodies[1:]))
+        actions = [Action(call_B4, force_B2) for force_B2 in forces]
+        return Episodes(self._observed(state, bodies), actions, scores, live_TB, torch.zeros_like(live_TB))
 
     def hidden(self, state: ReachingState) -> Sequence[tuple[Sequence[int], ...]]:
         reached_B = self.score(state)["success"].long()

@@ -16,6 +16,14 @@ from torch import nn
 from npi.core.initialisation import seeded_linear
 
 
+FIRST_ROWS = 0.3
+"""By what the first weights of rows are scaled: at first rows say little."""
+
+
+FIRST_WEIGHTS = math.sqrt(6)
+"""By what first weights are scaled: layers of rectified units then keep the size of what passes (He et al. 2015)."""
+
+
 class RowLayer(NamedTuple):
     """A linear layer whose outputs each instance's row scales and shifts: weight_OI, gain_BO and bias_BO."""
 
@@ -44,6 +52,10 @@ class RowLayers(nn.Module):
         self.layers = nn.ModuleDict(made)
         self.outputs = [o for _, o in sizes.values() for _ in range(2)]
         self.rows = seeded_linear(row, sum(self.outputs), generator=generator, bias=False)
+        with torch.no_grad():
+            self.rows.weight.mul_(FIRST_ROWS)
+            for layer in made.values():
+                layer.weight.mul_(FIRST_WEIGHTS)
 
     def forward(self, row_BP: torch.Tensor) -> dict[str, RowLayer]:
         """The layers as the rows make them."""

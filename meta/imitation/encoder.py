@@ -1,4 +1,4 @@
-"""The encoder of demonstrations: a track of moments for each object, and the row that a demonstration stands for.
+"""The encoder of demonstrations: a track of moments for each object.
 
 As in the demonstration network of Duan et al. (2017, section 4.1) objects keep embeddings of their own, which look at the
 others and, by dilated convolutions, at moments around; all objects share the weights, so that there may be any number.
@@ -11,19 +11,24 @@ numbers of a body, ``X`` payload, ``U`` units of a track, ``P`` parameters of a 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from envs.control.demonstrations import Demonstration, Sizes
-from meta.imitation.attention import RowLayers, mean_of_objects, over_objects, segments
+from meta.imitation.attention import RowLayers, mean_of_objects, segments
 
 DILATIONS = (1, 2, 4)
 """Moments between those that a convolution reads, in one after the other."""
 
 PLACE = 2
 """The first numbers of a body and of an object say where it is."""
+
+AWAY = PLACE + 1
+"""Numbers of how an object lies from the body: its place from there, and how near it is."""
+
+NEAR = 0.25
+"""How far away nearness falls to 1/e, in units of length."""
 
 
 class Encoder(nn.Module):
@@ -36,12 +41,10 @@ class Encoder(nn.Module):
     def __init__(self, sizes: Sizes, *, units: int, moments: int, row: int, generator: torch.Generator) -> None:
         super().__init__()
         self.moments, self.sizes = moments, sizes
-        inputs = sizes.body + sizes.object + PLACE + sizes.payload + 2
+        inputs = sizes.body + sizes.object + AWAY + sizes.payload + 2
         layers = {"enter": (inputs, units), "among": (2 * units, units)}
         layers |= {f"along{dilation}": (3 * units, units) for dilation in DILATIONS}
         self.layers = RowLayers(layers, row, generator=generator)
-        told = {"weigh": (units, 2), "read": (2 * (units + sizes.object), 2 * units), "row": (2 * units, row)}
-        self.inference = RowLayers(told, row, generator=generator)
 
     def forward(self, shown: Demonstration, row_BP: torch.Tensor) -> torch.Tensor:
         """track_BKMU; K is 1 where there are no objects."""
@@ -58,20 +61,6 @@ class Encoder(nn.Module):
         weight_BML = segments(shown.length_B, x_BLKU.shape[1], self.moments)
         return torch.einsum("bml,blku->bkmu", weight_BML, x_BLKU) * exists_BK[:, :, None, None]
 
-    def infer_row(self, shown: Demonstration) -> torch.Tensor:
-        """row_BP of what each demonstration shows, by attention over its objects at its end and over all of it."""
-        none_BP = shown.body_BLS.new_zeros(len(shown.body_BLS), self.inference.rows.in_features)
-        layers, track_BKMU = self.inference(none_BP), self(shown, none_BP)
-        exists_BK = existing(shown.objects_BLKF[:, 0], shown.count_B)
-        ends_BKU = torch.stack([track_BKMU.mean(2), track_BKMU[:, :, -1]], 2)
-        logit_BKA = torch.stack([layers["weigh"](part_BKU)[..., a] for a, part_BKU in enumerate(ends_BKU.unbind(2))], 2)
-        weight_BKA = over_objects(logit_BKA[:, None], exists_BK)[:, 0]
-        looks_BKF = things(shown.objects_BLKF[:, 0])
-        read = [
-            (weight_BKA[:, :, a, None] * torch.cat([ends_BKU[:, :, a], looks_BKF], 2)).sum(1) for a in range(2)
-        ]
-        return layers["row"](nn.functional.silu(layers["read"](*read)))
-
     def _seen(self, shown: Demonstration) -> torch.Tensor:
         """What an object sees of each moment: the body, itself, itself from the body, the action, and how late it is."""
         objects_BLKF = things(shown.objects_BLKF)
@@ -79,10 +68,16 @@ class Encoder(nn.Module):
         when_BL = torch.arange(L, device=shown.length_B.device) / shown.length_B[:, None]
         told_BL = shown.told_B[:, None].expand(B, L).float()
         shared = [shown.body_BLS, shown.action_BLX, when_BL[..., None], told_BL[..., None]]
-        from_body_BLK2 = objects_BLKF[..., :PLACE] - shown.body_BLS[:, :, None, :PLACE]
-        if not self.sizes.object:
-            from_body_BLK2 = shown.body_BLS.new_zeros(B, L, K, PLACE)
-        return torch.cat([*(part[:, :, None].expand(B, L, K, -1) for part in shared), objects_BLKF, from_body_BLK2], 3)
+        own = objects_BLKF, away(shown.body_BLS, objects_BLKF)
+        return torch.cat([*(part[:, :, None].expand(B, L, K, -1) for part in shared), *own], 3)
+
+
+def away(body_BTS: torch.Tensor, objects_BTKF: torch.Tensor) -> torch.Tensor:
+    """B × T × K × 3: how each object lies from the body; zeros where what stands there is no object."""
+    if not objects_BTKF.shape[3]:
+        return body_BTS.new_zeros(*objects_BTKF.shape[:3], AWAY)
+    place_BTK2 = objects_BTKF[..., :PLACE] - body_BTS[:, :, None, :PLACE]
+    return torch.cat([place_BTK2, (-place_BTK2.norm(dim=3, keepdim=True) / NEAR).exp()], 3)
 
 
 def things(objects_BXKF: torch.Tensor) -> torch.Tensor:
@@ -129,6 +124,9 @@ def thinned(shown: Demonstration, kept_BL: torch.Tensor) -> Demonstration:
     return Demonstration(body_BLS, objects_BLKF, shown.count_B, action_BLX, shown.told_B, length_B)
 
 
-def joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Flattened instance by instance, one behind the other."""
-    return torch.cat([part.flatten(1) for part in parts], 1)
+def glances(shown: Demonstration, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Some moments of each demonstration, evenly spaced up to its last: body_BTS and objects_BTKF."""
+    share_T = torch.arange(1, count + 1, device=shown.length_B.device) / count
+    index_BT = ((shown.length_B[:, None] * share_T).ceil().long() - 1).clamp(min=0)
+    instance_B1 = torch.arange(len(index_BT), device=index_BT.device)[:, None]
+    return shown.body_BLS[instance_B1, index_BT], shown.objects_BLKF[instance_B1, index_BT]

@@ -14,6 +14,8 @@ body, ``X`` payload, ``A`` heads, ``P`` parameters of a row, ``H`` hidden number
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,8 +28,8 @@ from envs.control.demonstrations import (
 from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Action, Observation, Ragged
 from envs.world import Episodes
-from meta.imitation.attention import RowLayers, mean_of_objects, over_moments, over_objects
-from meta.imitation.encoder import PLACE, Encoder, existing, thinned, things
+from meta.imitation.attention import RowLayer, RowLayers, mean_of_objects, over_moments, over_objects
+from meta.imitation.encoder import AWAY, Encoder, away, existing, glances, thinned, things
 from npi.core.config import SIZE, one_of, setting, within
 from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput
 
@@ -60,6 +62,16 @@ class ImitationConfig(LearnerConfig):
     reads: str = setting(FULL, one_of(FULL, FINAL))
 
 
+MATCHED = 16
+"""Numbers by which what a row seeks and what an object is are compared."""
+
+GLANCES = 8
+"""Moments of a demonstration in which a core is put to infer a row."""
+
+Track = tuple[torch.Tensor, torch.Tensor]
+"""Of demonstrations, B × K × M × U, and whether there is one, B × 1."""
+
+
 class Scene(NamedTuple):
     """States of T steps.
 
@@ -84,11 +96,14 @@ class ImitationCore(LearnerCore):
         self.config, self.sizes = config, sizes
         units, track = config.units, config.track
         self.encoder = Encoder(sizes, units=track, moments=config.moments, row=config.row, generator=generator)
-        layers = {"look": (sizes.body + sizes.object + PLACE + SLOTS, units)}
+        layers = {"sought": (config.row, MATCHED), "known0": (sizes.object, units), "known1": (units, MATCHED)}
+        layers |= {"look": (sizes.body + sizes.object + AWAY + SLOTS + 1, units)}
         for turn in range(config.rounds):
             layers |= {f"ask{turn}": (units, track), f"hear{turn}": (2 * units + track, units)}
-        read = config.heads * (PLACE + units) + sizes.body
+        read = config.heads * (AWAY + units) + sizes.body
         layers |= {"weigh": (units, config.heads), "act0": (read, 2 * units), "act1": (2 * units, units)}
+        seen = config.heads * (sizes.object + units) + sizes.body
+        layers |= {"glance": (seen, units), "row0": (2 * units, units), "row1": (units, config.row)}
         self.layers = RowLayers(layers | {"payload": (units, sizes.payload)}, config.row, generator=generator)
 
     def hidden_size(self, spec: WorldSpec) -> int:
@@ -115,8 +130,23 @@ class ImitationCore(LearnerCore):
         return thinned(shown, torch.zeros(shown.body_BLS.shape[:2], dtype=torch.bool, device=shown.length_B.device))
 
     def inferred(self, shown: Demonstration) -> torch.Tensor:
-        """row_BP: the demonstrations as rows, by which the core does the same without them; differentiable."""
-        return self.encoder.infer_row(self.readable(shown))
+        """row_BP: the demonstrations as rows, by which the core does the same without them; differentiable.
+
+        Told by the demonstration itself, the core is put into some of its moments: what it attends to there, in the
+        mean and at the end, makes the row.
+        """
+        shown = self.readable(shown)
+        none_BP = shown.body_BLS.new_zeros(len(shown.length_B), self.config.row)
+        layers, track_BKMU = self.layers(none_BP), self.encoder(shown, none_BP)
+        body_BTS, objects_BTKF = glances(shown, GLANCES)
+        exists_BK = existing(objects_BTKF[:, 0], shown.count_B)
+        asked_BK3 = torch.zeros(*exists_BK.shape, SLOTS, device=exists_BK.device)
+        scene = Scene(body_BTS, things(objects_BTKF), exists_BK, asked_BK3)
+        weight_BTKA, x_BTKU = self._attended(layers, none_BP, scene, (track_BKMU, torch.ones_like(none_BP[:, :1])))
+        read_BTAR = weight_BTKA.mT @ torch.cat([scene.objects_BTKF, x_BTKU], 3)
+        glance_BTU = nn.functional.silu(layers["glance"](body_BTS, read_BTAR.flatten(2)))
+        both_BU = torch.cat([glance_BTU.mean(1), glance_BTU[:, -1]], 1)
+        return layers["row1"](nn.functional.silu(layers["row0"](both_BU)))
 
     def step(
         self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None
@@ -138,29 +168,37 @@ class ImitationCore(LearnerCore):
         payloads = [action.payload_BX for action in episodes.actions if action.payload_BX is not None]
         return {"mean": mean_TBX, "log_likelihood": log_likelihood(mean_TBX, torch.stack(payloads))}
 
-    def payload(self, row_BP: torch.Tensor, scene: Scene, track: tuple[torch.Tensor, torch.Tensor] | None) -> torch.Tensor:
+    def payload(self, row_BP: torch.Tensor, scene: Scene, track: Track | None) -> torch.Tensor:
         """payload_BTX in each state.
 
         Args:
-            track: of the demonstration, B × K × M × U, and whether there is one, B × 1; None without any.
+            track: None without a demonstration.
         """
-        layers, (body_BTS, objects_BTKF, exists_BK, asked_BK3) = self.layers(row_BP), scene
+        layers = self.layers(row_BP)
+        weight_BTKA, x_BTKU = self._attended(layers, row_BP, scene, track)
+        away_BTK3 = away(scene.body_BTS, scene.objects_BTKF)
+        read_BTAR = weight_BTKA.mT @ torch.cat([away_BTK3, x_BTKU], 3)
+        hidden_BTU = nn.functional.silu(layers["act0"](scene.body_BTS, read_BTAR.flatten(2)))
+        return layers["payload"](nn.functional.silu(layers["act1"](hidden_BTU)))
+
+    def _attended(
+        self, layers: Mapping[str, RowLayer], row_BP: torch.Tensor, scene: Scene, track: Track | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """weight_BTKA of the objects in each state, and what is known of each of them, x_BTKU."""
+        body_BTS, objects_BTKF, exists_BK, asked_BK3 = scene
         B, T, K, _ = objects_BTKF.shape
-        away_BTK2 = body_BTS.new_zeros(B, T, K, PLACE)
-        if self.sizes.object:
-            away_BTK2 = objects_BTKF[..., :PLACE] - body_BTS[:, :, None, :PLACE]
         asked_BTK3, own_BTKS = asked_BK3[:, None].expand(B, T, K, SLOTS), body_BTS[:, :, None].expand(B, T, K, -1)
-        x_BTKU = nn.functional.silu(layers["look"](own_BTKS, objects_BTKF, away_BTK2, asked_BTK3))
+        known_BTKN = layers["known1"](nn.functional.silu(layers["known0"](objects_BTKF)))
+        fits_BTK1 = known_BTKN @ layers["sought"](row_BP)[:, None, :, None] / math.sqrt(MATCHED)
+        seen = own_BTKS, objects_BTKF, away(body_BTS, objects_BTKF), asked_BTK3, fits_BTK1
+        x_BTKU = nn.functional.silu(layers["look"](*seen))
         for turn in range(self.config.rounds):
             read_BTKU = x_BTKU.new_zeros(B, T, K, self.config.track)
             if track is not None:
                 read_BTKU = over_moments(layers[f"ask{turn}"](x_BTKU), track[0]) * track[1][:, None, None]
             all_BTKU = mean_of_objects(x_BTKU, exists_BK).expand_as(x_BTKU)
             x_BTKU = x_BTKU + nn.functional.silu(layers[f"hear{turn}"](x_BTKU, all_BTKU, read_BTKU))
-        weight_BTKA = over_objects(layers["weigh"](x_BTKU), exists_BK)
-        read_BTAR = weight_BTKA.mT @ torch.cat([away_BTK2, x_BTKU], 3)
-        hidden_BTU = nn.functional.silu(layers["act0"](body_BTS, read_BTAR.flatten(2)))
-        return layers["payload"](nn.functional.silu(layers["act1"](hidden_BTU)))
+        return over_objects(layers["weigh"](x_BTKU), exists_BK), x_BTKU
 
     def _scene(self, task: TaskInput, seen: list[Observation] | tuple[Observation, ...]) -> Scene:
         """What was observed in some steps."""
@@ -176,7 +214,7 @@ class ImitationCore(LearnerCore):
         asked_BK3 = (task.arguments_B3[:, None] == token_K1).float()
         return Scene(torch.stack(bodies, 1), torch.stack(things_BKF, 1), exists_BK, asked_BK3)
 
-    def _track(self, task: TaskInput, hidden_BH: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def _track(self, task: TaskInput, hidden_BH: torch.Tensor) -> Track | None:
         """The demonstration's tracks, and whether there is one."""
         if not shows(task.spec):
             return None

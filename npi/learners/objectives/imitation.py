@@ -16,7 +16,7 @@ import torch
 
 from envs.stepper import Action, Observation
 from envs.world import Episodes, Suggesting
-from npi.core.config import setting, share
+from npi.core.config import COUNT, setting, share
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining, TaskInput
 from npi.learners.objectives.base import EXPLORATION, LearnerObjective, masked_mean
 from npi.learners.objectives.likelihood import demonstrated
@@ -25,8 +25,9 @@ from npi.learners.tasks import Batch, Problems, TaskGroup
 from npi.training.loop import Loss
 from npi.training.ranks import Ranks
 
-VARIATION, DAGGER = 5, 6
-"""What random numbers are for, as a part of seeds: what is read of demonstrations, and whose states are learned from."""
+VARIATION, DAGGER, STEPS = 5, 6, 7
+"""What random numbers are for, as a part of seeds: what is read of demonstrations, whose states are learned from, and
+which."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class CloningTraining(LearnerTraining):
     """How a core learns to imitate.
 
     Attributes:
+        cloned: steps of each demonstration that an update learns from, others each time.
         inferred: the share of a batch that is told what to do by an inferred row alone.
         dagger: the share of updates, behind the first fifth, that learn from states that the core itself came to,
             where the world says what its demonstrator would do (:class:`envs.world.Suggesting`).
@@ -41,9 +43,10 @@ class CloningTraining(LearnerTraining):
         silent: the share of demonstrations whose actions are not told.
     """
 
+    cloned: int = setting(8, COUNT)
     inferred: float = setting(0.5, share())
     dagger: float = setting(0.0, share())
-    kept: float = setting(0.7, share())
+    kept: float = setting(0.4, share())
     silent: float = setting(0.3, share())
 
 
@@ -94,6 +97,8 @@ class Cloning(LearnerObjective):
         chance = torch.rand((), generator=torch.Generator().manual_seed(self.seed(DAGGER, number)))
         if progress >= DAGGER_FROM and float(chance) < self.training.dagger:
             episodes = visited(self.core, group, batch, task, hidden_BH.detach())
+        generator = torch.Generator().manual_seed(self.seed(STEPS, number))
+        episodes = some_steps(episodes, torch.randperm(episodes.steps, generator=generator)[: self.training.cloned])
         unrolled = self.core.unroll(task, episodes, hidden_BH)
         yield (Loss(-batch.weight * masked_mean(unrolled["log_likelihood"], episodes.live_TB)),)
 
@@ -103,14 +108,31 @@ class Cloning(LearnerObjective):
         """Who is told what to do by what: the demonstration that is observed, or a row that it was made into."""
         generator = torch.Generator(self.device).manual_seed(self.seed(VARIATION, number))
         given, row_BP = self.reading.vary(seen, generator), self.rows_of(group, batch, number)
-        told_BP = self.reading.rows(given) if self.training.inferred else None
-        if told_BP is None:
-            task = group.input(batch, row_BP)
-            return task, self.core.begin(task, given)
         chance_W = torch.rand(batch.whole, generator=generator, device=self.device)
-        alone_B1 = (chance_W[batch.index_B] < self.training.inferred)[:, None]
-        task = group.input(batch, torch.where(alone_B1, told_BP, row_BP))
-        return task, torch.where(alone_B1, self.core.begin(task), self.core.begin(task, given))
+        alone_B = chance_W[batch.index_B] < self.training.inferred
+        index_N, index_M = alone_B.nonzero()[:, 0], (~alone_B).nonzero()[:, 0]
+        told_NP = self.reading.rows(given.select(index_N))
+        task = group.input(batch, row_BP)
+        if told_NP is None:
+            return task, self.core.begin(task, given)
+        part = TaskInput(task.spec, task.world, row_BP[index_M], task.arguments_B3[index_M])
+        hidden_BH = self.core.begin(task).index_copy(0, index_M, self.core.begin(part, given.select(index_M)))
+        return group.input(batch, row_BP.index_copy(0, index_N, told_NP)), hidden_BH
+
+
+def some_steps(episodes: Episodes, index_T: torch.Tensor) -> Episodes:
+    """Some steps of episodes, as if they were the whole."""
+    assert episodes.actions is not None
+    chosen = index_T.tolist()
+    return replace(
+        episodes,
+        seen=[*(episodes.seen[step] for step in chosen), episodes.seen[-1]],
+        actions=[episodes.actions[step] for step in chosen],
+        scores={name: score_TB[index_T] for name, score_TB in episodes.scores.items()},
+        live_TB=episodes.live_TB[index_T],
+        ended_TB=episodes.ended_TB[index_T],
+        extras={name: extra[index_T] for name, extra in episodes.extras.items()},
+    )
 
 
 def visited(
