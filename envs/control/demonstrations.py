@@ -103,7 +103,9 @@ def unpacked(held: Ragged, sizes: Sizes) -> Demonstration:
     K = spare // sizes.object if sizes.object else 0
     objects_BLKF = parts[2].reshape(*line_BLD.shape[:2], K, sizes.object)
     first_B2 = torch.cat([parts[1][:, 0], parts[4][:, 0]], 1)
-    return Demonstration(parts[0], objects_BLKF, first_B2[:, 0].round().long(), parts[3], first_B2[:, 1] > 0.5, length_B)
+    return Demonstration(
+        parts[0], objects_BLKF, first_B2[:, 0].round().long(), parts[3], first_B2[:, 1] > 0.5, length_B
+    )
 
 
 def objects_of(seen: Observation, sizes: Sizes) -> tuple[torch.Tensor, torch.Tensor]:

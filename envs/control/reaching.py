@@ -192,7 +192,10 @@ class Reaching(Trials[ReachingState]):
         """The same task, done in a scene of other places."""
         body_B4, objects_BKF = self._scene(seed_B, look_BK3, count_B)
         goal_B2 = objects_BKF[torch.arange(len(goal_B), device=goal_B.device), goal_B, :2]
-        step_T1, axis_2 = torch.arange(self.config.steps, device=seed_B.device)[:, None], torch.arange(2, device=seed_B.device)
+        step_T1, axis_2 = (
+            torch.arange(self.config.steps, device=seed_B.device)[:, None],
+            torch.arange(2, device=seed_B.device),
+        )
         chance_BT2 = uniform(seed_B[:, None, None], NOISE, step_T1, axis_2).clamp(min=2.0**-54)
         bodies, forces = self._demonstrated(body_B4, goal_B2, torch.special.ndtri(chance_BT2).float())
         force_BLX = torch.stack([*forces, torch.zeros_like(forces[0])], 1)

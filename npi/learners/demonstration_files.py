@@ -124,7 +124,9 @@ def _checked(arrays: Arrays, spec: WorldSpec, path: str) -> dict[str, np.ndarray
     """The arrays that the world knows, as float32: of each channel T + 1 lines, or one of what lasts an episode."""
     channels = {channel.name: channel for channel in kept_channels(spec)}
     for name in channels.keys() - arrays.keys():
-        raise ValueError(f"{path} has no {name!r}, which world {spec.name} observes; it has {', '.join(sorted(arrays))}")
+        raise ValueError(
+            f"{path} has no {name!r}, which world {spec.name} observes; it has {', '.join(sorted(arrays))}"
+        )
     found: dict[str, np.ndarray] = {}
     for name in (*channels, *(["actions"] if "actions" in arrays else [])):
         array = np.asarray(arrays[name])
@@ -139,7 +141,9 @@ def _checked(arrays: Arrays, spec: WorldSpec, path: str) -> dict[str, np.ndarray
         if channel.per == "episode" and found[name].ndim == len(channel.shape) + 1:
             found[name] = found[name][0]
         size = found[name].shape[0 if channel.per == "episode" else 1 :]
-        if len(size) != len(channel.shape) or any(a is not None and a != b for a, b in zip(channel.shape, size, strict=True)):
+        if len(size) != len(channel.shape) or any(
+            a is not None and a != b for a, b in zip(channel.shape, size, strict=True)
+        ):
             raise ValueError(f"{path}: {name!r} has lines of the shape {size}, and the world's have {channel.shape}")
     if "actions" in found and found["actions"].shape != (count - 1, spec.payload_width):
         raise ValueError(
@@ -163,7 +167,9 @@ def _episodes(shown: Sequence[Arrays], spec: WorldSpec) -> Episodes:
     actions = None
     if "actions" in shown[0]:
         call_B4 = torch.zeros(len(shown), 1 + SLOTS, dtype=torch.int64)
-        rows = [[a["actions"][min(t, last - 1)] for a, last in zip(shown, last_B, strict=True)] for t in range(max(last_B))]
+        rows = [
+            [a["actions"][min(t, last - 1)] for a, last in zip(shown, last_B, strict=True)] for t in range(max(last_B))
+        ]
         actions = [Action(call_B4, torch.from_numpy(np.stack(row))) for row in rows]
     return Episodes(seen, actions, {}, live_TB, torch.zeros_like(live_TB))
 

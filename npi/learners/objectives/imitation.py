@@ -102,9 +102,7 @@ class Cloning(LearnerObjective):
         unrolled = self.core.unroll(task, episodes, hidden_BH)
         yield (Loss(-batch.weight * masked_mean(unrolled["log_likelihood"], episodes.live_TB)),)
 
-    def _told(
-        self, group: TaskGroup, batch: Batch, seen: Observation, number: int
-    ) -> tuple[TaskInput, torch.Tensor]:
+    def _told(self, group: TaskGroup, batch: Batch, seen: Observation, number: int) -> tuple[TaskInput, torch.Tensor]:
         """Who is told what to do by what: the demonstration that is observed, or a row that it was made into."""
         generator = torch.Generator(self.device).manual_seed(self.seed(VARIATION, number))
         given, row_BP = self.reading.vary(seen, generator), self.rows_of(group, batch, number)
@@ -135,9 +133,7 @@ def some_steps(episodes: Episodes, index_T: torch.Tensor) -> Episodes:
     )
 
 
-def visited(
-    core: LearnerCore, group: TaskGroup, batch: Batch, task: TaskInput, hidden_BH: torch.Tensor
-) -> Episodes:
+def visited(core: LearnerCore, group: TaskGroup, batch: Batch, task: TaskInput, hidden_BH: torch.Tensor) -> Episodes:
     """What the core does, and what the world's demonstrator would have done in the same states."""
     world: Any = group.world
 
