@@ -1,9 +1,9 @@
 """Demonstrations as data: what was observed and done step by step, as one table of numbers.
 
-Worlds of control observe a *body* (what is moved), a set of *objects* (landmarks, blocks) and a *demonstration*, a ragged
-channel with a line for each moment: the body, how many objects there are, each object, the action that followed, and
-whether actions are told. Behind the last action comes a moment more, with an action of zeros. Objects stand in the same
-order as in the scene.
+Worlds of control observe a *body* (what is moved), a set of *objects* (landmarks, blocks) and a *demonstration*, a
+ragged channel with a line for each moment: the body, how many objects there are, each object, the action that followed,
+and whether actions are told. Behind the last action comes a moment more, with an action of zeros. Objects stand in the
+same order as in the scene.
 
 Shape legend: ``B`` instances, ``L`` moments, ``S`` numbers of a body, ``K`` objects of ``F`` numbers, ``X`` payload,
 ``D = S + 1 + K * F + X + 1`` numbers of a line.
@@ -66,8 +66,8 @@ def sizes_of(spec: WorldSpec) -> Sizes:
     body, payload = channels.get(BODY), spec.primitives[0].payload
     if body is None or len(body.shape) != 1 or payload is None:
         raise ValueError(
-            f"world {spec.name} ({spec.kind}) has nothing to move by forces: it needs a channel {BODY!r} of one size, and "
-            "a first primitive with a payload; use a kind such as reaching (envs/control)"
+            f"world {spec.name} ({spec.kind}) has nothing to move by forces: it needs a channel {BODY!r} of one size, "
+            "and a first primitive with a payload; use a kind such as reaching (envs/control)"
         )
     objects = channels.get(OBJECTS)
     if objects is not None and (len(objects.shape) != 2 or not objects.ragged):

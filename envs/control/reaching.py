@@ -1,11 +1,12 @@
 """Particle reaching (Duan et al. 2017, appendix): a point mass goes to the landmark that a demonstration tells.
 
 Landmarks differ by their colours. A task is a colour: in each scene of it one landmark has that colour, at another
-place and among other landmarks. Nothing that is observed of a scene tells the task, but a demonstration of it in another
-scene does (``shown: yes``). Without a demonstration a program has to know its task, as a skill.
+place and among other landmarks. Nothing that is observed of a scene tells the task, but a demonstration of it in
+another scene does (``shown: yes``). Without a demonstration a program has to know its task, as a skill.
 
 What moves is a point mass (:mod:`envs.control.point_mass`); ``PUSH`` takes the force. An instance has reached its goal
-where it is at the right landmark in the end. Landmarks lie at least 0.3 apart, and ``AT`` one is who is nearer than 0.1.
+where it is at the right landmark in the end. Landmarks lie at least 0.3 apart; the mass is ``AT`` one that is nearer
+than 0.1.
 
 Shape legend: ``B`` instances, ``K`` landmarks of 5 numbers (x, y, colour), ``L`` moments, ``D`` numbers of each.
 """
@@ -278,8 +279,10 @@ class Reaching(Trials[ReachingState]):
         """The plane from above: landmarks by number, the goal in brackets, the mass as ``o``."""
         count, goal = int(state.count_B[instance]), int(state.goal_B[instance])
         names = [f"[{k + 1}]" if k == goal else str(k + 1) for k in range(count)]
-        marks = [Mark(*place, name) for place, name in zip(state.objects_BKF[instance, :count, :2].tolist(), names)]
-        return drawing([*marks, Mark(*state.body_B4[instance, :2].tolist(), "o")], WALL, width)
+        places = state.objects_BKF[instance, :count, :2].tolist()
+        marks = [Mark(x, y, name) for (x, y), name in zip(places, names, strict=True)]
+        x, y, *_ = state.body_B4[instance].tolist()
+        return drawing([*marks, Mark(x, y, "o")], WALL, width)
 
 
 def _spec(name: str, config: ReachingConfig) -> WorldSpec:

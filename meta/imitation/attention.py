@@ -1,7 +1,7 @@
 """Layers that rows scale and shift, and attention over moments and objects.
 
-Shape legend: ``B`` instances, ``T`` steps, ``K`` objects, ``M`` moments, ``U`` units, ``A`` heads, ``P`` parameters of a
-row, ``I`` and ``O`` inputs and outputs of a layer.
+Shape legend: ``B`` instances, ``T`` steps, ``K`` objects, ``M`` moments, ``U`` units, ``A`` heads, ``P`` parameters of
+a row, ``I`` and ``O`` inputs and outputs of a layer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from npi.core.initialisation import seeded_linear
-
 
 FIRST_ROWS = 0.3
 """By what the first weights of rows are scaled: at first rows say little."""

@@ -1,8 +1,8 @@
 """The encoder of demonstrations: a track of moments for each object.
 
-As in the demonstration network of Duan et al. (2017, section 4.1) objects keep embeddings of their own, which look at the
-others and, by dilated convolutions, at moments around; all objects share the weights, so that there may be any number.
-The paper's attention among objects is their mean here.
+As in the demonstration network of Duan et al. (2017, section 4.1) objects keep embeddings of their own, which look at
+the others and, by dilated convolutions, at moments around; all objects share the weights, so that there may be any
+number. The paper's attention among objects is their mean here.
 
 Shape legend: ``B`` instances, ``L`` moments of a demonstration, ``M`` of a track, ``K`` objects of ``F`` numbers, ``S``
 numbers of a body, ``X`` payload, ``U`` units of a track, ``P`` parameters of a row.
@@ -62,7 +62,7 @@ class Encoder(nn.Module):
         return torch.einsum("bml,blku->bkmu", weight_BML, x_BLKU) * exists_BK[:, :, None, None]
 
     def _seen(self, shown: Demonstration) -> torch.Tensor:
-        """What an object sees of each moment: the body, itself, itself from the body, the action, and how late it is."""
+        """What an object sees of each moment: body, action, how late it is, itself, and how it lies from the body."""
         objects_BLKF = things(shown.objects_BLKF)
         B, L, K, _ = objects_BLKF.shape
         when_BL = torch.arange(L, device=shown.length_B.device) / shown.length_B[:, None]

@@ -16,10 +16,12 @@ from envs.spec import WorldSpec
 from envs.stepper import Observation, Ragged
 from envs.world import Episodes, World
 from meta.imitation.encoder import thinned
-from meta.imitation.network import KIND, ImitationConfig, ImitationCore, sizes_of_all
-from npi.learners.interface import Learner
+from meta.imitation.network import KIND, RECURRENT, ImitationConfig, ImitationCore, sizes_of_all
+from meta.imitation.recurrent import RecurrentCore, most_objects
 from npi.learners.objectives.imitation import Cloning, CloningTraining
 from npi.learners.tasks import Problems
+
+Core = ImitationCore | RecurrentCore
 
 DEMONSTRATION_SIGNAL = ("imitate", "demonstration")
 
@@ -28,7 +30,7 @@ DEMONSTRATION_SIGNAL = ("imitate", "demonstration")
 class DemonstrationReading:
     """How demonstrations are read in training (implements ``npi.learners.objectives.imitation.Reading``)."""
 
-    core: ImitationCore
+    core: Core
     training: CloningTraining
 
     def vary(self, given: Observation, generator: torch.Generator) -> Observation:
@@ -52,7 +54,7 @@ class OneShotImitation:
     kind, anywhere = KIND, False
     signals = (DEMONSTRATION_SIGNAL, ("maximise", "success"), ("minimise", "error"))
     config = ImitationConfig
-    training = CloningTraining(updates=3000, batch=64, rate=2e-3, row_rate=2e-3, check_every=500, problems=500)
+    training = CloningTraining(updates=1500, batch=32, rate=2e-3, row_rate=2e-3, check_every=250, problems=200)
     learning = CloningTraining(
         updates=200, batch=32, row_rate=1e-2, check_every=100, problems=200, starts=2, inferred=0.0
     )
@@ -61,16 +63,17 @@ class OneShotImitation:
         """A world with a body that a payload moves (:mod:`envs.control.demonstrations`)."""
         sizes_of(spec)
 
-    def core(self, config: ImitationConfig, specs: Sequence[WorldSpec], *, generator: torch.Generator) -> ImitationCore:
-        return ImitationCore(config, sizes_of_all(tuple(specs)), generator=generator)
+    def core(self, config: ImitationConfig, specs: Sequence[WorldSpec], *, generator: torch.Generator) -> Core:
+        sizes = sizes_of_all(specs)
+        if config.reads == RECURRENT:
+            return RecurrentCore(config, sizes, most_objects(specs, sizes), generator=generator)
+        return ImitationCore(config, sizes, generator=generator)
 
-    def objective(
-        self, core: ImitationCore, rows_NP: torch.Tensor, problems: Problems, training: CloningTraining
-    ) -> Cloning:
+    def objective(self, core: Core, rows_NP: torch.Tensor, problems: Problems, training: CloningTraining) -> Cloning:
         """Cloning of the world's demonstrator, by demonstrations that are observed and by rows alone."""
         return Cloning(self, core, rows_NP, problems, training, DemonstrationReading(core, training))
 
-    def infer_row(self, core: ImitationCore, evidence: Episodes) -> torch.Tensor:
+    def infer_row(self, core: Core, evidence: Episodes) -> torch.Tensor:
         """row_BP: what each of the episodes shows, as a row."""
         return core.inferred(of_episodes(evidence, core.sizes))
 
@@ -81,4 +84,4 @@ class OneShotImitation:
         return {name: score_TB.gather(0, last_1B)[0] for name, score_TB in episodes.scores.items()}
 
 
-LEARNER: Learner = OneShotImitation()
+LEARNER = OneShotImitation()

@@ -8,14 +8,14 @@ payload (the context and manipulation networks of sections 4.2 and 4.3). All obj
 Every layer depends on the program's row. Where no demonstration is observed the row alone says what is to be done; a
 row can be inferred from a demonstration (:meth:`ImitationCore.inferred`).
 
-Shape legend: ``B`` instances, ``T`` steps, ``K`` objects of ``F`` numbers, ``M`` moments, ``U`` units, ``S`` numbers of a
-body, ``X`` payload, ``A`` heads, ``P`` parameters of a row, ``H`` hidden numbers.
+Shape legend: ``B`` instances, ``T`` steps, ``K`` objects of ``F`` numbers, ``M`` moments, ``U`` units, ``S`` numbers of
+a body, ``X`` payload, ``A`` heads, ``P`` parameters of a row, ``H`` hidden numbers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,20 +23,26 @@ import torch
 from torch import nn
 
 from envs.control.demonstrations import (
-    BODY, DEMONSTRATION, Demonstration, Sizes, channel_of, objects_of, sizes_of, unpacked,
+    BODY,
+    DEMONSTRATION,
+    Demonstration,
+    Sizes,
+    objects_of,
+    sizes_of,
+    unpacked,
 )  # fmt: skip
 from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Action, Observation, Ragged
 from envs.world import Episodes
 from meta.imitation.attention import RowLayer, RowLayers, mean_of_objects, over_moments, over_objects
-from meta.imitation.encoder import AWAY, Encoder, away, existing, glances, thinned, things
+from meta.imitation.encoder import AWAY, Encoder, away, existing, glances, things, thinned
 from npi.core.config import SIZE, one_of, setting, within
 from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput
 
 KIND = "imitation"
 
-FULL, FINAL = "demonstration", "final"
-"""What is read of a demonstration: all of it, or its end alone."""
+FULL, FINAL, RECURRENT = "demonstration", "final", "recurrent"
+"""How a demonstration is read: all of it by attention, its end alone, or all of it by a plain LSTM."""
 
 SCALE = 0.3
 """Standard deviation of the actions that are thought likely about what the network says."""
@@ -49,7 +55,7 @@ class ImitationConfig(LearnerConfig):
     Attributes:
         units: U. track: units of a moment of an object in what is kept of a demonstration. moments: M, of a track.
         rounds: in which objects ask. heads: A.
-        reads: ``demonstration``, or ``final``: its last moment alone.
+        reads: ``demonstration``; ``final``: its last moment alone; ``recurrent``: by an LSTM, without attention.
     """
 
     kind: str = KIND
@@ -59,7 +65,7 @@ class ImitationConfig(LearnerConfig):
     moments: int = setting(16, within(1, 256))
     rounds: int = setting(2, within(1, 8))
     heads: int = setting(2, within(1, 16))
-    reads: str = setting(FULL, one_of(FULL, FINAL))
+    reads: str = setting(FULL, one_of(FULL, FINAL, RECURRENT))
 
 
 MATCHED = 16
@@ -108,7 +114,7 @@ class ImitationCore(LearnerCore):
 
     def hidden_size(self, spec: WorldSpec) -> int:
         """The tracks of a demonstration, and a 1; nothing where none is observed."""
-        return self._objects(spec) * self.config.moments * self.config.track + 1 if shows(spec) else 0
+        return max(1, objects_in(spec, self.sizes)) * self.config.moments * self.config.track + 1 if shows(spec) else 0
 
     def begin(self, task: TaskInput, given: Observation | None = None) -> torch.Tensor:
         """The demonstration's tracks; zeros, so that the row alone counts, where none is given."""
@@ -152,7 +158,7 @@ class ImitationCore(LearnerCore):
         self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None
     ) -> StepOutput:
         payload_BX = self.payload(task.row_BP, self._scene(task, [seen]), self._track(task, hidden_BH))[:, 0]
-        return StepOutput(Action(_first_call(payload_BX), payload_BX), hidden_BH, {"mean": payload_BX})
+        return StepOutput(Action(first_call(payload_BX), payload_BX), hidden_BH, {"mean": payload_BX})
 
     def likelihood(self, step: StepOutput, action: Action) -> torch.Tensor:
         """Of a payload under normal distributions about the core's, less a constant."""
@@ -200,7 +206,7 @@ class ImitationCore(LearnerCore):
             x_BTKU = x_BTKU + nn.functional.silu(layers[f"hear{turn}"](x_BTKU, all_BTKU, read_BTKU))
         return over_objects(layers["weigh"](x_BTKU), exists_BK), x_BTKU
 
-    def _scene(self, task: TaskInput, seen: list[Observation] | tuple[Observation, ...]) -> Scene:
+    def _scene(self, task: TaskInput, seen: Sequence[Observation]) -> Scene:
         """What was observed in some steps."""
         bodies, things_BKF = [], []
         for one in seen:
@@ -218,13 +224,14 @@ class ImitationCore(LearnerCore):
         """The demonstration's tracks, and whether there is one."""
         if not shows(task.spec):
             return None
-        shape = (len(hidden_BH), self._objects(task.spec), self.config.moments, self.config.track)
+        shape = (len(hidden_BH), max(1, objects_in(task.spec, self.sizes)), self.config.moments, self.config.track)
         return hidden_BH[:, :-1].reshape(shape), hidden_BH[:, -1:]
 
-    def _objects(self, spec: WorldSpec) -> int:
-        """K of a world's demonstrations, 1 where there are no objects."""
-        width = next(channel.size for channel in spec.channels if channel.name == DEMONSTRATION)
-        return max(1, (width - channel_of(self.sizes, 0).size) // max(1, self.sizes.object))
+
+def objects_in(spec: WorldSpec, sizes: Sizes) -> int:
+    """The most objects of a world that shows demonstrations; 0 where there are none."""
+    width = next(channel.size for channel in spec.channels if channel.name == DEMONSTRATION)
+    return (width - sizes.width(0)) // max(1, sizes.object)
 
 
 def shows(spec: WorldSpec) -> bool:
@@ -232,7 +239,7 @@ def shows(spec: WorldSpec) -> bool:
     return any(channel.name == DEMONSTRATION for channel in spec.channels)
 
 
-def sizes_of_all(specs: list[WorldSpec] | tuple[WorldSpec, ...]) -> Sizes:
+def sizes_of_all(specs: Sequence[WorldSpec]) -> Sizes:
     """Of worlds that one core acts in; ``ValueError`` where they differ."""
     found = {sizes_of(spec): spec.name for spec in specs}
     if len(found) > 1:
@@ -246,5 +253,6 @@ def log_likelihood(mean_BX: torch.Tensor, payload_BX: torch.Tensor) -> torch.Ten
     return -((payload_BX[..., : mean_BX.shape[-1]] - mean_BX) / SCALE).square().sum(-1) / 2
 
 
-def _first_call(payload_BX: torch.Tensor) -> torch.Tensor:
+def first_call(payload_BX: torch.Tensor) -> torch.Tensor:
+    """call_B4 of the first primitive."""
     return torch.zeros(len(payload_BX), 1 + SLOTS, dtype=torch.int64, device=payload_BX.device)

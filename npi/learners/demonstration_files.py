@@ -1,10 +1,10 @@
 """Demonstrations in files: ``.npz``, and the format of Minari (HDF5 of Gymnasium's episodes; the extra
 ``demonstrations``).
 
-A ``.npz`` holds one demonstration of T steps: an array for each channel that the world observes, by its name, with T + 1
-lines where it changes from step to step; ``actions``, T × X, unless only states are known. An HDF5 file holds groups
-``episode_0``, ``episode_1`` …, each with the same arrays in the group ``observations`` and with ``actions``, ``rewards``,
-``terminations`` and ``truncations``; channels that last an episode may have one line or T + 1.
+A ``.npz`` holds one demonstration of T steps: an array for each channel that the world observes, by its name, with
+T + 1 lines where it changes from step to step; ``actions``, T × X, unless only states are known. An HDF5 file holds
+groups ``episode_0``, ``episode_1`` …, each with the same arrays in the group ``observations`` and with ``actions``,
+``rewards``, ``terminations`` and ``truncations``; channels that last an episode may have one line or T + 1.
 
 A channel that itself holds a demonstration is not kept.
 
@@ -69,7 +69,7 @@ def write_demonstrations(path: Path | str, episodes: Episodes, spec: WorldSpec) 
         if episodes.batch != 1:
             raise ValueError(f"{path} can hold one demonstration and not {episodes.batch}; name a file .hdf5")
         content = io.BytesIO()
-        np.savez(content, **_arrays(episodes, spec, 0, lasting=True))
+        np.savez(content, allow_pickle=False, **_arrays(episodes, spec, 0, lasting=True))
         write_whole(path, content.getvalue())
     else:
         raise ValueError(f"{path}: demonstrations are kept in .npz or in .hdf5; choose one of these endings")

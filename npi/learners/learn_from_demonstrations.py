@@ -1,4 +1,4 @@
-"""A new program as a row that comes from demonstrations: inferred from them, then moved by gradient beside a frozen core.
+"""A new program as a row that comes from demonstrations: inferred, then moved by gradient beside a frozen core.
 
 Shape legend: ``N`` rows that are tried, ``P`` parameters of each, ``B`` demonstrations, ``T`` steps.
 """

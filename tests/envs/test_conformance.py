@@ -49,8 +49,8 @@ def test_the_scratch_pad_conforms(name: str, seed: int) -> None:
 
 def test_every_kind_is_checked_here() -> None:
     """Cars are, in test_cars_world.py, the worlds of trials in test_trials.py, optimisees in test_optimisees.py,
-    black boxes, blocks and towers, and pictures and waves, and worlds of control in the folders black_box, physics, images and control, Gymnasium's
-    environments in test_gymnasium_world.py."""
+    black boxes, blocks and towers, pictures and waves, and worlds of control in the folders black_box, physics, images
+    and control, Gymnasium's environments in test_gymnasium_world.py."""
     known = [
         "scratchpad", "cars", "bandit", "two_step", "harlow", "optimisee", "black_box", "blocks", "towers", "images",
         "sines", "reaching", "gymnasium", "product",

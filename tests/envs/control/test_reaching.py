@@ -63,7 +63,7 @@ def test_success_is_the_right_landmark_alone_and_has_a_gradient() -> None:
 
 
 def test_a_task_is_a_colour_and_a_scene_is_drawn() -> None:
-    """Goals of one skill look the same and lie anywhere; those kept for tests have colours that training never aims at."""
+    """Goals of one skill look the same and lie anywhere; those kept for tests have colours that no training aims at."""
     world = Reaching("plane", {"shown": "no"})
 
     def goals(**parts: list[int]) -> torch.Tensor:
