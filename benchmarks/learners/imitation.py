@@ -5,8 +5,8 @@
     python -m benchmarks.learners.imitation --only reaching   # or rows
     python -m benchmarks.learners.imitation --table           # only write the page from what is finished
 
-Each stage has a file under ``runs/imitation``, so that a run that was stopped resumes. Scenes are those of episodes from
-10^9 on, which no training draws; goals of rows have colours that no training aims at.
+Each stage has a file under ``runs/imitation``, so that a run that was stopped resumes. Scenes are those of episodes
+from 10^9 on, which no training draws; goals of rows have colours that no training aims at.
 
 Shape legend: ``B`` scenes, ``P`` parameters of a row.
 """

@@ -109,12 +109,14 @@ class Cloning(LearnerObjective):
         chance_W = torch.rand(batch.whole, generator=generator, device=self.device)
         alone_B = chance_W[batch.index_B] < self.training.inferred
         index_N, index_M = alone_B.nonzero()[:, 0], (~alone_B).nonzero()[:, 0]
-        told_NP = self.reading.rows(given.select(index_N))
+        told_NP = self.reading.rows(given.select(index_N)) if len(index_N) else None
         task = group.input(batch, row_BP)
         if told_NP is None:
             return task, self.core.begin(task, given)
-        part = TaskInput(task.spec, task.world, row_BP[index_M], task.arguments_B3[index_M])
-        hidden_BH = self.core.begin(task).index_copy(0, index_M, self.core.begin(part, given.select(index_M)))
+        hidden_BH = self.core.begin(task)
+        if len(index_M):
+            part = TaskInput(task.spec, task.world, row_BP[index_M], task.arguments_B3[index_M])
+            hidden_BH = hidden_BH.index_copy(0, index_M, self.core.begin(part, given.select(index_M)))
         return group.input(batch, row_BP.index_copy(0, index_N, told_NP)), hidden_BH
 
 
