@@ -75,9 +75,10 @@ def sizes_of(spec: WorldSpec) -> Sizes:
     return Sizes(body.size, 0 if objects is None else objects.size, payload.size)
 
 
-def channel_of(sizes: Sizes, objects: int) -> Channel:
-    """The declaration of the channel, for at most so many objects."""
-    return Channel(DEMONSTRATION, (None, sizes.width(objects)), per="episode")
+def channel_of(sizes: Sizes, objects: int, largest: float) -> Channel:
+    """The declaration of the channel, for at most so many objects, and bodies of no larger numbers."""
+    bound = max(largest, float(objects))  # their count is one of the numbers
+    return Channel(DEMONSTRATION, (None, sizes.width(objects)), low=-bound, high=bound, per="episode")
 
 
 def packed(shown: Demonstration) -> Ragged:

@@ -51,6 +51,9 @@ OTHER_SCENE, COUNT, GOAL, PLACE, OFFSET, START, NOISE, TASK = 91, 92, 93, 94, 95
 
 MAX_LANDMARKS = min(CELLS, CELLS_A_SIDE**2)
 
+LARGEST = 2.0
+"""No number of a body is larger: walls stand at 1.5, and no speed exceeds 2."""
+
 SIZES = Sizes(body=4, object=2 + NUMBERS, payload=2)
 
 
@@ -147,6 +150,11 @@ class Reaching(Trials[ReachingState]):
                 )
             state.line_BLD, state.length_B = line_BLD, torch.full_like(state.length_B, line_BLD.shape[1])
         return state
+
+    @property
+    def longest(self) -> Mapping[str, int]:
+        """Lines of the ragged channels (``Bounded``)."""
+        return {OBJECTS: self.config.landmarks, DEMONSTRATION: self.config.steps + 1}
 
     def laid(self, number: int, layout: Layout) -> Sequence[int]:
         episode, skill = (episode_number(number, layout, part.name) for part in (EPISODE, SKILL))
@@ -287,7 +295,7 @@ class Reaching(Trials[ReachingState]):
 
 def _spec(name: str, config: ReachingConfig) -> WorldSpec:
     numbers = tuple(str(1 + number) for number in range(config.landmarks))
-    shown = (channel_of(SIZES, config.landmarks),) if config.shown == "yes" else ()
+    shown = (channel_of(SIZES, config.landmarks, LARGEST),) if config.shown == "yes" else ()
     force = Channel("force", (2,), low=-1, high=1)
     return WorldSpec(
         name=name,
@@ -296,6 +304,10 @@ def _spec(name: str, config: ReachingConfig) -> WorldSpec:
         fields=(Field("AT", ("none", *numbers)),),
         tokens=(NONE, *numbers),
         primitives=(Signature("PUSH", (), "Push the mass for a tenth of a second", force),),
-        channels=(Channel(BODY, (4,)), Channel(OBJECTS, (None, SIZES.object), per="episode"), *shown),
+        channels=(
+            Channel(BODY, (4,), low=-LARGEST, high=LARGEST),
+            Channel(OBJECTS, (None, SIZES.object), low=-1, high=1, per="episode"),
+            *shown,
+        ),
         hidden=(EPISODE, SKILL, SPLIT, Field("COUNT", ("any", *numbers)), REACHED),
     )
