@@ -201,7 +201,8 @@ class ImitationCore(LearnerCore):
         for turn in range(self.config.rounds):
             read_BTKU = x_BTKU.new_zeros(B, T, K, self.config.track)
             if track is not None:
-                read_BTKU = over_moments(layers[f"ask{turn}"](x_BTKU), track[0]) * track[1][:, None, None]
+                track_BKMU = with_objects(track[0], K)
+                read_BTKU = over_moments(layers[f"ask{turn}"](x_BTKU), track_BKMU) * track[1][:, None, None]
             all_BTKU = mean_of_objects(x_BTKU, exists_BK).expand_as(x_BTKU)
             x_BTKU = x_BTKU + nn.functional.silu(layers[f"hear{turn}"](x_BTKU, all_BTKU, read_BTKU))
         return over_objects(layers["weigh"](x_BTKU), exists_BK), x_BTKU
@@ -232,6 +233,11 @@ def objects_in(spec: WorldSpec, sizes: Sizes) -> int:
     """The most objects of a world that shows demonstrations; 0 where there are none."""
     width = next(channel.size for channel in spec.channels if channel.name == DEMONSTRATION)
     return (width - sizes.width(0)) // max(1, sizes.object)
+
+
+def with_objects(track_BKMU: torch.Tensor, objects: int) -> torch.Tensor:
+    """Tracks of so many objects: zeros for those that no demonstration has, and without those that are not there."""
+    return nn.functional.pad(track_BKMU, (0, 0, 0, 0, 0, objects - track_BKMU.shape[1]))
 
 
 def shows(spec: WorldSpec) -> bool:
