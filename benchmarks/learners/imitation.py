@@ -60,10 +60,14 @@ USUAL = LEARNER.training
 
 VARIANTS: Mapping[str, tuple[ImitationConfig, CloningTraining, tuple[str, ...]]] = {
     "demonstration": (ImitationConfig(), USUAL, ("reaching", "skills")),
-    "final": (ImitationConfig(reads="final"), CloningTraining(**{**vars(USUAL), "inferred": 0.0}), ("reaching",)),
+    "final": (
+        ImitationConfig(reads="final"),
+        CloningTraining(**{**vars(USUAL), "inferred": 0.0, "updates": 600}),
+        ("reaching",),
+    ),
     "recurrent": (
         ImitationConfig(reads="recurrent"),
-        CloningTraining(**{**vars(USUAL), "inferred": 0.0, "kept": 1.0, "updates": 3000, "rate": 1e-3}),
+        CloningTraining(**{**vars(USUAL), "inferred": 0.0, "kept": 1.0, "updates": 2000, "rate": 1e-3}),
         ("reaching",),
     ),
 }

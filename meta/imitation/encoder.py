@@ -18,7 +18,7 @@ from torch import nn
 from envs.control.demonstrations import Demonstration, Sizes
 from meta.imitation.attention import RowLayers, mean_of_objects, segments
 
-DILATIONS = (1, 2, 4)
+DILATIONS = (1, 3)
 """Moments between those that a convolution reads, in one after the other."""
 
 PLACE = 2

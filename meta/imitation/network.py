@@ -60,10 +60,10 @@ class ImitationConfig(LearnerConfig):
 
     kind: str = KIND
     row: int = setting(32, SIZE)
-    units: int = setting(64, SIZE)
-    track: int = setting(32, SIZE)
-    moments: int = setting(16, within(1, 256))
-    rounds: int = setting(2, within(1, 8))
+    units: int = setting(48, SIZE)
+    track: int = setting(24, SIZE)
+    moments: int = setting(8, within(1, 256))
+    rounds: int = setting(1, within(1, 8))
     heads: int = setting(2, within(1, 16))
     reads: str = setting(FULL, one_of(FULL, FINAL, RECURRENT))
 
@@ -71,7 +71,7 @@ class ImitationConfig(LearnerConfig):
 MATCHED = 16
 """Numbers by which what a row seeks and what an object is are compared."""
 
-GLANCES = 8
+GLANCES = 4
 """Moments of a demonstration in which a core is put to infer a row."""
 
 Track = tuple[torch.Tensor, torch.Tensor]

@@ -46,7 +46,7 @@ class CloningTraining(LearnerTraining):
     cloned: int = setting(8, COUNT)
     inferred: float = setting(0.5, share())
     dagger: float = setting(0.0, share())
-    kept: float = setting(0.4, share())
+    kept: float = setting(0.25, share())
     silent: float = setting(0.3, share())
 
 

@@ -123,9 +123,7 @@ def test_objects_may_be_many_and_in_any_order() -> None:
     shown, objects = core.read(seen), seen.channels[OBJECTS]
     assert isinstance(objects, Ragged)
     other = exchanged(seen, shown, objects, order_K)
-    payload_BX, other_BX = (
-        core.step(task, one, core.begin(task, one)).action.payload_BX for one in (seen, other)
-    )
+    payload_BX, other_BX = (core.step(task, one, core.begin(task, one)).action.payload_BX for one in (seen, other))
     assert payload_BX is not None
     assert other_BX is not None
     assert torch.allclose(payload_BX, other_BX, atol=1e-5)
