@@ -98,8 +98,8 @@ class Interface:
         longest = self.world.longest.get(channel.name) if isinstance(self.world, Bounded) else None
         if longest is None:
             raise ValueError(
-                f"world {self.world.spec.name}: {channel.name} has no fixed length, which no box can hold; a world says "
-                "how many lines there can be (Bounded in envs/world.py)"
+                f"world {self.world.spec.name}: {channel.name} has no fixed length, which no box can hold; a world "
+                "says how many lines there can be (Bounded in envs/world.py)"
             )
         lines = _box([channel], (longest, *channel.sizes))
         return {channel.name: lines, channel.name + LENGTH: spaces.Box(0, longest, (1,), np.int64)}
