@@ -73,8 +73,11 @@ updates are cheaper, has more of them. Rows have a core of their own."""
 SKILLS, TOLD_SCENES = range(1, 6), 200
 """New skills, each a colour that no training aims at, and scenes in which each is tried."""
 
-FINE_TUNED = 100
-"""Steps of fine-tuning."""
+FINE_TUNED = ((30, 1e-4), (100, 3e-4))
+"""Steps of fine-tuning, and their rate."""
+
+FAR = replace(LEARNER.learning, updates=100, row_rate=1e-2)
+"""How rows are learned beside random weights, which have further to go."""
 
 
 def folder(variant: str, seed: int) -> Path:
@@ -174,19 +177,22 @@ def rows(seed: int) -> Result:
         learned = row_from_demonstrations(held, world.spec, index, evidence, mean_P, LEARNER.learning)
         found.setdefault("seconds", []).append(time.process_time() - began)
         note("gradient", core, learned.row_P, tried)
-        note("fine-tuned", *fine_tuned(core, world, evidence, told_P), tried)
+        for steps, rate in FINE_TUNED:
+            note(f"fine-tuned, {steps} steps", *fine_tuned(core, world, evidence, told_P, steps, rate), tried)
         untrained = copy.deepcopy(held)
         untrained.net = LEARNER.core(held.config, held.worlds, generator=torch.Generator().manual_seed(77 + seed))
-        beside = row_from_demonstrations(untrained, world.spec, index, evidence, mean_P, LEARNER.learning)
+        beside = row_from_demonstrations(untrained, world.spec, index, evidence, mean_P, FAR)
         note("random weights", untrained.net, beside.row_P, tried)  # type: ignore[arg-type]
     return found
 
 
-def fine_tuned(core: Core, world: Reaching, evidence: Episodes, row_P: torch.Tensor) -> tuple[Core, torch.Tensor]:
+def fine_tuned(
+    core: Core, world: Reaching, evidence: Episodes, row_P: torch.Tensor, steps: int, rate: float
+) -> tuple[Core, torch.Tensor]:
     """All weights and the row, moved so that the demonstrated actions become likelier."""
     net, row_1P = copy.deepcopy(core), nn.Parameter(row_P[None].clone())
-    optimizer = torch.optim.Adam([*net.parameters(), row_1P], lr=3e-4)
-    for _ in range(FINE_TUNED):
+    optimizer = torch.optim.Adam([*net.parameters(), row_1P], lr=rate)
+    for _ in range(steps):
         task = task_of(world, row_1P)
         unrolled = net.unroll(task, evidence, net.begin(task))
         optimizer.zero_grad()

@@ -56,7 +56,7 @@ class OneShotImitation:
     config = ImitationConfig
     training = CloningTraining(updates=1000, batch=32, rate=3e-3, row_rate=3e-3, check_every=200, problems=200)
     learning = CloningTraining(
-        updates=100, batch=32, row_rate=1e-2, check_every=100, problems=200, starts=2, inferred=0.0
+        updates=50, batch=32, row_rate=3e-3, check_every=50, problems=200, starts=2, inferred=0.0
     )
 
     def admit(self, spec: WorldSpec) -> None:

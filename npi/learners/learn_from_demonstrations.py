@@ -100,7 +100,7 @@ def new_task(library: Library, sets: Sequence[ProgramSet]) -> TrainingTask:
 
 @dataclass(frozen=True)
 class Found:
-    """A row from demonstrations: row_P, the best of those that it began at, start_P, and steps of the optimiser."""
+    """A row from demonstrations: row_P, where it began, start_P, and steps of the optimiser."""
 
     row_P: torch.Tensor
     start_P: torch.Tensor
@@ -120,9 +120,9 @@ def row_from_demonstrations(
 ) -> Found:
     """A row by which the core does what was demonstrated.
 
-    It begins at what the core infers from the demonstrations (the mean, of several), and at the mean of the old rows;
-    both are moved so that the demonstrator's actions become likelier, and the one is kept, a beginning among them, by
-    which they are likeliest. Without actions it is the inferred row as it is.
+    It begins at what the core infers from the demonstrations (the mean, of several), or at the mean of the old rows
+    where the learner infers none, and is moved so that the demonstrator's actions become likelier. Without actions it
+    is the inferred row as it is.
 
     Raises ``ValueError`` where no actions are known, and the learner infers no rows.
     """
@@ -133,14 +133,11 @@ def row_from_demonstrations(
             raise ValueError(f"{core.config.kind!r} infers no rows, so demonstrations must have actions; add them")
         row_P = inferred_BP.mean(0)
         return Found(row_P, row_P, 0)
-    start_NP = torch.stack([*([] if inferred_BP is None else [inferred_BP.mean(0)]), mean_P])
+    start_NP = (mean_P if inferred_BP is None else inferred_BP.mean(0))[None]
     net = copy.deepcopy(core.net).requires_grad_(False)
     fitted = FittedRows(net, spec, world, evidence, start_NP, training)
-    began_N = fitted.losses_of(start_NP)
     progress: Progress = fit(fitted, schedule_of(training), report=report, stop=stop)
-    both_NP = torch.cat([start_NP, fitted.rows_NP.detach()])
-    loss_N = torch.cat([began_N, fitted.losses_of(fitted.rows_NP.detach())])
-    return Found(both_NP[loss_N.argmin()], start_NP[began_N.argmin()], progress.update)
+    return Found(fitted.rows_NP.detach()[0], start_NP[0], progress.update)
 
 
 @final
