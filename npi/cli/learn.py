@@ -118,7 +118,10 @@ def learn(
     with stop_on_interrupt() as stop, Meter("learning") as meter:
         found = job.run(meter, out=place, stop=stop)
         interrupted = stop() and not found.solved
-    people(screen, found, place, kept=found.solved or keep, interrupted=interrupted, seconds=meter.seconds)
+    people(
+        screen, found, place, kept=found.solved or keep, interrupted=interrupted, seconds=meter.seconds,
+        begun="best old row" if demonstration is None else "where it began",
+    )  # fmt: skip
     screen.document(
         {
             "library": place if found.solved or keep else None,
@@ -168,11 +171,18 @@ def learn_job(
 
 
 def people(
-    screen: Screen, found: RowResult, folder: Path, *, kept: bool, seconds: float, interrupted: bool = False
+    screen: Screen,
+    found: RowResult,
+    folder: Path,
+    *,
+    kept: bool,
+    seconds: float,
+    interrupted: bool = False,
+    begun: str = "best old row",
 ) -> None:
-    """What was learned, for people."""
+    """What was learned, for people; ``begun`` says what the learned row is compared with."""
     if found.scores:
-        headings = ("program", "mean row", "best old row", "learned")
+        headings = ("program", "mean row", begun, "learned")
         scores = [
             dict(zip(headings, (name, *map("{:.3f}".format, found.scores[name])), strict=True)) for name in found.rows
         ]
