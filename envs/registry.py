@@ -13,6 +13,7 @@ from typing import Any
 from envs import product
 from envs.black_box import world as black_box
 from envs.cars import world as cars
+from envs.control import reaching
 from envs.episodic import bandit, harlow, two_step
 from envs.images import sines
 from envs.objectives import world as objectives
@@ -74,6 +75,7 @@ KINDS: dict[str, Factory] = {
     "towers": _towers,
     "images": _images,
     sines.KIND: sines.Sines,
+    reaching.KIND: reaching.Reaching,
     "speech": _speech,
     "gymnasium": _gymnasium,
     product.KIND: lambda name, config: product.Product(name, config, make),

@@ -173,6 +173,14 @@ class Demonstrated(Protocol):
 
 
 @runtime_checkable
+class Bounded(Protocol):
+    """A world whose ragged channels have at most so many lines, by name: Gymnasium's boxes have a fixed size."""
+
+    @property
+    def longest(self) -> Mapping[str, int]: ...
+
+
+@runtime_checkable
 class Aimed(Protocol):
     """A world whose observations say where it should go: a person can be shown what it would look like there."""
 

@@ -17,8 +17,8 @@ import torch
 from gymnasium import spaces
 
 from envs.spec import SLOTS, Channel
-from envs.stepper import Action
-from envs.world import Drawn, Ending, Layout, Pictured, Scored, World
+from envs.stepper import Action, Ragged
+from envs.world import Bounded, Drawn, Ending, Layout, Pictured, Scored, World
 
 Array = npt.NDArray[Any]
 
@@ -41,6 +41,10 @@ MARGIN = 4
 
 FIELDS, CALL, PAYLOAD = "fields", "call", "payload"
 """Parts of observations and actions that have several."""
+
+
+LENGTH = "_length"
+"""What is put behind a ragged channel's name for how many lines it has."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,7 @@ class Interface:
         if spec.fields:
             parts[FIELDS] = spaces.MultiDiscrete([field.size for field in spec.fields])
         for channel in self.real:
-            if channel.ragged:
-                raise ValueError(f"world {spec.name}: {channel.name} has no fixed length, which no box can hold")
-            parts[channel.name] = _box([channel], channel.sizes)
+            parts |= self._spaces(channel)
         for channel in self.shown:
             parts[channel.name] = spaces.Box(0, 255, channel.sizes, np.uint8)
         self.plain = list(parts) == [FIELDS]
@@ -88,6 +90,19 @@ class Interface:
             box = _box(payloads, (spec.payload_width,))
             alone = len(self.calls_A4) == 1
             self.action_space = box if alone else spaces.Dict({CALL: call, PAYLOAD: box})
+
+    def _spaces(self, channel: Channel) -> dict[str, spaces.Space[Any]]:
+        """Of a channel; of a ragged one its lines, zeros behind the last, and how many there are."""
+        if not channel.ragged:
+            return {channel.name: _box([channel], channel.sizes)}
+        longest = self.world.longest.get(channel.name) if isinstance(self.world, Bounded) else None
+        if longest is None:
+            raise ValueError(
+                f"world {self.world.spec.name}: {channel.name} has no fixed length, which no box can hold; a world "
+                "says how many lines there can be (Bounded in envs/world.py)"
+            )
+        lines = _box([channel], (longest, *channel.sizes))
+        return {channel.name: lines, channel.name + LENGTH: spaces.Box(0, longest, (1,), np.int64)}
 
     def action(self, actions: Any) -> Action:
         """Actions of a batch (B first in each part) as the world takes them."""
@@ -106,8 +121,11 @@ class Interface:
         found = {FIELDS: seen.fields_BF.numpy()} if self.world.spec.fields else {}
         for channel in self.real:
             part = seen.channels[channel.name]
-            assert isinstance(part, torch.Tensor)
-            found[channel.name] = part.detach().numpy()
+            if isinstance(part, Ragged):
+                found[channel.name] = part.padded_BLX.detach().clone().numpy()
+                found[channel.name + LENGTH] = part.lengths_B[:, None].clone().numpy()
+            else:
+                found[channel.name] = part.detach().numpy()
         return found | {channel.name: self._pictures(channel, seen.fields_BF) for channel in self.shown}
 
     def formed(self, parts: dict[str, Array]) -> Any:

@@ -16,6 +16,7 @@ ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "Blocks": {"kind": "blocks", "limit": 100},
         "Towers": {"kind": "towers", "limit": 150},
         "Optimisee": {"kind": "optimisee", "limit": 100},
+        "Reaching": {"kind": "reaching", "limit": 30},
         "BlackBox": {"kind": "black_box", "limit": 100},
         "World": {},
     }

@@ -51,6 +51,9 @@ def learn(
     from_traces: Annotated[
         bool, option("--from-traces", "Infer states from traces; a program's text only checks the rows.")
     ] = False,
+    demonstration: Annotated[
+        Path | None, option("--demonstration", "Learn one program from what a file shows (.npz, or .hdf5).", "FILE")
+    ] = None,
     keep: Annotated[bool, option("--keep", "Write the rows even where they are not right yet.")] = False,
     certify: Annotated[
         bool, option("--certify/--no-certify", "Take rows only that are proved for every input.")
@@ -78,6 +81,7 @@ def learn(
     npi trace has its text; --from-traces learns as if it had none, and then proves the rows.
 
     Programs with a learning signal become rows of a learner's library, learned from it beside its frozen core.
+    --demonstration learns one program from what a file shows, and from nothing else.
 
     \b
     Example:
@@ -99,7 +103,7 @@ def learn(
         opened = Library.open(library)
         learner = learner_of(opened, sources)
         config = chosen(learner, learner.learning, settings or (), updates=updates, starts=starts, seed=seed)[1]
-        job = learn_job(opened, sources, config, measure(learner))
+        job = learn_job(opened, sources, config, measure(learner), demonstration=demonstration)
     else:
         opened = library_to_learn(library, device=pick_device(device))
         refuse_others(context, opened.core.config.kind, *["traces"] * all(path.is_dir() for path in files))
@@ -114,7 +118,10 @@ def learn(
     with stop_on_interrupt() as stop, Meter("learning") as meter:
         found = job.run(meter, out=place, stop=stop)
         interrupted = stop() and not found.solved
-    people(screen, found, place, kept=found.solved or keep, interrupted=interrupted, seconds=meter.seconds)
+    people(
+        screen, found, place, kept=found.solved or keep, interrupted=interrupted, seconds=meter.seconds,
+        begun="best old row" if demonstration is None else "where it began",
+    )  # fmt: skip
     screen.document(
         {
             "library": place if found.solved or keep else None,
@@ -164,11 +171,18 @@ def learn_job(
 
 
 def people(
-    screen: Screen, found: RowResult, folder: Path, *, kept: bool, seconds: float, interrupted: bool = False
+    screen: Screen,
+    found: RowResult,
+    folder: Path,
+    *,
+    kept: bool,
+    seconds: float,
+    interrupted: bool = False,
+    begun: str = "best old row",
 ) -> None:
-    """What was learned, for people."""
+    """What was learned, for people; ``begun`` says what the learned row is compared with."""
     if found.scores:
-        headings = ("program", "mean row", "best old row", "learned")
+        headings = ("program", "mean row", begun, "learned")
         scores = [
             dict(zip(headings, (name, *map("{:.3f}".format, found.scores[name])), strict=True)) for name in found.rows
         ]

@@ -108,6 +108,7 @@ _SIGNALS = {
 _NOT_TRACED = "they are learned from their learning signal, not from traces"
 _TRACED = Kind("to folders of traces", {"--traces": "they hold their traces; npi trace makes more"})
 _UNTIMED = _all("--steps --depth", "an episode is as long as its program says")
+_SHOWN = {"--demonstration": "its programs have texts or traces; a demonstration shows one with a learning signal"}
 _INFERRED = {**_SET, "--from-traces": "its rows are always learned from traces"}
 _MESHES = _all("--up --forward", "it says how meshes lie; give --meshes FOLDER, too")
 _PICTURE = {"--picture": "it draws episodes of pictures with classes, which a learner's core names"}
@@ -229,12 +230,15 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
         ),
     },
     "learn": {
-        "discrete": Kind("to the library of a discrete core", _INFERRED),
-        "lstm": Kind("to the library of an lstm core", {**_INFERRED, "--certify": "rows of an lstm are not proved"}),
+        "discrete": Kind("to the library of a discrete core", {**_INFERRED, **_SHOWN}),
+        "lstm": Kind(
+            "to the library of an lstm core", {**_INFERRED, **_SHOWN, "--certify": "rows of an lstm are not proved"}
+        ),
         "universal": Kind(
             "to the library of a universal core",
             {
                 **_SET,
+                **_SHOWN,
                 "--certify": "its rows are always compared with their texts",
                 "--device": "its rows take a second on the CPU, and are the same everywhere",
             },

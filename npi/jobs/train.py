@@ -21,6 +21,7 @@ from npi.core.config import FORCED, LEARNED, CoreConfig, TrainConfig
 from npi.jobs.run import Keep, Run, TrainResult, alone_in, identity_of
 from npi.learners.interface import LearnerTraining
 from npi.learners.kind import BODIES
+from npi.learners.learn_from_demonstrations import learn_from_demonstrations
 from npi.learners.learn_rows import learn_rows
 from npi.library.kinds import is_learners, kind_of
 from npi.library.library import Library, LibraryError
@@ -276,6 +277,7 @@ def learn_into(
     stop: Callable[[], bool] = lambda: False,
     keep_unsolved: bool = False,
     from_traces: bool = False,
+    demonstration: Path | str | None = None,
     budget: Budget | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> RowResult:
@@ -292,6 +294,7 @@ def learn_into(
         report: called at checks, or after each update of a learner's rows.
         from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
             other cores always learn from traces.
+        demonstration: a file that shows the one new program of a learner's library; it is learned from nothing else.
         budget: of each run of a program; by the size of the inputs where there is none.
         note: told of programs whose frames are long, or too much for the core, before they are learned.
     """
@@ -307,7 +310,10 @@ def learn_into(
         if not all(programs.signals for programs in sets):
             raise LibraryError(BODIES)
         assert config is None or isinstance(config, LearnerTraining)
-        learned = learn_rows(library, sets, config, report=report, stop=stop)
+        if demonstration is None:
+            learned = learn_rows(library, sets, config, report=report, stop=stop)
+        else:
+            learned = learn_from_demonstrations(library, sets, demonstration, config, report=report, stop=stop)
     else:
         settings = config or learn_settings(library)
         library.hosts = joined(library.hosts, hosts)

@@ -8,6 +8,7 @@ from envs.support.lazy_exports import lazy
 
 if TYPE_CHECKING:
     from npi.learners.conformance import check_learner
+    from npi.learners.demonstration_files import read_demonstrations, write_demonstrations
     from npi.learners.evaluate import TaskScore, score_task
     from npi.learners.inner import adapt
     from npi.learners.interface import (
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         register_learner,
     )
     from npi.learners.objectives.base import LearnerObjective
+    from npi.learners.objectives.imitation import Cloning, CloningTraining
     from npi.learners.objectives.likelihood import Imitation, Supervised
     from npi.learners.objectives.on_policy import OnPolicy, OnPolicyTraining
     from npi.learners.objectives.replay import Replay, ReplayTraining, ValuedCore
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from npi.learners.objectives.unrolled import Unrolled, UnrolledTraining
 
 __all__ = [
+    "Cloning",
+    "CloningTraining",
     "Imitation",
     "Learner",
     "LearnerConfig",
@@ -52,8 +56,10 @@ __all__ = [
     "adapt",
     "check_learner",
     "choice",
+    "read_demonstrations",
     "register_learner",
     "score_task",
+    "write_demonstrations",
 ]
 
 __getattr__, __dir__ = lazy(__name__)

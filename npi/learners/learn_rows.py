@@ -51,16 +51,7 @@ def learn_rows(
 
     Raises ``ValueError`` for files of another learner, worlds that the core cannot act in, and where nothing is new.
     """
-    core = library.core
-    if not isinstance(core, LearnerProgramCore):
-        raise LibraryError(f"the library's core learns from texts and traces, and {sets[0].path} has a signal")
-    for programs in sets:
-        if learner_for(programs).kind != core.config.kind:
-            raise LibraryError(
-                f"{programs.path} is for {learner_for(programs).kind!r}, and the library has a core of "
-                f"{core.config.kind!r}; choose another --library, or train one (npi train)"
-            )
-    check_texts([*library.sets, *sets])
+    core = core_for(library, sets)
     known = {info.name for info in library.memory.infos}
     tasks = [task for programs in sets for task in training_tasks(programs) if task.name not in known]
     if not tasks:
@@ -74,7 +65,7 @@ def learn_rows(
     except BaseException:
         core.worlds = listed
         raise
-    _append(library, tasks, worlds, row_LP)
+    append_rows(library, tasks, worlds, row_LP)
     library.history.append(history_entry("learned", tasks, search.training, progress))
     library.keep_files(sets)
     names = tuple(task.name for task in tasks)
@@ -88,6 +79,21 @@ def learn_rows(
         after=Digests.of(library, count),
         scores=dict(zip(names, scores, strict=True)),
     )
+
+
+def core_for(library: Library, sets: Sequence[ProgramSet]) -> LearnerProgramCore:
+    """A library's core, to learn programs of some files beside it; ``ValueError`` for files of another learner."""
+    core = library.core
+    if not isinstance(core, LearnerProgramCore):
+        raise LibraryError(f"the library's core learns from texts and traces, and {sets[0].path} has a signal")
+    for programs in sets:
+        if learner_for(programs).kind != core.config.kind:
+            raise LibraryError(
+                f"{programs.path} is for {learner_for(programs).kind!r}, and the library has a core of "
+                f"{core.config.kind!r}; choose another --library, or train one (npi train)"
+            )
+    check_texts([*library.sets, *sets])
+    return core
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,7 @@ def _starts(library: Library, worlds: Sequence[int]) -> torch.Tensor:
     return torch.cat([old_MP.mean(0, keepdim=True), old_MP[looked_M]])
 
 
-def _append(library: Library, tasks: Sequence[TrainingTask], worlds: Sequence[int], row_LP: torch.Tensor) -> None:
+def append_rows(library: Library, tasks: Sequence[TrainingTask], worlds: Sequence[int], row_LP: torch.Tensor) -> None:
     """The rows of a new generation."""
     generation = library.memory.generations
     infos = [row_info(task, world, generation) for task, world in zip(tasks, worlds, strict=True)]

@@ -109,7 +109,8 @@ class Digests(NamedTuple):
 
 
 class RowScores(NamedTuple):
-    """First scores on fresh problems, of the mean of the old rows, of the best old one, and of the program's own."""
+    """First scores on fresh problems, of the mean of the old rows, of the best old one (of a row from a demonstration,
+    of where it began), and of the program's own."""
 
     mean: float
     nearest: float

@@ -1,0 +1,1 @@
+"""Worlds of control: forces as payloads, demonstrations by scripts and people."""
