@@ -1,0 +1,1 @@
+"""Worlds of hands and bodies that are moved by real numbers."""
