@@ -1,8 +1,8 @@
 """A puzzle box with three steps that its reward needs, and three that it does not (Horner and Whiten 2005).
 
-A hand moves in a plane; a step of the task is done where the hand stays at its site for some acts. The reward needs that
-the door is lifted, the tool inserted and the reward extracted, in this order. A demonstrator does all six steps, with
-detours. What is seen of it is where its hand is and what becomes of the box; its acts are not. The box is opaque or
+A hand moves in a plane; a step of the task is done where the hand stays at its site for some acts. For the reward the
+door is lifted, the tool inserted and the reward extracted, in this order. A demonstrator does all six steps, with
+detours. Where its hand is and what becomes of the box is seen of it; its acts are not. The box is opaque or
 transparent, which is observed and changes nothing in what can be done.
 
 ``MOVE`` takes the velocity that is wanted; without one, as programs with bodies call it, the hand comes to rest.
@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from envs.control.puzzle_box_drawing import drawing
-from envs.control.puzzle_box_hand import Body, demonstrated, moved, scenes
+from envs.control.puzzle_box_hand import Body, Scene, Shown, demonstrated, moved, scenes
 from envs.control.puzzle_box_settings import (
     BOX,
     DEMONSTRATION,
@@ -26,7 +26,6 @@ from envs.control.puzzle_box_settings import (
     GRACE,
     HAND,
     IRRELEVANT,
-    NO,
     SHOWN,
     SITES,
     SPLIT,
@@ -46,6 +45,9 @@ from envs.world import Episodes, Layout
 BODY_SIGMA, OBJECT_SIGMA = 0.4, 1.0
 """σ of the likeness to a demonstration: of the hand's place, and of the state of the box. Le Paine et al. (2018) do not
 publish theirs."""
+
+MAX_KEPT = 5000
+"""Demonstrations of training that are kept in memory."""
 
 LOST = 0.1
 """A likeness below which an imitation is off its demonstration."""
@@ -97,6 +99,7 @@ class PuzzleBox(Trials[PuzzleBoxState]):
     def __init__(self, name: str, config: PuzzleBoxConfig | Mapping[str, Any]) -> None:
         self.config = config if isinstance(config, PuzzleBoxConfig) else read_settings(PuzzleBoxConfig, config, WORLD)
         self.spec = declaration(name, self.config)
+        self._kept: dict[torch.device, Shown] = {}
 
     def laid(self, number: int, layout: Layout) -> Sequence[int]:
         """``EPISODE`` is digits, the others are indices."""
@@ -111,7 +114,7 @@ class PuzzleBox(Trials[PuzzleBoxState]):
         """Boxes by tensors: the numbers of episodes, and indices of the other hidden parts."""
         number_B = torch.where(split_B == 0, episode_B % self.config.demonstrations, episode_B)
         scene = scenes(number_B, split_B)
-        shown = demonstrated(self.config, scene)
+        shown = self._shown(number_B, split_B, scene)
         transparent_B = torch.where(walls_B == 0, scene.transparent_B, walls_B == WALLS.values.index("transparent"))
         still_B2, none_B = torch.zeros_like(scene.start_B2), torch.zeros_like(episode_B)
         progress_BS = torch.zeros_like(scene.site_BS2[..., 0])
@@ -121,6 +124,15 @@ class PuzzleBox(Trials[PuzzleBoxState]):
             episode_B, split_B, shown_B, walls_B, transparent_B, scene.site_BS2, scene.start_B2, still_B2,
             progress_BS, shown.frame_BLD, shown.length_B, shown.command_BT2, step_B, low_B, none_B.bool(), *scores,
         )  # fmt: skip
+
+    def _shown(self, number_B: torch.Tensor, split_B: torch.Tensor, scene: Scene) -> Shown:
+        """The demonstrations of layouts; those of training are made once where they are few."""
+        if self.config.demonstrations > MAX_KEPT or bool((split_B > 0).any()):
+            return demonstrated(self.config, scene)
+        if number_B.device not in self._kept:
+            number_N = torch.arange(self.config.demonstrations, device=number_B.device)
+            self._kept[number_B.device] = demonstrated(self.config, scenes(number_N, torch.zeros_like(number_N)))
+        return Shown(*(part[number_B] for part in self._kept[number_B.device]))
 
     def observe(self, state: PuzzleBoxState) -> Observation:
         done_BS = state.progress_BS == 1
@@ -200,7 +212,7 @@ class PuzzleBox(Trials[PuzzleBoxState]):
     def draw(self, state: PuzzleBoxState, instance: int = 0, *, width: int = 100) -> str:
         """The plane with sites, the hand, and where the demonstrator's hand is now where it is shown."""
         ghost_2 = None
-        if int(state.shown_B[instance]) == NO:
+        if SHOWN.values[int(state.shown_B[instance])] == "yes":
             ghost_2 = frame_at(state.frame_BLD, state.length_B, state.step_B)[instance, :2].tolist()
         return drawing(
             state.site_BS2[instance].tolist(), state.progress_BS[instance].tolist(), state.hand_B2[instance].tolist(),

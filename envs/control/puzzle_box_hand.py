@@ -127,7 +127,7 @@ def _order(config: PuzzleBoxConfig, bits_B: torch.Tensor) -> torch.Tensor:
 
 
 def _ways(config: PuzzleBoxConfig, scene: Scene) -> tuple[torch.Tensor, torch.Tensor]:
-    """way_BW2 and used_BW (bool): a bend before each site, which is on the way where the demonstrator takes a detour."""
+    """way_BW2 and used_BW (bool): before each site a bend, which is used where the demonstrator takes a detour."""
     number_S = torch.arange(len(STEPS), device=scene.bits_B.device)
     order_BS = _order(config, scene.bits_B)
     to_BS2 = scene.site_BS2.gather(1, order_BS[:, :, None].expand(-1, -1, 2))

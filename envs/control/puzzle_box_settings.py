@@ -32,8 +32,6 @@ HAND, VELOCITY, SITES, BOX, DEMONSTRATION = "hand", "velocity", "sites", "box", 
 STEP, TRANSPARENT = "STEP", "TRANSPARENT"
 """Fields beside :data:`STEPS`: acts so far, and whether one can see into the box."""
 
-NO, YES = 0, 1
-
 FLAG = ("no", "yes")
 
 SPLIT = Field("SPLIT", ("train", "validation", "test"))

@@ -1,13 +1,15 @@
 """A policy that follows a demonstration's next observations, or does a task, as its row says (Le Paine et al. 2018).
 
-The layers are those of a perceptron, each scaled and shifted by the row. What the demonstration shows next is a few of its
-frames from the number of the act on; an episode without a demonstration shows zeros.
+The layers are those of a perceptron, each scaled and shifted by the row. Of the demonstration the next few frames are
+read, counted from the number of the act; an episode without a demonstration shows zeros.
 
-Shape legend: ``B`` instances, ``I`` inputs, ``W`` units, ``P`` parameters of a row, ``K`` frames, ``D`` numbers of a frame.
+Shape legend: ``B`` instances, ``I`` inputs, ``W`` units, ``L`` layers, ``P`` parameters of a row, ``K`` frames, ``D``
+numbers of a frame, ``X`` payload.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import final
 
@@ -62,7 +64,7 @@ class Perceptron(nn.Module):
     def __init__(self, inputs: int, config: MimicConfig, *, generator: torch.Generator) -> None:
         super().__init__()
         sizes = [inputs, *[config.units] * config.layers]
-        pairs = zip(sizes[:-1], sizes[1:], strict=True)
+        pairs = itertools.pairwise(sizes)
         self.layers = nn.ModuleList(seeded_linear(a, b, generator=generator) for a, b in pairs)
         self.norms = nn.ModuleList(nn.LayerNorm(config.units) for _ in range(config.layers * config.normalised))
 

@@ -1,6 +1,6 @@
 """Off-policy learning of several programs from one replay memory (Le Paine et al. 2018, algorithm 1).
 
-Actors of imitating programs and of those that maximise a reward fill it in lockstep. A program that imitates learns from
+Actors of programs that imitate and of those that do a task fill it in lockstep. A program that imitates learns from
 episodes with a demonstration; one that does a task learns from all of them, and never sees the demonstration.
 
 Shape legend: ``M`` transitions of a sample, ``B`` instances, ``P`` parameters of a row.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -37,8 +37,8 @@ class MimicTraining(ReplayTraining):
     Attributes:
         imitation_discount: of likeness to come. discount: of reward to come.
         sharing: 1: what does a task learns from the episodes of imitation, too.
-        restraint: weight of what forces are beyond 1 before they are bounded, squared: where the bound flattens, a policy
-            has no gradient and stays.
+        restraint: weight of the squares of what forces exceed 1 by before they are bounded; far beyond the bound a
+            policy has no gradient, and would stay there.
     """
 
     imitation_discount: float = setting(0.8, share(0.999))
@@ -62,7 +62,8 @@ class MimicReplay(OffPolicy):
         super().__init__(learner, core, rows_NP, problems, training)
 
     def groups(self) -> dict[str, Group]:
-        return {**super().groups(), "critic": Group(list(self.critics.parameters()), self.training.rate)}
+        found = {**super().groups(), "critic": Group(list(self.critics.parameters()), self.training.rate)}
+        return {name: replace(group, optimiser="adamw") for name, group in found.items()}  # without decay: fused Adam
 
     def targets(self) -> tuple[tuple[nn.Module, nn.Module], ...]:
         self.target_core, self.target_critics = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from envs.stepper import Action, Observation
+from envs.support.typed_json import typed
 from npi.core.config import COUNT, at_least, setting, share, within
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining, TaskInput
 from npi.learners.objectives.base import LearnerObjective
@@ -59,6 +60,8 @@ class OffPolicy(LearnerObjective):
         super().__init__(learner, core, rows_NP, problems, training)
         self.memories = [Memory(training.shards) for _ in problems.groups]
         """For each group the transitions of its last rollouts, by the number of their update."""
+        self.collected = [0 for _ in problems.groups]
+        """How many steps each group has taken in its world so far."""
         self.tracked = self.targets()
         """What targets follow, and the targets."""
 
@@ -82,7 +85,9 @@ class OffPolicy(LearnerObjective):
         return self.training.optimizer_steps
 
     def batch_losses(self, group: TaskGroup, number: int, progress: float, ranks: Ranks) -> Iterator[tuple[Loss, ...]]:
-        self.memories[self.problems.groups.index(group)].append(number, self._collect(group, number, ranks))
+        place, shard = self.problems.groups.index(group), self._collect(group, number, ranks)
+        self.memories[place].append(number, shard)
+        self.collected[place] += len(shard["row"])
         generator = torch.Generator().manual_seed(self.seed(SAMPLES, number))
         for _ in range(self.training.optimizer_steps):
             sources = self.sources(group)
@@ -119,13 +124,18 @@ class OffPolicy(LearnerObjective):
             for place, (_, target) in enumerate(self.tracked)
             for name, tensor in target.state_dict().items()
         }
-        shards = {f"memory.{place}.{n}": s for place, memory in enumerate(self.memories) for n, s in memory.by_number().items()}
+        shards = {
+            f"memory.{place}.{number}": shard
+            for place, memory in enumerate(self.memories)
+            for number, shard in memory.by_number().items()
+        }
         for start, shard in shards.items():
             tensors |= {f"{start}.{name}": column for name, column in shard.items()}
-        return State(tensors, own.facts, tuple(shards))
+        return State(tensors, {**own.facts, "collected": self.collected}, tuple(shards))
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(State({}, state.facts))
+        self.collected = typed(list[int], state.facts["collected"])
         targets: dict[int, dict[str, torch.Tensor]] = {}
         shards: dict[tuple[int, int], dict[str, torch.Tensor]] = {}
         for name, tensor in state.tensors.items():

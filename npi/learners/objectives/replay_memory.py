@@ -38,7 +38,6 @@ class Memory:
     def __len__(self) -> int:
         return self._end - self._begin
 
-
     @property
     def _begin(self) -> int:
         return next(iter(self._places.values()))[0] if self._places else 0
