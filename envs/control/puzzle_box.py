@@ -42,7 +42,7 @@ from envs.stepper import Action, Observation, Ragged
 from envs.support.lazy_torch import torch
 from envs.world import Episodes, Layout
 
-BODY_SIGMA, OBJECT_SIGMA = 0.4, 1.0
+BODY_SIGMA, OBJECT_SIGMA = 0.3, 0.7
 """σ of the likeness to a demonstration: of the hand's place, and of the state of the box. Le Paine et al. (2018) do not
 publish theirs."""
 

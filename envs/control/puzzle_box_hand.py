@@ -118,12 +118,16 @@ def _frame(body: Body) -> torch.Tensor:
 
 
 def _order(config: PuzzleBoxConfig, bits_B: torch.Tensor) -> torch.Tensor:
-    """int64 B × S: which step of the task comes when; in some layouts the irrelevant ones are shuffled."""
+    """int64 B × S: which step of the task comes when.
+
+    In some layouts the irrelevant ones come anywhere before the reward; the relevant ones keep their order.
+    """
     number_S = torch.arange(len(STEPS), device=bits_B.device)
-    key_BI = uniform(bits_B[:, None], ORDER, number_S[:IRRELEVANT])
+    key_BS = uniform(bits_B[:, None], ORDER, number_S)
+    key_BS = torch.cat([key_BS[:, :IRRELEVANT], key_BS[:, IRRELEVANT:].sort(1).values], 1)
+    key_BS = torch.where(number_S == len(STEPS) - 1, 1.0, key_BS)
     shuffled_B1 = (uniform(bits_B, SHUFFLES) < config.shuffled)[:, None]
-    first_BI = torch.where(shuffled_B1, key_BI.argsort(1), number_S[:IRRELEVANT])
-    return torch.cat([first_BI, number_S[IRRELEVANT:].expand(len(bits_B), -1)], 1)
+    return torch.where(shuffled_B1, key_BS, number_S / len(STEPS)).argsort(1)
 
 
 def _ways(config: PuzzleBoxConfig, scene: Scene) -> tuple[torch.Tensor, torch.Tensor]:

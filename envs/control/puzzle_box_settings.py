@@ -60,7 +60,7 @@ class PuzzleBoxConfig:
         radius: of a site. dwell: acts in a row that end in a site for its step to be done.
         pace: of the demonstrator, as a share of what the hand can do. tremor: standard deviation of the noise in its
             commands. detours: the share of its ways that lead by another place. shuffled: the share of layouts in which
-            it does the irrelevant steps in an order of their own.
+            irrelevant steps come in any order, anywhere before the reward; in the others they come first.
         lost: acts in a row with a likeness under 0.1 after which an imitation has lost its demonstration, which ends
             it; 0: it goes on.
     """

@@ -22,7 +22,7 @@ ATOMS = 51
 
 @final
 class Critic(nn.Module):
-    """The distribution of what an act brings, for one program or several that are told apart by their rows."""
+    """The distribution of what an act brings, for all programs, which are told apart by their rows."""
 
     def __init__(self, config: MimicConfig, *, generator: torch.Generator) -> None:
         super().__init__()

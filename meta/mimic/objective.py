@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import NamedTuple, final
 
 import torch
 from torch import nn
@@ -46,9 +46,24 @@ class MimicTraining(ReplayTraining):
     restraint: float = setting(0.1, at_least(0))
 
 
+class Viewed(NamedTuple):
+    """Transitions as a program learns from them.
+
+    Attributes:
+        row_M: int64, whose they are. force_MX: what was done. won_M, discount_M: see :meth:`MimicReplay._returns`.
+    """
+
+    row_M: torch.Tensor
+    seen: Observation
+    after: Observation
+    force_MX: torch.Tensor
+    won_M: torch.Tensor
+    discount_M: torch.Tensor
+
+
 @final
 class MimicReplay(OffPolicy):
-    """A policy and, for each group of programs, a distributional critic with n-step returns and slow targets."""
+    """A policy, and a distributional critic of all programs, with n-step returns and slow targets."""
 
     core: MimicCore
     training: MimicTraining
@@ -57,19 +72,18 @@ class MimicReplay(OffPolicy):
         self, learner: Learner, core: MimicCore, rows_NP: torch.Tensor, problems: Problems, training: MimicTraining
     ) -> None:
         generator = torch.Generator().manual_seed(training.seed)
-        critics = [Critic(core.config, generator=generator) for _ in problems.groups]
-        self.critics = nn.ModuleList(critics).to(rows_NP.device)
+        self.critic = Critic(core.config, generator=generator).to(rows_NP.device)
         super().__init__(learner, core, rows_NP, problems, training)
+        self._waiting: list[tuple[TaskGroup, Shard]] = []
 
     def groups(self) -> dict[str, Group]:
-        found = {**super().groups(), "critic": Group(list(self.critics.parameters()), self.training.rate)}
+        found = {**super().groups(), "critic": Group(list(self.critic.parameters()), self.training.rate)}
         return {name: replace(group, optimiser="adamw") for name, group in found.items()}  # without decay: fused Adam
 
     def targets(self) -> tuple[tuple[nn.Module, nn.Module], ...]:
-        self.target_core, self.target_critics = (
-            copy.deepcopy(module).requires_grad_(False) for module in (self.core, self.critics)
-        )
-        return (self.core, self.target_core), (self.critics, self.target_critics)
+        self.target_core = copy.deepcopy(self.core).requires_grad_(False)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        return (self.core, self.target_core), (self.critic, self.target_critic)
 
     def remembered(self, group: TaskGroup, task: TaskInput, seen: Observation) -> Observation:
         return self.core.remembered(task.spec, seen)
@@ -81,21 +95,33 @@ class MimicReplay(OffPolicy):
         return [memory for other, memory in same if other.index == group.index]
 
     def sample_losses(self, group: TaskGroup, sample: Shard, weight: float) -> tuple[Loss, ...]:
-        place = self.problems.groups.index(group)
-        critic, target = self.critics[place], self.target_critics[place]
-        row_MP = self.rows_NP[self._rows(group, sample)]
+        """All groups' samples are learned from as one batch, with the last of them: most of a step's time is its calls,
+        however large the batch is."""
+        self._waiting.append((group, sample))
+        if len(self._waiting) < len(self.problems.groups):
+            return ()
+        waiting, self._waiting = self._waiting, []
+        return self.losses_of([self._viewed(*one) for one in waiting], weight)
+
+    def losses_of(self, parts: Sequence[Viewed], weight: float) -> tuple[Loss, ...]:
+        """The critic's loss and the policy's, over the transitions of all parts."""
+        row_MP = self.rows_NP[torch.cat([part.row_M for part in parts])]
+        seen, after = (joined([part[place] for part in parts]) for place in (1, 2))
+        force_MX, won_M, discount_M = (torch.cat([part[place] for part in parts]) for place in (3, 4, 5))
         still_MP = row_MP.detach()
-        seen, after = (self._shown(group, unpacked(sample, name)) for name in ("seen", "after"))
         with torch.no_grad():
-            won_M, discount_M = self._returns(group, sample)
             next_MX = self.target_core.force(still_MP, after)
-            goal_MA = projected(target(still_MP, after, next_MX).exp(), won_M, discount_M)
-        surprise = -(goal_MA * critic(still_MP, seen, sample["payload"])).sum(1).mean()
+            goal_MA = projected(self.target_critic(still_MP, after, next_MX).exp(), won_M, discount_M)
+        surprise = -(goal_MA * self.critic(still_MP, seen, force_MX)).sum(1).mean()
         wanted_MX = self.core.wanted(row_MP, seen)
-        value = critic.value(still_MP, seen, wanted_MX.tanh()).mean()
+        value = self.critic.value(still_MP, seen, wanted_MX.tanh()).mean()
         value = value - self.training.restraint * (wanted_MX.abs() - 1).relu().square().mean()
         moved = tuple(name for name in self.groups() if name != "critic")
         return Loss(weight * surprise, ("critic",)), Loss(-weight * value, moved)
+
+    def _viewed(self, group: TaskGroup, sample: Shard) -> Viewed:
+        seen, after = (self._shown(group, unpacked(sample, name)) for name in ("seen", "after"))
+        return Viewed(self._rows(group, sample), seen, after, sample["payload"], *self._returns(group, sample))
 
     def _rows(self, group: TaskGroup, sample: Shard) -> torch.Tensor:
         """int64 M: whose transitions they are; those of other groups are shared out among the group's rows."""
@@ -109,9 +135,8 @@ class MimicReplay(OffPolicy):
         """What a program may see of an observation: a task hides the demonstration."""
         if imitates(group):
             return kept
-        window_MI = kept.channels[WINDOW]
-        assert isinstance(window_MI, torch.Tensor)
-        return Observation(kept.fields_BF, {**kept.channels, WINDOW: torch.zeros_like(window_MI)})
+        hidden_MI = torch.zeros_like(inputs_of(kept, WINDOW))
+        return Observation(kept.fields_BF, {**kept.channels, WINDOW: hidden_MI})
 
     def _returns(self, group: TaskGroup, sample: Shard) -> tuple[torch.Tensor, torch.Tensor]:
         """won_M of the next steps, scaled so that returns lie within 0 and 1, and the discount of what comes after.
@@ -126,6 +151,18 @@ class MimicReplay(OffPolicy):
             discount = self.training.discount
             won_M, ended_M = discounted(score_MK, discount), (score_MK > 0).any(1)
         return won_M, discount ** sample["steps"] * ~ended_M
+
+
+def joined(parts: Sequence[Observation]) -> Observation:
+    """What is remembered of several samples, as one."""
+    channels = {name: torch.cat([inputs_of(part, name) for part in parts]) for name in parts[0].channels}
+    return Observation(torch.cat([part.fields_BF for part in parts]), channels)
+
+
+def inputs_of(kept: Observation, name: str) -> torch.Tensor:
+    part = kept.channels[name]
+    assert isinstance(part, torch.Tensor)
+    return part
 
 
 def imitates(group: TaskGroup) -> bool:

@@ -49,11 +49,11 @@ def test_the_scratch_pad_conforms(name: str, seed: int) -> None:
 
 def test_every_kind_is_checked_here() -> None:
     """Cars are, in test_cars_world.py, the worlds of trials in test_trials.py, optimisees in test_optimisees.py,
-    black boxes, blocks and towers, and pictures and waves in the folders black_box, physics and images, Gymnasium's
-    environments in test_gymnasium_world.py."""
+    black boxes, blocks and towers, puzzle boxes, and pictures and waves in the folders black_box, physics, control and
+    images, Gymnasium's environments in test_gymnasium_world.py."""
     known = [
-        "scratchpad", "cars", "bandit", "two_step", "harlow", "optimisee", "black_box", "blocks", "towers", "images",
-        "sines", "gymnasium", "product",
+        "scratchpad", "cars", "bandit", "two_step", "harlow", "optimisee", "black_box", "blocks", "puzzle_box", "towers",
+        "images", "sines", "gymnasium", "product",
     ]  # fmt: skip
     assert world_kinds() == known, "check the new kind with check_world as above, then name it here"
 
