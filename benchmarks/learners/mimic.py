@@ -56,7 +56,7 @@ DEMONSTRATIONS = (1, 10, 50, 100, 500)
 ALONE = replace(LEARNER.training, updates=40)
 """Of imitation alone, on fewer or more demonstrations: half as many updates, and one program in place of two."""
 
-CLONING = replace(LEARNER.training, updates=600, batch=32)
+CLONING = replace(LEARNER.training, updates=150, batch=32, rate=2e-3, row_rate=2e-3)
 """Of cloning by the demonstrator's acts, which is the upper bound."""
 
 ENOUGH = 0.8
@@ -122,7 +122,13 @@ def box(demonstrations: int = 500) -> PuzzleBox:
 def joint(seed: int) -> tuple[Library, float]:
     """The core of both programs."""
     path = written(RUNS / NAME / "files" / "puzzlebox.npi", text())
-    return trained_core(f"{NAME}/joint-{seed}", [path], replace(LEARNER.training, seed=seed))
+    return trained_core(f"{NAME}/joint-{seed}", [path], replace(LEARNER.training, seed=seed), report=told)
+
+
+def told(progress: Progress) -> None:
+    """A line of each check."""
+    if progress.update % LEARNER.training.check_every == 0:
+        print(progress.update, dict(progress.scores), f"{progress.seconds:.0f} CPU s", flush=True)
 
 
 def over_imitation(seed: int) -> Result:
@@ -171,7 +177,7 @@ def diversity(seed: int, demonstrations: int) -> Result:
     """Likeness to seen and unseen demonstrations of a core that imitates alone."""
     path = written(RUNS / NAME / "files" / f"imitate{demonstrations}.npi", text(demonstrations, ("IMITATE",)))
     training = replace(ALONE, seed=seed)
-    library, seconds = trained_core(f"{NAME}/imitate-{demonstrations}-{seed}", [path], training)
+    library, seconds = trained_core(f"{NAME}/imitate-{demonstrations}-{seed}", [path], training, report=told)
     net, row_P, world = net_of(library), row_of(library, "IMITATE"), box(demonstrations)
     figures = {split: ran(net, row_P, world, "IMITATE", split) for split in ("train", "test")}
     return {"figures": figures, "seconds": seconds}

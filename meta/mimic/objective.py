@@ -29,20 +29,27 @@ from npi.training.loop import Group, Loss
 LIKENESS, REWARD = "likeness", "reward"
 """What programs can maximise: to be like a demonstration, or to do the task."""
 
+FOLLOWING = 0.5
+"""The share of training in which a task is drawn to all acts of imitation, ever less; after it to better ones alone.
+Where its own actor never came, what a critic says of other acts than those in the memory is no more than a guess."""
+
 
 @dataclass(frozen=True)
 class MimicTraining(ReplayTraining):
     """How cores are trained.
 
     Attributes:
-        imitation_discount: of likeness to come. discount: of reward to come.
+        discount: of likeness to come; until a reward acts are counted.
         sharing: 1: what does a task learns from the episodes of imitation, too.
+        cloning: weight of the squared distance to acts in the memory that the critic values above the policy's own (the
+            Q-filter of Nair et al. 2018, section IV-C). They are the learner's own: a demonstrator's acts are in none.
         restraint: weight of the squares of what forces exceed 1 by before they are bounded; far beyond the bound a
             policy has no gradient, and would stay there.
     """
 
-    imitation_discount: float = setting(0.8, share(0.999))
+    discount: float = setting(0.8, share(0.999))
     sharing: int = setting(1, share())
+    cloning: float = setting(0.3, at_least(0))
     restraint: float = setting(0.1, at_least(0))
 
 
@@ -51,6 +58,7 @@ class Viewed(NamedTuple):
 
     Attributes:
         row_M: int64, whose they are. force_MX: what was done. won_M, discount_M: see :meth:`MimicReplay._returns`.
+        others_M: 1.0 where another program's actor brought them.
     """
 
     row_M: torch.Tensor
@@ -59,6 +67,7 @@ class Viewed(NamedTuple):
     force_MX: torch.Tensor
     won_M: torch.Tensor
     discount_M: torch.Tensor
+    others_M: torch.Tensor
 
 
 @final
@@ -94,34 +103,41 @@ class MimicReplay(OffPolicy):
         same = zip(self.problems.groups, self.memories, strict=True)
         return [memory for other, memory in same if other.index == group.index]
 
-    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float) -> tuple[Loss, ...]:
+    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float, progress: float) -> tuple[Loss, ...]:
         """All groups' samples are learned from as one batch, with the last of them: most of a step's time is its calls,
         however large the batch is."""
         self._waiting.append((group, sample))
         if len(self._waiting) < len(self.problems.groups):
             return ()
         waiting, self._waiting = self._waiting, []
-        return self.losses_of([self._viewed(*one) for one in waiting], weight)
+        return self.losses_of([self._viewed(*one) for one in waiting], weight, progress)
 
-    def losses_of(self, parts: Sequence[Viewed], weight: float) -> tuple[Loss, ...]:
+    def losses_of(self, parts: Sequence[Viewed], weight: float, progress: float) -> tuple[Loss, ...]:
         """The critic's loss and the policy's, over the transitions of all parts."""
         row_MP = self.rows_NP[torch.cat([part.row_M for part in parts])]
         seen, after = (joined([part[place] for part in parts]) for place in (1, 2))
-        force_MX, won_M, discount_M = (torch.cat([part[place] for part in parts]) for place in (3, 4, 5))
+        force_MX, won_M, discount_M, others_M = (torch.cat([part[place] for part in parts]) for place in (3, 4, 5, 6))
         still_MP = row_MP.detach()
         with torch.no_grad():
             next_MX = self.target_core.force(still_MP, after)
             goal_MA = projected(self.target_critic(still_MP, after, next_MX).exp(), won_M, discount_M)
-        surprise = -(goal_MA * self.critic(still_MP, seen, force_MX)).sum(1).mean()
+        log_MA = self.critic(still_MP, seen, force_MX)
+        surprise = -(goal_MA * log_MA).sum(1).mean()
         wanted_MX = self.core.wanted(row_MP, seen)
-        value = self.critic.value(still_MP, seen, wanted_MX.tanh()).mean()
-        value = value - self.training.restraint * (wanted_MX.abs() - 1).relu().square().mean()
+        value_M = self.critic.value(still_MP, seen, wanted_MX.tanh())
+        better_M = log_MA.detach().exp() @ self.critic.atom_A > value_M.detach()
+        drawn_M = torch.maximum(better_M.float(), others_M * max(0.0, 1 - progress / FOLLOWING))
+        apart_M = (wanted_MX.tanh() - force_MX).square().sum(1) * drawn_M
+        beyond = (wanted_MX.abs() - 1).relu().square().mean()
+        loss = -value_M.mean() + self.training.cloning * apart_M.mean() + self.training.restraint * beyond
         moved = tuple(name for name in self.groups() if name != "critic")
-        return Loss(weight * surprise, ("critic",)), Loss(-weight * value, moved)
+        return Loss(weight * surprise, ("critic",)), Loss(weight * loss, moved)
 
     def _viewed(self, group: TaskGroup, sample: Shard) -> Viewed:
         seen, after = (self._shown(group, unpacked(sample, name)) for name in ("seen", "after"))
-        return Viewed(self._rows(group, sample), seen, after, sample["payload"], *self._returns(group, sample))
+        row_M = self._rows(group, sample)
+        others_M = (row_M != sample["row"]).float()
+        return Viewed(row_M, seen, after, sample["payload"], *self._returns(group, sample), others_M)
 
     def _rows(self, group: TaskGroup, sample: Shard) -> torch.Tensor:
         """int64 M: whose transitions they are; those of other groups are shared out among the group's rows."""
@@ -139,18 +155,20 @@ class MimicReplay(OffPolicy):
         return Observation(kept.fields_BF, {**kept.channels, WINDOW: hidden_MI})
 
     def _returns(self, group: TaskGroup, sample: Shard) -> tuple[torch.Tensor, torch.Tensor]:
-        """won_M of the next steps, scaled so that returns lie within 0 and 1, and the discount of what comes after.
+        """won_M and discount_M of :func:`meta.mimic.critic.projected`, on a scale from 0 to 1.
 
-        An end is one for the program that it is the end of: an imitation that is cut ends nothing for the task.
+        Of likeness: the discounted sum of the next steps' scores, scaled so that returns lie there; and the discount of
+        what comes after. Of a reward: 1 where it comes at once, less by a share of the program's steps for each act
+        until then, at least 0. An end is one for the program that it is the end of: an imitation that is cut ends
+        nothing for the task.
         """
-        score_MK = sample[SCORE + group.signal[1]]
+        score_MK, steps_M = sample[SCORE + group.signal[1]], sample["steps"]
         if imitates(group):
-            discount = self.training.imitation_discount
-            won_M, ended_M = (1 - discount) * discounted(score_MK, discount), sample["ended"]
-        else:
             discount = self.training.discount
-            won_M, ended_M = discounted(score_MK, discount), (score_MK > 0).any(1)
-        return won_M, discount ** sample["steps"] * ~ended_M
+            return (1 - discount) * discounted(score_MK, discount), discount**steps_M * ~sample["ended"]
+        paid_MK = score_MK > 0
+        won_M, acts_M = paid_MK.any(1), torch.where(paid_MK.any(1), paid_MK.long().argmax(1), steps_M)
+        return won_M.float() - acts_M / group.steps, (~won_M).float()
 
 
 def joined(parts: Sequence[Observation]) -> Observation:

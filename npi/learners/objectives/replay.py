@@ -70,8 +70,12 @@ class OffPolicy(LearnerObjective):
         """Modules, and copies of them that follow slowly."""
 
     @abstractmethod
-    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float) -> tuple[Loss, ...]:
-        """The losses of an optimiser step, times ``weight``, of this rank's share of a sample."""
+    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float, progress: float) -> tuple[Loss, ...]:
+        """The losses of an optimiser step, times ``weight``, of this rank's share of a sample.
+
+        Args:
+            progress: the share of training that is over.
+        """
 
     def remembered(self, group: TaskGroup, task: TaskInput, seen: Observation) -> Observation:
         """What the memory keeps of an observation: all but ragged channels."""
@@ -93,7 +97,7 @@ class OffPolicy(LearnerObjective):
             sources = self.sources(group)
             chosen_M = torch.randint(sum(map(len, sources)), (self.training.sample,), generator=generator)
             mine_M = ranks.share(chosen_M).to(self.device)
-            losses = self.sample_losses(group, sampled(sources, mine_M), len(mine_M) / len(chosen_M))
+            losses = self.sample_losses(group, sampled(sources, mine_M), len(mine_M) / len(chosen_M), progress)
             moving = self.groups()
             moved = [(loss, tuple(name for name in loss.groups or moving if name in moving)) for loss in losses]
             yield tuple(Loss(loss.value, names) for loss, names in moved if names)
@@ -181,7 +185,7 @@ class Replay(OffPolicy):
         self.target = copy.deepcopy(self.core).requires_grad_(False)
         return ((self.core, self.target),)
 
-    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float) -> tuple[Loss, ...]:
+    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float, progress: float) -> tuple[Loss, ...]:
         row_MP = self.rows_NP[sample["row"]]
         task = TaskInput(group.world.spec, group.index, row_MP, sample["arguments"])
         still = TaskInput(group.world.spec, group.index, row_MP.detach(), sample["arguments"])

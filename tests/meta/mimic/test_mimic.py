@@ -21,7 +21,7 @@ from npi.learners.evaluate import score_task
 from npi.learners.objectives.base import schedule_of
 from npi.learners.objectives.replay_memory import Shard
 from npi.learners.tasks import TaskGroup, training_tasks
-from npi.training.loop import fit
+from npi.training.loop import Descent, fit
 from npi.training.ranks import ALONE
 
 FILE = Path("programs/learning/puzzlebox.npi")
@@ -80,7 +80,7 @@ def test_a_task_learns_from_imitation_without_its_demonstration() -> None:
     other = {name: torch.randn_like(part) if name.endswith(WINDOW) else part for name, part in sample.items()}
 
     def values(group: TaskGroup, part: Shard) -> list[float]:
-        return [float(loss.value.detach()) for loss in one.losses_of([one._viewed(group, part)], 1.0)]
+        return [float(loss.value.detach()) for loss in one.losses_of([one._viewed(group, part)], 1.0, 0.0)]
 
     assert values(task, sample) == values(task, other)
     assert values(imitation, sample) != values(imitation, other)
@@ -98,14 +98,26 @@ def test_ends_are_those_of_the_program() -> None:
         "steps": torch.tensor([2, 1, 2]),
         "ended": torch.tensor([False, True, True]),
     }
-    training = one.training
-    d, i = training.discount, training.imitation_discount
+    i = one.training.discount
     won_M, discount_M = one._returns(task, sample)
-    assert won_M.tolist() == pytest.approx([0, 0, d])
-    assert discount_M.tolist() == pytest.approx([d * d, d, 0])
+    assert won_M.tolist() == pytest.approx([-2 / 50, -1 / 50, 1 - 1 / 50])
+    assert discount_M.tolist() == [1, 1, 0]
     won_M, discount_M = one._returns(imitation, sample)
     assert won_M.tolist() == pytest.approx([(1 - i) * (0.5 + 0.25 * i), 1 - i, (1 - i) * (0.5 + 0.5 * i)])
     assert discount_M.tolist() == pytest.approx([i * i, 0, 0])
+
+
+def test_beside_a_frozen_core_rows_and_the_critic_move() -> None:
+    programs = load(FILE)
+    tasks = training_tasks(programs)[1:]
+    library = new_library(SMALL, tasks, [programs], seed=0)
+    library.core.requires_grad_(False)
+    found = objective_of(library, tasks, replace(LEARNER.training, batch=4, sample=32, optimizer_steps=2))
+    before, rows_NP = library.core.digest(), found.rows_NP.detach().clone()
+    assert list(found.groups()) == ["rows", "critic"]
+    Descent(found.groups(), schedule_of(found.training)).update(found, 0)
+    assert library.core.digest() == before
+    assert not torch.equal(rows_NP, found.rows_NP)
 
 
 def test_it_learns_to_follow_demonstrations() -> None:
