@@ -216,7 +216,7 @@ EVERY = 5
 
 
 def over_imitation_table(seed: int) -> Rows:
-    rows: Rows = [["", "likeness", "irrelevant steps", "success", "acts", "demonstrator's acts / acts"]]
+    rows: list[list[object]] = [["", "likeness", "irrelevant steps", "success", "acts", "demonstrator's acts / acts"]]
     found = finished(f"{NAME}/over_imitation/{seed}", partial(over_imitation, seed))
     for name, figures in found["figures"].items():
         shown = "IMITATE" in name or "cloning" in name or "demonstration shown" in name
@@ -226,7 +226,7 @@ def over_imitation_table(seed: int) -> Rows:
 
 
 def diversity_table(seed: int) -> Rows:
-    rows: Rows = [["demonstrations", "seen", "unseen", "irrelevant steps, unseen", "CPU s"]]
+    rows: list[list[object]] = [["demonstrations", "seen", "unseen", "irrelevant steps, unseen", "CPU s"]]
     for count in DEMONSTRATIONS:
         found = finished(f"{NAME}/diversity-{count}/{seed}", partial(diversity, seed, count))
         seen, unseen = (found["figures"][split] for split in ("train", "test"))
@@ -236,7 +236,7 @@ def diversity_table(seed: int) -> Rows:
 
 
 def replay_table(seed: int) -> Rows:
-    rows: Rows = [["replay", "acts of both until 80 %", "acts of SOLVE until 80 %", "success at the end", "CPU s"]]
+    rows: list[list[object]] = [["replay", "acts of both until 80 %", "acts of SOLVE until 80 %", "success at the end", "CPU s"]]
     for name, shared in (("with imitation", True), ("without", False)):
         found = finished(f"{NAME}/replay-{name.partition(' ')[0]}/{seed}", partial(replayed, seed, shared))
         reached = [point for point in found["curve"] if point[2] >= ENOUGH]

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from envs.stepper import Observation
+from envs.world import Episodes
 from meta.mimic.critic import Critic, projected
 from meta.mimic.network import WINDOW, MimicCore
 from npi.core.config import at_least, setting, share
@@ -28,6 +29,11 @@ from npi.training.loop import Group, Loss
 
 LIKENESS, REWARD = "likeness", "reward"
 """What programs can maximise: to be like a demonstration, or to do the task."""
+
+LEFT = "acts_left"
+"""The column that says after how many acts more an episode was rewarded; :data:`NEVER` where it was not."""
+
+NEVER = 10.0**6
 
 FOLLOWING = 0.5
 """The share of training in which a task is drawn to all acts of imitation, ever less; after it to better ones alone.
@@ -58,7 +64,8 @@ class Viewed(NamedTuple):
 
     Attributes:
         row_M: int64, whose they are. force_MX: what was done. won_M, discount_M: see :meth:`MimicReplay._returns`.
-        others_M: 1.0 where another program's actor brought them.
+        others_M: 1.0 where another program's actor brought them. floor_M: what an act is worth at least, as its episode
+            went on to bring that much (He et al. 2016, equation 4); 0 where it is not known.
     """
 
     row_M: torch.Tensor
@@ -68,6 +75,7 @@ class Viewed(NamedTuple):
     won_M: torch.Tensor
     discount_M: torch.Tensor
     others_M: torch.Tensor
+    floor_M: torch.Tensor
 
 
 @final
@@ -97,6 +105,9 @@ class MimicReplay(OffPolicy):
     def remembered(self, group: TaskGroup, task: TaskInput, seen: Observation) -> Observation:
         return self.core.remembered(task.spec, seen)
 
+    def noted(self, group: TaskGroup, episodes: Episodes) -> dict[str, torch.Tensor]:
+        return {LEFT: acts_left(episodes.scores[REWARD] * episodes.live_TB)}
+
     def sources(self, group: TaskGroup) -> Sequence[Memory]:
         if imitates(group) or not self.training.sharing:
             return super().sources(group)
@@ -114,20 +125,23 @@ class MimicReplay(OffPolicy):
 
     def losses_of(self, parts: Sequence[Viewed], weight: float, progress: float) -> tuple[Loss, ...]:
         """The critic's loss and the policy's, over the transitions of all parts."""
-        row_MP = self.rows_NP[torch.cat([part.row_M for part in parts])]
-        seen, after = (joined([part[place] for part in parts]) for place in (1, 2))
-        force_MX, won_M, discount_M, others_M = (torch.cat([part[place] for part in parts]) for place in (3, 4, 5, 6))
+        one = merged(parts)
+        row_MP = self.rows_NP[one.row_M]
         still_MP = row_MP.detach()
         with torch.no_grad():
-            next_MX = self.target_core.force(still_MP, after)
-            goal_MA = projected(self.target_critic(still_MP, after, next_MX).exp(), won_M, discount_M)
-        log_MA = self.critic(still_MP, seen, force_MX)
+            next_MX = self.target_core.force(still_MP, one.after)
+            later_MA = self.target_critic(still_MP, one.after, next_MX).exp()
+            goal_MA = projected(later_MA, one.won_M, one.discount_M)
+            floor_MA = projected(later_MA, one.floor_M, torch.zeros_like(one.floor_M))
+            lower_M1 = (goal_MA @ self.critic.atom_A < one.floor_M)[:, None]
+            goal_MA = torch.where(lower_M1, floor_MA, goal_MA)
+        log_MA = self.critic(still_MP, one.seen, one.force_MX)
         surprise = -(goal_MA * log_MA).sum(1).mean()
-        wanted_MX = self.core.wanted(row_MP, seen)
-        value_M = self.critic.value(still_MP, seen, wanted_MX.tanh())
+        wanted_MX = self.core.wanted(row_MP, one.seen)
+        value_M = self.critic.value(still_MP, one.seen, wanted_MX.tanh())
         better_M = log_MA.detach().exp() @ self.critic.atom_A > value_M.detach()
-        drawn_M = torch.maximum(better_M.float(), others_M * max(0.0, 1 - progress / FOLLOWING))
-        apart_M = (wanted_MX.tanh() - force_MX).square().sum(1) * drawn_M
+        drawn_M = torch.maximum(better_M.float(), one.others_M * max(0.0, 1 - progress / FOLLOWING))
+        apart_M = (wanted_MX.tanh() - one.force_MX).square().sum(1) * drawn_M
         beyond = (wanted_MX.abs() - 1).relu().square().mean()
         loss = -value_M.mean() + self.training.cloning * apart_M.mean() + self.training.restraint * beyond
         moved = tuple(name for name in self.groups() if name != "critic")
@@ -137,7 +151,8 @@ class MimicReplay(OffPolicy):
         seen, after = (self._shown(group, unpacked(sample, name)) for name in ("seen", "after"))
         row_M = self._rows(group, sample)
         others_M = (row_M != sample["row"]).float()
-        return Viewed(row_M, seen, after, sample["payload"], *self._returns(group, sample), others_M)
+        floor_M = torch.zeros_like(others_M) if imitates(group) else (1 - sample[LEFT] / group.steps).clamp(min=0)
+        return Viewed(row_M, seen, after, sample["payload"], *self._returns(group, sample), others_M, floor_M)
 
     def _rows(self, group: TaskGroup, sample: Shard) -> torch.Tensor:
         """int64 M: whose transitions they are; those of other groups are shared out among the group's rows."""
@@ -169,6 +184,24 @@ class MimicReplay(OffPolicy):
         paid_MK = score_MK > 0
         won_M, acts_M = paid_MK.any(1), torch.where(paid_MK.any(1), paid_MK.long().argmax(1), steps_M)
         return won_M.float() - acts_M / group.steps, (~won_M).float()
+
+
+def acts_left(reward_TB: torch.Tensor) -> torch.Tensor:
+    """float32 T × B: how many acts lie before the one that is rewarded next; :data:`NEVER` where none is."""
+    left_TB, after_B = torch.empty_like(reward_TB), torch.full_like(reward_TB[0], NEVER)
+    for t in reversed(range(len(reward_TB))):
+        after_B = torch.where(reward_TB[t] > 0, 0.0, after_B + 1).clamp(max=NEVER)
+        left_TB[t] = after_B
+    return left_TB
+
+
+def merged(parts: Sequence[Viewed]) -> Viewed:
+    """Several samples as one."""
+    row_M, seen, after, force_MX, won_M, discount_M, others_M, floor_M = zip(*parts, strict=True)
+    return Viewed(
+        torch.cat(row_M), joined(seen), joined(after), torch.cat(force_MX), torch.cat(won_M), torch.cat(discount_M),
+        torch.cat(others_M), torch.cat(floor_M),
+    )  # fmt: skip
 
 
 def joined(parts: Sequence[Observation]) -> Observation:

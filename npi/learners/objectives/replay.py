@@ -18,6 +18,7 @@ from torch import nn
 
 from envs.stepper import Action, Observation
 from envs.support.typed_json import typed
+from envs.world import Episodes
 from npi.core.config import COUNT, at_least, setting, share, within
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining, TaskInput
 from npi.learners.objectives.base import LearnerObjective
@@ -81,6 +82,10 @@ class OffPolicy(LearnerObjective):
         """What the memory keeps of an observation: all but ragged channels."""
         return seen
 
+    def noted(self, group: TaskGroup, episodes: Episodes) -> dict[str, torch.Tensor]:
+        """More columns, T × B … each: nothing."""
+        return {}
+
     def sources(self, group: TaskGroup) -> Sequence[Memory]:
         """The memories that a group learns from: its own."""
         return [self.memories[self.problems.groups.index(group)]]
@@ -115,7 +120,9 @@ class OffPolicy(LearnerObjective):
         hidden_BH = self.core.begin(task, group.world.observe(batch.state))
         episodes, _ = rollout(self.core, group.world, batch.state, task, hidden_BH, group.steps, draw=draw)
         kept = [self.remembered(group, task, seen) for seen in episodes.seen]
-        parcels = ranks.gather(Parcel(transitions(episodes, batch, kept, self.training.returns)))
+        columns = transitions(episodes, batch, kept, self.training.returns)
+        columns |= {name: part[episodes.live_TB] for name, part in self.noted(group, episodes).items()}
+        parcels = ranks.gather(Parcel(columns))
         columns = {name: torch.cat([p.tensors[name] for p in parcels]).to(self.device) for name in parcels[0].tensors}
         order_M = columns.pop("order").argsort()  # as one rank has them
         return {name: column[order_M] for name, column in columns.items()}
@@ -147,12 +154,12 @@ class OffPolicy(LearnerObjective):
             if what == "target":
                 targets.setdefault(int(place), {})[rest] = tensor
             else:
-                number, column = rest.split(".", 1)
-                shards.setdefault((int(place), int(number)), {})[column] = tensor
-        for place, tensors in targets.items():
-            self.tracked[place][1].load_state_dict(tensors)
-        for (group, update), shard in sorted(shards.items()):
-            self.memories[group].append(update, shard)
+                update, column = rest.split(".", 1)
+                shards.setdefault((int(place), int(update)), {})[column] = tensor
+        for number, tensors in targets.items():
+            self.tracked[number][1].load_state_dict(tensors)
+        for (group, rollout_number), shard in sorted(shards.items()):
+            self.memories[group].append(rollout_number, shard)
 
 
 def sampled(sources: Sequence[Memory], index_M: torch.Tensor) -> Shard:

@@ -14,7 +14,7 @@ from dsl.program import ProgramSet
 from meta.mimic.critic import projected
 from meta.mimic.learner import LEARNER, Mimic
 from meta.mimic.network import WINDOW, MimicConfig
-from meta.mimic.objective import MimicReplay, MimicTraining
+from meta.mimic.objective import NEVER, MimicReplay, MimicTraining, acts_left
 from npi.jobs.learners import new_library, objective_of
 from npi.learners import check_learner
 from npi.learners.evaluate import score_task
@@ -86,6 +86,29 @@ def test_a_task_learns_from_imitation_without_its_demonstration() -> None:
     assert values(imitation, sample) != values(imitation, other)
     alone = objective(load(FILE), sharing=0)
     assert [len(alone.sources(group)) for group in alone.problems.groups] == [1, 1]
+
+
+def test_acts_until_the_reward_are_counted_back() -> None:
+    reward_TB = torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
+    left_TB = acts_left(reward_TB)
+    assert left_TB[:, 0].tolist() == [2, 1, 0, NEVER]
+    assert left_TB[:, 1].tolist() == [NEVER] * 4
+
+
+def test_an_act_is_worth_at_least_what_its_episode_brought() -> None:
+    """The critic is surprised by less than that, and not by more where nothing is known."""
+    one = objective(load(FILE))
+    for losses in one.losses(0, ALONE):
+        list(losses)
+    task = one.problems.groups[1]
+    sample = dict(one.memories[1].sample(torch.arange(32)))
+    sample["score.reward"] = torch.zeros_like(sample["score.reward"])
+    surprises = []
+    for left in (NEVER, 49.0, 0.0):
+        sample["acts_left"] = torch.full((32,), left)
+        surprises.append(float(one.losses_of([one._viewed(task, sample)], 1.0, 1.0)[0].value.detach()))
+    assert surprises[0] == surprises[1]  # an untrained critic expects more than 1/50
+    assert surprises[2] != surprises[0]
 
 
 def test_ends_are_those_of_the_program() -> None:
