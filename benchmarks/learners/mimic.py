@@ -51,7 +51,7 @@ COUNT, FIRST = 500, 10**8
 STEPS = {"IMITATE": 85, "SOLVE": 50}
 """Acts of the programs at most."""
 
-DEMONSTRATIONS = (1, 10, 50, 100, 500)
+DEMONSTRATIONS = (1, 500, 10, 100, 50)
 
 ALONE = replace(LEARNER.training, updates=30)
 """Of imitation alone, on fewer or more demonstrations."""
@@ -236,7 +236,9 @@ def diversity_table(seed: int) -> Rows:
 
 
 def replay_table(seed: int) -> Rows:
-    rows: list[list[object]] = [["replay", "acts of both until 80 %", "acts of SOLVE until 80 %", "success at the end", "CPU s"]]
+    rows: list[list[object]] = [
+        ["replay", "acts of both until 80 %", "acts of SOLVE until 80 %", "success at the end", "CPU s"]
+    ]
     for name, shared in (("with imitation", True), ("without", False)):
         found = finished(f"{NAME}/replay-{name.partition(' ')[0]}/{seed}", partial(replayed, seed, shared))
         reached = [point for point in found["curve"] if point[2] >= ENOUGH]

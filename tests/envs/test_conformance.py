@@ -52,8 +52,8 @@ def test_every_kind_is_checked_here() -> None:
     black boxes, blocks and towers, puzzle boxes, and pictures and waves in the folders black_box, physics, control and
     images, Gymnasium's environments in test_gymnasium_world.py."""
     known = [
-        "scratchpad", "cars", "bandit", "two_step", "harlow", "optimisee", "black_box", "blocks", "puzzle_box", "towers",
-        "images", "sines", "gymnasium", "product",
+        "scratchpad", "cars", "bandit", "two_step", "harlow", "optimisee", "black_box", "blocks", "puzzle_box",
+        "towers", "images", "sines", "gymnasium", "product",
     ]  # fmt: skip
     assert world_kinds() == known, "check the new kind with check_world as above, then name it here"
 
