@@ -5,7 +5,7 @@
     python -m benchmarks.learners.mimic --table                # only write the page from what is finished
 
 Each run has a file under ``runs/mimic``, so that a recipe that was stopped resumes. Figures are of boxes of the split
-``test``, which neither training nor the choice of settings has drawn: settings were chosen on ``validation``.
+``test`` that no training has drawn.
 
 Shape legend: ``B`` boxes, ``T`` steps, ``P`` parameters of a row.
 """
@@ -51,13 +51,13 @@ COUNT, FIRST = 500, 10**8
 STEPS = {"IMITATE": 85, "SOLVE": 50}
 """Acts of the programs at most."""
 
-DEMONSTRATIONS = (1, 500, 10, 100, 50)
+DEMONSTRATIONS = (1, 10, 50, 100, 500)
 
 ALONE = replace(LEARNER.training, updates=30)
 """Of imitation alone, on fewer or more demonstrations."""
 
 CLONING = replace(LEARNER.training, updates=150, batch=32, rate=2e-3, row_rate=2e-3)
-"""Of cloning by the demonstrator's acts, which is the upper bound."""
+"""Of cloning by the demonstrator's acts, which no other row sees."""
 
 ENOUGH = 0.8
 """The success that the replay is compared at."""
