@@ -13,7 +13,7 @@ from typing import Any
 from envs import product
 from envs.black_box import world as black_box
 from envs.cars import world as cars
-from envs.control import reaching
+from envs.control import puzzle_box, puzzle_box_settings, reaching
 from envs.episodic import bandit, harlow, two_step
 from envs.images import sines
 from envs.objectives import world as objectives
@@ -72,6 +72,7 @@ KINDS: dict[str, Factory] = {
     objectives.KIND: objectives.Optimisee,
     black_box.KIND: black_box.BlackBox,
     blocks.KIND: blocks.Blocks,
+    puzzle_box_settings.KIND: puzzle_box.PuzzleBox,
     "towers": _towers,
     "images": _images,
     sines.KIND: sines.Sines,

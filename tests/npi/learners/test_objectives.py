@@ -99,7 +99,7 @@ def test_the_memory_keeps_the_last_rollouts_in_shards() -> None:
         descent.update(one, update)
     state, constant = one.state_dict().tensors, one.state_dict().constant
     assert constant == ("memory.0.2", "memory.0.3", "memory.0.4")  # by the numbers of their updates
-    assert [len(state[f"{name}.score"]) for name in constant] == [8, 8, 8]  # four problems of two steps
+    assert [len(state[f"{name}.score.closeness"]) for name in constant] == [8, 8, 8]  # four problems of two steps
     assert not any(name.startswith("memory.0.1") for name in state)
     fresh = objective("small-reacher", shards=3, batch=4, optimizer_steps=1)
     fresh.load_state_dict(one.state_dict())

@@ -1,0 +1,272 @@
+"""Over-imitation and MetaMimic on the puzzle box (Horner and Whiten 2005; Le Paine et al. 2018).
+
+    python -m benchmarks.learners.mimic                        # the stages of the page, seed 0
+    python -m benchmarks.learners.mimic --only over_imitation  # or diversity, replay
+    python -m benchmarks.learners.mimic --table                # only write the page from what is finished
+
+Each run has a file under ``runs/mimic``, so that a recipe that was stopped resumes. Figures are of boxes of the split
+``test`` that no training has drawn.
+
+Shape legend: ``B`` boxes, ``T`` steps, ``P`` parameters of a row.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from statistics import fmean
+
+import torch
+
+from benchmarks.common import ROOT, RUNS, arguments, finished, write
+from benchmarks.learners.cores import trained_core, written
+from dsl import loads
+from envs.control.puzzle_box import PuzzleBox
+from envs.control.puzzle_box_settings import IRRELEVANT, SHOWN, SPLIT, WALLS
+from meta.mimic.learner import LEARNER
+from meta.mimic.network import MimicConfig, MimicCore
+from meta.mimic.objective import MimicReplay, MimicTraining
+from npi.jobs.learners import new_library, objective_of
+from npi.learners import Supervised
+from npi.learners.core import learner_program_core
+from npi.learners.interface import TaskInput
+from npi.learners.objectives.base import schedule_of
+from npi.learners.rollout import play
+from npi.learners.tasks import Problems, training_tasks
+from npi.library.library import Library
+from npi.reproduce.ledger import Result
+from npi.reproduce.pages import Rows
+from npi.training.loop import Progress, fit
+
+NAME = "mimic"
+
+FILE = ROOT / "programs" / "learning" / "puzzlebox.npi"
+
+COUNT, FIRST = 500, 10**8
+"""Boxes of a figure, and the number of the first one."""
+
+STEPS = {"IMITATE": 85, "SOLVE": 50}
+"""Acts of the programs at most."""
+
+DEMONSTRATIONS = (1, 10, 50, 100, 500)
+
+ALONE = replace(LEARNER.training, updates=30)
+"""Of imitation alone, on fewer or more demonstrations."""
+
+CLONING = replace(LEARNER.training, updates=150, batch=32, rate=2e-3, row_rate=2e-3)
+"""Of cloning by the demonstrator's acts, which no other row sees."""
+
+ENOUGH = 0.8
+"""The success that the replay is compared at."""
+
+Figures = dict[str, list[float]]
+"""Of each box: likeness, irrelevant steps as a share, success, and acts."""
+
+
+def text(demonstrations: int = 500, programs: tuple[str, ...] = ("IMITATE", "SOLVE")) -> str:
+    """The program file of the engine, with fewer demonstrations or one program alone."""
+    whole = FILE.read_text().replace("demonstrations: 500", f"demonstrations: {demonstrations}")
+    head, *parts = whole.split("\n\n")
+    kept = [part for part in parts if any(f"program {name} " in part or f"run {name}" in part for name in programs)]
+    return "\n\n".join([head, *kept]) + ("" if kept[-1].endswith("\n") else "\n")
+
+
+def ran(
+    net: MimicCore, row_P: torch.Tensor, world: PuzzleBox, program: str, split: str, *, walls: str = "any",
+    count: int = COUNT,
+) -> Figures:  # fmt: skip
+    """What a row does in boxes of a split; tasks are done without a demonstration in sight."""
+    number_B = torch.arange(FIRST, FIRST + count)
+    parts = (SPLIT, split), (SHOWN, "yes" if program == "IMITATE" else "no"), (WALLS, walls)
+    state = world.begin(number_B, *(torch.full_like(number_B, part.values.index(value)) for part, value in parts))
+    frames_B = (state.length_B - 1).float()
+    task = TaskInput(world.spec, 0, row_P.detach().expand(count, -1), torch.zeros(count, 3, dtype=torch.int64))
+    episodes = play(net, world, state, task, STEPS[program])
+    sums = {name: (score_TB * episodes.live_TB).sum(0) for name, score_TB in episodes.scores.items()}
+    return {
+        "likeness": (sums["likeness"] / frames_B).tolist(),
+        "irrelevant": (sums["irrelevant"] / IRRELEVANT).tolist(),
+        "success": sums["reward"].tolist(),
+        "acts": sums["steps"].tolist(),
+        "shorter": (frames_B / sums["steps"]).tolist(),
+    }
+
+
+def interval(values: list[float]) -> str:
+    """The mean with the half width of its 95 % interval over boxes."""
+    half = 1.96 * torch.tensor(values).std().item() / math.sqrt(len(values))
+    return f"{fmean(values):.3f} ± {half:.3f}"
+
+
+def net_of(library: Library) -> MimicCore:
+    net = learner_program_core(library.core).net
+    assert isinstance(net, MimicCore)
+    return net
+
+
+def row_of(library: Library, program: str) -> torch.Tensor:
+    names = [info.name.rpartition(".")[2] for info in library.memory.infos]
+    return library.memory.embeddings_NP[names.index(program)].detach()
+
+
+def box(demonstrations: int = 500) -> PuzzleBox:
+    return PuzzleBox("box", {"demonstrations": demonstrations})
+
+
+# --- one core, two rows ----------------------------------------------------------------------------------------------
+
+
+def joint(seed: int) -> tuple[Library, float]:
+    """The core of both programs."""
+    path = written(RUNS / NAME / "files" / "puzzlebox.npi", text())
+    return trained_core(f"{NAME}/joint-{seed}", [path], replace(LEARNER.training, seed=seed), report=told)
+
+
+def told(progress: Progress) -> None:
+    """A line of each check."""
+    if progress.update % LEARNER.training.check_every == 0:
+        print(progress.update, dict(progress.scores), f"{progress.seconds:.0f} CPU s", flush=True)
+
+
+def over_imitation(seed: int) -> Result:
+    """Both rows of one frozen core, and the controls, in boxes that nothing was trained on."""
+    library, seconds = joint(seed)
+    net, world = net_of(library), box()
+    before = learner_program_core(library.core).digest()
+    rows = {name: row_of(library, name) for name in STEPS}
+    mean_P = torch.stack(list(rows.values())).mean(0)
+    random = new_library(MimicConfig(), training_tasks(loads(text())), [], seed=seed + 1000)
+    cloned = cloning(seed)
+    found: dict[str, Figures] = {
+        "IMITATE, unseen demonstrations": ran(net, rows["IMITATE"], world, "IMITATE", "test"),
+        "IMITATE, seen demonstrations": ran(net, rows["IMITATE"], world, "IMITATE", "train"),
+        "IMITATE, unseen, opaque": ran(net, rows["IMITATE"], world, "IMITATE", "test", walls="opaque"),
+        "IMITATE, unseen, transparent": ran(net, rows["IMITATE"], world, "IMITATE", "test", walls="transparent"),
+        "SOLVE, unseen boxes": ran(net, rows["SOLVE"], world, "SOLVE", "test"),
+        "SOLVE, unseen, opaque": ran(net, rows["SOLVE"], world, "SOLVE", "test", walls="opaque"),
+        "SOLVE, unseen, transparent": ran(net, rows["SOLVE"], world, "SOLVE", "test", walls="transparent"),
+        "mean row, demonstration shown": ran(net, mean_P, world, "IMITATE", "test"),
+        "mean row, none shown": ran(net, mean_P, world, "SOLVE", "test"),
+        "random weights, demonstration shown": ran(net_of(random), row_of(random, "IMITATE"), world, "IMITATE", "test"),
+        "random weights, none shown": ran(net_of(random), row_of(random, "SOLVE"), world, "SOLVE", "test"),
+        "cloning of the demonstrator's acts, unseen": ran(*cloned, world, "IMITATE", "test"),
+    }
+    assert before == learner_program_core(library.core).digest()
+    return {"figures": found, "seconds": seconds}
+
+
+def cloning(seed: int) -> tuple[MimicCore, torch.Tensor]:
+    """A core of the same shape that was told what the demonstrator did."""
+    programs = loads(text(programs=("IMITATE",)))
+    tasks = training_tasks(programs)
+    library = new_library(MimicConfig(), tasks, [programs], seed=seed)
+    training = replace(CLONING, seed=seed)
+    net, rows_NP = net_of(library), library.memory.embeddings_NP
+    objective = Supervised(LEARNER, net, rows_NP, Problems(tuple(tasks), (0,)), training)
+    fit(objective, schedule_of(training))
+    return net, objective.rows_NP.detach()[0]
+
+
+# --- how many demonstrations -----------------------------------------------------------------------------------------
+
+
+def diversity(seed: int, demonstrations: int) -> Result:
+    """Likeness to seen and unseen demonstrations of a core that imitates alone."""
+    path = written(RUNS / NAME / "files" / f"imitate{demonstrations}.npi", text(demonstrations, ("IMITATE",)))
+    training = replace(ALONE, seed=seed)
+    library, seconds = trained_core(f"{NAME}/imitate-{demonstrations}-{seed}", [path], training, report=told)
+    net, row_P, world = net_of(library), row_of(library, "IMITATE"), box(demonstrations)
+    figures = {split: ran(net, row_P, world, "IMITATE", split) for split in ("train", "test")}
+    return {"figures": figures, "seconds": seconds}
+
+
+# --- the replay ------------------------------------------------------------------------------------------------------
+
+
+def replayed(seed: int, shared: bool) -> Result:
+    """Success of the task along training, by the acts in the world, with the episodes of imitation and without."""
+    programs = ("IMITATE", "SOLVE") if shared else ("SOLVE",)
+    parsed = loads(text(programs=programs))
+    tasks = training_tasks(parsed)
+    training: MimicTraining = replace(LEARNER.training, seed=seed)
+    library = new_library(MimicConfig(), tasks, [parsed], seed=seed)
+    objective = objective_of(library, tasks, training)
+    assert isinstance(objective, MimicReplay)
+    library.memory.embeddings_NP = objective.rows_NP
+    curve: list[list[float]] = []
+
+    def report(progress: Progress) -> None:
+        if progress.update % EVERY == 0:
+            figures = ran(net_of(library), row_of(library, "SOLVE"), box(), "SOLVE", "test", count=200)
+            curve.append([sum(objective.collected), objective.collected[-1], fmean(figures["success"])])
+
+    began = time.process_time()
+    fit(objective, schedule_of(training), report=report)
+    return {"curve": curve, "seconds": time.process_time() - began}
+
+
+EVERY = 5
+"""Updates between two points of a curve."""
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def over_imitation_table(seed: int) -> Rows:
+    rows: list[list[object]] = [["", "likeness", "irrelevant steps", "success", "acts", "demonstrator's acts / acts"]]
+    found = finished(f"{NAME}/over_imitation/{seed}", partial(over_imitation, seed))
+    for name, figures in found["figures"].items():
+        shown = "IMITATE" in name or "cloning" in name or "demonstration shown" in name
+        cells = [interval(figures[key]) for key in ("irrelevant", "success", "acts", "shorter")]
+        rows.append([name, interval(figures["likeness"]) if shown else "", *cells])
+    return rows
+
+
+def diversity_table(seed: int) -> Rows:
+    rows: list[list[object]] = [["demonstrations", "seen", "unseen", "irrelevant steps, unseen", "CPU s"]]
+    for count in DEMONSTRATIONS:
+        found = finished(f"{NAME}/diversity-{count}/{seed}", partial(diversity, seed, count))
+        seen, unseen = (found["figures"][split] for split in ("train", "test"))
+        cells = [interval(seen["likeness"]), interval(unseen["likeness"]), interval(unseen["irrelevant"])]
+        rows.append([count, *cells, f"{found['seconds']:.0f}"])
+    return rows
+
+
+def replay_table(seed: int) -> Rows:
+    rows: list[list[object]] = [
+        ["replay", "acts of both until 80 %", "acts of SOLVE until 80 %", "success at the end", "CPU s"]
+    ]
+    for name, shared in (("with imitation", True), ("without", False)):
+        found = finished(f"{NAME}/replay-{name.partition(' ')[0]}/{seed}", partial(replayed, seed, shared))
+        reached = [point for point in found["curve"] if point[2] >= ENOUGH]
+        point, prefix = (reached[0], "") if reached else (found["curve"][-1], "more than ")
+        cells = [f"{prefix}{acts:,.0f}" for acts in point[:2]]
+        rows.append([name, *cells, f"{found['curve'][-1][2]:.3f}", f"{found['seconds']:.0f}"])
+    return rows
+
+
+TABLES: Mapping[str, Callable[[int], Rows]] = {
+    "over_imitation": over_imitation_table, "diversity": diversity_table, "replay": replay_table,
+}  # fmt: skip
+
+PAGE = ("over_imitation", "diversity")
+"""The tables of the page. That of the replay is printed alone, as long as the task is not learned."""
+
+
+def main() -> None:
+    parser = arguments(__doc__, seeds=[0])
+    parser.add_argument("--only", choices=list(TABLES), help="this stage alone")
+    options = parser.parse_args()
+    seed = options.seeds[0]
+    if options.only:
+        for row in TABLES[options.only](seed):
+            print(row)
+        return
+    write(NAME, {name: TABLES[name](seed) for name in PAGE})
+
+
+if __name__ == "__main__":
+    main()

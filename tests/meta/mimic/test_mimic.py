@@ -1,0 +1,162 @@
+"""MetaMimic: the kit, the critic's projection, what a task may see of the replay memory, and that it learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dsl import load, loads
+from dsl.program import ProgramSet
+from meta.mimic.critic import projected
+from meta.mimic.learner import LEARNER, Mimic
+from meta.mimic.network import WINDOW, MimicConfig
+from meta.mimic.objective import NEVER, MimicReplay, MimicTraining, acts_left
+from npi.jobs.learners import new_library, objective_of
+from npi.learners import check_learner
+from npi.learners.evaluate import score_task
+from npi.learners.objectives.base import schedule_of
+from npi.learners.objectives.replay_memory import Shard
+from npi.learners.tasks import TaskGroup, training_tasks
+from npi.training.loop import Descent, fit
+from npi.training.ranks import ALONE
+
+FILE = Path("programs/learning/puzzlebox.npi")
+
+SMALL = MimicConfig(units=11, row=5)
+
+
+def objective(programs: ProgramSet, config: MimicConfig = SMALL, **settings: Any) -> MimicReplay:
+    tasks = training_tasks(programs)
+    library = new_library(config, tasks, [programs], seed=0)
+    training = replace(LEARNER.training, **{"batch": 4, "sample": 32, "optimizer_steps": 1, **settings})
+    found = objective_of(library, tasks, training)
+    assert isinstance(found, MimicReplay)
+    return found
+
+
+@pytest.mark.parametrize("program", ["IMITATE", "SOLVE"])
+def test_it_keeps_the_promises_of_learners(program: str) -> None:
+    text = FILE.read_text()
+    shown = 'SHOWN = ["no"]' if program == "SOLVE" else 'SHOWN = ["yes"]'
+    world, _, rest = text.partition("\nprogram IMITATE")
+    programs = ("program IMITATE" + rest).partition("task imitate")[0]
+    task = f"task one:\n    {shown}\n    run {program}\n    expect STEP == [0]\n    train\n"
+    learner = Mimic()
+    learner.training = replace(LEARNER.training, optimizer_steps=2, sample=32)
+    check_learner(learner, loads(f"{world}\n{programs}{task}".replace("500", "20")), config=SMALL)
+
+
+def test_the_projection_is_that_of_plain_loops() -> None:
+    """Shares of each atom's probability go to its neighbours, so the mean stays where nothing is cut."""
+    generator = torch.Generator().manual_seed(0)
+    later_MA = torch.rand(7, 11, generator=generator).softmax(1)
+    won_M, discount_M = torch.rand(7, generator=generator), torch.rand(7, generator=generator)
+    discount_M[0], won_M[1], discount_M[1] = 0, 0, 1
+    found = projected(later_MA, won_M, discount_M)
+    for later, won, discount, one in zip(
+        *(part.tolist() for part in (later_MA, won_M, discount_M, found)), strict=True
+    ):
+        expected = [0.0] * 11
+        for atom, probability in enumerate(later):
+            place = min(won + discount * atom / 10, 1) * 10
+            for near in range(11):
+                expected[near] += probability * max(0.0, 1 - abs(place - near))
+        assert one == pytest.approx(expected, abs=1e-5)
+    torch.testing.assert_close(found[1], later_MA[1])
+
+
+def test_a_task_learns_from_imitation_without_its_demonstration() -> None:
+    """Its losses are the same whatever the demonstrations in the memory show; those of imitation are not."""
+    one = objective(load(FILE))
+    for losses in one.losses(0, ALONE):
+        list(losses)
+    imitation, task = one.problems.groups
+    assert [len(one.sources(group)) for group in (imitation, task)] == [1, 2]
+    sample = dict(one.memories[0].sample(torch.arange(40)))
+    other = {name: torch.randn_like(part) if name.endswith(WINDOW) else part for name, part in sample.items()}
+
+    def values(group: TaskGroup, part: Shard) -> list[float]:
+        return [float(loss.value.detach()) for loss in one.losses_of([one._viewed(group, part)], 1.0, 0.0)]
+
+    assert values(task, sample) == values(task, other)
+    assert values(imitation, sample) != values(imitation, other)
+    alone = objective(load(FILE), sharing=0)
+    assert [len(alone.sources(group)) for group in alone.problems.groups] == [1, 1]
+
+
+def test_acts_until_the_reward_are_counted_back() -> None:
+    reward_TB = torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
+    left_TB = acts_left(reward_TB)
+    assert left_TB[:, 0].tolist() == [2, 1, 0, NEVER]
+    assert left_TB[:, 1].tolist() == [NEVER] * 4
+
+
+def test_an_act_is_worth_at_least_what_its_episode_brought() -> None:
+    """The critic is surprised by less than that, and not by more where nothing is known."""
+    one = objective(load(FILE))
+    for losses in one.losses(0, ALONE):
+        list(losses)
+    task = one.problems.groups[1]
+    sample = dict(one.memories[1].sample(torch.arange(32)))
+    sample["score.reward"] = torch.zeros_like(sample["score.reward"])
+    surprises = []
+    for left in (NEVER, 49.0, 0.0):
+        sample["acts_left"] = torch.full((32,), left)
+        surprises.append(float(one.losses_of([one._viewed(task, sample)], 1.0, 1.0)[0].value.detach()))
+    assert surprises[0] == surprises[1]  # an untrained critic expects more than 1/50
+    assert surprises[2] != surprises[0]
+
+
+def test_ends_are_those_of_the_program() -> None:
+    """An imitation that is cut is no end for the task: what comes after it counts."""
+    one = objective(load(FILE))
+    imitation, task = one.problems.groups
+    sample = {
+        "score.likeness": torch.tensor([[0.5, 0.25], [1.0, 0.0], [0.5, 0.5]]),
+        "score.reward": torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.0, 1.0]]),
+        "steps": torch.tensor([2, 1, 2]),
+        "ended": torch.tensor([False, True, True]),
+    }
+    i = one.training.discount
+    won_M, discount_M = one._returns(task, sample)
+    assert won_M.tolist() == pytest.approx([-2 / 50, -1 / 50, 1 - 1 / 50])
+    assert discount_M.tolist() == [1, 1, 0]
+    won_M, discount_M = one._returns(imitation, sample)
+    assert won_M.tolist() == pytest.approx([(1 - i) * (0.5 + 0.25 * i), 1 - i, (1 - i) * (0.5 + 0.5 * i)])
+    assert discount_M.tolist() == pytest.approx([i * i, 0, 0])
+
+
+def test_beside_a_frozen_core_rows_and_the_critic_move() -> None:
+    programs = load(FILE)
+    tasks = training_tasks(programs)[1:]
+    library = new_library(SMALL, tasks, [programs], seed=0)
+    library.core.requires_grad_(False)
+    found = objective_of(library, tasks, replace(LEARNER.training, batch=4, sample=32, optimizer_steps=2))
+    before, rows_NP = library.core.digest(), found.rows_NP.detach().clone()
+    assert list(found.groups()) == ["rows", "critic"]
+    Descent(found.groups(), schedule_of(found.training)).update(found, 0)
+    assert library.core.digest() == before
+    assert not torch.equal(rows_NP, found.rows_NP)
+
+
+def test_it_learns_to_follow_demonstrations() -> None:
+    """From 0.13 of the likeness, where it loses the demonstration at once, to more than twice that in seconds."""
+    text = FILE.read_text().replace("demonstrations: 500", "demonstrations: 20").partition("program SOLVE")[0]
+    programs = loads(text + 'task one:\n    run IMITATE\n    expect EXTRACT == ["yes"]\n    train\n    test\n')
+    training = MimicTraining(
+        updates=25, batch=32, rate=2e-3, row_rate=2e-3, check_every=25, problems=16, optimizer_steps=32, sample=64,
+        returns=5, tracking=0.02,
+    )  # fmt: skip
+    tasks = training_tasks(programs)
+    library = new_library(MimicConfig(units=64), tasks, [programs], seed=0)
+    found = objective_of(library, tasks, training)
+    library.memory.embeddings_NP = found.rows_NP
+    before = score_task(library, programs, programs.tasks[0], count=100).scores["likeness"].mean
+    fit(found, schedule_of(training))
+    after = score_task(library, programs, programs.tasks[0], count=100).scores["likeness"].mean
+    assert before < 0.25
+    assert after > 0.35, after
