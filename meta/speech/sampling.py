@@ -34,8 +34,14 @@ class Spoken(NamedTuple):
 
 @torch.no_grad()
 def speak(
-    core: SpeechCore, frame_LF: torch.Tensor, row_P: torch.Tensor, *, seed: int = 0, temperature: float = 1.0,
-    given_T: np.ndarray | None = None, logits: bool = False,
+    core: SpeechCore,
+    frame_LF: torch.Tensor,
+    row_P: torch.Tensor,
+    *,
+    seed: int = 0,
+    temperature: float = 1.0,
+    given_T: np.ndarray | None = None,
+    logits: bool = False,
 ) -> Spoken:
     """What a core says to some frames by a row: the same codes as repeated steps with draws of the same seed.
 

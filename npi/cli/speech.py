@@ -23,8 +23,15 @@ TemperatureOption = Annotated[
 
 
 def say(
-    screen: Screen, library: Path, task: str, words: Sequence[str], wav: Path | None, picture: Path | None, *,
-    seed: int, temperature: float,
+    screen: Screen,
+    library: Path,
+    task: str,
+    words: Sequence[str],
+    wav: Path | None,
+    picture: Path | None,
+    *,
+    seed: int,
+    temperature: float,
 ) -> None:
     """Say the words, write the files that are asked for, and tell how long it took."""
     from npi.learners.speaking import speak

@@ -93,9 +93,7 @@ def play(
 
 
 @torch.no_grad()
-def predicted(
-    core: LearnerCore, world: World[Any], layouts: Sequence[Layout], task: TaskInput, steps: int
-) -> Episodes:
+def predicted(core: LearnerCore, world: World[Any], layouts: Sequence[Layout], task: TaskInput, steps: int) -> Episodes:
     """What a world demonstrates (:class:`envs.world.Demonstrated`), with how likely the core finds each action of it.
 
     The same as :func:`play` in a world that shows what is demonstrated, whatever was done

@@ -61,7 +61,12 @@ def text_frames(text: str, rate: int, *, language: str = "en-us") -> tuple[torch
 
 
 def speak(
-    library: Library, task: str, text: str | Sequence[str], *, seed: int = 0, temperature: float = 1.0,
+    library: Library,
+    task: str,
+    text: str | Sequence[str],
+    *,
+    seed: int = 0,
+    temperature: float = 1.0,
     language: str = "en-us",
 ) -> Speech:
     """A text in the voice of a task's program.

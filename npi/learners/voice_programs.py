@@ -22,7 +22,12 @@ task {task}:
 
 
 def program_file(
-    voices: Sequence[str], *, core: str = "wavenet", data: str = "voices", rate: int = 8000, steps: int = 3200,
+    voices: Sequence[str],
+    *,
+    core: str = "wavenet",
+    data: str = "voices",
+    rate: int = 8000,
+    steps: int = 3200,
     seconds: float = 0,
 ) -> str:
     """The text of a file with a program and a task for each voice, in the order of the corpus.
