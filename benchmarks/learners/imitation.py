@@ -65,7 +65,7 @@ VARIANTS: Mapping[str, tuple[ImitationConfig, CloningTraining, tuple[str, ...]]]
     "recurrent": (
         ImitationConfig(reads="recurrent"), replace(SHOWN, updates=800, rate=1e-3, kept=1.0), ("reaching",),
     ),
-    "rows": (ImitationConfig(), replace(SHOWN, updates=450, inferred=0.5), ("reaching",)),
+    "rows": (ImitationConfig(), replace(SHOWN, updates=2500, inferred=0.5, check_every=500), ("reaching",)),
 }  # fmt: skip
 """What is trained, on which files. Those that are compared have about a minute of CPU each; the plain LSTM, whose
 updates are cheaper, has more of them. Rows have a core of their own."""

@@ -53,6 +53,9 @@ STEPS = {"IMITATE": 85, "SOLVE": 50}
 
 DEMONSTRATIONS = (1, 10, 50, 100, 500)
 
+JOINT = replace(LEARNER.training, updates=300)
+"""Of both programs."""
+
 ALONE = replace(LEARNER.training, updates=30)
 """Of imitation alone, on fewer or more demonstrations."""
 
@@ -122,7 +125,7 @@ def box(demonstrations: int = 500) -> PuzzleBox:
 def joint(seed: int) -> tuple[Library, float]:
     """The core of both programs."""
     path = written(RUNS / NAME / "files" / "puzzlebox.npi", text())
-    return trained_core(f"{NAME}/joint-{seed}", [path], replace(LEARNER.training, seed=seed), report=told)
+    return trained_core(f"{NAME}/joint-{seed}", [path], replace(JOINT, seed=seed), report=told)
 
 
 def told(progress: Progress) -> None:

@@ -62,6 +62,7 @@ def test_draws_repeat_and_differ_by_seed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len({mutant.digest for mutant in one}) == 20
 
 
+@pytest.mark.thorough
 def test_a_run_is_green_red_or_late(tmp_path: Path) -> None:
     """Late by CPU time of one test, however long the clock says that all take; red where a test has all the time of all
     tests."""

@@ -21,6 +21,7 @@ from traces.storage.trace_set import TraceSet
 SEEDS = 5_000_000
 
 
+@pytest.mark.thorough
 def test_random_files_are_checked_files_that_train_every_argument() -> None:
     """Red where a file is refused, or a program is never run with one of its pointers or directions."""
     files = list(recipe.drawn(SEEDS, 96))

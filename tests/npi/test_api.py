@@ -27,6 +27,7 @@ def test_rows_are_learned_in_memory_and_written_where_that_is_asked(tmp_path) ->
     assert {path: path.read_bytes() for path in SHIPPED.iterdir()} == before
 
 
+@pytest.mark.thorough
 def test_training_comes_to_the_numbers_of_the_command(tmp_path) -> None:
     """Where nothing says how many threads there are; red where a script computes with all that PyTorch takes."""
     file = str(ROOT / "programs" / "addition.npi")

@@ -191,7 +191,7 @@ def test_hashes_part_programs_as_a_search_does() -> None:
     assert 20 < len(set(hashes)) < len(hashes)
 
 
-@pytest.mark.parametrize("world", ["list", "mixed"])
+@pytest.mark.parametrize("world", ["list", pytest.param("mixed", marks=pytest.mark.thorough)])
 def test_programs_of_one_hash_run_alike_and_others_otherwise(world: str) -> None:
     """Doubles that the draw makes by chance do the same on every pad; of those with other hashes, most do not."""
     generator = np.random.default_rng(1)

@@ -157,6 +157,7 @@ def test_streams_exclude_what_is_held_out() -> None:
         assert counted.excluded > 0
 
 
+@pytest.mark.thorough
 def test_a_size_that_runs_out_gives_fewer_and_a_stream_finds_all_that_there_is() -> None:
     tiny = vocabulary_of(dsl.loads(TINY))
     every = {program.hash for size in (1, 2) for program in enumerate_programs(tiny, size)}

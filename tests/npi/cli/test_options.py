@@ -104,7 +104,7 @@ APPLIES = {
         "discrete": f"{ROWS} --certify --data --device",
         "lstm": f"{ROWS} --data --device",
         "universal": f"{ROWS} --from-traces --data",
-        "learners": "--library --out --starts --updates --seed --set --data --json",
+        "learners": "--library --out --starts --updates --seed --set --demonstration --data --json",
     },
     "library info": {"": "--text --json", "row file": "--json"},
 }

@@ -281,6 +281,7 @@ def holds(certificate: Certificate, library: Library) -> bool:
     return [finding.fault for finding in check(certificate, library)] == [""] * len(check(certificate, library))
 
 
+@pytest.mark.thorough
 def test_proofs_hold_after_rows_come_and_go(tmp_path: Path) -> None:
     """Also where a pack got another number: red when the hash of rows counts generations of the whole library."""
     core, one, two = _proved(), _proved("twice"), _proved("again")

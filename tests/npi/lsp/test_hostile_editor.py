@@ -46,6 +46,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
     client.stop()
 
 
+@pytest.mark.thorough
 def test_messages_behind_nonsense_are_answered(client: Client) -> None:
     client.open("a.npi")
     for name, data in NONSENSE.items():
