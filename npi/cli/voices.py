@@ -39,8 +39,6 @@ def make(
     \b
     Example:
       npi voices make mine --count 8 --minutes 2
-      npi voices prepare mine --out mine.npz --programs mine.npi
-      npi train mine.npi --data voices=mine.npz --out speakers
     """
     from envs.speech.making import PROGRAMS, finished_voice, installed, make_voice, voices
 
@@ -128,7 +126,6 @@ def take(
     \b
     Example:
       npi voices import /usr/share/asterisk/sounds/en_US_f_Allison core-sounds-en.txt.gz allison
-      npi voices prepare allison --out allison.npz
     """
     from envs.speech.prompts import import_prompts
 

@@ -311,7 +311,7 @@ def test_wrong_layouts_are_told(layout: dict[str, list[int]], message: str) -> N
     assert message in str(caught.value)
 
 
-REWARDED = [path for path in sorted(LEARNING.glob("*.npi")) if "maximise reward" in path.read_text()]
+REWARDED = [path for path in sorted(LEARNING.glob("*.npi")) if 'core "meta-rl"' in path.read_text()]
 
 
 @pytest.mark.parametrize("path", REWARDED, ids=lambda path: path.stem)
