@@ -85,14 +85,27 @@ def advanced(config: PuzzleBoxConfig, progress_BS: torch.Tensor, touched_BS: tor
 
 
 def demonstrated(config: PuzzleBoxConfig, scene: Scene) -> Shown:
-    """A demonstration of each layout: all six steps, with detours and an unsteady hand, until the reward is out."""
+    """A demonstration of each layout: all six steps, with detours and an unsteady hand, until the reward is out.
+
+    Where a hand that shuffles its steps gets the reward in passing, before it has done all, it keeps the usual order.
+    """
+    usual_BS = torch.arange(len(STEPS), device=scene.bits_B.device).expand(len(scene.bits_B), -1)
+    order_BS = _order(config, scene.bits_B)
+    found = _demonstrated(config, scene, order_BS)
+    early_B = (found.frame_BLD[..., -1] == 1).long().argmax(1) < found.length_B - 1
+    if not bool(early_B.any()):
+        return found
+    return _demonstrated(config, scene, torch.where(early_B[:, None], usual_BS, order_BS))
+
+
+def _demonstrated(config: PuzzleBoxConfig, scene: Scene, order_BS: torch.Tensor) -> Shown:
+    """Demonstrations with the steps in these orders."""
     B = len(scene.start_B2)
-    way_BW2, used_BW = _ways(config, scene)
+    way_BW2, used_BW = _ways(config, scene, order_BS)
     place_B = torch.zeros_like(scene.bits_B)
     still_B2 = torch.zeros_like(scene.start_B2)
     body = Body(scene.start_B2, still_B2, still_B2.new_zeros(B, len(STEPS)))
     frames, commands, acts_B = [_frame(body)], list[torch.Tensor](), torch.zeros_like(scene.bits_B)
-    order_BS = _order(config, scene.bits_B)
     for step in range(config.steps):
         goes_B = place_B < 2 * len(STEPS)
         if not bool(goes_B.any()):
@@ -130,10 +143,9 @@ def _order(config: PuzzleBoxConfig, bits_B: torch.Tensor) -> torch.Tensor:
     return torch.where(shuffled_B1, key_BS, number_S / len(STEPS)).argsort(1)
 
 
-def _ways(config: PuzzleBoxConfig, scene: Scene) -> tuple[torch.Tensor, torch.Tensor]:
+def _ways(config: PuzzleBoxConfig, scene: Scene, order_BS: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """way_BW2 and used_BW (bool): before each site a bend, which is used where the demonstrator takes a detour."""
     number_S = torch.arange(len(STEPS), device=scene.bits_B.device)
-    order_BS = _order(config, scene.bits_B)
     to_BS2 = scene.site_BS2.gather(1, order_BS[:, :, None].expand(-1, -1, 2))
     from_BS2 = torch.cat([scene.start_B2[:, None], to_BS2[:, :-1]], 1)
     along_BS2 = to_BS2 - from_BS2

@@ -75,6 +75,10 @@ class Speaking:
 
     signals, anywhere = (("minimise", "bits"),), True
     predicts: Literal[True] = True
+    training = SpeechTraining(updates=1200, batch=8, rate=3e-3, row_rate=1e-2, check_every=200, problems=8, clip=1.0)
+    learning = SpeechTraining(
+        updates=120, batch=4, row_rate=3e-2, check_every=60, problems=8, starts=2, clip=10.0, inferred=0.0
+    )
 
     def admit(self, spec: WorldSpec) -> None:
         if spec.kind != KIND:
@@ -115,10 +119,6 @@ class WaveNetLearner(Speaking):
 
     kind = "wavenet"
     config = WaveNetConfig
-    training = SpeechTraining(updates=1200, batch=8, rate=3e-3, row_rate=1e-2, check_every=200, problems=8, clip=1.0)
-    learning = SpeechTraining(
-        updates=120, batch=4, row_rate=3e-2, check_every=60, problems=8, starts=2, clip=10.0, inferred=0.0
-    )
 
     def core(self, config: WaveNetConfig, specs: Sequence[WorldSpec], *, generator: torch.Generator) -> WaveNet:
         return WaveNet(config, generator=generator)
@@ -130,10 +130,6 @@ class WaveRNNLearner(Speaking):
 
     kind = "wavernn"
     config = WaveRNNConfig
-    training = SpeechTraining(updates=1200, batch=8, rate=3e-3, row_rate=1e-2, check_every=200, problems=8, clip=1.0)
-    learning = SpeechTraining(
-        updates=120, batch=4, row_rate=3e-2, check_every=60, problems=8, starts=2, clip=10.0, inferred=0.0
-    )
 
     def core(self, config: WaveRNNConfig, specs: Sequence[WorldSpec], *, generator: torch.Generator) -> WaveRNN:
         return WaveRNN(config, generator=generator)

@@ -179,13 +179,13 @@ def diagnosed(text: str) -> tuple[dsl.Diagnosis, float]:
 
 
 def test_a_file_of_eight_times_the_lines_takes_eight_times_as_long() -> None:
-    """A quadratic step would take 64 times as long; the test leaves a factor of four for load and caches."""
+    """A quadratic step would take 64 times as long; the test leaves a factor of two for load and caches."""
     short, long = big_text(700), big_text(5_600)
     assert 7.5 < long.count("\n") / short.count("\n") < 8.5
     seconds = min(diagnosed(short)[1] for _ in range(3))
-    found, longer = diagnosed(long)
-    assert found.errors == ()
-    assert longer < 32 * seconds
+    both = [diagnosed(long) for _ in range(2)]
+    assert both[0][0].errors == ()
+    assert min(longer for _, longer in both) < 16 * seconds
 
 
 def test_a_long_file_with_many_mistakes_takes_no_longer_than_twice() -> None:
