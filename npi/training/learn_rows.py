@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from envs.spec import ProgramTable
-from npi.core.config import FORCED, LEARNED, Settings, TrainConfig, at_least, one_of, setting
+from npi.core.config import FORCED, LEARNED, RATE, Settings, TrainConfig, at_least, one_of, setting
 from npi.core.recurrent import may_call, recurrent
 from npi.library.kinds import fingerprint
 from npi.library.library import Library, LibraryError, check_texts, missing_rows, row_name, row_names
@@ -42,7 +42,8 @@ class LearnConfig(Settings):
     Attributes:
         starts: random starts descended side by side; the first one that is right is kept.
         states: how the rows come by their states (:class:`npi.core.config.TrainConfig`); an lstm's are learned.
-        updates: the most steps of Adam. rate: its peak learning rate.
+        updates: the most steps of Adam. rate: its peak learning rate, high, as beside a core that was trained for fifty
+            updates a row's numbers have far to go; a tenth of it takes some ten times as many updates.
         frames: frames a start and update, with learned states.
         seed: of starts and sampling.
         problems: validation problems of each task.
@@ -54,7 +55,7 @@ class LearnConfig(Settings):
     starts: int = setting(4, at_least(1))
     states: str = setting(FORCED, one_of(FORCED, LEARNED))
     updates: int = setting(1200, at_least(1))
-    rate: float = 0.05
+    rate: float = setting(0.5, RATE)
     frames: int = setting(64, at_least(1))
     seed: int = 0
     problems: int = setting(256, at_least(1))
