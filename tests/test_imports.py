@@ -125,13 +125,26 @@ def test_the_rules_can_fail() -> None:
     assert executing("eval('1')\ntorch.load(path)") == ["eval", "torch.load"]
 
 
+ONE_STEP = """
+import torch
+from npi.training.loop import Group
+weight = torch.nn.Parameter(torch.ones(1))
+weight.sum().backward()
+optimizer = Group([weight], 0.1, "adamw").optimizer()
+optimizer.step()
+optimizer.load_state_dict(optimizer.state_dict())
+"""
+"""What every training does, and what imports torch's compiler where its optimisers are used as they are."""
+
+
 def test_what_is_optional_is_not_imported() -> None:
     used = "envs, envs.cars.mesh_files, envs.cars.image_cache, dsl, traces, traces.viewing.animation, npi, "
     used += "npi.running.mesh_accuracy, npi.cli.run_files"
     optional = {"gymnasium", "matplotlib", "PIL", "pygls", "sklearn", "stable_baselines3", "tensorboard", "trimesh"}
     code = f"import sys, {used}; print(*sorted({optional} & set(sys.modules)))"
+    code += f"\n{ONE_STEP}\nprint('torch._dynamo' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "\n"
+    assert done.stdout == "\nFalse\n"
 
 
 def test_every_package_is_listed() -> None:

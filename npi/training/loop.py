@@ -22,6 +22,7 @@ from torch import nn
 
 from envs.support.typed_json import FormatError, typed
 from npi.library.tensor_files import check_tensors, shapes_of
+from npi.training.optimisers import without_compiler
 from npi.training.ranks import ALONE, Ranks
 
 SAVING = 0.05
@@ -53,13 +54,13 @@ class Group:
 
     def optimizer(self) -> torch.optim.Optimizer:
         """A fresh optimiser of these parameters."""
-        if self.optimiser == "adamw":
-            return torch.optim.AdamW(
-                self.parameters, lr=self.rate, betas=self.betas, weight_decay=self.weight_decay, fused=True
-            )
+        given: dict[str, Any] = {"lr": self.rate, "betas": self.betas}
         if self.optimiser == "sparse_adam":
-            return torch.optim.SparseAdam(list(self.parameters), lr=self.rate, betas=self.betas)
-        return torch.optim.Adam(self.parameters, lr=self.rate, betas=self.betas, weight_decay=self.weight_decay)
+            return without_compiler(torch.optim.SparseAdam)(list(self.parameters), **given)
+        given["weight_decay"] = self.weight_decay
+        if self.optimiser == "adamw":
+            return without_compiler(torch.optim.AdamW)(self.parameters, **given, fused=True)
+        return without_compiler(torch.optim.Adam)(self.parameters, **given)
 
 
 @dataclass(frozen=True)
