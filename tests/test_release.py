@@ -78,12 +78,16 @@ def test_the_wheel_has_the_files_of_the_packages_and_the_examples(installed: Pat
     assert "Typing :: Typed" in about.get_all("Classifier", [])
 
 
-def test_examples_and_demo_of_the_wheel_run_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+def test_examples_of_the_wheel_are_copied_and_checked_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     copied = run(installed, tmp_path, "npi", "examples", "--copy", "programs")
     assert copied.returncode == 0, copied.stderr
     assert {path.name for path in (tmp_path / "programs").iterdir()} >= {"addition.npi", "learning", "recursive"}
     checked = run(installed, tmp_path, "npi", "check", "programs/composition/median.npi")
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.thorough
+def test_the_demo_of_the_wheel_runs_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     demo = run(installed, tmp_path, "python", "-c", SMALL_DEMO)
     assert demo.returncode == 0, demo.stderr
     result = json.loads(demo.stdout)

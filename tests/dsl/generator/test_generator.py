@@ -48,7 +48,13 @@ def test_the_checker_accepts_what_reads_much(monkeypatch: pytest.MonkeyPatch) ->
     assert len(list(stream(vocabulary("mixed"), {4: 60, 8: 60}, generator=np.random.default_rng(0)))) == 120
 
 
-@each_world
+@pytest.mark.parametrize(
+    "world",
+    [
+        name if name in ("mixed", "places", "sorting") else pytest.param(name, marks=pytest.mark.thorough)
+        for name in EVERY
+    ],
+)
 def test_all_end_on_random_pads(world: str) -> None:
     # red when a rule of dsl/generator/termination.py is missing: see the next test
     programs, ids = together(world, drawn(world, each=26))

@@ -47,6 +47,7 @@ def test_training_learns_to_optimise(trained: Path) -> None:
     assert losses(library, seed=5)["loss at 100"] > 0.6  # a core that has averages begins as Adam and momentum
 
 
+@pytest.mark.thorough
 def test_training_learns_to_optimise_from_nothing(tmp_path: Path) -> None:
     config, training = OptimiserConfig(averages=0), replace(QUICK, updates=26, rate=1e-2)
     library = train_learner([LEARNING / "quadratic.npi"], out=tmp_path, config=config, training=training).library

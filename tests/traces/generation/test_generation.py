@@ -117,7 +117,7 @@ MINE = "register_world('mine', Scratchpad)"
     ("stdin", "register", "message"),
     [
         (True, "", None),
-        (False, MINE, "lacks if __name__"),
+        pytest.param(False, MINE, "lacks if __name__", marks=pytest.mark.thorough),
         pytest.param(False, "", None, marks=pytest.mark.thorough),
         pytest.param(True, MINE, "in a notebook or on standard input", marks=pytest.mark.thorough),
     ],

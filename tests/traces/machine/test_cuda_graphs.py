@@ -14,7 +14,8 @@ from traces.machine.lockstep import Budget, run
 from traces.machine.outcome import Chunk
 from traces.recording.recorder import Recorder
 
-FILES = ["addition.npi", "bubblesort.npi", "examples/mergesort.npi", "recursive/quicksort.npi"]
+MORE = ("bubblesort.npi", "examples/mergesort.npi")
+FILES = ["addition.npi", "recursive/quicksort.npi", *(pytest.param(name, marks=pytest.mark.thorough) for name in MORE)]
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
