@@ -2,14 +2,12 @@
 
 import os
 import signal
-import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from npi.cli.main import main
+from tests.support.forks import command
 
 WAIT = 120.0
 
@@ -24,17 +22,10 @@ def interrupted(
 
     Its whole process group is sent the signal, and it twice where that is SIGTERM, as ``timeout`` does. It must end
     with 128 and the signal's number, also where the second one finds Python ending, which a Python of its own has to
-    show; to be sent Ctrl-C it is forked from this process, so that nothing is imported again, and prepared there.
+    show; to be sent Ctrl-C it is forked from this process, so that nothing is imported again.
     """
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        pid = os.fork()
-        if not pid:
-            os.setpgid(0, 0)
-            os.dup2(out.fileno(), 1)
-            os.dup2(err.fileno(), 2)
-            if by == signal.SIGTERM:
-                os.execv(sys.executable, [sys.executable, "-m", "npi.cli.main", *words])
-            _run(words, prepare)
+        pid = command(words, out, err, prepare=prepare, anew=by == signal.SIGTERM)
         deadline, ended = time.monotonic() + WAIT, 0
         while not all(state.exists() for state in states) and not ended and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -48,21 +39,6 @@ def interrupted(
         told = [file.seek(0) or file.read() for file in (out, err)]
     assert os.waitstatus_to_exitcode(status) == 128 + by, told[1]
     return told[0], told[1]
-
-
-def _run(words: Sequence[str], prepare: Callable[[], None]) -> None:
-    """Be the command, and end."""
-    status = 70
-    try:
-        sys.stdout, sys.stderr = (os.fdopen(os.dup(number), "w") for number in (1, 2))
-        prepare()
-        status = main(list(words))
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
 
 
 class Interrupted(Exception):
