@@ -71,7 +71,7 @@ def test_interrupted_training_goes_on_to_the_same_core(capsys, tmp_path, tape_fi
 def test_sigterm_that_comes_twice_keeps_the_state(capsys, tmp_path, tape_files):
     """At a rate that solves nothing, until there are no updates left."""
     out, state = tmp_path / "library", tmp_path / "library.training" / "checkpoint.safetensors"
-    words = ["train", *training(tape_files), "--rate", "1e-9", "--out", str(out)]
+    words = ["train", str(tape_files / "tape.npi"), *QUICK, "--bits", "2", "--rate", "1e-9", "--out", str(out)]
     _, err = interrupted(words, state, by=signal.SIGTERM)
     assert f"the state is kept in {out}.training, and the same command resumes" in err
     assert not out.exists()

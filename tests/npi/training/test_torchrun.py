@@ -83,7 +83,7 @@ def in_two(words: list[str], folder: Path) -> list[tuple[int, str, str]]:
 
         return prepare
 
-    files = [(tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")) for _ in range(2)]
+    files = [[tempfile.TemporaryFile("w+") for _ in range(2)] for _ in range(2)]  # noqa: SIM115 (closed with the list)
     first, second = (command(words, *files[rank], prepare=joins(rank)) for rank in range(2))
     codes = [os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])]
     if codes != [0]:
