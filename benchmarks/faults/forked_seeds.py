@@ -59,9 +59,14 @@ class Forked:
         return self.status
 
 
+def forks(count: int) -> list[Forked]:
+    """So many processes, each waiting for its settings."""
+    ready: list[Forked] = []
+    for _ in range(count):
+        ready.append(Forked(ready))
+    return ready
+
+
 def in_forks() -> None:
     """Let two processes of ``npi train --seeds`` be forked now, which takes no seconds of importing the engine."""
-    ready: list[Forked] = []
-    for _ in range(2):
-        ready.append(Forked(ready))
-    sweep._start = ready.pop  # type: ignore[assignment]
+    sweep._start = forks(2).pop  # type: ignore[assignment]

@@ -23,7 +23,7 @@ from npi.library.tensor_files import check_tensors, shapes_of
 from npi.training.loop import Evaluation, Group, Loss, Objective, Schedule, State
 from npi.training.ranks import Ranks
 from npi.universal.core import UniversalCore
-from npi.universal.functions import Functions, loss
+from npi.universal.functions import Functions, hasty, loss
 
 CHECK_EVERY = 1000
 """Updates between states that are kept on disk."""
@@ -118,7 +118,7 @@ class UniversalObjective(Objective):
         which_N = hard_N.multinomial(self.training.functions, replacement=True, generator=self.generator)
         examples = self.functions.draw(which_N, self.training.situations, generator=self.generator)
         code_NC, gain_NG = self.codes(which_N), self.gains(which_N)
-        with torch.autocast(code_NC.device.type, dtype=torch.bfloat16):
+        with hasty(code_NC.device.type):
             proposed_NC = self.proposer(examples.seen, examples.outcome, examples.value)
         loss_N = loss(self.net, examples, proposed_NC.float() + code_NC, gain_NG)
         self.error_N[which_N] = self.error_N[which_N].lerp(loss_N.detach(), 0.5)

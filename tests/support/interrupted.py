@@ -2,34 +2,43 @@
 
 import os
 import signal
-import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.support.paths import ROOT
+from tests.support.forks import command
 
 WAIT = 120.0
 
 
-def interrupted(words: Sequence[str], *states: Path, by: signal.Signals = signal.SIGINT) -> tuple[str, str]:
-    """What a command writes to stdout and stderr that is interrupted once all files are there.
+def interrupted(
+    words: Sequence[str],
+    *states: Path,
+    by: signal.Signals = signal.SIGINT,
+    prepare: Callable[[], None] = lambda: None,
+) -> tuple[str, str]:
+    """What a command of npi writes to stdout and stderr that is interrupted once all files are there.
 
     Its whole process group is sent the signal, and it twice where that is SIGTERM, as ``timeout`` does. It must end
-    with 128 and the signal's number, also where the second one finds Python ending.
+    with 128 and the signal's number, also where the second one finds Python ending, which a Python of its own has to
+    show; to be sent Ctrl-C it is forked from this process, so that nothing is imported again.
     """
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    running = subprocess.Popen(words, cwd=ROOT, text=True, process_group=0, **pipes)
-    deadline = time.monotonic() + WAIT
-    while not all(state.exists() for state in states) and running.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if by == signal.SIGTERM:
-        running.send_signal(by)
-        time.sleep(0.05)
-    os.killpg(running.pid, by)
-    out, err = running.communicate(timeout=WAIT)
-    assert running.returncode == 128 + by, err
-    return out, err
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        pid = command(words, out, err, prepare=prepare, anew=by == signal.SIGTERM)
+        deadline, ended = time.monotonic() + WAIT, 0
+        while not all(state.exists() for state in states) and not ended and time.monotonic() < deadline:
+            time.sleep(0.01)
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        if not ended:
+            if by == signal.SIGTERM:
+                os.kill(pid, by)
+                time.sleep(0.05)
+            os.killpg(pid, by)
+            _, status = os.waitpid(pid, 0)
+        told = [file.seek(0) or file.read() for file in (out, err)]
+    assert os.waitstatus_to_exitcode(status) == 128 + by, told[1]
+    return told[0], told[1]
 
 
 class Interrupted(Exception):

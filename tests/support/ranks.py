@@ -44,11 +44,12 @@ Job = Callable[[Ranks, Path], Any]
 
 
 def in_ranks(count: int, job: Job, folder: Path, device: str = "cpu") -> list[Any]:
-    """What the job returns in each of ``count`` processes."""
+    """What the job returns in each of ``count`` processes: forks of this one, which has everything imported, or of one
+    that knows nothing of CUDA."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("forkserver")  # imports once what each process needs
+    context = multiprocessing.get_context("fork" if device == "cpu" else "forkserver")
     context.set_forkserver_preload([__name__])
     several = [context.Process(target=_run, args=(r, count, port, job, folder, device)) for r in range(count)]
     for process in several:

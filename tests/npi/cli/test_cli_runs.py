@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sys
 
 from npi.cli import demo
 from npi.cli.main import main
@@ -48,7 +47,7 @@ def test_interrupted_training_goes_on_to_the_same_core(capsys, tmp_path, tape_fi
     words = [*training(tape_files), *SLOWLY]
     assert main(["train", *words, "--out", str(tmp_path / "whole")]) == 0
     out, state = tmp_path / "library", tmp_path / "library.training" / "checkpoint.safetensors"
-    _, err = interrupted([sys.executable, "-m", "npi.cli.main", "train", *words, "--out", str(out)], state)
+    _, err = interrupted(["train", *words, "--out", str(out)], state)
     assert f"the state is kept in {out}.training, and the same command resumes" in err
     assert f"; npi eval --library {out}.training evaluates it as it stands" in err
     assert state.exists()
@@ -72,8 +71,8 @@ def test_interrupted_training_goes_on_to_the_same_core(capsys, tmp_path, tape_fi
 def test_sigterm_that_comes_twice_keeps_the_state(capsys, tmp_path, tape_files):
     """At a rate that solves nothing, until there are no updates left."""
     out, state = tmp_path / "library", tmp_path / "library.training" / "checkpoint.safetensors"
-    words = ["train", *training(tape_files), "--rate", "1e-9", "--out", str(out)]
-    _, err = interrupted([sys.executable, "-m", "npi.cli.main", *words], state, by=signal.SIGTERM)
+    words = ["train", str(tape_files / "tape.npi"), *QUICK, "--bits", "2", "--rate", "1e-9", "--out", str(out)]
+    _, err = interrupted(words, state, by=signal.SIGTERM)
     assert f"the state is kept in {out}.training, and the same command resumes" in err
     assert not out.exists()
     found = document(capsys, *words, "--updates", 1, code=1)

@@ -42,7 +42,7 @@ def npi(line: str, redirections: str = "", **environment: str | None) -> tuple[i
         (f"{RUN} --step", "<&-", {}, RESULT),
         (CHECK, "", {"PYTHONIOENCODING": "ascii"}, r"\u2500"),
         (CHECK, "", {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, r"\u2500"),
-        (RUN, "", {"COLUMNS": "abc", "LINES": "-1", "TERM": None, "HOME": None}, RESULT),
+        (CHECK, "", {"COLUMNS": "abc", "LINES": "-1", "TERM": None, "HOME": None}, TABLE),
         (CHECK, "", {"COLUMNS": "9" * 30}, TABLE),
         (CHECK, "| head -1", {}, "programs/addition.npi"),
     ],
@@ -57,11 +57,11 @@ def test_a_command_ends_well_whatever_its_streams_are(
 
 def test_a_closed_stream_is_not_taken_for_a_file(tmp_path: Path) -> None:
     """The first file that is opened would get the number of the closed stream, and what is printed there."""
-    page = tmp_path / "run.html"
-    code, _, _ = npi(f"{RUN} --html {page}", ">&- 2>&- <&-")
+    drawing = tmp_path / "addition.svg"
+    code, _, _ = npi(f"graph programs/addition.npi --out {drawing}", ">&- 2>&- <&-")
     assert code == 0
-    assert page.read_text().startswith("<!")
-    assert page.read_text().rstrip().endswith("</html>")
+    assert drawing.read_text().startswith("<svg")
+    assert drawing.read_text().rstrip().endswith("</svg>")
 
 
 def test_errors_go_nowhere_but_to_stderr() -> None:

@@ -2,11 +2,11 @@
 
 import json
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.faults.forked_seeds import forks, in_forks
 from npi.cli.sweep import show_spread
 from npi.jobs.sweep import Spread
 from npi.library.library import Library
@@ -14,7 +14,8 @@ from tests.support.interrupted import interrupted
 from tests.support.tape_programs import npi
 from tests.support.tiny import STRIP
 
-QUICK = ["--traces", "4"]
+QUICK = ["--traces", "4", "--bits", "2"]
+"""Seeds are forked where a library was trained before, so that everything is imported: a process starts at once."""
 
 
 @pytest.fixture
@@ -23,7 +24,9 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "strip.npi"
 
 
-def test_a_table_over_seeds(capsys, source: Path) -> None:
+@pytest.mark.usefixtures("raw_library")
+def test_a_table_over_seeds(capsys, source: Path, monkeypatch) -> None:
+    monkeypatch.setattr("npi.jobs.sweep._start", forks(2).pop)
     out = source.parent / "out"
     code, text, _ = npi(capsys, "train", source, "--seeds", "3..4", "--out", out, *QUICK)
     lines = text.splitlines()
@@ -62,13 +65,17 @@ def test_what_it_refuses(capsys, source: Path, words: list[str], message: str) -
     assert not (folder / "new").exists()
 
 
+@pytest.mark.usefixtures("raw_library")
 @pytest.mark.parametrize("by", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])
-def test_an_interrupted_sweep_resumes(capsys, source: Path, by: signal.Signals) -> None:
-    """At a rate that solves nothing, so that both seeds are still training; then without updates that are left."""
+def test_an_interrupted_sweep_resumes(capsys, source: Path, by: signal.Signals, monkeypatch) -> None:
+    """At a rate that solves nothing, so that both seeds are still training; then without updates that are left.
+
+    For Ctrl-C, and then, the seeds' processes are forked, so that nothing is imported again.
+    """
     out = source.parent / "out"
     words = ["train", str(source), "--seeds", "0,2", "--out", str(out), "--rate", "1e-9", *QUICK]
     states = [out / f"seed-{seed}.training" / "checkpoint.safetensors" for seed in (0, 2)]
-    text, err = interrupted([sys.executable, "-m", "npi.cli.main", *words], *states, by=by)
+    text, err = interrupted(words, *states, by=by, prepare=in_forks)
     assert "the states of 2 seeds are kept in" in err
     assert text.count("interrupted") == 2
     assert all(state.exists() for state in states)
@@ -76,6 +83,7 @@ def test_an_interrupted_sweep_resumes(capsys, source: Path, by: signal.Signals) 
     if by == signal.SIGTERM:
         return
 
+    monkeypatch.setattr("npi.jobs.sweep._start", forks(2).pop)
     code, text, _ = npi(capsys, *words, "--updates", 1, "--json")
     found = json.loads(text)
     assert (code, found["solved"], found["interrupted"], found["updates"]) == (1, 0, False, None)

@@ -37,10 +37,10 @@ def drawn_of(config, *sets, hard=0):
     return library, curriculum.draw(generator=torch.Generator().manual_seed(3))
 
 
-@pytest.mark.parametrize("count", [2, 3, 200])
+@pytest.mark.parametrize("count", [2, 3, 100])
 @pytest.mark.parametrize("config", [SMALL, LSTM], ids=["discrete", "lstm"])
 def test_losses_and_gradients_of_shares_add_up_to_the_whole(config, count):
-    """Two worlds; with 200 ranks most shares of a group are empty. Red when noise or weights follow the share."""
+    """Two worlds; with 100 ranks most shares of a group are empty. Red when noise or weights follow the share."""
     library, drawn = drawn_of(config, strip(), tape(), hard=5)
     core, memory, settings = library.core, library.memory, training()
     rules = Rules.of(core, memory, may_call(memory))
@@ -131,20 +131,26 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def two(folder):
-    """What two ranks found, job by job."""
+def alone(folder):
+    """What one process found: losses, and the state after them."""
+    return jobs.curves(ALONE, folder)
+
+
+@pytest.fixture(scope="module")
+def two(folder, alone):
+    """What two ranks found, job by job: forks of a process that has imported what one needs."""
     return in_ranks(2, jobs.several, folder)
 
 
 @pytest.fixture(scope="module")
-def three(folder):
+def three(folder, alone):
     """What three ranks found."""
     return in_ranks(3, jobs.talking_and_reading, folder)
 
 
-def test_two_ranks_follow_the_loss_curve_of_one(folder, two):
+def test_two_ranks_follow_the_loss_curve_of_one(alone, two):
     """Losses, wrong frames (or examples), draws and errors, over checks; ranks hold the same numbers to the bit."""
-    alone, (one, other) = jobs.curves(ALONE, folder), (found["curves"] for found in two)
+    one, other = (found["curves"] for found in two)
     for kind in alone:
         found, single = one[kind], alone[kind]
         assert found == other[kind]

@@ -1,4 +1,7 @@
-"""A sweep: every seed's library is that of its own run, kept where it is interrupted, and the spread over them."""
+"""A sweep: every seed's library is that of its own run, kept where it is interrupted, and the spread over them.
+
+Most processes are forked here, so that nothing is imported again; a script starts a real one.
+"""
 
 import json
 import math
@@ -7,11 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks.faults.forked_seeds import Forked
+from benchmarks.faults.forked_seeds import Forked, forks
 from npi.core.config import TrainConfig
 from npi.jobs.run import checkpoint_path
 from npi.jobs.sweep import Spread, SweepResult, train_sweep
@@ -28,6 +32,12 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "strip.npi"
 
 
+@pytest.fixture
+def fork(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let the next processes of sweeps, so many, be forks of this one."""
+    return lambda count: monkeypatch.setattr("npi.jobs.sweep._start", forks(count).pop)
+
+
 def sweep(source: Path, out: str, *, seeds=(0, 1), config: TrainConfig | None = None, **changes):
     config = config or training(stretch=1.0, check_every=2)
     settings = {"core": CORE, "training": config, "traces": 8, "device": "cpu"} | changes
@@ -42,23 +52,28 @@ def told(result: SweepResult, seed: int) -> tuple[str, str]:
     return result.seeds[seed].core, result.seeds[seed].rows
 
 
-def test_each_seed_is_bit_identical_with_its_own_run(source: Path) -> None:
+def test_each_seed_is_bit_identical_with_its_own_run(source: Path, fork) -> None:
+    alone = {}
+    for seed in (0, 1):
+        config = training(seed=seed, stretch=1.0, check_every=2)
+        alone[seed] = train_library(
+            [source], out=source.parent / "one", core=CORE, training=config, traces=8, device="cpu"
+        )
+    fork(2)
     result = sweep(source, "out")
     assert result.solved
     for seed, one in result.seeds.items():
-        config = training(seed=seed, stretch=1.0, check_every=2)
-        alone = train_library([source], out=source.parent / "one", core=CORE, training=config, traces=8, device="cpu")
         written = Library.open(source.parent / "out" / f"seed-{seed}")
-        assert digests(alone.library) == told(result, seed) == digests(written)
-        assert alone.frames == one.frames
-        assert alone.report.update == one.report.update
+        assert digests(alone[seed].library) == told(result, seed) == digests(written)
+        assert alone[seed].frames == one.frames
+        assert alone[seed].report.update == one.report.update
         assert written.history[-1]["settings"]["seed"] == seed
     assert result.updates == Spread.of([one.report.update for one in result.seeds.values()])
     assert told(result, 0) != told(result, 1)
     assert sorted(p.name for p in (source.parent / "out").iterdir()) == ["seed-0", "seed-1"]
 
 
-def test_an_interrupted_sweep_resumes(source: Path) -> None:
+def test_an_interrupted_sweep_resumes(source: Path, fork) -> None:
     """With one process at a time, stopped in the second seed: the first is kept. Where it is stopped at once, none
     begins."""
     seen: list[tuple[int, int]] = []
@@ -68,6 +83,7 @@ def test_an_interrupted_sweep_resumes(source: Path) -> None:
 
     folder, seeds = source.parent / "half", (0, 1)
     assert sweep(source, "none", seeds=seeds, stop=lambda: True).waiting == seeds
+    fork(2)
     half = sweep(source, "half", seeds=seeds, processes=1, report=report, stop=lambda: bool(seen) and seen[-1][0] == 1)
     assert [seed for seed, one in half.seeds.items() if one.ended] == [0]
     assert half.waiting == ()
@@ -78,6 +94,7 @@ def test_an_interrupted_sweep_resumes(source: Path) -> None:
 
     before, reached = (folder / "seed-0" / "manifest.json").read_bytes(), half.seeds[1].report.update
     seen.clear()
+    fork(2)
     rest = sweep(source, "half", seeds=seeds, report=report)
     assert min(update for seed, update in seen if seed == 1) == reached + 1
     assert 0 not in {seed for seed, _ in seen}, "a seed that was done is trained again"
@@ -89,10 +106,14 @@ def test_an_interrupted_sweep_resumes(source: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["seed-0", "seed-1"]
 
 
-def test_a_process_that_fails_is_told(source: Path, monkeypatch) -> None:
-    """What a user can fix as a ``ValueError``; of anything else the process shows on stderr where it arose."""
+def test_what_a_user_can_fix_is_told_by_the_process(source: Path, fork) -> None:
+    fork(1)
     with pytest.raises(ValueError, match="no such program file"):
         sweep(source.parent / "none.npi", "out", seeds=[0])
+
+
+def test_a_process_that_fails_is_told(source: Path, monkeypatch) -> None:
+    """It shows on stderr where the error arose."""
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(RuntimeError, match="process of seed 0 ended with 1"):
         sweep(source, "out", seeds=[0])
@@ -139,17 +160,20 @@ def test_a_process_whose_sweep_is_gone_says_nothing(source: Path, capfd, when: s
 
 
 def test_a_script_needs_no_main_guard(source: Path) -> None:
+    """And its process, which imports the engine afresh, comes to the numbers of this one."""
     script = source.parent / "script.py"
     script.write_text(
         "import npi\n"
         f"found = npi.train_sweep([{str(source)!r}], seeds=[5], out={str(source.parent / 'out')!r},\n"
         "    training=npi.TrainConfig(updates=2), traces=2, device='cpu')\n"
-        "print(found.seeds[5].report.update)\n"
+        "print(found.seeds[5].report.update, found.seeds[5].core)\n"
     )
     done = subprocess.run(
         [sys.executable, str(script)], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "2\n"
+    config = TrainConfig(updates=2, seed=5)
+    alone = train_library([source], out=source.parent / "one", training=config, traces=2, device="cpu")
+    assert done.stdout == f"2 {alone.library.core.digest()}\n"
 
 
 @pytest.mark.parametrize(("seeds", "message"), [((), "give one or more"), ((3, 1, 3), "seed 3 is given twice")])

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from npi.cli.main import main
 from npi.jobs.run import checkpoint_path
 from npi.library.library import Library
 from npi.library.tensor_files import read_tensors
+from tests.support.forks import command
 from tests.support.paths import ROOT
 from tests.support.tiny import STRIP, strip
 from traces.generation.generate import generate
@@ -66,6 +69,35 @@ def workers(agent: int) -> dict[int, int]:
     return found
 
 
+def in_two(words: list[str], folder: Path) -> list[tuple[int, str, str]]:
+    """Exit status, stdout and stderr of each of two ranks of a command, which is told what torchrun tells, and SIGTERM
+    when the first one has failed; forked from this process, so that nothing is imported again."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+
+    def joins(rank: int) -> Callable[[], None]:
+        def prepare() -> None:
+            os.environ |= {**meeting, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            os.chdir(folder)
+
+        return prepare
+
+    files = [[tempfile.TemporaryFile("w+") for _ in range(2)] for _ in range(2)]  # noqa: SIM115 (closed with the list)
+    first, second = (command(words, *files[rank], prepare=joins(rank)) for rank in range(2))
+    codes = [os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])]
+    if codes != [0]:
+        os.kill(second, signal.SIGTERM)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(second, 0)[1]))
+    told = [[file.seek(0) or file.read() for file in pair] for pair in files]
+    return [(code, out, err) for code, (out, err) in zip(codes, told, strict=True)]
+
+
+def updates_in(state: Path) -> int:
+    """After how many updates a state was kept."""
+    return read_tensors(state)[1]["facts"]["update"]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A program file, and a set of three shards."""
@@ -77,9 +109,9 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def job(folder) -> list[str]:
-    """Words of a training that is not done early: 60 updates at a rate that solves nothing, checks at 25 and 50."""
+    """Words of a training that is not done early: 85 updates at a rate that solves nothing, checks at 25, 50, 75."""
     words = [str(folder / "strip.npi"), str(folder / "set"), "--traces", "4", "--rate", "1e-5"]
-    return [*words, "--updates", "60", "--device", "cpu", "--json"]
+    return [*words, "--updates", "85", "--device", "cpu", "--json"]
 
 
 @pytest.fixture
@@ -88,11 +120,14 @@ def whole(folder, job, capsys):
     return trained(job, folder / "whole", capsys)
 
 
-def test_a_killed_rank_ends_the_run_and_one_process_goes_on(start, job, whole, tmp_path, capsys):
-    """kill -9 of the second rank after the first check; then the same command without torchrun."""
+def test_torchrun_goes_on_when_a_rank_was_killed_and_one_process_when_it_may_not(start, job, whole, tmp_path, capsys):
+    """kill -9 of the first rank after a check, and of the second one of those that torchrun starts then; then the same
+    command without torchrun. Red when the new processes meet under what the old ones left in torchrun's store."""
     kept = checkpoint_path(tmp_path / "two")
-    process = start([*TORCHRUN, *TRAIN, *job, "--out", "two"], tmp_path)
+    process = start([*TORCHRUN, "--max-restarts", "1", *TRAIN, *job, "--out", "two"], tmp_path)
     until(kept.exists)
+    os.kill(workers(process.pid)[0], signal.SIGKILL)
+    until(lambda: updates_in(kept) == 50)
     os.kill(workers(process.pid)[1], signal.SIGKILL)
     out, err = process.communicate(timeout=WAIT)
     assert process.returncode == 1
@@ -102,40 +137,28 @@ def test_a_killed_rank_ends_the_run_and_one_process_goes_on(start, job, whole, t
     assert "Traceback" not in err.partition("ChildFailedError")[0].partition("torchrun")[0]
     assert not (tmp_path / "two").exists()
     found = trained(job, tmp_path / "two", capsys)
-    assert (found["resumed"], found["updates"]) == (True, 60)
+    assert (found["resumed"], found["updates"]) == (True, 85)
     assert found["loss"] == pytest.approx(whole["loss"], rel=1e-4)
     assert found["programs"] == whole["programs"]
     assert kept.exists(), "it is not solved, and more updates go on from there"
 
 
-def test_torchrun_goes_on_by_itself(start, job, whole, tmp_path):
-    """Red when the new processes meet under what the old ones left in torchrun's store."""
-    process = start([*TORCHRUN, "--max-restarts", "1", *TRAIN, *job, "--out", "two"], tmp_path)
-    until(checkpoint_path(tmp_path / "two").exists)
-    os.kill(workers(process.pid)[0], signal.SIGKILL)
-    out, _ = process.communicate(timeout=WAIT)
-    found = json.loads(out)
-    assert (found["resumed"], found["updates"]) == (True, 60)
-    assert found["loss"] == pytest.approx(whole["loss"], rel=1e-4)
-
-
-def test_two_ranks_go_on_from_one(start, job, whole, tmp_path, capsys):
+def test_two_ranks_go_on_from_one(job, whole, tmp_path, capsys):
     """The document comes once, from the first rank, and 1 is the code of what is not solved."""
     assert trained([*job, "--updates", "25"], tmp_path / "one", capsys)["updates"] == 25
-    second = start([*TORCHRUN, *TRAIN, *job, "--out", "one"], tmp_path)
-    out, err = second.communicate(timeout=WAIT)
+    (code, out, _), (_, nothing, _) = in_two(["train", *job, "--out", "one"], tmp_path)
     found = json.loads(out)
-    assert second.returncode == 1
-    assert (found["resumed"], found["interrupted"], found["updates"]) == (True, False, 60)
+    assert (code, nothing) == (1, "")
+    assert (found["resumed"], found["interrupted"], found["updates"]) == (True, False, 85)
     assert found["loss"] == pytest.approx(whole["loss"], rel=1e-4)
     assert found["programs"] == whole["programs"]
     assert found["core"] == Library.open(tmp_path / "one").core.digest()
 
 
-def test_an_error_is_told_once(start, tmp_path):
-    process = start([*TORCHRUN, *TRAIN, "nowhere.npi", "--out", "out"], tmp_path)
-    _, err = process.communicate(timeout=WAIT)
-    assert process.returncode == 1
+def test_an_error_is_told_once(tmp_path):
+    """Red where the second rank tells what the first one tells, before torchrun ends it."""
+    (code, _, err), (other, _, nothing) = in_two(["train", "nowhere.npi", "--out", "out"], tmp_path)
+    assert (code, other, nothing) == (2, 128 + signal.SIGTERM, "")
     assert err.count("npi: nowhere.npi: there is no such program file") == 1
     assert "npi: process" not in err
 
@@ -148,7 +171,7 @@ def test_torchrun_that_is_told_to_end_keeps_the_state_once(start, job, tmp_path,
     out, err = process.communicate(timeout=WAIT)
     assert json.loads(out)["interrupted"]
     assert "because another process" not in err
-    assert read_tensors(checkpoint_path(tmp_path / "two"))[1]["facts"]["update"] == json.loads(out)["updates"]
+    assert updates_in(checkpoint_path(tmp_path / "two")) == json.loads(out)["updates"]
     assert err.count("stopping after this update") == 1
     assert err.count("and the same command resumes") == 1
 

@@ -22,7 +22,7 @@ from npi.library.wiring import seal
 from npi.running.evaluate import solve
 from npi.universal.code_search import LEAD, Search, SearchConfig
 from npi.universal.core import SHIPPED, new_universal
-from npi.universal.functions import Functions, deciding, oversize
+from npi.universal.functions import Functions, deciding, hasty, oversize
 from npi.universal.learn_rows import learn_universal
 from npi.universal.network import CONDITIONINGS, Interpreter, InterpreterConfig, Proposer
 from npi.universal.plan import describe, plan_of
@@ -105,6 +105,16 @@ def test_gradients_of_codes_are_those_of_finite_differences(conditioning: str) -
     code = torch.randn(2, SMALL.code, generator=generator, dtype=torch.float64, requires_grad=True)
     gain = torch.randn(2, SMALL.features, generator=generator, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda c, g: net(seen, c, g), (code, gain), atol=1e-4)
+
+
+def test_products_are_in_half_precision_only_where_that_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor without AVX-512 takes ten times as long for them; red where all are asked for them."""
+    for capability, dtype in (("AVX2", torch.float32), ("AVX512", torch.bfloat16)):
+        monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda capability=capability: capability)
+        with hasty("cpu"):
+            assert (torch.ones(2, 3) @ torch.ones(3, 5)).dtype == dtype
+        with hasty("cpu", enabled=False):
+            assert (torch.ones(2, 3) @ torch.ones(3, 5)).dtype == torch.float32
 
 
 def test_a_search_finds_codes_even_beside_a_core_that_learned_nothing() -> None:
