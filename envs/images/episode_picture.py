@@ -89,7 +89,11 @@ def write_episode(path: Path, title: str, episode: Sequence[ClassShown]) -> byte
     Pillow."""
     check_ending(path)
     need_pillow()
-    return as_page(title, episode).encode() if path.suffix.lower() == ".html" else as_png(title, episode)
+    return (
+        as_page(title, episode).encode(errors="backslashreplace")
+        if path.suffix.lower() == ".html"
+        else as_png(title, episode)
+    )
 
 
 def check_ending(path: Path) -> None:
@@ -169,6 +173,7 @@ def _common_group(episode: Sequence[ClassShown]) -> str:
 
 
 def _short(name: str) -> str:
+    name = "".join(letter if letter.isprintable() else "?" for letter in name)
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"
 
 
