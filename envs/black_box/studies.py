@@ -81,8 +81,8 @@ def _lines(path: Path | str) -> list[Trial]:
         names = [] if lines.fieldnames is None else list(lines.fieldnames)
         if not {STUDY, VALUE} < set(names) or len(set(names)) < len(names):
             raise ValueError(
-                f"{path}: its columns are {', '.join(names)[:200] or 'none'}; it needs {STUDY}, {VALUE}, and one for each "
-                "hyper-parameter"
+                f"{path}: its columns are {', '.join(names)[:200] or 'none'}; it needs {STUDY}, {VALUE}, and one for "
+                "each hyper-parameter"
             )
         found = [_trial(path, lines.line_num, line) for line in islice(lines, MAX_TRIALS + 1)]
         if len(found) > MAX_TRIALS:

@@ -184,8 +184,8 @@ def open_results(path: str) -> Results:
         raise ValueError(f"{error}; a table of results is such a file, or a .csv of trials") from error
     if "error" not in arrays:
         raise ValueError(
-            f"{path}: no table of results, since it has {', '.join(sorted(arrays)) or 'nothing'}; give a .npz file with the "
-            "array error, or a .csv of trials"
+            f"{path}: no table of results, since it has {', '.join(sorted(arrays))[:200] or 'nothing'}; give a .npz "
+            "file with the array error, or a .csv of trials"
         )
     described = _described(beside, Path(path).name)
     try:

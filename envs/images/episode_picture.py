@@ -89,11 +89,9 @@ def write_episode(path: Path, title: str, episode: Sequence[ClassShown]) -> byte
     Pillow."""
     check_ending(path)
     need_pillow()
-    return (
-        as_page(title, episode).encode(errors="backslashreplace")
-        if path.suffix.lower() == ".html"
-        else as_png(title, episode)
-    )
+    if path.suffix.lower() == ".html":
+        return as_page(title, episode).encode(errors="backslashreplace")  # names of files may be no text
+    return as_png(title, episode)
 
 
 def check_ending(path: Path) -> None:
