@@ -66,7 +66,7 @@ def shown_episode(world: Images, state: ImagesState, instance: int = 0) -> list[
         known = label in number_of
         found.append(
             ClassShown(
-                drawings.full_name(int(drawings.class_N[number_of[label]])) if known else "",
+                _printable(drawings.full_name(int(drawings.class_N[number_of[label]]))) if known else "",
                 [drawings.picture_NSS[d] for d in support[(label - 1) * shots : label * shots]],
                 [
                     Answer(drawings.picture_NSS[d], said - 1)
@@ -90,7 +90,7 @@ def write_episode(path: Path, title: str, episode: Sequence[ClassShown]) -> byte
     check_ending(path)
     need_pillow()
     if path.suffix.lower() == ".html":
-        return as_page(title, episode).encode(errors="backslashreplace")  # names of files may be no text
+        return as_page(title, episode).encode()
     return as_png(title, episode)
 
 
@@ -170,8 +170,12 @@ def _common_group(episode: Sequence[ClassShown]) -> str:
     return groups.pop() if len(groups) == 1 else ""
 
 
+def _printable(name: str) -> str:
+    """A name of a folder without what does not print, such as control characters and bytes that are no text."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
+
+
 def _short(name: str) -> str:
-    name = "".join(letter if letter.isprintable() else "?" for letter in name)
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"
 
 
