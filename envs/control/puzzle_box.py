@@ -90,7 +90,8 @@ class PuzzleBoxState(EpisodeState):
 
 
 class PuzzleBox(Trials[PuzzleBoxState]):
-    """The world (implements ``World[PuzzleBoxState]``, ``Scored``, ``Ending``, ``Demonstrated``, ``Drawn``, ``Bounded``)."""
+    """The world (implements ``World[PuzzleBoxState]``, ``Scored``, ``Ending``, ``Demonstrated``, ``Drawn`` and
+    ``Bounded``)."""
 
     scores: Mapping[str, bool] = MappingProxyType(
         {"reward": True, "likeness": True, "irrelevant": False, "steps": False}
