@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -32,6 +33,14 @@ MAX_BYTES = 256 << 20
 
 HDF5_ENDINGS = (".hdf5", ".h5")
 
+LARGEST = 1_000_000
+"""Of a number: no world shows what is beyond."""
+
+MAX_LINES = 10_000
+"""Of an array of a demonstration."""
+
+NONE: Mapping[str, int] = MappingProxyType({})
+
 LEFT_OUT = "demonstration"
 """The channel that is no part of what is demonstrated."""
 
@@ -39,8 +48,11 @@ Arrays = Mapping[str, np.ndarray]
 """A demonstration: channels by name, and ``actions``."""
 
 
-def read_demonstrations(path: Path | str, spec: WorldSpec) -> Episodes:
+def read_demonstrations(path: Path | str, spec: WorldSpec, longest: Mapping[str, int] = NONE) -> Episodes:
     """The demonstrations of a file, for a world.
+
+    Args:
+        longest: the most lines of ragged channels, by name.
 
     Raises ``ValueError`` for a file of another form, and where it does not have what the world observes.
     """
@@ -57,7 +69,10 @@ def read_demonstrations(path: Path | str, spec: WorldSpec) -> Episodes:
     told = {"actions" in arrays for arrays in shown}
     if len(told) == 2:
         raise ValueError(f"{path}: some episodes have actions and some have none; keep them in files of their own")
-    return _episodes([_checked(arrays, spec, f"{path}") for arrays in shown], spec)
+    checked = [_checked(arrays, spec, f"{path}") for arrays in shown]
+    for arrays in checked:
+        _check_lines(arrays, spec, longest, f"{path}")
+    return _episodes(checked, spec)
 
 
 def write_demonstrations(path: Path | str, episodes: Episodes, spec: WorldSpec) -> None:
@@ -95,14 +110,17 @@ def _checked(arrays: Arrays, spec: WorldSpec, path: str) -> dict[str, np.ndarray
         array = arrays[name]
         with np.errstate(over="ignore"):
             found[name] = array.astype(np.float32) if array.ndim and array.dtype.kind in "fiub" else np.array(np.nan)
-        if not np.isfinite(found[name]).all():
+        if not (np.abs(found[name]) <= LARGEST).all():
             raise ValueError(
-                f"{path}: {name!r} must be an array of finite numbers of single precision; its type is {array.dtype}, "
+                f"{path}: {name!r} must be an array of finite numbers, up to {LARGEST:,}; its type is {array.dtype}, "
                 f"its shape {array.shape}"
             )
     moments = {len(found[name]) for name, channel in channels.items() if channel.per == "step"}
-    if len(moments) != 1 or min(moments) < 2:
-        raise ValueError(f"{path}: channels have {sorted(moments)} lines; give one and the same number, 2 at least")
+    if len(moments) != 1 or not 2 <= min(moments) <= MAX_LINES:
+        raise ValueError(
+            f"{path}: channels have {sorted(moments)} lines; give one and the same number, 2 at least and "
+            f"{MAX_LINES:,} at most"
+        )
     count = moments.pop()
     for name, channel in channels.items():
         if channel.per == "episode" and found[name].ndim == len(channel.shape) + 1 and len(found[name]):
@@ -118,6 +136,15 @@ def _checked(arrays: Arrays, spec: WorldSpec, path: str) -> dict[str, np.ndarray
             f"it must be {(count - 1, spec.payload_width)}"
         )
     return found
+
+
+def _check_lines(arrays: Arrays, spec: WorldSpec, longest: Mapping[str, int], path: str) -> None:
+    """``ValueError`` for a ragged channel of no line, or of more than there can be."""
+    for channel in kept_channels(spec):
+        most = longest.get(channel.name, MAX_LINES)
+        lines = arrays[channel.name].shape[0 if channel.per == "episode" else 1]
+        if channel.ragged and not 1 <= lines <= most:
+            raise ValueError(f"{path}: {channel.name!r} has {lines:,} lines; world {spec.name} shows 1 to {most:,}")
 
 
 def _episodes(shown: Sequence[Arrays], spec: WorldSpec) -> Episodes:
