@@ -188,12 +188,22 @@ def make_world(
             if wrong is None:
                 lost.row(tree)
                 return None
-            kept: tuple[s.Row, ...] = ()
             if isinstance(wrong, s.Row) and wrong.start and error.code in ("NPI049", "NPI050"):
-                kept = (replace(wrong, start=None),)  # only its start is wrong
-            else:
-                lost.row(wrong)
-            tree = replace(tree, items=tuple(k for i in tree.items for k in (kept if i is wrong else (i,))))
+                right = replace(wrong, start=None)  # only its start is wrong
+                tree = replace(tree, items=tuple(right if item is wrong else item for item in tree.items))
+                continue
+            gone = [wrong, *_pointers_on(wrong, tree)]
+            for item in gone:
+                lost.row(item)
+            tree = replace(tree, items=tuple(item for item in tree.items if not any(item is one for one in gone)))
+
+
+def _pointers_on(row: s.Node, tree: s.World) -> list[s.Pointer]:
+    """The pointers that stand on a row of a world and on no other: they go with it, and are no mistake of their own."""
+    if not isinstance(row, s.Row):
+        return []
+    others = {name for item in tree.items if isinstance(item, s.Row) and item is not row for name in item.names}
+    return [item for item in tree.items if isinstance(item, s.Pointer) and item.row in {*row.names} - others]
 
 
 def declare(module: Module, face: Face, found: Gather, lost: _Lost) -> list[Declared]:

@@ -10,7 +10,7 @@ from envs.black_box.bbob import DEFINITIONS, MIN_DIMENSIONS, Bbob
 from envs.black_box.classic import FORMULAS, Classic
 from envs.black_box.functions import Function
 from envs.black_box.gaussian_processes import ANY, KERNELS, GaussianProcess
-from envs.black_box.tables import MAX_CONFIGURATIONS, Results, Table
+from envs.black_box.tables import MAX_CONFIGURATIONS, MAX_COORDINATES, Results, Table
 from envs.settings import one_of, within
 from envs.spec import SpecError
 
@@ -30,8 +30,6 @@ MAX_DIMENSIONS = 20
 
 FREE_DIMENSIONS = 3
 """Of these functions where no number is given."""
-
-MAX_TABLE_DIMENSIONS = 1000
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def dimensions_of(function: str) -> tuple[int, int]:
     if function in FORMULAS:
         return (FORMULAS[function].dimensions,) * 2
     if function == TABLE:
-        return 0, MAX_TABLE_DIMENSIONS
+        return 0, MAX_COORDINATES
     return MIN_DIMENSIONS if function == BBOB else 1, MAX_DIMENSIONS
 
 

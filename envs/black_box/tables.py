@@ -16,33 +16,48 @@ Shape legend: ``B`` problems, ``N`` data sets, ``K`` configurations of the famil
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
 from envs.black_box.studies import STORAGES, read_studies, tabulated
 from envs.images.bindings import bound
 from envs.settings import closest
+from envs.support.array_files import read_arrays
 from envs.support.counter_rng import mixed
 from envs.support.lazy_torch import torch
-from envs.support.user_files import DATA_BYTES, MANIFEST_BYTES, read_file
+from envs.support.typed_json import FormatError, read_json
+from envs.support.user_files import MANIFEST_BYTES, read_file
 
 SPLIT_SEED = 111
 """What the hash of a data set's number is of, beside the number."""
 
 CONFIGURATIONS = "configurations.json"
 
+TABLE_BYTES = 256 << 20
+"""Of a table."""
+
 MAX_CONFIGURATIONS = 1000
 """Of a family: each is a token."""
 
+MAX_COORDINATES = 1000
+"""Of a configuration."""
+
 ABSENT = 0.5
 """The coordinate of a number that a configuration does not have."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a file says of one: the family of models, and values of hyper-parameters by name."""
+
+    algorithm: str
+    hyperparameters: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,11 @@ class Table:
         """What is in the file, on a device; ``ValueError`` where it does not hold what was declared."""
         if device not in self._rows:
             found = self._held[self.data] if self.data in self._held else bound_results(self.data)
-            self._rows[device] = Rows(*(part.to(device) for part in self._declared(_rows(found, self.family))))
+            try:
+                rows = _rows(found, self.family)
+            except ValueError as error:
+                raise ValueError(f"the data {self.data}: {error}") from error
+            self._rows[device] = Rows(*(part.to(device) for part in self._declared(rows)))
         return self._rows[device]
 
     def draw(self, episode_B: torch.Tensor, test_B: torch.Tensor | None = None) -> torch.Tensor:
@@ -152,7 +171,7 @@ def bound_results(name: str) -> Results:
 @lru_cache(maxsize=2)
 def open_results(path: str) -> Results:
     """A file of results; ``ValueError`` names it and says what is wrong with it, ``OSError`` where there is none."""
-    if Path(path).suffix in (".csv", *STORAGES):
+    if Path(path).suffix.lower() in (".csv", *STORAGES):
         try:
             error_NK, settings = tabulated(read_studies(path), features)
         except ValueError as error:
@@ -160,22 +179,38 @@ def open_results(path: str) -> Results:
         return Results(error_NK, ("",) * len(settings), tuple(settings))
     beside = Path(path).parent / CONFIGURATIONS
     try:
-        with np.load(BytesIO(read_file(path, DATA_BYTES)), allow_pickle=False) as arrays:
-            error_NK = arrays["error"]
-    except (KeyError, ValueError, BadZipFile, EOFError) as error:
+        arrays = read_arrays(path, TABLE_BYTES)
+    except ValueError as error:
+        raise ValueError(f"{error}; a table of results is such a file, or a .csv of trials") from error
+    if "error" not in arrays:
         raise ValueError(
-            f"{path}: no table of results ({error}); give a .npz file with the array error, or a .csv of trials"
-        ) from error
-    try:
-        described = json.loads(read_file(beside, MANIFEST_BYTES))
-        return Results(
-            error_NK,
-            tuple(str(each["algorithm"]) for each in described),
-            tuple(dict(each["hyperparameters"]) for each in described),
+            f"{path}: no table of results, since it has {', '.join(sorted(arrays))[:200] or 'nothing'}; give a .npz "
+            "file with the array error, or a .csv of trials"
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{beside}: {error}; it describes each configuration of {Path(path).name}, in order, as "
+    described = _described(beside, Path(path).name)
+    try:
+        return Results(
+            arrays["error"],
+            tuple(one.algorithm for one in described),
+            tuple(dict(one.hyperparameters) for one in described),
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _described(path: Path, table: str) -> list[Configuration]:
+    """What the file beside a table says of its configurations."""
+    data = read_file(path, MANIFEST_BYTES)
+    try:
+        found: list[Configuration] = read_json(list[Configuration], data)
+        for number, one in enumerate(found):
+            for name, value in one.hyperparameters.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise FormatError(f"{number}.hyperparameters.{name}: {value} is no number")
+    except FormatError as error:
+        raise ValueError(f"{path}: {error}; it describes each configuration of {table}, in order, as "
                          '{"algorithm": NAME, "hyperparameters": {…}}') from error  # fmt: skip
+    return found
 
 
 def split(count: int) -> np.ndarray:
@@ -200,12 +235,15 @@ def _rows(results: Results, family: str) -> Rows:
             f"errors of {sum(map(len, parts))} data sets differ; give at least one each to train and to test"
         )
     feature_KD = features([{"": results.families[k], **results.settings[k]} for k in chosen])
+    if not feature_KD.shape[1]:
+        raise ValueError(f"the {len(chosen)} configurations have the same hyper-parameters; tell how they differ")
     return Rows(*(torch.tensor(part, dtype=torch.float32) for part in (feature_KD, *parts)))
 
 
 def normalised(error_NK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Errors from 0, the best of a data set, to 1, the worst and those without a result; and which data sets have
     different ones (bool N)."""
+    error_NK = np.asarray(error_NK, np.float64) / 2  # exact, and no difference of two overflows
     known_NK = np.isfinite(error_NK)
     low_N1 = np.where(known_NK, error_NK, np.inf).min(1, keepdims=True)
     high_N1 = np.where(known_NK, error_NK, -np.inf).max(1, keepdims=True)
@@ -217,10 +255,15 @@ def normalised(error_NK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def features(settings: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """feature_KD from 0 to 1. A hyper-parameter's numbers are placed evenly in their order, :data:`ABSENT` where there
     is none; other values are categories, one coordinate each, of two that are all there is a single one. What never
-    varies is left out."""
-    columns = [column for name in sorted({name for each in settings for name in each}) for column in _columns(
-        [each.get(name, _NOTHING) for each in settings]
-    )]  # fmt: skip
+    varies is left out. ``ValueError`` for more than :data:`MAX_COORDINATES`."""
+    columns = list[list[float]]()
+    for name in sorted({name for each in settings for name in each}):
+        columns += _columns([each.get(name, _NOTHING) for each in settings])
+        if len(columns) > MAX_COORDINATES:
+            raise ValueError(
+                f"configurations have more than {MAX_COORDINATES:,} coordinates, one of them for each text that is a "
+                f"value of {name}; leave hyper-parameters out whose texts say nothing"
+            )
     return np.array(columns, dtype=np.float64).reshape(len(columns), len(settings)).T
 
 

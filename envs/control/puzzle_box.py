@@ -90,7 +90,8 @@ class PuzzleBoxState(EpisodeState):
 
 
 class PuzzleBox(Trials[PuzzleBoxState]):
-    """The world (implements ``World[PuzzleBoxState]``, ``Scored``, ``Ending``, ``Demonstrated``, ``Drawn``)."""
+    """The world (implements ``World[PuzzleBoxState]``, ``Scored``, ``Ending``, ``Demonstrated``, ``Drawn`` and
+    ``Bounded``)."""
 
     scores: Mapping[str, bool] = MappingProxyType(
         {"reward": True, "likeness": True, "irrelevant": False, "steps": False}
@@ -100,6 +101,11 @@ class PuzzleBox(Trials[PuzzleBoxState]):
         self.config = config if isinstance(config, PuzzleBoxConfig) else read_settings(PuzzleBoxConfig, config, WORLD)
         self.spec = declaration(name, self.config)
         self._kept: dict[torch.device, Shown] = {}
+
+    @property
+    def longest(self) -> Mapping[str, int]:
+        """Lines of the ragged channel (``Bounded``)."""
+        return {DEMONSTRATION: self.config.steps + 1}
 
     def laid(self, number: int, layout: Layout) -> Sequence[int]:
         """``EPISODE`` is digits, the others are indices."""

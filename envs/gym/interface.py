@@ -91,11 +91,16 @@ class Interface:
             alone = len(self.calls_A4) == 1
             self.action_space = box if alone else spaces.Dict({CALL: call, PAYLOAD: box})
 
+    @property
+    def longest(self) -> Mapping[str, int]:
+        """The most lines of ragged channels."""
+        return self.world.longest if isinstance(self.world, Bounded) else {}
+
     def _spaces(self, channel: Channel) -> dict[str, spaces.Space[Any]]:
         """Of a channel; of a ragged one its lines, zeros behind the last, and how many there are."""
         if not channel.ragged:
             return {channel.name: _box([channel], channel.sizes)}
-        longest = self.world.longest.get(channel.name) if isinstance(self.world, Bounded) else None
+        longest = self.longest.get(channel.name)
         if longest is None:
             raise ValueError(
                 f"world {self.world.spec.name}: {channel.name} has no fixed length, which no box can hold; a world "
@@ -118,14 +123,14 @@ class Interface:
     def observe(self, state: Any) -> dict[str, Array]:
         """By name, B first."""
         seen = self.world.observe(state)
-        found = {FIELDS: seen.fields_BF.numpy()} if self.world.spec.fields else {}
+        found = {FIELDS: seen.fields_BF.clone().numpy()} if self.world.spec.fields else {}
         for channel in self.real:
             part = seen.channels[channel.name]
             if isinstance(part, Ragged):
-                found[channel.name] = part.padded_BLX.detach().clone().numpy()
+                found[channel.name] = _filled(part, self.longest[channel.name])
                 found[channel.name + LENGTH] = part.lengths_B[:, None].clone().numpy()
             else:
-                found[channel.name] = part.detach().numpy()
+                found[channel.name] = part.detach().clone().numpy()  # the world may go on with what it shows
         return found | {channel.name: self._pictures(channel, seen.fields_BF) for channel in self.shown}
 
     def formed(self, parts: dict[str, Array]) -> Any:
@@ -208,6 +213,15 @@ def _calls(world: World[Any]) -> Array:
         for tokens in itertools.product(*(slot.tokens for slot in primitive.slots))
     ]
     return np.array(found, np.int64)
+
+
+def _filled(part: Ragged, longest: int) -> Array:
+    """B × longest × …: the lines of each instance, and zeros behind them."""
+    batch, there, *shape = part.padded_BLX.shape
+    found = np.zeros((batch, longest, *shape), np.float32)
+    found[:, :there] = part.padded_BLX.detach().numpy()
+    found[np.arange(longest) >= part.lengths_B.numpy()[:, None]] = 0
+    return found
 
 
 def _box(channels: list[Channel], shape: tuple[int, ...]) -> spaces.Box:

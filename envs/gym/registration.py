@@ -17,6 +17,9 @@ ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "Towers": {"kind": "towers", "limit": 150},
         "Optimisee": {"kind": "optimisee", "limit": 100},
         "Reaching": {"kind": "reaching", "limit": 30},
+        "PuzzleBox": {"kind": "puzzle_box", "limit": 85},
+        "Images": {"kind": "images", "limit": 20},
+        "Sines": {"kind": "sines", "limit": 20},
         "BlackBox": {"kind": "black_box", "limit": 100},
         "World": {},
     }

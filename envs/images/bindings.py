@@ -48,7 +48,7 @@ def bound() -> dict[str, str]:
     text = os.environ.get(VARIABLE, "{}")
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not all(isinstance(path, str) for path in found.values()):
         raise ValueError(

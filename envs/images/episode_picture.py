@@ -66,7 +66,7 @@ def shown_episode(world: Images, state: ImagesState, instance: int = 0) -> list[
         known = label in number_of
         found.append(
             ClassShown(
-                drawings.full_name(int(drawings.class_N[number_of[label]])) if known else "",
+                _printable(drawings.full_name(int(drawings.class_N[number_of[label]]))) if known else "",
                 [drawings.picture_NSS[d] for d in support[(label - 1) * shots : label * shots]],
                 [
                     Answer(drawings.picture_NSS[d], said - 1)
@@ -89,7 +89,9 @@ def write_episode(path: Path, title: str, episode: Sequence[ClassShown]) -> byte
     Pillow."""
     check_ending(path)
     need_pillow()
-    return as_page(title, episode).encode() if path.suffix.lower() == ".html" else as_png(title, episode)
+    if path.suffix.lower() == ".html":
+        return as_page(title, episode).encode()
+    return as_png(title, episode)
 
 
 def check_ending(path: Path) -> None:
@@ -166,6 +168,11 @@ def _common_group(episode: Sequence[ClassShown]) -> str:
     """The group of all classes; empty where they have several."""
     groups = {one.name.rpartition("/")[0] for one in episode if one.name}
     return groups.pop() if len(groups) == 1 else ""
+
+
+def _printable(name: str) -> str:
+    """A name of a folder without what does not print, such as control characters and bytes that are no text."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
 def _short(name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from envs.support.user_files import read_file, real_path
+from envs.support.zip_files import read_part
 
 MAX_FILES = 400_000
 """Files and folders under a folder, or in a zip."""
@@ -93,7 +94,7 @@ class ZipTree(Tree):
         if info.file_size > limit:
             raise ValueError(f"{self.full(name)}: {info.file_size:,} bytes unpacked; {limit:,} are allowed")
         try:
-            return self._archive.read(info)
+            return read_part(self._archive, info)
         # A damaged or encrypted zip can fail in any way.
         except Exception as error:
             line = " ".join(f"{type(error).__name__}: {error}".split())[:200]

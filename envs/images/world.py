@@ -265,6 +265,11 @@ class Images(Trials[ImagesState]):
             channels[SUPPORT] = partial(self._support, state.support_BL, length_B, state.given_BLSS)
         return Observation(torch.stack(columns, 1), LazyChannels(channels))
 
+    @property
+    def longest(self) -> Mapping[str, int]:
+        """Lines of the ragged channel (``Bounded``)."""
+        return {SUPPORT: self.config.ways * self.config.shots}
+
     def act(self, state: ImagesState, action: Action, active_B: torch.Tensor) -> None:
         acts_B = active_B & self.legal(action) & ~self.ended(state)
         at_B1 = state.place_B[:, None].clamp(max=state.label_BQ.shape[1] - 1)

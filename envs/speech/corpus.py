@@ -20,6 +20,7 @@ from envs.speech.audio import RATE, Sound, encode, read_wav, resampled
 from envs.speech.espeak import Speaker, read_aloud
 from envs.speech.phones import FEATURES, FRAMES, PHONE, PHONES, Phone, frames, stretched
 from envs.speech.pitch import normalised, pitch, speaker_scale
+from envs.speech.voices import PHONES as PHONES_FILE
 from envs.speech.voices import Utterance, Voice, read_voices
 from envs.support.array_files import read_arrays
 from envs.support.atomic_files import write_whole
@@ -35,6 +36,9 @@ LONGEST = 120.0
 
 CORPUS_BYTES = 2 << 30
 """Of a prepared file, and of each array in it."""
+
+BEYOND = 0.5
+"""Seconds that sounds may end after their recording, whose silence may have been cut."""
 
 SPLITS = ("train", "validation", "test")
 """Of each ten recordings of a voice, the ninth is for validation and the tenth for tests; of fewer, the last two."""
@@ -152,7 +156,9 @@ def _checked(path: str, arrays: dict[str, np.ndarray]) -> Corpus:
         if name not in arrays or arrays[name].dtype.kind != kind or arrays[name].ndim != size:
             raise refuse(f"there is no array {name}, or it is of another kind")
     rate, end_U, voice_U = int(arrays["rate"]), arrays["end_U"].astype(np.int64), arrays["voice_U"].astype(np.int64)
-    code_N, frame_MF, names = arrays["code_N"], arrays["frame_MF"].astype(np.float32), arrays["voices"].tolist()
+    with np.errstate(over="ignore"):  # what is too large is no number
+        frame_MF = arrays["frame_MF"].astype(np.float32)
+    code_N, names = arrays["code_N"], arrays["voices"].tolist()
     as_many = len(voice_U) == len(end_U) == len(arrays["text_U"]) > 0
     if rate < FRAMES or rate % FRAMES or not as_many:
         raise refuse("the rate is no multiple of 100, or the recordings are not as many as their voices and texts")
@@ -198,6 +204,11 @@ def prepare(
         scale, gain = speaker_scale([hertz_L for hertz_L, _ in pitches]), _gain(sounds)
         for utterance, sound, (hertz_L, voiced_L) in zip(voice.utterances, sounds, pitches, strict=True):
             phones = utterance.phones or _phones(utterance, sound, language)
+            if phones[-1].end > sound.seconds + BEYOND:
+                raise ValueError(
+                    f"{utterance.path}: {sound.seconds:.2f} seconds long, and its sounds end after "
+                    f"{phones[-1].end:.6g}; correct {PHONES_FILE} beside it"
+                )
             count = len(sound.sample_T) // (rate // FRAMES)
             frame_LF = frames(phones, count, normalised(hertz_L, scale), voiced_L)
             code_T = encode(gain * sound.sample_T[: count * (rate // FRAMES)])

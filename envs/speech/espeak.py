@@ -9,6 +9,8 @@ from __future__ import annotations
 import _ctypes
 import ctypes
 import ctypes.util
+import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -38,6 +40,15 @@ TERMINATED, PHONEME = 0, 7
 
 MAX_TEXT = 5000
 """Characters that are read at once."""
+
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""Characters that no text has: what ends it for the library, and what stands for bytes that are not UTF-8."""
+
+VOICE = re.compile(r"[\w+ -]{1,80}", re.ASCII)
+"""Names of voices; the library would read any file that one leads to."""
+
+_ONE = threading.Lock()
+"""Held while the library reads: its state is that of the process."""
 
 
 class EspeakError(ValueError):
@@ -128,7 +139,9 @@ class _Espeak:
         """The text in IPA, with signs of stress."""
         rest, found = ctypes.c_char_p(data), list[str]()
         while rest.value:
-            found.append((self.library.espeak_TextToPhonemes(ctypes.byref(rest), UTF8, 2) or b"").decode())
+            found.append(
+                (self.library.espeak_TextToPhonemes(ctypes.byref(rest), UTF8, 2) or b"").decode(errors="replace")
+            )
         return " ".join(found)
 
 
@@ -183,9 +196,14 @@ def read_aloud(text: str, speaker: Speaker = Speaker()) -> Reading:
     Raises :class:`EspeakError`, a ``ValueError``, where it is not installed or has no such voice, and ``ValueError``
     for a text that has nothing to say, or more than :data:`MAX_TEXT` characters.
     """
-    if not text.strip() or len(text) > MAX_TEXT or "\0" in text:
-        raise ValueError(f"a text to say has 1 to {MAX_TEXT:,} characters, and no zeros; this one is {text[:40]!r}")
-    with _opened() as espeak:
+    if not text.strip() or len(text) > MAX_TEXT or NO_TEXT.search(text):
+        raise ValueError(
+            f"a text to say has 1 to {MAX_TEXT:,} characters, no zeros, and is written in UTF-8; this one is "
+            f"{text[:40]!r}"
+        )
+    if not VOICE.fullmatch(speaker.voice):
+        raise EspeakError(f"espeak-ng has no voice {speaker.voice!r}; espeak-ng --voices lists them")
+    with _ONE, _opened() as espeak:
         found = espeak.read(" ".join(text.split()), speaker)
     if not any(phone.symbol != PAUSE for phone in found.phones):
         raise ValueError(f"there is nothing to say in {text[:40]!r}; give words")

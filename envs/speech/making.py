@@ -12,8 +12,8 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from os.path import lexists
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,10 @@ from envs.speech.audio import RATE, Sound, read_wav, resampled, wav_bytes
 from envs.speech.espeak import Speaker, read_aloud
 from envs.speech.phones import Phone
 from envs.speech.sentences import sentence
-from envs.speech.voices import METADATA, PHONES, SETTINGS, phone_lines
+from envs.speech.voices import METADATA, PHONES, SETTINGS, TEXT_BYTES, phone_lines
 from envs.support.atomic_files import write_whole
-from envs.support.typed_json import read_json
+from envs.support.typed_json import FormatError, Number, read_json
+from envs.support.user_files import read_file
 
 ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-029", "en-gb-x-gbclan", "en-us-nyc", "en-gb-x-gbcwmd")
 
@@ -40,6 +41,9 @@ FLITE = ("slt", "rms", "awb", "kal16")
 PROGRAMS = ("espeak-ng", "flite", "festival")
 
 FESTIVAL = ("kal_diphone",)
+
+MAX_SECONDS = 10**6
+"""Of a voice."""
 
 TIMEOUT = 60
 """Seconds that a program may take for a sentence."""
@@ -115,11 +119,20 @@ def spoken(voice: MadeVoice, text: str, rate: int = RATE) -> tuple[Sound, tuple[
 
 
 def finished_voice(folder: Path, voice: MadeVoice) -> float:
-    """The seconds of a voice that is there already; 0 where it is not, or not finished."""
+    """The seconds of a voice that is there already; 0 where it is not, or not finished.
+
+    Raises ``ValueError`` where what tells them is damaged.
+    """
     home = folder / voice.name
-    if not (home / METADATA).is_file() or not (home / SETTINGS).is_file():
+    if not lexists(home / METADATA) or not lexists(home / SETTINGS):
         return 0.0
-    return float(read_json(dict[str, Any], (home / SETTINGS).read_bytes()).get("seconds", 0.0))
+    try:
+        seconds = read_json(dict[str, Number | str], read_file(home / SETTINGS, TEXT_BYTES)).get("seconds")
+        if not isinstance(seconds, float | int) or not 0 < seconds < MAX_SECONDS:
+            raise FormatError(f"seconds: {seconds!r}, expected a number above 0 and below {MAX_SECONDS:,}")
+    except FormatError as error:
+        raise ValueError(f"{home / SETTINGS}: {error}; remove {home}, and the voice is made again") from error
+    return float(seconds)
 
 
 def make_voice(

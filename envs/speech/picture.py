@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,7 +32,7 @@ def drawn(sound: Sound, phones: Sequence[Phone], title: str = "") -> bytes:
     wave.plot(time_T, sound.sample_T, linewidth=0.5)
     wave.set_ylim(-1, 1)
     wave.set_ylabel("sample")
-    wave.set_title(title[:100])
+    wave.set_title("".join(letter if letter.isprintable() else " " for letter in title[:100]), parse_math=False)
     if len(sound.sample_T) >= 256:
         heard_T = sound.sample_T + 1e-5 * np.random.default_rng(0).standard_normal(len(sound.sample_T))  # log of 0
         power = spectrum.specgram(heard_T, NFFT=256, Fs=sound.rate, noverlap=192, cmap="magma")[3]
@@ -47,5 +48,7 @@ def drawn(sound: Sound, phones: Sequence[Phone], title: str = "") -> bytes:
                       fontsize=8, fontweight="bold" if phone.stress == 2 else "normal")  # fmt: skip
     spectrum.set_xlim(0, sound.seconds)
     found = io.BytesIO()
-    figure.savefig(found, format="png", dpi=110)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # letters that the font does not have are drawn as boxes
+        figure.savefig(found, format="png", dpi=110)
     return found.getvalue()

@@ -9,17 +9,18 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from os.path import lexists
 from pathlib import Path, PurePosixPath
 
 from envs.speech.audio import read_wav, wav_bytes
 from envs.speech.corpus import LONGEST, SHORTEST
 from envs.speech.voices import METADATA, TEXT_BYTES
-from envs.support.atomic_files import write_whole
+from envs.support.atomic_files import whole_folder, write_whole
 from envs.support.user_files import read_file
 
 
 def import_prompts(sounds: Path, transcript: Path, folder: Path) -> tuple[int, int]:
-    """Write a voice's folder; how many recordings it has, and how many were left out.
+    """Write a voice's folder, whole or not at all; how many recordings it has, and how many were left out.
 
     Left out are tones and silence (texts in brackets), texts without a recording, and recordings of less than 0.1 or
     more than 120 seconds.
@@ -27,10 +28,15 @@ def import_prompts(sounds: Path, transcript: Path, folder: Path) -> tuple[int, i
     Raises:
         ValueError: for a list that is none, or where nothing is left. OSError: where a file cannot be read.
     """
-    lines, left_out = list[str](), 0
+    with whole_folder(folder) as home:
+        return _import(sounds, transcript, home)
+
+
+def _import(sounds: Path, transcript: Path, folder: Path) -> tuple[int, int]:
+    lines, names, left_out = list[str](), set[str](), 0
     for name, text in _texts(transcript).items():
         path = sounds / f"{name}.wav"
-        if text.startswith("[") or not path.is_file():
+        if text.startswith("[") or not lexists(path):
             left_out += 1
             continue
         sound = read_wav(path)
@@ -38,6 +44,9 @@ def import_prompts(sounds: Path, transcript: Path, folder: Path) -> tuple[int, i
             left_out += 1
             continue
         plain = name.replace("/", "-")
+        while plain in names:
+            plain += "-"
+        names.add(plain)
         (folder / "wavs").mkdir(parents=True, exist_ok=True)
         write_whole(folder / "wavs" / f"{plain}.wav", wav_bytes(sound))
         lines.append(f"{plain}|{text.replace('|', ' ')}\n")

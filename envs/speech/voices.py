@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os.path import lexists
 from pathlib import Path
 
 from envs.speech.phones import Phone
@@ -26,6 +27,9 @@ TEXT_BYTES = 32 << 20
 
 MAX_UTTERANCES = 100_000
 """Of a voice."""
+
+ROUNDED = 0.002
+"""Seconds that a sound may begin before the end of the one before it, as their times are rounded."""
 
 FILE_NAME = re.compile(r"[^/\\\0|]+")
 
@@ -44,10 +48,11 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker's utterances, in the order of their transcripts."""
+    """A speaker's utterances, in the order of their transcripts, and how many recordings there are without one."""
 
     name: str
     utterances: tuple[Utterance, ...]
+    untold: int = 0
 
 
 def read_voices(folder: Path | str) -> list[Voice]:
@@ -73,7 +78,7 @@ def read_voices(folder: Path | str) -> list[Voice]:
 
 
 def _is_voice(folder: Path) -> bool:
-    return (folder / METADATA).is_file() or any(path.suffix.lower() == ".wav" for path in folder.iterdir())
+    return lexists(folder / METADATA) or any(path.suffix.lower() == ".wav" for path in folder.iterdir())
 
 
 def _voice(folder: Path) -> Voice:
@@ -81,14 +86,15 @@ def _voice(folder: Path) -> Voice:
     if not VOICE_NAME.fullmatch(name):
         raise ValueError(f"{folder}: a voice cannot be called {name!r}; name the folder by letters, digits and -")
     listed = folder / METADATA
-    texts = _listed(listed) if listed.is_file() else _beside(folder)
-    phones = _phones(folder / PHONES) if (folder / PHONES).is_file() else {}
+    texts = _listed(listed) if lexists(listed) else _beside(folder)
+    phones = _phones(folder / PHONES) if lexists(folder / PHONES) else {}
     utterances = tuple(
         Utterance(name, _recording(folder, name), text, phones.get(name)) for name, text in texts.items()
     )
     if not utterances:
         raise ValueError(f"{listed}: it has no line NAME|TEXT")
-    return Voice(name, utterances)
+    there = [path for home in (folder, folder / "wavs") for path in home.glob("*.[wW][aA][vV]")]
+    return Voice(name, utterances, max(0, len(there) - len(utterances)))
 
 
 def _listed(path: Path) -> dict[str, str]:
@@ -105,7 +111,7 @@ def _listed(path: Path) -> dict[str, str]:
         if not FILE_NAME.fullmatch(name) or name in (".", ".."):
             raise ValueError(f"{where}: {name[:60]!r} is no name of a file in this folder; leave folders out")
         if name in found:
-            raise ValueError(f"{where}: {name} was there before; give each recording one line")
+            raise ValueError(f"{where}: {name[:60]} was there before; give each recording one line")
         found[name] = text
         if len(found) > MAX_UTTERANCES:
             raise ValueError(f"{path}: more than {MAX_UTTERANCES:,} lines; share them out among folders")
@@ -134,7 +140,10 @@ def _recording(folder: Path, name: str) -> Path:
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise ValueError(f"{path} is a link to a file outside of {folder}; copy the recording there")
             return path
-    raise ValueError(f"{folder / METADATA} names {name}, and there is no {name}.wav in {folder} or its folder wavs")
+    raise ValueError(
+        f"{folder / METADATA} names {name[:60]!r}, and there is no {name[:60]}.wav in {folder} or its folder wavs; add "
+        "it, or leave its line out"
+    )
 
 
 def _phones(path: Path) -> Mapping[str, tuple[Phone, ...]]:
@@ -146,7 +155,8 @@ def _phones(path: Path) -> Mapping[str, tuple[Phone, ...]]:
             phone = Phone(symbol, float(start), float(end), int(stress))
         except ValueError:
             raise ValueError(f"{path}, line {number}: {line[:60]!r} is not NAME|START|END|STRESS|SOUND") from None
-        if not (0 <= phone.start <= phone.end < math.inf and phone.stress in (0, 1, 2)):
+        before = found[name][-1].end - ROUNDED if name in found else 0.0
+        if not (before <= phone.start <= phone.end < math.inf and phone.stress in (0, 1, 2)):
             raise ValueError(f"{path}, line {number}: {line[:60]!r} has no times in order, or a stress beside 0, 1, 2")
         found.setdefault(name, []).append(phone)
     return {name: tuple(phones) for name, phones in found.items()}

@@ -112,12 +112,14 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     """
     clear_unfinished(folder.parent, folder.name)
     temporary = _temporary(folder)
-    temporary.mkdir(parents=True)
+    with named(folder):
+        temporary.mkdir(parents=True)
     descriptor = os.open(temporary, os.O_RDONLY)
     try:
         _locked(descriptor)
         yield temporary
-        temporary.rename(folder)
+        with named(folder):
+            temporary.rename(folder)
     finally:
         os.close(descriptor)
         shutil.rmtree(temporary, ignore_errors=True)

@@ -47,6 +47,14 @@ def read_file(path: Path | str, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def has_content(path: Path | str, data: bytes) -> bool:
+    """Whether there is a regular file of this content."""
+    try:
+        return read_file(path, len(data)) == data
+    except (OSError, ValueError):
+        return False
+
+
 def real_path(path: Path | str) -> Path:
     """The absolute path without links. Links that lead back to themselves stay, for whoever opens the file to tell."""
     return Path(os.path.realpath(path))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.console import Column, Meter, Screen, finish, number, open_library, picked
-from npi.cli.options import JsonOption, LibraryOption, option, refuse_others
+from npi.cli.options import JsonOption, LibraryOption, option, output, refuse_others
 from npi.cli.words import plural
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def certify(
         ),
     ] = None,
     library: LibraryOption = Path("library"),
-    out: Annotated[Path | None, option("--out", "Write a certificate, where all is proved.", "FILE")] = None,
+    out: Annotated[Path | None, output("--out", "Write a certificate, where all is proved.", "FILE")] = None,
     check: Annotated[
         Path | None, option("--check", "Check a certificate against the library, and prove nothing.", "FILE")
     ] = None,

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 from npi.cli.console import Column, Screen, number, open_library
-from npi.cli.options import JsonOption, LibraryOption, option
+from npi.cli.options import JsonOption, LibraryOption, output
 from npi.cli.words import duration
 
 
 def compile_library(
     library: LibraryOption = Path("library"),
-    out: Annotated[Path | None, option("--out", "LIBRARY.npic by default.", "FILE")] = None,
+    out: Annotated[Path | None, output("--out", "LIBRARY.npic by default.", "FILE")] = None,
     json: JsonOption = False,
 ) -> None:
     """Write every decision that a discrete or a universal core can make into one file of tables.

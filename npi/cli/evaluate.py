@@ -22,6 +22,7 @@ from npi.cli.options import (
     TeacherOption,
     argument,
     option,
+    output,
     refuse_others,
 )
 from npi.cli.words import file_size, parse_sizes, plural, show_sizes
@@ -68,7 +69,7 @@ def evaluate(
     data: DataOption = None,
     picture: Annotated[
         Path | None,
-        option(
+        output(
             "--picture",
             "In a world of pictures with classes: draw an episode of one task, PNG or HTML: the support set, what was "
             "to be named, and which answers are wrong.",

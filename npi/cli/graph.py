@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from npi.cli.console import Screen
-from npi.cli.options import JsonOption, argument, option
+from npi.cli.options import JsonOption, argument, option, output
 from npi.cli.words import file_size
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def graph(
     program: Annotated[str | None, option("--program", "Only what is below this program.", "NAME")] = None,
     mermaid: Annotated[bool, option("--mermaid", "Print a Mermaid flowchart.")] = False,
     dot: Annotated[bool, option("--dot", "Print a Graphviz graph.")] = False,
-    out: Annotated[Path | None, option("--out", "Write a picture: X.svg, X.png or X.mmd (Mermaid).", "PICTURE")] = None,
+    out: Annotated[Path | None, output("--out", "Write a picture: X.svg, X.png or X.mmd (Mermaid).", "PICTURE")] = None,
     json: JsonOption = False,
 ) -> None:
     """Draw which program calls which.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.console import Column, Screen, check_folder, finish, open_library, picked
-from npi.cli.options import JsonOption, OutOption, argument, option, refuse_others
+from npi.cli.options import JsonOption, OutOption, argument, option, output, refuse_others
 from npi.cli.words import file_size, plural
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def diff(
 def pack(
     library: LibraryArgument,
     programs: ProgramsArgument,
-    out: Annotated[Path, option("--out", "The file to write.", "FILE.npirow", show_default=False)],
+    out: Annotated[Path, output("--out", "The file to write.", "FILE.npirow", show_default=False)],
     alone: Annotated[
         bool, option("--alone", "Leave out learned programs that these call; they must be there.")
     ] = False,

@@ -120,6 +120,8 @@ def complaint(error: Exception) -> str | None:
         return f"not enough memory ({text or 'none is left'}); ask for less at once: fewer or smaller inputs or traces"
     if isinstance(error, RuntimeError):
         return None
+    if isinstance(error, UnicodeError):
+        return f"{error}; write texts and names in UTF-8"
     if isinstance(error, LookupError):
         return text if len(text.split()) > 2 and "out of range" not in text else None
     if isinstance(error, ArithmeticError) and not isinstance(error, FloatingPointError):

@@ -31,6 +31,19 @@ def option(name: str, text: str, metavar: str | None = None, **settings: Any) ->
     return typer.Option(name, help=text, metavar=metavar, **settings)
 
 
+def output(name: str, text: str, metavar: str, **settings: Any) -> Any:
+    """An option that names a file to write, refused before the work where it could not be written after it."""
+    return option(name, text, metavar, callback=_writable, **settings)
+
+
+def _writable(file: Path | None) -> Path | None:
+    if file is not None and file.is_dir():
+        raise typer.BadParameter(f"{file} is a folder; name a file")
+    if file is not None and not file.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{file}: there is no folder {file.parent}; make it, or name a file elsewhere")
+    return file
+
+
 def argument(text: str, metavar: str | None = None) -> Any:
     """What a command takes by its place."""
     return typer.Argument(help=text, metavar=metavar, show_default=False)
@@ -68,9 +81,9 @@ DataOption = Annotated[
         callback=_bind,
     ),
 ]  # fmt: skip
-HtmlOption = Annotated[Path | None, option("--html", "Write a page to step through the run in a browser.", "PAGE.html")]
+HtmlOption = Annotated[Path | None, output("--html", "Write a page to step through the run in a browser.", "PAGE.html")]
 AnimationOption = Annotated[
-    Path | None, option("--animation", "Write an animated picture of the run, in a world with pictures.", "FILE.gif")
+    Path | None, output("--animation", "Write an animated picture of the run, in a world with pictures.", "FILE.gif")
 ]
 DEPTH = 10_000
 StepsOption = Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import Column, Screen, number
+from npi.cli.console import Column, Screen, number, shipped_or
 from npi.cli.options import (
     DEPTH,
     DataOption,
@@ -58,7 +58,7 @@ def show(
       npi show programs/addition.npi --task add 96 125 --html run.html
       npi show library
     """
-    screen = Screen(json=json)
+    screen, path = Screen(json=json), shipped_or(path)
     if (path / "manifest.json").is_file() and _is_library(path):
         _refuse(inputs, f"{path} is a library")
         refuse_others(context, "library")

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 from npi.cli.console import Screen, open_library
-from npi.cli.options import option
+from npi.cli.options import option, output
 from npi.cli.words import file_size
 
 WavOption = Annotated[
-    Path | None, option("--wav", "Say the words in the task's voice, and write them as sound.", "FILE.wav")
+    Path | None, output("--wav", "Say the words in the task's voice, and write them as sound.", "FILE.wav")
 ]
 SpeechPictureOption = Annotated[
-    Path | None, option("--picture", "Draw what was said: waveform, spectrogram and sounds.", "FILE.png")
+    Path | None, output("--picture", "Draw what was said: waveform, spectrogram and sounds.", "FILE.png")
 ]
 TemperatureOption = Annotated[
     float, option("--temperature", "Of --wav: below 1, likelier samples are drawn more often.", "T")

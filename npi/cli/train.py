@@ -108,9 +108,9 @@ def train(
     With --universal the core learns no programs of yours but to obey rows: from then on npi learn writes any program
     over symbols into it, in seconds. One such core comes with the engine, and npi learn uses it by itself.
 
-    Programs with a learning signal (maximise reward, minimise loss) in place of a body are learned by the learner they
-    name, with a core of its own kind; --set changes its settings. Programs that call such programs are trained with
-    --host, which names the library that has them.
+    Programs with a learning signal (maximise reward, minimise loss, imitate demonstration) in place of a body are
+    learned by the learner they name, with a core of its own kind; --set changes its settings. Programs that call such
+    programs are trained with --host, which names the library that has them.
 
     Several processes, each with a CUDA device of its own where there is CUDA, share the work of every update under
     torchrun --standalone --nproc-per-node N -m npi.cli.main train ... (or --no-python npi train ...). The losses are

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from npi.cli.console import Column, Meter, Screen, number
-from npi.cli.options import JsonOption, SeedOption, argument, option
+from npi.cli.options import JsonOption, SeedOption, argument, option, output
 from npi.cli.words import duration, file_size, plural
 
 if TYPE_CHECKING:
     from envs.speech.corpus import Corpus
 
 MAX_MINUTES = 600
+
+CORES = ("wavenet", "wavernn")
+"""Learners that speak."""
 
 RateOption = Annotated[int, option("--rate", "Samples a second, a multiple of 100.", "N", min=1000, max=48_000)]
 
@@ -41,6 +44,7 @@ def make(
       npi voices make mine --count 8 --minutes 2
     """
     from envs.speech.making import PROGRAMS, finished_voice, installed, make_voice, voices
+    from envs.support.atomic_files import claimed
 
     screen = Screen(json=json)
     there = installed()
@@ -58,7 +62,7 @@ def make(
     if rate % 100:
         raise ValueError(f"--rate {rate}: give a multiple of 100")
     chosen, made = voices(count, seed=seed, programs=program or there), list[dict[str, object]]()
-    with Meter("making voices") as meter:
+    with claimed(folder), Meter("making voices") as meter:
         for place, voice in enumerate(chosen):
             meter.update(place, len(chosen), voice.name)
             kept = finished_voice(folder, voice)
@@ -72,9 +76,9 @@ def make(
 
 def prepare(
     folder: Annotated[Path, argument("A folder of voices, or one voice.", "FOLDER")],
-    out: Annotated[Path, option("--out", "The prepared file.", "FILE.npz")] = Path("corpus.npz"),
+    out: Annotated[Path, output("--out", "The prepared file.", "FILE.npz")] = Path("corpus.npz"),
     programs: Annotated[
-        Path | None, option("--programs", "Write a program file for it, too, with a program a voice.", "FILE.npi")
+        Path | None, output("--programs", "Write a program file for it, too, with a program a voice.", "FILE.npi")
     ] = None,
     core: Annotated[str, option("--core", "That the program file names: wavenet or wavernn.", "NAME")] = "wavenet",
     language: Annotated[
@@ -102,8 +106,14 @@ def prepare(
     screen = Screen(json=json)
     if rate % 100:
         raise ValueError(f"--rate {rate}: give a multiple of 100")
+    if core not in CORES:
+        raise ValueError(f"--core {core}: there are {' and '.join(CORES)}")
     with Meter("preparing") as meter:
-        corpus = prepared(read_voices(folder), rate=rate, language=language, report=meter.update)
+        found = read_voices(folder)
+        corpus = prepared(found, rate=rate, language=language, report=meter.update)
+    for voice in found:
+        if voice.untold:
+            screen.note(f"npi: {plural(voice.untold, 'recording')} of {voice.name} without a transcript left out")
     corpus.save(out)
     if programs is not None:
         write_whole(programs, program_file(corpus.voices, core=core, rate=rate).encode())

@@ -14,24 +14,32 @@ Shape legend: ``B`` demonstrations, ``T`` steps, ``X`` payload.
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from envs.spec import SLOTS, Channel, WorldSpec
 from envs.stepper import Action, Observation, Ragged
+from envs.support.array_files import read_arrays
 from envs.support.atomic_files import write_whole
-from envs.support.user_files import read_file
+from envs.support.hdf5_files import need_h5py, read_episodes
 from envs.world import Episodes
 
 MAX_BYTES = 256 << 20
 """Of a file."""
 
 HDF5_ENDINGS = (".hdf5", ".h5")
+
+LARGEST = 1_000_000
+"""Of a number: no world shows what is beyond."""
+
+MAX_LINES = 10_000
+"""Of an array of a demonstration."""
+
+NONE: Mapping[str, int] = MappingProxyType({})
 
 LEFT_OUT = "demonstration"
 """The channel that is no part of what is demonstrated."""
@@ -40,21 +48,31 @@ Arrays = Mapping[str, np.ndarray]
 """A demonstration: channels by name, and ``actions``."""
 
 
-def read_demonstrations(path: Path | str, spec: WorldSpec) -> Episodes:
+def read_demonstrations(path: Path | str, spec: WorldSpec, longest: Mapping[str, int] = NONE) -> Episodes:
     """The demonstrations of a file, for a world.
+
+    Args:
+        longest: the most lines of ragged channels, by name.
 
     Raises ``ValueError`` for a file of another form, and where it does not have what the world observes.
     """
     path = Path(path)
     if path.is_dir():  # a data set of Minari
         path = path / "data" / "main_data.hdf5"
-    shown = _read_hdf5(path) if path.suffix in HDF5_ENDINGS else [_read_npz(path)]
+    if path.suffix in HDF5_ENDINGS:
+        names = [channel.name for channel in kept_channels(spec)]
+        shown: Sequence[Arrays] = read_episodes(path, names, MAX_BYTES)
+    else:
+        shown = [read_arrays(path, MAX_BYTES)]
     if not shown:
         raise ValueError(f"{path} holds no episode; a demonstration is a group such as episode_0")
     told = {"actions" in arrays for arrays in shown}
     if len(told) == 2:
         raise ValueError(f"{path}: some episodes have actions and some have none; keep them in files of their own")
-    return _episodes([_checked(arrays, spec, f"{path}") for arrays in shown], spec)
+    checked = [_checked(arrays, spec, f"{path}") for arrays in shown]
+    for arrays in checked:
+        _check_lines(arrays, spec, longest, f"{path}")
+    return _episodes(checked, spec)
 
 
 def write_demonstrations(path: Path | str, episodes: Episodes, spec: WorldSpec) -> None:
@@ -80,46 +98,6 @@ def kept_channels(spec: WorldSpec) -> list[Channel]:
     return [channel for channel in spec.channels if channel.name != LEFT_OUT and not channel.fields]
 
 
-def need_h5py() -> Any:
-    """h5py; ``ValueError`` where it is not installed."""
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise ValueError("files of Minari need h5py: pip install 'npi-engine[demonstrations]'") from error
-    return h5py
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    content = read_file(path, MAX_BYTES)
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as held:
-            return {name: held[name] for name in held.files}
-    except (ValueError, OSError, zipfile.BadZipFile, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} is no .npz of arrays ({error}); numpy.savez writes one") from error
-
-
-def _read_hdf5(path: Path) -> list[dict[str, np.ndarray]]:
-    h5py = need_h5py()
-    content = read_file(path, MAX_BYTES)
-    try:
-        with h5py.File(io.BytesIO(content), "r") as held:
-            names = sorted((name for name in held if name.startswith("episode_")), key=_number)
-            return [_episode(held[name]) for name in names]
-    except (OSError, KeyError) as error:
-        raise ValueError(f"{path} is no HDF5 file of episodes as Minari writes them ({error})") from error
-
-
-def _episode(group: Any) -> dict[str, np.ndarray]:
-    observed = group["observations"]
-    found = {name: part[()] for name, part in observed.items()} if hasattr(observed, "items") else {}
-    return found | ({"actions": group["actions"][()]} if "actions" in group else {})
-
-
-def _number(name: str) -> int:
-    digits = name.removeprefix("episode_")
-    return int(digits) if digits.isdigit() else -1
-
-
 def _checked(arrays: Arrays, spec: WorldSpec, path: str) -> dict[str, np.ndarray]:
     """The arrays that the world knows, as float32: of each channel T + 1 lines, or one of what lasts an episode."""
     channels = {channel.name: channel for channel in kept_channels(spec)}
@@ -129,16 +107,23 @@ def _checked(arrays: Arrays, spec: WorldSpec, path: str) -> dict[str, np.ndarray
         )
     found: dict[str, np.ndarray] = {}
     for name in (*channels, *(["actions"] if "actions" in arrays else [])):
-        array = np.asarray(arrays[name])
-        if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
-            raise ValueError(f"{path}: {name!r} must be finite numbers, its type is {array.dtype}")
-        found[name] = array.astype(np.float32)
+        array = arrays[name]
+        with np.errstate(over="ignore"):
+            found[name] = array.astype(np.float32) if array.ndim and array.dtype.kind in "fiub" else np.array(np.nan)
+        if not (np.abs(found[name]) <= LARGEST).all():
+            raise ValueError(
+                f"{path}: {name!r} must be an array of finite numbers, up to {LARGEST:,}; its type is {array.dtype}, "
+                f"its shape {array.shape}"
+            )
     moments = {len(found[name]) for name, channel in channels.items() if channel.per == "step"}
-    if len(moments) != 1 or min(moments) < 2:
-        raise ValueError(f"{path}: channels have {sorted(moments)} lines; give one and the same number, 2 at least")
+    if len(moments) != 1 or not 2 <= min(moments) <= MAX_LINES:
+        raise ValueError(
+            f"{path}: channels have {sorted(moments)} lines; give one and the same number, 2 at least and "
+            f"{MAX_LINES:,} at most"
+        )
     count = moments.pop()
     for name, channel in channels.items():
-        if channel.per == "episode" and found[name].ndim == len(channel.shape) + 1:
+        if channel.per == "episode" and found[name].ndim == len(channel.shape) + 1 and len(found[name]):
             found[name] = found[name][0]
         size = found[name].shape[0 if channel.per == "episode" else 1 :]
         if len(size) != len(channel.shape) or any(
@@ -151,6 +136,15 @@ def _checked(arrays: Arrays, spec: WorldSpec, path: str) -> dict[str, np.ndarray
             f"it must be {(count - 1, spec.payload_width)}"
         )
     return found
+
+
+def _check_lines(arrays: Arrays, spec: WorldSpec, longest: Mapping[str, int], path: str) -> None:
+    """``ValueError`` for a ragged channel of no line, or of more than there can be."""
+    for channel in kept_channels(spec):
+        most = longest.get(channel.name, MAX_LINES)
+        lines = arrays[channel.name].shape[0 if channel.per == "episode" else 1]
+        if channel.ragged and not 1 <= lines <= most:
+            raise ValueError(f"{path}: {channel.name!r} has {lines:,} lines; world {spec.name} shows 1 to {most:,}")
 
 
 def _episodes(shown: Sequence[Arrays], spec: WorldSpec) -> Episodes:

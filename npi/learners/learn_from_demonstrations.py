@@ -18,7 +18,7 @@ from torch import nn
 
 from dsl.program import ProgramSet
 from envs.spec import SLOTS, WorldSpec
-from envs.world import Episodes
+from envs.world import Bounded, Episodes
 from npi.learners.core import LearnerProgramCore
 from npi.learners.demonstration_files import read_demonstrations
 from npi.learners.interface import LearnerCore, LearnerTraining, TaskInput, steps_of
@@ -53,7 +53,7 @@ def learn_from_demonstrations(
     core = core_for(library, sets)
     task = new_task(library, sets)
     spec, training = task.world.spec, training or core.learner.learning
-    evidence = read_demonstrations(file, spec)
+    evidence = read_demonstrations(file, spec, task.world.longest if isinstance(task.world, Bounded) else {})
     began, count, listed = time.process_time(), len(library.memory), core.worlds
     before = Digests.of(library, count)
     try:

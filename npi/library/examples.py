@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from envs.support.atomic_files import write_whole
+from envs.support.user_files import has_content
 
 PACKAGE = Path(__file__).parents[1]
 CARD = "CARD.md"
@@ -48,7 +49,7 @@ def copy_examples(to: Path) -> list[Path]:
     source = examples()
     texts = {to / path.relative_to(source): path.read_bytes() for path in sorted(source.rglob("*.npi"))}
     for path, text in texts.items():
-        if path.exists() and not (path.is_file() and path.read_bytes() == text):
+        if path.exists() and not has_content(path, text):
             raise ValueError(f"{path} is there and is not the example; copy to another folder")
     for path, text in texts.items():
         if not path.exists():

@@ -23,7 +23,7 @@ from envs.spec import ProgramTable, WorldSpec
 from envs.stepper import Stepper
 from envs.steppers.routed import Joined, PartStepper, part_table, programs_of
 from envs.support.atomic_files import WAIT, claimed
-from envs.support.user_files import real_path
+from envs.support.user_files import has_content, real_path
 from envs.support.versions import versions
 from npi.core.base import Core, tensors_digest
 from npi.core.config import CoreConfig
@@ -375,7 +375,7 @@ def check_texts(sets: Sequence[ProgramSet]) -> None:
 def _store(folder: Path, part: str, suffix: str, data: bytes) -> dict[str, str]:
     digest = sha256(data)
     name = f"{part}-{digest[:16]}{suffix}"
-    if not (folder / name).exists() or sha256((folder / name).read_bytes()) != digest:
+    if not has_content(folder / name, data):
         write_whole(folder / name, data)
     return {name: digest}
 

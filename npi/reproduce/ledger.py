@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.support.typed_json import read_json, typed
+from envs.support.user_files import MANIFEST_BYTES, read_file
 from envs.support.versions import version_of
 from npi.library.tensor_files import write_whole
 
@@ -101,7 +102,7 @@ class Ledger:
 def read_record(path: Path) -> Record:
     """A finished stage from its file; raises ``ValueError`` where that is damaged."""
     try:
-        data = read_json(dict[str, Any], path.read_bytes())
+        data = read_json(dict[str, Any], read_file(path, MANIFEST_BYTES))
         found: Record = typed(Record, {key: data[key] for key in ("settings", "result", "date", "machine")})
         return found
     except (ValueError, KeyError) as error:

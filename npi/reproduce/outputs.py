@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from envs.support.typed_json import FormatError, read_json
+from envs.support.user_files import MANIFEST_BYTES, read_file
 from npi.library.tensor_files import write_whole
 from npi.reproduce.pages import NOTHING, Content, Rows, fill, spread
 from npi.reproduce.plots import pictures
@@ -56,7 +57,7 @@ def read_report(folder: Path) -> Report:
     if not path.is_file():
         raise ValueError(f"there is no {path}; {COMMAND} --out {folder} makes it")
     try:
-        found: Report = read_json(Report, path.read_bytes())
+        found: Report = read_json(Report, read_file(path, MANIFEST_BYTES))
     except FormatError as error:
         raise ValueError(f"{path} is damaged ({error}); {COMMAND} --out {folder} makes it again") from error
     return found

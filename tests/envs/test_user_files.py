@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from envs.support.user_files import check_regular, read_file, real_path
+from envs.support.user_files import check_regular, has_content, read_file, real_path
 
 
 def test_a_regular_file_is_read_whole(tmp_path):
@@ -70,3 +70,12 @@ def test_what_is_no_regular_file_is_refused_before_it_is_opened(tmp_path):
         check_regular(tmp_path / "pipe")
     (tmp_path / "a").touch()
     check_regular(tmp_path / "a")
+
+
+def test_the_same_content_is_that_of_a_regular_file(tmp_path):
+    """Red where what is there is opened to compare it: nobody writes to the pipe."""
+    (tmp_path / "a").write_bytes(b"abc")
+    os.mkfifo(tmp_path / "pipe")
+    assert has_content(tmp_path / "a", b"abc")
+    for name, data in (("a", b"ab"), ("a", b"abd"), ("a", b"abcd"), ("pipe", b""), ("none", b""), (".", b"")):
+        assert not has_content(tmp_path / name, data)

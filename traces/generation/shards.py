@@ -16,7 +16,7 @@ from dsl.program import ProgramSet
 from envs.support.atomic_files import claimed, write_whole
 from envs.support.sealed_json import sha256
 from envs.support.typed_json import typed
-from envs.support.user_files import DATA_BYTES, read_file
+from envs.support.user_files import DATA_BYTES, has_content, read_file
 from traces.generation.generate import Counts, Progress, check_finished, make_shards, plan_set, writing_alone
 from traces.machine.lockstep import Budget
 from traces.storage.trace_set import (
@@ -219,5 +219,5 @@ def _copy(source: Path, shard: Shard, target: Path) -> None:
             "again in an empty folder, or copy it again from where it is whole"
         )
     copy = target / shard.file
-    if not copy.exists() or copy.read_bytes() != data:
+    if not has_content(copy, data):
         write_whole(copy, data)

@@ -31,7 +31,7 @@ from envs.spec import ProgramTable
 from envs.support.atomic_files import FolderInUseError, claimed, unfinished, write_whole
 from envs.support.sealed_json import is_sealed, sealed, sha256
 from envs.support.typed_json import is_version, read_json, typed
-from envs.support.user_files import MANIFEST_BYTES, check_regular, read_file
+from envs.support.user_files import MANIFEST_BYTES, check_regular, has_content, read_file
 from envs.support.versions import versions
 from traces.recording.batch import DTYPES, Ints, TraceBatch, batch_from, check_batch, concatenate, dump_table
 
@@ -219,7 +219,7 @@ class TraceSetWriter:
             check_batch(batch)
         except ValueError:
             return None  # it is written again
-        return _entry(path, batch) if path.read_bytes() == _shard_bytes(batch) else None
+        return _entry(path, batch) if has_content(path, _shard_bytes(batch)) else None
 
     def write(self, index: int, batch: TraceBatch) -> Shard:
         """Write one shard; its entry for the manifest."""

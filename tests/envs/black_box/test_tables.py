@@ -191,8 +191,8 @@ def test_files_of_another_form_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="errors of 15 configurations, and 1 are described"):
         open_results(str(path))
     np.savez(path, wrong=np.zeros(3))
-    with pytest.raises(ValueError, match=r"errors.npz: no table of results .*error"):
+    with pytest.raises(ValueError, match=r"errors.npz: no table of results, since it has wrong; give .*error"):
         open_results(str(path))
     path.write_text("nothing")
-    with pytest.raises(ValueError, match=r"errors.npz: no table of results"):
+    with pytest.raises(ValueError, match=r"errors.npz: .*a table of results is such a file"):
         open_results(str(path))

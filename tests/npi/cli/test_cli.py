@@ -138,6 +138,7 @@ def test_bugs_are_not_hidden():
     assert complaint(IndexError("list index out of range")) is None
     assert complaint(ZeroDivisionError("division by zero")) is None
     assert complaint(KeyError("no callable 'X' in this table: there is none")) is not None
+    assert "write texts and names in UTF-8" in str(complaint(UnicodeEncodeError("utf-8", "a", 0, 1, "no letter")))
     assert complaint(FileNotFoundError(2, "No such file or directory", "a.npi")) == (
         "a.npi: No such file or directory; check the path and what may be read and written there"
     )

@@ -77,7 +77,7 @@ def test_states_alone_are_a_demonstration(tmp_path: Path) -> None:
         ({"body": np.zeros((6, 3))}, r"'body' has lines of the shape \(3,\), and the world's have \(4,\)"),
         ({"body": np.zeros((1, 4))}, r"channels have \[1\] lines; give one and the same number, 2 at least"),
         ({"actions": np.zeros((6, 2))}, r"actions have the shape \(6, 2\).*must be \(5, 2\)"),
-        ({"body": np.full((6, 4), np.nan)}, r"'body' must be finite numbers"),
+        ({"body": np.full((6, 4), np.nan)}, r"'body' must be an array of finite numbers"),
     ],
 )
 def test_what_does_not_fit_is_told(tmp_path: Path, changed: dict[str, np.ndarray | None], message: str) -> None:
@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_told(tmp_path: Path, changed: dict[str, np.ndarray
 def test_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text.npz").write_text("no archive")
     (tmp_path / "text.hdf5").write_text("no HDF5")
-    with pytest.raises(ValueError, match=r"is no \.npz of arrays"):
+    with pytest.raises(ValueError, match=r"cannot be read as a NumPy archive of plain arrays"):
         read_demonstrations(tmp_path / "text.npz", WORLD.spec)
     with pytest.raises(ValueError, match="is no HDF5 file of episodes"):
         read_demonstrations(tmp_path / "text.hdf5", WORLD.spec)
