@@ -22,7 +22,7 @@ from torch import nn
 
 from envs.support.typed_json import FormatError, typed
 from npi.library.tensor_files import check_tensors, shapes_of
-from npi.training.optimisers import without_compiler
+from npi.training.optimisers import ADAM, ADAMW, SPARSE_ADAM
 from npi.training.ranks import ALONE, Ranks
 
 SAVING = 0.05
@@ -56,11 +56,11 @@ class Group:
         """A fresh optimiser of these parameters."""
         given: dict[str, Any] = {"lr": self.rate, "betas": self.betas}
         if self.optimiser == "sparse_adam":
-            return without_compiler(torch.optim.SparseAdam)(list(self.parameters), **given)
+            return SPARSE_ADAM(list(self.parameters), **given)
         given["weight_decay"] = self.weight_decay
         if self.optimiser == "adamw":
-            return without_compiler(torch.optim.AdamW)(self.parameters, **given, fused=True)
-        return without_compiler(torch.optim.Adam)(self.parameters, **given)
+            return ADAMW(self.parameters, **given, fused=True)
+        return ADAM(self.parameters, **given)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,15 @@ methods inside the wrappers are called.
 from __future__ import annotations
 
 import inspect
-from functools import cache
+from typing import TypeVar, cast
 
 import torch
 from torch.optim import Optimizer
 
+Kind = TypeVar("Kind", bound=Optimizer)
 
-@cache
-def without_compiler(kind: type[Optimizer]) -> type[Optimizer]:
+
+def without_compiler(kind: type[Kind]) -> type[Kind]:
     """The same optimiser, number for number, whose methods do not import ``torch._dynamo``."""
     inner = {
         name: inspect.unwrap(method)
@@ -23,4 +24,8 @@ def without_compiler(kind: type[Optimizer]) -> type[Optimizer]:
         if inspect.isfunction(method) and hasattr(method, "__wrapped__")
     }
     inner["step"] = torch.no_grad()(inspect.unwrap(kind.step))  # the wrapper of a step turns gradients off, too
-    return type(kind.__name__, (kind,), inner)
+    return cast(type[Kind], type(kind.__name__, (kind,), inner))
+
+
+ADAM, ADAMW = without_compiler(torch.optim.Adam), without_compiler(torch.optim.AdamW)
+SPARSE_ADAM = without_compiler(torch.optim.SparseAdam)
