@@ -81,7 +81,7 @@ def test_no_change_that_the_effects_do_not_allow(name: str, data: st.DataObject)
         assert bool(allowed(world.spec, effect_of(world.spec, calls[number].tolist()), before, after)), names
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_in_joined_worlds_a_call_changes_what_it_changes_alone(data: st.DataObject) -> None:
     """Three parts, two of them pads that share all names; what the whole shows is held against what the part shows.

@@ -23,10 +23,10 @@ QUICK = OptimiserTraining(updates=32, batch=16, truncation=20, rate=5e-3, check_
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library that has quadratic.OPTIMISE."""
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that has quadratic.OPTIMISE, after two updates."""
     folder = tmp_path_factory.mktemp("optimiser") / "library"
-    train_learner([LEARNING / "quadratic.npi"], out=folder, training=QUICK)
+    train_learner([LEARNING / "quadratic.npi"], out=folder, training=replace(QUICK, updates=2, check_every=2))
     return folder
 
 
@@ -41,8 +41,10 @@ def losses(library: Library, seed: int | None = None) -> dict[str, float]:
     return {name: score.mean for name, score in score_task(library, programs, task, count=300).scores.items()}
 
 
-def test_training_learns_to_optimise(trained: Path) -> None:
-    library = Library.open(trained)
+@pytest.mark.thorough
+def test_training_learns_to_optimise(tmp_path: Path) -> None:
+    """In the usual tests the objective trains a smaller learner (tests/npi/learners/test_objectives.py)."""
+    library = train_learner([LEARNING / "quadratic.npi"], out=tmp_path, training=QUICK).library
     assert losses(library)["loss at 100"] < 0.4  # Adam with its best rate: 0.34
     assert losses(library, seed=5)["loss at 100"] > 0.6  # a core that has averages begins as Adam and momentum
 
@@ -55,14 +57,14 @@ def test_training_learns_to_optimise_from_nothing(tmp_path: Path) -> None:
     assert losses(library, seed=5)["loss at 100"] > 100
 
 
-def test_a_new_row_changes_only_the_row(trained: Path, tmp_path: Path) -> None:
+def test_a_new_row_changes_only_the_row(begun: Path, tmp_path: Path) -> None:
     learning = replace(LEARNER.learning, updates=3, batch=8, problems=8, starts=2)
-    found = learn_into(trained, [LEARNING / "rosenbrock.npi"], config=learning, out=tmp_path / "more")
+    found = learn_into(begun, [LEARNING / "rosenbrock.npi"], config=learning, out=tmp_path / "more")
     library = Library.open(tmp_path / "more")
     assert found.unchanged
     assert found.rows == ("rosenbrock.OPTIMISE",)
     assert found.numbers == library.core.config.row
-    before, after = Library.open(trained), Library.open(tmp_path / "more")
+    before, after = Library.open(begun), Library.open(tmp_path / "more")
     assert before.core.digest() == after.core.digest()
     assert torch.equal(before.memory.embeddings_NP, after.memory.embeddings_NP[:1])
 
@@ -78,8 +80,8 @@ def test_batches_are_smaller_where_problems_have_many_hidden_numbers() -> None:
     assert objective.room(groups[1], 64, 0) == 64
 
 
-def test_the_machine_runs_it_as_the_rollout_does(trained: Path) -> None:
-    library = Library.open(trained)
+def test_the_machine_runs_it_as_the_rollout_does(begun: Path) -> None:
+    library = Library.open(begun)
     programs, task = library.task("quadratic")
     core, world = library.core, programs.world
     assert isinstance(core, LearnerProgramCore)

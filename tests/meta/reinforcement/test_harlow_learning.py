@@ -234,7 +234,7 @@ task pick(episode: number):
 """
 
 
-@pytest.mark.parametrize("seen_as", ["codes", "pictures"])
+@pytest.mark.parametrize("seen_as", ["codes", pytest.param("pictures", marks=pytest.mark.thorough)])
 def test_harlows_task_is_learned_from_nothing(seen_as: str, tmp_path: Path) -> None:
     """The first choice is a guess; afterwards an untrained core guesses, too, and a trained one knows, with objects
     that it never met."""

@@ -392,9 +392,10 @@ def regret(net: Any, row_P: torch.Tensor, world: Bandit, steps: int) -> float:
     ("config", "training"),
     [
         (MetaRLConfig(hidden=16), {"rollouts": 4}),
-        (
+        pytest.param(
             MetaRLConfig(hidden=16, sums=1, privileged=1),
             {"regret": 1, "discount": 1.0, "gae_lambda": 0.92, "value_weight": 1.0},
+            marks=pytest.mark.thorough,
         ),
     ],
     ids=["rollouts", "privileged"],

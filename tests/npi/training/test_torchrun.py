@@ -163,7 +163,8 @@ def test_an_error_is_told_once(tmp_path):
     assert "npi: process" not in err
 
 
-@pytest.mark.parametrize("by", [pytest.param(signal.SIGINT, marks=pytest.mark.thorough), signal.SIGTERM])
+@pytest.mark.thorough
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_torchrun_that_is_told_to_end_keeps_the_state_once(start, job, tmp_path, by):
     process = start([*TORCHRUN, *TRAIN, *job, "--updates", "100000", "--out", "two"], tmp_path)
     until(checkpoint_path(tmp_path / "two").exists)

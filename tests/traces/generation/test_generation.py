@@ -116,8 +116,8 @@ MINE = "register_world('mine', Scratchpad)"
 @pytest.mark.parametrize(
     ("stdin", "register", "message"),
     [
-        (True, "", None),
-        pytest.param(False, MINE, "lacks if __name__", marks=pytest.mark.thorough),
+        pytest.param(True, "", None, marks=pytest.mark.thorough),
+        (False, MINE, "lacks if __name__"),
         pytest.param(False, "", None, marks=pytest.mark.thorough),
         pytest.param(True, MINE, "in a notebook or on standard input", marks=pytest.mark.thorough),
     ],

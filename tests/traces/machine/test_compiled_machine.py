@@ -133,7 +133,7 @@ def assert_same(one: tuple[Outcome, TraceBatch], two: tuple[Outcome, TraceBatch]
         assert np.array_equal(column, two[1].columns()[name]), name
 
 
-@settings(max_examples=16, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.sampled_from(sorted(PADS)), st.integers(0, 10**6), st.integers(1, 7), st.integers(1, 250), st.integers(1, 30),
     st.booleans(), st.sampled_from([0.0, 0.02, 0.2]),
