@@ -20,6 +20,7 @@ from graphlib import CycleError, TopologicalSorter
 from math import prod
 
 from dsl.check.reachable_calls import ReachableCalls
+from dsl.check.tasks import EPISODE, EPISODE_INPUT
 from dsl.errors.error import Remark, Source
 from dsl.lowering.decision_tables import DecisionTable, NodeTable, longest_ways
 from dsl.lowering.ir import Body, Fork, Leave, Loop, Step, every_step, reached, reads
@@ -74,6 +75,7 @@ def look(programs: ProgramSet, tree: s.File) -> Outlook:
         if program.scope.source.name == programs.path:
             remarks += [*idle_conditions(program), *endless_loops(program, calls)]
     remarks += [*unreached(programs), *symbols_never_there(programs, tree), *blind_tasks(programs, tree)]
+    remarks += lone_episodes(programs, tree)
     return Outlook(frames, tuple(sorted(remarks, key=lambda remark: (remark.line, remark.column))))
 
 
@@ -211,6 +213,22 @@ def blind_tasks(programs: ProgramSet, tree: s.File) -> Iterator[Remark]:
             message = f"task {task.name} expects nothing of the world, so every run has the same verdict"
             fix = "compare a row or pointer, for example expect number(OUT) == a"
             yield Remark(Source(programs.path, programs.sources[-1][1]), line.line, line.column, message, fix, "NPI205")
+
+
+def lone_episodes(programs: ProgramSet, tree: s.File) -> Iterator[Remark]:
+    """Tasks that leave the episode of a world to be 0, so that all of their problems are the same one there."""
+    if not programs.programs or programs.world.spec.kind == PAD:
+        return
+    rows = [row for row in programs.programs[0].scope.face.rows if row.rpartition(".")[2] == EPISODE]
+    by_name = {task.name: task for task in programs.tasks}
+    for item in tree.of(s.Task):
+        laid = {one.row for one in by_name[item.name].laid} if item.name in by_name else {*rows}
+        for row in rows:
+            if row not in laid:
+                message = f"task {item.name} lays out no {row}, so all of its problems are episode 0"
+                fix = f"add an input and a line: {EPISODE_INPUT}: number; {row} = digits({EPISODE_INPUT})"
+                source = Source(programs.path, programs.sources[-1][1])
+                yield Remark(source, item.line, item.column, message, fix, "NPI206")
 
 
 def symbols_never_there(programs: ProgramSet, tree: s.File) -> Iterator[Remark]:

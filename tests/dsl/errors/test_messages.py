@@ -67,6 +67,17 @@ def test_a_task_that_reads_the_world_in_one_line_is_not_warned_of() -> None:
     assert "NPI205" not in {warning.code for warning in dsl.diagnose(seeing).warnings}
 
 
+EPISODES = "world arms is bandit(arms: 2)\nprogram P:\n    maximise reward over 3 steps\n"
+
+
+def test_a_task_is_warned_of_where_it_leaves_an_episode_to_be_0() -> None:
+    sized = "task t(a: number):\n    run P\n    expect TRIAL == [3] and a >= 0\n    train a of 1\n"
+    laid = sized.replace("number):", "number, episode: 0..9):\n    EPISODE = digits(episode)")
+    drawn = "task t:\n    run P\n    expect TRIAL == [3]\n    train\n"
+    found = [dsl.diagnose(EPISODES + task).warnings for task in (sized, laid, drawn)]
+    assert [[warning.code for warning in warnings] for warnings in found] == [["NPI206"], [], []]
+
+
 FAR = 'world w is scratchpad:\n    row S of "far" or 0..9\nprogram P:\n'
 
 
