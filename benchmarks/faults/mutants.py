@@ -37,8 +37,10 @@ SEED = 0
 PROOF = ("tests/npi/proof/test_prove.py", "tests/npi/proof/test_history_walk.py", "tests/npi/training/test_places.py")
 CHECKER = ("tests/npi/proof/test_check_certificate.py", "-k", "not find_the_same or addition or gray")
 ROWS = "tests/npi/universal/test_row_faults.py"
-UNIVERSAL = (ROWS, "tests/npi/universal/test_universal.py", "tests/npi/universal/test_universal_row_checks.py")
-SPLITTING = ("tests/npi/universal/test_splitting.py", "tests/npi/universal/test_universal_steps.py")
+UNIVERSAL = (
+    ROWS, "tests/npi/universal/test_splitting.py", "tests/npi/universal/test_universal.py",
+    "tests/npi/universal/test_universal_row_checks.py",
+)  # fmt: skip
 EPISODIC = ("tests/envs/episodic/test_episodic.py", "tests/meta/baselines/test_agents.py")
 PAD = ("tests/envs/scratchpad/test_transitions.py", "tests/envs/scratchpad/test_scratchpad.py")
 
@@ -51,7 +53,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "npi/universal/rows.py": UNIVERSAL,
     "npi/universal/code_search.py": UNIVERSAL,
     "npi/universal/row_search.py": UNIVERSAL,
-    "npi/universal/splitting.py": (*SPLITTING, *UNIVERSAL),
+    "npi/universal/splitting.py": ("tests/npi/universal/test_universal_steps.py", *UNIVERSAL),
     "envs/episodic/bandit.py": EPISODIC,
     "envs/episodic/two_step.py": EPISODIC,
     "envs/scratchpad/transitions.py": PAD,

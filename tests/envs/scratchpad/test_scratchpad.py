@@ -337,6 +337,12 @@ def test_drawing_of_a_list(config: PadConfig, cells: list[int], lines: list[str]
     assert world.draw(world.reset([{"A": cells}])).splitlines() == lines
 
 
+def test_cells_of_places_are_drawn_as_columns_and_empty_ones_as_blanks() -> None:
+    row = RowConfig("S", ("place",), blank=True, places=True)
+    world = Scratchpad("list", PadConfig((row,), (PointerConfig("S", "S", "left"),)))
+    assert world.draw(world.reset([{"S": [1, NOWHERE, 2]}])).splitlines() == ["S  1·2", "   ^ S"]
+
+
 def test_long_rows_are_drawn_around_their_pointers() -> None:
     world = Scratchpad("pad", ADDITION)
     state = world.reset([{"IN1": [1] * 300 + [7] * 300, "IN2": [2] * 600}])

@@ -1,11 +1,20 @@
 """What the splitting of decisions counts with, by second ways in plain Python."""
 
+import itertools
+
 import numpy as np
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npi.universal.functions import COMPUTABLE
-from npi.universal.splitting import _merged, classes, numbered, settled, symbols_of
+import dsl
+from npi.universal.functions import logits
+from npi.universal.network import Interpreter, InterpreterConfig
+from npi.universal.plan import HEAD, plan_of
+from npi.universal.rows import _decided
+from npi.universal.splitting import Draft, _merged, classes, numbered, settled, symbols_of
+from npi.universal.symbols import COMPUTABLE, numbers_of
 
 SMALL = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2), min_size=1, max_size=12)
 
@@ -62,3 +71,46 @@ def test_classes_are_groups_that_are_alike_whatever_the_rest_is(groups: int, res
     assert found is not None
     order = sorted({(tuple(one // (COMPUTABLE + 1) for one in row), tuple(row)) for row in table})
     assert found.tolist() == [[row for _, row in order].index(tuple(table[group])) for group, _ in at]
+
+
+def lead(logits_K: torch.Tensor) -> float:
+    first, second = sorted(logits_K.tolist())[-1:-3:-1]
+    return first - second
+
+
+def test_a_decision_leads_by_the_least_that_any_of_its_steps_leads_by() -> None:
+    """One by one, with codes that were drawn; of a step that writes a register, its symbol counts."""
+    config = InterpreterConfig()
+    programs = dsl.loads(
+        "world pad is scratchpad:\n    row A, B, C of 0..3\n\n"
+        "program P:\n    if A + B + C > 4:\n        ACT(A, WRITE, (A + B + C) mod 4)\n"
+    )
+    (program,) = programs.programs
+    plan, generator = plan_of(program, programs.table), torch.Generator().manual_seed(0)
+    draft = Draft(next(one for one in plan.states if one.inputs), programs.table, plan.signature, config)
+    assert draft.split(draft.parts[-1], 8)
+    state, net = draft.state, Interpreter(config, generator=generator)
+    codes = torch.randn(len(state.steps), config.code, generator=generator)
+    gains = torch.randn(len(state.steps), config.features, generator=generator)
+    found = _decided(net, state, (codes, gains), plan, programs.table)
+    numbers = [numbers_of(read, programs.table.world, plan.signature) for read in state.inputs]
+    for number, places in enumerate(itertools.product(*(range(len(part)) for part in numbers))):
+        shown = {read: int(part[place]) for read, part, place in zip(state.inputs, numbers, places, strict=True)}
+        written, leads, outcome = dict[int, int](), [], 0
+        for step, code_C, gain_G in zip(state.steps, codes, gains, strict=True):
+            at = {
+                look: written.get(look.register, 0) if look.read is None else shown[look.read]
+                for look in {*step.looks, *(look for look, _ in step.when)}
+            }
+            if all(at[look] in allowed for look, allowed in step.when):
+                seen_1R = torch.tensor([[at[look] for look in step.looks] + [-1] * (config.inputs - len(step.looks))])
+                (choice_K,), (value_V,) = logits(net, seen_1R, code_C[None], gain_G[None])
+                if step.to != HEAD:
+                    leads.append(lead(value_V))
+                    written[step.to] = int(value_V.argmax())
+                    continue
+                outcome = int(choice_K[: len(state.outcomes)].argmax())
+                leads.append(lead(choice_K[: len(state.outcomes)]))
+                leads += [lead(value_V)] * state.outcomes[outcome].computes
+        assert float(found.lead_M[number]) == pytest.approx(min(leads), abs=1e-4)
+        assert int(found.outcome_M[number]) == outcome
