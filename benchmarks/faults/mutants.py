@@ -139,6 +139,11 @@ EQUIVALENT = (
     Equivalent("envs/scratchpad/transitions.py", "order = self.order(one, two)\n        if order is not None:",
                "order is not None → (False)",
                "what is allowed then is struck out by the rule that two pointers on one cell show the same"),
+    Equivalent("npi/universal/code_search.py", "zip(*vars(functions.spans).values(), strict=True)", "True → (False)",
+               "functions have as many first places as lengths"),
+    Equivalent("envs/scratchpad/world.py",
+               "state.at_BP += tables.step_CP.index_select(0, combination_B)\n        if self._any_listed:",
+               "self._any_listed → (True)", "the storage grows before a pointer of an endless row comes to its end"),
 )  # fmt: skip
 
 
