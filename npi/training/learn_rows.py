@@ -43,7 +43,7 @@ class LearnConfig(Settings):
         starts: random starts descended side by side; the first one that is right is kept.
         states: how the rows come by their states (:class:`npi.core.config.TrainConfig`); an lstm's are learned.
         updates: the most steps of Adam. rate: its peak learning rate, high, as beside a core that was trained for fifty
-            updates a row's numbers have far to go; a tenth of it takes some ten times as many updates.
+            updates a row's numbers have far to go; a tenth of it takes several times as many updates.
         frames: frames a start and update, with learned states.
         seed: of starts and sampling.
         problems: validation problems of each task.

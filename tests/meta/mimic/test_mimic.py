@@ -143,7 +143,6 @@ def test_beside_a_frozen_core_rows_and_the_critic_move() -> None:
     assert not torch.equal(rows_NP, found.rows_NP)
 
 
-@pytest.mark.thorough
 def test_it_learns_to_follow_demonstrations() -> None:
     """From 0.13 of the likeness, where it loses the demonstration at once, to more than twice that in seconds."""
     text = FILE.read_text().replace("demonstrations: 500", "demonstrations: 20").partition("program SOLVE")[0]

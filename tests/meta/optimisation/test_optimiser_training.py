@@ -43,13 +43,12 @@ def losses(library: Library, seed: int | None = None) -> dict[str, float]:
 
 @pytest.mark.thorough
 def test_training_learns_to_optimise(tmp_path: Path) -> None:
-    """In the usual tests the objective trains a smaller learner (tests/npi/learners/test_objectives.py)."""
+    """With averages of gradients; without them is a usual test."""
     library = train_learner([LEARNING / "quadratic.npi"], out=tmp_path, training=QUICK).library
     assert losses(library)["loss at 100"] < 0.4  # Adam with its best rate: 0.34
     assert losses(library, seed=5)["loss at 100"] > 0.6  # a core that has averages begins as Adam and momentum
 
 
-@pytest.mark.thorough
 def test_training_learns_to_optimise_from_nothing(tmp_path: Path) -> None:
     config, training = OptimiserConfig(averages=0), replace(QUICK, updates=26, rate=1e-2)
     library = train_learner([LEARNING / "quadratic.npi"], out=tmp_path, config=config, training=training).library

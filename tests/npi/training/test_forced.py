@@ -7,30 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dsl import loads
 from envs.spec import RETURN, Channel
-from envs.stepper import Observation
-from npi.core.config import CoreConfig
 from npi.core.recurrent import may_call, recurrent
-from npi.jobs.train import train_library
 from npi.library.library import Library
 from npi.proof.prove import text_steps
-from npi.running.core_stepper import CoreStepper
-from npi.training.dataset import Dataset
-from npi.training.forced import MARGIN, NEAR, ForcedStates, TooManyPlaces, bits_for
+from npi.training.forced import MARGIN, NEAR, ForcedStates
 from npi.training.frame_objective import FrameObjective
 from npi.training.induction.inferred_places import finders_of
-from npi.training.learn_rows import LearnConfig, RowObjective, new_rows
 from npi.training.ranks import ALONE
 from npi.training.supervision import learning_rate_share
 from npi.training.validation import Validation
+from tests.support.forced_states import forced, stepped_wrong, two_worlds
 from tests.support.tiny import (
     CORE,
-    SMALL,
-    STRIP,
     Steps,
     dataset,
     forcing,
@@ -38,23 +28,10 @@ from tests.support.tiny import (
     objective_on,
     seen_by,
     strip,
-    tape,
-    turn,
     untrained,
 )
-from traces.recording.unique_frames import FrameSet
 
 UPDATES = 40
-
-
-def forced(objective: FrameObjective | RowObjective) -> ForcedStates:
-    assert isinstance(objective.supervision, ForcedStates)
-    return objective.supervision
-
-
-def two_worlds(core: CoreConfig = SMALL, **changes) -> FrameObjective:
-    """Training on the strip and the tape."""
-    return objective_on(untrained(core, strip(), tape()), [dataset(strip()), dataset(tape())], forcing(**changes))
 
 
 # --- the loss ---------------------------------------------------------------------------------------------------------
@@ -282,22 +259,6 @@ def test_all_examples_right_means_all_frames_right() -> None:
     assert shares[0] > 20
 
 
-def stepped_wrong(library: Library, table, frames: FrameSet) -> list[int]:
-    """Frames in which the core, its state its own, calls otherwise somewhere."""
-    stepper = CoreStepper.of(library, table)
-    found = []
-    for m in range(len(frames)):
-        hidden = torch.zeros(1, 1, dtype=torch.int64)
-        for s in range(int(frames.start_M[m]), int(frames.start_M[m] + frames.length_M[m])):
-            obs = frames.obs_SF[[s]].to(torch.int64)
-            decision = stepper.step(Observation(obs), frames.program_M[[m]], frames.arguments_M3[[m]], hidden)
-            hidden = decision.hidden_BH
-            if decision.call_B4[0].tolist() != frames.call_S4[s].tolist():
-                found.append(m)
-                break
-    return found
-
-
 def test_what_contradicts_itself_is_never_all_right() -> None:
     """One call changed, with finders that do not mind: both calls stay, and hardly one of them leads."""
     library, given_ = untrained(CORE), dataset(strip()).frames
@@ -438,75 +399,6 @@ def test_only_what_was_drawn_is_noted() -> None:
     expected = {r: 0.9 + 0.1 * float(wrong_D[rows == r].float().mean()) for r in rows.unique().tolist()}
     assert touched <= set(rows.tolist())
     assert {row: supervision.errors[row] for row in expected} == pytest.approx(expected)
-
-
-# --- codes ------------------------------------------------------------------------------------------------------------
-
-
-def test_codes_are_distinct_in_a_program_and_0_stands_for_its_beginning_alone() -> None:
-    """The places that follow count in the order of the text."""
-    objective = two_worlds()
-    supervision = forced(objective)
-    for row, codes in supervision.codes.items():
-        assert codes[0] == 0
-        assert [code for _, code in sorted(codes.items())] == list(range(len(codes)))
-        for code in range(objective.core.codes):
-            assert seen_by(objective.library, row, code)[0] == (code in codes.values())
-    for every in supervision.examples.values():
-        returns = every.call_E4[:, 0] == RETURN
-        assert ((every.after_E == 0) == returns).all()
-    assert max(len(codes) for codes in supervision.codes.values()) == 4
-    assert supervision.codes.keys() == {i for i, info in enumerate(objective.memory.infos) if not info.primitive}
-
-
-def test_a_program_of_too_many_places_says_how_many_bits_it_needs() -> None:
-    """ROUND makes three calls, so it has three places behind its beginning; one bit tells two apart."""
-    narrow = replace(SMALL, bits=1)
-    with pytest.raises(TooManyPlaces, match=r"^strip.ROUND has 3 places .* 1 bits of state tell 2 .* with 2 bits"):
-        make_objective(forcing(), core=narrow)
-    make_objective(forcing(), core=replace(SMALL, bits=2))
-    library, found = untrained(narrow), [dataset(turn())]
-    config, finders = LearnConfig(starts=1), finders_of(found)[0]
-    RowObjective(library, found, new_rows(library, found), config, finders)
-    long = loads(LONG, path="long.npi")
-    library, found = untrained(narrow, long), [Dataset.from_programs(long, traces=2, seed=0)]
-    with pytest.raises(TooManyPlaces, match=r"^long.LONG has 5 places .* with 3 bits"):
-        objective_on(library, found, forcing())
-
-
-LONG = (
-    STRIP.partition("program SCAN")[0]
-    + """
-program LONG "Steps":
-    MOVE(RIGHT)
-    MOVE(LEFT)
-    MOVE(RIGHT)
-    MOVE(LEFT)
-    MOVE(RIGHT)
-
-task long(items: list of 0..2):
-    A = items
-    run LONG
-    expect len(A) == len(items)
-    train items of 1..3
-"""
-)
-
-
-def test_training_takes_as_many_bits_as_the_longest_program_needs(tmp_path) -> None:
-    found = train_library(
-        [loads(LONG, path="long.npi")], out=tmp_path / "out", core=replace(CORE, bits=1), training=forcing(),
-        traces=4, device="cpu",
-    )  # fmt: skip
-    assert found.solved
-    assert found.library.core.config.bits == 3
-
-
-@given(st.integers(1, 10_000))
-def test_bits_are_enough_and_no_fewer_would_be(places: int) -> None:
-    bits = bits_for(places)
-    assert 2**bits >= places
-    assert bits == 1 or 2 ** (bits - 1) < places
 
 
 def test_traces_without_a_text_are_learned_by_inferred_places() -> None:

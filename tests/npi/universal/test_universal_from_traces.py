@@ -94,7 +94,7 @@ def test_a_plan_explains_the_frames_that_it_was_made_from(world: str, number: in
 
 @pytest.mark.parametrize(
     "worlds",
-    [("places", "addition"), pytest.param(tuple(WORLDS), marks=pytest.mark.thorough)],
+    [("list", "places", "words", "addition"), pytest.param(tuple(WORLDS), marks=pytest.mark.thorough)],
     ids=["small", "all"],
 )
 def test_plans_of_many_frames_decide_as_the_text(worlds: tuple[str, ...]) -> None:

@@ -55,9 +55,10 @@ def test_parts_together_are_the_bytes_of_one_process(whole, made, tmp_path):
             assert name == PART or data == contents(whole)[name]
 
 
-def test_shards_named_by_number_fit_as_well(whole, tmp_path):
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.thorough)])
+def test_shards_named_by_number_fit_as_well(whole, tmp_path, processes):
     for name, shards in (("a", (0, 3)), ("b", (3, 4))):
-        part = generate_part(programs(), out=tmp_path / name, shards=shards, **SETTINGS)
+        part = generate_part(programs(), out=tmp_path / name, shards=shards, processes=processes, **SETTINGS)
         assert part.shards == ShardRange(*shards, 4)
     merge_parts([tmp_path / "a", tmp_path / "b"], out=tmp_path / "merged")
     assert contents(tmp_path / "merged") == contents(whole)
