@@ -1,5 +1,7 @@
 """Training with forced states, for tests: its examples, two worlds together, frames that a core runs otherwise."""
 
+import torch
+
 from envs.stepper import Observation
 from npi.core.config import CoreConfig
 from npi.library.library import Library
