@@ -59,6 +59,10 @@ HostOption = Annotated[
     list[Path] | None,
     option("--host", "A learner's library, for programs with a learning signal; repeatable.", "DIR"),
 ]
+CoreOption = Annotated[
+    str | None,
+    option("--core", "Of a collection: the member of this core, such as universal, or how its hash begins.", "CORE"),
+]
 OutOption = Annotated[Path | None, option("--out", "Write there instead of into the library itself.", "DIR")]
 
 
@@ -125,7 +129,7 @@ _SHOWN = {"--demonstration": "its programs have texts or traces; a demonstration
 _INFERRED = {**_SET, "--from-traces": "its rows are always learned from traces"}
 _MESHES = _all("--up --forward", "it says how meshes lie; give --meshes FOLDER, too")
 _PICTURE = {"--picture": "it draws episodes of pictures with classes, which a learner's core names"}
-_TEXT = {"--library": "the program text decides in place of a core"}
+_TEXT = _all("--library --core", "the program text decides in place of a core")
 
 REFUSED: Mapping[str, Mapping[str, Kind]] = {
     "check": {
@@ -239,7 +243,11 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
     },
     "certify": {
         "check": Kind(
-            "with --check", _all("--out --counterexamples", "a certificate is checked, and nothing is proved")
+            "with --check",
+            {
+                **_all("--out --counterexamples", "a certificate is checked, and nothing is proved"),
+                "--core": "a certificate names its core",
+            },
         ),
     },
     "learn": {

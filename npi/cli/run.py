@@ -14,6 +14,7 @@ from npi.cli.console import Screen, finish, open_to_run, shipped_or
 from npi.cli.options import (
     DEPTH,
     AnimationOption,
+    CoreOption,
     DataOption,
     DepthOption,
     HtmlOption,
@@ -33,6 +34,7 @@ def run(
     task: Annotated[str, argument("Such as add, or addition.add.")],
     inputs: Annotated[list[str] | None, argument("The task's inputs: 96, or 3,1,2, or by name, a=96.")] = None,
     library: LibraryOption = Path("library"),
+    core: CoreOption = None,
     teacher: TeacherOption = None,
     every: Annotated[bool, option("--every", "Draw the world after every call of a primitive.")] = False,
     step: Annotated[bool, option("--step", "The same, and wait for Enter each time; q ends.")] = False,
@@ -70,7 +72,7 @@ def run(
     """
     if wav is not None or picture is not None:
         refuse_others(context, "speech")
-        say(Screen(json=json), library, task, inputs or [], wav, picture, seed=seed, temperature=temperature)
+        say(Screen(json=json), library, core, task, inputs or [], wav, picture, seed=seed, temperature=temperature)
         return
     refuse_others(context, "silent")
     refuse_others(context, "core" if teacher is None else "teacher", *["quiet"] * quiet)
@@ -83,7 +85,8 @@ def run(
     from traces.machine.lockstep import Budget
 
     screen, library = Screen(json=json), shipped_or(library)
-    (found,) = runnable_tasks([task], load(teacher) if teacher is not None else open_to_run(library))
+    source = load(teacher) if teacher is not None else open_to_run(library, task=task, core=core)
+    (found,) = runnable_tasks([task], source)
     programs = found.programs
     if animation is not None:
         run_files.check_animation(animation, programs)

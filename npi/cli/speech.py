@@ -25,6 +25,7 @@ TemperatureOption = Annotated[
 def say(
     screen: Screen,
     library: Path,
+    core: str | None,
     task: str,
     words: Sequence[str],
     wav: Path | None,
@@ -43,7 +44,7 @@ def say(
         from envs.speech.picture import check_drawable, drawn
 
         check_drawable()
-    opened = open_library(library)
+    opened = open_library(library, task=task, core=core)
     began = time.perf_counter()
     speech = speak(opened, task, list(words), seed=seed, temperature=temperature)
     seconds = time.perf_counter() - began
