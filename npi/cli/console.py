@@ -302,6 +302,29 @@ def open_to_run(place: Path, device: str = "cpu", **which: Any) -> Library | Com
     return CompiledLibrary.open(place) if place.is_file() else open_library(place, device, **which)
 
 
+def pairs(words: Sequence[str], option: str) -> dict[str, str]:
+    """``NAME=VALUE`` as they are given to an option that is repeated; ``ValueError`` for others."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value) or name in found:
+            raise ValueError(f"{option} {word}: write NAME=VALUE, and each name once")
+        found[name] = value
+    return found
+
+
+def standing_in(source: Library | CompiledLibrary, place: Path, rows: Sequence[str]) -> Library | CompiledLibrary:
+    """What runs, with the rows of ``--use-row`` in it; from a collection also rows of members of the same core."""
+    if not rows:
+        return source
+    from npi.library import stand_ins
+    from npi.library.library import Library
+
+    if not isinstance(source, Library):
+        raise ValueError(f"--use-row: {place} is a file of tables, which have no rows; name the library's folder")
+    return stand_ins.standing_in(source, pairs(rows, "--use-row"), beside=stand_ins.neighbours(place, source))
+
+
 def shipped_or(library: Path) -> Path:
     """The folder of a core that comes with the engine, where it is named and there is no folder of that name."""
     from npi.library.examples import shipped

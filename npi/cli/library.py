@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -320,14 +320,13 @@ def add(
       npi library add library max.npirow
       npi library add library max.npirow --replace --out other
     """
-    from npi.library.manifest import is_collection
+    from npi.library.members import in_collection
     from npi.library.operations import RowFile
     from npi.library.operations import add as added
 
     with _claimed(library, out):
         rows = [RowFile.open(path) for path in files]
-        core = rows[0].core if is_collection(library) else None
-        found = added(open_library(library, core=core), rows, replace=replace)
+        found = added(open_library(library, core=in_collection(library, rows[0].core)), rows, replace=replace)
         _finish(Screen(json=json), found, library, out)
 
 
@@ -360,6 +359,11 @@ class Preferred(StrEnum):
     second = "second"
 
 
+_PREFERRED: Mapping[Preferred | None, Literal["first", "second"] | None] = {
+    None: None, Preferred.first: "first", Preferred.second: "second"
+}  # fmt: skip
+
+
 def merge(
     first: LibraryArgument,
     others: Annotated[list[Path], argument("Others.", "LIBRARY...")],
@@ -387,7 +391,7 @@ def merge(
     from npi.library.operations import merge as merged
 
     check_folder(out, collection=True)
-    screen, chosen = Screen(json=json), None if prefer is None else prefer.value
+    screen, chosen = Screen(json=json), _PREFERRED[prefer]
     with _claimed(first, out):
         places = [shipped_or(place) for place in (first, *others)]
         parts = [Collection.open(place) if is_collection(place) else open_library(place) for place in places]

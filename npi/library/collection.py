@@ -20,7 +20,7 @@ from envs.support.user_files import real_path
 from npi.library import operations
 from npi.library.library import Library, LibraryError
 from npi.library.manifest import whole
-from npi.library.members import Member, Preferred, holder, members, publish, seal_of, settled
+from npi.library.members import Member, Preferred, holder, members, publish, seal_of, settled, shared_out
 
 __all__ = ["Collection", "combined"]
 
@@ -82,6 +82,10 @@ class Collection:
             raise ValueError("name a task, or a program, and not both")
         found, member = holder(there, task, "task") if task is not None else holder(there, str(program), "program")
         return found, self.libraries[there.index(member)]
+
+    def apportioned(self, tasks: Sequence[str] = ()) -> list[tuple[Library, list[str]]]:
+        """The members that have some tasks, each with the names of its own; all that they answer for by default."""
+        return [(self.libraries[number], names) for number, names in shared_out(self.members, tasks)]
 
     def without(self, core: str) -> Collection:
         """The other members, by the sha256 of a core; names that were left to it alone are theirs again.

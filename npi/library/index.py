@@ -83,14 +83,14 @@ class Listing:
         return next(card for card in self.cards if card.name == found)
 
 
-def listing(folder: Path | str, *, program: str | None = None, core: str | None = None) -> Listing:
+def listing(folder: Path | str, *, program: str = "", core: str | None = None) -> Listing:
     """Read a library's folder, or the member of a collection that has a program, or has a core.
 
     Raises :class:`LibraryError` where it is none, or is damaged, or nothing says which member (see
     :func:`npi.library.members.located`).
     """
     folder = Path(folder)
-    return whole(folder, lambda: _listed(located(folder, program=program, core=core)))
+    return whole(folder, lambda: _listed(located(folder, program=program or (), core=core)))
 
 
 def listings(folder: Path | str) -> tuple[Listing, ...]:

@@ -215,11 +215,7 @@ def located(
     """
     there, folder = members(folder), Path(folder)
     if core is not None:
-        fitting = [one for one in there if one.label.startswith(core) or one.core.startswith(core)]
-        if len(fitting) != 1 or not core:
-            what = "several cores that begin" if len(fitting) > 1 else "no core that begins"
-            raise LibraryError(f"{folder} has {what} with {core!r}; it has {labels(fitting or there)}")
-        return fitting[0]
+        return core_named(folder, there, core)
     if not is_collection(folder):
         return there[0]
     found = {word: holder(there, word, "task")[1] for word in _words(task)}
@@ -240,6 +236,20 @@ def located(
     return found[first]
 
 
+def core_named(folder: Path | str, there: Sequence[Member], word: str) -> Member:
+    """The one whose label, or the sha256 of whose core, begins so."""
+    fitting = [one for one in there if word and (one.label.startswith(word) or one.core.startswith(word))]
+    if len(fitting) != 1:
+        what = "several cores that begin" if fitting else "no core that begins"
+        raise LibraryError(f"{folder} has {what} with {word!r}; it has {labels(fitting or there)}")
+    return fitting[0]
+
+
+def in_collection(folder: Path | str, core: str) -> str | None:
+    """The sha256 of a core, to choose the member of a collection by; None for a library, which is its own."""
+    return core if is_collection(Path(folder)) else None
+
+
 def _words(names: str | Sequence[str]) -> Sequence[str]:
     return (names,) if isinstance(names, str) else names
 
@@ -253,13 +263,19 @@ def apportioned(
     if core is not None or not is_collection(folder):
         return [(located(folder, core=core), list(tasks))]
     there = members(folder)
+    return [(there[number], names) for number, names in shared_out(there, tasks)]
+
+
+def shared_out(there: Sequence[Member], tasks: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """The members by position that have some tasks, each with the names of its own; all that they answer for by
+    default."""
     if not tasks:
-        return [(one, found) for one in there if (found := one.answered(one.tasks))]
-    found: dict[str, tuple[Member, list[str]]] = {}
+        return [(number, mine) for number, one in enumerate(there) if (mine := one.answered(one.tasks))]
+    found: dict[int, list[str]] = {}
     for word in tasks:
         name, member = holder(there, word, "task")
-        found.setdefault(member.core, (member, []))[1].append(name)
-    return list(found.values())
+        found.setdefault(there.index(member), []).append(name)
+    return list(found.items())
 
 
 def holder(there: Iterable[Member], word: str, what: Literal["task", "program"]) -> tuple[str, Member]:
@@ -294,7 +310,7 @@ def settled(there: Sequence[Member], prefer: Preferred | None = None) -> list[Me
     """
     found = []
     for number, one in enumerate(there):
-        others = {name for other in (*there[:number], *there[number + 1 :]) for name in other.answered(other.names)}
+        others = {n for other in (*there[:number], *there[number + 1 :]) for n in other.answered(other.names)}
         found.append(replace(one, yields=tuple(n for n in one.names if n in one.yields and n in others)))
     clashes = _clashes(found)
     if clashes and prefer is None:

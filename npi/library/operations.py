@@ -25,6 +25,7 @@ from npi.library.index import DIGITS
 from npi.library.kinds import fingerprint, kind_of
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
+from npi.library.members import in_collection
 from npi.library.program_files import Held, named, some
 from npi.library.row_file import SUFFIX, RowFile, RowPackage, row_versions
 
@@ -140,7 +141,7 @@ def carried(folder: Path | str, library: Library, names: Sequence[str]) -> Libra
 
     Raises :class:`LibraryError` where they no longer fit: what they call has changed, or their names are taken.
     """
-    found = Library.open(folder, core=library.core.digest())
+    found = Library.open(folder, core=in_collection(folder, library.core.digest()))
     try:
         found.hosts = joined(found.hosts, library.hosts)
         return add(found, [pack(library, names, alone=True)]).library
