@@ -192,8 +192,8 @@ def members(folder: Path | str) -> tuple[Member, ...]:
         if (member.core, member.manifest.sha256) != (entry.core, entry.seal):
             raise LibraryError(f"{place} is not the library that {folder / NAME} names; restore it from a copy")
         found.append(member)
-    if _clashes(found):
-        raise LibraryError(f"{folder / NAME} is damaged: two members answer for one name; restore it from a copy")
+    if [one.yields for one in _settled(found)] != [one.yields for one in found]:
+        raise LibraryError(f"{folder / NAME} is damaged: of each name one member answers; restore it from a copy")
     return tuple(found)
 
 
@@ -308,25 +308,27 @@ def settled(there: Sequence[Member], prefer: Preferred | None = None) -> list[Me
     What a member leaves to none any longer is its own again. Where several answer for a name, ``prefer`` says whether
     the first or the last of them goes on; :class:`LibraryError` without.
     """
-    found = []
-    for number, one in enumerate(there):
-        others = {n for other in (*there[:number], *there[number + 1 :]) for n in other.answered(other.names)}
-        found.append(replace(one, yields=tuple(n for n in one.names if n in one.yields and n in others)))
-    clashes = _clashes(found)
+    clashes = _clashes(there)
     if clashes and prefer is None:
         name, (a, b, *_) = next(iter(clashes.items()))
         more = f" (and {some([n for n in clashes if n != name], 5)})" if len(clashes) > 1 else ""
         raise LibraryError(
-            f"{name}{more} stands in two libraries of different cores, {_where(found[a])} and {_where(found[b])}, and "
+            f"{name}{more} stands in two libraries of different cores, {_where(there[a])} and {_where(there[b])}, and "
             "a name runs one program: say whose it shall be (npi library merge --prefer first or second), or rename "
             "the program file, which qualifies its names, and learn it again"
         )
-    for name, numbers in clashes.items():
-        chosen = numbers[0] if prefer == "first" else numbers[-1]
-        for number in numbers:
-            if number != chosen:
-                found[number] = replace(found[number], yields=(*found[number].yields, name))
-    return found
+    return _settled(there, prefer or "first")
+
+
+def _settled(there: Sequence[Member], prefer: Preferred = "first") -> list[Member]:
+    """The same, with one of several chosen in any case."""
+    numbers = [*range(len(there))][:: -1 if prefer == "first" else 1]  # the last one that is told answers
+    answering = {name: number for number in numbers for name in there[number].names}
+    answering |= {name: number for number in numbers for name in there[number].answered(there[number].names)}
+    return [
+        replace(one, yields=tuple(name for name in one.names if answering[name] != number))
+        for number, one in enumerate(there)
+    ]
 
 
 def _where(member: Member) -> str:
