@@ -21,9 +21,9 @@ from npi.library.library import Library, LibraryError
 from npi.library.manifest import is_collection, sealed, vacant
 from npi.library.members import Member, apportioned, located, members, settled
 from npi.library.operations import RowFile
-from tests.support.small_collections import KINDS, collection_of, fingerprint_of, library_of, readings_of
 from tests.support.forks import forked, killed
 from tests.support.operation_helpers import grown
+from tests.support.small_collections import KINDS, collection_of, fingerprint_of, library_of, readings_of
 from tests.support.tape_programs import contents
 from tests.support.tiny import LSTM, SMALL, strip, tape, untrained
 
@@ -129,7 +129,7 @@ def test_a_member_is_chosen_by_its_core(made: Path) -> None:
     for word in ("discret-", "", "tools"):
         with pytest.raises(LibraryError, match="has no core that begins"):
             Library.open(made, core=word)
-    with pytest.raises(LibraryError, match="several cores that begin with '[0-9a-f]'"):
+    with pytest.raises(LibraryError, match=r"several cores that begin with '[0-9a-f]'"):
         Library.open(
             made, core=next(d for d in "0123456789abcdef" if sum(one.core[0] == d for one in members(made)) > 1)
         )
