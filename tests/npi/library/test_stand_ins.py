@@ -14,12 +14,13 @@ from npi.core.base import Core
 from npi.learners import interface as registry
 from npi.learners.evaluate import score_task
 from npi.learners.interface import register_learner
+from npi.learners.objectives.on_policy import OnPolicyTraining
 from npi.library.collection import combined
 from npi.library.library import Library, LibraryError
 from npi.library.operations import hosting
 from npi.library.stand_ins import neighbours, standing_in
 from npi.running.evaluate import run_problems
-from tests.support.learned_tools import callers, desk, players
+from tests.support.learned_tools import arms, callers, desk, players
 from tests.support.operation_helpers import grown
 from tests.support.tape_programs import contents, document
 from tests.support.tape_programs import npi as command
