@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from envs.spec import WorldSpec
+from npi.core.base import Core
 from npi.library.kinds import is_learners
 from npi.library.library import Library, LibraryError
 from npi.library.manifest import is_collection, whole
@@ -55,7 +56,7 @@ def standing_in(library: Library, rows: Mapping[str, str], *, beside: Sequence[L
         there = _rows_of(core, [one for one in (*cores, *beside) if one is not core])
         found = there[named(other, there, otherwise=f"its core has {some(there)}")]
         info = core.memory.infos[core.memory.index(name)]
-        _check(info, core.core.worlds[info.world], found)
+        _check(core.core, info, found)
         changed.setdefault(id(core), []).append((info, found))
     own, *hosts = (_with(core, changed[id(core)]) if id(core) in changed else core for core in cores)
     return replace(own, hosts=hosts, origin=None)
@@ -82,13 +83,19 @@ def _rows_of(core: Library, others: Iterable[Library]) -> dict[str, _Row]:
     return found
 
 
-def _check(info: RowInfo, spec: WorldSpec, row: _Row) -> None:
-    """Raise :class:`LibraryError` unless a row fits where the program runs."""
+def _check(core: Core, info: RowInfo, row: _Row) -> None:
+    """Raise :class:`LibraryError` unless a row fits where the program runs.
+
+    A core that acts in worlds which it was not trained in reads its rows alike in all of one kind.
+    """
+    spec = core.worlds[info.world]
     if info.signature.slots != row.info.signature.slots:
         taken, given = (", ".join(slot.name for slot in one.signature.slots) or "none" for one in (row.info, info))
         raise LibraryError(
             f"{row.info.name} cannot stand in for {info.name}: it takes other arguments ({taken}, and is given {given})"
         )
+    if core.lists_worlds and spec.kind == row.spec.kind:
+        return
     parts = {
         "fields": (spec.fields, row.spec.fields),
         "channels": (spec.channels, row.spec.channels),

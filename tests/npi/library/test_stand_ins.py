@@ -128,6 +128,17 @@ def _same_core(found: Library, other: Library) -> Core:
     return core
 
 
+def test_beside_a_core_that_acts_anywhere_rows_of_other_worlds_of_the_kind_fit() -> None:
+    library = Library.open(npi.shipped()["optimisation"])
+    one, two = (library.task(f"{name}.{name}")[0].world.spec for name in ("quadratic", "mlp"))
+    assert library.core.lists_worlds
+    assert (one.kind, one.channels == two.channels) == (two.kind, False)
+    swapped = standing_in(library, {"quadratic.OPTIMISE": "mlp.OPTIMISE"}).memory
+    index = swapped.index("quadratic.OPTIMISE")
+    assert torch.equal(swapped.embeddings_NP[index], library.memory.embeddings_NP[library.memory.index("mlp.OPTIMISE")])
+    assert not torch.equal(swapped.embeddings_NP[index], library.memory.embeddings_NP[index])
+
+
 def test_rows_of_another_core_do_not_stand_in() -> None:
     with pytest.raises(LibraryError, match=r"has no program third.THIRD; its core has arms.DRAW, arms.OTHER"):
         standing_in(callers(), {"DRAW": "third.THIRD"}, beside=[players("third", "THIRD", seed=1)])
