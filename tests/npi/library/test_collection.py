@@ -21,11 +21,13 @@ from npi.library.library import Library, LibraryError
 from npi.library.manifest import is_collection, sealed, vacant
 from npi.library.members import Member, apportioned, located, members, settled
 from npi.library.operations import RowFile
+from tests.support.clear import clear, proved
 from tests.support.forks import forked, killed
 from tests.support.operation_helpers import grown
 from tests.support.small_collections import KINDS, collection_of, fingerprint_of, library_of, readings_of
 from tests.support.tape_programs import contents
 from tests.support.tiny import LSTM, SMALL, strip, tape, untrained
+from tests.support.universal_helpers import SWAP
 
 RUN = {
     "discrete": ("strip.both", "turn.turn", "twist.twist"),
@@ -117,6 +119,26 @@ def test_run_and_evaluate_take_the_member_that_has_the_task(made: Path) -> None:
         npi.evaluate(["turn", "quadratic"], library=made)
     with pytest.raises(LibraryError, match=r"has no task 'trun'; did you mean 'turn'"):
         npi.run("trun", library=made)
+
+
+def test_python_functions_take_the_member_that_is_meant(tmp_path: Path) -> None:
+    place, lstm = tmp_path / "tools", untrained(LSTM, strip(), tape())
+    combined([proved(), library_of("universal"), lstm]).save(place)
+    (program,) = (one.name for one in clear().programs[:1])
+    assert [one.proved for one in npi.certify(place, [program], out=tmp_path / "it")][:1] == [True]
+    assert not any(finding.fault for finding in npi.check_certificate(tmp_path / "it", place))
+    (tmp_path / "cards.npi").write_text(SWAP.format(name="cards", values='"one" or "two"'))
+    learned = npi.learn(place, [tmp_path / "cards.npi"])
+    assert learned.solved
+    assert Library.open(place, program="cards.SWAP").core.digest() == library_of("universal").core.digest()
+    assert npi.run("cards.swap", ["two,one"], library=place).right
+    for refused in (npi.certify, npi.compile):
+        with pytest.raises(LibraryError, match="collection of libraries with different cores"):
+            refused(place)
+    with pytest.raises(LibraryError, match="no core that begins with 'gru'"):
+        npi.learn(place, [tmp_path / "cards.npi"], core="gru")
+    compiled = npi.compile(Library.open(place, core="universal"), out=tmp_path / "all.npic")
+    assert "cards.swap" in compiled.tasks()
 
 
 def test_a_member_is_chosen_by_its_core(made: Path) -> None:
