@@ -398,8 +398,8 @@ def _sources(
             found = [_Tasks(Library.open(place, device=device), tasks)]
     if not rows:
         return found
-    (one, *others) = found
-    if others or not isinstance(one.runs, Library):
+    one = found[0] if len(found) == 1 else None
+    if one is None or not isinstance(one.runs, Library):
         raise ValueError("other rows stand in where one library runs the tasks; name tasks of one member")
     beside: Sequence[Library] = ()
     if isinstance(library, Collection):

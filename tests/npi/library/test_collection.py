@@ -13,6 +13,7 @@ import pytest
 
 import npi
 from npi.cli.console import check_folder
+from npi.jobs.members import member_to_learn
 from npi.library import members as module
 from npi.library import operations
 from npi.library.collection import Collection, combined
@@ -23,7 +24,7 @@ from npi.library.members import Member, apportioned, located, members, settled
 from npi.library.operations import RowFile
 from tests.support.clear import clear, proved
 from tests.support.forks import forked, killed
-from tests.support.operation_helpers import grown
+from tests.support.operation_helpers import file_of, grown
 from tests.support.small_collections import KINDS, collection_of, fingerprint_of, library_of, readings_of
 from tests.support.tape_programs import contents
 from tests.support.tiny import LSTM, SMALL, strip, tape, untrained
@@ -200,6 +201,25 @@ def test_the_preferred_member_answers_and_the_other_still_runs_its_own(tmp_path:
     assert readings_of(hidden, ["strip.both"]) == readings_of(other, ["strip.both"])
     names = [name for _, mine in apportioned(tmp_path / "tools") for name in mine]
     assert len(names) == len(set(names))
+
+
+def test_a_program_that_a_host_runs_is_no_second_one_of_its_name() -> None:
+    """A discrete core has a row for it as for whatever its texts name, and never computes it."""
+    row = grown("turn").memory.infos[-1]
+    mine = Member.of(Path("a"), "discrete", "0" * 64, rows=[row], hosted=[], files=[("x.npi", ["go"])])
+    hosted = Member.of(Path("a"), "discrete", "0" * 64, rows=[row], hosted=[row], files=[("x.npi", ["go"])])
+    assert (mine.names, hosted.names) == (("turn.TURN", "x.go"), ("x.go",))
+    other = Member.of(Path("b"), "tiny", "1" * 64, rows=[row], hosted=[], files=[])
+    assert [one.yields for one in settled([hosted, other])] == [(), ()]
+    with pytest.raises(LibraryError, match=r"turn.TURN stands in two libraries"):
+        settled([mine, other])
+
+
+def test_what_would_clash_is_refused_before_anything_is_learned(tmp_path: Path) -> None:
+    combined([grown("turn"), library_of("universal")]).save(tmp_path)
+    with pytest.raises(LibraryError, match=r"strip.MOVE \(and .*stands in two libraries"):
+        member_to_learn(tmp_path, [strip()], core="universal")
+    assert member_to_learn(tmp_path, [file_of("twist")], core="discrete").core.config == SMALL
 
 
 def named(kind: str, *names: str, yields: tuple[str, ...] = ()) -> Member:
@@ -448,6 +468,18 @@ def test_a_collection_in_a_collection_is_refused(small: Path) -> None:
     shutil.move(small.parent / "inner", small / f"member-{inner[:16]}")
     rewrite(small, entry({"seal": inner}))
     with pytest.raises(LibraryError, match="is a collection of several libraries, and this takes the folder of one"):
+        Collection.open(small)
+
+
+def test_two_members_of_one_core_are_refused(small: Path, tmp_path: Path) -> None:
+    """They are two libraries, each whole, whose names do not meet."""
+    combined([grown("twist")]).save(tmp_path / "other")
+    (place,) = (tmp_path / "other").glob("member-*")
+    shutil.copytree(place, small / place.name)
+    there = [*members(small), *members(tmp_path / "other")]
+    seals = [one.manifest.sha256 for one in there if one.manifest is not None]
+    module.publish(small, settled(there, "first"), seals)
+    with pytest.raises(LibraryError, match=r"core '[0-9a-f]{64}' is declared twice"):
         Collection.open(small)
 
 
