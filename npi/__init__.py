@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from npi.jobs.run import TrainResult
     from npi.jobs.sweep import SweepResult, train_sweep
     from npi.learners.interface import register_learner
-    from npi.library.examples import examples
+    from npi.library.collection import Collection
+    from npi.library.examples import examples, shipped
     from npi.library.kinds import CoreKind, ProgramProof, register_core
     from npi.library.library import Library, LibraryError
     from npi.proof.certificate import Certificate
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Certificate",
+    "Collection",
     "CompiledLibrary",
     "CoreConfig",
     "CoreKind",
@@ -71,6 +73,7 @@ __all__ = [
     "run",
     "run_problems",
     "score_sizes",
+    "shipped",
     "solve",
     "speak",
     "train",

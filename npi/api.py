@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +21,18 @@ from dsl.program import ProgramSet
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.learners import train_learner
 from npi.jobs.run import TrainResult
-from npi.jobs.train import learn_into, train_library
+from npi.jobs.train import learn_into, library_to_learn, train_library
 from npi.jobs.universal import train_universal
 from npi.learners.evaluate import COUNT, TaskScore, score_task
 from npi.learners.interface import LearnerConfig, LearnerTraining
 from npi.learners.tasks import learned_from_signals
+from npi.library.collection import Collection
 from npi.library.kinds import ProgramProof, is_learners
 from npi.library.library import Library
-from npi.library.manifest import vacant
+from npi.library.manifest import is_collection, vacant
+from npi.library.members import apportioned, in_collection
 from npi.library.program_files import parsed
+from npi.library.stand_ins import neighbours, standing_in
 from npi.proof.certificate import Certificate
 from npi.proof.check_certificate import Finding, check
 from npi.proof.prove import certificate_of, provable, prove
@@ -145,6 +149,7 @@ def learn(
     *,
     settings: LearnConfig | SearchConfig | LearnerTraining | None = None,
     out: Path | str | None = None,
+    core: str | None = None,
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
     verbose: bool = False,
@@ -154,8 +159,9 @@ def learn(
 
     Args:
         library: a folder; one that is not there yet becomes a library of the universal core that comes with the engine.
-            A library in memory gains the rows itself.
+            A library in memory gains the rows itself. Of a collection, the member learns whose core can.
         out: where the library is written; by default the same folder, and nowhere for a library in memory.
+        core: of a collection, the beginning of the member's label or hash, where several fit.
         verbose: print where each check finds the rows.
         more: for programs with bodies: ``traces``, ``hosts``, ``device``, ``keep_unsolved`` (write rows that are not
             right, too), ``from_traces`` (rows of a universal core without the text), ``budget`` (of each run).
@@ -166,7 +172,7 @@ def learn(
         opened: Library | None = library
         place = out
     else:
-        opened = None if vacant(Path(library)) else Library.open(library)
+        opened = None if vacant(Path(library)) else library_to_learn(library, paths, core=core)
         place = out or library
     learners = opened is not None and _is_learners(opened)
     if learners and (more or isinstance(settings, LearnConfig | SearchConfig)):
@@ -184,8 +190,9 @@ def run(
     task: str,
     inputs: dict[str, Any] | Sequence[str] = (),
     *,
-    library: Library | CompiledLibrary | Path | str | None = None,
+    library: Library | Collection | CompiledLibrary | Path | str | None = None,
     programs: Source | None = None,
+    rows: Mapping[str, str] | None = None,
     steps: int | None = None,
     depth: int = Budget.depth,
 ) -> Run:
@@ -194,12 +201,16 @@ def run(
     Args:
         task: its name, qualified by its file where several have it. inputs: values by name, or words as ``npi run``
             takes them.
+        library: of a collection, the member runs it that has the task.
+        rows: other rows of the same core that stand in for programs with a learning signal
+            (:func:`npi.library.stand_ins.standing_in`).
         steps: at most; by default many more than a program of that text takes on inputs of that size.
         depth: of the calls inside each other.
 
     Raises ``ValueError`` for a task, an input or a library that is not there.
     """
-    (found,) = runnable_tasks([task], _runnable(library, programs))
+    (source,) = _sources(library, programs, [task], rows)
+    (found,) = runnable_tasks(source.tasks, source.runs)
     problem = found.task.problem(inputs) if isinstance(inputs, dict) else found.task.parse(list(inputs))
     budget = Budget(steps=steps, depth=depth)
     return run_once(found.stepper, found.programs, found.task, problem, budget=budget, by=found.by)
@@ -225,15 +236,17 @@ def speak(
     """
     from npi.learners.speaking import speak as said  # reads sounds, which few commands need
 
-    return said(_library(library), task, text, seed=seed, temperature=temperature, language=language)
+    opened = library if isinstance(library, Library) else Library.open(library, task=task)
+    return said(opened, task, text, seed=seed, temperature=temperature, language=language)
 
 
 @threads_of_commands()
 def evaluate(
     tasks: Sequence[str] = (),
     *,
-    library: Library | CompiledLibrary | Path | str | None = None,
+    library: Library | Collection | CompiledLibrary | Path | str | None = None,
     programs: Source | None = None,
+    rows: Mapping[str, str] | None = None,
     sizes: Sequence[int] | None = None,
     count: int | None = None,
     seed: int = 0,
@@ -246,25 +259,29 @@ def evaluate(
 
     Args:
         tasks: all of the library's (or the file's) by default. sizes: in place of the tasks' test sizes.
+        rows: as :func:`run` takes them.
         count: problems of each size (of each task, of a learner's library).
         report: told before each size (each task) how many are done, of how many, and its name.
         steps: of each problem, at most; by default as many as the program text takes. depth: of the calls inside each
             other. A learner's tasks have limits of their own.
     """
     place = pick_device(device)
-    source = _runnable(library, programs, place)
-    if isinstance(source, Library) and _is_learners(source):
-        if sizes is not None:
-            raise ValueError("a learner's tasks are judged at their test sizes; leave sizes out")
-        chosen = [source.task(name) for name in tasks] if tasks else list(source.tasks().values())
-        judged: list[TaskScore] = []
-        for held, task in chosen:
-            report(len(judged), len(chosen), task.name)
-            name = f"{Path(held.path).stem}.{task.name}"
-            judged.append(score_task(source, held, task, name=name, seed=seed, count=count or COUNT))
-        return judged
+    sources = _sources(library, programs, tasks, rows, place)
+    signals = [one for one in sources if isinstance(one.runs, Library) and _is_learners(one.runs)]
+    if signals and sizes is not None:
+        raise ValueError("a learner's tasks are judged at their test sizes; leave sizes out")
+    if 0 < len(signals) < len(sources):
+        raise ValueError(
+            "some of these tasks are of learners' cores, which are judged otherwise; name tasks of one kind, or "
+            "evaluate each library of the collection"
+        )
+    if signals:
+        return _scored(sources, count=count or COUNT, seed=seed, report=report)
     found = [
-        (one, size) for one in runnable_tasks(tasks, source, device=place) for size in sizes or one.task.test_sizes
+        (one, size)
+        for source in sources
+        for one in runnable_tasks(source.tasks, source.runs, device=place)
+        for size in sizes or one.task.test_sizes
     ]
     amounts = problem_counts if count is None else lambda size: count
     scores: list[SizeScore] = []
@@ -275,6 +292,23 @@ def evaluate(
             budget=Budget(steps=steps, depth=depth),
         )  # fmt: skip
     return scores
+
+
+def _scored(
+    sources: Sequence[_Tasks], *, count: int, seed: int, report: Callable[[int, int, str], None]
+) -> list[TaskScore]:
+    """The scores of learners' tasks."""
+    chosen = []
+    for source in sources:
+        assert isinstance(source.runs, Library)
+        pairs = [source.runs.task(name) for name in source.tasks] if source.tasks else source.runs.tasks().values()
+        chosen += [(source.runs, held, task) for held, task in pairs]
+    judged: list[TaskScore] = []
+    for library, held, task in chosen:
+        report(len(judged), len(chosen), task.name)
+        name = f"{Path(held.path).stem}.{task.name}"
+        judged.append(score_task(library, held, task, name=name, seed=seed, count=count))
+    return judged
 
 
 @threads_of_commands()
@@ -289,7 +323,7 @@ def certify(
 
     Raises ``ValueError`` for a program without a text, and where no certificate is written of such a core.
     """
-    opened = _library(library)
+    opened = _library(library, program=programs or ())
     proofs = prove(opened, provable(opened, programs or ()))
     found = [proof for _, mine in proofs for proof in mine]
     if out is not None:
@@ -306,7 +340,7 @@ def check_certificate(certificate: Certificate | Path | str, library: Library | 
     A program's finding has no ``fault`` where the certificate holds.
     """
     opened = certificate if isinstance(certificate, Certificate) else Certificate.open(Path(certificate))
-    return check(opened, _library(library))
+    return check(opened, _library(library, core=opened.core))
 
 
 @threads_of_commands()
@@ -321,20 +355,58 @@ def compile(library: Library | Path | str, *, out: Path | str | None = None) -> 
     return compiled
 
 
-def _library(library: Library | Path | str) -> Library:
-    return library if isinstance(library, Library) else Library.open(library)
-
-
-def _runnable(
-    library: Library | CompiledLibrary | Path | str | None, programs: Source | None, device: torch.device | str = "cpu"
-) -> Library | CompiledLibrary | ProgramSet:
-    if programs is not None:
-        return parsed(programs)
-    if library is None:
-        raise ValueError("say what runs: library=DIR, or programs=FILE for the program text")
-    if isinstance(library, Library | CompiledLibrary):
+def _library(library: Library | Path | str, *, program: Sequence[str] = (), core: str | None = None) -> Library:
+    """One library; of a collection that which has programs, or a core by its whole sha256."""
+    if isinstance(library, Library):
         return library
-    return CompiledLibrary.open(Path(library)) if Path(library).is_file() else Library.open(library, device=device)
+    return Library.open(library, program=program, core=None if core is None else in_collection(library, core))
+
+
+@dataclass(frozen=True)
+class _Tasks:
+    """What runs some tasks, and their names; all where there are none."""
+
+    runs: Library | CompiledLibrary | ProgramSet
+    tasks: Sequence[str]
+
+
+def _sources(
+    library: Library | Collection | CompiledLibrary | Path | str | None,
+    programs: Source | None,
+    tasks: Sequence[str],
+    rows: Mapping[str, str] | None,
+    device: torch.device | str = "cpu",
+) -> list[_Tasks]:
+    """What runs the tasks: one of these, or of a collection each member that has some."""
+    if programs is None and library is None:
+        raise ValueError("say what runs: library=DIR, or programs=FILE for the program text")
+    if programs is not None:
+        found = [_Tasks(parsed(programs), tasks)]
+    elif isinstance(library, Library | CompiledLibrary):
+        found = [_Tasks(library, tasks)]
+    elif isinstance(library, Collection):
+        found = [_Tasks(one, names) for one, names in library.apportioned(tasks)]
+    else:
+        assert library is not None
+        place = Path(library)
+        if place.is_file():
+            found = [_Tasks(CompiledLibrary.open(place), tasks)]
+        elif is_collection(place):
+            shared = apportioned(place, tasks)
+            found = [_Tasks(Library.open(place, core=one.core, device=device), names) for one, names in shared]
+        else:
+            found = [_Tasks(Library.open(place, device=device), tasks)]
+    if not rows:
+        return found
+    one = found[0] if len(found) == 1 else None
+    if one is None or not isinstance(one.runs, Library):
+        raise ValueError("other rows stand in where one library runs the tasks; name tasks of one member")
+    beside: Sequence[Library] = ()
+    if isinstance(library, Collection):
+        beside = library.libraries
+    elif isinstance(library, Path | str):
+        beside = neighbours(library, one.runs)
+    return [_Tasks(standing_in(one.runs, rows, beside=beside), one.tasks)]
 
 
 def _is_learners(library: Library) -> bool:

@@ -25,6 +25,11 @@ def is_sealed(text: str) -> bool:
     return text == body + _seal(body)
 
 
+def seal_in(data: bytes) -> str:
+    """The sha256 that a manifest of :func:`sealed` ends with."""
+    return data[: -len(f'"{_END}\n')][-64:].decode()
+
+
 def _value(value: object) -> str:
     if isinstance(value, list) and value:
         return "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from npi.cli.console import Column, Meter, Screen, finish, number, open_library, picked
-from npi.cli.options import JsonOption, LibraryOption, option, output, refuse_others
+from npi.cli.options import CoreOption, JsonOption, LibraryOption, option, output, refuse_others
 from npi.cli.words import plural
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def certify(
         ),
     ] = None,
     library: LibraryOption = Path("library"),
+    core: CoreOption = None,
     out: Annotated[Path | None, output("--out", "Write a certificate, where all is proved.", "FILE")] = None,
     check: Annotated[
         Path | None, option("--check", "Check a certificate against the library, and prove nothing.", "FILE")
@@ -50,6 +51,8 @@ def certify(
     be. Rows of a universal core are compared with the text for any observations at all, whatever the world does; that
     takes moments, so no certificate is written of it.
 
+    Of a collection, name programs of one member, or its core (--core).
+
     A certificate names core, rows and program files by hashes and lists all configurations; --check goes through them
     with a program of its own, and says which programs and tasks of the files are not covered. Exit status 1 where a
     named file is not covered whole.
@@ -64,10 +67,10 @@ def certify(
 
     refuse_others(context, *["check"] * (check is not None))
     screen = Screen(json=json)
-    opened = open_library(library)
     if check is not None:
-        _check(screen, opened, check, programs or [])
+        _check(screen, library, check, programs or [])
         return
+    opened = open_library(library, program=programs or (), core=core)
     names = provable(opened, programs or ())
     if out is not None:
         check_certifiable(opened)
@@ -128,10 +131,11 @@ def _unshown(proof: ProgramProof) -> str:
     )
 
 
-def _check(screen: Screen, library: Library, path: Path, files: list[str]) -> None:
+def _check(screen: Screen, folder: Path, path: Path, files: list[str]) -> None:
     """Check a certificate; ends the command."""
     import npi
     from dsl import load
+    from npi.library.members import in_collection
     from npi.proof.certificate import Certificate
     from npi.proof.check_certificate import check
     from npi.proof.coverage import uncovered
@@ -139,6 +143,7 @@ def _check(screen: Screen, library: Library, path: Path, files: list[str]) -> No
     if not path.is_file():
         raise ValueError(f"there is no file {path}: write a certificate with npi certify --out {path}")
     certificate = Certificate.open(path)
+    library = open_library(folder, core=in_collection(folder, certificate.core))
     digests = {file.digest for file in certificate.files}
     named = {name: load(name) for name in files}
     changed = [name for name, programs in named.items() if programs.digest not in digests]

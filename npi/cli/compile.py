@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 from npi.cli.console import Column, Screen, number, open_library
-from npi.cli.options import JsonOption, LibraryOption, output
+from npi.cli.options import CoreOption, JsonOption, LibraryOption, output
 from npi.cli.words import duration
 
 
 def compile_library(
     library: LibraryOption = Path("library"),
+    core: CoreOption = None,
     out: Annotated[Path | None, output("--out", "LIBRARY.npic by default.", "FILE")] = None,
     json: JsonOption = False,
 ) -> None:
@@ -29,7 +30,7 @@ def compile_library(
     from npi.running.compiled_library import CompiledLibrary
 
     screen = Screen(json=json)
-    opened = open_library(library)
+    opened = open_library(library, core=core)
     file = out or library.with_name(library.name + ".npic")
     began = time.perf_counter()
     compiled = CompiledLibrary.of(opened)

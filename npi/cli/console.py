@@ -274,24 +274,55 @@ class Meter:
             self._console.print(f"{self.title}: {done}/{total}, {duration(self.seconds)}{more}", soft_wrap=True)
 
 
-def open_library(folder: Path, device: str = "cpu") -> Library:
-    """The library in a folder; a ``ValueError`` that says how to come by one where there is none."""
+def open_library(folder: Path, device: str = "cpu", **which: Any) -> Library:
+    """The library in a folder, or of a collection the member that ``which`` tells (:meth:`Library.open`).
+
+    Raises a ``ValueError`` that says how to come by one where there is none.
+    """
     from npi.library.library import Library
 
+    check_library(folder)
+    return Library.open(folder, device=device, **which)
+
+
+def check_library(folder: Path) -> None:
+    """Raise a ``ValueError`` that says how to come by a library where there is no folder."""
     if not folder.exists():
         raise ValueError(
             f"there is no folder {folder}: make a library with npi train or npi demo, or name one with --library"
         )
     if folder.is_file():
         raise ValueError(f"{folder} is a file; this takes the folder of a library (a compiled one can run and eval)")
-    return Library.open(folder, device=device)
 
 
-def open_to_run(place: Path, device: str = "cpu") -> Library | CompiledLibrary:
+def open_to_run(place: Path, device: str = "cpu", **which: Any) -> Library | CompiledLibrary:
     """The library in a folder, or the tables of one in a file."""
     from npi.running.compiled_library import CompiledLibrary
 
-    return CompiledLibrary.open(place) if place.is_file() else open_library(place, device)
+    return CompiledLibrary.open(place) if place.is_file() else open_library(place, device, **which)
+
+
+def pairs(words: Sequence[str], option: str) -> dict[str, str]:
+    """``NAME=VALUE`` as they are given to an option that is repeated; ``ValueError`` for others."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value) or name in found:
+            raise ValueError(f"{option} {word}: write NAME=VALUE, and each name once")
+        found[name] = value
+    return found
+
+
+def standing_in(source: Library | CompiledLibrary, place: Path, rows: Sequence[str]) -> Library | CompiledLibrary:
+    """What runs, with the rows of ``--use-row`` in it; from a collection also rows of members of the same core."""
+    if not rows:
+        return source
+    from npi.library import stand_ins
+    from npi.library.library import Library
+
+    if not isinstance(source, Library):
+        raise ValueError(f"--use-row: {place} is a file of tables, which have no rows; name the library's folder")
+    return stand_ins.standing_in(source, pairs(rows, "--use-row"), beside=stand_ins.neighbours(place, source))
 
 
 def shipped_or(library: Path) -> Path:
@@ -301,13 +332,19 @@ def shipped_or(library: Path) -> Path:
     return library if library.exists() else shipped().get(str(library), library)
 
 
-def check_folder(out: Path) -> None:
-    """Refuse to write a library among other files: a folder that is there is a library, or empty."""
-    from npi.library.manifest import vacant
+def check_folder(out: Path, *, collection: bool = False) -> None:
+    """Refuse to write a library among other files: a folder that is there is a library, or empty.
+
+    ``collection``: or is a collection, all of which is replaced.
+    """
+    from npi.library.manifest import is_collection, vacant
 
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; name a folder")
-    if not vacant(out) and not any(out.glob("core-*.safetensors")):
+    if is_collection(out):
+        if not collection:
+            raise ValueError(f"--out {out} is a collection of several libraries; name another folder")
+    elif not vacant(out) and not any(out.glob("core-*.safetensors")):
         raise ValueError(f"--out {out} holds other files and is no library; name a new or an empty folder")
 
 

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import SCORED, Column, Meter, Screen, finish, number, open_library, open_to_run, picked, shipped_or
-from npi.cli.learners import is_learners
+from npi.cli.console import (
+    SCORED,
+    Column,
+    Meter,
+    Screen,
+    check_library,
+    finish,
+    number,
+    open_library,
+    open_to_run,
+    picked,
+    shipped_or,
+    standing_in,
+)
 from npi.cli.options import (
     DEPTH,
+    CoreOption,
     DataOption,
     DepthOption,
     DeviceOption,
     JsonOption,
     LibraryOption,
+    RowsOption,
     SeedOption,
     StepsOption,
     TeacherOption,
@@ -30,6 +45,7 @@ from npi.cli.words import file_size, parse_sizes, plural, show_sizes
 if TYPE_CHECKING:
     from npi.learners.evaluate import TaskScore
     from npi.library.library import Library
+    from npi.running.compiled_library import CompiledLibrary
     from npi.running.evaluate import SizeScore
     from npi.running.mesh_accuracy import MeshScore
 
@@ -38,6 +54,8 @@ def evaluate(
     context: typer.Context,
     tasks: Annotated[list[str] | None, argument("Such as add; all of the library by default.")] = None,
     library: LibraryOption = Path("library"),
+    core: CoreOption = None,
+    rows: RowsOption = None,
     teacher: TeacherOption = None,
     sizes: Annotated[
         str | None, option("--sizes", "Such as 1..20 or 5,50,500; each task's test sizes by default.", "SIZES")
@@ -99,28 +117,68 @@ def evaluate(
     if meshes is not None:
         refuse_others(context, "meshes")
         axes = {"up": up or "y", "forward": forward or "z"}
-        _evaluate_meshes(screen, tasks or [], library, meshes, **axes, count=count, seed=seed, device=place)
+        _evaluate_meshes(screen, tasks or [], library, core, meshes, **axes, count=count, seed=seed, device=place)
         return
-    library = shipped_or(library)
-    learners = teacher is None and is_learners(library)
-    refuse_others(context, "learners" if learners else "core" if teacher is None else "teacher")
     from npi import api
 
-    given: dict[str, Any] = {"library": open_to_run(library, place)} if teacher is None else {"programs": teacher}
+    library = shipped_or(library)
+    sources = [_Source("teacher", tasks or [])] if teacher is not None else _sources(library, tasks or [], core)
+    kinds = dict.fromkeys(source.kind for source in sources)
+    refuse_others(context, *kinds)
+    if rows and len(sources) > 1:
+        raise ValueError("--use-row is for the tasks of one member; name such tasks, or give --core")
+    opened: list[dict[str, Any]] = [{"programs": teacher}]
+    if teacher is None:
+        opened = [{"library": source.opened(library, rows or (), place)} for source in sources]
     if picture is not None:
-        _check_picture(picture, given["library"], tasks or [])
+        _check_picture(picture, opened[0]["library"], tasks or [])
     chosen = parse_sizes(sizes) if sizes else None
+    found: dict[str, list[Any]] = {kind: [] for kind in kinds}
     with Meter("evaluating") as meter:
-        found: list[Any] = api.evaluate(
-            tasks or (), **given, sizes=chosen, count=count, seed=seed, device=place, report=meter.update,
-            steps=steps, depth=depth,
-        )  # fmt: skip
-    if learners:
-        _tell_scores(screen, found)
+        for source, given in zip(sources, opened, strict=True):
+            found[source.kind] += api.evaluate(
+                source.tasks, **given, sizes=chosen, count=count, seed=seed, device=place, report=meter.update,
+                steps=steps, depth=depth,
+            )  # fmt: skip
+    if scores := found.get("learners"):
+        _tell_scores(screen, scores)
         if picture is not None:
-            _draw_episode(screen, picture, given["library"], tasks or [], seed)
-    else:
-        _tell_sizes(screen, found)
+            _draw_episode(screen, picture, opened[0]["library"], tasks or [], seed)
+    sized = [score for kind, mine in found.items() if kind != "learners" for score in mine]
+    if sized or not scores:
+        _tell_sizes(screen, sized)
+    screen.document([*map(_scores_document, scores or ()), *map(score_document, sized)])
+    finish(all(score.right == score.count for score in sized))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Tasks of one core: the kind of call (:data:`npi.cli.options.REFUSED`), their names (all by default), and of a
+    collection the member's core."""
+
+    kind: str
+    tasks: list[str]
+    core: str | None = None
+
+    def opened(self, place: Path, rows: Sequence[str], device: str) -> Library | CompiledLibrary:
+        """What runs them, with other rows in it."""
+        return standing_in(open_to_run(place, device, core=self.core), place, rows)
+
+
+def _sources(place: Path, tasks: list[str], core: str | None) -> list[_Source]:
+    """What runs the tasks: of a collection each member that has some."""
+    from npi.library.kinds import is_learners
+    from npi.library.manifest import is_collection
+    from npi.library.members import apportioned
+
+    if place.is_file():
+        return [_Source("core", tasks)]
+    check_library(place)
+    several = is_collection(place)
+    return [
+        _Source("learners" if is_learners(member.kind) else "core", names, member.core if several else None)
+        for member, names in apportioned(place, tasks, core)
+    ]
 
 
 def _tell_sizes(screen: Screen, scores: Sequence[SizeScore]) -> None:
@@ -136,8 +194,6 @@ def _tell_sizes(screen: Screen, scores: Sequence[SizeScore]) -> None:
     for stop in dict.fromkeys(score.stop for score in scores if score.stop):
         first = next(score for score in scores if score.stop == stop)
         screen.note(f"npi: {first.task} at size {first.size:,}: {plural(first.stopped, 'run')} stopped: {stop}")
-    screen.document([score_document(score) for score in scores])
-    finish(all(score.right == score.count for score in scores))
 
 
 def score_document(score: SizeScore) -> dict[str, Any]:
@@ -155,8 +211,10 @@ def _tell_scores(screen: Screen, scores: Sequence[TaskScore]) -> None:
         number("mean", lambda row: f"{row[2].mean:.3f}"),
         number("±", lambda row: f"{row[2].error:.3f}"),
     )
-    means = [{name: [found.mean, found.error] for name, found in score.scores.items()} for score in scores]
-    screen.document([vars(score) | {"scores": found} for score, found in zip(scores, means, strict=True)])
+
+
+def _scores_document(score: TaskScore) -> dict[str, Any]:
+    return vars(score) | {"scores": {name: [found.mean, found.error] for name, found in score.scores.items()}}
 
 
 def _check_picture(file: Path, library: Library, tasks: Sequence[str]) -> None:
@@ -193,6 +251,7 @@ def _evaluate_meshes(
     screen: Screen,
     tasks: Sequence[str],
     library: Path,
+    core: str | None,
     folder: Path,
     *,
     up: str,
@@ -207,7 +266,7 @@ def _evaluate_meshes(
 
     if len(tasks) != 1:
         raise ValueError("--meshes takes the name of one task, such as canonicalise")
-    opened = open_library(library, device)
+    opened = open_library(library, device, task=tasks[0], core=core)
     programs, task = opened.task(tasks[0])
     poses = starts(programs, task, count=count, seed=seed)
     lost: list[str] = []

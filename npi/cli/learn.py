@@ -14,6 +14,7 @@ from npi.cli.interrupts import stop_on_interrupt
 from npi.cli.learners import SetOption, chosen, measure, sources_of
 from npi.cli.options import (
     DEPTH,
+    CoreOption,
     DataOption,
     DepthOption,
     DeviceOption,
@@ -44,6 +45,7 @@ def learn(
     context: typer.Context,
     files: FilesArgument,
     library: LibraryOption = Path("library"),
+    core: CoreOption = None,
     out: OutOption = None,
     starts: Annotated[int | None, option("--starts", "Random restarts, in parallel.", "N", min=1)] = None,
     updates: Annotated[int | None, option("--updates", "The most steps of the optimiser.", "N", min=1)] = None,
@@ -76,6 +78,9 @@ def learn(
     over symbols can be written. A row of it is right where it decides as the program's text does in every configuration
     that there can be. Libraries of npi train learn rows in the worlds that their cores were trained in.
 
+    Of a collection, the member learns whose core can: it knows the world, and has the rows that the programs use. Where
+    several can, --core says which.
+
     Traces may have no text beside them. A universal core's library then infers the states of their programs, and a row
     is right where it decides as all frames do, a tenth of which were held back. Nothing is proved of it. A folder of
     npi trace has its text; --from-traces learns as if it had none, and then proves the rows.
@@ -100,12 +105,12 @@ def learn(
     config: Any
     if signals:
         refuse_others(context, "learners")
-        opened = Library.open(library)
+        opened = library_to_learn(library, sources, core=core) if not new else Library.open(library)
         learner = learner_of(opened, sources)
         config = chosen(learner, learner.learning, settings or (), updates=updates, starts=starts, seed=seed)[1]
         job = learn_job(opened, sources, config, measure(learner), demonstration=demonstration)
     else:
-        opened = library_to_learn(library, device=pick_device(device))
+        opened = library_to_learn(library, sources, core=core, device=pick_device(device))
         refuse_others(context, opened.core.config.kind, *["traces"] * all(path.is_dir() for path in files))
         config = learn_settings(opened, seed=seed, starts=starts, updates=updates, certify=certify)
         hosts = [Library.open(folder) for folder in host or ()]

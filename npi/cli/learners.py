@@ -36,16 +36,6 @@ def sources_of(paths: Sequence[Path]) -> tuple[list[Path | ProgramSet], bool]:
     return sources, bool(hosted)
 
 
-def is_learners(library: Path) -> bool:
-    """Whether a folder is the library of a learner."""
-    from npi.library import kinds
-    from npi.library.manifest import read_manifest
-
-    if not (library / "manifest.json").is_file():
-        return False
-    return kinds.is_learners(read_manifest(library).config["kind"])
-
-
 def chosen(
     learner: Learner, usual: LearnerTraining, settings: Sequence[str], **given: int | float | None
 ) -> tuple[LearnerConfig, LearnerTraining]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import Column, Screen, check_folder, finish, open_library, picked
-from npi.cli.options import JsonOption, OutOption, argument, option, output, refuse_others
+from npi.cli.console import (
+    Column,
+    Screen,
+    finish,
+    open_library,
+    picked,
+)
+from npi.cli.merging import LibraryArgument, claimed_for, extract, merge, write_change
+from npi.cli.options import CoreOption, JsonOption, OutOption, argument, option, output, refuse_others
 from npi.cli.words import file_size, plural
 
 if TYPE_CHECKING:
     from npi.library.index import Card, Listing
-    from npi.library.operations import Change
 
-LibraryArgument = Annotated[Path, argument("A library's folder.", "LIBRARY")]
 SecondArgument = Annotated[Path, argument("Another one.", "LIBRARY")]
 ProgramsArgument = Annotated[list[str], argument("Such as MAX, or max.MAX.", "PROGRAM...")]
 
@@ -32,7 +35,8 @@ def list_rows(
 ) -> None:
     """List the rows of a library: name and arguments, what each calls, the version of its numbers, its file.
 
-    Two rows are the same, number by number, where their versions are.
+    Two rows are the same, number by number, where their versions are. Of a collection the rows of all members are
+    listed, with the core of each; what another member answers for is left out.
 
     \b
     Example:
@@ -40,23 +44,34 @@ def list_rows(
       npi library list library --calls SWAP --world list
       npi library list library --name max. --json
     """
-    from npi.library.index import DIGITS, listing
+    from npi.library.index import DIGITS, listings
+    from npi.library.manifest import is_collection
 
-    screen, found = Screen(json=json), listing(library)
-    shown = [card for card in found.programs if _wanted(card, name, calls, world)]
+    screen, several, found = Screen(json=json), is_collection(library), listings(library)
+    every = [(one, card) for one in found for card in one.programs if card.name not in one.yields]
+    shown = [(one, card) for one, card in every if _wanted(card, name, calls, world)]
     screen.table(
         shown,
-        Column("program", "call"),
-        Column("version", lambda card: card.version[:DIGITS]),
-        *[Column("learned", "learned_numbers")] * (found.kind == "universal"),
-        Column("from", lambda card: card.file or "traces"),
-        Column("calls", lambda card: _short(card.calls) or ("" if card.file else "unknown")),
-        Column("what it does", "doc"),
+        Column("program", lambda row: row[1].call),
+        *[Column("core", lambda row: row[0].label)] * several,
+        Column("version", lambda row: row[1].version[:DIGITS]),
+        *[Column("learned", lambda row: row[1].learned_numbers)] * any(one.kind == "universal" for one in found),
+        Column("from", lambda row: row[1].file or "traces"),
+        Column("calls", lambda row: _short(row[1].calls) or ("" if row[1].file else "unknown")),
+        Column("what it does", lambda row: row[1].doc),
     )
-    of = f" of {len(found.programs):,}" if len(shown) < len(found.programs) else ""
-    screen.line(f"{plural(len(shown), 'program')}{of}, {_numbers(found)}")
-    screen.line(f"core {found.core}")
-    screen.document({"library": library, "core": found.core, "rows": [_document(card) for card in shown]})
+    of = f" of {len(every):,}" if len(shown) < len(every) else ""
+    if not several:
+        screen.line(f"{plural(len(shown), 'program')}{of}, {_numbers(found[0])}")
+        screen.line(f"core {found[0].core}")
+        screen.document({"library": library, "core": found[0].core, "rows": [_document(card) for _, card in shown]})
+        return
+    screen.line(f"{plural(len(shown), 'program')}{of}, {plural(len(found), 'core')}")
+    for one in found:
+        screen.line(f"core {one.label}: {one.core}, {_numbers(one)}")
+    cores = [{"core": one.core, "kind": one.kind, "label": one.label, "yields": one.yields} for one in found]
+    rows = [_document(card) | {"core": one.core, "kind": one.kind} for one, card in shown]
+    screen.document({"library": library, "cores": cores, "rows": rows})
 
 
 def _numbers(found: Listing) -> str:
@@ -91,6 +106,7 @@ def info(
     place: Annotated[Path, argument("A library's folder, or a row file.", "PLACE")],
     row: Annotated[str | None, argument("Such as MAX; needed for a library.", "PROGRAM")] = None,
     text: Annotated[bool, option("--text", "Print the program file that it was learned from.")] = False,
+    core: CoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Tell all about one row of a library, or about what a row file holds.
@@ -104,6 +120,7 @@ def info(
       npi library info max.npirow
     """
     from npi.library.index import listing
+    from npi.library.manifest import is_collection
     from npi.library.wiring import in_words
 
     screen = Screen(json=json)
@@ -111,9 +128,9 @@ def info(
     if place.is_file():
         _file_info(screen, place)
         return
-    found = listing(place)
     if row is None:
         raise ValueError(f"{place} is a library: name a program of it too, or see all with npi library list {place}")
+    found = listing(place, program=row, core=core)
     card = found.one(row)
     if text:
         held = [one for one in found.held if one.digest == card.source]
@@ -121,7 +138,7 @@ def info(
             raise ValueError(f"{card.name} was learned from traces alone; the library has no text of it")
         screen.line(held[0].sources[-1][1].rstrip("\n"))
         return
-    about = _about(found, card)
+    about = {"core": found.label, **_about(found, card)} if is_collection(place) else _about(found, card)
     screen.line(f"{card.call}  {card.doc}")
     for label, value in about.items():
         screen.line(f"  {label:<10}{value}")
@@ -256,6 +273,7 @@ def pack(
     alone: Annotated[
         bool, option("--alone", "Leave out learned programs that these call; they must be there.")
     ] = False,
+    core: CoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write learned programs into a row file: a kilobyte or a few, for any library of the same core.
@@ -270,7 +288,7 @@ def pack(
     from npi.library.operations import pack as packed
 
     screen = Screen(json=json)
-    found = packed(open_library(library), programs, alone=alone)
+    found = packed(open_library(library, program=programs, core=core), programs, alone=alone)
     size = found.save(out)
     numbers = found.parameters
     screen.line(f"wrote {out}, {file_size(size)}: {', '.join(found.names)} ({file_size(4 * numbers)} of numbers)")
@@ -287,25 +305,28 @@ def add(
     """Add the rows of files to a library. Core and old rows stay as they are, which is checked and printed.
 
     Rows for another core are refused, and rows that call others which are not there with the same numbers. What is
-    there already is left alone.
+    there already is left alone. Of a collection, the member of the files' core gets them.
 
     \b
     Example:
       npi library add library max.npirow
       npi library add library max.npirow --replace --out other
     """
+    from npi.library.members import in_collection
     from npi.library.operations import RowFile
     from npi.library.operations import add as added
 
-    with _claimed(library, out):
-        found = added(open_library(library), [RowFile.open(path) for path in files], replace=replace)
-        _finish(Screen(json=json), found, library, out)
+    with claimed_for(library, out):
+        rows = [RowFile.open(path) for path in files]
+        found = added(open_library(library, core=in_collection(library, rows[0].core)), rows, replace=replace)
+        write_change(Screen(json=json), found, library, out)
 
 
 def remove(
     library: LibraryArgument,
     programs: ProgramsArgument,
     callers: Annotated[bool, option("--with-callers", "Remove the programs that call them, too.")] = False,
+    core: CoreOption = None,
     out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -318,70 +339,9 @@ def remove(
     """
     from npi.library.operations import remove as removed
 
-    with _claimed(library, out):
-        found = removed(open_library(library), programs, with_callers=callers)
-        _finish(Screen(json=json), found, library, out)
-
-
-class Preferred(StrEnum):
-    """Whose rows are taken where both libraries have some of one name."""
-
-    first = "first"
-    second = "second"
-
-
-def merge(
-    first: LibraryArgument,
-    second: SecondArgument,
-    out: Annotated[Path, option("--out", "Folder of the new library.", "DIR", show_default=False)],
-    prefer: Annotated[
-        Preferred | None, option("--prefer", "Whose rows to take where both have other ones of a name.")
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """Combine what two people learned for one core into one library; rows that both have are there once.
-
-    No program can call what it could not call before, so each decides as it did.
-
-    \b
-    Example:
-      npi library merge mine yours --out ours
-      npi library merge mine yours --out ours --prefer first
-    """
-    from npi.library.operations import merge as merged
-
-    check_folder(out)
-    with _claimed(first, out):
-        found = merged(open_library(first), open_library(second), prefer=None if prefer is None else prefer.value)
-        _finish(Screen(json=json), found, first, out)
-
-
-def _claimed(library: Path, out: Path | None) -> AbstractContextManager[None]:
-    """No other process writes where this command does, from before the library is read."""
-    from envs.support.atomic_files import WAIT, claimed
-
-    place = out or library
-    return claimed(place, wait=WAIT) if out is not None or library.is_dir() else nullcontext()
-
-
-def _finish(screen: Screen, found: Change, library: Path, out: Path | None) -> None:
-    """Write the library where it changed, and say what did and what did not."""
-    from npi.library.program_files import some
-
-    changed = bool(found.added or found.removed)
-    if changed or out is not None:
-        found.library.save(out or library)
-    for label in ("removed", "added", "there"):
-        if names := getattr(found, label):
-            said = f" ({plural(len(names), 'row')} that {'is' if len(names) == 1 else 'are'} the same)"
-            screen.line(f"{label:<12}{some(names)}{said if label == 'there' else ''}")
-    for label in ("core", "rows", "outputs"):
-        what = label if label == "core" else f"old {label}"
-        screen.line(f"{what:<12}{getattr(found, label)[:16]}: bit-identical")
-    place = out or library
-    screen.line(f"written to {place}" if changed or out is not None else f"{place} is as it was")
-    names = picked(found, "added removed there core")
-    screen.document({"library": place, **names, "rows": found.library.rows_digest()})
+    with claimed_for(library, out):
+        found = removed(open_library(library, program=programs, core=core), programs, with_callers=callers)
+        write_change(Screen(json=json), found, library, out)
 
 
 COMMANDS = (
@@ -391,5 +351,6 @@ COMMANDS = (
     ("add", add, "Add the rows of files."),
     ("remove", remove, "Remove learned programs."),
     ("diff", diff, "Compare two libraries."),
-    ("merge", merge, "Combine two libraries of one core."),
+    ("merge", merge, "Combine libraries, of one core or several."),
+    ("extract", extract, "Take one library out of a collection."),
 )

@@ -59,6 +59,18 @@ HostOption = Annotated[
     list[Path] | None,
     option("--host", "A learner's library, for programs with a learning signal; repeatable.", "DIR"),
 ]
+CoreOption = Annotated[
+    str | None,
+    option("--core", "Of a collection: the member of this core, such as universal, or how its hash begins.", "CORE"),
+]
+RowsOption = Annotated[
+    list[str] | None,
+    option(
+        "--use-row",
+        "Let another row of the same core stand in for a program with a learning signal; repeatable.",
+        "PROGRAM=ROW",
+    ),
+]
 OutOption = Annotated[Path | None, option("--out", "Write there instead of into the library itself.", "DIR")]
 
 
@@ -125,7 +137,10 @@ _SHOWN = {"--demonstration": "its programs have texts or traces; a demonstration
 _INFERRED = {**_SET, "--from-traces": "its rows are always learned from traces"}
 _MESHES = _all("--up --forward", "it says how meshes lie; give --meshes FOLDER, too")
 _PICTURE = {"--picture": "it draws episodes of pictures with classes, which a learner's core names"}
-_TEXT = {"--library": "the program text decides in place of a core"}
+_TEXT = {
+    **_all("--library --core", "the program text decides in place of a core"),
+    "--use-row": "the program text decides, and it has no rows",
+}
 
 REFUSED: Mapping[str, Mapping[str, Kind]] = {
     "check": {
@@ -231,6 +246,7 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
             "with --meshes",
             {
                 "--teacher": "a program text reads no pictures",
+                "--use-row": "programs that read meshes have bodies",
                 **_PICTURE,
                 **_all("--steps --depth", "the program text says how many a run may take"),
                 "--sizes": "meshes are shown from all starts; --count takes some of them",
@@ -239,7 +255,11 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
     },
     "certify": {
         "check": Kind(
-            "with --check", _all("--out --counterexamples", "a certificate is checked, and nothing is proved")
+            "with --check",
+            {
+                **_all("--out --counterexamples", "a certificate is checked, and nothing is proved"),
+                "--core": "a certificate names its core",
+            },
         ),
     },
     "learn": {
@@ -269,7 +289,13 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
         "traces": _TRACED,
     },
     "library info": {
-        "row file": Kind("to a row file", {"--text": "it is for a row of a library; npi library add makes it one"}),
+        "row file": Kind(
+            "to a row file",
+            {
+                "--text": "it is for a row of a library; npi library add makes it one",
+                "--core": "a row file is for one core",
+            },
+        ),
     },
 }
 """By command and kind of call; kinds that refuse nothing have no place here."""

@@ -6,19 +6,21 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from npi.cli.console import Screen, finish, open_to_run, shipped_or
+from npi.cli.console import Screen, finish, open_to_run, pairs, shipped_or, standing_in
 from npi.cli.options import (
     DEPTH,
     AnimationOption,
+    CoreOption,
     DataOption,
     DepthOption,
     HtmlOption,
     JsonOption,
     LibraryOption,
+    RowsOption,
     SeedOption,
     TeacherOption,
     argument,
@@ -27,12 +29,19 @@ from npi.cli.options import (
 )
 from npi.cli.speech import SpeechPictureOption, TemperatureOption, WavOption, say
 
+if TYPE_CHECKING:
+    from dsl.program import ProgramSet
+    from npi.library.library import Library
+    from npi.running.compiled_library import CompiledLibrary
+
 
 def run(
     context: typer.Context,
     task: Annotated[str, argument("Such as add, or addition.add.")],
     inputs: Annotated[list[str] | None, argument("The task's inputs: 96, or 3,1,2, or by name, a=96.")] = None,
     library: LibraryOption = Path("library"),
+    core: CoreOption = None,
+    rows: RowsOption = None,
     teacher: TeacherOption = None,
     every: Annotated[bool, option("--every", "Draw the world after every call of a primitive.")] = False,
     step: Annotated[bool, option("--step", "The same, and wait for Enter each time; q ends.")] = False,
@@ -56,6 +65,9 @@ def run(
     Draws the world as it begins, the calls (two blanks deeper for each program inside another), the world at the end,
     and the result beside the expected one. Inputs are in the order of the task, or have names; negative ones need them.
 
+    --use-row runs the same program with a learned tool swapped for another row of its core: another voice, another
+    alphabet, another question. Nothing is trained, and nothing on disk changes.
+
     With --wav or --picture the words are a text, which the task's voice says (docs/speech.md): espeak-ng makes sounds
     of it, and the core of a library that speaks makes samples.
 
@@ -67,10 +79,14 @@ def run(
       npi run add a=96 b=125 --teacher programs/addition.npi
       npi run canonicalise car=7 azimuth=-60 elevation=45 --animation run.gif
       npi run say "Good morning" --library voices --wav out.wav
+      npi run weigh --library tools --use-row HEAVIEST=ranks.SECOND
     """
     if wav is not None or picture is not None:
         refuse_others(context, "speech")
-        say(Screen(json=json), library, task, inputs or [], wav, picture, seed=seed, temperature=temperature)
+        say(
+            Screen(json=json), shipped_or(library), task, inputs or [], wav, picture, seed=seed,
+            temperature=temperature, core=core, rows=rows or (),
+        )  # fmt: skip
         return
     refuse_others(context, "silent")
     refuse_others(context, "core" if teacher is None else "teacher", *["quiet"] * quiet)
@@ -83,7 +99,12 @@ def run(
     from traces.machine.lockstep import Budget
 
     screen, library = Screen(json=json), shipped_or(library)
-    (found,) = runnable_tasks([task], load(teacher) if teacher is not None else open_to_run(library))
+    source: Library | CompiledLibrary | ProgramSet
+    if teacher is not None:
+        source = load(teacher)
+    else:
+        source = standing_in(open_to_run(library, task=task, core=core), library, rows or ())
+    (found,) = runnable_tasks([task], source)
     programs = found.programs
     if animation is not None:
         run_files.check_animation(animation, programs)
@@ -104,7 +125,7 @@ def run(
         screen.line(result.result)
     else:
         replay = run_view.Replay(programs, problem, width=min(100, screen.out.width))
-        by = f"the text of {teacher}" if teacher else f"the core of {library}"
+        by = f"the text of {teacher}" if teacher else " with ".join([f"the core of {library}", *(rows or ())])
         screen.line(f"{result.inputs} by {by}\n")
         if step and sys.stdin.isatty() and not json:
             run_view.step_through(screen, result, replay)
@@ -123,6 +144,7 @@ def run(
             "inputs": {name: show(value, limit=10**9) for name, value in problem.values.items()},
             "expected": found.task.expected(problem),
             **{name: getattr(result, name) for name in ("result", "right", "status", "steps")},
+            **({"rows": pairs(rows, "--use-row")} if rows else {}),
             "stop": None if result.stop is None else run_view.trouble(result, needed, stop),
             "seconds": seconds,
         }

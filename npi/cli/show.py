@@ -62,7 +62,7 @@ def show(
     if (path / "manifest.json").is_file() and _is_library(path):
         _refuse(inputs, f"{path} is a library")
         refuse_others(context, "library")
-        _library(screen, path)
+        _shown(screen, path)
         return
     kinds = [*["inputs"] * bool(inputs), *["page"] * (html is not None and not json)]
     refuse_others(context, "traces" if path.is_dir() else "program", *kinds)
@@ -159,17 +159,37 @@ def _calls(run: TraceBatch) -> list[dict[str, Any]]:
 
 
 def _is_library(folder: Path) -> bool:
-    """Whether the manifest is a library's; a damaged one is left to those who report it."""
-    return any(folder.glob("core-*.safetensors"))
+    """Whether the manifest is a library's or a collection's; a damaged one is left to those who report it."""
+    from npi.library.manifest import is_collection
+
+    return is_collection(folder) or any(folder.glob("core-*.safetensors"))
 
 
-def _library(screen: Screen, folder: Path) -> None:
-    from npi.library.kinds import kind_of
+def _shown(screen: Screen, folder: Path) -> None:
+    """A library, or the members of a collection one after the other."""
+    from npi.library.collection import Collection
     from npi.library.library import Library
+    from npi.library.manifest import is_collection
 
-    library = Library.open(folder)
-    infos = [info for info in library.memory.infos if not info.primitive]
-    tasks = {name: sorted(task.train_sizes) for name, (_, task) in library.tasks().items()}
+    if not is_collection(folder):
+        screen.document(_library(screen, folder, Library.open(folder)))
+        return
+    opened = Collection.open(folder)
+    screen.line(f"{folder}: a collection of {plural(len(opened.libraries), 'library', 'libraries')}")
+    documents = []
+    for library, yields in zip(opened.libraries, opened.yields, strict=True):
+        screen.line()
+        documents.append(_library(screen, folder, library, yields))
+    screen.document({"folder": folder, "members": documents})
+
+
+def _library(screen: Screen, folder: Path, library: Library, yields: Sequence[str] = ()) -> dict[str, Any]:
+    """What it holds; what another member of a collection answers for (``yields``) is not shown."""
+    from npi.library.kinds import kind_of
+
+    infos = [info for info in library.memory.infos if not (info.primitive or info.name in yields)]
+    every = {name: task for name, (_, task) in library.tasks().items() if name not in yields}
+    tasks = {name: sorted(task.train_sizes) for name, task in every.items()}
     inside = sum(parameter.numel() for parameter in library.core.parameters())
     kind = library.core.config.kind
     screen.line(f"{folder}: a {kind} core, {plural(len(infos), 'program')}, {plural(len(tasks), 'task')}")
@@ -182,18 +202,16 @@ def _library(screen: Screen, folder: Path) -> None:
         screen.line("its programs come from traces, which have no task for npi run; docs/python.md runs such ones")
     else:
         screen.line(f"it has no programs yet: npi learn FILE.npi --library {folder}")
-    for name, (_, task) in library.tasks().items():
+    for name, task in every.items():
         screen.line(f"  npi run {name} {task.example()} --library {folder}")
-    screen.document(
-        {
-            "folder": folder,
-            "config": library.core.config.to_json(),
-            "core": library.core.digest(),
-            "programs": [{"name": i.name, "generation": i.generation, "doc": i.signature.doc} for i in infos],
-            "tasks": tasks,
-            "history": library.history,
-        }
-    )
+    return {
+        "folder": folder,
+        "config": library.core.config.to_json(),
+        "core": library.core.digest(),
+        "programs": [{"name": i.name, "generation": i.generation, "doc": i.signature.doc} for i in infos],
+        "tasks": tasks,
+        "history": library.history,
+    }
 
 
 def _columns(library: Library, infos: Sequence[RowInfo]) -> Iterator[Column]:

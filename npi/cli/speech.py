@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from npi.cli.console import Screen, open_library
+from npi.cli.console import Screen, open_library, standing_in
 from npi.cli.options import option, output
 from npi.cli.words import file_size
 
@@ -32,6 +32,8 @@ def say(
     *,
     seed: int,
     temperature: float,
+    core: str | None = None,
+    rows: Sequence[str] = (),
 ) -> None:
     """Say the words, write the files that are asked for, and tell how long it took."""
     from npi.learners.speaking import speak
@@ -43,7 +45,7 @@ def say(
         from envs.speech.picture import check_drawable, drawn
 
         check_drawable()
-    opened = open_library(library)
+    opened: Any = standing_in(open_library(library, task=task, core=core), library, rows)
     began = time.perf_counter()
     speech = speak(opened, task, list(words), seed=seed, temperature=temperature)
     seconds = time.perf_counter() - began

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from envs.support.atomic_files import claimed, clear_unfinished
 from npi.core.config import Settings
 from npi.library.library import Library
-from npi.library.manifest import LibraryError, read_manifest
+from npi.library.manifest import LibraryError, is_collection, read_manifest
 from npi.training.checkpoint import CHECKPOINT, FileCheckpoint
 from npi.training.loop import Checkpoint, Objective, Progress, Schedule, State, fit, progress_of
 from npi.training.ranks import ALONE, Parcel, Ranks
@@ -60,6 +60,8 @@ def alone_in(out: Path | str, ranks: Ranks = ALONE) -> Iterator[None]:
     with ExitStack() as stack:
 
         def begin() -> Parcel:
+            if is_collection(Path(out)):
+                raise LibraryError(f"{out} is a collection of several libraries; name another folder")
             stack.enter_context(claimed(out))
             state = checkpoint_path(out).parent
             clear_unfinished(state.parent, state.name)

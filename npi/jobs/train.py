@@ -18,6 +18,7 @@ from envs.support.atomic_files import WAIT, claimed
 from envs.support.user_files import real_path
 from npi.core.base import tensors_digest
 from npi.core.config import FORCED, LEARNED, CoreConfig, TrainConfig
+from npi.jobs.members import member_to_learn
 from npi.jobs.run import Keep, Run, TrainResult, alone_in, identity_of
 from npi.learners.interface import LearnerTraining
 from npi.learners.kind import BODIES
@@ -25,7 +26,7 @@ from npi.learners.learn_from_demonstrations import learn_from_demonstrations
 from npi.learners.learn_rows import learn_rows
 from npi.library.kinds import is_learners, kind_of
 from npi.library.library import Library, LibraryError
-from npi.library.manifest import vacant
+from npi.library.manifest import is_collection, vacant
 from npi.library.operations import carried, hosting, joined
 from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
@@ -272,6 +273,7 @@ def learn_into(
     traces: int = 8,
     hosts: Sequence[Library] = (),
     out: Path | str | None = None,
+    core: str | None = None,
     device: str = "auto",
     report: Reporter | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -291,6 +293,7 @@ def learn_into(
     Args:
         place: the folder, or the library of :func:`library_to_learn`, which is written only where ``out`` is given.
         hosts: libraries of learners that run programs with a signal; they become part of the library.
+        core: of a collection, the member of this core, where several fit.
         report: called at checks, or after each update of a learner's rows.
         from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
             other cores always learn from traces.
@@ -304,7 +307,9 @@ def learn_into(
     if not isinstance(folder, Library):
         with claimed(folder, wait=WAIT):
             pass  # told now in place of when all is learned, where a training run has it, or nothing can be written
-    library = place if isinstance(place, Library) else library_to_learn(place, device=pick_device(device))
+    library = place
+    if not isinstance(library, Library):
+        library = library_to_learn(library, paths, core=core, device=pick_device(device))
     if is_learners(library.core.config.kind):
         sets = [parsed(path) for path in paths]
         if not all(programs.signals for programs in sets):
@@ -340,15 +345,25 @@ def learn_into(
     return learned
 
 
-def library_to_learn(folder: Path | str, *, device: torch.device | str = "cpu") -> Library:
-    """The library in a folder; where there is none yet, the universal core that comes with the engine.
+def library_to_learn(
+    folder: Path | str,
+    sources: Sequence[Path | str | ProgramSet] = (),
+    *,
+    core: str | None = None,
+    device: torch.device | str = "cpu",
+) -> Library:
+    """The library in a folder that programs of some files are learned beside; where there is none yet, the universal
+    core that comes with the engine; of a collection the member that fits (:func:`npi.jobs.members.member_to_learn`).
 
     A universal core stays on the CPU, whatever the device: its rows take a second there, and are the same everywhere.
     """
-    new = vacant(Path(folder))
-    library = Library.open(SHIPPED if new else folder)
-    if new:
+    if vacant(Path(folder)):
+        library = Library.open(SHIPPED, core=core)
         library.origin = real_path(folder), ""
+    elif is_collection(Path(folder)):
+        library = member_to_learn(folder, sources, core=core)
+    else:
+        library = Library.open(folder, core=core)
     if library.core.follows_device:
         library.to(device)
     return library

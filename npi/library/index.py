@@ -17,7 +17,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from envs.support.typed_json import FormatError
-from npi.library.manifest import LibraryError, Manifest, checked, whole
+from npi.library.manifest import LibraryError, checked, whole
+from npi.library.members import Member, located, members
 from npi.library.program_files import Held, held_texts, named
 from npi.library.wiring import Wiring, functions
 
@@ -58,13 +59,15 @@ class Card:
 @dataclass(frozen=True)
 class Listing:
     """What a library holds: sha256, kind and sizes of its core, its rows in order of their generations, its program
-    files, and what was done to it."""
+    files, and what was done to it; its label beside others, and the names that it leaves to another member."""
 
     core: str
     config: Mapping[str, Any]
     cards: tuple[Card, ...]
     held: tuple[Held, ...]
     history: tuple[Mapping[str, Any], ...]
+    label: str = ""
+    yields: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -80,13 +83,25 @@ class Listing:
         return next(card for card in self.cards if card.name == found)
 
 
-def listing(folder: Path | str) -> Listing:
-    """Read a library's folder; :class:`LibraryError` where it is none, or is damaged."""
+def listing(folder: Path | str, *, program: str = "", core: str | None = None) -> Listing:
+    """Read a library's folder, or the member of a collection that has a program, or has a core.
+
+    Raises :class:`LibraryError` where it is none, or is damaged, or nothing says which member (see
+    :func:`npi.library.members.located`).
+    """
     folder = Path(folder)
-    return whole(folder, lambda manifest: _listed(folder, manifest))
+    return whole(folder, lambda: _listed(located(folder, program=program or (), core=core)))
 
 
-def _listed(folder: Path, manifest: Manifest) -> Listing:
+def listings(folder: Path | str) -> tuple[Listing, ...]:
+    """Read a library's folder, or all members of a collection."""
+    folder = Path(folder)
+    return whole(folder, lambda: tuple(map(_listed, members(folder))))
+
+
+def _listed(member: Member) -> Listing:
+    folder, manifest = member.place, member.manifest
+    assert manifest is not None
     data = {name: checked(folder, name, digest) for name, digest in manifest.files.items()}
     try:
         (numbers,) = [part for name, part in data.items() if name.startswith("rows-")]
@@ -114,7 +129,9 @@ def _listed(folder: Path, manifest: Manifest) -> Listing:
             )
             for row, version in zip(manifest.rows, versions, strict=True)
         )
-        return Listing(manifest.core, manifest.config, cards, held, tuple(manifest.history))
+        return Listing(
+            manifest.core, manifest.config, cards, held, tuple(manifest.history), member.label, member.yields
+        )
     except LibraryError:
         raise
     except (ValueError, KeyError, TypeError, IndexError, SafetensorError) as error:

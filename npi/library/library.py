@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import json
-import shutil
 from collections.abc import Collection, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +23,31 @@ from envs.spec import ProgramTable, WorldSpec
 from envs.stepper import Stepper
 from envs.steppers.routed import Joined, PartStepper, part_table, programs_of
 from envs.support.atomic_files import WAIT, claimed
-from envs.support.user_files import has_content, real_path
+from envs.support.user_files import real_path
 from envs.support.versions import versions
 from npi.core.base import Core, tensors_digest
 from npi.core.config import CoreConfig
 from npi.core.recurrent import RecurrentCore
+from npi.library.contents import Contents
 from npi.library.kinds import kind_named, kind_of
 from npi.library.manifest import (
     FORMAT,
-    HOST,
+    MEMBER,
     NAME,
-    STORED,
     HostEntry,
     LibraryError,
     Manifest,
     checked,
+    host_place,
+    is_collection,
     read_manifest,
-    seal_of,
     sealed,
     sha256,
     whole,
 )
+from npi.library.members import Member, located, put_member, seal_of
 from npi.library.program_files import Shelf, find_task, held_in, held_texts, named_tasks
-from npi.library.tensor_files import check_tensors, shapes_of, tensors_bytes, tensors_in, write_whole
+from npi.library.tensor_files import check_tensors, shapes_of, tensors_bytes, tensors_in
 from npi.program_memory import ProgramMemory, RowInfo
 
 __all__ = ["Library", "LibraryError", "check_texts", "missing_rows", "row_name", "row_names", "sealed"]
@@ -61,7 +63,7 @@ class Library:
         history: what was done to it, one JSON-able entry a training or learning.
         hosts: libraries of learners, for programs with a signal that its own programs call.
         origin: the folder that it was read from or saved to last, and the seal of the manifest there
-            (:func:`npi.library.manifest.seal_of`).
+            (:func:`npi.library.members.seal_of`); of a collection's member, the collection's folder.
     """
 
     core: Core
@@ -242,37 +244,59 @@ class Library:
         count = len(self.memory) if count is None else count
         return tensors_digest({k: v[:count] for k, v in self.memory.state_dict().items()})
 
+    def member(self) -> Member:
+        """What it is called beside others in a collection, and what its core answers for."""
+        return Member.of(
+            self.origin[0] if self.origin is not None else Path("the library in memory"),
+            self.core.config.kind,
+            self.core.digest(),
+            rows=self.memory.infos,
+            hosted=[info for host in self.hosts for info in host.memory.infos],
+            files=[(held.file, held.tasks) for held in held_in(self.sets)],
+        )
+
     def save(self, folder: Path | str) -> None:
         """Write the library to a folder, whole or not at all; what was there is replaced.
 
+        In the folder of a collection, it takes the place of the member of its core.
+
         Raises:
-            LibraryError: where it was read from this folder, and another process has saved there since.
+            LibraryError: where it was read from this folder, and another process has saved there since; where the
+                folder holds a collection that has no member of its core.
             FolderInUseError: where another process keeps on writing there.
         """
         folder = Path(folder)
+        if MEMBER.fullmatch(folder.name) and is_collection(real_path(folder).parent):
+            raise LibraryError(f"{folder} is a member of a collection; save to the collection's folder")
         with claimed(folder, wait=WAIT):
             if not self.current(folder):
                 raise LibraryError(
                     f"another process has changed {folder} since this library was read from it; read it again, and "
                     "repeat what was done"
                 )
-            self._write(folder)
-            self.origin = real_path(folder), seal_of(folder)
+            contents = self.contents()
+            if is_collection(folder):
+                put_member(folder, contents, self.member())
+            else:
+                contents.write(folder)
+            self.origin = real_path(folder), contents.seal
 
     def current(self, folder: Path | str) -> bool:
         """Whether a save there loses nothing: no other has changed it since this library was read from it."""
         folder = real_path(folder)
-        return self.origin is None or self.origin[0] != folder or self.origin[1] == seal_of(folder)
+        if self.origin is None or self.origin[0] != folder:
+            return True
+        return self.origin[1] == seal_of(folder, self.core.digest())
 
-    def _write(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        files: dict[str, str] = {}
+    def contents(self) -> Contents:
+        """What its folder holds."""
+        data: dict[str, bytes] = {}
         for part, tensors in (("core", self.core.state_dict()), ("rows", self.memory.state_dict())):
-            files |= _store(folder, part, ".safetensors", tensors_bytes(tensors))
+            data |= _stored(part, ".safetensors", tensors_bytes(tensors))
         held = held_in(self.sets)
         digests = {text: sha256(text.encode()) for one in held for _, text in one.sources}
-        texts = json.dumps({digest: text for text, digest in digests.items()}, indent=0).encode()
-        files |= _store(folder, "texts", ".json", texts)
+        texts = {digest: text for text, digest in digests.items()}
+        data |= _stored("texts", ".json", json.dumps(texts, indent=0).encode())
         mine: dict[str, list[str]] = {}
         for info in self.memory.infos:
             mine.setdefault(info.source, []).append(info.name)
@@ -285,21 +309,41 @@ class Library:
             "rows": [info.to_json() for info in self.memory.infos],
             "programs": [one.to_json(digests, mine.get(one.digest, ())) for one in held],
             "history": self.history,
-            "files": files,
+            "files": {name: sha256(content) for name, content in data.items()},
         }
-        if self.hosts:
-            manifest["hosts"] = [_save_host(folder, host) for host in self.hosts]
-        write_whole(folder / NAME, sealed(manifest))
-        _clear(folder, files, [host["folder"] for host in manifest.get("hosts", ())])
+        hosts = [_host_entry(host) for host in self.hosts]
+        if hosts:
+            manifest["hosts"] = hosts
+        theirs = {entry["folder"]: host.contents() for entry, host in zip(hosts, self.hosts, strict=True)}
+        return Contents(data, sealed(manifest), theirs)
 
     @classmethod
-    def open(cls, folder: Path | str, *, device: torch.device | str = "cpu") -> Library:
+    def open(
+        cls,
+        folder: Path | str,
+        *,
+        task: str | Sequence[str] = (),
+        program: str | Sequence[str] = (),
+        core: str | None = None,
+        device: torch.device | str = "cpu",
+    ) -> Library:
         """Read a library; every file is checked against the manifest's hash before it is used.
 
-        It may be replaced meanwhile: then the new one is read.
+        It may be replaced meanwhile: then the new one is read. Of a collection one member is read: that which has a
+        task, has a program, or has a core (see :func:`npi.library.members.located`, which raises
+        :class:`LibraryError` where nothing says which).
         """
         folder = Path(folder)
-        return whole(folder, lambda manifest: cls._read(folder, manifest, device))
+        choice = partial(located, folder, task=task, program=program, core=core)
+        return whole(folder, lambda: cls.of_member(choice(), folder, device=device))
+
+    @classmethod
+    def of_member(cls, member: Member, folder: Path, *, device: torch.device | str = "cpu") -> Library:
+        """Read a member of a collection in a folder, or the library in it."""
+        assert member.manifest is not None
+        found = cls._read(member.place, member.manifest, device)
+        found.origin = real_path(folder), member.manifest.sha256
+        return found
 
     @classmethod
     def _read(cls, folder: Path, manifest: Manifest, device: torch.device | str) -> Library:
@@ -308,8 +352,7 @@ class Library:
             core, memory = _network(manifest, data, folder)
             held = held_texts(manifest, data, folder)
             hosts = [_open_host(folder, host, device) for host in manifest.hosts]
-            origin = real_path(folder), manifest.sha256
-            found = cls(core, memory, Shelf(held), [dict(entry) for entry in manifest.history], hosts, origin)
+            found = cls(core, memory, Shelf(held), [dict(entry) for entry in manifest.history], hosts)
             found.to(device)
             return found
         except LibraryError:
@@ -372,41 +415,25 @@ def check_texts(sets: Sequence[ProgramSet]) -> None:
                 )
 
 
-def _store(folder: Path, part: str, suffix: str, data: bytes) -> dict[str, str]:
-    digest = sha256(data)
-    name = f"{part}-{digest[:16]}{suffix}"
-    if not has_content(folder / name, data):
-        write_whole(folder / name, data)
-    return {name: digest}
+def _stored(part: str, suffix: str, data: bytes) -> dict[str, bytes]:
+    """A file by the name that its content gives it."""
+    return {f"{part}-{sha256(data)[:16]}{suffix}": data}
 
 
-def _save_host(folder: Path, host: Library) -> dict[str, str]:
-    """Write a learner's library into the folder of another one; its entry in the manifest."""
+def _host_entry(host: Library) -> dict[str, str]:
+    """A learner's library inside of another one, as the manifest lists it."""
     core, rows = host.core.digest(), host.rows_digest()
-    name = f"host-{sha256(f'{core} {rows}'.encode())[:16]}"
-    host._write(folder / name)
-    return {"folder": name, "core": core, "rows": rows}
+    return {"folder": f"host-{sha256(f'{core} {rows}'.encode())[:16]}", "core": core, "rows": rows}
 
 
 def _open_host(folder: Path, entry: HostEntry, device: torch.device | str) -> Library:
-    place = folder / entry.folder
-    if not HOST.fullmatch(entry.folder):
-        raise LibraryError(f"{folder}: the manifest names a host outside the library: {entry.folder}")
+    place = host_place(folder, entry)
     if read_manifest(place).hosts:
         raise LibraryError(f"{place}: a learner's library holds no others; restore it from a copy")
     host = Library.open(place, device=device)
     if (host.core.digest(), host.rows_digest()) != (entry.core, entry.rows):
         raise LibraryError(f"{place} is not the library that {NAME} names; restore it from a copy")
     return host
-
-
-def _clear(folder: Path, files: Mapping[str, str], hosts: Collection[str]) -> None:
-    """Remove what this save superseded, and what killed ones left: named as libraries name things, and not in it."""
-    for path in folder.iterdir():
-        if HOST.fullmatch(path.name) and path.name not in hosts:
-            shutil.rmtree(path)
-        elif STORED.fullmatch(path.name) and path.name not in files:
-            path.unlink()
 
 
 def _network(manifest: Manifest, data: Mapping[str, bytes], folder: Path) -> tuple[Core, ProgramMemory]:

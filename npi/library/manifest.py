@@ -16,7 +16,7 @@ from envs.support.user_files import DATA_BYTES, MANIFEST_BYTES, read_file
 from npi.library.wiring import check_wiring
 from npi.program_memory import RowInfo
 
-__all__ = ["LibraryError", "checked", "read_manifest", "seal_of", "sealed", "sha256", "vacant", "whole"]
+__all__ = ["LibraryError", "checked", "host_place", "read_manifest", "sealed", "sha256", "vacant", "whole"]
 
 T = TypeVar("T")
 
@@ -25,9 +25,15 @@ FORMAT = 2
 
 NAME = "manifest.json"
 
+COLLECTION = "npi collection"
+"""The ``kind`` that the manifest of a collection begins with (:mod:`npi.library.members`); a library's has none."""
+
+HEAD = f'{{\n "kind": "{COLLECTION}"'.encode()
+
 HOST = re.compile(r"host-[0-9a-f]{16}")
+MEMBER = re.compile(r"member-[0-9a-f]{16}")
 STORED = re.compile(r"(core|rows)-[0-9a-f]{16}\.safetensors|texts-[0-9a-f]{16}\.json")
-"""Names beside the manifest: folders of hosts, and files, by their contents."""
+"""Names beside the manifest: folders of hosts and of a collection's members, and files, by their contents."""
 
 
 class LibraryError(ValueError):
@@ -114,6 +120,14 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise LibraryError(f"{folder} is not a library: there is no manifest.json in it (make one with npi train)")
     data = read_file(path, MANIFEST_BYTES)
+    if data.startswith(HEAD):
+        raise LibraryError(f"{folder} is a collection of several libraries, and this takes the folder of one")
+    return parse_manifest(data, folder)
+
+
+def parse_manifest(data: bytes, folder: Path) -> Manifest:
+    """The manifest of a library from its bytes; the folder is for messages."""
+    path = folder / NAME
 
     def check(manifest: Any) -> None:
         version = manifest.get("format") if isinstance(manifest, dict) else None
@@ -132,9 +146,17 @@ def read_manifest(folder: Path) -> Manifest:
     return found
 
 
-def seal_of(folder: Path) -> str:
-    """The sha256 that the manifest of a library ends with; ``""`` where there is no manifest."""
-    return read_manifest(folder).sha256 if (folder / NAME).exists() else ""
+def is_collection(folder: Path) -> bool:
+    """Whether a folder's manifest begins as that of a collection."""
+    path = folder / NAME
+    return path.is_file() and read_file(path, MANIFEST_BYTES).startswith(HEAD)
+
+
+def host_place(folder: Path, entry: HostEntry) -> Path:
+    """The folder of a host; :class:`LibraryError` for one that lies outside of the library's."""
+    if not HOST.fullmatch(entry.folder):
+        raise LibraryError(f"{folder}: the manifest names a host outside the library: {entry.folder}")
+    return folder / entry.folder
 
 
 def checked(folder: Path, name: str, digest: str) -> bytes:
@@ -150,15 +172,15 @@ def checked(folder: Path, name: str, digest: str) -> bytes:
     return data
 
 
-def whole(folder: Path, read: Callable[[Manifest], T]) -> T:
-    """What is read from a library's folder by its manifest, all of one save.
+def whole(folder: Path, read: Callable[[], T]) -> T:
+    """What is read from the folder of a library or a collection, all of one save.
 
     Where another process saves meanwhile, it is read again.
     """
     while True:
         before = _version(folder)
         try:
-            return read(read_manifest(folder))
+            return read()
         except (ValueError, OSError):
             if _version(folder) == before:
                 raise
@@ -178,4 +200,5 @@ def vacant(folder: Path) -> bool:
     save."""
     if not folder.is_dir():
         return not folder.exists()
-    return all(unfinished(p) or STORED.fullmatch(p.name) or HOST.fullmatch(p.name) for p in folder.iterdir())
+    names = (STORED, HOST, MEMBER)
+    return all(unfinished(p) or any(name.fullmatch(p.name) for name in names) for p in folder.iterdir())

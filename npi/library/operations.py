@@ -25,6 +25,7 @@ from npi.library.index import DIGITS
 from npi.library.kinds import fingerprint, kind_of
 from npi.library.library import Library, check_texts
 from npi.library.manifest import LibraryError
+from npi.library.members import in_collection
 from npi.library.program_files import Held, named, some
 from npi.library.row_file import SUFFIX, RowFile, RowPackage, row_versions
 
@@ -98,19 +99,27 @@ def add(library: Library, files: Sequence[RowFile], *, replace: bool = False) ->
     return _change(library, here, before, there)
 
 
-def merge(first: Library, second: Library, *, prefer: str | None = None) -> Change:
-    """The rows of two libraries of one core in one: the first one, and what only the second has, hosts too.
+def merge(first: Library, *others: Library, prefer: str | None = None) -> Change:
+    """The rows of libraries of one core in one: the first one, and what only a later one has, hosts too.
 
     Args:
-        prefer: ``"first"`` or ``"second"`` where both have other rows of one name; an error without.
+        prefer: ``"first"`` or ``"second"`` where one and those before it have other rows of one name; an error without.
     """
-    here, other = Assembly(first), Assembly(second)
+    here = Assembly(first)
     before, there = here.digests(), list[str]()
-    if first.core.digest() != second.core.digest():
+    for other in others:
+        there += _join(here, Assembly(other), prefer)
+    return _change(first, here, before, there)
+
+
+def _join(here: Assembly, other: Assembly, prefer: str | None) -> list[str]:
+    """Add what another library has; names of rows that were there already."""
+    if here.core.digest() != other.core.digest():
         raise LibraryError(
-            f"the libraries have different cores, {first.core.digest()} and {second.core.digest()}; rows run on the "
+            f"the libraries have different cores, {here.core.digest()} and {other.core.digest()}; rows run on the "
             "core that they were learned for, so learn the programs of one in the other (npi learn)"
         )
+    there = list[str]()
     packages = [other.package(generation, first=False) for generation in sorted(other.packages) if generation != FIRST]
     if prefer is None:
         _check_conflicts(here, packages)
@@ -124,7 +133,7 @@ def merge(first: Library, second: Library, *, prefer: str | None = None) -> Chan
         fresh = digest not in sources and digest not in here.held
         if fresh and all(program.name in here.place for program in held.programs.programs):
             here.held[digest] = held
-    return _change(first, here, before, there)
+    return there
 
 
 def carried(folder: Path | str, library: Library, names: Sequence[str]) -> Library:
@@ -132,7 +141,7 @@ def carried(folder: Path | str, library: Library, names: Sequence[str]) -> Libra
 
     Raises :class:`LibraryError` where they no longer fit: what they call has changed, or their names are taken.
     """
-    found = Library.open(folder)
+    found = Library.open(folder, core=in_collection(folder, library.core.digest()))
     try:
         found.hosts = joined(found.hosts, library.hosts)
         return add(found, [pack(library, names, alone=True)]).library

@@ -174,7 +174,7 @@ BAD = [
     (["add", "{shop}/again.npirow", "{shop}/again.npirow"], ["is a file; this takes the folder of a library"]),
     (["remove", "{shop}/mine", "TURN"], ["again.AGAIN calls them", "--with-callers"]),
     (["merge", "{shop}/mine", "{shop}/theirs", "--out", "{new}"], ["both libraries have other rows", "--prefer"]),
-    (["merge", "{shop}/mine", "{shop}/other", "--out", "{new}"], ["have different cores"]),
+    (["merge", "{shop}/mine", "{shop}/other", "--out", "{new}"], ["strip.MOVE (and", "/other (", "--prefer"]),
     (["merge", "{shop}/mine", "{shop}/yours", "--out", "{shop}"], ["holds other files and is no library"]),
     (["diff", "{shop}/mine", "{shop}/none"], ["is not a library"]),
 ]  # fmt: skip

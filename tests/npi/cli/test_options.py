@@ -72,8 +72,9 @@ BODIES = (
     "--out --core --states --bits --universal --traces --frames --updates --rate --certify --device --precision "
     "--compile --log --steps --depth --fresh --seed --seeds --host --data --json"
 )
-ROWS = "--library --out --steps --depth --starts --updates --traces --keep --seed --host --json"
+ROWS = "--library --core --out --steps --depth --starts --updates --traces --keep --seed --host --json"
 RUN = "--teacher --every --step --quiet --limit --steps --depth --html --animation --wav --picture --data --json"
+EVAL = "--teacher --count --meshes --device --seed --data --json"
 
 APPLIES = {
     "check": {"traces": "--data --json", "": "--run --count --steps --depth --seed --data --json"},
@@ -88,32 +89,32 @@ APPLIES = {
         "universal": "--out --universal --programs --updates --rate --log --fresh --seed --data --json",
     },
     "run": {
-        "": f"--library --seed --temperature {RUN}",
+        "": f"--library --core --use-row --seed --temperature {RUN}",
         "teacher": f"--temperature {RUN}",
-        "silent": f"--library --seed {RUN}",
-        "speech": "--library --wav --picture --temperature --data --seed --json",
+        "silent": f"--library --core --use-row --seed {RUN}",
+        "speech": "--library --core --use-row --wav --picture --temperature --data --seed --json",
     },
     "eval": {
-        "core": "--library --teacher --steps --depth --sizes --count --meshes --device --seed --data --json",
+        "core": f"--library --core --use-row --steps --depth --sizes {EVAL}",
         "teacher": "--teacher --steps --depth --sizes --count --meshes --device --seed --data --json",
-        "learners": "--library --teacher --count --meshes --device --seed --picture --data --json",
-        "meshes": "--library --count --meshes --up --forward --device --seed --data --json",
+        "learners": f"--library --core --use-row --picture {EVAL}",
+        "meshes": "--library --core --count --meshes --up --forward --device --seed --data --json",
     },
-    "certify": {"": "--library --out --check --counterexamples --json", "check": "--library --check --json"},
+    "certify": {"": "--library --core --out --check --counterexamples --json", "check": "--library --check --json"},
     "learn": {
         "discrete": f"{ROWS} --certify --data --device",
         "lstm": f"{ROWS} --data --device",
         "universal": f"{ROWS} --from-traces --data",
-        "learners": "--library --out --starts --updates --seed --set --demonstration --data --json",
+        "learners": "--library --core --out --starts --updates --seed --set --demonstration --data --json",
     },
-    "library info": {"": "--text --json", "row file": "--json"},
+    "library info": {"": "--text --core --json", "row file": "--json"},
 }
 """The options of each kind of call of the commands that have several; the kind without a name refuses nothing."""
 
 ONE_KIND = {
     "fmt", "graph", "trace", "merge", "compile", "lsp", "demo", "examples", "reproduce", "library list", "library pack",
-    "library add", "library remove", "library diff", "library merge", "voices make", "voices prepare", "voices import",
-    "voices list",
+    "library add", "library remove", "library diff", "library merge", "library extract", "voices make",
+    "voices prepare", "voices import", "voices list",
 }  # fmt: skip
 """Commands whose options all apply to all of their calls."""
 
@@ -162,7 +163,13 @@ def test_an_option_that_does_not_apply_is_refused(
     else:
         given = [
             option,
-            {"--core": "lstm", "--states": "learned", "--precision": "bfloat16", "--device": "cpu"}.get(option, "1"),
+            {
+                "--core": "lstm",
+                "--states": "learned",
+                "--precision": "bfloat16",
+                "--device": "cpu",
+                "--use-row": "A=B",
+            }.get(option, "1"),
         ]
     words = [*command.split(), *CALLS[command][kind].format(**places).split(), *given]
     assert main(words) == 2

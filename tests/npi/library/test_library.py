@@ -12,8 +12,9 @@ from dsl import loads
 from envs.stepper import Observation
 from npi.cli.console import check_folder
 from npi.jobs.train import new_library
+from npi.library import contents as written
 from npi.library import library as module
-from npi.library import manifest
+from npi.library import members
 from npi.library.library import Library, LibraryError, missing_rows, sealed
 from npi.library.manifest import checked
 from npi.library.tensor_files import sha256
@@ -287,7 +288,7 @@ def after(count: int, real: Callable[..., Any]) -> Callable[..., Any]:
     return failing
 
 
-@pytest.mark.parametrize("where", [(module, "write_whole"), (Path, "replace")], ids=["before", "within"])
+@pytest.mark.parametrize("where", [(written, "write_whole"), (Path, "replace")], ids=["before", "within"])
 @pytest.mark.parametrize("crash", range(4))
 def test_a_crash_between_writes_leaves_the_old_library_and_the_next_save_mends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[Any, str], crash: int
@@ -313,7 +314,7 @@ def test_a_crash_after_the_manifest_leaves_the_new_library(saved: Path, monkeypa
     def crash(*args: Any) -> None:
         raise CrashError
 
-    monkeypatch.setattr(module, "_clear", crash)
+    monkeypatch.setattr(written, "clear", crash)
     with pytest.raises(CrashError):
         new.save(saved)
     monkeypatch.undo()
@@ -334,7 +335,7 @@ def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path) -> None:
 
 def test_a_library_that_is_replaced_while_it_is_opened_is_the_new_one(saved: Path, monkeypatch) -> None:
     """As that of a running training is at each check: the manifest was read, and then its files are gone."""
-    new, real = untrained(CORE, strip()), manifest.read_manifest
+    new, real = untrained(CORE, strip()), members.read_manifest
 
     def replaced(folder: Path) -> dict[str, Any]:
         found = real(folder)
@@ -342,7 +343,7 @@ def test_a_library_that_is_replaced_while_it_is_opened_is_the_new_one(saved: Pat
         new.save(folder)
         return found
 
-    monkeypatch.setattr(manifest, "read_manifest", replaced)
+    monkeypatch.setattr(members, "read_manifest", replaced)
     assert same(Library.open(saved), new)
 
 

@@ -5,6 +5,7 @@ import copy
 import io
 import random
 import resource
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from npi.cli.main import main
 from npi.jobs import train as jobs
 from npi.jobs.run import checkpoint_path
 from npi.jobs.train import learn_into, train_library
-from npi.library import manifest, operations
+from npi.library import members, operations
 from npi.library.index import listing
 from npi.library.library import Library, LibraryError
 from npi.library.manifest import vacant
@@ -137,7 +138,7 @@ def test_a_reader_sees_one_state_whole(tmp_path: Path, monkeypatch: pytest.Monke
     """The library is written anew, back and forth, whenever its manifest has been read; red without a second look."""
     folder, left = tmp_path / "library", [3]
     grown("turn").save(folder)
-    real = manifest.read_manifest
+    real = members.read_manifest
 
     def replaced(place: Path) -> dict:
         found = real(place)
@@ -145,11 +146,11 @@ def test_a_reader_sees_one_state_whole(tmp_path: Path, monkeypatch: pytest.Monke
             left[0] -= 1
             names = ("turn",) if left[0] % 2 else ("twist",)
             with monkeypatch.context() as undone:
-                undone.setattr(manifest, "read_manifest", real)
+                undone.setattr(members, "read_manifest", real)
                 grown(*names).save(folder)
         return found
 
-    monkeypatch.setattr(manifest, "read_manifest", replaced)
+    monkeypatch.setattr(members, "read_manifest", replaced)
     read(folder)
     assert left == [0]
     assert files(folder) == {"strip", "twist"}
@@ -257,6 +258,7 @@ def test_a_full_disk_leaves_no_half_file_and_is_told_with_its_name(
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
 
     def tight() -> None:
+        sys.dont_write_bytecode = True  # a module that is imported here first would be cached half
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         told(words.split(), "File too large")
         told(words.split(), file)
@@ -278,6 +280,7 @@ def test_a_full_disk_under_a_log_is_told_with_its_folder(tmp_path: Path) -> None
                 log(Progress(update=update, loss=0.5))
 
     def tight() -> None:
+        sys.dont_write_bytecode = True
         resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
         errors = io.StringIO()
         with contextlib.redirect_stderr(errors), pytest.raises(OSError, match=rf"File too large.*{place}"):
