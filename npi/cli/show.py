@@ -192,7 +192,7 @@ def _library(screen: Screen, folder: Path, library: Library, yields: Sequence[st
     tasks = {name: sorted(task.train_sizes) for name, task in every.items()}
     inside = sum(parameter.numel() for parameter in library.core.parameters())
     kind = library.core.config.kind
-    screen.line(f"{folder}: a {kind} core, {plural(len(infos), 'program')}, {plural(len(tasks), 'task')}")
+    screen.line(f"{folder}: {plural(len(infos), 'program')}, {plural(len(tasks), 'task')}, {kind} core")
     screen.line(f"core {library.core.digest()}")
     screen.line(f"{inside:,} numbers in the core, {kind_of(library.core).row_text(library.core)}")
     screen.table(infos, *_columns(library, infos))

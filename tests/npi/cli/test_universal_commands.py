@@ -57,7 +57,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_commands_tell_of_it(capsys: pytest.CaptureFixture[str], shop: Path) -> None:
     shown = run(capsys, "show", shop / "mine")
-    assert "a universal core, 9 programs, 2 tasks" in shown
+    assert "9 programs, 2 tasks, universal core" in shown
     assert "45 learned for each state that decides; its programs run in 1 world" in shown
     assert "a program may have 7 such states; each sees 6 inputs and chooses among 8 calls" in shown
     assert "no programs yet: npi learn FILE.npi" in run(capsys, "show", shop / "empty")
