@@ -44,7 +44,7 @@ class Comparison:
 def paired(score_B: torch.Tensor, control_B: torch.Tensor, *, higher: bool = True) -> Comparison:
     """Of the same problems in the same order: the error is that of the mean of differences."""
     difference_B = score_B.double() - control_B.double()
-    return _comparison(score_B, control_B, mean_error(difference_B, _range(score_B, control_B)), higher)
+    return _comparison(score_B, control_B, mean_error(difference_B, _range(difference_B, torch.zeros(1))), higher)
 
 
 def unpaired(score_B: torch.Tensor, control_B: torch.Tensor, *, higher: bool = True) -> Comparison:
@@ -61,7 +61,7 @@ def mean_error(value_B: torch.Tensor, span: float) -> float:
     half a range above and one half a range below the mean, as in Agresti and Coull's interval for shares (1998).
 
     Args:
-        span: the range of values that occur, at least 0; 0 leaves the sample as it is.
+        span: the range of values that can be expected, at least 0; 0 leaves the sample as it is.
     """
     count = len(value_B)
     squares = float(((value_B - value_B.mean()) ** 2).sum()) + 2 * (span / 2) ** 2
@@ -69,7 +69,7 @@ def mean_error(value_B: torch.Tensor, span: float) -> float:
 
 
 def _range(*values: torch.Tensor) -> float:
-    every = torch.cat(values).double()
+    every = torch.cat([value.double() for value in values])
     return float(every.max() - every.min())
 
 
