@@ -179,7 +179,8 @@ def html_page(
     quick: bool,
 ) -> str:
     """The page as one HTML file, its pictures in it."""
-    parts = [f"<!doctype html>\n<html lang=en><meta charset=utf-8><title>Tools that learn</title>\n<style>{STYLE}</style>",
+    parts = ["<!doctype html>\n<html lang=en><meta charset=utf-8><title>Tools that learn</title>",
+             f"<style>{STYLE}</style>",
              "<h1>Tools that learn</h1>"]  # fmt: skip
     for text in introduction(found, quick=quick):
         kind = " class=quick" if text == NOT_TO_QUOTE else ""

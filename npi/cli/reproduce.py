@@ -24,8 +24,8 @@ def reproduce(
     what: Annotated[
         str,
         argument(
-            "npi-paper: Reed & de Freitas, Neural Programmer-Interpreters, 2016, section 4; tools-that-learn: every row "
-            "of the talk of that name.",
+            "npi-paper: Reed & de Freitas, Neural Programmer-Interpreters, 2016, section 4; tools-that-learn: every "
+            "row of the talk of that name.",
             "npi-paper|tools-that-learn",
         ),
     ],

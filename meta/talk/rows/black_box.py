@@ -1,4 +1,4 @@
-"""Optimisation without gradients (Chen et al. 2017): samples of Gaussian processes, and hyper-parameters on new data sets.
+"""Optimisation without gradients (Chen et al. 2017): samples of Gaussian processes, and hyper-parameters of new data.
 
 Shape legend: ``B`` problems, ``N`` data sets, ``K`` configurations, ``T`` queries.
 """
@@ -131,12 +131,12 @@ def hyper_parameters(run: Run) -> Found:
     mean_TB = test_NK[:, train_NK.mean(0).argsort()[:EVALUATIONS]].T.cummin(0).values
     curves = {"row": mine_TB, "random": random_TB, "best on average": mean_TB, "no row": none_TB}
     same = "bit-identical before and after" if library.core.digest() == before else "CHANGED"
-    what = "a table that was generated here" if data == GENERATED else f"the file bound to {data}"
+    source = "a table that was generated here" if data == GENERATED else f"the file bound to {data}"
+    sizes = f"{len(train_NK)} data sets to learn from, {count} others; {len(feature_KD)} configurations"
     return Found(
         paired(mine_TB.mean(0), random_TB.mean(0), higher=False),
         beside={name: float(one_TB.mean()) for name, one_TB in list(curves.items())[2:]},
-        facts={"data": f"{what}; {len(train_NK)} data sets to learn from, {count} others; {len(feature_KD)} configurations",
-               "core": same},
+        facts={"data": f"{source}; {sizes}", "core": same},
         picture=Picture("evaluations", "least error so far", {
             name: [[*range(1, 1 + EVALUATIONS)], one_TB.double().mean(1).tolist()] for name, one_TB in curves.items()
         }),
@@ -214,7 +214,7 @@ TABLES = Row(
     title="Transfer to hyper-parameters",
     claim="Transfer to hyper-parameter optimization in ML",
     paper="beside Spearmint, SMAC and TPE on three models (curves, no table; Chen et al. 2017)",
-    score=f"least error of the first 1 to {EVALUATIONS} configurations on new data sets, mean (0 the best, 1 the worst)",
+    score=f"least error of 1 to {EVALUATIONS} configurations on new data sets, mean (0 the best, 1 the worst)",
     control="configurations in random order, on the same data sets (--data tables=FILE.npz brings real ones)",
     run=hyper_parameters,
     quick=Effort(replace(LEARNING, updates=40), more={"data sets": 800}),

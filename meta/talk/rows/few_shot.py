@@ -24,7 +24,7 @@ TASK = "alphabets"
 
 
 def run(run: Run) -> Found:
-    """Train on generated alphabets, and name characters of others; the nearest drawing by pixels names the same ones."""
+    """Train on generated alphabets, and name characters of others, as the nearest drawing by pixels does."""
     library = run.train([file("learning/characters")])
     programs, task = library.task(TASK)
     mine, pixels, sheet = list[torch.Tensor](), list[float](), dict[str, list[list[float]]]()

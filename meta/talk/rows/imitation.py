@@ -71,7 +71,7 @@ def run(run: Run) -> Found:
         facts={"landmarks": f"{LANDMARKS} in each scene; goals of colours that no training aims at"},
         picture=Picture("across the plane", "along it", {
             f"scene {number}": [
-                [float(seen.channels["body"][number][axis]) for seen in episodes.seen] for axis in (0, 1)  # type: ignore[index]
+                [float(seen.channels["body"][number][axis]) for seen in episodes.seen] for axis in (0, 1)
             ]
             for number in range(5)
         }),

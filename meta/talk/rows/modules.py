@@ -32,7 +32,7 @@ Read = Callable[[torch.Tensor], torch.Tensor]
 def crossovers(read: Read, shown: Sequence[Display], kind: str, noise: float, seed: int) -> torch.Tensor:
     """float64 B: of each display, the per cent of presentations in which letters crossed over."""
     generator, found = torch.Generator().manual_seed(seed), torch.zeros(len(shown), dtype=torch.float64)
-    pairs = [(display.word, display.partners[kind]) for display in shown]
+    pairs: list[tuple[str, ...]] = [(display.word, display.partners[kind]) for display in shown]
     for _ in range(PRESENTATIONS):
         said = spelled(read(evidence(pairs, noise, generator=generator))[:, 0])
         for place, ((word, partner), response) in enumerate(zip(pairs, said, strict=True)):

@@ -119,8 +119,8 @@ ROW = Row(
     key="optimiser",
     title="Learned optimiser",
     claim="Learning to learn by gradient descent by gradient descent",
-    paper="a learned optimiser is below tuned SGD, RMSprop, Adam and NAG on quadratics and networks (curves, no table; Andrychowicz et "
-    "al. 2016)",
+    paper="below tuned SGD, RMSprop, Adam and NAG on quadratics and networks (curves, no table; Andrychowicz et al. "
+    "2016)",
     score="log10 of the loss over 100 steps, less is better",
     control="the best of SGD, momentum, RMSprop and Adam, each with its best rate",
     run=run,

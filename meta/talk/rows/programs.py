@@ -1,5 +1,5 @@
-"""Neural Programmer-Interpreters (Reed & de Freitas 2016): its table, MAX beside a frozen core, and many programs beside
-one core that never changes.
+"""Neural Programmer-Interpreters (Reed & de Freitas 2016): its table, MAX beside a frozen core, and many programs
+beside one core that never changes.
 
 The first two are stages of the paper's own reproduction (:mod:`npi.reproduce.stages`), which both rows share.
 
@@ -188,7 +188,7 @@ TABLE = Row(
     key="npi",
     title="NPI: one core for addition, sorting and cars",
     claim="Multi-task: same network and same core parameters",
-    paper="addition 97.0 %, sorting 100 %, seen cars 91.4 %, unseen cars 89.9 % (Reed & de Freitas 2016, table 1, Multi)",
+    paper="addition 97.0 %, sorting 100 %, seen cars 91.4 %, unseen 89.9 % (Reed & de Freitas 2016, table 1, Multi)",
     score="% of whole sequences right, over all tasks",
     control="a core of the same shape before training",
     run=table,
