@@ -31,9 +31,9 @@ class Comparison:
 
     @property
     def multiple(self) -> float:
-        """Standard errors by which the score is better than the control."""
+        """Standard errors by which the score is better than the control; 0 where all scores are alike."""
         better = self.score - self.control if self.higher else self.control - self.score
-        return better / self.error
+        return better / self.error if better else 0.0
 
     @property
     def reached(self) -> bool:
