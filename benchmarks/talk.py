@@ -1,6 +1,6 @@
 """The talk *Tools that learn*, row by row: one page of the figures that the recipes recorded.
 
-    python -m benchmarks.talk                  # writes docs/results/tools-that-learn.md
+    python -m benchmarks.talk                  # writes docs/results/tools-that-learn.md, and the README's short form
     python -m benchmarks.talk --html FILE      # and the page as one HTML file with its pictures
 
 Nothing is run. What a row says is data here (:data:`ENTRIES`); its figures are read from the tables of the pages under
@@ -350,11 +350,26 @@ def rows() -> Rows:
     """Every row of the talk."""
     head = ["row", "published", "ours, recorded", "control", "strongest beside it", "seeds", "CPU s", "reached"]
     lines = [
-        [f"[{ROWS[key].title}](#{key})", ROWS[key].paper, said(e.ours), said(e.control), said(e.opponent), e.seeds,
-         said(e.seconds), "yes" if e.reached else "**no**"]
+        [f"[{ROWS[key].title}](#{anchor(key)})", ROWS[key].paper, said(e.ours), said(e.control), said(e.opponent),
+         e.seeds, said(e.seconds), "yes" if e.reached else "**no**"]
         for key, e in ENTRIES.items()
     ]  # fmt: skip
     return [head, *lines]
+
+
+def short_rows() -> Rows:
+    """The table's short form."""
+    page = (RESULTS / f"{PAGE}.md").relative_to(ROOT).as_posix()
+    lines = [
+        [f"[{ROWS[key].title}]({page}#{anchor(key)})", said(e.ours), ROWS[key].paper, "yes" if e.reached else "**no**"]
+        for key, e in ENTRIES.items()
+    ]
+    return [["What", "Ours, recorded", "Published", "Reached"], *lines]
+
+
+def anchor(key: str) -> str:
+    """Of a row's heading, as GitHub and mkdocs make it."""
+    return re.sub(r"[^\w\- ]", "", ROWS[key].title.lower()).replace(" ", "-")
 
 
 def sections() -> str:
@@ -362,7 +377,7 @@ def sections() -> str:
     parts = []
     for key, entry in ENTRIES.items():
         row = ROWS[key]
-        lines = [f'<a id="{key}"></a>', "", f"### {row.title}", "", f"> {row.claim}", ""]
+        lines = [f"### {row.title}", "", f"> {row.claim}", ""]
         pages = ", ".join(f"[{page}]({page}.md)" for page in entry.pages)
         lines += [f"- **Figures**: {pages or 'none yet'}, by `{entry.command}`"]
         lines += [f"- **{'What it does not say' if entry.reached else 'Why it is short'}**: {entry.why}"] * bool(
@@ -427,7 +442,8 @@ def main() -> None:
     parser.add_argument("--html", type=Path, help="write the page as one HTML file, too")
     options = parser.parse_args()
     update(RESULTS / f"{PAGE}.md", contents())
-    print(f"written: docs/results/{PAGE}.md")
+    update(ROOT / "README.md", {"talk": short_rows()})
+    print(f"written: docs/results/{PAGE}.md, README.md")
     if options.html is not None:
         write_whole(options.html, html_page(RESULTS).encode())
         print(f"written: {options.html}")

@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks import talk
 from benchmarks.common import RESULTS
-from benchmarks.talk import ENTRIES, Cell, figure, html_page, marked, rows, sections
+from benchmarks.talk import ENTRIES, Cell, figure, html_page, marked, rows, sections, short_rows
 from meta.talk.rows import ROWS
-from npi.reproduce.pages import markdown
+from npi.reproduce.pages import MARKED, markdown
 
 CELLS = [(key, cell) for key, entry in ENTRIES.items() for cell in entry.cells]
 
@@ -37,6 +37,12 @@ def test_the_page_is_up_to_date() -> None:
     assert made["reached"] == f"{sum(e.reached for e in ENTRIES.values())} of {len(ENTRIES)}"
     for page in dict.fromkeys(page for entry in ENTRIES.values() for page in entry.pages):
         assert marked(page).get("made", talk.NONE) in made["sources"]
+
+
+def test_the_readme_has_its_short_form() -> None:
+    text = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
+    (found,) = [found["old"].strip() for found in MARKED.finditer(text) if found["name"] == "talk"]
+    assert found == "\n".join(markdown(short_rows()))
 
 
 def test_pictures_and_recipes_are_there() -> None:
