@@ -48,11 +48,11 @@ def work_of(run: Run) -> Work:
     return begin(run.folder.parent / f"npi-paper-{recipe.name}", None, recipe, stop=run.stop)
 
 
-def done(work: Work, run: Run) -> dict[str, Result]:
-    """The stages of one core for all files, and of MAX beside it; by the last part of their names."""
+def done(work: Work, run: Run, *, maximum: bool) -> dict[str, Result]:
+    """The stages of one core for all files, and of MAX beside it if wanted; by the last part of their names."""
     stages = [trace_stage(work, run.seed, file) for file in FILES]
     stages += [train_stage(work, run.seed, "multi", tuple(FILES)), check_stage(work, run.seed, "multi")]
-    stages += [learn_stage(work, run.seed), check_stage(work, run.seed, "max")]
+    stages += [learn_stage(work, run.seed), check_stage(work, run.seed, "max")] * maximum
     found = {}
     for stage in stages:
         run.heed()
@@ -71,7 +71,7 @@ def outcomes(tests: Mapping[str, Mapping[str, Any]]) -> torch.Tensor:
 def table(run: Run) -> Found:
     """One core for addition, sorting and cars, beside the same core before training."""
     work = work_of(run)
-    tests = done(work, run)["test-multi"]["tests"]
+    tests = done(work, run, maximum=False)["test-multi"]["tests"]
     trained = Library.open(work.library(run.seed, "multi"))
     before = _untrained(trained, run.seed)
     control = {}
@@ -90,7 +90,7 @@ def table(run: Run) -> Found:
 def maximum(run: Run) -> Found:
     """MAX and RJMP as rows beside that core, and the two rows as they begin."""
     work = work_of(run)
-    found = done(work, run)
+    found = done(work, run, maximum=True)
     hashes = found[f"learn-{LEARNED}"]["hashes"]
     same = all(before == after for before, after in hashes.values())
     row = next(row for row in ROWS if row.key == LEARNED)
