@@ -288,6 +288,16 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
         ),
         "traces": _TRACED,
     },
+    "reproduce": {
+        "npi-paper": Kind("to npi-paper", {"--data": "its programs name no data"}),
+        "tools-that-learn": Kind(
+            "to tools-that-learn",
+            {
+                "--programs": "its program files are the engine's",
+                "--device": "its cores are small, and train on the CPU",
+            },
+        ),
+    },
     "library info": {
         "row file": Kind(
             "to a row file",

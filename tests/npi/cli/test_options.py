@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from envs.images.bindings import VARIABLE
 from npi.cli.main import made, main
 from npi.cli.options import DEPTH, REFUSED
 from npi.library.manifest import FORMAT, NAME, sealed
@@ -64,6 +65,9 @@ CALLS = {
         "universal": "{file} --library {universal}", "learners": "{signals}",
         "traces": "{traces} --library {discrete}",
     },
+    "reproduce": {
+        "npi-paper": "npi-paper --quick --out {new}", "tools-that-learn": "tools-that-learn --quick --out {new}",
+    },
     "library info": {"row file": "{file}"},
 }  # fmt: skip
 """A call of each kind that refuses options."""
@@ -107,12 +111,16 @@ APPLIES = {
         "universal": f"{ROWS} --from-traces --data",
         "learners": "--library --core --out --starts --updates --seed --set --demonstration --data --json",
     },
+    "reproduce": {
+        "npi-paper": "--out --programs --seeds --quick --only --device --json",
+        "tools-that-learn": "--out --seeds --quick --only --data --json",
+    },
     "library info": {"": "--text --core --json", "row file": "--json"},
 }
 """The options of each kind of call of the commands that have several; the kind without a name refuses nothing."""
 
 ONE_KIND = {
-    "fmt", "graph", "trace", "merge", "compile", "lsp", "demo", "examples", "reproduce", "library list", "library pack",
+    "fmt", "graph", "trace", "merge", "compile", "lsp", "demo", "examples", "library list", "library pack",
     "library add", "library remove", "library diff", "library merge", "library extract", "voices make",
     "voices prepare", "voices import", "voices list",
 }  # fmt: skip
@@ -154,9 +162,10 @@ def places(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.mark.parametrize(("command", "kind", "option"), CASES, ids=["-".join(case) for case in CASES])
 def test_an_option_that_does_not_apply_is_refused(
-    command: str, kind: str, option: str, places: dict[str, Path], capsys
+    command: str, kind: str, option: str, places: dict[str, Path], capsys, monkeypatch
 ) -> None:
     """One line that names the option, the reason and what to do, and nothing is begun."""
+    monkeypatch.setenv(VARIABLE, "{}")  # data are bound as the command line is read
     found = COMMANDS[command][option]
     if found.is_flag:
         given = [found.secondary_opts[0] if option in ("--run", "--certify") and found.secondary_opts else option]
@@ -169,6 +178,7 @@ def test_an_option_that_does_not_apply_is_refused(
                 "--precision": "bfloat16",
                 "--device": "cpu",
                 "--use-row": "A=B",
+                "--data": "some=.",
             }.get(option, "1"),
         ]
     words = [*command.split(), *CALLS[command][kind].format(**places).split(), *given]
