@@ -62,7 +62,7 @@ CALLS = {
     "learn": {
         "discrete": "{file} --library {discrete}", "lstm": "{file} --library {lstm}",
         "universal": "{file} --library {universal}", "learners": "{signals}",
-        "traces": "{traces} --library {discrete}",
+        "row": "{signals} --row a.B", "traces": "{traces} --library {discrete}",
     },
     "library info": {"row file": "{file}"},
 }  # fmt: skip
@@ -104,7 +104,7 @@ APPLIES = {
         "discrete": f"{ROWS} --certify --data --device",
         "lstm": f"{ROWS} --data --device",
         "universal": f"{ROWS} --from-traces --data",
-        "learners": "--library --out --starts --updates --seed --set --demonstration --data --json",
+        "learners": "--library --out --starts --updates --seed --set --demonstration --row --data --json",
     },
     "library info": {"": "--text --json", "row file": "--json"},
 }
