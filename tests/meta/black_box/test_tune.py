@@ -155,7 +155,7 @@ def test_asked_one_question_a_run_a_core_asks_as_it_does_in_one_run(attention: i
 def test_a_row_that_is_not_there_is_told_and_searches_that_are_told_are_not_learned(small: Path) -> None:
     library = Library.open(SEARCHER)
     suggest = load(small / "suggest.npi")
-    with pytest.raises(LibraryError, match="no row 'plain.SERCH'; did you mean 'plain.SEARCH'"):
+    with pytest.raises(LibraryError, match=r"no row 'plain\.SERCH'; did you mean 'plain\.SEARCH'"):
         take_row(library, [suggest], "plain.SERCH")
     with pytest.raises(ValueError, match="take a row of a searcher as it is: npi learn FILE"):
         learn_rows(library, [suggest])
