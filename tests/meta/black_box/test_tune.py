@@ -1,6 +1,7 @@
 """The program that tunes by two learned tools: with scripted tools and with those that come with the engine, each
 against plain Python; and a search that is asked in runs of one question each."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,16 @@ from envs.stepper import Action, Decision, Draw, Observation
 from meta.black_box.ask_tell import SHIPPED as SEARCHER
 from meta.black_box.network import BlackBoxConfig, BlackBoxCore
 from meta.optimisation.torch_optimizer import SHIPPED as OPTIMISER
+from npi.cli.main import main
+from npi.cli.run_view import Replay, calls_of
 from npi.learners.interface import TaskInput
 from npi.learners.learn_rows import learn_rows, take_row
 from npi.library.library import Library
 from npi.library.manifest import LibraryError
 from npi.library.operations import hosting
 from npi.running.evaluate import run_problems
+from npi.running.run_page import takes_of
+from npi.running.runs import run_once
 from tests.support.paths import PROGRAMS
 from traces.machine.lockstep import Status
 
@@ -107,6 +112,24 @@ def test_the_best_is_kept_and_it_stops_where_nothing_improves_whatever_the_tools
     assert len({tuple(reading["TOLD"]) for reading in readings}) > 1
 
 
+def test_a_run_is_drawn_again_with_what_was_given_beside_its_calls(small: Path) -> None:
+    """Red where the calls alone are carried out again: its questions and its networks would be others."""
+    programs = load(small / "tune.npi")
+    hosted = programs.hosting(Scripted(programs))
+    (problem,) = drawn(hosted, 1)
+    run = run_once(shown_by(hosted), hosted, hosted.task("unseen"), problem)
+    replay = Replay(hosted, problem)
+    for event in calls_of(run):
+        replay.act(event)
+    assert replay.world.read(replay.state) == [run.reading]
+    lines = replay.draw()
+    assert lines[0].startswith(f"query {len(run.reading['TOLD'])}: {run.reading['TOLD'][-1]}; best ")
+    assert any(line.startswith("BEST_LOSS") for line in lines)
+    (take,), notes = takes_of(run)
+    assert notes == []
+    assert take.states is not None
+
+
 def tools(folder: Path) -> list[Library]:
     found = []
     for shipped, row, name in ((SEARCHER, "plain.SEARCH", "suggest"), (OPTIMISER, "mlp.OPTIMISE", "optimise")):
@@ -128,6 +151,19 @@ def test_the_tools_that_come_with_the_engine_tune_by_rows_as_they_are(small: Pat
     assert any(min(reading["TOLD"]) < reading["TOLD"][0] for reading in readings)
     (alone,) = checked(programs, problems[:1])
     assert alone == readings[0]
+
+
+def test_the_command_line_takes_a_row_as_it_is(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["learn", str(small / "suggest.npi"), "--library", str(SEARCHER), "--row", "gp3.SEARCH"]
+    assert main([*words, "--out", str(tmp_path / "out"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rows"], found["updates"]) == (["suggest.SUGGEST"], 0)
+    library = Library.open(tmp_path / "out")
+    row_NP, index = library.memory.embeddings_NP, library.memory.index
+    assert torch.equal(row_NP[index("suggest.SUGGEST")], row_NP[index("gp3.SEARCH")])
+    assert library.history[-1]["row"] == "gp3.SEARCH"
+    assert library.history[-1]["taken"] == ["suggest.SUGGEST"]
+    assert main([*words, "--updates", "3"]) == 2
 
 
 @pytest.mark.parametrize("attention", [0, 2])
