@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from envs import product
+from envs.black_box import ask_tell
 from envs.black_box import world as black_box
 from envs.cars import world as cars
 from envs.control import puzzle_box, puzzle_box_settings, reaching
 from envs.episodic import bandit, harlow, two_step
 from envs.images import sines
+from envs.objectives import training
 from envs.objectives import world as objectives
 from envs.physics import blocks
 from envs.scratchpad import world as scratchpad
@@ -70,7 +72,9 @@ KINDS: dict[str, Factory] = {
     two_step.KIND: two_step.TwoStep,
     harlow.KIND: harlow.Harlow,
     objectives.KIND: objectives.Optimisee,
+    training.KIND: training.Training,
     black_box.KIND: black_box.BlackBox,
+    ask_tell.KIND: ask_tell.AskTell,
     blocks.KIND: blocks.Blocks,
     puzzle_box_settings.KIND: puzzle_box.PuzzleBox,
     "towers": _towers,

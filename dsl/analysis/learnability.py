@@ -219,12 +219,13 @@ def lone_episodes(programs: ProgramSet, tree: s.File) -> Iterator[Remark]:
     """Tasks that leave the episode of a world to be 0, so that all of their problems are the same one there."""
     if not programs.programs or programs.world.spec.kind == PAD:
         return
-    rows = [row for row in programs.programs[0].scope.face.rows if row.rpartition(".")[2] == EPISODE]
     by_name = {task.name: task for task in programs.tasks}
     for item in tree.of(s.Task):
-        laid = {one.row for one in by_name[item.name].laid} if item.name in by_name else {*rows}
-        for row in rows:
-            if row not in laid:
+        if (task := by_name.get(item.name)) is None:
+            continue
+        laid = {one.row for one in task.laid}
+        for row in task.rows:
+            if row.rpartition(".")[2] == EPISODE and row not in laid:
                 message = f"task {item.name} lays out no {row}, so all of its problems are episode 0"
                 fix = f"add an input and a line: {EPISODE_INPUT}: number; {row} = digits({EPISODE_INPUT})"
                 source = Source(programs.path, programs.sources[-1][1])

@@ -166,6 +166,37 @@ class Mlp:
         return _cross_entropy(x @ last[0] + last[1], label_M)
 
 
+class NarrowMlp:
+    """One layer of units of which each problem has the first ones alone; the others give 0, and have no gradient.
+
+    Given are what :class:`Mlp` has given, and which units a problem has, as 0 and 1.
+    """
+
+    def __init__(self, units: int, activation: str, spread: float = 1.0) -> None:
+        self.whole, self.units = Mlp(units, 1, activation, spread), units
+        self.dimensions, self.parts = self.whole.dimensions, self.whole.parts
+
+    def draw(self, episode_B: torch.Tensor) -> Drawn:
+        """As of problems that have all units."""
+        return self.whole.draw(episode_B)
+
+    def narrowed(self, drawn: Drawn, width_B: torch.Tensor) -> Drawn:
+        """The same with so many units: the variance of the last layer's weights is one over their number."""
+        last = self.units * CLASSES
+        before_BD, weight_BD, bias_BD = drawn.theta_BD.split([self.dimensions - last - CLASSES, last, CLASSES], 1)
+        wider_B1 = (self.units / width_B).sqrt().to(weight_BD.dtype)[:, None]
+        has_BU = torch.arange(self.units, device=width_B.device) < width_B[:, None]
+        given_BG = torch.cat([drawn.given_BG, has_BU.to(weight_BD.dtype)], 1)
+        return Drawn(torch.cat([before_BD, weight_BD * wider_B1, bias_BD], 1), given_BG)
+
+    def loss(self, theta_D: torch.Tensor, *given: torch.Tensor) -> torch.Tensor:
+        x, label_M, given_G = given
+        drawn_G, has_U = given_G.tensor_split([len(given_G) - self.units])
+        (weight, bias), last = _layers(theta_D, self.whole.shapes)
+        x = _activated(x @ weight + bias, self.whole.activation, drawn_G) * has_U
+        return _cross_entropy(x @ last[0] + last[1], label_M)
+
+
 class Conv:
     """Convolutions of 3 × 3 in steps of two pixels, each behind its activation, then the digits."""
 

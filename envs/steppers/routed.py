@@ -41,8 +41,8 @@ class Joined:
     ) -> Decision:
         """Ask both, each about programs of its own; what they say of others' is not heard.
 
-        A learner's core costs far more than whatever runs the other programs, and what it reads may have to be drawn
-        first. So it is asked about its own instances alone, but on a GPU, where the host does not know which they are.
+        A learner's core costs far more than tables do, and what it reads may have to be drawn first. So each is asked
+        about its own instances alone, but on a GPU, where the host does not know which they are.
         """
         mine_B1 = self.mine_N.to(program_B.device)[program_B][:, None]
         actions, hiddens = [], []
@@ -51,8 +51,8 @@ class Joined:
             hidden = torch.where(asked_B1, hidden_BH[:, : stepper.width], 0).to(stepper.dtype)
             program = torch.where(asked_B1[:, 0], program_B, stand_in)
             asked = program, torch.where(asked_B1, arguments_B3, 0), hidden
-            if is_mine and not program_B.is_cuda:
-                decision = _about_some(stepper, mine_B1[:, 0].nonzero()[:, 0], seen, *asked, ended_B, draw)
+            if not program_B.is_cuda:
+                decision = _about_some(stepper, asked_B1[:, 0].nonzero()[:, 0], seen, *asked, ended_B, draw)
             else:
                 decision = stepper.step(seen, *asked, ended_B=ended_B, draw=draw)
             actions.append(decision.action)

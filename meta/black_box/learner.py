@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from envs.black_box.ask_tell import HISTORY
 from envs.black_box.world import CHOICES
 from envs.spec import WorldSpec
 from envs.world import Episodes, World
@@ -74,6 +75,12 @@ class BlackBox:
         self, core: BlackBoxCore, rows_NP: torch.Tensor, problems: Problems, training: LearnerTraining
     ) -> LearnerObjective:
         assert isinstance(training, BlackBoxTraining)
+        told = [task.name for task in problems.tasks if _is_told(task.world.spec)]
+        if told:
+            raise ValueError(
+                f"{', '.join(told)}: other programs say what its points are worth, so it has nothing to learn from by "
+                "itself; take a row of a searcher as it is: npi learn FILE --library DIR --row plain.SEARCH"
+            )
         without = [task.name for task in problems.tasks if _is_table(task.world.spec)]
         if without and training.loss != BEST and len(without) < len(problems.tasks):
             raise ValueError(
@@ -110,6 +117,10 @@ class BlackBox:
 
 def _is_table(spec: WorldSpec) -> bool:
     return any(channel.name == CHOICES for channel in spec.channels)
+
+
+def _is_told(spec: WorldSpec) -> bool:
+    return any(channel.name == HISTORY for channel in spec.channels)
 
 
 def observed_improvement(episodes: Episodes) -> torch.Tensor:

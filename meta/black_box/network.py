@@ -26,6 +26,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from envs.black_box.ask_tell import HISTORY
 from envs.black_box.world import CHOICES, POINT, VALUE
 from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Action, Observation
@@ -142,6 +143,25 @@ class BlackBoxCore(LearnerCore):
     def hidden_size(self, spec: WorldSpec) -> int:
         size = dimensions(spec)
         return 2 * self.config.units * size + History.width(size, self.config.remembered)
+
+    def begin(self, task: TaskInput, given: Observation | None = None) -> torch.Tensor:
+        """Zeros; where a world shows what was told before (:data:`HISTORY`), the hidden numbers after these steps.
+
+        So a run that asks once goes on with a search as a run that asks every time does.
+        """
+        hidden_BH = super().begin(task, given)
+        history_BTX = None if given is None else given.channels.get(HISTORY)
+        if given is None or not isinstance(history_BTX, torch.Tensor):
+            return hidden_BH
+        column = task.spec.field(QUERIES)
+        count_B1 = given.fields_BF[:, column, None]
+        for t in range(int(count_B1.max())):
+            fields_BF = given.fields_BF.clone()
+            fields_BF[:, column] = t
+            told_BX = history_BTX[:, t - 1] if t else torch.zeros_like(history_BTX[:, 0])
+            seen = Observation(fields_BF, {POINT: told_BX[:, :-1], VALUE: told_BX[:, -1:]})
+            hidden_BH = torch.where(t < count_B1, self.step(task, seen, hidden_BH).hidden_BH, hidden_BH)
+        return hidden_BH
 
     def step(
         self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None

@@ -56,6 +56,7 @@ def learn(
     demonstration: Annotated[
         Path | None, option("--demonstration", "Learn one program from what a file shows (.npz, or .hdf5).", "FILE")
     ] = None,
+    row: Annotated[str | None, option("--row", "Take a row of a learner's library as it is.", "FILE.PROGRAM")] = None,
     keep: Annotated[bool, option("--keep", "Write the rows even where they are not right yet.")] = False,
     certify: Annotated[
         bool, option("--certify/--no-certify", "Take rows only that are proved for every input.")
@@ -86,7 +87,8 @@ def learn(
     npi trace has its text; --from-traces learns as if it had none, and then proves the rows.
 
     Programs with a learning signal become rows of a learner's library, learned from it beside its frozen core.
-    --demonstration learns one program from what a file shows, and from nothing else.
+    --demonstration learns one program from what a file shows, and from nothing else; --row learns nothing: the new
+    programs are a row that the library has.
 
     \b
     Example:
@@ -104,11 +106,11 @@ def learn(
     sources, signals = sources_of(files)
     config: Any
     if signals:
-        refuse_others(context, "learners")
+        refuse_others(context, "learners", *["row"] * (row is not None))
         opened = library_to_learn(library, sources, core=core) if not new else Library.open(library)
         learner = learner_of(opened, sources)
         config = chosen(learner, learner.learning, settings or (), updates=updates, starts=starts, seed=seed)[1]
-        job = learn_job(opened, sources, config, measure(learner), demonstration=demonstration)
+        job = learn_job(opened, sources, config, measure(learner), demonstration=demonstration, row=row)
     else:
         opened = library_to_learn(library, sources, core=core, device=pick_device(device))
         refuse_others(context, opened.core.config.kind, *["traces"] * all(path.is_dir() for path in files))
@@ -125,7 +127,7 @@ def learn(
         interrupted = stop() and not found.solved
     people(
         screen, found, place, kept=found.solved or keep, interrupted=interrupted, seconds=meter.seconds,
-        begun="best old row" if demonstration is None else "where it began",
+        begun="best old row" if demonstration is None else "where it began", row=row,
     )  # fmt: skip
     screen.document(
         {
@@ -184,8 +186,9 @@ def people(
     seconds: float,
     interrupted: bool = False,
     begun: str = "best old row",
+    row: str | None = None,
 ) -> None:
-    """What was learned, for people; ``begun`` says what the learned row is compared with."""
+    """What was learned, for people; ``begun`` says what the learned row is compared with, ``row`` what was taken."""
     if found.scores:
         headings = ("program", "mean row", begun, "learned")
         scores = [
@@ -193,7 +196,8 @@ def people(
         ]
         screen.table(scores, Column("program"), *map(number, headings[1:]), title="scores on fresh problems")
     rows = ", ".join(name.rpartition(".")[2] for name in found.rows)
-    screen.line(f"learned     {rows}: {plural(found.numbers, 'number')} each, {plural(found.updates, 'update')}, "
+    what = "learned" if row is None else "taken"
+    screen.line(f"{what:<12}{rows}: {plural(found.numbers, 'number')} each, {plural(found.updates, 'update')}, "
                 f"{duration(seconds)}")  # fmt: skip
     screen.lines(unchanged_lines(found))
     if found.validation is not None:

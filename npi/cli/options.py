@@ -133,7 +133,10 @@ _SIGNALS = {
 _NOT_TRACED = "they are learned from their learning signal, not from traces"
 _TRACED = Kind("to folders of traces", {"--traces": "they hold their traces; npi trace makes more"})
 _UNTIMED = _all("--steps --depth", "an episode is as long as its program says")
-_SHOWN = {"--demonstration": "its programs have texts or traces; a demonstration shows one with a learning signal"}
+_SHOWN = {
+    "--demonstration": "its programs have texts or traces; a demonstration shows one with a learning signal",
+    "--row": "it is for programs with a learning signal, whose rows run in any world that their learner can act in",
+}
 _INFERRED = {**_SET, "--from-traces": "its rows are always learned from traces"}
 _MESHES = _all("--up --forward", "it says how meshes lie; give --meshes FOLDER, too")
 _PICTURE = {"--picture": "it draws episodes of pictures with classes, which a learner's core names"}
@@ -286,6 +289,7 @@ REFUSED: Mapping[str, Mapping[str, Kind]] = {
                 "--device": "a row is learned on the CPU",
             },
         ),
+        "row": Kind("with --row", _all("--starts --updates --seed --set --demonstration", "nothing is learned")),
         "traces": _TRACED,
     },
     "reproduce": {

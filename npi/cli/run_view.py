@@ -44,10 +44,11 @@ class Replay:
 
     def act(self, event: Event) -> bool:
         """Carry out the event where it is a primitive call; tells whether it is."""
-        action = Action(torch.tensor([event.call]))
+        action = Action(torch.tensor([event.call]), None if event.payload is None else event.payload[None])
         if not self.acts(event) or not bool(self.world.legal(action)):
             return False
-        self.world.act(self.state, action, self._active_1)
+        with torch.no_grad():
+            self.world.act(self.state, action, self._active_1)
         return True
 
     def draw(self) -> list[str]:

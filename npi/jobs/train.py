@@ -23,7 +23,7 @@ from npi.jobs.run import Keep, Run, TrainResult, alone_in, identity_of
 from npi.learners.interface import LearnerTraining
 from npi.learners.kind import BODIES
 from npi.learners.learn_from_demonstrations import learn_from_demonstrations
-from npi.learners.learn_rows import learn_rows
+from npi.learners.learn_rows import learn_rows, take_row
 from npi.library.kinds import is_learners, kind_of
 from npi.library.library import Library, LibraryError
 from npi.library.manifest import is_collection, vacant
@@ -280,6 +280,7 @@ def learn_into(
     keep_unsolved: bool = False,
     from_traces: bool = False,
     demonstration: Path | str | None = None,
+    row: str | None = None,
     budget: Budget | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> RowResult:
@@ -298,6 +299,7 @@ def learn_into(
         from_traces: infer what a universal core's rows look at and call from traces, also where there is a text. The
             other cores always learn from traces.
         demonstration: a file that shows the one new program of a learner's library; it is learned from nothing else.
+        row: the row of a learner's library that its new programs are, as it is; nothing is learned.
         budget: of each run of a program; by the size of the inputs where there is none.
         note: told of programs whose frames are long, or too much for the core, before they are learned.
     """
@@ -315,7 +317,9 @@ def learn_into(
         if not all(programs.signals for programs in sets):
             raise LibraryError(BODIES)
         assert config is None or isinstance(config, LearnerTraining)
-        if demonstration is None:
+        if row is not None:
+            learned = take_row(library, sets, row)
+        elif demonstration is None:
             learned = learn_rows(library, sets, config, report=report, stop=stop)
         else:
             learned = learn_from_demonstrations(library, sets, demonstration, config, report=report, stop=stop)

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from dsl.program import ProgramSet
+from envs.settings import closest
 from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import LearnerCore, LearnerTraining
 from npi.learners.objectives.base import LearnerObjective, schedule_of
@@ -51,11 +52,7 @@ def learn_rows(
 
     Raises ``ValueError`` for files of another learner, worlds that the core cannot act in, and where nothing is new.
     """
-    core = core_for(library, sets)
-    known = {info.name for info in library.memory.infos}
-    tasks = [task for programs in sets for task in training_tasks(programs) if task.name not in known]
-    if not tasks:
-        raise LibraryError("the library has all of these programs already; rename one to learn it anew")
+    core, tasks = core_for(library, sets), new_tasks(library, sets)
     began, count, listed = time.process_time(), len(library.memory), core.worlds
     before = Digests.of(library, count)
     try:
@@ -79,6 +76,51 @@ def learn_rows(
         after=Digests.of(library, count),
         scores=dict(zip(names, scores, strict=True)),
     )
+
+
+def take_row(library: Library, sets: Sequence[ProgramSet], name: str) -> RowResult:
+    """Let the programs of some files that a library does not have be one of its rows, as it is; in memory.
+
+    Nothing is learned: the same numbers run under other names, in worlds that can be new to the core, such as one in
+    which nothing could be learned since other programs say what things are worth.
+
+    Raises ``ValueError`` for a row that there is not, and what :func:`learn_rows` raises for files.
+    """
+    core = core_for(library, sets)
+    rows = {info.name: place for place, info in enumerate(library.memory.infos) if not info.primitive}
+    if name not in rows:
+        raise LibraryError(f"the library has no row {name!r}{closest(name, list(rows))}")
+    tasks, began = new_tasks(library, sets), time.process_time()
+    count, listed = len(library.memory), core.worlds
+    before = Digests.of(library, count)
+    try:
+        worlds = [core.learns_in(task.world.spec) for task in tasks]
+    except BaseException:
+        core.worlds = listed
+        raise
+    row_P = library.memory.embeddings_NP.detach()[rows[name]]
+    append_rows(library, tasks, worlds, row_P.repeat(len(tasks), 1))
+    entry = history_entry("taken", tasks, core.learner.learning, Progress(update=0, solved=True))
+    library.history.append(entry | {"row": name})
+    library.keep_files(sets)
+    return RowResult(
+        rows=tuple(task.name for task in tasks),
+        numbers=library.memory.numbers,
+        solved=True,
+        updates=0,
+        seconds=time.process_time() - began,
+        before=before,
+        after=Digests.of(library, count),
+    )
+
+
+def new_tasks(library: Library, sets: Sequence[ProgramSet]) -> list[TrainingTask]:
+    """Of the programs of some files that a library does not have; :class:`LibraryError` where it has all of them."""
+    known = {info.name for info in library.memory.infos}
+    tasks = [task for programs in sets for task in training_tasks(programs) if task.name not in known]
+    if not tasks:
+        raise LibraryError("the library has all of these programs already; rename one to learn it anew")
+    return tasks
 
 
 def core_for(library: Library, sets: Sequence[ProgramSet]) -> LearnerProgramCore:

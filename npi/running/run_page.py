@@ -8,7 +8,7 @@ from html import escape
 from dsl import ProgramSet
 from dsl.tasks.task import Problem
 from envs.stepper import Stepper
-from npi.running.runs import TEXT, Run, run_once
+from npi.running.runs import TEXT, Payload, Run, run_once
 from traces.recording.batch import TraceBatch
 from traces.recording.text import time_order
 from traces.viewing.page import MAX_STEPS, Take, compare, page
@@ -28,18 +28,22 @@ def take_of(
     right: bool = True,
     text: Stepper | None = None,
     beside: Sequence[str] = (),
+    payloads: Sequence[Payload] = (),
 ) -> tuple[Take, list[str]]:
     """A run with its states and, where ``text`` is given, what the program text says at each step; and notes.
 
     Args:
         beside: lines shown with the states before calls of primitives, in their order.
+        payloads: of the steps in the order of time; may be fewer.
     """
     shots, notes = None, []
     order_S = time_order(trace)[:MAX_STEPS]
     calls_S4, obs_SF = trace.calls[order_S], trace.obs[order_S]
     try:
-        primitives = programs.table.primitives
-        shots = states(programs.world, problem.layout, calls_S4, obs_SF, primitives=primitives, beside=beside)
+        shots = states(
+            programs.world, problem.layout, calls_S4, obs_SF, primitives=programs.table.primitives, beside=beside,
+            payloads=payloads,
+        )  # fmt: skip
     except StatesError as error:
         notes.append(f"The states are not drawn: {error}.")
     comparison = None if text is None else compare(text, trace)
@@ -49,7 +53,8 @@ def take_of(
 def takes_of(run: Run, text: Stepper | None = None) -> tuple[list[Take], list[str]]:
     """The run; beside one that goes another way than ``text``, if that is given, the run of the text; and notes."""
     how = {"by": run.by, "verdict": run.verdict, "right": run.right}
-    take, notes = take_of(run.programs, run.problem, run.trace, text=text, beside=run.beside, **how)  # type: ignore[arg-type]
+    more = {"beside": run.beside, "payloads": run.payloads}
+    take, notes = take_of(run.programs, run.problem, run.trace, text=text, **how, **more)  # type: ignore[arg-type]
     if text is None or take.comparison is None or not take.comparison.differs_S.any():
         return [take], notes
     meant, _ = takes_of(run_once(text, run.programs, run.task, run.problem, by=TEXT))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import final
 
 import torch
 
@@ -13,7 +15,7 @@ from dsl import compile_teacher
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import show
-from envs.stepper import Stepper
+from envs.stepper import Decision, Draw, Observation, Stepper
 from npi.library.library import Library
 from npi.running.compiled_library import CompiledLibrary
 from traces.machine.lockstep import Budget, Status, run
@@ -66,7 +68,11 @@ def runnable_tasks(
     ]
 
 
-@dataclass(frozen=True)
+Payload = torch.Tensor | None
+"""float32 X, flattened."""
+
+
+@dataclass(frozen=True, eq=False)
 class Event:
     """A call as it happened.
 
@@ -74,17 +80,50 @@ class Event:
         depth: frames on the stack when it was decided; 1 in the first program.
         call: callee or RETURN, three tokens.
         obs: what was observed.
+        payload: what was given beside the call; None where nothing was.
     """
 
     depth: int
     call: tuple[int, ...]
     obs: tuple[int, ...]
+    payload: Payload = None
 
     @classmethod
-    def all_of(cls, trace: TraceBatch) -> tuple[Event, ...]:
-        """The steps of one trace in the order of time."""
+    def all_of(cls, trace: TraceBatch, payloads: Sequence[Payload] = ()) -> tuple[Event, ...]:
+        """The steps of one trace in the order of time, with the payloads in that order; those may be fewer."""
         calls, obs = trace.calls.tolist(), trace.obs.tolist()
-        return tuple(cls(depth, tuple(calls[step]), tuple(obs[step])) for depth, step in walk(trace))
+        given = itertools.chain(payloads, itertools.repeat(None))
+        steps = zip(walk(trace), given, strict=False)
+        return tuple(cls(depth, tuple(calls[step]), tuple(obs[step]), one) for (depth, step), one in steps)
+
+
+@final
+class _Noting:
+    """A stepper of one instance whose payloads are noted (implements ``Stepper``).
+
+    Attributes:
+        payloads: of each decision.
+    """
+
+    def __init__(self, inner: Stepper) -> None:
+        self.inner, self.width, self.dtype = inner, inner.width, inner.dtype
+        self.payloads: list[Payload] = []
+
+    def step(
+        self,
+        seen: Observation,
+        program_B: torch.Tensor,
+        arguments_B3: torch.Tensor,
+        hidden_BH: torch.Tensor,
+        *,
+        ended_B: torch.Tensor | None = None,
+        draw: Draw | None = None,
+    ) -> Decision:
+        found = self.inner.step(seen, program_B, arguments_B3, hidden_BH, ended_B=ended_B, draw=draw)
+        _, payload_BX, given_B = found.action
+        given = payload_BX is not None and (given_B is None or bool(given_B[0]))
+        self.payloads.append(payload_BX[0].cpu() if given and payload_BX is not None else None)
+        return found
 
 
 @dataclass(frozen=True)
@@ -100,6 +139,7 @@ class Run:
         trace: all of its steps.
         stop: why it was stopped, where it was.
         beside: lines that are shown beside the calls of primitives, in their order; may be fewer.
+        payloads: of its steps, in their order; none where the world takes none.
     """
 
     programs: ProgramSet
@@ -115,6 +155,7 @@ class Run:
     stop: Stop | None = None
     by: str = CORE
     beside: tuple[str, ...] = ()
+    payloads: tuple[Payload, ...] = ()
 
     def _repr_html_(self) -> str:
         """The run as a page in a frame, for notebooks."""
@@ -153,7 +194,7 @@ class Run:
     @cached_property
     def events(self) -> tuple[Event, ...]:
         """The steps in the order of time."""
-        return Event.all_of(self.trace)
+        return Event.all_of(self.trace, self.payloads)
 
 
 def run_once(
@@ -175,8 +216,9 @@ def run_once(
     recorder = Recorder(table)
     budget = by_size(programs, [problem], budget, kept=True)
     first_14 = torch.tensor([[problem.program, *problem.arguments]])
+    noting = _Noting(stepper) if world.spec.payload_width else None
     outcome = run(
-        stepper, world, world.reset([problem.layout]), table, first_14[:, 0], first_14[:, 1:],
+        noting or stepper, world, world.reset([problem.layout]), table, first_14[:, 0], first_14[:, 1:],
         budget=budget, recorder=recorder, compiled=budget.most_steps > SHORT, seed=seed,
     )  # fmt: skip
     (reading,), status = outcome.read(world), Status(int(outcome.status_N[0]))
@@ -193,4 +235,5 @@ def run_once(
         trace=recorder.batch().trace(0),
         stop=why_stopped(programs, stepper, outcome, budget),
         by=by,
+        payloads=() if noting is None else tuple(noting.payloads),
     )

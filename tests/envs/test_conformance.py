@@ -52,8 +52,8 @@ def test_every_kind_is_checked_here() -> None:
     black boxes, blocks and towers, pictures and waves, speech, and worlds of control in folders of these names,
     Gymnasium's environments in test_gymnasium_world.py."""
     known = [
-        "scratchpad", "cars", "bandit", "two_step", "harlow", "optimisee", "black_box", "blocks", "puzzle_box",
-        "towers", "images", "sines", "reaching", "speech", "gymnasium", "product",
+        "scratchpad", "cars", "bandit", "two_step", "harlow", "optimisee", "training", "black_box", "ask_tell",
+        "blocks", "puzzle_box", "towers", "images", "sines", "reaching", "speech", "gymnasium", "product",
     ]  # fmt: skip
     assert world_kinds() == known, "check the new kind with check_world as above, then name it here"
 

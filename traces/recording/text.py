@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from envs.product import Product
 from envs.spec import RETURN, ProgramTable, WorldSpec
 from envs.world import Drawn, World
 from traces.recording.batch import Ints, TraceBatch
@@ -46,7 +47,11 @@ def observation_text(table: ProgramTable, obs_F: Sequence[int] | Ints) -> str:
 
 
 def state_lines(world: World[Any], state: Any, *, width: int = 100) -> list[str]:
-    """The first instance of a state: as its world draws it; of a world that cannot, what it reads, a line a part."""
+    """The first instance of a state: as its world draws it; of a world that cannot, what it reads, a line a part. Of
+    joined worlds one after the other."""
+    if isinstance(world, Product):
+        pairs = zip(world.parts, state.parts, strict=True)
+        return [line for part, own in pairs for line in state_lines(part, own, width=width)]
     if isinstance(world, Drawn):
         return world.draw(state, width=width).splitlines()
     (reading,) = world.read(state)

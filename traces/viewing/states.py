@@ -128,6 +128,7 @@ def states(
     *,
     primitives: int,
     beside: Sequence[str] = (),
+    payloads: Sequence[torch.Tensor | None] = (),
 ) -> States:
     """Carry a run out again; :class:`StatesError` where something else is observed than was recorded.
 
@@ -135,6 +136,7 @@ def states(
         calls_S4, obs_SF: what was decided and observed, in the order of time.
         primitives: how many ids of the table are primitives.
         beside: lines below the drawings of states before calls of primitives, of worlds that are drawn as text.
+        payloads: float32 X each, what was given beside the calls, None where nothing was; may be fewer.
     """
     state = world.reset([layout])
     camera: PadCamera | PictureCamera | TextCamera
@@ -150,9 +152,11 @@ def states(
         if seen != obs_SF[step].tolist():
             raise StatesError(f"at step {step + 1} the world shows something else than was recorded")
         if act:
-            call_14 = call_S4[step : step + 1]
-            if step < len(acts) - 1 or bool(world.legal(Action(call_14))):
-                world.act(state, Action(call_14), active_1)
+            payload_X = payloads[step] if step < len(payloads) else None
+            action = Action(call_S4[step : step + 1], None if payload_X is None else payload_X[None])
+            if step < len(acts) - 1 or bool(world.legal(action)):
+                with torch.no_grad():
+                    world.act(state, action, active_1)
                 camera.take(state, step)
     return camera.states()
 

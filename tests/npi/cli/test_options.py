@@ -63,7 +63,7 @@ CALLS = {
     "learn": {
         "discrete": "{file} --library {discrete}", "lstm": "{file} --library {lstm}",
         "universal": "{file} --library {universal}", "learners": "{signals}",
-        "traces": "{traces} --library {discrete}",
+        "row": "{signals} --row a.B", "traces": "{traces} --library {discrete}",
     },
     "reproduce": {
         "npi-paper": "npi-paper --quick --out {new}", "tools-that-learn": "tools-that-learn --quick --out {new}",
@@ -109,7 +109,7 @@ APPLIES = {
         "discrete": f"{ROWS} --certify --data --device",
         "lstm": f"{ROWS} --data --device",
         "universal": f"{ROWS} --from-traces --data",
-        "learners": "--library --core --out --starts --updates --seed --set --demonstration --data --json",
+        "learners": "--library --core --out --starts --updates --seed --set --demonstration --row --data --json",
     },
     "reproduce": {
         "npi-paper": "--out --programs --seeds --quick --only --device --json",
