@@ -5,6 +5,9 @@ belongs onto which one (:mod:`envs.control.stacking_tasks`). Nothing that is obs
 demonstration of it in another layout does (``shown: yes``), where the same blocks stand in the same order. Where all
 stages are done and the gripper is empty, an episode is over.
 
+In place of towers an episode can be about a skill, to take a block or to put one onto another
+(:mod:`envs.control.stacking_skills`); then it has no end.
+
 Splits differ in tasks and in layouts. ``MOVE`` takes a velocity and a grip; without them, as programs with bodies call
 it, the gripper stays, and opens.
 
@@ -21,11 +24,21 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from envs.control.demonstrations import BODY, DEMONSTRATION, OBJECTS, Demonstration, packed
-from envs.control.stacking_demonstrator import Shown, achieved, chosen, demonstrated, suggested
+from envs.control.stacking_demonstrator import Goal, Shown, achieved, chosen, demonstrated, suggested
 from envs.control.stacking_drawing import drawing
-from envs.control.stacking_hand import FLOOR, NOTHING, SIDE, WALL, Bench, met, moved
+from envs.control.stacking_hand import CLOSE, FLOOR, NOTHING, SIDE, WALL, Bench, met, moved
 from envs.control.stacking_settings import KIND, SIZES, TASK, StackingConfig, declaration
-from envs.control.stacking_tasks import LETTERS, MAX_BLOCKS, SPLIT, StackingTask, TaskTable, split_tasks, table
+from envs.control.stacking_skills import DRAWN, FREE, NONE, SKILL, Skill, kinds, laid_out, skilled
+from envs.control.stacking_tasks import (
+    LETTERS,
+    MAX_BLOCKS,
+    MAX_STAGES,
+    SPLIT,
+    StackingTask,
+    TaskTable,
+    split_tasks,
+    table,
+)
 from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
 from envs.settings import laid_value, read_settings
 from envs.spec import SLOTS, Field
@@ -44,7 +57,7 @@ TRAIN = "train"
 LOT = 500
 """Demonstrations that are made side by side."""
 
-OTHER_LAYOUT, CELL, OFFSET, START, TASK_DRAWN, OWN = range(121, 127)
+OTHER_LAYOUT, CELL, OFFSET, START, TASK_DRAWN, OWN, COUNT = range(121, 128)
 """What is drawn, as a part of the numbers that are mixed."""
 
 
@@ -53,9 +66,11 @@ class StackingState(EpisodeState):
     """A batch of layouts.
 
     Attributes:
-        number_B, split_B, stages_B: int64, what was laid out beside the episode.
+        number_B, split_B, stages_B, skill_B, asked_B: int64, what was laid out beside the episode.
         task_B: int64, the task among those of its split.
-        top_BS, under_BS: int64, blocks of its stages, -1 behind the last one. count_B: int64, how many there are.
+        top_BS, under_BS: int64, blocks of its stages, -1 behind the last one; with a skill, what it puts and onto what.
+        count_B: int64, how many blocks there are.
+        puts_B: bool, height_B: float32, block_B: int64: see :class:`envs.control.stacking_skills.Skill`.
         hand_B2, closed_B, held_B, place_BK2: see :class:`envs.control.stacking_hand.Bench`.
         line_BLD: float32, the demonstration. length_B: int64, its moments.
     """
@@ -63,10 +78,15 @@ class StackingState(EpisodeState):
     number_B: torch.Tensor
     split_B: torch.Tensor
     stages_B: torch.Tensor
+    skill_B: torch.Tensor
+    asked_B: torch.Tensor
     task_B: torch.Tensor
+    count_B: torch.Tensor
     top_BS: torch.Tensor
     under_BS: torch.Tensor
-    count_B: torch.Tensor
+    puts_B: torch.Tensor
+    height_B: torch.Tensor
+    block_B: torch.Tensor
     hand_B2: torch.Tensor
     closed_B: torch.Tensor
     held_B: torch.Tensor
@@ -75,18 +95,27 @@ class StackingState(EpisodeState):
     length_B: torch.Tensor
 
     @property
+    def goal(self) -> Goal:
+        skill = Skill(self.skill_B != SKILL.values.index(NONE), self.puts_B, self.height_B, self.block_B)
+        return Goal(self.top_BS, self.under_BS, skill)
+
+    @property
     def bench(self) -> Bench:
         return Bench(self.hand_B2, self.closed_B, self.held_B, self.place_BK2, existing(self.count_B, self.place_BK2))
 
 
 class Drawn(NamedTuple):
-    """What a layout's number comes to: seed_B, from which all chance follows; the task's number, stages and blocks."""
+    """What a layout's number comes to: seed_B, from which all chance follows; the task's number, blocks and stages; the
+    index of the skill in :data:`SKILL`, and what it is like."""
 
     seed_B: torch.Tensor
     task_B: torch.Tensor
+    count_B: torch.Tensor
     top_BS: torch.Tensor
     under_BS: torch.Tensor
-    count_B: torch.Tensor
+    skill_B: torch.Tensor
+    puts_B: torch.Tensor
+    height_B: torch.Tensor
 
 
 class Stacking(Trials[StackingState]):
@@ -108,7 +137,7 @@ class Stacking(Trials[StackingState]):
 
     @property
     def parts(self) -> tuple[Field, ...]:
-        return self.spec.hidden[:-1]
+        return self.spec.hidden[:-2]
 
     @property
     def longest(self) -> Mapping[str, int]:
@@ -137,22 +166,25 @@ class Stacking(Trials[StackingState]):
 
     def laid(self, number: int, layout: Layout) -> Sequence[int]:
         episode, task = (episode_number(number, layout, part.name) for part in (EPISODE, TASK))
-        split, stages = (laid_value(number, layout, part, 0) for part in (SPLIT, self.config.counts))
+        kept = SPLIT, self.config.counts, SKILL, self.config.about
+        split, stages, skill, asked = (laid_value(number, layout, part, 0) for part in kept)
         tasks = self.tasks[SPLIT.values[split]]
         if task > len(tasks):
             raise ValueError(f"instance {number}: TASK is {task}; the split {SPLIT.values[split]!r} has {len(tasks)}")
         if not any(stages in (0, one.stages) for one in tasks):
             many = f"{stages or 'any number of'} stages among at most {self.config.blocks} blocks"
             raise ValueError(f"instance {number}: the split {SPLIT.values[split]!r} has no task of {many}")
-        return episode, task, split, stages
+        if asked and SKILL.values[skill] in (NONE, FREE):
+            raise ValueError(f"instance {number}: BLOCK says which block a skill is about; lay out SKILL, too")
+        return episode, task, split, stages, skill, asked
 
     def begun(self, laid_BX: torch.Tensor) -> StackingState:
-        episode_B, number_B, split_B, stages_B = columns(laid_BX)
-        drawn = self._drawn(episode_B, number_B, split_B, stages_B)
-        bench = self._bench(mixed(drawn.seed_B, OWN), drawn.count_B)
+        laid = columns(laid_BX)
+        drawn = self._drawn(*laid)
+        bench, goal = self._scene(drawn, laid[-1] - 1, OWN)
         state = StackingState(
-            episode_B, number_B, split_B, stages_B, *drawn[1:], *bench[:-1],
-            bench.hand_B2.new_zeros(len(episode_B), 1, 0), torch.zeros_like(episode_B),
+            *laid, drawn.task_B, drawn.count_B, goal.top_BS, goal.under_BS, *goal.skill[1:], *bench[:-1],
+            bench.hand_B2.new_zeros(len(laid_BX), 1, 0), torch.zeros_like(laid[0]),
         )  # fmt: skip
         if self.config.shown == "yes":
             told = packed(self._told(self._shown(state, OTHER_LAYOUT), state.count_B))
@@ -180,7 +212,13 @@ class Stacking(Trials[StackingState]):
         return torch.tensor(padded), torch.tensor([len(tasks) for tasks in found])
 
     def _drawn(
-        self, episode_B: torch.Tensor, number_B: torch.Tensor, split_B: torch.Tensor, stages_B: torch.Tensor
+        self,
+        episode_B: torch.Tensor,
+        number_B: torch.Tensor,
+        split_B: torch.Tensor,
+        stages_B: torch.Tensor,
+        skill_B: torch.Tensor,
+        asked_B: torch.Tensor,
     ) -> Drawn:
         trains_B = split_B == SPLIT.values.index(TRAIN)
         seed_B = mixed(torch.where(trains_B, episode_B % self.config.demonstrations, episode_B), split_B)
@@ -190,7 +228,28 @@ class Stacking(Trials[StackingState]):
         named_B = index_QN[split_B * (1 + self.config.stages), (number_B - 1).clamp(min=0)]
         task_B = torch.where(number_B > 0, named_B, drawn_B)
         top_BS, under_BS, _, count_B = (part_N.to(seed_B.device)[task_B] for part_N in self.table)
-        return Drawn(seed_B, task_B, top_BS, under_BS, count_B)
+        towers_B = skill_B == SKILL.values.index(NONE)
+        handled_B = torch.maximum(2 + below(self.config.blocks - 1, seed_B, COUNT), asked_B)
+        handled_B = torch.where(skill_B == SKILL.values.index(FREE), self.config.blocks, handled_B)
+        count_B = torch.where(towers_B, count_B, handled_B)
+        top_BS, under_BS = (part_BS.masked_fill(~towers_B[:, None], NOTHING) for part_BS in (top_BS, under_BS))
+        return Drawn(seed_B, task_B, count_B, top_BS, under_BS, skill_B, *kinds(skill_B, seed_B))
+
+    def _scene(self, drawn: Drawn, asked_B: torch.Tensor, layout: int) -> tuple[Bench, Goal]:
+        """One layout or another one; ``asked_B``: the blocks that skills are about, or nothing: they are drawn."""
+        seed_B, skill_B = mixed(drawn.seed_B, layout), drawn.skill_B
+        bench, nothing_B = self._bench(seed_B, drawn.count_B), torch.full_like(asked_B, NOTHING)
+        skill = Skill(skill_B != SKILL.values.index(NONE), drawn.puts_B, drawn.height_B, nothing_B)
+        about_B = skill_B >= SKILL.values.index(DRAWN)
+        if not bool(about_B.any()):
+            return bench, Goal(drawn.top_BS, drawn.under_BS, skill)
+        laid, block_B, lone_B = laid_out(bench, drawn.puts_B, asked_B, seed_B)
+        first_S = torch.arange(MAX_STAGES, device=seed_B.device) == 0
+        stage_BS = first_S & (about_B & drawn.puts_B)[:, None]
+        top_BS = torch.where(stage_BS, lone_B[:, None], drawn.top_BS)
+        under_BS = torch.where(stage_BS, block_B[:, None], drawn.under_BS)
+        skill = skill._replace(block_B=torch.where(about_B, block_B, NOTHING))
+        return chosen(about_B, laid, bench), Goal(top_BS, under_BS, skill)
 
     def _bench(self, seed_B: torch.Tensor, count_B: torch.Tensor) -> Bench:
         """Blocks on the table near the middles of different cells, and an open gripper anywhere above them."""
@@ -211,10 +270,11 @@ class Stacking(Trials[StackingState]):
 
     def _shown(self, state: StackingState, layout: int) -> Shown:
         """Demonstrations of the tasks, in one layout or in another one; those of training are made once."""
-        drawn = self._drawn(state.episode_B, state.number_B, state.split_B, state.stages_B)
-        trains_B = (state.split_B == SPLIT.values.index(TRAIN)) & (state.number_B == 0) & (state.stages_B == 0)
+        parts = state.number_B, state.split_B, state.stages_B, state.skill_B, state.asked_B
+        trains_B = (state.split_B == SPLIT.values.index(TRAIN)) & (state.number_B + state.stages_B + state.skill_B == 0)
         if not bool(trains_B.all()):
-            return self._made(drawn, layout)
+            asked_B = state.asked_B - 1 if layout == OWN else torch.full_like(state.asked_B, NOTHING)
+            return self._made(self._drawn(state.episode_B, *parts), asked_B, layout)
         key = str(state.device), layout
         if key not in self._kept:
             self._kept[key] = self._pool(state.device, layout)
@@ -223,20 +283,17 @@ class Stacking(Trials[StackingState]):
     def _pool(self, device: torch.device, layout: int) -> Shown:
         """All demonstrations of training, in lots."""
         number_N = torch.arange(self.config.demonstrations, device=device)
-        nothing_N = torch.zeros_like(number_N)
         lots = [
-            self._made(self._drawn(*(part[lot] for part in (number_N, nothing_N, nothing_N, nothing_N))), layout)
+            self._made(self._drawn(lot, *[torch.zeros_like(lot)] * 5), torch.full_like(lot, NOTHING), layout)
             for lot in number_N.split(LOT)
         ]
         longest = max(int(lot.length_B.max()) for lot in lots)
         return Shown(*(torch.cat(parts) for parts in zip(*(padded(lot, longest) for lot in lots), strict=True)))
 
-    def _made(self, drawn: Drawn, layout: int) -> Shown:
+    def _made(self, drawn: Drawn, asked_B: torch.Tensor, layout: int) -> Shown:
+        bench, goal = self._scene(drawn, asked_B, layout)
         seed_B = mixed(drawn.seed_B, layout)
-        bench = self._bench(seed_B, drawn.count_B)
-        made = demonstrated(
-            bench, drawn.top_BS, drawn.under_BS, seed_B, noise=self.config.noise, steps=self.config.steps
-        )
+        made = demonstrated(bench, goal, seed_B, noise=self.config.noise, steps=self.config.steps)
         return made.select(torch.arange(len(seed_B), device=seed_B.device))
 
     def _told(self, shown: Shown, count_B: torch.Tensor) -> Demonstration:
@@ -255,11 +312,7 @@ class Stacking(Trials[StackingState]):
         shown = self._shown(state, OWN)
         L = shown.hand_BL2.shape[1]
         call_B4 = torch.zeros(state.batch, 1 + SLOTS, dtype=torch.int64, device=state.device)
-        met_BLS = met(
-            state.top_BS[:, None].expand(-1, L, -1), state.under_BS[:, None].expand(-1, L, -1), shown.place_BLK2,
-            shown.held_BL,
-        )  # fmt: skip
-        scores = scored(met_BLS, (state.top_BS != NOTHING)[:, None], shown.held_BL)
+        scores = scored(later(state.goal), shown.hand_BL2, shown.place_BLK2, shown.held_BL)
         moments = [shown.held_BL.unbind(1), shown.body_BL3.unbind(1), shown.place_BLK2.unbind(1)]
         seen = [self._observed(state, *parts) for parts in zip(*moments, strict=True)]
         live_BT = torch.arange(L - 1, device=state.device) < shown.length_B[:, None] - 1
@@ -268,13 +321,13 @@ class Stacking(Trials[StackingState]):
             [Action(call_B4, action_B3) for action_B3 in shown.action_BL3.unbind(1)[:-1]],
             {name: score_BL[:, 1:].T for name, score_BL in scores.items()},
             live_BT.T,
-            (live_BT & (scores["success"][:, 1:] > 0)).T,
+            (live_BT & (scores["success"][:, 1:] > 0) & (state.skill_B == SKILL.values.index(NONE))[:, None]).T,
         )
 
     def suggest(self, state: StackingState) -> Action:
         """What the demonstrator would do, without its noise."""
         call_B4 = torch.zeros(state.batch, 1 + SLOTS, dtype=torch.int64, device=state.device)
-        return Action(call_B4, suggested(state.bench, state.top_BS, state.under_BS))
+        return Action(call_B4, suggested(state.bench, state.goal))
 
     # --- as all worlds -----------------------------------------------------------------------------------------------
 
@@ -303,22 +356,28 @@ class Stacking(Trials[StackingState]):
 
     def score(self, state: StackingState) -> dict[str, torch.Tensor]:
         """Whether all stages are done and the gripper is empty, and the share of stages that are done."""
-        met_BS = met(state.top_BS, state.under_BS, state.place_BK2, state.held_B)
-        return scored(met_BS, state.top_BS != NOTHING, state.held_B)
+        return scored(state.goal, state.hand_B2, state.place_BK2, state.held_B)
 
     def ended(self, state: StackingState) -> torch.Tensor:
-        return achieved(state.bench, state.top_BS, state.under_BS)
+        return achieved(state.bench, state.goal)
 
     def hidden(self, state: StackingState) -> Sequence[tuple[Sequence[int], ...]]:
-        laid = [state.episode_B, state.number_B, state.split_B, state.stages_B, self.ended(state).long()]
-        return [(digits(e), digits(t), *([i] for i in others)) for e, t, *others in torch.stack(laid, 1).tolist()]
+        more = state.skill_B, state.asked_B, self.score(state)["success"].long(), state.count_B, state.held_B
+        laid = torch.stack([state.episode_B, state.number_B, state.split_B, state.stages_B, *more], 1).tolist()
+        return [
+            (digits(episode), digits(task), *([index] for index in others), highest_tower(places[:count], held))
+            for (episode, task, *others, count, held), places in zip(laid, state.place_BK2.tolist(), strict=True)
+        ]
 
     def draw(self, state: StackingState, instance: int = 0, *, width: int = 100) -> str:
         """The table from the side: blocks by their letters, the gripper as ``|``; above it what is to be built."""
         places = state.place_BK2[instance, : int(state.count_B[instance])].tolist()
+        skill, name = SKILL.values[int(state.skill_B[instance])], self._names[int(state.task_B[instance])]
+        if skill != NONE:
+            name = skill if skill == FREE else f"{skill} {LETTERS[int(state.block_B[instance])]}"
         return drawing(
-            LETTERS, places, state.hand_B2[instance].tolist(), closed=bool(state.closed_B[instance]),
-            task=self._names[int(state.task_B[instance])], width=width,
+            LETTERS, places, state.hand_B2[instance].tolist(), closed=bool(state.closed_B[instance]), task=name,
+            width=width,
         )  # fmt: skip
 
 
@@ -327,11 +386,33 @@ def existing(count_B: torch.Tensor, place_BK2: torch.Tensor) -> torch.Tensor:
     return torch.arange(place_BK2.shape[1], device=count_B.device) < count_B[:, None]
 
 
-def scored(met_XS: torch.Tensor, needed_XS: torch.Tensor, held_X: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The scores, X each."""
-    done_X = (met_XS | ~needed_XS).all(-1) & (held_X == NOTHING)
+def scored(goal: Goal, hand_X2: torch.Tensor, place_XK2: torch.Tensor, held_X: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The scores, X each; those of a skill are whether it is done."""
+    needed_XS = goal.top_BS != NOTHING
+    met_XS = met(goal.top_BS.expand(*held_X.shape, -1), goal.under_BS.expand(*held_X.shape, -1), place_XK2, held_X)
+    built_X = (met_XS | ~needed_XS).all(-1) & (held_X == NOTHING)
     share_X = (met_XS & needed_XS).sum(-1) / needed_XS.sum(-1).clamp(min=1)
-    return {"success": done_X.float(), "stages": share_X.float()}
+    skilled_X = skilled(goal.skill, met_XS[..., 0], hand_X2[..., 1], held_X)
+    is_X = goal.skill.is_B
+    return {
+        "success": torch.where(is_X, skilled_X, built_X).float(),
+        "stages": torch.where(is_X, skilled_X.float(), share_X.float()),
+    }
+
+
+def later(goal: Goal) -> Goal:
+    """With a dimension of moments behind that of instances, of size 1."""
+    return Goal(goal.top_BS[:, None], goal.under_BS[:, None], Skill(*(part[:, None] for part in goal.skill)))
+
+
+def highest_tower(places: Sequence[Sequence[float]], held: int) -> list[int]:
+    """The numbers of the blocks of the highest tower, from the table upwards; the one in the gripper is in none."""
+    found = [max((i for i in range(len(places)) if i != held), key=lambda number: places[number][1])]
+    while places[found[-1]][1] > FLOOR + CLOSE:
+        x, y = places[found[-1]]
+        below = [i for i, (_, v) in enumerate(places) if i != held and abs(y - v - SIDE) < CLOSE]
+        found.append(min(below, key=lambda number: abs(places[number][0] - x)))
+    return found[::-1]
 
 
 def padded(shown: Shown, longest: int) -> Shown:

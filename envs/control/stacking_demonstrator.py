@@ -12,6 +12,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from envs.control.stacking_hand import CLOSE, FLOOR, NOTHING, SIDE, SPEED, WALL, Bench, met, moved
+from envs.control.stacking_skills import STEPS as SKILL_STEPS
+from envs.control.stacking_skills import Skill, rise, rising
 from envs.support.counter_rng import uniform
 from envs.support.lazy_torch import torch
 
@@ -34,9 +36,28 @@ NOISE = 111
 """What is drawn, as a part of the numbers that are mixed."""
 
 
-def suggested(bench: Bench, top_BS: torch.Tensor, under_BS: torch.Tensor) -> torch.Tensor:
+class Goal(NamedTuple):
+    """What is to be done: the stages of towers, top_BS and under_BS, or a skill."""
+
+    top_BS: torch.Tensor
+    under_BS: torch.Tensor
+    skill: Skill
+
+
+def suggested(bench: Bench, goal: Goal) -> torch.Tensor:
     """action_B3 of a demonstrator without noise; nothing, with an open gripper, where all stages are met."""
-    source_B, aim_B2 = _next(bench, top_BS, under_BS)
+    source_B, aim_B2 = _next(bench, goal.top_BS, goal.under_BS)
+    if not bool(goal.skill.is_B.any()):
+        return _handled(bench, source_B, aim_B2)
+    here_B, skill = torch.arange(len(source_B), device=source_B.device), goal.skill
+    onto_B2 = _above(bench.place_BK2[here_B, skill.block_B.clamp(min=0)])
+    source_B = torch.where(skill.is_B, skill.block_B, source_B)
+    handled_B3 = _handled(bench, source_B, torch.where(skill.is_B[:, None], onto_B2, aim_B2))
+    return torch.where((skill.is_B & rising(bench, skill))[:, None], rise(bench, skill), handled_B3)
+
+
+def _handled(bench: Bench, source_B: torch.Tensor, aim_B2: torch.Tensor) -> torch.Tensor:
+    """action_B3 that takes a block, or brings what is held to an aim."""
     holds_B, (x_B, y_B) = bench.held_B != NOTHING, bench.hand_B2.unbind(1)
     here_B = torch.arange(len(source_B), device=source_B.device)
     goal_B2 = torch.where(holds_B[:, None], aim_B2, bench.place_BK2[here_B, source_B.clamp(min=0)])
@@ -51,6 +72,11 @@ def suggested(bench: Bench, top_BS: torch.Tensor, under_BS: torch.Tensor) -> tor
     needed_B = source_B != NOTHING
     grip_B = torch.where(closes_B & needed_B, 1.0, -1.0)
     return torch.cat([speed_B2 * needed_B[:, None], grip_B[:, None]], 1)
+
+
+def _above(place_B2: torch.Tensor) -> torch.Tensor:
+    """Where a block stands that stands on one there."""
+    return torch.stack([place_B2[:, 0], place_B2[:, 1] + SIDE], 1)
 
 
 def _next(bench: Bench, top_BS: torch.Tensor, under_BS: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -69,8 +95,7 @@ def _next(bench: Bench, top_BS: torch.Tensor, under_BS: torch.Tensor) -> tuple[t
     aside_B = (blocker_B != NOTHING) | ((bench.held_B != NOTHING) & (bench.held_B != source_B))
     source_B = torch.where(bench.held_B != NOTHING, bench.held_B, torch.where(needed_B, source_B, NOTHING))
     aside_B = aside_B | ~needed_B
-    below_B2 = bench.place_BK2[here_B, under_B]
-    onto_B2 = torch.stack([below_B2[:, 0], below_B2[:, 1] + SIDE], 1)
+    onto_B2 = _above(bench.place_BK2[here_B, under_B])
     return source_B, torch.where(aside_B[:, None], _free(bench), onto_B2)
 
 
@@ -120,10 +145,8 @@ class Shown(NamedTuple):
         return Shown(*[*(part[index_B, :longest] for part in self[:-1]), self.length_B[index_B]])
 
 
-def demonstrated(
-    bench: Bench, top_BS: torch.Tensor, under_BS: torch.Tensor, seed_B: torch.Tensor, *, noise: float, steps: int
-) -> Shown:
-    """What the demonstrator does until all stages are met, in so many steps at most.
+def demonstrated(bench: Bench, goal: Goal, seed_B: torch.Tensor, *, noise: float, steps: int) -> Shown:
+    """What the demonstrator does until all stages are met, in so many steps at most; a skill takes :data:`SKILL_STEPS`.
 
     Args:
         noise: standard deviation of what each part of its velocity is off by; drawn by ``seed_B`` and the step.
@@ -131,11 +154,11 @@ def demonstrated(
     benches, actions, axis_2 = [bench], list[torch.Tensor](), torch.arange(2, device=seed_B.device)
     length_B = torch.ones_like(seed_B)
     for step in range(steps):
-        live_B = ~achieved(bench, top_BS, under_BS)
+        live_B = torch.where(goal.skill.is_B, step < SKILL_STEPS, ~achieved(bench, goal))
         if not bool(live_B.any()):
             break
         chance_B2 = uniform(seed_B[:, None], NOISE, step, axis_2).clamp(min=2.0**-54)
-        action_B3 = suggested(bench, top_BS, under_BS)
+        action_B3 = suggested(bench, goal)
         action_B3[:, :2] = (action_B3[:, :2] + noise * torch.special.ndtri(chance_B2).float()).clamp(-1, 1)
         bench = chosen(live_B, moved(bench, action_B3), bench)
         benches.append(bench)
@@ -146,10 +169,10 @@ def demonstrated(
     return Shown(*[*parts, torch.stack(actions, 1), length_B])
 
 
-def achieved(bench: Bench, top_BS: torch.Tensor, under_BS: torch.Tensor) -> torch.Tensor:
-    """bool B: all stages are met, and the gripper holds nothing."""
-    met_BS = met(top_BS, under_BS, bench.place_BK2, bench.held_B) | (top_BS == NOTHING)
-    return met_BS.all(1) & (bench.held_B == NOTHING)
+def achieved(bench: Bench, goal: Goal) -> torch.Tensor:
+    """bool B: all stages are met, and the gripper holds nothing; never with a skill."""
+    met_BS = met(goal.top_BS, goal.under_BS, bench.place_BK2, bench.held_B) | (goal.top_BS == NOTHING)
+    return met_BS.all(1) & (bench.held_B == NOTHING) & ~goal.skill.is_B
 
 
 def chosen(where_B: torch.Tensor, first: Bench, second: Bench) -> Bench:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 from envs.control.demonstrations import BODY, OBJECTS, Sizes, channel_of
 from envs.control.stacking_hand import CEILING
+from envs.control.stacking_skills import SKILL
 from envs.control.stacking_tasks import LETTERS, MAX_BLOCKS, MAX_STAGES, SPLIT
 from envs.episodic.trials import EPISODE
 from envs.settings import one_of, within
@@ -20,7 +21,8 @@ TASK = Field("TASK", EPISODE.values)
 """The hidden part that says which task of its split it is, by the decimal digits of its number, counted from 1; 0: one
 drawn for the episode."""
 
-DONE = Field("DONE", ("no", "yes"))
+DONE, TOWER = Field("DONE", ("no", "yes")), "TOWER"
+"""Hidden parts that are read: whether all is done, and the letters of the highest tower, from the table upwards."""
 
 SIZES = Sizes(body=3, object=2, payload=3)
 """A body is the gripper's place and whether it is closed (1, else 0); an object is a block's place."""
@@ -61,6 +63,11 @@ class StackingConfig:
         """The hidden part that says how many stages the task has that is drawn."""
         return Field("STAGES", ("any", *map(str, range(1, self.stages + 1))))
 
+    @property
+    def about(self) -> Field:
+        """The hidden part that says which block a skill is about."""
+        return Field("BLOCK", ("drawn", *LETTERS[: self.blocks]))
+
 
 def declaration(name: str, config: StackingConfig) -> WorldSpec:
     letters = tuple(LETTERS[: config.blocks])
@@ -78,5 +85,5 @@ def declaration(name: str, config: StackingConfig) -> WorldSpec:
             Channel(OBJECTS, (None, SIZES.object), low=-CEILING, high=CEILING),
             *shown,
         ),
-        hidden=(EPISODE, TASK, SPLIT, config.counts, DONE),
+        hidden=(EPISODE, TASK, SPLIT, config.counts, SKILL, config.about, DONE, Field(TOWER, letters)),
     )

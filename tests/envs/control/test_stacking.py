@@ -10,11 +10,12 @@ import torch
 
 from envs.conformance import CHECKS, check_world
 from envs.control import stacking_demonstrator
-from envs.control.demonstrations import DEMONSTRATION, OBJECTS, of_episodes, packed, unpacked
+from envs.control.demonstrations import BODY, DEMONSTRATION, OBJECTS, of_episodes, packed, unpacked
 from envs.control.stacking import Stacking
 from envs.control.stacking_demonstrator import demonstrated
 from envs.control.stacking_hand import Bench, moved
 from envs.control.stacking_settings import SIZES
+from envs.control.stacking_skills import SKILL, STEPS
 from envs.control.stacking_tasks import SPLIT, StackingTask, split_tasks
 from envs.spec import SpecError
 from envs.stepper import Action, Ragged
@@ -36,7 +37,12 @@ def act(motion_B3: torch.Tensor) -> Action:
 
 @pytest.mark.parametrize("config", [SHORT, SHORT | {"shown": "no", "blocks": 10}, SHORT | {"actions": "no"}])
 def test_the_world_conforms(config: dict[str, int | str]) -> None:
-    layouts = [{"EPISODE": [7]}, {"EPISODE": [1, 2], "TASK": [4], "SPLIT": [2]}, {"STAGES": [2], "SPLIT": [1]}]
+    layouts = [
+        {"EPISODE": [7]},
+        {"EPISODE": [1, 2], "TASK": [4], "SPLIT": [2]},
+        {"STAGES": [2], "SPLIT": [1]},
+        {"SKILL": [2]},
+    ]
     world = Stacking("table", config)
     assert check_world(world, layouts, generator=torch.Generator().manual_seed(0)) == tuple(CHECKS)
 
@@ -195,7 +201,7 @@ def test_a_broken_gripper_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     world = Stacking("table", SMALL | {"shown": "no"})
     state = world.reset(numbered(7))
-    told = state.bench, state.top_BS, state.under_BS, state.episode_B
+    told = state.bench, state.goal, state.episode_B
     sound = demonstrated(*told, noise=0.1, steps=200)
     assert bool((sound.length_B < 200).all())
     monkeypatch.setattr(stacking_demonstrator, "moved", broken)
@@ -240,6 +246,45 @@ def test_demonstrations_show_the_task_in_another_layout() -> None:
     assert torch.equal(*lines), "alone as in a batch"
 
 
+@pytest.mark.parametrize("skill", ["drawn", "lift", "pick", "place"])
+def test_skills_are_done_in_time_and_stay_done(skill: str) -> None:
+    world = Stacking("table", {"blocks": 4})
+    about = {"SKILL": [SKILL.values.index(skill)]}
+    layouts = [{**layout, "BLOCK": [1 + number % 4]} for number, layout in enumerate(numbered(40, **about))]
+    episodes = world.demonstrate(layouts, generator=torch.Generator())
+    assert episodes.steps == STEPS
+    assert bool((episodes.scores["success"][-8:] == 1).all())
+    assert not bool(episodes.ended_TB.any()), "a skill has no end"
+    end = episodes.seen[-1]
+    body_B3, objects = end.channels[BODY], end.channels[OBJECTS]
+    assert isinstance(body_B3, torch.Tensor)
+    assert isinstance(objects, Ragged)
+    state = world.reset(layouts)
+    for i in range(40):  # the second way
+        (x, y), held = objects.padded_BLX[i, i % 4].tolist(), int(end.fields_BF[i, 0]) - 1
+        over = [
+            j
+            for j, (u, v) in enumerate(objects.padded_BLX[i].tolist())
+            if abs(u - x) < 0.11 and abs(v - y - 0.2) < 0.01
+        ]
+        assert (held == -1 and len(over) == 1) if state.puts_B[i] else held == i % 4
+        assert abs(float(body_B3[i, 1]) - float(state.height_B[i])) < 0.1
+    kept_B = (state.height_B - 1.7).abs() < 0.15
+    assert bool((kept_B if skill in ("pick", "place") else ~kept_B).all()), "no training rises to where these do"
+
+
+def test_a_free_table_asks_for_nothing_and_tells_its_tower() -> None:
+    world = Stacking("table", {"blocks": 4, "shown": "no"})
+    state = world.reset(numbered(9, SKILL=[1]))
+    assert not bool(world.ended(state).any())
+    assert not bool(world.score(state)["success"].any())
+    state = world.reset([{"SKILL": [5], "BLOCK": [3]}])
+    assert state.count_B.tolist()[0] >= 3
+    state.held_B[:], state.count_B[:] = 0, 4
+    state.place_BK2[0] = torch.tensor([[0.0, 0.7], [0.02, 0.3], [0.0, 0.5], [0.0, 0.1]])
+    assert world.read(state)[0]["TOWER"] == [3, 1, 2], "a is in the gripper"
+
+
 def test_splits_differ_in_layouts() -> None:
     world = Stacking("table", SMALL | {"shown": "no"})
     starts = [world.reset(numbered(1, SPLIT=[split])).hand_B2 for split in range(3)]
@@ -274,6 +319,8 @@ def test_errors_name_the_fix() -> None:
         world.reset([{"SPLIT": [3]}])
     with pytest.raises(ValueError, match=r"give B x moments x 24"):
         world.reset([{}], given={DEMONSTRATION: torch.zeros(1, 4, 9)})
+    with pytest.raises(ValueError, match="BLOCK says which block a skill is about; lay out SKILL, too"):
+        world.reset([{"BLOCK": [1]}])
     with pytest.raises(ValueError, match="DONE"):
         world.reset([{"DONE": [1]}])
     assert "[a]" in world.draw(world.reset([{}]))

@@ -13,9 +13,10 @@ from dsl import load, loads
 from dsl.program import ProgramSet
 from envs.control.demonstrations import DEMONSTRATION, OBJECTS, Demonstration, of_episodes, packed, sizes_of
 from envs.control.reaching import Reaching
+from envs.control.stacking import Stacking
 from envs.stepper import Observation, Ragged
-from meta.imitation.attention import over_moments, segments
-from meta.imitation.encoder import glances, thinned
+from meta.imitation.attention import over_moments, over_shared_moments, segments
+from meta.imitation.encoder import glances, rests, thinned
 from meta.imitation.learner import LEARNER
 from meta.imitation.network import ImitationConfig, ImitationCore
 from npi import examples
@@ -75,6 +76,13 @@ def test_it_keeps_what_the_kit_asks(reads: str) -> None:
     check_learner(LEARNER, programs, config=replace(SMALL, reads=reads))
 
 
+@pytest.mark.parametrize("reads", ["demonstration", "snapshots", "recurrent"])
+def test_it_keeps_it_among_blocks_that_move(reads: str) -> None:
+    text = (examples() / "learning" / "stacking.npi").read_text()
+    programs = loads(text.replace("blocks: 8", "blocks: 3, demonstrations: 20, steps: 40"), path="stacking.npi")
+    check_learner(LEARNER, programs, config=replace(SMALL, reads=reads, attention="shared", every=2, dilated=3))
+
+
 def test_skills_keep_it_too() -> None:
     check_learner(LEARNER, skill("GO", 1), config=SMALL)
 
@@ -99,6 +107,40 @@ def test_attention_against_loops() -> None:
         score_M = torch.stack([(query_BTKU[b, t, k] * track_U).sum() / 7**0.5 for track_U in track_BKMU[b, k]])
         expected_U = sum(w * track_U for w, track_U in zip(score_M.softmax(0), track_BKMU[b, k], strict=True))
         assert torch.allclose(read_BTKU[b, t, k], expected_U, atol=1e-5)
+
+
+def test_shared_attention_against_loops() -> None:
+    """All objects read their own track with one set of weights, by the sum of all products; a lone object its own."""
+    query_BTKU, track_BKMU = torch.randn(2, 3, 5, 7, generator=seeded()), torch.randn(2, 5, 11, 7, generator=seeded(1))
+    read_BTKU = over_shared_moments(query_BTKU, track_BKMU)
+    for b, t in ((0, 0), (1, 2)):
+        score_M = torch.stack([(query_BTKU[b, t] * track_BKMU[b, :, m]).sum() / 7**0.5 for m in range(11)])
+        for k in (0, 4):
+            expected_U = sum(w * track_U for w, track_U in zip(score_M.softmax(0), track_BKMU[b, k], strict=True))
+            assert torch.allclose(read_BTKU[b, t, k], expected_U, atol=1e-5)
+    lone = query_BTKU[:, :, :1], track_BKMU[:, :1]
+    assert torch.allclose(over_shared_moments(*lone), over_moments(*lone), atol=1e-5)
+
+
+def test_snapshots_are_the_moments_after_a_release() -> None:
+    world = Stacking("table", {"demonstrations": 8})
+    episodes = world.demonstrate([{"EPISODE": [n]} for n in range(8)], generator=seeded())
+    found_BL = rests(of_episodes(episodes, sizes_of(world.spec)))
+    held_BL = torch.stack([seen.fields_BF[:, 0] for seen in episodes.seen], 1)
+    assert torch.equal(found_BL[:, 1:], (held_BL[:, :-1] > 0) & (held_BL[:, 1:] == 0))
+    assert int(found_BL.sum()) > 8
+
+
+def test_every_third_moment_and_the_last_are_read() -> None:
+    world = Stacking("table", {"demonstrations": 3, "stages": 2})
+    seen = world.observe(world.reset([{"EPISODE": [n]} for n in range(3)]))
+    core, whole = (ImitationCore(replace(SMALL, every=n), sizes_of(world.spec), generator=seeded()) for n in (3, 1))
+    assert isinstance(core, ImitationCore)
+    assert isinstance(whole, ImitationCore)
+    read, shown = core.read(seen), whole.read(seen)
+    for b, length in enumerate(shown.length_B.tolist()):
+        places = sorted({*range(0, length, 3), length - 1})
+        assert torch.equal(read.objects_BLKF[b, : int(read.length_B[b])], shown.objects_BLKF[b, places])
 
 
 def test_leaving_out_moments_keeps_the_order_and_the_last() -> None:
