@@ -79,7 +79,6 @@ VARIANTS: Mapping[str, tuple[ImitationConfig, CloningTraining]] = {
     "snapshots": (replace(CORE, reads="snapshots"), CLONED),
     "final": (replace(CORE, reads="final"), CLONED),
     "recurrent": (replace(CORE, reads="recurrent"), replace(CLONED, rate=1e-3)),
-    "DAgger": (CORE, replace(CLONED, dagger=0.5)),
 }
 
 
@@ -166,7 +165,7 @@ def untrained(seed: int) -> Result:
 HANDLING = ImitationConfig(heads=3, units=64)
 
 HANDLED = replace(
-    LEARNER.training, updates=1500, inferred=0.6, silent=0.5, kept=0.5, check_every=500, problems=100
+    LEARNER.training, updates=1000, inferred=0.6, silent=0.5, kept=0.5, check_every=250, problems=100
 )  # fmt: skip
 
 SKILLS = ("pick", "place")

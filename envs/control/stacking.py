@@ -129,7 +129,7 @@ class Stacking(Trials[StackingState]):
         self.spec = declaration(name, self.config)
         self.tasks = {split: self._tasks(split) for split in SPLIT.values}
         self._names = [task.name for tasks in self.tasks.values() for task in tasks]
-        self._kept: dict[tuple[str, int], Shown] = {}
+        self._kept: dict[tuple[str, int, int], Shown] = {}
 
     def _tasks(self, split: str) -> list[StackingTask]:
         allowed = self.config
@@ -269,29 +269,33 @@ class Stacking(Trials[StackingState]):
     # --- demonstrations ----------------------------------------------------------------------------------------------
 
     def _shown(self, state: StackingState, layout: int) -> Shown:
-        """Demonstrations of the tasks, in one layout or in another one; those of training are made once."""
+        """Demonstrations of what is asked, in one layout or in another one; those of training are made once."""
         parts = state.number_B, state.split_B, state.stages_B, state.skill_B, state.asked_B
-        trains_B = (state.split_B == SPLIT.values.index(TRAIN)) & (state.number_B + state.stages_B + state.skill_B == 0)
-        if not bool(trains_B.all()):
-            asked_B = state.asked_B - 1 if layout == OWN else torch.full_like(state.asked_B, NOTHING)
-            return self._made(self._drawn(state.episode_B, *parts), asked_B, layout)
-        key = str(state.device), layout
+        skill = int(state.skill_B[0]) if state.batch else 0
+        trains_B = (state.split_B == SPLIT.values.index(TRAIN)) & (state.number_B + state.stages_B == 0)
+        if not bool((trains_B & (state.skill_B == skill)).all()):
+            return self._made(self._drawn(state.episode_B, *parts), state.asked_B, layout)
+        key = str(state.device), layout, skill
         if key not in self._kept:
-            self._kept[key] = self._pool(state.device, layout)
-        return self._kept[key].select(state.episode_B % self.config.demonstrations)
+            self._kept[key] = self._pool(state.device, layout, skill)
+        count = self.config.demonstrations
+        return self._kept[key].select(state.asked_B * count + state.episode_B % count)
 
-    def _pool(self, device: torch.device, layout: int) -> Shown:
-        """All demonstrations of training, in lots."""
-        number_N = torch.arange(self.config.demonstrations, device=device)
-        lots = [
-            self._made(self._drawn(lot, *[torch.zeros_like(lot)] * 5), torch.full_like(lot, NOTHING), layout)
-            for lot in number_N.split(LOT)
-        ]
+    def _pool(self, device: torch.device, layout: int, skill: int) -> Shown:
+        """All demonstrations of training, about no block in particular and about each of them, in lots."""
+        asked = 1 + self.config.blocks if SKILL.values[skill] not in (NONE, FREE) else 1
+        number_N = torch.arange(asked * self.config.demonstrations, device=device)
+        lots = []
+        for lot in number_N.split(LOT):
+            nothing, asked_N = torch.zeros_like(lot), lot // self.config.demonstrations
+            drawn = self._drawn(lot, nothing, nothing, nothing, torch.full_like(lot, skill), asked_N)
+            lots.append(self._made(drawn, asked_N, layout))
         longest = max(int(lot.length_B.max()) for lot in lots)
         return Shown(*(torch.cat(parts) for parts in zip(*(padded(lot, longest) for lot in lots), strict=True)))
 
     def _made(self, drawn: Drawn, asked_B: torch.Tensor, layout: int) -> Shown:
-        bench, goal = self._scene(drawn, asked_B, layout)
+        about_B = asked_B - 1 if layout == OWN else torch.full_like(asked_B, NOTHING)
+        bench, goal = self._scene(drawn, about_B, layout)
         seed_B = mixed(drawn.seed_B, layout)
         made = demonstrated(bench, goal, seed_B, noise=self.config.noise, steps=self.config.steps)
         return made.select(torch.arange(len(seed_B), device=seed_B.device))

@@ -141,7 +141,7 @@ class Shown(NamedTuple):
 
     def select(self, index_B: torch.Tensor) -> Shown:
         """Those named, in that order, no longer than the longest of them."""
-        longest = int(self.length_B[index_B].max())
+        longest = int(self.length_B[index_B].max()) if len(index_B) else 1
         return Shown(*[*(part[index_B, :longest] for part in self[:-1]), self.length_B[index_B]])
 
 

@@ -285,6 +285,28 @@ def test_a_free_table_asks_for_nothing_and_tells_its_tower() -> None:
     assert world.read(state)[0]["TOWER"] == [3, 1, 2], "a is in the gripper"
 
 
+def test_a_batch_may_be_empty_and_training_is_kept() -> None:
+    """Demonstrations of skills that are kept are those that are made anew, whichever block they are about."""
+    world = Stacking("table", SMALL)
+    assert world.observe(world.reset([])).fields_BF.shape == (0, 1)
+    layouts = [{**layout, "BLOCK": [1 + n % 5]} for n, layout in enumerate(numbered(9, SKILL=[2]))]
+    kept, anew = world.demonstrate(layouts, generator=torch.Generator()), []
+    for layout in layouts:  # beside another skill nothing is kept
+        anew.append(world.demonstrate([layout, {"SKILL": [3]}], generator=torch.Generator()))
+    for n, one in enumerate(anew):
+        for step in (0, STEPS):
+            for name, part in kept.seen[step].channels.items():
+                other = one.seen[step].channels[name]
+                if isinstance(part, Ragged):
+                    assert isinstance(other, Ragged)
+                    count = int(part.lengths_B[n])
+                    assert int(other.lengths_B[0]) == count
+                    part, other = part.padded_BLX[:, :count], other.padded_BLX[:, :count]
+                assert isinstance(part, torch.Tensor)
+                assert isinstance(other, torch.Tensor)
+                assert torch.allclose(part[n], other[0]), name
+
+
 def test_splits_differ_in_layouts() -> None:
     world = Stacking("table", SMALL | {"shown": "no"})
     starts = [world.reset(numbered(1, SPLIT=[split])).hand_B2 for split in range(3)]
