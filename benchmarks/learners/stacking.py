@@ -78,13 +78,19 @@ VARIANTS: Mapping[str, tuple[ImitationConfig, CloningTraining]] = {
     "demonstration": (CORE, CLONED),
     "snapshots": (replace(CORE, reads="snapshots"), CLONED),
     "final": (replace(CORE, reads="final"), CLONED),
-    "recurrent": (replace(CORE, reads="recurrent"), replace(CLONED, rate=1e-3)),
+    "recurrent": (replace(CORE, reads="recurrent"), replace(CLONED, updates=1000, rate=1e-3)),
 }
+"""What is compared, with equally many updates; those of the plain LSTM cost most, and it has fewer of them."""
 
 
 def folder(variant: str, seed: int) -> Path:
     """Of the trained library."""
     return RUNS / NAME / f"{variant}-{seed}"
+
+
+def page_of(variant: str, seed: int) -> Path:
+    """Where the figures of a variant lie once it is finished."""
+    return RUNS / NAME / f"{variant}-{seed}-reached.json"
 
 
 def trained(variant: str, seed: int) -> Result:
@@ -383,11 +389,12 @@ def main() -> None:
             print(apart[options.only](seed) if options.only in apart else stage(seed, options.only))
         return
     seeds = options.seeds
+    ready = [v for v in VARIANTS if not options.table or all(page_of(v, seed).exists() for seed in seeds)]
     done_S, built_S = [skill_stage(seed) for seed in seeds], [build_stage(seed) for seed in seeds]
     write(
         NAME,
         {
-            "stages": stage_table(seeds, list(VARIANTS)),
+            "stages": stage_table(seeds, ready),
             "more": more_table(seeds),
             "skills": skill_table(seeds),
             "build": build_table(seeds),

@@ -182,10 +182,9 @@ class Stacking(Trials[StackingState]):
         laid = columns(laid_BX)
         drawn = self._drawn(*laid)
         bench, goal = self._scene(drawn, laid[-1] - 1, OWN)
-        state = StackingState(
-            *laid, drawn.task_B, drawn.count_B, goal.top_BS, goal.under_BS, *goal.skill[1:], *bench[:-1],
-            bench.hand_B2.new_zeros(len(laid_BX), 1, 0), torch.zeros_like(laid[0]),
-        )  # fmt: skip
+        nothing = bench.hand_B2.new_zeros(len(laid_BX), 1, 0), torch.zeros_like(laid[0])
+        named = [drawn.task_B, drawn.count_B, goal.top_BS, goal.under_BS, *goal.skill[1:]]
+        state = StackingState(*[*laid, *named, *bench[:-1], *nothing])
         if self.config.shown == "yes":
             told = packed(self._told(self._shown(state, OTHER_LAYOUT), state.count_B))
             state.line_BLD, state.length_B = told.padded_BLX, told.lengths_B

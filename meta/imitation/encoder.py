@@ -129,8 +129,10 @@ def thinned(shown: Demonstration, kept_BL: torch.Tensor) -> Demonstration:
 
 def rests(shown: Demonstration) -> torch.Tensor:
     """bool B × L: moments in which an object that moved before has come to rest (the paper's snapshots)."""
-    steps_BLK = (shown.objects_BLKF[:, 1:, :, :PLACE] != shown.objects_BLKF[:, :-1, :, :PLACE]).any(3)
-    none_B1K = torch.zeros_like(steps_BLK[:, :1])
+    place_BLK2 = shown.objects_BLKF[..., :PLACE]
+    is_BL1 = (torch.arange(1, place_BLK2.shape[1], device=shown.length_B.device) < shown.length_B[:, None])[..., None]
+    steps_BLK = (place_BLK2[:, 1:] != place_BLK2[:, :-1]).any(3) & is_BL1
+    none_B1K = torch.zeros_like(place_BLK2[:, :1, :, 0], dtype=torch.bool)
     return (torch.cat([none_B1K, steps_BLK], 1) & ~torch.cat([steps_BLK, none_B1K], 1)).any(2)
 
 

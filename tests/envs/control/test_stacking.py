@@ -23,7 +23,7 @@ from envs.world import Layout
 from npi.learners import read_demonstrations, write_demonstrations
 
 SMALL = {"demonstrations": 7, "blocks": 5}
-SHORT = SMALL | {"steps": 5}
+SHORT = SMALL | {"steps": 2}
 """With demonstrations that are cut."""
 
 

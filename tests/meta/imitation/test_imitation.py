@@ -46,6 +46,25 @@ task two:
     test
 """
 
+BLOCKS = """
+world table is stacking(blocks: 3, stages: 1, demonstrations: 200)
+
+program STACK "Build what the demonstration builds":
+    imitate demonstration over 40 steps
+    core "imitation"
+
+task known:
+    run STACK
+    expect DONE == ["yes"]
+    train
+
+task other:
+    SPLIT = ["test"]
+    run STACK
+    expect DONE == ["yes"]
+    test
+"""
+
 SKILL = """
 world skills is reaching(landmarks: 2, fewest: 2, steps: 25, shown: no)
 
@@ -191,6 +210,18 @@ def test_it_learns_to_imitate(tmp_path: Path) -> None:
     assert score.scores["success"].mean > 0.75, score
 
 
+def test_it_learns_to_stack_as_is_shown(tmp_path: Path) -> None:
+    """On a task that no training shows: a on c, and never another block; whoever does not read the demonstration
+    builds what training had, which is wrong here."""
+    programs = loads(BLOCKS, path="blocks.npi")
+    config = ImitationConfig(row=4, units=32, track=16, moments=6, attention="shared", every=2)
+    rates = {"rate": 6e-3, "inferred": 0.0, "silent": 0.0, "kept": 1.0, "cloned": 16}
+    training = replace(LEARNER.training, updates=300, batch=16, check_every=300, problems=8, **rates)
+    library = train_learner([programs], out=tmp_path / "library", config=config, training=training).library
+    score = score_task(library, programs, programs.tasks[1], count=50)
+    assert score.scores["success"].mean > 0.8, score
+
+
 def untrained() -> Library:
     sets = [loads(TWO, path="two.npi"), skill("FIRST", 1)]
     return new_library(SMALL, [task for each in sets for task in training_tasks(each)], sets, seed=0)
@@ -226,6 +257,20 @@ def test_without_actions_a_row_is_inferred(tmp_path: Path) -> None:
     write_demonstrations(tmp_path / "quiet.npz", replace(shown, actions=None), programs.world.spec)
     learned = learn_from_demonstrations(library, [programs], tmp_path / "quiet.npz")
     assert (learned.updates, learned.unchanged) == (0, True)
+    core: Any = learner_program_core(library.core).net
+    quiet = of_episodes(replace(shown, actions=None), core.sizes)
+    assert torch.allclose(library.memory.embeddings_NP[-1], core.inferred(quiet)[0], atol=1e-6)
+
+
+def test_a_program_with_arguments_keeps_the_inferred_row(tmp_path: Path) -> None:
+    """Its file does not say what the arguments were: no gradient, with actions or without."""
+    known, programs = (load(examples() / name) for name in ("learning/lifting.npi", "tools/pick.npi"))
+    library = new_library(SMALL, training_tasks(known), [known], seed=0)
+    assert isinstance(programs.world, Stacking)
+    shown = programs.world.demonstrate([{"SKILL": [4], "SPLIT": [2]}], generator=seeded())
+    write_demonstrations(tmp_path / "pick.npz", shown, programs.world.spec)
+    learned = learn_from_demonstrations(library, [programs], tmp_path / "pick.npz")
+    assert (learned.rows, learned.updates, learned.unchanged) == (("pick.PICK",), 0, True)
     core: Any = learner_program_core(library.core).net
     quiet = of_episodes(replace(shown, actions=None), core.sizes)
     assert torch.allclose(library.memory.embeddings_NP[-1], core.inferred(quiet)[0], atol=1e-6)
