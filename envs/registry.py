@@ -14,7 +14,7 @@ from envs import product
 from envs.black_box import ask_tell
 from envs.black_box import world as black_box
 from envs.cars import world as cars
-from envs.control import puzzle_box, puzzle_box_settings, reaching
+from envs.control import puzzle_box, puzzle_box_settings, reaching, stacking, stacking_settings
 from envs.episodic import bandit, harlow, two_step
 from envs.images import sines
 from envs.objectives import training
@@ -81,6 +81,7 @@ KINDS: dict[str, Factory] = {
     "images": _images,
     sines.KIND: sines.Sines,
     reaching.KIND: reaching.Reaching,
+    stacking_settings.KIND: stacking.Stacking,
     "speech": _speech,
     "gymnasium": _gymnasium,
     product.KIND: lambda name, config: product.Product(name, config, make),

@@ -17,6 +17,7 @@ ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "Towers": {"kind": "towers", "limit": 150},
         "Optimisee": {"kind": "optimisee", "limit": 100},
         "Reaching": {"kind": "reaching", "limit": 30},
+        "Stacking": {"kind": "stacking", "limit": 300},
         "PuzzleBox": {"kind": "puzzle_box", "limit": 85},
         "Images": {"kind": "images", "limit": 20},
         "Sines": {"kind": "sines", "limit": 20},

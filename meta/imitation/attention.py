@@ -73,6 +73,18 @@ def over_moments(query_BTKU: torch.Tensor, track_BKMU: torch.Tensor) -> torch.Te
     return (weight_BKTM @ track_BKMU).transpose(1, 2)
 
 
+def over_shared_moments(query_BTKU: torch.Tensor, track_BKMU: torch.Tensor) -> torch.Tensor:
+    """B × T × K × U: what each object reads of its own track at moments that all agree on.
+
+    A moment's weight is by the sum over objects: the moment in which the whole scene was like it is now. So Duan et al.
+    (2017, section 4.2) attend to time. Objects that do not exist have tracks of zeros, and count for nothing.
+    """
+    B, T = query_BTKU.shape[:2]
+    key_BVM = track_BKMU.transpose(2, 3).flatten(1, 2)
+    weight_BTM = (query_BTKU.reshape(B, T, -1) @ key_BVM / math.sqrt(track_BKMU.shape[3])).softmax(2)
+    return (weight_BTM @ track_BKMU.transpose(1, 2).flatten(2)).view_as(query_BTKU)
+
+
 def over_objects(logit_BTKA: torch.Tensor, exists_BK: torch.Tensor) -> torch.Tensor:
     """B × T × K × A: weights of the objects, of each head; those that do not exist have none."""
     return logit_BTKA.masked_fill(~exists_BK[:, None, :, None], -1e9).softmax(2)

@@ -18,8 +18,8 @@ from torch import nn
 from envs.control.demonstrations import Demonstration, Sizes
 from meta.imitation.attention import RowLayers, mean_of_objects, segments
 
-DILATIONS = (1, 3)
-"""Moments between those that a convolution reads, in one after the other."""
+WIDENS = 3
+"""By what the moments between those that a convolution reads grow, from one to the next."""
 
 PLACE = 2
 """The first numbers of a body and of an object say where it is."""
@@ -35,15 +35,18 @@ class Encoder(nn.Module):
     """See the head of this file.
 
     Args:
-        units: U. moments: M. row: P.
+        units: U. moments: M. dilated: convolutions. row: P.
     """
 
-    def __init__(self, sizes: Sizes, *, units: int, moments: int, row: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, sizes: Sizes, *, units: int, moments: int, dilated: int, row: int, generator: torch.Generator
+    ) -> None:
         super().__init__()
+        self.dilations = [WIDENS**number for number in range(dilated)]
         self.moments, self.sizes = moments, sizes
         inputs = sizes.body + sizes.object + AWAY + sizes.payload + 2
         layers = {"enter": (inputs, units), "among": (2 * units, units)}
-        layers |= {f"along{dilation}": (3 * units, units) for dilation in DILATIONS}
+        layers |= {f"along{dilation}": (3 * units, units) for dilation in self.dilations}
         self.layers = RowLayers(layers, row, generator=generator)
 
     def forward(self, shown: Demonstration, row_BP: torch.Tensor) -> torch.Tensor:
@@ -55,7 +58,7 @@ class Encoder(nn.Module):
         x_BLKU = nn.functional.silu(layers["among"](x_BLKU, all_BLKU))
         is_BL = torch.arange(x_BLKU.shape[1], device=row_BP.device) < shown.length_B[:, None]
         x_BLKU = x_BLKU * is_BL[:, :, None, None]
-        for dilation in DILATIONS:
+        for dilation in self.dilations:
             around = shifted(x_BLKU, dilation), x_BLKU, shifted(x_BLKU, -dilation)
             x_BLKU = (x_BLKU + nn.functional.silu(layers[f"along{dilation}"](*around))) * is_BL[:, :, None, None]
         weight_BML = segments(shown.length_B, x_BLKU.shape[1], self.moments)
@@ -122,6 +125,15 @@ def thinned(shown: Demonstration, kept_BL: torch.Tensor) -> Demonstration:
 
     body_BLS, objects_BLKF, action_BLX = map(chosen, (shown.body_BLS, shown.objects_BLKF, shown.action_BLX))
     return Demonstration(body_BLS, objects_BLKF, shown.count_B, action_BLX, shown.told_B, length_B)
+
+
+def rests(shown: Demonstration) -> torch.Tensor:
+    """bool B × L: moments in which an object that moved before has come to rest (the paper's snapshots)."""
+    place_BLK2 = shown.objects_BLKF[..., :PLACE]
+    is_BL1 = (torch.arange(1, place_BLK2.shape[1], device=shown.length_B.device) < shown.length_B[:, None])[..., None]
+    steps_BLK = (place_BLK2[:, 1:] != place_BLK2[:, :-1]).any(3) & is_BL1
+    none_B1K = torch.zeros_like(place_BLK2[:, :1, :, 0], dtype=torch.bool)
+    return (torch.cat([none_B1K, steps_BLK], 1) & ~torch.cat([steps_BLK, none_B1K], 1)).any(2)
 
 
 def glances(shown: Demonstration, count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -34,15 +34,26 @@ from envs.control.demonstrations import (
 from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Action, Observation, Ragged
 from envs.world import Episodes
-from meta.imitation.attention import RowLayer, RowLayers, mean_of_objects, over_moments, over_objects
-from meta.imitation.encoder import AWAY, Encoder, away, existing, glances, things, thinned
+from meta.imitation.attention import (
+    RowLayer,
+    RowLayers,
+    mean_of_objects,
+    over_moments,
+    over_objects,
+    over_shared_moments,
+)
+from meta.imitation.encoder import AWAY, Encoder, away, existing, glances, rests, things, thinned
 from npi.core.config import SIZE, one_of, setting, within
 from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput, TaskInput
 
 KIND = "imitation"
 
-FULL, FINAL, RECURRENT = "demonstration", "final", "recurrent"
-"""How a demonstration is read: all of it by attention, its end alone, or all of it by a plain LSTM."""
+FULL, SNAPSHOTS, FINAL, RECURRENT = "demonstration", "snapshots", "final", "recurrent"
+"""How a demonstration is read: all of it by attention, the moments in which something came to rest, its end alone, or
+all of it by a plain LSTM."""
+
+OWN, SHARED = "own", "shared"
+"""Whether each object attends to moments of its own, or all of them agree on which ones."""
 
 SCALE = 0.3
 """Standard deviation of the actions that are thought likely about what the network says."""
@@ -54,8 +65,12 @@ class ImitationConfig(LearnerConfig):
 
     Attributes:
         units: U. track: units of a moment of an object in what is kept of a demonstration. moments: M, of a track.
+        every: moments of a demonstration, of which one is read. dilated: convolutions along those that are, each of
+            which reaches three times as far as the one before.
         rounds: in which objects ask. heads: A.
-        reads: ``demonstration``; ``final``: its last moment alone; ``recurrent``: by an LSTM, without attention.
+        attention: to moments: each object its ``own``, or ``shared`` ones.
+        reads: ``demonstration``; ``snapshots``: the moments alone in which an object came to rest, and the last one;
+            ``final``: its last moment alone; ``recurrent``: by an LSTM, without attention.
     """
 
     kind: str = KIND
@@ -65,7 +80,10 @@ class ImitationConfig(LearnerConfig):
     moments: int = setting(8, within(1, 256))
     rounds: int = setting(1, within(1, 8))
     heads: int = setting(2, within(1, 16))
-    reads: str = setting(FULL, one_of(FULL, FINAL, RECURRENT))
+    every: int = setting(1, within(1, 100))
+    dilated: int = setting(2, within(1, 5))
+    attention: str = setting(OWN, one_of(OWN, SHARED))
+    reads: str = setting(FULL, one_of(FULL, SNAPSHOTS, FINAL, RECURRENT))
 
 
 MATCHED = 16
@@ -101,7 +119,9 @@ class ImitationCore(LearnerCore):
         super().__init__()
         self.config, self.sizes = config, sizes
         units, track = config.units, config.track
-        self.encoder = Encoder(sizes, units=track, moments=config.moments, row=config.row, generator=generator)
+        self.encoder = Encoder(
+            sizes, units=track, moments=config.moments, dilated=config.dilated, row=config.row, generator=generator
+        )
         layers = {"sought": (config.row, MATCHED), "known0": (sizes.object, units), "known1": (units, MATCHED)}
         layers |= {"look": (sizes.body + sizes.object + AWAY + SLOTS + 1, units)}
         for turn in range(config.rounds):
@@ -131,9 +151,12 @@ class ImitationCore(LearnerCore):
 
     def readable(self, shown: Demonstration) -> Demonstration:
         """The part of a demonstration that the core reads."""
-        if self.config.reads == FULL:
+        if self.config.reads == FULL and self.config.every == 1:
             return shown
-        return thinned(shown, torch.zeros(shown.body_BLS.shape[:2], dtype=torch.bool, device=shown.length_B.device))
+        place_BL = torch.arange(shown.body_BLS.shape[1], device=shown.length_B.device).expand(shown.body_BLS.shape[:2])
+        if self.config.reads == FULL:
+            return thinned(shown, place_BL % self.config.every == 0)
+        return thinned(shown, rests(shown) if self.config.reads == SNAPSHOTS else place_BL < 0)
 
     def inferred(self, shown: Demonstration) -> torch.Tensor:
         """row_BP: the demonstrations as rows, by which the core does the same without them; differentiable.
@@ -202,7 +225,8 @@ class ImitationCore(LearnerCore):
             read_BTKU = x_BTKU.new_zeros(B, T, K, self.config.track)
             if track is not None:
                 track_BKMU = with_objects(track[0], K)
-                read_BTKU = over_moments(layers[f"ask{turn}"](x_BTKU), track_BKMU) * track[1][:, None, None]
+                asks = over_moments if self.config.attention == OWN else over_shared_moments
+                read_BTKU = asks(layers[f"ask{turn}"](x_BTKU), track_BKMU) * track[1][:, None, None]
             all_BTKU = mean_of_objects(x_BTKU, exists_BK).expand_as(x_BTKU)
             x_BTKU = x_BTKU + nn.functional.silu(layers[f"hear{turn}"](x_BTKU, all_BTKU, read_BTKU))
         return over_objects(layers["weigh"](x_BTKU), exists_BK), x_BTKU

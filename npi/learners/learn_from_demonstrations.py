@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import final
@@ -46,7 +46,8 @@ def learn_from_demonstrations(
 ) -> RowResult:
     """Learn the one new program of some files from the demonstrations of a file; it becomes a row, in memory.
 
-    No problem of the program is drawn, but for the scores that are told where the file has a task to train it.
+    No problem of the program is drawn, but for the scores that are told where the file has a task to train it. Where it
+    takes arguments, its row is the inferred one, of the states alone.
 
     Raises ``ValueError`` for a file that the world cannot have made, and unless exactly one program is new.
     """
@@ -59,6 +60,8 @@ def learn_from_demonstrations(
     try:
         world = core.learns_in(spec)
         mean_P = library.memory.embeddings_NP.detach().mean(0)
+        if task.program.signature.slots:  # a file does not tell which arguments the demonstrated actions were for
+            evidence = replace(evidence, actions=None)
         found = row_from_demonstrations(core, spec, world, evidence, mean_P, training, report=report, stop=stop)
     except BaseException:
         core.worlds = listed

@@ -13,9 +13,10 @@ from dsl import load, loads
 from dsl.program import ProgramSet
 from envs.control.demonstrations import DEMONSTRATION, OBJECTS, Demonstration, of_episodes, packed, sizes_of
 from envs.control.reaching import Reaching
+from envs.control.stacking import Stacking
 from envs.stepper import Observation, Ragged
-from meta.imitation.attention import over_moments, segments
-from meta.imitation.encoder import glances, thinned
+from meta.imitation.attention import over_moments, over_shared_moments, segments
+from meta.imitation.encoder import glances, rests, thinned
 from meta.imitation.learner import LEARNER
 from meta.imitation.network import ImitationConfig, ImitationCore
 from npi import examples
@@ -42,6 +43,25 @@ task two:
     run REACH
     expect REACHED == ["yes"]
     train
+    test
+"""
+
+BLOCKS = """
+world table is stacking(blocks: 3, stages: 1, demonstrations: 200)
+
+program STACK "Build what the demonstration builds":
+    imitate demonstration over 40 steps
+    core "imitation"
+
+task known:
+    run STACK
+    expect DONE == ["yes"]
+    train
+
+task other:
+    SPLIT = ["test"]
+    run STACK
+    expect DONE == ["yes"]
     test
 """
 
@@ -75,6 +95,13 @@ def test_it_keeps_what_the_kit_asks(reads: str) -> None:
     check_learner(LEARNER, programs, config=replace(SMALL, reads=reads))
 
 
+@pytest.mark.parametrize("reads", ["demonstration", "snapshots", "recurrent"])
+def test_it_keeps_it_among_blocks_that_move(reads: str) -> None:
+    text = (examples() / "learning" / "stacking.npi").read_text()
+    programs = loads(text.replace("blocks: 8", "blocks: 3, demonstrations: 20, steps: 40"), path="stacking.npi")
+    check_learner(LEARNER, programs, config=replace(SMALL, reads=reads, attention="shared", every=2, dilated=3))
+
+
 def test_skills_keep_it_too() -> None:
     check_learner(LEARNER, skill("GO", 1), config=SMALL)
 
@@ -99,6 +126,40 @@ def test_attention_against_loops() -> None:
         score_M = torch.stack([(query_BTKU[b, t, k] * track_U).sum() / 7**0.5 for track_U in track_BKMU[b, k]])
         expected_U = sum(w * track_U for w, track_U in zip(score_M.softmax(0), track_BKMU[b, k], strict=True))
         assert torch.allclose(read_BTKU[b, t, k], expected_U, atol=1e-5)
+
+
+def test_shared_attention_against_loops() -> None:
+    """All objects read their own track with one set of weights, by the sum of all products; a lone object its own."""
+    query_BTKU, track_BKMU = torch.randn(2, 3, 5, 7, generator=seeded()), torch.randn(2, 5, 11, 7, generator=seeded(1))
+    read_BTKU = over_shared_moments(query_BTKU, track_BKMU)
+    for b, t in ((0, 0), (1, 2)):
+        score_M = torch.stack([(query_BTKU[b, t] * track_BKMU[b, :, m]).sum() / 7**0.5 for m in range(11)])
+        for k in (0, 4):
+            expected_U = sum(w * track_U for w, track_U in zip(score_M.softmax(0), track_BKMU[b, k], strict=True))
+            assert torch.allclose(read_BTKU[b, t, k], expected_U, atol=1e-5)
+    lone = query_BTKU[:, :, :1], track_BKMU[:, :1]
+    assert torch.allclose(over_shared_moments(*lone), over_moments(*lone), atol=1e-5)
+
+
+def test_snapshots_are_the_moments_after_a_release() -> None:
+    world = Stacking("table", {"demonstrations": 8})
+    episodes = world.demonstrate([{"EPISODE": [n]} for n in range(8)], generator=seeded())
+    found_BL = rests(of_episodes(episodes, sizes_of(world.spec)))
+    held_BL = torch.stack([seen.fields_BF[:, 0] for seen in episodes.seen], 1)
+    assert torch.equal(found_BL[:, 1:], (held_BL[:, :-1] > 0) & (held_BL[:, 1:] == 0))
+    assert int(found_BL.sum()) > 8
+
+
+def test_every_third_moment_and_the_last_are_read() -> None:
+    world = Stacking("table", {"demonstrations": 3, "stages": 2})
+    seen = world.observe(world.reset([{"EPISODE": [n]} for n in range(3)]))
+    core, whole = (ImitationCore(replace(SMALL, every=n), sizes_of(world.spec), generator=seeded()) for n in (3, 1))
+    assert isinstance(core, ImitationCore)
+    assert isinstance(whole, ImitationCore)
+    read, shown = core.read(seen), whole.read(seen)
+    for b, length in enumerate(shown.length_B.tolist()):
+        places = sorted({*range(0, length, 3), length - 1})
+        assert torch.equal(read.objects_BLKF[b, : int(read.length_B[b])], shown.objects_BLKF[b, places])
 
 
 def test_leaving_out_moments_keeps_the_order_and_the_last() -> None:
@@ -149,6 +210,18 @@ def test_it_learns_to_imitate(tmp_path: Path) -> None:
     assert score.scores["success"].mean > 0.75, score
 
 
+def test_it_learns_to_stack_as_is_shown(tmp_path: Path) -> None:
+    """On a task that no training shows: a on c, and never another block; whoever does not read the demonstration
+    builds what training had, which is wrong here."""
+    programs = loads(BLOCKS, path="blocks.npi")
+    config = ImitationConfig(row=4, units=32, track=16, moments=6, attention="shared", every=2)
+    rates = {"rate": 6e-3, "inferred": 0.0, "silent": 0.0, "kept": 1.0, "cloned": 16}
+    training = replace(LEARNER.training, updates=300, batch=16, check_every=300, problems=8, **rates)
+    library = train_learner([programs], out=tmp_path / "library", config=config, training=training).library
+    score = score_task(library, programs, programs.tasks[1], count=50)
+    assert score.scores["success"].mean > 0.8, score
+
+
 def untrained() -> Library:
     sets = [loads(TWO, path="two.npi"), skill("FIRST", 1)]
     return new_library(SMALL, [task for each in sets for task in training_tasks(each)], sets, seed=0)
@@ -184,6 +257,20 @@ def test_without_actions_a_row_is_inferred(tmp_path: Path) -> None:
     write_demonstrations(tmp_path / "quiet.npz", replace(shown, actions=None), programs.world.spec)
     learned = learn_from_demonstrations(library, [programs], tmp_path / "quiet.npz")
     assert (learned.updates, learned.unchanged) == (0, True)
+    core: Any = learner_program_core(library.core).net
+    quiet = of_episodes(replace(shown, actions=None), core.sizes)
+    assert torch.allclose(library.memory.embeddings_NP[-1], core.inferred(quiet)[0], atol=1e-6)
+
+
+def test_a_program_with_arguments_keeps_the_inferred_row(tmp_path: Path) -> None:
+    """Its file does not say what the arguments were: no gradient, with actions or without."""
+    known, programs = (load(examples() / name) for name in ("learning/lifting.npi", "tools/pick.npi"))
+    library = new_library(SMALL, training_tasks(known), [known], seed=0)
+    assert isinstance(programs.world, Stacking)
+    shown = programs.world.demonstrate([{"SKILL": [4], "SPLIT": [2]}], generator=seeded())
+    write_demonstrations(tmp_path / "pick.npz", shown, programs.world.spec)
+    learned = learn_from_demonstrations(library, [programs], tmp_path / "pick.npz")
+    assert (learned.rows, learned.updates, learned.unchanged) == (("pick.PICK",), 0, True)
     core: Any = learner_program_core(library.core).net
     quiet = of_episodes(replace(shown, actions=None), core.sizes)
     assert torch.allclose(library.memory.embeddings_NP[-1], core.inferred(quiet)[0], atol=1e-6)
