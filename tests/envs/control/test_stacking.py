@@ -248,7 +248,7 @@ def test_demonstrations_show_the_task_in_another_layout() -> None:
 
 @pytest.mark.parametrize("skill", ["drawn", "lift", "pick", "place"])
 def test_skills_are_done_in_time_and_stay_done(skill: str) -> None:
-    world = Stacking("table", {"blocks": 4})
+    world = Stacking("table", {"blocks": 4, "demonstrations": 40})
     about = {"SKILL": [SKILL.values.index(skill)]}
     layouts = [{**layout, "BLOCK": [1 + number % 4]} for number, layout in enumerate(numbered(40, **about))]
     episodes = world.demonstrate(layouts, generator=torch.Generator())
