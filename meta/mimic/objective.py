@@ -17,27 +17,26 @@ import torch
 from torch import nn
 
 from envs.stepper import Observation
-from envs.world import Episodes
 from meta.mimic.critic import Critic, projected
 from meta.mimic.network import WINDOW, MimicCore
+from meta.mimic.takeover import taking_over
 from npi.core.config import at_least, setting, share
-from npi.learners.interface import Learner, TaskInput
+from npi.learners.interface import Learner, LearnerCore, TaskInput
 from npi.learners.objectives.replay import OffPolicy, ReplayTraining
 from npi.learners.objectives.replay_memory import SCORE, Memory, Shard, discounted, unpacked
-from npi.learners.tasks import Problems, TaskGroup
+from npi.learners.rollout import GeneratorDraw
+from npi.learners.tasks import Batch, Problems, TaskGroup
 from npi.training.loop import Group, Loss
 
 LIKENESS, REWARD = "likeness", "reward"
 """What programs can maximise: to be like a demonstration, or to do the task."""
 
-LEFT = "acts_left"
-"""The column that says after how many acts more an episode was rewarded; :data:`NEVER` where it was not."""
+SHARPNESS, MOST, SMALL = 12.0, 20.0, 0.05
+"""How strongly a task is drawn to an act: exp(:data:`SHARPNESS` · the share by which it is worth more than the policy's
+own), at most :data:`MOST`; :data:`SMALL` is added to what the share is of: noise about nothing counts little."""
 
-NEVER = 10.0**6
-
-FOLLOWING = 0.5
-"""The share of training in which a task is drawn to all acts of imitation, ever less; after it to better ones alone.
-Where its own actor never came, what a critic says of other acts than those in the memory is no more than a guess."""
+FIRST_ACTS = 6
+"""What random numbers are for, as a part of seeds: the acts of imitation that a task takes over from."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,21 @@ class MimicTraining(ReplayTraining):
     """How cores are trained.
 
     Attributes:
-        discount: of likeness to come; until a reward acts are counted.
-        sharing: 1: what does a task learns from the episodes of imitation, too.
-        cloning: weight of the squared distance to acts in the memory that the critic values above the policy's own (the
-            Q-filter of Nair et al. 2018, section IV-C). They are the learner's own: a demonstrator's acts are in none.
+        discount: of likeness to come. reward_discount: of a reward, for each act until it.
+        sharing: 1: what does a task learns from the episodes of imitation, too, and takes some of them over.
+        takeover: share of a task's episodes that begin with acts of imitation, as many as chance will have.
+        cloning: weight of the squared distance to acts in the memory, which are all the learner's own. Of imitation, of
+            those that the critic values above the policy's own act (the Q-filter of Nair et al. 2018, section IV-C). Of
+            a task, of all, each by :data:`SHARPNESS` (critic-regularised regression, Wang et al. 2020, section 3, with
+            n-step returns); such a policy is moved by nothing else.
         restraint: weight of the squares of what forces exceed 1 by before they are bounded; far beyond the bound a
             policy has no gradient, and would stay there.
     """
 
     discount: float = setting(0.8, share(0.999))
+    reward_discount: float = setting(0.92, share(0.999))
     sharing: int = setting(1, share())
+    takeover: float = setting(0.75, share())
     cloning: float = setting(0.3, at_least(0))
     restraint: float = setting(0.1, at_least(0))
 
@@ -64,8 +68,7 @@ class Viewed(NamedTuple):
 
     Attributes:
         row_M: int64, whose they are. force_MX: what was done. won_M, discount_M: see :meth:`MimicReplay._returns`.
-        others_M: 1.0 where another program's actor brought them. floor_M: what an act is worth at least, as its episode
-            went on to bring that much (He et al. 2016, equation 4); 0 where it is not known.
+        imitates_M: bool, whether the program imitates; others do a task.
     """
 
     row_M: torch.Tensor
@@ -74,8 +77,7 @@ class Viewed(NamedTuple):
     force_MX: torch.Tensor
     won_M: torch.Tensor
     discount_M: torch.Tensor
-    others_M: torch.Tensor
-    floor_M: torch.Tensor
+    imitates_M: torch.Tensor
 
 
 @final
@@ -105,8 +107,19 @@ class MimicReplay(OffPolicy):
     def remembered(self, group: TaskGroup, task: TaskInput, seen: Observation) -> Observation:
         return self.core.remembered(task.spec, seen)
 
-    def noted(self, group: TaskGroup, episodes: Episodes) -> dict[str, torch.Tensor]:
-        return {LEFT: acts_left(episodes.scores[REWARD] * episodes.live_TB)}
+    @torch.no_grad()
+    def actor(self, group: TaskGroup, batch: Batch, number: int) -> LearnerCore:
+        """Episodes of a task are begun by an imitation, as far as there is one, and taken over."""
+        training = self.training
+        imitations = [other for other in self.problems.groups if imitates(other) and other.index == group.index]
+        if imitates(group) or not imitations or not training.sharing or not training.takeover:
+            return self.core
+        generator = torch.Generator(self.device).manual_seed(self.seed(FIRST_ACTS, number))
+        draw = GeneratorDraw(generator, batch.whole, batch.index_B)
+        row_P = self.rows_NP.detach()[imitations[0].places[0] * self.problems.copies]
+        task = imitations[0].input(batch, row_P.expand(len(batch.row_B), -1))
+        layouts = [batch.layouts[place] for place in batch.index_B.tolist()]
+        return taking_over(self.core, group.world, layouts, task, imitations[0].steps, training.takeover, draw)
 
     def sources(self, group: TaskGroup) -> Sequence[Memory]:
         if imitates(group) or not self.training.sharing:
@@ -114,16 +127,16 @@ class MimicReplay(OffPolicy):
         same = zip(self.problems.groups, self.memories, strict=True)
         return [memory for other, memory in same if other.index == group.index]
 
-    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float, progress: float) -> tuple[Loss, ...]:
+    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float) -> tuple[Loss, ...]:
         """All groups' samples are learned from as one batch, with the last of them: most of a step's time is its calls,
         however large the batch is."""
         self._waiting.append((group, sample))
         if len(self._waiting) < len(self.problems.groups):
             return ()
         waiting, self._waiting = self._waiting, []
-        return self.losses_of([self._viewed(*one) for one in waiting], weight, progress)
+        return self.losses_of([self._viewed(*one) for one in waiting], weight)
 
-    def losses_of(self, parts: Sequence[Viewed], weight: float, progress: float) -> tuple[Loss, ...]:
+    def losses_of(self, parts: Sequence[Viewed], weight: float) -> tuple[Loss, ...]:
         """The critic's loss and the policy's, over the transitions of all parts."""
         one = merged(parts)
         row_MP = self.rows_NP[one.row_M]
@@ -132,27 +145,26 @@ class MimicReplay(OffPolicy):
             next_MX = self.target_core.force(still_MP, one.after)
             later_MA = self.target_critic(still_MP, one.after, next_MX).exp()
             goal_MA = projected(later_MA, one.won_M, one.discount_M)
-            floor_MA = projected(later_MA, one.floor_M, torch.zeros_like(one.floor_M))
-            lower_M1 = (goal_MA @ self.critic.atom_A < one.floor_M)[:, None]
-            goal_MA = torch.where(lower_M1, floor_MA, goal_MA)
         log_MA = self.critic(still_MP, one.seen, one.force_MX)
         surprise = -(goal_MA * log_MA).sum(1).mean()
         wanted_MX = self.core.wanted(row_MP, one.seen)
         value_M = self.critic.value(still_MP, one.seen, wanted_MX.tanh())
-        better_M = log_MA.detach().exp() @ self.critic.atom_A > value_M.detach()
-        drawn_M = torch.maximum(better_M.float(), one.others_M * max(0.0, 1 - progress / FOLLOWING))
-        apart_M = (wanted_MX.tanh() - one.force_MX).square().sum(1) * drawn_M
+        with torch.no_grad():
+            better_M = log_MA.exp() @ self.critic.atom_A > value_M
+            share_M = (goal_MA @ self.critic.atom_A - value_M) / (value_M + SMALL)
+            drawn_M = torch.where(one.imitates_M, better_M, (SHARPNESS * share_M).exp().clamp(max=MOST))
+        apart_M = (wanted_MX.tanh() - one.force_MX).square().sum(1)
         beyond = (wanted_MX.abs() - 1).relu().square().mean()
-        loss = -value_M.mean() + self.training.cloning * apart_M.mean() + self.training.restraint * beyond
+        own = self.training.cloning * (drawn_M * apart_M).mean() + self.training.restraint * beyond
+        loss = own - (one.imitates_M * value_M).mean()
         moved = tuple(name for name in self.groups() if name != "critic")
         return Loss(weight * surprise, ("critic",)), Loss(weight * loss, moved)
 
     def _viewed(self, group: TaskGroup, sample: Shard) -> Viewed:
         seen, after = (self._shown(group, unpacked(sample, name)) for name in ("seen", "after"))
         row_M = self._rows(group, sample)
-        others_M = (row_M != sample["row"]).float()
-        floor_M = torch.zeros_like(others_M) if imitates(group) else (1 - sample[LEFT] / group.steps).clamp(min=0)
-        return Viewed(row_M, seen, after, sample["payload"], *self._returns(group, sample), others_M, floor_M)
+        imitates_M = torch.full_like(row_M, imitates(group), dtype=torch.bool)
+        return Viewed(row_M, seen, after, sample["payload"], *self._returns(group, sample), imitates_M)
 
     def _rows(self, group: TaskGroup, sample: Shard) -> torch.Tensor:
         """int64 M: whose transitions they are; those of other groups are shared out among the group's rows."""
@@ -173,34 +185,24 @@ class MimicReplay(OffPolicy):
         """won_M and discount_M of :func:`meta.mimic.critic.projected`, on a scale from 0 to 1.
 
         Of likeness: the discounted sum of the next steps' scores, scaled so that returns lie there; and the discount of
-        what comes after. Of a reward: 1 where it comes at once, less by a share of the program's steps for each act
-        until then, at least 0. An end is one for the program that it is the end of: an imitation that is cut ends
-        nothing for the task.
+        what comes after. Of a reward: the discount of the acts until it. An end is one for the program that it is the
+        end of: an imitation that is cut ends nothing for the task.
         """
         score_MK, steps_M = sample[SCORE + group.signal[1]], sample["steps"]
         if imitates(group):
             discount = self.training.discount
             return (1 - discount) * discounted(score_MK, discount), discount**steps_M * ~sample["ended"]
-        paid_MK = score_MK > 0
-        won_M, acts_M = paid_MK.any(1), torch.where(paid_MK.any(1), paid_MK.long().argmax(1), steps_M)
-        return won_M.float() - acts_M / group.steps, (~won_M).float()
-
-
-def acts_left(reward_TB: torch.Tensor) -> torch.Tensor:
-    """float32 T × B: how many acts lie before the one that is rewarded next; :data:`NEVER` where none is."""
-    left_TB, after_B = torch.empty_like(reward_TB), torch.full_like(reward_TB[0], NEVER)
-    for t in reversed(range(len(reward_TB))):
-        after_B = torch.where(reward_TB[t] > 0, 0.0, after_B + 1).clamp(max=NEVER)
-        left_TB[t] = after_B
-    return left_TB
+        paid_MK, discount = score_MK > 0, self.training.reward_discount
+        won_M = paid_MK.any(1)
+        return won_M * discount ** paid_MK.long().argmax(1), ~won_M * discount**steps_M
 
 
 def merged(parts: Sequence[Viewed]) -> Viewed:
     """Several samples as one."""
-    row_M, seen, after, force_MX, won_M, discount_M, others_M, floor_M = zip(*parts, strict=True)
+    row_M, seen, after, force_MX, won_M, discount_M, imitates_M = zip(*parts, strict=True)
     return Viewed(
         torch.cat(row_M), joined(seen), joined(after), torch.cat(force_MX), torch.cat(won_M), torch.cat(discount_M),
-        torch.cat(others_M), torch.cat(floor_M),
+        torch.cat(imitates_M),
     )  # fmt: skip
 
 

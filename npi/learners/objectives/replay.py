@@ -18,13 +18,12 @@ from torch import nn
 
 from envs.stepper import Action, Observation
 from envs.support.typed_json import typed
-from envs.world import Episodes
 from npi.core.config import COUNT, at_least, setting, share, within
 from npi.learners.interface import Learner, LearnerCore, LearnerTraining, TaskInput
 from npi.learners.objectives.base import LearnerObjective
 from npi.learners.objectives.replay_memory import SCORE, Memory, Shard, discounted, transitions, unpacked
 from npi.learners.rollout import rollout
-from npi.learners.tasks import Problems, TaskGroup
+from npi.learners.tasks import Batch, Problems, TaskGroup
 from npi.training.loop import Loss, State
 from npi.training.ranks import Parcel, Ranks
 
@@ -71,20 +70,16 @@ class OffPolicy(LearnerObjective):
         """Modules, and copies of them that follow slowly."""
 
     @abstractmethod
-    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float, progress: float) -> tuple[Loss, ...]:
-        """The losses of an optimiser step, times ``weight``, of this rank's share of a sample.
-
-        Args:
-            progress: the share of training that is over.
-        """
+    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float) -> tuple[Loss, ...]:
+        """The losses of an optimiser step, times ``weight``, of this rank's share of a sample."""
 
     def remembered(self, group: TaskGroup, task: TaskInput, seen: Observation) -> Observation:
         """What the memory keeps of an observation: all but ragged channels."""
         return seen
 
-    def noted(self, group: TaskGroup, episodes: Episodes) -> dict[str, torch.Tensor]:
-        """More columns, T × B … each: nothing."""
-        return {}
+    def actor(self, group: TaskGroup, batch: Batch, number: int) -> LearnerCore:
+        """What acts in a rollout: the core."""
+        return self.core
 
     def sources(self, group: TaskGroup) -> Sequence[Memory]:
         """The memories that a group learns from: its own."""
@@ -102,7 +97,7 @@ class OffPolicy(LearnerObjective):
             sources = self.sources(group)
             chosen_M = torch.randint(sum(map(len, sources)), (self.training.sample,), generator=generator)
             mine_M = ranks.share(chosen_M).to(self.device)
-            losses = self.sample_losses(group, sampled(sources, mine_M), len(mine_M) / len(chosen_M), progress)
+            losses = self.sample_losses(group, sampled(sources, mine_M), len(mine_M) / len(chosen_M))
             moving = self.groups()
             moved = [(loss, tuple(name for name in loss.groups or moving if name in moving)) for loss in losses]
             yield tuple(Loss(loss.value, names) for loss, names in moved if names)
@@ -118,10 +113,10 @@ class OffPolicy(LearnerObjective):
         draw = self.exploration(batch, number)
         task = group.input(batch, self.rows_NP.detach()[batch.row_B])
         hidden_BH = self.core.begin(task, group.world.observe(batch.state))
-        episodes, _ = rollout(self.core, group.world, batch.state, task, hidden_BH, group.steps, draw=draw)
+        actor = self.actor(group, batch, number)
+        episodes, _ = rollout(actor, group.world, batch.state, task, hidden_BH, group.steps, draw=draw)
         kept = [self.remembered(group, task, seen) for seen in episodes.seen]
         columns = transitions(episodes, batch, kept, self.training.returns)
-        columns |= {name: part[episodes.live_TB] for name, part in self.noted(group, episodes).items()}
         parcels = ranks.gather(Parcel(columns))
         columns = {name: torch.cat([p.tensors[name] for p in parcels]).to(self.device) for name in parcels[0].tensors}
         order_M = columns.pop("order").argsort()  # as one rank has them
@@ -192,7 +187,7 @@ class Replay(OffPolicy):
         self.target = copy.deepcopy(self.core).requires_grad_(False)
         return ((self.core, self.target),)
 
-    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float, progress: float) -> tuple[Loss, ...]:
+    def sample_losses(self, group: TaskGroup, sample: Shard, weight: float) -> tuple[Loss, ...]:
         row_MP = self.rows_NP[sample["row"]]
         task = TaskInput(group.world.spec, group.index, row_MP, sample["arguments"])
         still = TaskInput(group.world.spec, group.index, row_MP.detach(), sample["arguments"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from dsl.program import ProgramSet
 from meta.mimic.critic import projected
 from meta.mimic.learner import LEARNER, Mimic
 from meta.mimic.network import WINDOW, MimicConfig
-from meta.mimic.objective import NEVER, MimicReplay, MimicTraining, acts_left
+from meta.mimic.objective import MOST, SHARPNESS, MimicReplay, MimicTraining
+from meta.mimic.takeover import TakesOver, forces, taking_over
 from npi.jobs.learners import new_library, objective_of
 from npi.learners import check_learner
 from npi.learners.evaluate import score_task
 from npi.learners.objectives.base import schedule_of
 from npi.learners.objectives.replay_memory import Shard
+from npi.learners.rollout import GeneratorDraw, rollout
 from npi.learners.tasks import TaskGroup, training_tasks
 from npi.training.loop import Descent, fit
 from npi.training.ranks import ALONE
@@ -80,7 +83,7 @@ def test_a_task_learns_from_imitation_without_its_demonstration() -> None:
     other = {name: torch.randn_like(part) if name.endswith(WINDOW) else part for name, part in sample.items()}
 
     def values(group: TaskGroup, part: Shard) -> list[float]:
-        return [float(loss.value.detach()) for loss in one.losses_of([one._viewed(group, part)], 1.0, 0.0)]
+        return [float(loss.value.detach()) for loss in one.losses_of([one._viewed(group, part)], 1.0)]
 
     assert values(task, sample) == values(task, other)
     assert values(imitation, sample) != values(imitation, other)
@@ -88,27 +91,68 @@ def test_a_task_learns_from_imitation_without_its_demonstration() -> None:
     assert [len(alone.sources(group)) for group in alone.problems.groups] == [1, 1]
 
 
-def test_acts_until_the_reward_are_counted_back() -> None:
-    reward_TB = torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
-    left_TB = acts_left(reward_TB)
-    assert left_TB[:, 0].tolist() == [2, 1, 0, NEVER]
-    assert left_TB[:, 1].tolist() == [NEVER] * 4
-
-
-def test_an_act_is_worth_at_least_what_its_episode_brought() -> None:
-    """The critic is surprised by less than that, and not by more where nothing is known."""
-    one = objective(load(FILE))
+def test_a_task_is_drawn_to_acts_by_how_much_more_they_brought() -> None:
+    """The policy's loss is that of plain numbers; the policy climbs no slope of the critic of a task."""
+    one = objective(load(FILE), restraint=0.0, cloning=0.7)
     for losses in one.losses(0, ALONE):
         list(losses)
     task = one.problems.groups[1]
-    sample = dict(one.memories[1].sample(torch.arange(32)))
-    sample["score.reward"] = torch.zeros_like(sample["score.reward"])
-    surprises = []
-    for left in (NEVER, 49.0, 0.0):
-        sample["acts_left"] = torch.full((32,), left)
-        surprises.append(float(one.losses_of([one._viewed(task, sample)], 1.0, 1.0)[0].value.detach()))
-    assert surprises[0] == surprises[1]  # an untrained critic expects more than 1/50
-    assert surprises[2] != surprises[0]
+    sample = dict(one.memories[1].sample(torch.arange(6)))
+    reward_MK = torch.zeros_like(sample["score.reward"])
+    for m, k in enumerate((0, 1, 3, 9)):
+        reward_MK[m, k] = 1.0
+    sample |= {"score.reward": reward_MK, "steps": torch.full((6,), reward_MK.shape[1])}
+    part = one._viewed(task, sample)
+    row_MP = one.rows_NP.detach()[part.row_M]
+    value_M = one.critic.value(row_MP, part.seen, one.core.force(row_MP, part.seen)).tolist()
+    later_M = one.target_critic.value(row_MP, part.after, one.target_core.force(row_MP, part.after)).tolist()
+    away_M = (one.core.force(row_MP, part.seen) - part.force_MX).square().sum(1).tolist()
+    returns = [0.92**k for k in (0, 1, 3, 9)] + [0.92**10 * later for later in later_M[4:]]
+    expected = 0.0
+    for value, found, away in zip(value_M, returns, away_M, strict=True):
+        expected += 0.7 * min(MOST, math.exp(SHARPNESS * (found - value) / (value + 0.05))) * away / 6
+    loss = one.losses_of([part], 1.0)[1]
+    assert float(loss.value.detach()) == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_task_takes_over_from_imitation() -> None:
+    """The box is where the first acts alone bring it; behind them the policy's own acts follow, without a noise."""
+    programs = load(FILE)
+    one = objective(programs)
+    imitation, task = one.problems.groups
+    batch = one.batch(task, 1, ALONE)
+    world, row_BP = task.world, one.rows_NP.detach()[:1].expand(4, -1)
+    generator = torch.Generator().manual_seed(3)
+    draw = GeneratorDraw(generator, 4, torch.arange(4))
+    actor = taking_over(one.core, world, batch.layouts, imitation.input(batch, row_BP), imitation.steps, 1.0, draw)
+    actor.count_B = torch.tensor([0, 2, 5, 7])
+    own = task.input(batch, one.rows_NP.detach()[batch.row_B])
+    with torch.no_grad():
+        episodes, _ = rollout(actor, world, batch.state, own, torch.zeros(4, 0), 9)
+    assert episodes.actions is not None
+    state = world.reset(batch.layouts)
+    for t, action in enumerate(episodes.actions):
+        seen = world.observe(state)
+        mine_BX = one.core.force(own.row_BP, one.core.remembered(world.spec, seen))
+        for b, count in enumerate(actor.count_B.tolist()):
+            expected = actor.force_TBX[t, b] if t < count else mine_BX[b]
+            torch.testing.assert_close(forces(action)[b], expected)
+        world.act(state, action, torch.ones(4, dtype=torch.bool))
+
+
+def test_a_share_of_episodes_is_taken_over() -> None:
+    """None where nothing is shared or nothing imitates; otherwise about that share, before the imitation is over."""
+    one = objective(load(FILE), batch=200, takeover=0.5)
+    imitation, task = one.problems.groups
+    batch = one.batch(task, 1, ALONE)
+    actor = one.actor(task, batch, 1)
+    assert isinstance(actor, TakesOver)
+    assert 0.35 < (actor.count_B > 0).float().mean() < 0.55
+    assert int(actor.count_B.max()) < imitation.steps
+    assert one.actor(imitation, batch, 1) is one.core
+    for settings in ({"takeover": 0.0}, {"sharing": 0}):
+        other = objective(load(FILE), **settings)
+        assert other.actor(other.problems.groups[1], batch, 1) is other.core
 
 
 def test_ends_are_those_of_the_program() -> None:
@@ -123,8 +167,9 @@ def test_ends_are_those_of_the_program() -> None:
     }
     i = one.training.discount
     won_M, discount_M = one._returns(task, sample)
-    assert won_M.tolist() == pytest.approx([-2 / 50, -1 / 50, 1 - 1 / 50])
-    assert discount_M.tolist() == [1, 1, 0]
+    r = one.training.reward_discount
+    assert won_M.tolist() == pytest.approx([0, 0, r])
+    assert discount_M.tolist() == pytest.approx([r * r, r, 0])
     won_M, discount_M = one._returns(imitation, sample)
     assert won_M.tolist() == pytest.approx([(1 - i) * (0.5 + 0.25 * i), 1 - i, (1 - i) * (0.5 + 0.5 * i)])
     assert discount_M.tolist() == pytest.approx([i * i, 0, 0])
