@@ -106,7 +106,8 @@ def tuned(searcher: str, column: str = "5") -> Cell:
 
 
 def bits(core: str, column: str) -> Cell:
-    return Cell("speech", column, "bits", (core,))
+    """Of the new voice that a net was trained on from scratch, too."""
+    return Cell("speech", column, "bits", (core, "v10-f5"))
 
 
 def box(row: str, column: str) -> Cell:
@@ -256,8 +257,8 @@ ENTRIES: Mapping[str, Entry] = {
             ("the same net from scratch on 20 minutes {}; all weights moved {}", bits(core, "scratch 20 min"),
              bits(core, "ALL 300 s")),
             ("{}", Cell("speech", "CPU s", "cores", (core,))),
-            "1", False, "cores were trained for about a minute and do not speak intelligibly; a row from 5 minutes is "
-            "not as good as scratch on 20", "python -m benchmarks.learners.speech",
+            "1", False, "cores were trained for some minutes and do not speak intelligibly; a row from 5 minutes is not "
+            "as good as scratch on 20", "python -m benchmarks.learners.speech",
         )
         for core in ("wavenet", "wavernn")
     },
@@ -272,7 +273,7 @@ ENTRIES: Mapping[str, Entry] = {
         ("a plain LSTM of as much time {} %; the end of the demonstration alone {} %",
          Cell("imitation", "10", "reaching", ("recurrent",)), Cell("imitation", "10", "reaching", ("final",))),
         ("{}", Cell("imitation", "CPU s of training", "reaching", ("demonstration",))),
-        "1", True, "one seed; the end of a demonstration is all that the task needs; block stacking was not measured",
+        "1", True, "one seed; the end of a demonstration is all that the task needs; block stacking is on [a page of its own](stacking.md)",
         "python -m benchmarks.learners.imitation",
     ),
     "over-imitation": Entry(
