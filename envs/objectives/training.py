@@ -223,10 +223,10 @@ class Training(Trials[TrainingState]):
         with torch.enable_grad():
             return self._losses(state.theta_BD, *self._data(state), state.given_BG)
 
-    @torch.no_grad()
     def _validation(self, state: TrainingState) -> torch.Tensor:
         """valid_B of the parameters as they are."""
-        return self._losses(state.theta_BD.detach(), *self._held_out(state), state.given_BG)
+        with torch.no_grad():
+            return self._losses(state.theta_BD.detach(), *self._held_out(state), state.given_BG)
 
     def _gradient(self, state: TrainingState, loss_B: torch.Tensor) -> torch.Tensor:
         """gradient_BD of the loss that was observed, without a graph."""
