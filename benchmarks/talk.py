@@ -257,8 +257,8 @@ ENTRIES: Mapping[str, Entry] = {
             ("the same net from scratch on 20 minutes {}; all weights moved {}", bits(core, "scratch 20 min"),
              bits(core, "ALL 300 s")),
             ("{}", Cell("speech", "CPU s", "cores", (core,))),
-            "1", False, "cores were trained for some minutes and do not speak intelligibly; a row from 5 minutes is not "
-            "as good as scratch on 20", "python -m benchmarks.learners.speech",
+            "1", False, "cores were trained for some minutes and do not speak intelligibly; a row from 5 minutes is "
+            "not as good as scratch on 20", "python -m benchmarks.learners.speech",
         )
         for core in ("wavenet", "wavernn")
     },
@@ -273,18 +273,21 @@ ENTRIES: Mapping[str, Entry] = {
         ("a plain LSTM of as much time {} %; the end of the demonstration alone {} %",
          Cell("imitation", "10", "reaching", ("recurrent",)), Cell("imitation", "10", "reaching", ("final",))),
         ("{}", Cell("imitation", "CPU s of training", "reaching", ("demonstration",))),
-        "1", True, "one seed; the end of a demonstration is all that the task needs; block stacking is on [a page of its own](stacking.md)",
+        "1", True, "one seed; the end of a demonstration is all that the task needs; [block "
+        "stacking](stacking.md) needs more",
         "python -m benchmarks.learners.imitation",
     ),
     "over-imitation": Entry(
-        ("irrelevant steps of unseen demonstrations: IMITATE {}",
-         box("IMITATE, unseen demonstrations", "irrelevant steps")),
-        ("SOLVE {}, random weights {}", box("SOLVE, unseen boxes", "irrelevant steps"),
-         box("random weights, demonstration shown", "irrelevant steps")),
+        ("irrelevant steps of unseen demonstrations by IMITATE {}; without one, by SOLVE of the same core {}, which gets "
+         "the reward in {}",
+         box("IMITATE, unseen demonstrations", "irrelevant steps"), box("SOLVE, unseen boxes", "irrelevant steps"),
+         box("SOLVE, unseen boxes", "success")),
+        ("random weights {}; the mean row gets the reward in {}",
+         box("random weights, demonstration shown", "irrelevant steps"), box("mean row, none shown", "success")),
         ("cloning of the demonstrator's acts {}",
          box("cloning of the demonstrator's acts, unseen", "irrelevant steps")),
         ("see the page",),
-        "1", False, "what SOLVE leaves out says something only as far as it gets the reward; its success is there",
+        "1", False, "SOLVE does not always get the reward, and still does some irrelevant steps",
         "python -m benchmarks.learners.mimic",
     ),
     "metamimic": Entry(

@@ -56,7 +56,7 @@ DEMONSTRATIONS = (1, 10, 50, 100, 500)
 JOINT = replace(LEARNER.training, updates=300)
 """Of both programs."""
 
-ALONE = replace(LEARNER.training, updates=30)
+ALONE = replace(LEARNER.training, updates=100)
 """Of imitation alone, on fewer or more demonstrations."""
 
 CLONING = replace(LEARNER.training, updates=150, batch=32, rate=2e-3, row_rate=2e-3)
