@@ -278,8 +278,8 @@ ENTRIES: Mapping[str, Entry] = {
         "python -m benchmarks.learners.imitation",
     ),
     "over-imitation": Entry(
-        ("irrelevant steps of unseen demonstrations by IMITATE {}; without one, by SOLVE of the same core {}, which gets "
-         "the reward in {}",
+        ("irrelevant steps of unseen demonstrations by IMITATE {}; without one, by SOLVE of the same core {}, which "
+         "gets the reward in {}",
          box("IMITATE, unseen demonstrations", "irrelevant steps"), box("SOLVE, unseen boxes", "irrelevant steps"),
          box("SOLVE, unseen boxes", "success")),
         ("random weights {}; the mean row gets the reward in {}",
