@@ -44,7 +44,7 @@ class Replay:
 
     def act(self, event: Event) -> bool:
         """Carry out the event where it is a primitive call; tells whether it is."""
-        action = Action(torch.tensor([event.call]), None if event.payload is None else event.payload[None])
+        action = Action(torch.tensor([event.call]), None if event.payload is None else torch.tensor([event.payload]))
         if not self.acts(event) or not bool(self.world.legal(action)):
             return False
         with torch.no_grad():

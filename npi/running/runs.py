@@ -72,7 +72,7 @@ Payload = torch.Tensor | None
 """float32 X, flattened."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Event:
     """A call as it happened.
 
@@ -80,19 +80,20 @@ class Event:
         depth: frames on the stack when it was decided; 1 in the first program.
         call: callee or RETURN, three tokens.
         obs: what was observed.
-        payload: what was given beside the call; None where nothing was.
+        payload: numbers that were given beside the call; None where nothing was.
     """
 
     depth: int
     call: tuple[int, ...]
     obs: tuple[int, ...]
-    payload: Payload = None
+    payload: tuple[float, ...] | None = None
 
     @classmethod
     def all_of(cls, trace: TraceBatch, payloads: Sequence[Payload] = ()) -> tuple[Event, ...]:
         """The steps of one trace in the order of time, with the payloads in that order; those may be fewer."""
         calls, obs = trace.calls.tolist(), trace.obs.tolist()
-        given = itertools.chain(payloads, itertools.repeat(None))
+        numbers = (None if one is None else tuple(one.tolist()) for one in payloads)
+        given = itertools.chain(numbers, itertools.repeat(None))
         steps = zip(walk(trace), given, strict=False)
         return tuple(cls(depth, tuple(calls[step]), tuple(obs[step]), one) for (depth, step), one in steps)
 
