@@ -16,7 +16,7 @@ from meta.mimic.critic import projected
 from meta.mimic.learner import LEARNER, Mimic
 from meta.mimic.network import WINDOW, MimicConfig
 from meta.mimic.objective import MOST, SHARPNESS, MimicReplay, MimicTraining
-from meta.mimic.takeover import TakesOver, forces, taking_over
+from meta.mimic.takeover import TaskActor, forces, imitated
 from npi.jobs.learners import new_library, objective_of
 from npi.learners import check_learner
 from npi.learners.evaluate import score_task
@@ -116,43 +116,48 @@ def test_a_task_is_drawn_to_acts_by_how_much_more_they_brought() -> None:
 
 
 def test_a_task_takes_over_from_imitation() -> None:
-    """The box is where the first acts alone bring it; behind them the policy's own acts follow, without a noise."""
-    programs = load(FILE)
-    one = objective(programs)
+    """First acts are those that an imitation of the same boxes takes; behind them are the policy's own, with noise."""
+    one = objective(load(FILE))
     imitation, task = one.problems.groups
     batch = one.batch(task, 1, ALONE)
-    world, row_BP = task.world, one.rows_NP.detach()[:1].expand(4, -1)
-    generator = torch.Generator().manual_seed(3)
-    draw = GeneratorDraw(generator, 4, torch.arange(4))
-    actor = taking_over(one.core, world, batch.layouts, imitation.input(batch, row_BP), imitation.steps, 1.0, draw)
-    actor.count_B = torch.tensor([0, 2, 5, 7])
-    own = task.input(batch, one.rows_NP.detach()[batch.row_B])
+    world, own = task.world, task.input(batch, one.rows_NP.detach()[batch.row_B])
+    others = imitation.input(batch, one.rows_NP.detach()[:1].expand(4, -1))
+    draw = GeneratorDraw(torch.Generator().manual_seed(3), 4, torch.arange(4))
     with torch.no_grad():
-        episodes, _ = rollout(actor, world, batch.state, own, torch.zeros(4, 0), 9)
+        force_TBX, length_B = imitated(one.core, world, batch.layouts, others, imitation.steps, draw)
+        assert force_TBX.shape[1:] == (4, 2)
+        assert 0 < int(length_B.min()) <= int(length_B.max()) <= len(force_TBX)
+        count_B, noise_B = torch.tensor([0, 2, 5, 7]), torch.tensor([0.0, 0.0, 0.0, 3.0])
+        actor = TaskActor(one.core, force_TBX, count_B, noise_B)
+        episodes, _ = rollout(actor, world, batch.state, own, torch.zeros(4, 0), 9, draw=draw)
     assert episodes.actions is not None
-    state = world.reset(batch.layouts)
+    state, everyone_B = world.reset(batch.layouts), torch.ones(4, dtype=torch.bool)
     for t, action in enumerate(episodes.actions):
         seen = world.observe(state)
         mine_BX = one.core.force(own.row_BP, one.core.remembered(world.spec, seen))
-        for b, count in enumerate(actor.count_B.tolist()):
-            expected = actor.force_TBX[t, b] if t < count else mine_BX[b]
-            torch.testing.assert_close(forces(action)[b], expected)
-        world.act(state, action, torch.ones(4, dtype=torch.bool))
+        for b, count in enumerate(count_B.tolist()):
+            expected_X = force_TBX[t, b] if t < count else mine_BX[b]
+            assert torch.allclose(forces(action)[b], expected_X) == (t < count or b < 3)
+        world.act(state, action, everyone_B)
 
 
 def test_a_share_of_episodes_is_taken_over() -> None:
-    """None where nothing is shared or nothing imitates; otherwise about that share, before the imitation is over."""
+    """None where nothing is shared; otherwise about that share, before the imitation is over."""
     one = objective(load(FILE), batch=200, takeover=0.5)
     imitation, task = one.problems.groups
     batch = one.batch(task, 1, ALONE)
     actor = one.actor(task, batch, 1)
-    assert isinstance(actor, TakesOver)
-    assert 0.35 < (actor.count_B > 0).float().mean() < 0.55
+    assert isinstance(actor, TaskActor)
+    assert 0.35 < (actor.count_B > 0).float().mean() < 0.6
     assert int(actor.count_B.max()) < imitation.steps
+    assert 0 < float(actor.noise_B.min()) < 0.05
+    assert 0.45 < float(actor.noise_B.max()) < 0.5
     assert one.actor(imitation, batch, 1) is one.core
     for settings in ({"takeover": 0.0}, {"sharing": 0}):
-        other = objective(load(FILE), **settings)
-        assert other.actor(other.problems.groups[1], batch, 1) is other.core
+        other = objective(load(FILE), batch=200, **settings)
+        alone = other.actor(other.problems.groups[1], batch, 1)
+        assert isinstance(alone, TaskActor)
+        assert not alone.count_B.any()
 
 
 def test_ends_are_those_of_the_program() -> None:
