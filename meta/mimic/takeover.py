@@ -16,7 +16,7 @@ from typing import Any, final
 
 import torch
 
-from envs.control.puzzle_box_settings import DEMONSTRATION, SHOWN, STEP
+from envs.control.puzzle_box_settings import DEMONSTRATION, GRACE, SHOWN, STEP
 from envs.spec import WorldSpec
 from envs.stepper import Observation, Ragged
 from envs.world import Layout, World
@@ -85,12 +85,12 @@ def demonstrations_of(world: World[Any], layouts: Sequence[Layout], device: torc
 
 
 def beginning(row_BP: torch.Tensor, demonstration: Ragged, begun: float, skips: float, draw: Draw) -> Beginning:
-    """As many acts of a demonstration as chance will have, at any length.
+    """In half of the episodes that imitation begins it goes on to the end; in the others it is over anywhere.
 
     Args:
         begun: the share of episodes that imitation begins. skips: the share of these in which it skips frames.
     """
     chance_B4, acts_B = draw.uniform(4), demonstration.lengths_B - 1
     skipped_B = ((chance_B4[:, 0] < skips) * chance_B4[:, 1] * acts_B).long()
-    count_B = ((chance_B4[:, 2] < begun) * (2 * chance_B4[:, 3]).clamp(max=1) * (acts_B - skipped_B + 6)).long()
-    return Beginning(row_BP, demonstration, count_B, skipped_B)
+    share_B = (2 * chance_B4[:, 3]).clamp(max=1) * (chance_B4[:, 2] < begun)
+    return Beginning(row_BP, demonstration, (share_B * (acts_B - skipped_B + GRACE + 1)).long(), skipped_B)
