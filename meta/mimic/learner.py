@@ -27,12 +27,12 @@ class Mimic:
     kind, signals, anywhere = KIND, (("maximise", LIKENESS), ("maximise", REWARD)), True
     config = MimicConfig
     training = MimicTraining(
-        updates=300, batch=64, rate=2e-3, row_rate=3e-3, clip=1.0, check_every=10, problems=64,
-        optimizer_steps=64, sample=256, shards=30, returns=10, tracking=0.01,
+        updates=300, batch=32, rate=2e-3, row_rate=3e-3, clip=1.0, check_every=10, problems=64,
+        optimizer_steps=192, sample=128, shards=30, returns=3, tracking=0.01,
     )  # fmt: skip
     learning = MimicTraining(
-        updates=100, batch=64, row_rate=3e-3, check_every=50, problems=128, starts=2,
-        optimizer_steps=64, sample=256, shards=30, returns=10, tracking=0.01,
+        updates=100, batch=32, row_rate=3e-3, check_every=50, problems=128, starts=2,
+        optimizer_steps=192, sample=128, shards=30, returns=3, tracking=0.01,
     )  # fmt: skip
 
     def admit(self, spec: WorldSpec) -> None:

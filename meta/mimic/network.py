@@ -128,7 +128,7 @@ class MimicCore(LearnerCore):
         """An observation without its ragged channel: the features, and the demonstration's next frames."""
         channels = seen.channels
         hand_B2 = _tensor(channels[HAND])
-        transparent_B1, step_B = seen.fields_BF[:, [spec.field(TRANSPARENT)]], steps_taken(spec, seen)
+        transparent_B1, step_B = seen.fields_BF[:, [spec.field(TRANSPARENT)]], seen.fields_BF[:, spec.field(STEP)]
         demonstration = channels[DEMONSTRATION]
         assert isinstance(demonstration, Ragged)
         shown_B1 = (demonstration.lengths_B > 0)[:, None].float()
@@ -146,11 +146,6 @@ FEATURE_SIZE = 2 + 2 + 12 + 6 + 1
 
 FRAME_SIZE = 2 + 6 + 1
 """Numbers that are seen of a frame: from the hand to where it was, the state of the box, and that there is one."""
-
-
-def steps_taken(spec: WorldSpec, seen: Observation) -> torch.Tensor:
-    """int64 B: acts so far."""
-    return seen.fields_BF[:, spec.field(STEP)]
 
 
 def inputs(kept: Observation) -> torch.Tensor:

@@ -18,8 +18,9 @@ from torch import nn
 
 from envs.stepper import Observation
 from meta.mimic.critic import Critic, projected
+from meta.mimic.improvement import advantage_weight, better_acts, chosen
 from meta.mimic.network import WINDOW, MimicCore
-from meta.mimic.takeover import taking_over
+from meta.mimic.takeover import TaskActor, beginning, demonstrations_of
 from npi.core.config import at_least, setting, share
 from npi.learners.interface import Learner, LearnerCore, TaskInput
 from npi.learners.objectives.replay import OffPolicy, ReplayTraining
@@ -30,10 +31,6 @@ from npi.training.loop import Group, Loss
 
 LIKENESS, REWARD = "likeness", "reward"
 """What programs can maximise: to be like a demonstration, or to do the task."""
-
-SHARPNESS, MOST, SMALL = 12.0, 20.0, 0.05
-"""How strongly a task is drawn to an act: exp(:data:`SHARPNESS` · the share by which it is worth more than the policy's
-own), at most :data:`MOST`; :data:`SMALL` is added to what the share is of: noise about nothing counts little."""
 
 FIRST_ACTS = 6
 """What random numbers are for, as a part of seeds: the acts of imitation that a task takes over from."""
@@ -47,10 +44,14 @@ class MimicTraining(ReplayTraining):
         discount: of likeness to come. reward_discount: of a reward, for each act until it.
         sharing: 1: what does a task learns from the episodes of imitation, too, and takes some of them over.
         takeover: share of a task's episodes that begin with acts of imitation, as many as chance will have.
+        skips: share of these in which the imitation skips the first frames of the demonstration, likewise.
+        noise: the largest standard deviation of what is added to a task's acts in training. Each episode has its own,
+            and many have little: so places are met where the policy itself comes to a halt.
         cloning: weight of the squared distance to acts in the memory, which are all the learner's own. Of imitation, of
             those that the critic values above the policy's own act (the Q-filter of Nair et al. 2018, section IV-C). Of
-            a task, of all, each by :data:`SHARPNESS` (critic-regularised regression, Wang et al. 2020, section 3, with
-            n-step returns); such a policy is moved by nothing else.
+            a task, of all, each by :func:`meta.mimic.improvement.advantage_weight`.
+        improvement: of tasks, weight of the squared distance to :func:`meta.mimic.improvement.better_acts`; they do not
+            climb the slope of their critic.
         restraint: weight of the squares of what forces exceed 1 by before they are bounded; far beyond the bound a
             policy has no gradient, and would stay there.
     """
@@ -58,8 +59,11 @@ class MimicTraining(ReplayTraining):
     discount: float = setting(0.8, share(0.999))
     reward_discount: float = setting(0.92, share(0.999))
     sharing: int = setting(1, share())
-    takeover: float = setting(0.75, share())
+    takeover: float = setting(0.5, share())
+    skips: float = setting(0.5, share())
+    noise: float = setting(0.5, at_least(0))
     cloning: float = setting(0.3, at_least(0))
+    improvement: float = setting(1.0, at_least(0))
     restraint: float = setting(0.1, at_least(0))
 
 
@@ -109,17 +113,21 @@ class MimicReplay(OffPolicy):
 
     @torch.no_grad()
     def actor(self, group: TaskGroup, batch: Batch, number: int) -> LearnerCore:
-        """Episodes of a task are begun by an imitation, as far as there is one, and taken over."""
-        training = self.training
-        imitations = [other for other in self.problems.groups if imitates(other) and other.index == group.index]
-        if imitates(group) or not imitations or not training.sharing or not training.takeover:
+        """Episodes of a task have noise of different strengths, and some are begun by an imitation and taken over."""
+        if imitates(group):
             return self.core
+        training = self.training
         generator = torch.Generator(self.device).manual_seed(self.seed(FIRST_ACTS, number))
         draw = GeneratorDraw(generator, batch.whole, batch.index_B)
+        noise_B = training.noise * draw.uniform(1)[:, 0].square()
+        imitations = [other for other in self.problems.groups if imitates(other) and other.index == group.index]
+        if not imitations or not training.sharing:
+            return TaskActor(self.core, noise_B, None)
         row_P = self.rows_NP.detach()[imitations[0].places[0] * self.problems.copies]
-        task = imitations[0].input(batch, row_P.expand(len(batch.row_B), -1))
         layouts = [batch.layouts[place] for place in batch.index_B.tolist()]
-        return taking_over(self.core, group.world, layouts, task, imitations[0].steps, training.takeover, draw)
+        demonstration = demonstrations_of(group.world, layouts, self.device)
+        row_BP = row_P.expand(len(layouts), -1)
+        return TaskActor(self.core, noise_B, beginning(row_BP, demonstration, training.takeover, training.skips, draw))
 
     def sources(self, group: TaskGroup) -> Sequence[Memory]:
         if imitates(group) or not self.training.sharing:
@@ -151,14 +159,24 @@ class MimicReplay(OffPolicy):
         value_M = self.critic.value(still_MP, one.seen, wanted_MX.tanh())
         with torch.no_grad():
             better_M = log_MA.exp() @ self.critic.atom_A > value_M
-            share_M = (goal_MA @ self.critic.atom_A - value_M) / (value_M + SMALL)
-            drawn_M = torch.where(one.imitates_M, better_M, (SHARPNESS * share_M).exp().clamp(max=MOST))
-        apart_M = (wanted_MX.tanh() - one.force_MX).square().sum(1)
+            brought_M = advantage_weight(goal_MA @ self.critic.atom_A, value_M)
+            drawn_M = self.training.cloning * torch.where(one.imitates_M, better_M, brought_M)
+        apart_M = drawn_M * (wanted_MX.tanh() - one.force_MX).square().sum(1)
         beyond = (wanted_MX.abs() - 1).relu().square().mean()
-        own = self.training.cloning * (drawn_M * apart_M).mean() + self.training.restraint * beyond
-        loss = own - (one.imitates_M * value_M).mean()
+        loss = (apart_M - one.imitates_M * value_M).mean() + self.training.restraint * beyond
+        if not bool(one.imitates_M.all()):
+            loss = loss + self.training.improvement * self._worse(one, still_MP, wanted_MX.tanh())
         moved = tuple(name for name in self.groups() if name != "critic")
         return Loss(weight * surprise, ("critic",)), Loss(weight * loss, moved)
+
+    def _worse(self, one: Viewed, still_MP: torch.Tensor, own_MX: torch.Tensor) -> torch.Tensor:
+        """The sum of tasks' squared distances to better acts, over the number of all transitions."""
+        task_M = ~one.imitates_M
+        own_MX = own_MX[task_M]
+        with torch.no_grad():
+            seen = chosen(one.seen, task_M)
+            better_MX = better_acts(self.critic, still_MP[task_M], seen, own_MX, one.force_MX[task_M])
+        return (own_MX - better_MX).square().sum() / len(task_M)
 
     def _viewed(self, group: TaskGroup, sample: Shard) -> Viewed:
         seen, after = (self._shown(group, unpacked(sample, name)) for name in ("seen", "after"))

@@ -12,16 +12,18 @@ import torch
 
 from dsl import load, loads
 from dsl.program import ProgramSet
+from envs.control.puzzle_box_settings import GRACE
 from meta.mimic.critic import projected
+from meta.mimic.improvement import BELIEF, MOST, SHARPNESS, better_acts, chosen
 from meta.mimic.learner import LEARNER, Mimic
 from meta.mimic.network import WINDOW, MimicConfig
-from meta.mimic.objective import MOST, SHARPNESS, MimicReplay, MimicTraining
-from meta.mimic.takeover import TakesOver, forces, taking_over
+from meta.mimic.objective import MimicReplay, MimicTraining
+from meta.mimic.takeover import Beginning, TaskActor, demonstrations_of
 from npi.jobs.learners import new_library, objective_of
 from npi.learners import check_learner
 from npi.learners.evaluate import score_task
 from npi.learners.objectives.base import schedule_of
-from npi.learners.objectives.replay_memory import Shard
+from npi.learners.objectives.replay_memory import Shard, unpacked
 from npi.learners.rollout import GeneratorDraw, rollout
 from npi.learners.tasks import TaskGroup, training_tasks
 from npi.training.loop import Descent, fit
@@ -91,68 +93,113 @@ def test_a_task_learns_from_imitation_without_its_demonstration() -> None:
     assert [len(alone.sources(group)) for group in alone.problems.groups] == [1, 1]
 
 
-def test_a_task_is_drawn_to_acts_by_how_much_more_they_brought() -> None:
-    """The policy's loss is that of plain numbers; the policy climbs no slope of the critic of a task."""
-    one = objective(load(FILE), restraint=0.0, cloning=0.7)
+def test_a_task_is_drawn_to_acts_that_brought_more_and_to_better_ones() -> None:
+    """The policy's loss is that of plain numbers."""
+    one = objective(load(FILE), restraint=0.0, cloning=0.7, improvement=0.4)
     for losses in one.losses(0, ALONE):
         list(losses)
     task = one.problems.groups[1]
-    sample = dict(one.memories[1].sample(torch.arange(6)))
+    sample = dict(one.memories[1].sample(torch.arange(5)))
     reward_MK = torch.zeros_like(sample["score.reward"])
-    for m, k in enumerate((0, 1, 3, 9)):
-        reward_MK[m, k] = 1.0
-    sample |= {"score.reward": reward_MK, "steps": torch.full((6,), reward_MK.shape[1])}
+    reward_MK[0, 0] = reward_MK[1, 2] = 1.0
+    sample |= {"score.reward": reward_MK, "steps": torch.full((5,), 3)}
     part = one._viewed(task, sample)
     row_MP = one.rows_NP.detach()[part.row_M]
-    value_M = one.critic.value(row_MP, part.seen, one.core.force(row_MP, part.seen)).tolist()
-    later_M = one.target_critic.value(row_MP, part.after, one.target_core.force(row_MP, part.after)).tolist()
-    away_M = (one.core.force(row_MP, part.seen) - part.force_MX).square().sum(1).tolist()
-    returns = [0.92**k for k in (0, 1, 3, 9)] + [0.92**10 * later for later in later_M[4:]]
+    with torch.no_grad():
+        own_MX = one.core.force(row_MP, part.seen)
+        value_M = one.critic.value(row_MP, part.seen, own_MX).tolist()
+        later_M = one.target_critic.value(row_MP, part.after, one.target_core.force(row_MP, part.after)).tolist()
+        better_MX = better_acts(one.critic, row_MP, part.seen, own_MX, part.force_MX)
+        loss = float(one.losses_of([part], 1.0)[1].value)
+    away_M, worse_M = ((own_MX - act_MX).square().sum(1).tolist() for act_MX in (part.force_MX, better_MX))
+    returns = [1, 0.92**2] + [0.92**3 * later for later in later_M[2:]]
     expected = 0.0
-    for value, found, away in zip(value_M, returns, away_M, strict=True):
-        expected += 0.7 * min(MOST, math.exp(SHARPNESS * (found - value) / (value + 0.05))) * away / 6
-    loss = one.losses_of([part], 1.0)[1]
-    assert float(loss.value.detach()) == pytest.approx(expected, rel=1e-3)
+    for value, found, away, worse in zip(value_M, returns, away_M, worse_M, strict=True):
+        weight = min(MOST, math.exp(BELIEF * (found - value) / (value + 0.05)))
+        expected += (0.7 * weight * away + 0.4 * worse) / 5
+    assert loss == pytest.approx(expected, rel=1e-3)
 
 
-def test_a_task_takes_over_from_imitation() -> None:
-    """The box is where the first acts alone bring it; behind them the policy's own acts follow, without a noise."""
-    programs = load(FILE)
-    one = objective(programs)
+def test_better_acts_are_those_of_plain_loops_and_lie_towards_the_best() -> None:
+    one = objective(load(FILE))
+    for losses in one.losses(0, ALONE):
+        list(losses)
+    seen = unpacked(one.memories[1].sample(torch.arange(3)), "seen")
+    row_MP = one.rows_NP.detach()[[1, 1, 1]]
+    own_MX, done_MX = torch.tensor([[0.0, 0.0], [0.9, -0.3], [-0.5, 0.5]]), torch.tensor([[0.3, 0.1]]).expand(3, -1)
+    with torch.no_grad():
+        one.critic.head.weight.mul_(20)  # far from indifferent
+        found_MX = better_acts(one.critic, row_MP, seen, own_MX, done_MX)
+        for m in range(3):
+            acts = [own_MX[m].tolist(), done_MX[m].tolist()]
+            for k in range(16):
+                angle, radius = k * math.pi / 4, 0.25 if k < 8 else 0.7
+                x, y = own_MX[m].tolist()
+                acts.append([x + radius * math.cos(angle), y + radius * math.sin(angle)])
+            acts = [[max(-1.0, min(1.0, x)) for x in act] for act in acts]
+            one_seen = chosen(seen, torch.tensor([m]))
+            worth = [float(one.critic.value(row_MP[:1], one_seen, torch.tensor([act]))) for act in acts]
+            weights = [math.exp(SHARPNESS * (each - worth[0]) / (worth[0] + 0.05)) for each in worth]
+            for x in range(2):
+                mean = sum(w * act[x] for w, act in zip(weights, acts, strict=True)) / sum(weights)
+                assert float(found_MX[m, x]) == pytest.approx(mean, abs=1e-3)
+            mean_worth = float(one.critic.value(row_MP[:1], one_seen, found_MX[m : m + 1]))
+            assert mean_worth > min(worth)
+
+
+def test_imitation_begins_episodes_of_a_task() -> None:
+    """Its acts are those in the box that shows the demonstration; behind them are the policy's own, with noise."""
+    one = objective(load(FILE))
     imitation, task = one.problems.groups
     batch = one.batch(task, 1, ALONE)
-    world, row_BP = task.world, one.rows_NP.detach()[:1].expand(4, -1)
-    generator = torch.Generator().manual_seed(3)
-    draw = GeneratorDraw(generator, 4, torch.arange(4))
-    actor = taking_over(one.core, world, batch.layouts, imitation.input(batch, row_BP), imitation.steps, 1.0, draw)
-    actor.count_B = torch.tensor([0, 2, 5, 7])
-    own = task.input(batch, one.rows_NP.detach()[batch.row_B])
+    world, own = task.world, task.input(batch, one.rows_NP.detach()[batch.row_B])
+    row_BP, count_B = one.rows_NP.detach()[:1].expand(4, -1), torch.tensor([0, 2, 5, 5])
+    demonstration = demonstrations_of(world, batch.layouts, torch.device("cpu"))
+    start = Beginning(row_BP, demonstration, count_B, torch.tensor([0, 0, 0, 3]))
+    draw = GeneratorDraw(torch.Generator().manual_seed(3), 4, torch.arange(4))
     with torch.no_grad():
-        episodes, _ = rollout(actor, world, batch.state, own, torch.zeros(4, 0), 9)
-    assert episodes.actions is not None
-    state = world.reset(batch.layouts)
-    for t, action in enumerate(episodes.actions):
-        seen = world.observe(state)
-        mine_BX = one.core.force(own.row_BP, one.core.remembered(world.spec, seen))
-        for b, count in enumerate(actor.count_B.tolist()):
-            expected = actor.force_TBX[t, b] if t < count else mine_BX[b]
-            torch.testing.assert_close(forces(action)[b], expected)
-        world.act(state, action, torch.ones(4, dtype=torch.bool))
+        still = TaskActor(one.core, torch.zeros(4), start)
+        episodes, _ = rollout(still, world, batch.state, own, torch.zeros(4, 0), 8, draw=draw)
+        shown = world.reset([{**layout, "SHOWN": (0,)} for layout in batch.layouts])
+        assert episodes.actions is not None
+        for t, action in enumerate(episodes.actions):
+            assert action.payload_BX is not None
+            seen, everyone_B = world.observe(shown), torch.ones(4, dtype=torch.bool)
+            imitating_BX = one.core.force(row_BP, one.core.remembered(world.spec, seen))
+            mine_BX = one.core.force(own.row_BP, one.core.remembered(world.spec, episodes.seen[t]))
+            for b in range(3):
+                expected_X = imitating_BX[b] if t < count_B[b] else mine_BX[b]
+                torch.testing.assert_close(action.payload_BX[b], expected_X)
+            if t < 5:  # frames are skipped: another act
+                assert not torch.allclose(action.payload_BX[3], imitating_BX[3])
+            world.act(shown, action, everyone_B)
+        noisy = TaskActor(one.core, torch.tensor([0.0, 1.0, 0.0, 1.0]), start)
+        seen = world.observe(world.reset(batch.layouts))
+        acts = [actor.step(own, seen, torch.zeros(4, 0), draw=draw).action.payload_BX for actor in (still, noisy)]
+    assert acts[0] is not None
+    assert acts[1] is not None
+    assert (acts[0] == acts[1]).all(1).tolist() == [True, False, True, False]
 
 
 def test_a_share_of_episodes_is_taken_over() -> None:
-    """None where nothing is shared or nothing imitates; otherwise about that share, before the imitation is over."""
-    one = objective(load(FILE), batch=200, takeover=0.5)
+    """None where nothing is shared; otherwise about that share, with any number of acts and of skipped frames."""
+    one = objective(load(FILE), batch=200, takeover=0.5, skips=0.3)
     imitation, task = one.problems.groups
     batch = one.batch(task, 1, ALONE)
     actor = one.actor(task, batch, 1)
-    assert isinstance(actor, TakesOver)
-    assert 0.35 < (actor.count_B > 0).float().mean() < 0.55
-    assert int(actor.count_B.max()) < imitation.steps
+    assert isinstance(actor, TaskActor)
+    start = actor.beginning
+    assert start is not None
+    assert 0.35 < (start.count_B > 0).float().mean() < 0.6
+    assert 0.2 < (start.skipped_B > 0).float().mean() < 0.4
+    assert int((start.count_B + start.skipped_B - start.demonstration.lengths_B).max()) <= GRACE
+    assert 0 < float(actor.noise_B.min()) < 0.01
+    assert 0.06 < float(actor.noise_B.median()) < 0.2
+    assert 0.45 < float(actor.noise_B.max()) < 0.5
     assert one.actor(imitation, batch, 1) is one.core
-    for settings in ({"takeover": 0.0}, {"sharing": 0}):
-        other = objective(load(FILE), **settings)
-        assert other.actor(other.problems.groups[1], batch, 1) is other.core
+    alone = objective(load(FILE), sharing=0).actor(task, batch, 1)
+    assert isinstance(alone, TaskActor)
+    assert alone.beginning is None
 
 
 def test_ends_are_those_of_the_program() -> None:
