@@ -265,6 +265,9 @@ TABLES: Mapping[str, Callable[[int], Rows]] = {
     "over_imitation": over_imitation_table, "diversity": diversity_table, "replay": replay_table,
 }  # fmt: skip
 
+PAGE = ("over_imitation", "diversity")
+"""The tables of the page. That of the replay is printed alone."""
+
 
 def main() -> None:
     parser = arguments(__doc__, seeds=[0])
@@ -275,7 +278,7 @@ def main() -> None:
         for row in TABLES[options.only](seed):
             print(row)
         return
-    write(NAME, {name: TABLES[name](seed) for name in TABLES})
+    write(NAME, {name: TABLES[name](seed) for name in PAGE})
 
 
 if __name__ == "__main__":

@@ -347,7 +347,7 @@ def test_run_and_show_write_pages(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_a_core_that_goes_wrong_has_both_runs_on_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slipping = RunnableTask("bubblesort.sort", SORT, SORT.task("sort"), Slip(SORT))
-    monkeypatch.setattr("npi.cli.run.open_to_run", lambda library: SORT)
+    monkeypatch.setattr("npi.cli.run.open_to_run", lambda library, **_: SORT)
     monkeypatch.setattr("npi.running.runs.runnable_tasks", lambda *_: [slipping])
     out = tmp_path / "run.html"
     assert main(["run", "sort", "3,1,2,7,5", "--quiet", "--html", str(out)]) == 1
