@@ -287,7 +287,7 @@ ENTRIES: Mapping[str, Entry] = {
         ("cloning of the demonstrator's acts {}",
          box("cloning of the demonstrator's acts, unseen", "irrelevant steps")),
         ("see the page",),
-        "1", False, "SOLVE does not always get the reward, and still does some irrelevant steps",
+        "1", True, "one seed, on a box of our own; SOLVE does not always get the reward",
         "python -m benchmarks.learners.mimic",
     ),
     "metamimic": Entry(
