@@ -361,13 +361,19 @@ def rows() -> Rows:
 
 
 def short_rows() -> Rows:
-    """The table's short form."""
+    """The table's short form: with what is strongest beside each figure, and what it does not say."""
     page = (RESULTS / f"{PAGE}.md").relative_to(ROOT).as_posix()
     lines = [
-        [f"[{ROWS[key].title}]({page}#{anchor(key)})", said(e.ours), ROWS[key].paper, "yes" if e.reached else "**no**"]
+        [f"[{ROWS[key].title}]({page}#{anchor(key)})", said(e.ours), ROWS[key].paper, from_root(said(e.opponent)),
+         from_root("; ".join(["yes" if e.reached else "**no**", *[e.why] * bool(e.why)]))]
         for key, e in ENTRIES.items()
-    ]
-    return [["What", "Ours, recorded", "Published", "Reached"], *lines]
+    ]  # fmt: skip
+    return [["What", "Ours, recorded", "Published", "Strongest beside it", "Reached, and what is to be said"], *lines]
+
+
+def from_root(text: str) -> str:
+    """A text with links to pages beside this one, for a file of the checkout's root."""
+    return re.sub(r"\]\((?=[\w-]+\.md)", f"]({RESULTS.relative_to(ROOT).as_posix()}/", text)
 
 
 def anchor(key: str) -> str:

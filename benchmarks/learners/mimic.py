@@ -21,7 +21,7 @@ from statistics import fmean
 
 import torch
 
-from benchmarks.common import ROOT, RUNS, arguments, finished, write
+from benchmarks.common import RUNS, arguments, finished, write
 from benchmarks.learners.cores import trained_core, written
 from dsl import loads
 from envs.control.puzzle_box import PuzzleBox
@@ -29,6 +29,7 @@ from envs.control.puzzle_box_settings import IRRELEVANT, SHOWN, SPLIT, WALLS
 from meta.mimic.learner import LEARNER
 from meta.mimic.network import MimicConfig, MimicCore
 from meta.mimic.objective import MimicReplay, MimicTraining
+from meta.talk.rows.mimic import text
 from npi.jobs.learners import new_library, objective_of
 from npi.learners import Supervised
 from npi.learners.core import learner_program_core
@@ -43,10 +44,10 @@ from npi.training.loop import Progress, fit
 
 NAME = "mimic"
 
-FILE = ROOT / "programs" / "learning" / "puzzlebox.npi"
-
 COUNT, FIRST = 500, 10**8
 """Boxes of a figure, and the number of the first one."""
+
+BOTH = ("IMITATE", "SOLVE")
 
 STEPS = {"IMITATE": 85, "SOLVE": 50}
 """Acts of the programs at most."""
@@ -67,14 +68,6 @@ ENOUGH = 0.8
 
 Figures = dict[str, list[float]]
 """Of each box: likeness, irrelevant steps as a share, success, and acts."""
-
-
-def text(demonstrations: int = 500, programs: tuple[str, ...] = ("IMITATE", "SOLVE")) -> str:
-    """The program file of the engine, with fewer demonstrations or one program alone."""
-    whole = FILE.read_text().replace("demonstrations: 500", f"demonstrations: {demonstrations}")
-    head, *parts = whole.split("\n\n")
-    kept = [part for part in parts if any(f"program {name} " in part or f"run {name}" in part for name in programs)]
-    return "\n\n".join([head, *kept]) + ("" if kept[-1].endswith("\n") else "\n")
 
 
 def ran(
@@ -124,7 +117,7 @@ def box(demonstrations: int = 500) -> PuzzleBox:
 
 def joint(seed: int) -> tuple[Library, float]:
     """The core of both programs."""
-    path = written(RUNS / NAME / "files" / "puzzlebox.npi", text())
+    path = written(RUNS / NAME / "files" / "puzzlebox.npi", text(500, *BOTH))
     return trained_core(f"{NAME}/joint-{seed}", [path], replace(JOINT, seed=seed), report=told)
 
 
@@ -141,7 +134,7 @@ def over_imitation(seed: int) -> Result:
     before = learner_program_core(library.core).digest()
     rows = {name: row_of(library, name) for name in STEPS}
     mean_P = torch.stack(list(rows.values())).mean(0)
-    random = new_library(MimicConfig(), training_tasks(loads(text())), [], seed=seed + 1000)
+    random = new_library(MimicConfig(), training_tasks(loads(text(500, *BOTH))), [], seed=seed + 1000)
     cloned = cloning(seed)
     found: dict[str, Figures] = {
         "IMITATE, unseen demonstrations": ran(net, rows["IMITATE"], world, "IMITATE", "test"),
@@ -163,7 +156,7 @@ def over_imitation(seed: int) -> Result:
 
 def cloning(seed: int) -> tuple[MimicCore, torch.Tensor]:
     """A core of the same shape that was told what the demonstrator did."""
-    programs = loads(text(programs=("IMITATE",)))
+    programs = loads(text(500, "IMITATE"))
     tasks = training_tasks(programs)
     library = new_library(MimicConfig(), tasks, [programs], seed=seed)
     training = replace(CLONING, seed=seed)
@@ -178,7 +171,7 @@ def cloning(seed: int) -> tuple[MimicCore, torch.Tensor]:
 
 def diversity(seed: int, demonstrations: int) -> Result:
     """Likeness to seen and unseen demonstrations of a core that imitates alone."""
-    path = written(RUNS / NAME / "files" / f"imitate{demonstrations}.npi", text(demonstrations, ("IMITATE",)))
+    path = written(RUNS / NAME / "files" / f"imitate{demonstrations}.npi", text(demonstrations, "IMITATE"))
     training = replace(ALONE, seed=seed)
     library, seconds = trained_core(f"{NAME}/imitate-{demonstrations}-{seed}", [path], training, report=told)
     net, row_P, world = net_of(library), row_of(library, "IMITATE"), box(demonstrations)
@@ -195,8 +188,8 @@ def replayed(seed: int, shared: bool, most: float = math.inf) -> Result:
     Args:
         most: acts in the world. The run is over there, or where success is :data:`ENOUGH`.
     """
-    programs = ("IMITATE", "SOLVE") if shared else ("SOLVE",)
-    parsed = loads(text(programs=programs))
+    programs = BOTH if shared else ("SOLVE",)
+    parsed = loads(text(500, *programs))
     tasks = training_tasks(parsed)
     training: MimicTraining = replace(JOINT, seed=seed, updates=JOINT.updates if shared else ALONE_UPDATES)
     library = new_library(MimicConfig(), tasks, [parsed], seed=seed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -144,6 +144,30 @@ def images() -> Images:
     return Images(pixels_NI, torch.tensor(found.target, dtype=torch.int64)[order_N])
 
 
+class BatchedFunction:
+    """A family of problems, many at once, and the images that their losses are of, on each device."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._images: dict[torch.device, Images] = {}
+
+    @cached_property
+    def losses(self) -> Callable[..., torch.Tensor]:
+        """theta_BD, of images pixels_BMI and label_BM, and given_BG → loss_B."""
+        return torch.func.vmap(self._function.loss)
+
+    @cached_property
+    def gradients(self) -> Callable[..., torch.Tensor]:
+        """The same → gradient_BD."""
+        return torch.func.vmap(torch.func.grad(self._function.loss))
+
+    def images_on(self, device: torch.device) -> Images:
+        """:func:`images` there; ``ValueError`` where scikit-learn is not installed."""
+        if device not in self._images:
+            self._images[device] = Images(*(part.to(device) for part in images()))
+        return self._images[device]
+
+
 class Mlp:
     """Layers of units on the pixels, and the cross-entropy of the digits (Andrychowicz et al. 2016, section 3.2)."""
 
@@ -171,6 +195,8 @@ class NarrowMlp:
 
     Given are what :class:`Mlp` has given, and which units a problem has, as 0 and 1.
     """
+
+    images = True
 
     def __init__(self, units: int, activation: str, spread: float = 1.0) -> None:
         self.whole, self.units = Mlp(units, 1, activation, spread), units

@@ -13,14 +13,14 @@ Shape legend: ``B`` networks, ``D`` parameters of the widest, ``G`` given number
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from envs.episodic.trials import EPISODE, EpisodeState, Trials, columns, digits, episode_number
-from envs.objectives.functions import ACTIVATIONS, ANY, UNSEEN, Drawn, Images, NarrowMlp, images
+from envs.objectives.functions import ACTIVATIONS, ANY, UNSEEN, BatchedFunction, Drawn, NarrowMlp
 from envs.objectives.world import GRADIENT, IMAGES
 from envs.settings import laid_value, one_of, read_settings, within
 from envs.spec import NONE, Channel, Field, Signature, Slot, SpecError, WorldSpec
@@ -130,7 +130,7 @@ class Training(Trials[TrainingState]):
         self.config = config if isinstance(config, TrainingConfig) else read_settings(TrainingConfig, config, WORLD)
         self.network = NarrowMlp(self.config.units, self.config.activation, self.config.spread)
         self.spec = _spec(name, self.config, self.network)
-        self._images: dict[torch.device, Images] = {}
+        self.batched = BatchedFunction(self.network)
 
     def laid(self, number: int, layout: Layout) -> Sequence[int]:
         _, images_part, rate, width = self.spec.hidden
@@ -185,14 +185,14 @@ class Training(Trials[TrainingState]):
             state.given_BG.copy_(new.given_BG)
             state.theta_BD, state.loss_B = held_BD.detach().requires_grad_(), state.loss_B.detach()
             state.gradient_BD = None
-            state.loss_B.copy_(self._losses(held_BD, *self._data(state), state.given_BG))
+            state.loss_B.copy_(self.batched.losses(held_BD, *self._data(state), state.given_BG))
             state.valid_B.copy_(torch.where(acts_B, self._validation(state), state.valid_B))
 
     def _step(self, state: TrainingState, action: Action) -> torch.Tensor:
         """step_BD at the learning rate: what was given, or one down the gradient."""
         if action.payload_BX is None or action.given_B is not None:
             theta_BD = state.theta_BD.detach()
-            step_BD = -self.config.rate * self._gradients(theta_BD, *self._data(state), state.given_BG)
+            step_BD = -self.config.rate * self.batched.gradients(theta_BD, *self._data(state), state.given_BG)
             if action.payload_BX is not None and action.given_B is not None:
                 step_BD = torch.where(action.given_B[:, None], action.payload_BX, step_BD)
         else:
@@ -221,19 +221,19 @@ class Training(Trials[TrainingState]):
     def _loss(self, state: TrainingState) -> torch.Tensor:
         """loss_B, with a graph to the parameters."""
         with torch.enable_grad():
-            return self._losses(state.theta_BD, *self._data(state), state.given_BG)
+            return self.batched.losses(state.theta_BD, *self._data(state), state.given_BG)
 
     def _validation(self, state: TrainingState) -> torch.Tensor:
         """valid_B of the parameters as they are."""
         with torch.no_grad():
-            return self._losses(state.theta_BD.detach(), *self._held_out(state), state.given_BG)
+            return self.batched.losses(state.theta_BD.detach(), *self._held_out(state), state.given_BG)
 
     def _gradient(self, state: TrainingState, loss_B: torch.Tensor) -> torch.Tensor:
         """gradient_BD of the loss that was observed, without a graph."""
         if state.loss_B is not loss_B:
             raise ValueError("a gradient must be read before the next action: the parameters have moved since")
         if state.gradient_BD is None:
-            state.gradient_BD = self._gradients(state.theta_BD.detach(), *self._data(state), state.given_BG)
+            state.gradient_BD = self.batched.gradients(state.theta_BD.detach(), *self._data(state), state.given_BG)
         return state.gradient_BD
 
     def _data(self, state: TrainingState) -> Data:
@@ -249,25 +249,10 @@ class Training(Trials[TrainingState]):
 
     def _some(self, state: TrainingState, place_BM: torch.Tensor) -> Data:
         """Images by their places in the half of each episode."""
-        pixels_NI, label_N = self._on(state.device)
+        pixels_NI, label_N = self.batched.images_on(state.device)
         seen = len(label_N) - UNSEEN
         index_BM = place_BM + seen * state.unseen_B[:, None]
         return Data(pixels_NI[index_BM], label_N[index_BM])
-
-    @cached_property
-    def _losses(self) -> Callable[..., torch.Tensor]:
-        """theta_BD, images and what is given → loss_B."""
-        return torch.func.vmap(self.network.loss)
-
-    @cached_property
-    def _gradients(self) -> Callable[..., torch.Tensor]:
-        """The same → gradient_BD."""
-        return torch.func.vmap(torch.func.grad(self.network.loss))
-
-    def _on(self, device: torch.device) -> Images:
-        if device not in self._images:
-            self._images[device] = Images(*(part.to(device) for part in images()))
-        return self._images[device]
 
 
 def _spec(name: str, config: TrainingConfig, network: NarrowMlp) -> WorldSpec:

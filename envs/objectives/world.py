@@ -8,9 +8,9 @@ Shape legend: ``B`` problems, ``D`` parameters of each, ``G`` given numbers of e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -20,13 +20,12 @@ from envs.objectives.functions import (
     ANY,
     SIDE,
     UNSEEN,
+    BatchedFunction,
     Conv,
     Function,
-    Images,
     Mlp,
     Quadratic,
     Rosenbrock,
-    images,
 )
 from envs.settings import laid_value, one_of, read_settings, within
 from envs.spec import NONE, Channel, Field, Signature, SpecError, WorldSpec
@@ -132,7 +131,7 @@ class Optimisee(Trials[OptimiseeState]):
         read = config if isinstance(config, OptimiseeConfig) else read_settings(OptimiseeConfig, config, f"an {KIND}")
         self.config, self.function = read, _function(read)
         self.spec = _spec(name, read, self.function)
-        self._images: dict[torch.device, Images] = {}
+        self.batched = BatchedFunction(self.function)
 
     def laid(self, number: int, layout: Layout) -> Sequence[int]:
         return episode_number(number, layout), laid_value(number, layout, IMAGES, 0)
@@ -181,10 +180,10 @@ class Optimisee(Trials[OptimiseeState]):
             state.before_B.copy_(torch.where(acts_B, state.loss_B, state.before_B))
             theta_BD.copy_(torch.where(acts_B[:, None], theta_BD + step_BD, theta_BD))
             state.step_B.add_(acts_B.long())
-            state.loss_B.copy_(self._losses(theta_BD, *self._data(state)))
+            state.loss_B.copy_(self.batched.losses(theta_BD, *self._data(state)))
 
     def _descent(self, state: OptimiseeState) -> torch.Tensor:
-        return -self.config.rate * self._gradients(state.theta_BD.detach(), *self._data(state))
+        return -self.config.rate * self.batched.gradients(state.theta_BD.detach(), *self._data(state))
 
     def score(self, state: OptimiseeState) -> dict[str, torch.Tensor]:
         """The loss of the parameters as they are, on the data of the next step."""
@@ -198,7 +197,7 @@ class Optimisee(Trials[OptimiseeState]):
     def _loss(self, state: OptimiseeState) -> torch.Tensor:
         """loss_B, with a graph to the parameters."""
         with torch.enable_grad():
-            return self._losses(state.theta_BD, *self._data(state))
+            return self.batched.losses(state.theta_BD, *self._data(state))
 
     def _gradient(self, state: OptimiseeState, loss_B: torch.Tensor) -> torch.Tensor:
         """gradient_BD of the loss that was observed, without a graph (Andrychowicz et al. 2016, section 2.1: the dashed
@@ -210,7 +209,7 @@ class Optimisee(Trials[OptimiseeState]):
                 ones_B, keeps = torch.ones_like(loss_B), torch.is_grad_enabled()
                 (state.gradient_BD,) = torch.autograd.grad(loss_B, state.theta_BD, ones_B, retain_graph=keeps)
             else:
-                state.gradient_BD = self._gradients(state.theta_BD.detach(), *self._data(state))
+                state.gradient_BD = self.batched.gradients(state.theta_BD.detach(), *self._data(state))
         return state.gradient_BD
 
     def hidden(self, state: OptimiseeState) -> Sequence[tuple[Sequence[int], ...]]:
@@ -221,27 +220,12 @@ class Optimisee(Trials[OptimiseeState]):
         """What the losses of the next step are of, beside the parameters."""
         if not self.function.images:
             return (state.given_BG,)
-        pixels_NI, label_N = self._on(state.device)
+        pixels_NI, label_N = self.batched.images_on(state.device)
         seen, place_M = len(label_N) - UNSEEN, torch.arange(self.config.minibatch, device=state.device)
         parts = state.episode_B[:, None], MINIBATCH, state.step_B[:, None], place_M
         kept_BM = seen + below(UNSEEN, *parts)
         index_BM = torch.where(state.unseen_B[:, None] == 1, kept_BM, below(seen, *parts))
         return pixels_NI[index_BM], label_N[index_BM], state.given_BG
-
-    @cached_property
-    def _losses(self) -> Callable[..., torch.Tensor]:
-        """theta_BD and what is given → loss_B."""
-        return torch.func.vmap(self.function.loss)
-
-    @cached_property
-    def _gradients(self) -> Callable[..., torch.Tensor]:
-        """The same → gradient_BD."""
-        return torch.func.vmap(torch.func.grad(self.function.loss))
-
-    def _on(self, device: torch.device) -> Images:
-        if device not in self._images:
-            self._images[device] = Images(*(part.to(device) for part in images()))
-        return self._images[device]
 
 
 def _function(config: OptimiseeConfig) -> Function:

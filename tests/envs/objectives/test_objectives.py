@@ -48,7 +48,7 @@ def updated(world: Optimisee, state: OptimiseeState, times: int = 1, **payload: 
 def gradient(world: Optimisee, state: OptimiseeState) -> torch.Tensor:
     """By a graph of its own."""
     theta_BD = state.theta_BD.detach().requires_grad_()
-    (gradient_BD,) = torch.autograd.grad(world._losses(theta_BD, *world._data(state)).sum(), theta_BD)
+    (gradient_BD,) = torch.autograd.grad(world.batched.losses(theta_BD, *world._data(state)).sum(), theta_BD)
     return gradient_BD
 
 
