@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import talk
 from benchmarks.common import RESULTS
-from benchmarks.talk import ENTRIES, Cell, figure, html_page, marked, rows, sections, short_rows
+from benchmarks.talk import figures, page
+from benchmarks.talk.entries import ENTRIES, Cell
+from benchmarks.talk.figures import figure, marked
+from benchmarks.talk.page import html_page, rows, sections, short_rows
 from meta.talk.rows import ROWS
 from npi.reproduce.pages import MARKED, markdown
 
@@ -31,12 +33,12 @@ def test_a_figure_stands_on_its_page(key: str, cell: Cell) -> None:
 
 def test_the_page_is_up_to_date() -> None:
     """But for commits, which are those of the day on which it was made."""
-    made = marked(talk.PAGE)
+    made = marked(page.PAGE)
     assert made["rows"] == "\n".join(markdown(rows()))
     assert made["sections"] == sections()
     assert made["reached"] == f"{sum(e.reached for e in ENTRIES.values())} of {len(ENTRIES)}"
-    for page in dict.fromkeys(page for entry in ENTRIES.values() for page in entry.pages):
-        assert marked(page).get("made", talk.NONE) in made["sources"]
+    for name in dict.fromkeys(name for entry in ENTRIES.values() for name in entry.pages):
+        assert marked(name).get("made", figures.NONE) in made["sources"]
 
 
 def test_the_readme_has_its_short_form() -> None:
@@ -72,10 +74,10 @@ def test_a_figure_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.
         "<!-- end -->",
     ]
     (tmp_path / "p.md").write_text("\n".join(lines))
-    monkeypatch.setattr(talk, "RESULTS", tmp_path)
-    talk.marked.cache_clear()
+    monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    figures.marked.cache_clear()
     try:
-        assert figure(Cell("p", "b", "t", ("y",))) == talk.NONE
+        assert figure(Cell("p", "b", "t", ("y",))) == figures.NONE
         with pytest.raises(ValueError, match="has no u; there are t"):
             figure(Cell("p", "b", "u", ("x",)))
         with pytest.raises(ValueError, match="no column c"):
@@ -85,4 +87,4 @@ def test_a_figure_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(ValueError, match="0 rows begin with"):
             figure(Cell("p", "b", "t", ("z",)))
     finally:
-        talk.marked.cache_clear()
+        figures.marked.cache_clear()
