@@ -25,7 +25,7 @@ from meta.baselines.agent import Agent, Rollout, rollout
 from meta.baselines.bayes_optimal import plan
 from meta.baselines.learned_agent import Learned
 from meta.baselines.registry import lineup
-from meta.reinforcement.network import MetaRLConfig
+from meta.reinforcement.config import MetaRLConfig
 from npi.jobs.learners import usual_config
 from npi.learners.core import LearnerProgramCore
 from npi.learners.interface import learner_of

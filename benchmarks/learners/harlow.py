@@ -26,7 +26,7 @@ from dsl.program import ProgramSet
 from envs.episodic.harlow import RULES, Harlow, HarlowState, glyphs, scrambled
 from meta.baselines.agent import Agent, rollout
 from meta.baselines.harlow import ObjectStayer, SideStayer
-from meta.reinforcement.network import MetaRLConfig
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.program_files.harlow_rules import Rule, program_file, turned
 from npi.jobs.learners import new_library, train_learner
 from npi.learners.core import LearnerProgramCore

@@ -35,7 +35,7 @@ from benchmarks.learners.cores import fine_tuned, trained_core, written
 from dsl import load
 from dsl.teacher import shown_by
 from meta.baselines.experimenters import LearnedExperimenter
-from meta.reinforcement.network import MetaRLConfig
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.program_files.block_questions import program_file, training_questions
 from npi.jobs.learners import new_library
 from npi.learners.core import learner_program_core

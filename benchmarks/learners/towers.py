@@ -43,7 +43,7 @@ from meta.baselines.towers import (
     tower_experiments,
     watched,
 )
-from meta.reinforcement.network import MetaRLConfig
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.program_files.tower_questions import TRAINING_PAIRS, program_file
 from npi.learners.core import learner_program_core
 from npi.learners.learn_rows import learn_rows

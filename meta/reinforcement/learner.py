@@ -17,7 +17,9 @@ import torch
 
 from envs.spec import WorldSpec
 from envs.world import Episodes, World
-from meta.reinforcement.network import ActorCritic, MetaRLConfig, real_channels
+from meta.reinforcement.adapter import real_channels
+from meta.reinforcement.config import MetaRLConfig
+from meta.reinforcement.network import ActorCritic
 from meta.reinforcement.object_memory import places
 from meta.reinforcement.object_slots import ObjectActorCritic
 from npi.learners.interface import LearnerConfig

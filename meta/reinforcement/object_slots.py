@@ -28,8 +28,10 @@ from torch import nn
 from envs.spec import SLOTS, WorldSpec
 from envs.stepper import Action, Observation
 from envs.world import Episodes
+from meta.reinforcement.adapter import all_calls, real_channels, shown, small_head
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.lstm import step
-from meta.reinforcement.network import LONGEST, MetaRLConfig, all_calls, real_channels, shown, small_head
+from meta.reinforcement.network import LONGEST
 from npi.core.initialisation import seeded_linear
 from npi.learners.interface import Draw, LearnerCore, StepOutput, TaskInput, choice
 from npi.learners.rollout import calls

@@ -13,7 +13,7 @@ from dsl import loads
 from envs.physics.blocks import BETAS, DISCOUNTS, Blocks
 from meta.baselines.blocks import Experimenter, Experiments, StoppingPlan, Weigher, experiments
 from meta.baselines.experimenters import LearnedExperimenter
-from meta.reinforcement.network import MetaRLConfig
+from meta.reinforcement.config import MetaRLConfig
 from meta.talk.comparison import paired
 from meta.talk.row import Effort, Found, Row, Run
 from npi.learners.core import learner_program_core

@@ -13,7 +13,7 @@ from envs.physics.blocks import ANSWER, POKE
 from envs.physics.questions import RightAnswers, questions
 from envs.spec import RETURN, SLOTS
 from envs.stepper import Action, Decision, Draw, Observation
-from meta.reinforcement.network import MetaRLConfig
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.program_files.block_questions import program_file, training_questions
 from npi.jobs.learners import new_library
 from npi.learners.tasks import learner_for, training_tasks

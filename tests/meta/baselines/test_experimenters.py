@@ -18,8 +18,8 @@ from meta.baselines.experimenters import (
     stopped,
     surest,
 )
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.learner import LEARNER
-from meta.reinforcement.network import MetaRLConfig
 from npi.learners.interface import TaskInput
 from npi.learners.rollout import play
 

@@ -12,7 +12,7 @@ from envs.episodic.bandit import ELEVEN
 from envs.episodic.two_step import TwoStep
 from meta.baselines.agent import Agent, Oracle, Random, rollout
 from meta.baselines.two_step import ModelFree, stays
-from meta.reinforcement.network import MetaRLConfig
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.program_files.bandit_priors import program_file
 from npi.jobs.learners import new_library, train_learner
 from npi.learners.evaluate import evaluated

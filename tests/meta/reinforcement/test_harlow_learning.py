@@ -18,8 +18,9 @@ from envs.world import Episodes
 from meta.baselines.agent import calls
 from meta.baselines.agent import rollout as run_agent
 from meta.baselines.harlow import ObjectStayer
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.learner import LEARNER
-from meta.reinforcement.network import ActorCritic, MetaRLConfig
+from meta.reinforcement.network import ActorCritic
 from meta.reinforcement.object_memory import KEY, VALUE, Recall, places
 from meta.reinforcement.program_files.harlow_rules import Rule, program_file, turned
 from npi.jobs.learners import train_learner

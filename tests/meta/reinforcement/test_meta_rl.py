@@ -12,9 +12,11 @@ from envs.episodic.bandit import FAMILIES, Bandit
 from envs.spec import NONE, Channel, Field, Signature, Slot, WorldSpec
 from envs.stepper import Action
 from envs.world import Episodes
+from meta.reinforcement.adapter import all_calls, shown
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.learner import LEARNER
 from meta.reinforcement.lstm import step, unroll
-from meta.reinforcement.network import ActorCritic, MetaRLConfig, all_calls, shown
+from meta.reinforcement.network import ActorCritic
 from npi.jobs.learners import train_learner
 from npi.learners.interface import TaskInput, learner_of
 from npi.learners.objectives.on_policy import (

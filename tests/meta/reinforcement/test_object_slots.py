@@ -11,8 +11,8 @@ from dsl import load, loads
 from envs import make
 from envs.spec import Channel, Field, Signature, Slot, WorldSpec
 from envs.stepper import Observation
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.learner import LEARNER
-from meta.reinforcement.network import MetaRLConfig
 from meta.reinforcement.object_slots import OWN, ObjectActorCritic, alike_objects
 from npi.learners.conformance import check_learner
 from npi.learners.interface import TaskInput

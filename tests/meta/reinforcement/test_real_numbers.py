@@ -12,8 +12,10 @@ from envs import Channel, Field, Signature, WorldSpec, make
 from envs.registry import KINDS
 from envs.stepper import Action, Observation
 from envs.world import Episodes
+from meta.reinforcement.adapter import SPREAD, payloads
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.learner import LEARNER
-from meta.reinforcement.network import SPREAD, MetaRLConfig, normal_log, payloads
+from meta.reinforcement.network import normal_log
 from npi.jobs.learners import train_learner
 from npi.learners.conformance import check_learner
 from npi.learners.evaluate import score_task

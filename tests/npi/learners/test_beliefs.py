@@ -6,7 +6,7 @@ import torch
 
 from dsl import load, loads
 from envs.physics.blocks import Blocks
-from meta.reinforcement.network import MetaRLConfig
+from meta.reinforcement.config import MetaRLConfig
 from npi.jobs.learners import new_library
 from npi.learners.beliefs import beliefs, line
 from npi.learners.tasks import training_tasks

@@ -11,8 +11,8 @@ import torch
 
 from envs.physics.blocks import ANSWER, BETAS, DISCOUNTS, Blocks
 from meta.baselines.blocks import StoppingPlan
+from meta.reinforcement.config import MetaRLConfig
 from meta.reinforcement.learner import LEARNER
-from meta.reinforcement.network import MetaRLConfig
 from npi.jobs.learners import train_learner
 from npi.learners.interface import TaskInput
 from npi.learners.objectives.on_policy import OnPolicyTraining
