@@ -7,6 +7,7 @@ queries, ``A`` alphabets with rows, ``P`` parameters of a row, ``D`` numbers of 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +22,8 @@ from meta.few_shot.network import SIDE, FewShotConfig, framed
 CHANGES = Augmentation(rotation=12.0, shear=0.2, scale=0.2, shift=0.1, displacement=0.07)
 """How drawings are changed in training, those of the plain network, too."""
 
-ROW_RATE = 2e-3
-"""Of rows in training: each is moved by few of the updates."""
+FILTER_RATE, ROW_RATE = 0.05, 2e-3
+"""Of filters, a share of their norm, and of rows in training: each is moved by few of the updates."""
 
 COPIES = 8
 """Of a drawing, beside itself, where encodings are averaged."""
@@ -89,11 +90,40 @@ class OurNetwork(nn.Module):
 Network = PlainNetwork | OurNetwork
 
 
-def trained(
-    net: Network, source: Source, *, updates: int, rate: float, ways: int, drawings: int, seed: int
-) -> float:  # fmt: skip
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained.
+
+    Attributes:
+        rate: the peak rate of all but filters and rows. ways, drawings: classes of an update, and drawings of each.
+        changes: of drawings; None: they are as they were drawn.
+        turned: the share of updates whose alphabet is turned by quarters or mirrored, all of its drawings alike.
+    """
+
+    rate: float
+    ways: int
+    drawings: int
+    changes: Augmentation | None = CHANGES
+    turned: float = 0.0
+
+
+SETTINGS = {
+    "plain": Training(1e-3, 20, 3),
+    "plain, near": Training(1e-3, 20, 3),
+    "few-shot": Training(2e-3, 30, 2),
+}
+"""Of each network."""
+
+
+def network(name: str, rows: int, seed: int) -> Network:
+    """A new one."""
+    return OurNetwork(rows, seed) if name == "few-shot" else PlainNetwork(name != "plain", seed)
+
+
+def trained(net: Network, source: Source, training: Training, *, updates: int, seed: int) -> float:
     """Train on episodes within alphabets; the CPU seconds that it took.
 
+    Every drawing of an episode is to be named by each other one: the likelihood of those of its class among all others.
     In half of the episodes our network has the alphabet's own row, in a quarter one that is inferred from the examples,
     else the mean of all, which it is left with.
     """
@@ -101,24 +131,41 @@ def trained(
 
     def loss() -> torch.Tensor:
         which, alphabet = source.draw(generator)
-        place_WM = alphabet.episode(ways, drawings, generator)
+        place_WM = alphabet.episode(training.ways, training.drawings, generator)
         W, M = place_WM.shape
-        drawing_NSS = augmented(alphabet.drawing_NSS[place_WM.T.flatten()], CHANGES, generator=generator)
+        drawing_NSS = alphabet.drawing_NSS[place_WM.T.flatten()]
+        if training.turned and float(torch.rand((), generator=generator)) < training.turned:
+            drawing_NSS = turned(drawing_NSS, int(torch.randint(8, (), generator=generator)))
+        if training.changes is not None:
+            drawing_NSS = augmented(drawing_NSS, training.changes, generator=generator)
         if isinstance(net, OurNetwork):
             net.row_P = _training_row(net, which, drawing_NSS[:W], generator)
         code_ND = net.encoded(drawing_NSS)
-        logits_QW = -net.distance(code_ND[W:], code_ND[:W])
-        return F.cross_entropy(logits_QW, torch.arange(W).repeat(M - 1))
+        return named_by_each_other(net.distance(code_ND, code_ND), torch.arange(W).repeat(M))
 
     net.train()
-    groups = [([*net.parameters()], rate)]
-    if isinstance(net, OurNetwork):
-        groups = [([*net.core.parameters()], rate), ([net.rows_AP], ROW_RATE)]
-    seconds = descend(groups, loss, updates=updates, warmup=50)
+    rows = [net.rows_AP] if isinstance(net, OurNetwork) else []
+    filters = [weight for weight in net.parameters() if weight.ndim == 4]
+    others = [weight for weight in net.parameters() if weight.ndim != 4 and all(weight is not row for row in rows)]
+    groups = [(others, training.rate), *([(rows, ROW_RATE)] if rows else [])]
+    seconds = descend(groups, loss, updates=updates, filters=[(filters, FILTER_RATE)], warmup=50)
     net.eval()
     if isinstance(net, OurNetwork):
         net.row_P = net.rows_AP.detach().mean(0)
     return seconds
+
+
+def turned(drawing_NSS: torch.Tensor, way: int) -> torch.Tensor:
+    """Drawings in one of eight ways: turned by 0 to 3 quarters, and mirrored first from the fifth on."""
+    return torch.rot90(drawing_NSS.flip(2) if way > 3 else drawing_NSS, way % 4, (1, 2))
+
+
+def named_by_each_other(distance_NN: torch.Tensor, label_N: torch.Tensor) -> torch.Tensor:
+    """The mean negative log-likelihood of drawings of the same class among all others, by their distances."""
+    itself_NN = torch.eye(len(label_N), dtype=torch.bool)
+    log_NN = (-distance_NN).masked_fill(itself_NN, -math.inf).log_softmax(1)
+    same_NN = (label_N[:, None] == label_N) & ~itself_NN
+    return -log_NN.masked_fill(~same_NN, -math.inf).logsumexp(1).mean()
 
 
 def _training_row(
