@@ -79,8 +79,9 @@ class Without:
     changed: bool = True
 
     def source(self) -> Generated:
-        kept = {} if self.alphabets is None else {"kept": self.alphabets, "renewed": False}
-        return Generated(self.config, **kept)
+        if self.alphabets is None:
+            return Generated(self.config)
+        return Generated(self.config, kept=self.alphabets, renewed=False)
 
 
 WITHOUT = {
