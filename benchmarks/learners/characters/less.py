@@ -63,7 +63,7 @@ class Part:
 
 
 PARTS = {
-    "five": Part("5 alphabets", 2000, turned=0.5),
+    "five": Part("5 alphabets", 1500, turned=0.5),
     "strokes": Part("generated alphabets", 2000),
 }
 
