@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 from benchmarks.common import arguments, finished, results, seeds, write
@@ -55,17 +55,23 @@ SHORT = 300
 
 @dataclass(frozen=True)
 class Part:
-    """What networks are trained on: so many updates, with alphabets turned or mirrored in a share of them."""
+    """What networks are trained on: so many updates, with alphabets turned or mirrored in a share of them.
+
+    Attributes:
+        config: of generated alphabets, where these are what is learned from.
+    """
 
     title: str
     updates: int
     turned: float = 0.0
+    config: StrokesConfig | None = None
 
 
 PARTS = {
     "five": Part("5 alphabets", 1500, turned=0.5),
-    "strokes": Part("generated alphabets", 2000),
+    "strokes": Part("generated alphabets", 1500, config=StrokesConfig(relations=False)),
 }
+"""Whether alphabets are turned, and relations between strokes are made, was chosen on the alphabets of VALIDATION."""
 
 STILL = StrokesConfig(motor_noise=0, placement=0, warp=0, slant=0, scale=0, translation=0, smoothing=0)
 
@@ -107,8 +113,8 @@ WITHOUT = {
 
 def source(part: str, small: str) -> Source:
     """Where a part's training has its alphabets."""
-    if part == "strokes":
-        return Generated()
+    if (config := PARTS[part].config) is not None:
+        return Generated(config)
     drawings = open_source(small, PIXELS)
     return Known(alphabets(drawings, drawings.group_names))
 
@@ -225,7 +231,7 @@ def _settings(part: str, name: str) -> dict[str, object]:
     """What results depend on beside the seed."""
     if part == GENERATOR:
         return {"without": name, "updates": SHORT}
-    return {"updates": PARTS[part].updates, "turned": PARTS[part].turned}
+    return {name: value for name, value in asdict(PARTS[part]).items() if name != "title"}
 
 
 if __name__ == "__main__":
