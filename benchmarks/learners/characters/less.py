@@ -69,7 +69,7 @@ class Part:
 
 PARTS = {
     "five": Part("5 alphabets", 1500, turned=0.5),
-    "strokes": Part("generated alphabets", 1500, config=StrokesConfig(relations=False)),
+    "strokes": Part("generated alphabets", 900, config=StrokesConfig(relations=False)),
 }
 """Whether alphabets are turned, and relations between strokes are made, was chosen on the alphabets of VALIDATION."""
 
