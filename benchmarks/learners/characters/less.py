@@ -32,7 +32,7 @@ from benchmarks.learners.characters.alphabets import (
 )
 from benchmarks.learners.characters.networks import (
     COPIES,
-    SETTINGS,
+    QUICK,
     Network,
     by_codes,
     encoded,
@@ -129,7 +129,7 @@ def run(part: str, name: str, seed: int, small: str, test: Sequence[Alphabet]) -
     """Train a network on a part and test it."""
     plan, where = PARTS[part], source(part, small)
     net = network(name, where.rows, seed)
-    seconds = trained(net, where, replace(SETTINGS[name], turned=plan.turned), updates=plan.updates, seed=seed)
+    seconds = trained(net, where, replace(QUICK[name], turned=plan.turned), updates=plan.updates, seed=seed)
     return {
         "CPU seconds": seconds,
         "parameters": sum(weight.numel() for weight in net.parameters()),
@@ -141,7 +141,7 @@ def run(part: str, name: str, seed: int, small: str, test: Sequence[Alphabet]) -
 def run_without(name: str, seed: int, test: Sequence[Alphabet]) -> Result:
     """Train the engine's core for a short time on a generator without a part, and test it."""
     without = WITHOUT[name]
-    net, plan = network("few-shot", 1, seed), SETTINGS["few-shot"]
+    net, plan = network("few-shot", 1, seed), QUICK["few-shot"]
     plan = plan if without.changed else replace(plan, changes=None)
     seconds = trained(net, without.source(), plan, updates=SHORT, seed=seed)
     return {"CPU seconds": seconds, **within(net, test)}

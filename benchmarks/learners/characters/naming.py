@@ -50,7 +50,7 @@ NAME = "characters-background"
 MIXED = ((5, 1), (5, 5), (20, 1), (20, 5))
 """Ways and shots of episodes whose classes are of all test alphabets."""
 
-UPDATES = 1500
+UPDATES = 2400
 
 
 def measured(net: Network, test: Sequence[Alphabet]) -> Result:

@@ -7,14 +7,14 @@ queries, ``A`` alphabets with rows, ``P`` parameters of a row, ``D`` numbers of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.learners.characters.alphabets import Answer, Source
-from benchmarks.learners.descent import descend
+from benchmarks.learners.descent import Groups, descend
 from meta.few_shot.augmentation import SMALL_CHANGES, Augmentation, augmented
 from meta.few_shot.core import FewShotCore
 from meta.few_shot.network import SIDE, FewShotConfig, framed
@@ -22,8 +22,8 @@ from meta.few_shot.network import SIDE, FewShotConfig, framed
 CHANGES = Augmentation(rotation=12.0, shear=0.2, scale=0.2, shift=0.1, displacement=0.07)
 """How drawings are changed in training, those of the plain network, too."""
 
-FILTER_RATE, ROW_RATE = 0.05, 2e-3
-"""Of filters, a share of their norm, and of rows in training: each is moved by few of the updates."""
+ROW_RATE = 2e-3
+"""Of rows in training: each is moved by few of the updates."""
 
 COPIES = 8
 """Of a drawing, beside itself, where encodings are averaged."""
@@ -98,6 +98,8 @@ class Training:
         rate: the peak rate of all but filters and rows. ways, drawings: classes of an update, and drawings of each.
         changes: of drawings; None: they are as they were drawn.
         turned: the share of updates whose alphabet is turned by quarters or mirrored, all of its drawings alike.
+        mutual: every drawing of an episode is named by each other one; else the first of each class name the others.
+        filter_rate: of :class:`Muon`, which moves filters by shares of their norm; None: Adam moves them as all else.
     """
 
     rate: float
@@ -105,6 +107,8 @@ class Training:
     drawings: int
     changes: Augmentation | None = CHANGES
     turned: float = 0.0
+    mutual: bool = False
+    filter_rate: float | None = None
 
 
 SETTINGS = {
@@ -113,6 +117,9 @@ SETTINGS = {
     "few-shot": Training(2e-3, 30, 2),
 }
 """Of each network."""
+
+QUICK = {name: replace(training, mutual=True, filter_rate=0.05) for name, training in SETTINGS.items()}
+"""The same, with a quarter less error after 300 updates."""
 
 
 def network(name: str, rows: int, seed: int) -> Network:
@@ -123,7 +130,6 @@ def network(name: str, rows: int, seed: int) -> Network:
 def trained(net: Network, source: Source, training: Training, *, updates: int, seed: int) -> float:
     """Train on episodes within alphabets; the CPU seconds that it took.
 
-    Every drawing of an episode is to be named by each other one: the likelihood of those of its class among all others.
     In half of the episodes our network has the alphabet's own row, in a quarter one that is inferred from the examples,
     else the mean of all, which it is left with.
     """
@@ -141,14 +147,20 @@ def trained(net: Network, source: Source, training: Training, *, updates: int, s
         if isinstance(net, OurNetwork):
             net.row_P = _training_row(net, which, drawing_NSS[:W], generator)
         code_ND = net.encoded(drawing_NSS)
-        return named_by_each_other(net.distance(code_ND, code_ND), torch.arange(W).repeat(M))
+        if training.mutual:
+            return named_by_each_other(net.distance(code_ND, code_ND), torch.arange(W).repeat(M))
+        return F.cross_entropy(-net.distance(code_ND[W:], code_ND[:W]), torch.arange(W).repeat(M - 1))
 
     net.train()
-    rows = [net.rows_AP] if isinstance(net, OurNetwork) else []
-    filters = [weight for weight in net.parameters() if weight.ndim == 4]
-    others = [weight for weight in net.parameters() if weight.ndim != 4 and all(weight is not row for row in rows)]
-    groups = [(others, training.rate), *([(rows, ROW_RATE)] if rows else [])]
-    seconds = descend(groups, loss, updates=updates, filters=[(filters, FILTER_RATE)], warmup=50)
+    every = [*(net.core if isinstance(net, OurNetwork) else net).parameters()]
+    groups: Groups = [(every, training.rate)]
+    filters: Groups = []
+    if training.filter_rate is not None:
+        groups = [([weight for weight in every if weight.ndim != 4], training.rate)]
+        filters = [([weight for weight in every if weight.ndim == 4], training.filter_rate)]
+    if isinstance(net, OurNetwork):
+        groups = [*groups, ([net.rows_AP], ROW_RATE)]
+    seconds = descend(groups, loss, updates=updates, filters=filters, warmup=50)
     net.eval()
     if isinstance(net, OurNetwork):
         net.row_P = net.rows_AP.detach().mean(0)

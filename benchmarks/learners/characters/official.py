@@ -25,7 +25,7 @@ from PIL import Image
 
 from benchmarks.common import RUNS, finished, plain_arguments, write
 from benchmarks.learners.characters.alphabets import PIXELS, TEST, VALIDATION, Known, alphabets
-from benchmarks.learners.characters.networks import COPIES, SETTINGS, OurNetwork, encoded, trained
+from benchmarks.learners.characters.networks import COPIES, QUICK, OurNetwork, encoded, trained
 from envs.images.drawings import Drawings
 from envs.images.official_runs import LABELS, OneShotRun, one_shot_runs
 from envs.images.packed import SIDE, packed
@@ -94,7 +94,7 @@ def core(drawings: Drawings, updates: int, seed: int) -> tuple[OurNetwork, Resul
     net, path = OurNetwork(source.rows, seed), RUNS / f"{name}.safetensors"
 
     def train() -> Result:
-        seconds = trained(net, source, SETTINGS["few-shot"], updates=updates, seed=seed)
+        seconds = trained(net, source, QUICK["few-shot"], updates=updates, seed=seed)
         write_whole(path, tensors_bytes(net.state_dict()))
         return {"CPU seconds": seconds}
 
