@@ -34,6 +34,7 @@ from benchmarks.learners.characters.networks import (
     COPIES,
     QUICK,
     Network,
+    OurNetwork,
     by_codes,
     encoded,
     network,
@@ -42,6 +43,10 @@ from benchmarks.learners.characters.networks import (
 from envs.images.alphabets import StrokesConfig
 from envs.images.packed import packed
 from envs.images.sources import open_source
+from meta.few_shot.classifier import SHIPPED
+from meta.few_shot.core import FewShotCore
+from npi.learners.core import learner_program_core
+from npi.library.library import Library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, Rows, spread
 
@@ -72,6 +77,8 @@ PARTS = {
     "strokes": Part("generated alphabets", 900, config=StrokesConfig(relations=False)),
 }
 """Whether alphabets are turned, and relations between strokes are made, was chosen on the alphabets of VALIDATION."""
+
+SHIPPED_TITLE = "generated alphabets: the core that comes with the engine"
 
 STILL = StrokesConfig(motor_noise=0, placement=0, warp=0, slant=0, scale=0, translation=0, smoothing=0)
 
@@ -138,6 +145,25 @@ def run(part: str, name: str, seed: int, small: str, test: Sequence[Alphabet]) -
     }
 
 
+def run_shipped(test: Sequence[Alphabet]) -> Result:
+    """Test the core that comes with the engine, by the row of its program; it was trained on generated alphabets."""
+    library = Library.open(SHIPPED)
+    trained_core = learner_program_core(library.core).net
+    assert isinstance(trained_core, FewShotCore)
+    net = OurNetwork(1, 0, row=trained_core.config.row)
+    net.core = trained_core
+    net.row_P = library.memory.embeddings_NP[library.memory.index("characters.NAME")].detach()
+    net.eval()
+    training = library.history[0]["settings"]
+    return {
+        "parameters": sum(weight.numel() for weight in trained_core.parameters()),
+        "updates": training["updates"],
+        "seed": training["seed"],
+        "one": within(net, test),
+        "copies": within(net, test, COPIES),
+    }
+
+
 def run_without(name: str, seed: int, test: Sequence[Alphabet]) -> Result:
     """Train the engine's core for a short time on a generator without a part, and test it."""
     without = WITHOUT[name]
@@ -151,13 +177,13 @@ def run_without(name: str, seed: int, test: Sequence[Alphabet]) -> Result:
 
 
 def contents(
-    done: Mapping[str, Mapping[str, Sequence[Result]]], without: Mapping[str, Sequence[Result]]
+    done: Mapping[str, Mapping[str, Sequence[Result]]], shipped: Result, without: Mapping[str, Sequence[Result]]
 ) -> Mapping[str, Content | bytes]:
-    """What the page says of parts and networks, and of the generator."""
-    return {"less": less(done), "alphabets": by_alphabet(done), "generator": generator(without)}
+    """What the page says of parts and networks, of the core that comes with the engine, and of the generator."""
+    return {"less": less(done, shipped), "alphabets": by_alphabet(done, shipped), "generator": generator(without)}
 
 
-def less(done: Mapping[str, Mapping[str, Sequence[Result]]]) -> Rows:
+def less(done: Mapping[str, Mapping[str, Sequence[Result]]], shipped: Result) -> Rows:
     head = ["trained on", "", "parameters", "updates", "CPU s, median", "seeds", "wrong, %", "copies"]
     lines = [
         [PARTS[part].title, name, f"{each[0]['parameters']:,}", f"{PARTS[part].updates:,}",
@@ -165,16 +191,19 @@ def less(done: Mapping[str, Mapping[str, Sequence[Result]]]) -> Rows:
          *(spread([r[which]["mean"] for r in each]) for which in ("one", "copies"))]
         for part, networks in done.items() for name, each in networks.items() if each
     ]  # fmt: skip
-    return [head, *lines]
+    last = [SHIPPED_TITLE, "few-shot", f"{shipped['parameters']:,}", f"{shipped['updates']:,}", "", shipped["seed"],
+            *(f"{shipped[which]['mean']:.1f}" for which in ("one", "copies"))]  # fmt: skip
+    return [head, *lines, last]
 
 
-def by_alphabet(done: Mapping[str, Mapping[str, Sequence[Result]]]) -> Rows:
+def by_alphabet(done: Mapping[str, Mapping[str, Sequence[Result]]], shipped: Result) -> Rows:
     """The same with copies, alphabet by alphabet."""
     lines = [
         [PARTS[part].title, name, *(spread([r["copies"][a] for r in each]) for a in TEST)]
         for part, networks in done.items() for name, each in networks.items() if each
     ]  # fmt: skip
-    return [["trained on", "", *TEST], *lines]
+    last = [SHIPPED_TITLE, "few-shot", *(f"{shipped['copies'][a]:.1f}" for a in TEST)]
+    return [["trained on", "", *TEST], *lines, last]
 
 
 def generator(without: Mapping[str, Sequence[Result]]) -> Rows:
@@ -216,7 +245,8 @@ def main() -> None:
     done = {part: {name: results(staged(part, name)) for name in NETWORKS} for part in PARTS}
     without = {name: results(staged(GENERATOR, name)) for name in WITHOUT}
     every_result = [r for networks in (*done.values(), without) for each in networks.values() for r in each]
-    write("few-shot-less", contents(done, without), every_result)
+    shipped = finished(f"{NAME}-shipped", partial(run_shipped, test))
+    write("few-shot-less", contents(done, shipped, without), every_result)
 
 
 def _stage(
