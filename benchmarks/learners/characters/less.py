@@ -74,6 +74,7 @@ class Part:
 
 PARTS = {
     "five": Part("5 alphabets", 1500, turned=0.5),
+    "five-short": Part("5 alphabets", 400, turned=0.5),
     "strokes": Part("generated alphabets", 900, config=StrokesConfig(relations=False)),
 }
 """Whether alphabets are turned, and relations between strokes are made, was chosen on the alphabets of VALIDATION."""
@@ -199,11 +200,11 @@ def less(done: Mapping[str, Mapping[str, Sequence[Result]]], shipped: Result) ->
 def by_alphabet(done: Mapping[str, Mapping[str, Sequence[Result]]], shipped: Result) -> Rows:
     """The same with copies, alphabet by alphabet."""
     lines = [
-        [PARTS[part].title, name, *(spread([r["copies"][a] for r in each]) for a in TEST)]
+        [PARTS[part].title, name, f"{PARTS[part].updates:,}", *(spread([r["copies"][a] for r in each]) for a in TEST)]
         for part, networks in done.items() for name, each in networks.items() if each
     ]  # fmt: skip
-    last = [SHIPPED_TITLE, "few-shot", *(f"{shipped['copies'][a]:.1f}" for a in TEST)]
-    return [["trained on", "", *TEST], *lines, last]
+    last = [SHIPPED_TITLE, "few-shot", f"{shipped['updates']:,}", *(f"{shipped['copies'][a]:.1f}" for a in TEST)]
+    return [["trained on", "", "updates", *TEST], *lines, last]
 
 
 def generator(without: Mapping[str, Sequence[Result]]) -> Rows:
