@@ -20,7 +20,7 @@ from itertools import pairwise
 
 import torch
 
-from benchmarks.common import arguments, run_recipe
+from benchmarks.common import arguments, run_recipe, seeds
 from meta.connection_information.displays import (
     DISSIMILAR,
     KINDS,
@@ -137,8 +137,8 @@ def by_noise(done: Sequence[Result], name: str, rows: Sequence[tuple[str, str]])
     """One outcome by noise: readers and kinds."""
     table: list[list[object]] = [["modules", "other word", *(f"noise {noise:g}" for noise in NOISE)]]
     for reader, kind in rows:
-        seeds = levels_of(done, reader, kind)
-        table.append([reader, kind, *(spread([s[at][name] for s in seeds]) for at in range(len(NOISE)))])
+        every = levels_of(done, reader, kind)
+        table.append([reader, kind, *(spread([s[at][name] for s in every]) for at in range(len(NOISE)))])
     return table
 
 
@@ -185,6 +185,7 @@ def counted() -> Rows:
 def contents(done: Sequence[Result]) -> dict[str, Content | bytes]:
     return {
         "words": f"{len(common_words()):,}",
+        "seeds": seeds(done),
         "seconds": spread([result["seconds"] for result in done], 0),
         "right": by_noise(done, "right", ROWS),
         "crossovers": by_noise(done, "crossover", ROWS),
@@ -200,8 +201,8 @@ def picture(done: Sequence[Result]) -> bytes:
     figure, (left, right) = panels(2, across=2, size=(9, 3.6))
     lines = [(PROGRAMMED, kind) for kind in (SIMILAR, ONE_SHARED, NONE_SHARED, DISSIMILAR)] + [(OWN, SIMILAR)]
     for place, (reader, kind) in enumerate(lines):
-        seeds = [[level["crossover"] for level in levels] for levels in levels_of(done, reader, kind)]
-        values = [*zip(*seeds, strict=True)]
+        every = [[level["crossover"] for level in levels] for levels in levels_of(done, reader, kind)]
+        values = [*zip(*every, strict=True)]
         name = kind if reader == PROGRAMMED else OWN
         left.plot(NOISE, [statistics.median(v) for v in values], "o-", color=f"C{place}", label=name, markersize=3)
         left.fill_between(NOISE, [min(v) for v in values], [max(v) for v in values], color=f"C{place}", alpha=0.15)

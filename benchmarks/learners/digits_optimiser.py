@@ -22,10 +22,11 @@ import torch
 
 from benchmarks.common import ROOT, RUNS, arguments, finished, run_recipe
 from benchmarks.learners.cores import trained_core
+from benchmarks.learners.descent import Muon
 from envs.objectives.functions import UNSEEN, images
 from meta.optimisation import LearnedOptimizer
 from meta.optimisation.learner import OptimiserTraining
-from meta.optimisation.network import OptimiserConfig, orthogonal
+from meta.optimisation.network import OptimiserConfig
 from npi.library.library import Library
 from npi.program_memory.memory import ProgramMemory
 from npi.reproduce.ledger import Result
@@ -46,34 +47,6 @@ BATCH, TUNED_ON = 128, range(1000, 1003)
 
 CLIPS, SCHEDULES = (None, 1.0), ("constant", "linear")
 """The largest norm of a gradient; the rate of each step, the linear one falling to 0."""
-
-
-class Muon(torch.optim.Optimizer):
-    """Steps along averages of gradients that were made orthogonal (Jordan et al. 2024); Adam's for vectors.
-
-    Like the learned optimiser's, a matrix's step is as long as its sides are.
-    """
-
-    def __init__(self, params: Any, lr: float) -> None:
-        super().__init__(params, {"lr": lr})
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                gradient, state = parameter.grad, self.state[parameter]
-                if not state:
-                    state |= {"mean": torch.zeros_like(parameter), "square": torch.zeros_like(parameter), "step": 0}
-                state["step"] += 1
-                mean = state["mean"].lerp_(gradient, 0.1)
-                if parameter.ndim > 1:
-                    ahead = gradient.lerp(mean, 0.9)
-                    along = orthogonal(ahead.reshape(1, -1), [parameter.shape]).view(parameter.shape)
-                else:
-                    square = state["square"].lerp_(gradient.square(), 0.01)
-                    size = (square / (1 - 0.99 ** state["step"])).sqrt() + 1e-8
-                    along = mean / (1 - 0.9 ** state["step"]) / size
-                parameter.add_(along, alpha=-group["lr"])
 
 
 def quarters(first: int, last: int) -> tuple[float, ...]:

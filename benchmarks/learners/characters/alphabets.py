@@ -18,9 +18,6 @@ from envs.images.strokes import strokes
 
 TEST = ("Bengali", "Futurama", "Gujarati", "Hebrew", "Sanskrit")
 VALIDATION = ("Armenian", "Burmese_(Myanmar)", "Grantha", "N_Ko")
-SMALL = ("Balinese", "Early_Aramaic", "Greek", "Korean", "Latin")
-"""The alphabets of Omniglot's first smaller set (``small1``), whose drawings the packed set has, too."""
-
 PIXELS = 64
 """S: what networks see is smaller; see there."""
 
@@ -92,6 +89,7 @@ class Generated:
     """Generated alphabets, a new one in place of the oldest of ``kept`` with every fourth draw; all have one row.
 
     Attributes:
+        renewed: whether there are new ones; else those of the beginning are all.
         first: the seed of the first alphabet; those of the engine's own data set are made from seed 0.
     """
 
@@ -99,6 +97,7 @@ class Generated:
     kept: int = 40
     characters: int = 40
     drawers: int = 4
+    renewed: bool = True
     first: int = 1_000_000
     rows: int = 1
     pool: list[Alphabet] = field(default_factory=list)
@@ -108,7 +107,7 @@ class Generated:
         """An alphabet, and the number of its row, 0."""
         while len(self.pool) < self.kept:
             self.pool.append(self._alphabet(len(self.pool)))
-        if self.drawn % 4 == 3:
+        if self.renewed and self.drawn % 4 == 3:
             number = self.kept + self.drawn // 4
             self.pool[number % self.kept] = self._alphabet(number)
         self.drawn += 1

@@ -38,7 +38,7 @@ CLASSES, DRAWINGS, BATCH, EPISODES = 5, 10, 8, 300
 SHOWN = (1, 2, 3, 5, 10)
 """The times that a class was shown at which answers are counted."""
 
-UPDATES = {PROTOTYPES: 160, LRU: 600}
+UPDATES = {PROTOTYPES: 160, LRU: 320}
 
 NAMES = {PROTOTYPES: "growing prototypes", LRU: "memory of slots (`least-recently-used`)"}
 

@@ -1,13 +1,12 @@
 """Characters of new alphabets from one drawing of each: this engine's core, plain prototype networks, and no learning.
 
-    python -m benchmarks.learners.characters.naming BACKGROUND                 # everything, five seeds
-    python -m benchmarks.learners.characters.naming BACKGROUND --only small    # parts of it
-    python -m benchmarks.learners.characters.naming BACKGROUND --table         # only write the page
+    python -m benchmarks.learners.characters.naming BACKGROUND            # five seeds
+    python -m benchmarks.learners.characters.naming BACKGROUND --table    # only write the page
 
 BACKGROUND is Omniglot's packed background set (:mod:`envs.images.packed`). Trained on it without the five alphabets
-that are tested, on the five alphabets of its smaller set, or on generated alphabets alone; tested on the same five.
-Choices were made on the alphabets of VALIDATION: ``--held validation`` trains without them, tests on them and prints.
-Results lie under ``runs/characters``, a file for each network and seed; a run that was stopped resumes.
+that are tested. Choices were made on the alphabets of VALIDATION: ``--held validation`` trains without them, tests on
+them and prints. Results lie under ``runs/characters-background-*``, a file for each network and seed; a run that was
+stopped resumes.
 """
 
 from __future__ import annotations
@@ -15,19 +14,15 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.common import arguments, finished, results, seeds, write
 from benchmarks.learners.characters.alphabets import (
     PIXELS,
-    SMALL,
     TEST,
     VALIDATION,
     Alphabet,
-    Generated,
     Known,
-    Source,
     alphabets,
     by_pictures,
     error,
@@ -35,11 +30,12 @@ from benchmarks.learners.characters.alphabets import (
 )
 from benchmarks.learners.characters.networks import (
     COPIES,
+    SETTINGS,
     Network,
     OurNetwork,
-    PlainNetwork,
     by_codes,
     encoded,
+    network,
     trained,
 )
 from benchmarks.learners.characters.rows import rows
@@ -49,48 +45,12 @@ from meta.few_shot.classic import nearest_hausdorff, nearest_pixels
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, Rows, spread
 
-NAME = "characters"
+NAME = "characters-background"
 
 MIXED = ((5, 1), (5, 5), (20, 1), (20, 5))
 """Ways and shots of episodes whose classes are of all test alphabets."""
 
-SETTINGS = {"plain": (1e-3, 20, 3), "plain, near": (1e-3, 20, 3), "few-shot": (2e-3, 30, 2)}
-"""Of each network: peak rate, and ways and drawings of each class in an update."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """What networks are trained on, for so long, and which ones; the engine's own learns rows where it says so."""
-
-    updates: int
-    networks: tuple[str, ...] = tuple(SETTINGS)
-    rows: bool = False
-
-
-PARTS = {
-    "background": Part(2400, rows=True),
-    "small": Part(1000, ("plain", "few-shot")),
-    "strokes": Part(2400, ("plain", "few-shot")),
-}
-
-DESCRIPTIONS = {
-    "background": "25 alphabets",
-    "small": "5 alphabets",
-    "strokes": "generated alphabets",
-}
-
-
-def network(name: str, rows: int, seed: int) -> Network:
-    """A new one."""
-    return OurNetwork(rows, seed) if name == "few-shot" else PlainNetwork(name != "plain", seed)
-
-
-def source(part: str, drawings: Drawings, hidden: Sequence[str]) -> Source:
-    """Where a part's training has its alphabets."""
-    if part == "strokes":
-        return Generated()
-    names = SMALL if part == "small" else [name for name in drawings.group_names if name not in hidden]
-    return Known(alphabets(drawings, names))
+UPDATES = 2400
 
 
 def measured(net: Network, test: Sequence[Alphabet]) -> Result:
@@ -108,18 +68,19 @@ def measured(net: Network, test: Sequence[Alphabet]) -> Result:
     return found
 
 
-def run(part: str, name: str, seed: int, drawings: Drawings, test: Sequence[str], hidden: Sequence[str]) -> Result:
-    """Train a network and test it."""
-    plan, alphabet = PARTS[part], alphabets(drawings, test)
-    where = source(part, drawings, hidden)
-    net = network(name, where.rows, seed)
-    rate, ways, each = SETTINGS[name]
-    seconds = trained(net, where, updates=plan.updates, rate=rate, ways=ways, drawings=each, seed=seed)
-    parameters = sum(weight.numel() for weight in net.parameters())
-    found = {"CPU seconds": seconds, "parameters": parameters, **measured(net, alphabet)}
-    if plan.rows and isinstance(net, OurNetwork):
-        found["rows"] = rows(net, alphabet)
+def run(name: str, seed: int, drawings: Drawings, test: Sequence[str], hidden: Sequence[str]) -> Result:
+    """Train a network on the alphabets that are not hidden, and test it."""
+    known = Known(alphabets(drawings, [name for name in drawings.group_names if name not in hidden]))
+    net, asked = network(name, known.rows, seed), alphabets(drawings, test)
+    seconds = trained(net, known, SETTINGS[name], updates=UPDATES, seed=seed)
+    found = {"CPU seconds": seconds, "parameters": parameters(net), **measured(net, asked)}
+    if isinstance(net, OurNetwork):
+        found["rows"] = rows(net, asked)
     return found
+
+
+def parameters(net: Network) -> int:
+    return sum(weight.numel() for weight in net.parameters())
 
 
 def unlearned(test: Sequence[Alphabet]) -> Result:
@@ -130,26 +91,24 @@ def unlearned(test: Sequence[Alphabet]) -> Result:
     }
 
 
-def contents(done: Mapping[str, Mapping[str, Sequence[Result]]], nothing: Result) -> Mapping[str, Content | bytes]:
-    """What the page says of the results of parts and networks."""
-    first = done["background"]
+def contents(done: Mapping[str, Sequence[Result]], nothing: Result) -> Mapping[str, Content | bytes]:
+    """What the page says of the results of networks."""
     return {
         "training": training(done),
-        "within": [["", *TEST, "mean", "mean, copies"], *_unlearned(nothing), *within(first)],
-        "mixed": [["", *(f"{ways} ways, {shots} shot{'s' * (shots > 1)}" for ways, shots in MIXED)], *mixed(first)],
-        "less": [["trained on", "", "mean", "mean, copies"], *less(done)],
-        "rows": rows_table([r["rows"] for r in first.get("few-shot", []) if "rows" in r]),
-        "share": share(first),
+        "within": [["", *TEST, "mean", "mean, copies"], *_unlearned(nothing), *within(done)],
+        "mixed": [["", *(f"{ways} ways, {shots} shot{'s' * (shots > 1)}" for ways, shots in MIXED)], *mixed(done)],
+        "rows": rows_table([r["rows"] for r in done.get("few-shot", []) if "rows" in r]),
+        "share": share(done),
     }
 
 
-def training(done: Mapping[str, Mapping[str, Sequence[Result]]]) -> Rows:
+def training(done: Mapping[str, Sequence[Result]]) -> Rows:
     """What each network was trained with."""
     head = ["trained on", "", "parameters", "updates", "CPU s, median", "seeds"]
     lines = [
-        [DESCRIPTIONS[part], name, f"{each[0]['parameters']:,}", f"{PARTS[part].updates:,}",
+        ["25 alphabets", name, f"{each[0]['parameters']:,}", f"{UPDATES:,}",
          f"{statistics.median(r['CPU seconds'] for r in each):.0f}", seeds(each)]
-        for part, networks in done.items() for name, each in networks.items() if each
+        for name, each in done.items() if each
     ]  # fmt: skip
     return [head, *lines]
 
@@ -169,15 +128,6 @@ def mixed(networks: Mapping[str, Sequence[Result]]) -> list[list[object]]:
         [name + (", copies" if copies else ""),
          *(spread([r[f"mixed, {copies} copies"][f"{ways} {shots}"] for r in each], 2) for ways, shots in MIXED)]
         for name, each in networks.items() if each for copies in (0, COPIES)
-    ]  # fmt: skip
-
-
-def less(done: Mapping[str, Mapping[str, Sequence[Result]]]) -> list[list[object]]:
-    """Lines of the parts beside the first."""
-    return [
-        [DESCRIPTIONS[part], name, *(spread([r[f"within, {copies} copies"]["mean"] for r in each])
-                                     for copies in (0, COPIES))]
-        for part, networks in done.items() if part != "background" for name, each in networks.items() if each
     ]  # fmt: skip
 
 
@@ -214,7 +164,6 @@ def _unlearned(nothing: Result) -> list[list[object]]:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("background", metavar="BACKGROUND", help="Omniglot's packed background set")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="some of the parts")
     parser.add_argument("--networks", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="some of the networks")
     parser.add_argument("--held", choices=["test", "validation"], default="test")
     options = parser.parse_args()
@@ -223,26 +172,19 @@ def main() -> None:
         validated(options, drawings)
         return
     for seed in () if options.table else options.seeds:
-        for part in options.only:
-            for name in (name for name in PARTS[part].networks if name in options.networks):
-                settings = {"updates": PARTS[part].updates, "seed": seed}
-                stage = partial(run, part, name, seed, drawings, TEST, TEST)
-                finished(f"{NAME}-{part}-{slug(name)}/{seed}", stage, **settings)
-    done = {part: {name: results(f"{NAME}-{part}-{slug(name)}") for name in PARTS[part].networks} for part in PARTS}
-    nothing = finished(f"{NAME}-unlearned", partial(unlearned, alphabets(drawings, TEST)))
-    write(
-        "few-shot",
-        contents(done, nothing),
-        [r for networks in done.values() for each in networks.values() for r in each],
-    )
+        for name in options.networks:
+            stage = partial(run, name, seed, drawings, TEST, TEST)
+            finished(f"{NAME}-{slug(name)}/{seed}", stage, updates=UPDATES, seed=seed)
+    done = {name: results(f"{NAME}-{slug(name)}") for name in SETTINGS}
+    nothing = finished("characters-unlearned", partial(unlearned, alphabets(drawings, TEST)))
+    write("few-shot", contents(done, nothing), [r for each in done.values() for r in each])
 
 
 def validated(options: argparse.Namespace, drawings: Drawings) -> None:
     """Print what is found on the alphabets of choice."""
     for seed in options.seeds:
-        for part in options.only:
-            for name in (name for name in PARTS[part].networks if name in options.networks):
-                print(part, name, seed, run(part, name, seed, drawings, VALIDATION, (*TEST, *VALIDATION)), flush=True)
+        for name in options.networks:
+            print(name, seed, run(name, seed, drawings, VALIDATION, (*TEST, *VALIDATION)), flush=True)
 
 
 def slug(name: str) -> str:

@@ -7,13 +7,14 @@ queries, ``A`` alphabets with rows, ``P`` parameters of a row, ``D`` numbers of 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.learners.characters.alphabets import Answer, Source
-from benchmarks.learners.descent import descend
+from benchmarks.learners.descent import Groups, descend
 from meta.few_shot.augmentation import SMALL_CHANGES, Augmentation, augmented
 from meta.few_shot.core import FewShotCore
 from meta.few_shot.network import SIDE, FewShotConfig, framed
@@ -89,9 +90,44 @@ class OurNetwork(nn.Module):
 Network = PlainNetwork | OurNetwork
 
 
-def trained(
-    net: Network, source: Source, *, updates: int, rate: float, ways: int, drawings: int, seed: int
-) -> float:  # fmt: skip
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained.
+
+    Attributes:
+        rate: the peak rate of all but filters and rows. ways, drawings: classes of an update, and drawings of each.
+        changes: of drawings; None: they are as they were drawn.
+        turned: the share of updates whose alphabet is turned by quarters or mirrored, all of its drawings alike.
+        mutual: every drawing of an episode is named by each other one; else the first of each class name the others.
+        filter_rate: of :class:`Muon`, which moves filters by shares of their norm; None: Adam moves them as all else.
+    """
+
+    rate: float
+    ways: int
+    drawings: int
+    changes: Augmentation | None = CHANGES
+    turned: float = 0.0
+    mutual: bool = False
+    filter_rate: float | None = None
+
+
+SETTINGS = {
+    "plain": Training(1e-3, 20, 3),
+    "plain, near": Training(1e-3, 20, 3),
+    "few-shot": Training(2e-3, 30, 2),
+}
+"""Of each network."""
+
+QUICK = {name: replace(training, mutual=True, filter_rate=0.05) for name, training in SETTINGS.items()}
+"""The same, with a quarter less error after 300 updates."""
+
+
+def network(name: str, rows: int, seed: int) -> Network:
+    """A new one."""
+    return OurNetwork(rows, seed) if name == "few-shot" else PlainNetwork(name != "plain", seed)
+
+
+def trained(net: Network, source: Source, training: Training, *, updates: int, seed: int) -> float:
     """Train on episodes within alphabets; the CPU seconds that it took.
 
     In half of the episodes our network has the alphabet's own row, in a quarter one that is inferred from the examples,
@@ -101,24 +137,47 @@ def trained(
 
     def loss() -> torch.Tensor:
         which, alphabet = source.draw(generator)
-        place_WM = alphabet.episode(ways, drawings, generator)
+        place_WM = alphabet.episode(training.ways, training.drawings, generator)
         W, M = place_WM.shape
-        drawing_NSS = augmented(alphabet.drawing_NSS[place_WM.T.flatten()], CHANGES, generator=generator)
+        drawing_NSS = alphabet.drawing_NSS[place_WM.T.flatten()]
+        if training.turned and float(torch.rand((), generator=generator)) < training.turned:
+            drawing_NSS = turned(drawing_NSS, int(torch.randint(8, (), generator=generator)))
+        if training.changes is not None:
+            drawing_NSS = augmented(drawing_NSS, training.changes, generator=generator)
         if isinstance(net, OurNetwork):
             net.row_P = _training_row(net, which, drawing_NSS[:W], generator)
         code_ND = net.encoded(drawing_NSS)
-        logits_QW = -net.distance(code_ND[W:], code_ND[:W])
-        return F.cross_entropy(logits_QW, torch.arange(W).repeat(M - 1))
+        if training.mutual:
+            return named_by_each_other(net.distance(code_ND, code_ND), torch.arange(W).repeat(M))
+        return F.cross_entropy(-net.distance(code_ND[W:], code_ND[:W]), torch.arange(W).repeat(M - 1))
 
     net.train()
-    groups = [([*net.parameters()], rate)]
+    every = [*(net.core if isinstance(net, OurNetwork) else net).parameters()]
+    groups: Groups = [(every, training.rate)]
+    filters: Groups = []
+    if training.filter_rate is not None:
+        groups = [([weight for weight in every if weight.ndim != 4], training.rate)]
+        filters = [([weight for weight in every if weight.ndim == 4], training.filter_rate)]
     if isinstance(net, OurNetwork):
-        groups = [([*net.core.parameters()], rate), ([net.rows_AP], ROW_RATE)]
-    seconds = descend(groups, loss, updates=updates, warmup=50)
+        groups = [*groups, ([net.rows_AP], ROW_RATE)]
+    seconds = descend(groups, loss, updates=updates, filters=filters, warmup=50)
     net.eval()
     if isinstance(net, OurNetwork):
         net.row_P = net.rows_AP.detach().mean(0)
     return seconds
+
+
+def turned(drawing_NSS: torch.Tensor, way: int) -> torch.Tensor:
+    """Drawings in one of eight ways: turned by 0 to 3 quarters, and mirrored first from the fifth on."""
+    return torch.rot90(drawing_NSS.flip(2) if way > 3 else drawing_NSS, way % 4, (1, 2))
+
+
+def named_by_each_other(distance_NN: torch.Tensor, label_N: torch.Tensor) -> torch.Tensor:
+    """The mean negative log-likelihood of drawings of the same class among all others, by their distances."""
+    itself_NN = torch.eye(len(label_N), dtype=torch.bool)
+    log_NN = (-distance_NN).masked_fill(itself_NN, -math.inf).log_softmax(1)
+    same_NN = (label_N[:, None] == label_N) & ~itself_NN
+    return -log_NN.masked_fill(~same_NN, -math.inf).logsumexp(1).mean()
 
 
 def _training_row(

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.learners.characters.alphabets import Alphabet, Known
-from benchmarks.learners.characters.networks import OurNetwork, trained
+from benchmarks.learners.characters.networks import SETTINGS, OurNetwork, trained
 from benchmarks.learners.characters.rows import rows
 from benchmarks.learners.conditioning.modes import Conditioner
 from meta.few_shot.network import INITIAL_CONDITIONING, LAYERS, DrawingEncoder, framed
@@ -44,6 +44,6 @@ def run(mode: str, seed: int, train: Sequence[Alphabet], test: Sequence[Alphabet
     generator = torch.Generator().manual_seed(seed)
     assert isinstance(net.core.encoder, DrawingEncoder)
     net.core.encoder = ConditionedEncoder(net.core.encoder, mode, net.core.config.row, generator=generator)
-    seconds = trained(net, Known(train), updates=UPDATES, rate=2e-3, ways=30, drawings=2, seed=seed)
+    seconds = trained(net, Known(train), SETTINGS["few-shot"], updates=UPDATES, seed=seed)
     parameters = sum(weight.numel() for weight in net.core.encoder.conditioner.parameters())
     return {"CPU seconds": seconds, "parameters": parameters, **rows(net, test)}
