@@ -1,4 +1,5 @@
-"""What WaveNet and WaveRNN share as cores: a step is the next sample's code, and how likely each code is.
+"""What WaveNet and WaveRNN share as cores: a step is the next sample's code, and how likely each code is; where words are
+said (:mod:`envs.speech.utterances`), a step is all samples of one.
 
 Shape legend: ``B`` instances, ``T`` samples, ``L`` frames, ``X`` codes, ``K`` numbers of the conditioning, ``H`` hidden
 numbers, ``P`` parameters of a row.
@@ -11,6 +12,7 @@ from abc import abstractmethod
 import torch
 
 from envs.spec import SLOTS, WorldSpec
+from envs.speech import utterances
 from envs.speech.phones import FRAMES
 from envs.speech.world import LAST, PHONES
 from envs.stepper import Action, Observation, Ragged
@@ -65,7 +67,7 @@ class SpeechCore(LearnerCore):
     # --- the seam ----------------------------------------------------------------------------------------------------
 
     def hidden_size(self, spec: WorldSpec) -> int:
-        return 1 + self.state_size
+        return 0 if says_words(spec) else 1 + self.state_size
 
     def begin(self, task: TaskInput, given: Observation | None = None) -> torch.Tensor:
         """Zeros; raises ``ValueError`` for a world of another rate."""
@@ -80,6 +82,8 @@ class SpeechCore(LearnerCore):
     def step(
         self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None
     ) -> StepOutput:
+        if says_words(task.spec):
+            return StepOutput(self.utter(task, seen, 0 if draw is None else draw.seed), hidden_BH)
         count_B = hidden_BH[:, 0].round()
         place_B = torch.div(count_B, task.spec.config["rate"] // FRAMES, rounding_mode="floor").long()
         condition_BK = self.conditioner.at(*phones(seen), place_B, task.row_BP)
@@ -88,6 +92,23 @@ class SpeechCore(LearnerCore):
         call_B4 = code_B.new_zeros(len(code_B), 1 + SLOTS)
         call_B4[:, 1] = code_B + 1
         return StepOutput(Action(call_B4, log_BX), torch.cat([count_B[:, None] + 1, state_BS], 1))
+
+    def utter(self, task: TaskInput, seen: Observation, seed: int) -> Action:
+        """All samples of each instance's word, in machine code; what is said depends on word, row and seed alone."""
+        from meta.speech.sampling import speak  # numba takes a second to load
+
+        frame_BLF, length_B = phones(seen)
+        code_BT = torch.zeros(len(frame_BLF), task.spec.payload_width)
+        said: dict[bytes, torch.Tensor] = {}
+        for place, length in enumerate(length_B.tolist()):
+            frame_LF, row_P = frame_BLF[place, :length].cpu(), task.row_BP[place]
+            key = frame_LF.numpy().tobytes() + row_P.detach().cpu().numpy().tobytes()
+            if length and key not in said:
+                said[key] = torch.from_numpy(speak(self, frame_LF, row_P, seed=seed).code_T[: code_BT.shape[1]])
+            if length:  # else no word is laid out, and the program returns
+                code_BT[place, : len(said[key])] = said[key].float()
+        call_B4 = torch.tensor([utterances.SOUND] + [0] * SLOTS, device=frame_BLF.device).repeat(len(frame_BLF), 1)
+        return Action(call_B4, code_BT.to(frame_BLF.device))
 
     def likelihood(self, step: StepOutput, action: Action) -> torch.Tensor:
         assert step.action.payload_BX is not None
@@ -110,6 +131,11 @@ class SpeechCore(LearnerCore):
         """row_BP of the voices of recordings."""
         live_BT = evidence.live_TB.T
         return self.encoder(codes(evidence) * live_BT, live_BT)
+
+
+def says_words(spec: WorldSpec) -> bool:
+    """Whether a step is a whole utterance, and not a sample."""
+    return spec.kind == utterances.KIND
 
 
 def codes(episodes: Episodes) -> torch.Tensor:
