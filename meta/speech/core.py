@@ -8,6 +8,7 @@ numbers, ``P`` parameters of a row.
 from __future__ import annotations
 
 from abc import abstractmethod
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -19,6 +20,12 @@ from envs.stepper import Action, Observation, Ragged
 from envs.world import Episodes
 from meta.speech.conditioning import Conditioner, SpeechConfig, VoiceEncoder
 from npi.learners.interface import Draw, LearnerCore, StepOutput, TaskInput
+
+MAX_SAID = 256
+"""Words whose codes are kept of a core."""
+
+_SAID: WeakKeyDictionary[SpeechCore, tuple[int, dict[bytes, torch.Tensor]]] = WeakKeyDictionary()
+"""By core: the version of its parameters, and codes by seed, row and frames."""
 
 CHUNK = 16
 """Instances that are unrolled side by side where there is no graph, to bound memory."""
@@ -95,18 +102,12 @@ class SpeechCore(LearnerCore):
 
     def utter(self, task: TaskInput, seen: Observation, seed: int) -> Action:
         """All samples of each instance's word, in machine code; what is said depends on word, row and seed alone."""
-        from meta.speech.sampling import speak  # numba takes a second to load
-
         frame_BLF, length_B = phones(seen)
         code_BT = torch.zeros(len(frame_BLF), task.spec.payload_width)
-        said: dict[bytes, torch.Tensor] = {}
         for place, length in enumerate(length_B.tolist()):
-            frame_LF, row_P = frame_BLF[place, :length].cpu(), task.row_BP[place]
-            key = frame_LF.numpy().tobytes() + row_P.detach().cpu().numpy().tobytes()
-            if length and key not in said:
-                said[key] = torch.from_numpy(speak(self, frame_LF, row_P, seed=seed).code_T[: code_BT.shape[1]])
             if length:  # else no word is laid out, and the program returns
-                code_BT[place, : len(said[key])] = said[key].float()
+                code_T = uttered(self, frame_BLF[place, :length], task.row_BP[place], seed)
+                code_BT[place, : len(code_T)] = code_T
         call_B4 = torch.tensor([utterances.SOUND] + [0] * SLOTS, device=frame_BLF.device).repeat(len(frame_BLF), 1)
         return Action(call_B4, code_BT.to(frame_BLF.device))
 
@@ -136,6 +137,22 @@ class SpeechCore(LearnerCore):
 def says_words(spec: WorldSpec) -> bool:
     """Whether a step is a whole utterance, and not a sample."""
     return spec.kind == utterances.KIND
+
+
+def uttered(core: SpeechCore, frame_LF: torch.Tensor, row_P: torch.Tensor, seed: int) -> torch.Tensor:
+    """float32 T: the codes of a word; those that a core has said last are kept as long as its parameters stay."""
+    from meta.speech.sampling import speak  # numba takes a second to load
+
+    version = sum(parameter._version for parameter in core.parameters())
+    before, kept = _SAID.get(core, (version, {}))
+    if before != version or len(kept) >= MAX_SAID:
+        kept = {}
+    frame_LF, row_P = frame_LF.cpu(), row_P.detach().cpu()
+    key = seed.to_bytes(16, "little", signed=True) + row_P.numpy().tobytes() + frame_LF.numpy().tobytes()
+    if key not in kept:
+        kept[key] = torch.from_numpy(speak(core, frame_LF, row_P, seed=seed).code_T).float()
+    _SAID[core] = version, kept
+    return kept[key]
 
 
 def codes(episodes: Episodes) -> torch.Tensor:

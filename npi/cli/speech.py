@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from npi.running.runs import Run
 
 WavOption = Annotated[
-    Path | None, output("--wav", "Write what is said as sound: the words in the task's voice, or what its program says.", "FILE.wav")
+    Path | None,
+    output(
+        "--wav", "Write what is said as sound: the words in the task's voice, or what its program says.", "FILE.wav"
+    ),
 ]
 SpeechPictureOption = Annotated[
     Path | None, output("--picture", "Draw what was said: waveform, spectrogram and sounds.", "FILE.png")

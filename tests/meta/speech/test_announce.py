@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from envs.product import heard
 from envs.speech import utterances
 from envs.speech.audio import read_wav
 from envs.speech.phones import Phone
-from meta.speech.wavenet import WaveNetConfig
+from meta.speech.core import uttered
+from meta.speech.wavenet import WaveNet, WaveNetConfig
 from npi.cli.main import main
 from npi.core.config import CoreConfig, TrainConfig
 from npi.jobs.learners import new_library, train_learner
@@ -142,6 +144,23 @@ def test_the_command_writes_what_was_said(announcer: Path, voices: Library, tmp_
     assert picture.read_bytes()[:4] == b"\x89PNG"
     assert main([*words, "--temperature", "0.5"]) == 2
     assert "a program's words are drawn" in capsys.readouterr().err
+
+
+def test_what_a_core_has_said_is_forgotten_with_its_parameters(voices: Library) -> None:
+    core, row_P = learner_program_core(voices.core).net, voices.memory.embeddings_NP[0].detach()
+    assert isinstance(core, WaveNet)
+    frame_LF = read("4", 8000, "en-us")[0]
+    first, other = uttered(core, frame_LF, row_P, 0), uttered(core, frame_LF, row_P, 1)
+    assert uttered(core, frame_LF, row_P, 0) is first
+    assert not torch.equal(first, other)
+    changed = copy.deepcopy(core)
+    with torch.no_grad():
+        changed.logits.bias[:128] += 9
+    assert not torch.equal(uttered(changed, frame_LF, row_P, 0), first)
+    assert torch.equal(uttered(core, frame_LF, row_P, 0), first)
+    with torch.no_grad():
+        changed.logits.bias[:128] -= 18
+    assert uttered(changed, frame_LF, row_P, 0).mean() > 128  # upper half of the codes, as its parameters are now
 
 
 def test_rows_are_not_learned_from_words(voices: Library) -> None:
