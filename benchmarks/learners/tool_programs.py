@@ -1,7 +1,7 @@
 """The programs of ``programs/tools`` as libraries: cores and rows of their tools, and the cores that run their bodies.
 
-Each is a stage under ``runs/tools``, its library beside it; cores that come with the engine are taken as they are, those
-of ``build.npi`` and ``tune.npi`` from their own recipes. :func:`folders` are all of them, to be put into one collection.
+Each is a stage under ``runs/tools``, its library beside it; cores that come with the engine are taken as they are, and
+those of ``build.npi`` and ``tune.npi`` from their own recipes. :func:`folders` are all of them, for one collection.
 """
 
 from __future__ import annotations

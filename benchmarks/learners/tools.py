@@ -1,6 +1,6 @@
 """Programs that call learned tools: the whole, each tool that is called, and the same with a tool's row swapped.
 
-    python -m benchmarks.learners.tools            # makes what is missing: about ten CPU minutes; needs espeak-ng, optuna
+    python -m benchmarks.learners.tools            # makes what is missing: some ten CPU minutes; needs espeak-ng
     python -m benchmarks.learners.tools --table    # only write the page from what is finished
     python -m benchmarks.learners.tools --merge DIR  # all of the libraries as one collection, too
 
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import RUNS, finished, plain_arguments, write
-from benchmarks.learners import stacking, tune
+from benchmarks.learners import stacking
 from benchmarks.learners.tool_programs import NAME, PROGRAMS, folders, place, voice_rows
 from dsl.tasks.task import Problem
 from envs.product import heard
@@ -143,8 +143,8 @@ def clerk() -> Result:
     return {
         **shares(found, "whole", "READ", "the experiment", "SAY"),
         "swap": f"HEAVIEST=ranks.LIGHTEST, SAY={second}",
-        "swapped": f"of cards read as 1, {lightest} of {sum(answer == 0 for answer, *_ in asked)} are answered with the "
-        f"lightest block; of the others {same} of {sum(answer != 0 for answer, *_ in asked)} as before",
+        "swapped": f"of cards read as 1, {lightest} of {sum(answer == 0 for answer, *_ in asked)} are answered "
+        f"with the lightest block; of the others {same} of {sum(answer != 0 for answer, *_ in asked)} as before",
     }
 
 
@@ -163,8 +163,8 @@ def weigh() -> Result:
     return {
         **shares(found, "whole", *names),
         "swap": "HEAVIEST=ranks.LIGHTEST",
-        "swapped": f"the lightest stands first in {swapped['lightest first']} of {len(here.readings)}; the other three as "
-        f"before in {swapped['same rest']}",
+        "swapped": f"the lightest stands first in {swapped['lightest first']} of {len(here.readings)}; the other three "
+        f"as before in {swapped['same rest']}",
     }
 
 

@@ -2,8 +2,8 @@
 
 A program with a body names the word (``WORD("7")``); the world then shows the sounds of it, frame by frame, as
 :mod:`envs.speech.world` shows those of a text. ``SOUND`` is a whole utterance: its payload are the codes of all
-samples. What was said stays, in order, to be heard at the end (:meth:`Utterances.heard`). A ``SOUND`` without a payload,
-as bodies call it, is silence as long as the word.
+samples. What was said stays, in order, to be heard at the end (:meth:`Utterances.heard`). A ``SOUND`` without a
+payload, as bodies call it, is silence as long as the word.
 
 Nothing is scored: there is no recording to predict. A row that learned a voice is taken as it is.
 
@@ -103,10 +103,11 @@ class Utterances(Trials[UtterancesState]):
         """
         config = self.config
         frame_LF, phones = word_frames(self.words[word - 1], config.rate, config.language)
-        if len(frame_LF) * self.samples > config.steps:
+        count = len(frame_LF) * self.samples
+        if count > config.steps:
             raise ValueError(
-                f"world {self.spec.name}: {self.words[word - 1]!r} takes {len(frame_LF) * self.samples} samples, and an "
-                f"utterance has {config.steps}; declare steps: {len(frame_LF) * self.samples}"
+                f"world {self.spec.name}: {self.words[word - 1]!r} takes {count} samples, and an utterance has "
+                f"{config.steps}; declare steps: {count}"
             )
         return frame_LF, phones
 

@@ -1,5 +1,6 @@
-"""What WaveNet and WaveRNN share as cores: a step is the next sample's code, and how likely each code is; where words are
-said (:mod:`envs.speech.utterances`), a step is all samples of one.
+"""What WaveNet and WaveRNN share as cores: a step is the next sample's code, and how likely each code is.
+
+Where words are said (:mod:`envs.speech.utterances`), a step is all samples of one.
 
 Shape legend: ``B`` instances, ``T`` samples, ``L`` frames, ``X`` codes, ``K`` numbers of the conditioning, ``H`` hidden
 numbers, ``P`` parameters of a row.

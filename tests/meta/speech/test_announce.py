@@ -164,5 +164,5 @@ def test_what_a_core_has_said_is_forgotten_with_its_parameters(voices: Library) 
 
 
 def test_rows_are_not_learned_from_words(voices: Library) -> None:
-    with pytest.raises(ValueError, match="say.SAY: there are no recordings of words"):
+    with pytest.raises(ValueError, match=r"say\.SAY: there are no recordings of words"):
         train_learner([TOOLS / "say.npi"], out=Path("nowhere"), config=NET)
