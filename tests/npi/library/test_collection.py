@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import npi
+from envs.support.plugins import offered
 from npi.cli.console import check_folder
 from npi.jobs.members import member_to_learn
 from npi.learners import interface as registry
@@ -28,7 +29,14 @@ from tests.support.clear import clear, proved
 from tests.support.forks import forked, killed
 from tests.support.learned_tools import callers, players
 from tests.support.operation_helpers import file_of, grown
-from tests.support.small_collections import KINDS, collection_of, fingerprint_of, library_of, readings_of
+from tests.support.small_collections import (
+    KINDS,
+    LEARNERS,
+    collection_of,
+    fingerprint_of,
+    library_of,
+    readings_of,
+)
 from tests.support.tape_programs import contents
 from tests.support.tiny import LSTM, SMALL, strip, tape, untrained
 from tests.support.tiny_learner import LEARNER
@@ -143,6 +151,28 @@ def test_what_a_member_puts_out_is_bit_identical(made: Path, kind: str) -> None:
     assert readings_of(found, RUN[kind]) == readings_of(own, RUN[kind])
     assert [one.digest for one in found.sets] == [one.digest for one in own.sets]
     assert found.history == own.history
+
+
+@pytest.fixture(scope="module")
+def learners(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection of every kind of learner of which no core comes with the engine."""
+    place = tmp_path_factory.mktemp("learners") / "tools"
+    collection_of(*LEARNERS).save(place)
+    return place
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_what_a_learners_member_puts_out_is_bit_identical(learners: Path, kind: str) -> None:
+    """Second way: the library by itself. Tasks that need recordings, or alphabets drawn, are not run."""
+    own, found = library_of(kind), Library.open(learners, core=kind)
+    assert (found.core.digest(), found.rows_digest()) == (own.core.digest(), own.rows_digest())
+    assert fingerprint_of(found) == fingerprint_of(own)
+    tasks = [] if kind in ("memory", "wavenet", "wavernn") else list(own.tasks())[:1]
+    assert readings_of(found, tasks) == readings_of(own, tasks)
+
+
+def test_every_kind_of_learner_is_in_a_collection_here() -> None:
+    assert {*KINDS, *LEARNERS} >= {*offered(registry.GROUP)}
 
 
 def test_every_program_and_task_is_there_once(made: Path) -> None:
