@@ -42,7 +42,7 @@ TOOLS = ROOT / "programs" / "tools"
 VOICES, SECONDS = 4, 60
 """Synthetic voices of espeak-ng, and how much of each is read."""
 
-SPEECH = SpeechTraining(updates=300, batch=8, rate=5e-3, row_rate=5e-3, check_every=100, problems=8, clip=1.0)
+SPEECH = SpeechTraining(updates=200, batch=8, rate=5e-3, row_rate=5e-3, check_every=100, problems=8, clip=1.0)
 
 RANKS = replace(HEAVIER, updates=400, batch=256, check_every=200)
 
