@@ -1,13 +1,13 @@
 """The programs of ``programs/tools`` as libraries: cores and rows of their tools, and the cores that run their bodies.
 
 Each is a stage under ``runs/tools``, its library beside it; cores that come with the engine are taken as they are, and
-those of ``build.npi`` and ``tune.npi`` from their own recipes. :func:`folders` are all of them, for one collection.
+those of ``build.npi`` and ``tune.npi`` from their own recipes. :func:`collection` is all of them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -27,12 +27,14 @@ from meta.few_shot.learner import LEARNER as FEW_SHOT
 from meta.speech.learner import SpeechTraining
 from npi.core.config import TrainConfig
 from npi.jobs.learners import train_learner
-from npi.jobs.train import train_library
+from npi.jobs.train import learn_into, train_library
 from npi.learners.interface import LearnerConfig, LearnerTraining
 from npi.learners.learn_rows import learn_rows, take_row
 from npi.learners.voice_programs import program_file, program_name
+from npi.library.collection import Collection, combined
 from npi.library.examples import shipped
 from npi.library.library import Library
+from npi.library.members import libraries_below
 from npi.reproduce.ledger import Result
 
 NAME = "tools"
@@ -101,9 +103,18 @@ def core(
     return made(name, make, training=training.to_json())
 
 
-def voice_rows() -> list[str]:
-    """The programs of the voices, by name."""
+def all_voices() -> list[str]:
+    """Their rows."""
     return [f"voices.{program_name(voice.name)}" for voice in voices(VOICES, programs=("espeak-ng",))]
+
+
+def voice_rows() -> tuple[str, str]:
+    """The row that SAY has, and another one: the loudest of the voices.
+
+    Cores that are trained so briefly hardly leave silence within a short word where a voice is soft.
+    """
+    _, _, second, loudest = all_voices()
+    return loudest, second
 
 
 def recordings() -> ProgramSet:
@@ -121,7 +132,7 @@ def recordings() -> ProgramSet:
 
 
 def speaker() -> Library:
-    """A WaveNet with four voices, and the tool SAY with the row of the first one."""
+    """A WaveNet with four voices, and the tool SAY with the row of one."""
     core("speaker", recordings, SPEECH, then=lambda library: _taken(library, "say", voice_rows()[0]))
     return Library.open(place("speaker"))
 
@@ -173,6 +184,21 @@ def bodies(file: str, hosts: Callable[[], list[Library]], *, problems: int, trac
 
 
 @cache
+def sums() -> Library:
+    """Addition and bubble sort on one core, and MAX as a row beside it."""
+
+    def make(out: Path) -> Result:
+        files = [ROOT / "programs" / f"{name}.npi" for name in ("addition", "bubblesort", "max")]
+        training = TrainConfig(seed=0, certify=True)
+        trained = train_library(files[:2], out=out, training=training, traces=32, fresh=True)
+        learned = learn_into(trained.library, files[2:], out=out)
+        return {"proved": bool(trained.solved and learned.solved)}
+
+    made("sums", make)
+    return Library.open(place("sums"))
+
+
+@cache
 def announce() -> Library:
     return bodies("announce", lambda: [speaker()], problems=64, traces=32)
 
@@ -210,9 +236,12 @@ PROGRAMS: dict[str, Callable[[], Library]] = {
 }  # fmt: skip
 
 
-def folders() -> list[Path]:
-    """Of all libraries: the tools, and the programs that call them."""
+def collection(also: Sequence[Path] = ()) -> Collection:
+    """All of them that are made, what comes with the engine for their tools, and further libraries of folders."""
+    names = ("sums", "speaker", "experimenter", "reader", "announce", "weigh", "sortcards", "clerk")
     skills = [stacking.folder(name, 0) for name in ("skills", "build")]
-    tools = [place(name) for name in ("speaker", "experimenter", "reader")]
-    callers = [place(name) for name in ("announce", "weigh", "sortcards", "clerk")]
-    return [*tools, *callers, *skills, RUNS / f"{tune.NAME}-core" / "library"]
+    made_here = [*map(place, names), *skills, RUNS / f"{tune.NAME}-core" / "library"]
+    ready = [shipped()[name] for name in ("optimisation", "black_box")]
+    others = [found for folder in also for found in libraries_below(folder)]
+    folders = [*[folder for folder in made_here if folder.exists()], *ready, *others]
+    return combined([Library.open(folder) for folder in folders], prefer="first")

@@ -2,8 +2,9 @@
 
     python -m benchmarks.learners.tools            # makes what is missing: some ten CPU minutes; needs espeak-ng
     python -m benchmarks.learners.tools --table    # only write the page from what is finished
-    python -m benchmarks.learners.tools --merge DIR  # all of the libraries as one collection, too
+    python -m benchmarks.learners.tools --merge DIR --also FOLDER   # all libraries as one collection, too
 
+What comes with the engine as ``tools`` was merged so, with what ``npi reproduce tools-that-learn --quick`` had trained.
 The libraries are stages of :mod:`benchmarks.learners.tool_programs`. Each program runs problems that no training drew;
 then the same problems again with another row in place of a tool's own, and nothing trained. What a voice said is
 compared with the same voice alone, digit by digit, bit by bit.
@@ -20,15 +21,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+import npi
 from benchmarks.common import RUNS, finished, plain_arguments, write
 from benchmarks.learners import stacking
-from benchmarks.learners.tool_programs import NAME, PROGRAMS, folders, place, voice_rows
+from benchmarks.learners.tool_programs import NAME, PROGRAMS, all_voices, collection, place, sums, voice_rows
 from dsl.tasks.task import Problem
 from envs.product import heard
+from envs.speech.audio import wav_bytes
+from envs.speech.picture import drawn
 from envs.speech.reading import text_frames
 from npi.learners.core import learner_program_core
 from npi.learners.speaking import Voiced
-from npi.library.collection import combined
 from npi.library.library import Library
 from npi.library.stand_ins import standing_in
 from npi.reproduce.ledger import Result, read_record
@@ -101,7 +104,7 @@ def voiced(found: Counter[str], here: Runs, row: str, limit: int = 20) -> None:
 
 
 def announce() -> Result:
-    here, (first, second, *_) = runs("announce"), voice_rows()
+    here, (first, second) = runs("announce"), voice_rows()
     other = runs("announce", {"SAY": second})
     found, swapped = Counter[str](), Counter[str]()
     for one, two in zip(here.readings, other.readings, strict=True):
@@ -124,7 +127,7 @@ def announce() -> Result:
 
 
 def clerk() -> Result:
-    here, (first, second, *_) = runs("clerk"), voice_rows()
+    here, (first, second) = runs("clerk"), voice_rows()
     found = Counter[str]()
     for reading in here.readings:
         (label,), (answer,), (said,) = reading["LABELS"], reading["ANSWERS"], reading["SPOKEN"]
@@ -225,29 +228,44 @@ MEASURES: dict[str, Callable[[], Result]] = {
 }  # fmt: skip
 
 WHOLE = {
-    "announce": "all digits of a sum of two numbers of 5 digits are said, in order",
-    "clerk": "what is said is the block that has the place on the card",
-    "sortcards": "5 cards of alphabets that no training shows stand in order",
+    "announce": "all digits of the sum of two numbers of 5 digits are said, in order",
+    "clerk": "the number that is said is that of the block whose place by weight is on the card",
+    "sortcards": "5 cards stand in order",
     "weigh": "four blocks stand in the order of their weights (β 3)",
     "build": "the tower of 4 blocks is the planned one",
-    "tune": "the loss written down is the least that was told",
+    "tune": "the loss that is written down is the least that was told",
 }
 """What is counted as right."""
+
+SPOKEN = {"a": 96, "b": 125}
+"""The sum that can be heard and seen on the page."""
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
 
 
-def contents(done: Mapping[str, Result]) -> dict[str, Content]:
-    rows: list[list[str]] = [
-        ["program", "right", "whole", "each tool that it calls", "swapped, without training", "then"]
-    ]
+def contents(done: Mapping[str, Result]) -> dict[str, Content | bytes]:
+    rows = [["program", "whole", "each tool that it calls", "swapped, without training", "then"]]
     for name, result in done.items():
-        tools = [f"{tool} {share(*counts)}" for tool, counts in result.items()
+        tools = [f"`{tool}` {share(*counts)}" for tool, counts in result.items()
                  if isinstance(counts, list) and tool != "whole"]  # fmt: skip
-        rows.append([name, WHOLE[name], share(*result["whole"]), "; ".join(tools) or "see below", f"`{result['swap']}`",
+        rows.append([name, share(*result["whole"]), "; ".join(tools) or "[its page](tune.md)", f"`{result['swap']}`",
                      result["swapped"]])  # fmt: skip
-    return {"programs": rows, "made-of": cores(), "speaker": f"{seconds('speaker'):.0f}"}
+    whole = "; ".join(f"{name}: {WHOLE[name]}" for name in done)
+    return {"programs": rows, "made-of": cores(), "speaker": f"{seconds('speaker'):.0f}", "whole": whole, **sounds()}
+
+
+def sounds() -> dict[str, Content | bytes]:
+    """One sum as two voices say it, a picture of the first, and the largest sample of each voice."""
+    library = place("announce")
+    said = {row: npi.run("announce", SPOKEN, library=library, rows={"SAY": row}).heard[0] for row in all_voices()}
+    one, other = (said[row] for row in voice_rows())
+    return {
+        "announce.wav": wav_bytes(one.sound),
+        "announce-other.wav": wav_bytes(other.sound),
+        "announce.png": drawn(one.sound, one.phones, one.text),
+        "peaks": ", ".join(f"{np.abs(speech.sound.sample_T).max():.3f}" for speech in said.values()),
+    }
 
 
 def share(right: int, count: int) -> str:
@@ -280,13 +298,15 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only write the page from the stages that are finished")
     parser.add_argument("--only", nargs="+", choices=[*MEASURES], default=[*MEASURES], help="some of the programs")
     parser.add_argument("--merge", type=Path, help="put all libraries into one collection in this folder")
+    parser.add_argument("--also", type=Path, nargs="+", default=[], help="with those that lie in these folders")
     options = parser.parse_args()
     there = {name: RUNS / NAME / name / "measured.json" for name in MEASURES}
     if not options.table:
         for name in options.only:
             measured(name)
     if options.merge is not None:
-        combined([Library.open(folder) for folder in folders() if folder.exists()]).save(options.merge)
+        sums()
+        collection(options.also).save(options.merge)
     records = {name: read_record(path) for name, path in there.items() if path.exists()}
     if not records:
         raise SystemExit("no program is measured yet, so there is nothing to write")
