@@ -34,6 +34,7 @@ from npi.learners.voice_programs import program_file, program_name
 from npi.library.collection import Collection, combined
 from npi.library.examples import shipped
 from npi.library.library import Library
+from npi.library.manifest import holds_library
 from npi.library.members import libraries_below
 from npi.reproduce.ledger import Result
 
@@ -243,5 +244,5 @@ def collection(also: Sequence[Path] = ()) -> Collection:
     made_here = [*map(place, names), *skills, RUNS / f"{tune.NAME}-core" / "library"]
     ready = [shipped()[name] for name in ("optimisation", "black_box")]
     others = [found for folder in also for found in libraries_below(folder)]
-    folders = [*[folder for folder in made_here if folder.exists()], *ready, *others]
+    folders = [*filter(holds_library, made_here), *ready, *others]
     return combined([Library.open(folder) for folder in folders], prefer="first")

@@ -206,7 +206,7 @@ def build() -> Result:
         "PICK": [skills["pick"]["inferred"], stacking.TRIED],
         "PLACE_ON": [skills["place"]["inferred"], stacking.TRIED],
         "swap": "PLACE_ON=pick.PICK",
-        "swapped": f"{built} of {len(wanted)} towers built: nothing is put down any more",
+        "swapped": f"the tower stands in {built} of {len(wanted)}",
     }
 
 
