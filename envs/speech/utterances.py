@@ -133,7 +133,8 @@ class Utterances(Trials[UtterancesState]):
         return self.spec.hidden[:1]
 
     def laid(self, number: int, layout: Layout) -> Sequence[int]:
-        return (1 + laid_value(number, layout, *self.parts, -1) if layout else 0,)
+        (text,) = self.parts
+        return (1 + laid_value(number, layout, text, -1) if layout else 0,)
 
     def begun(self, laid_BX: torch.Tensor) -> UtterancesState:
         first_B = laid_BX[:, 0].contiguous()

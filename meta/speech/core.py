@@ -18,6 +18,7 @@ from envs.speech import utterances
 from envs.speech.phones import FRAMES
 from envs.speech.world import LAST, PHONES
 from envs.stepper import Action, Observation, Ragged
+from envs.stepper import Draw as CountedDraw
 from envs.world import Episodes
 from meta.speech.conditioning import Conditioner, SpeechConfig, VoiceEncoder
 from npi.learners.interface import Draw, LearnerCore, StepOutput, TaskInput
@@ -91,7 +92,7 @@ class SpeechCore(LearnerCore):
         self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None
     ) -> StepOutput:
         if says_words(task.spec):
-            return StepOutput(self.utter(task, seen, 0 if draw is None else draw.seed), hidden_BH)
+            return StepOutput(self.utter(task, seen, draw.seed if isinstance(draw, CountedDraw) else 0), hidden_BH)
         count_B = hidden_BH[:, 0].round()
         place_B = torch.div(count_B, task.spec.config["rate"] // FRAMES, rounding_mode="floor").long()
         condition_BK = self.conditioner.at(*phones(seen), place_B, task.row_BP)

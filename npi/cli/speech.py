@@ -12,8 +12,10 @@ from npi.cli.options import option, output
 from npi.cli.words import file_size
 
 if TYPE_CHECKING:
+    from dsl.program import ProgramSet
     from envs.speech.reading import Speech
     from npi.library.library import Library
+    from npi.running.compiled_library import CompiledLibrary
     from npi.running.runs import Run
 
 WavOption = Annotated[
@@ -83,7 +85,7 @@ def heard(run: Run, wav: Path | None, picture: Path | None) -> Speech:
 
 def say(
     screen: Screen,
-    library: Library,
+    library: Library | CompiledLibrary | ProgramSet,
     place: Path,
     task: str,
     words: Sequence[str],
@@ -95,7 +97,10 @@ def say(
 ) -> None:
     """Say the words, write the files that are asked for, and tell how long it took."""
     from npi.learners.speaking import speak
+    from npi.library.library import Library
 
+    if not isinstance(library, Library):
+        raise ValueError(f"{place} is a file of tables, which does not speak; name the folder of a library")
     began = time.perf_counter()
     speech = speak(library, task, list(words), seed=seed, temperature=temperature)
     seconds = time.perf_counter() - began

@@ -8,7 +8,7 @@ import torch
 
 from envs import make
 from envs.conformance import check_world
-from envs.product import Product
+from envs.product import audible, heard
 from envs.speech import utterances
 from envs.speech.audio import SILENCE, decode
 from envs.speech.phones import Phone
@@ -104,12 +104,18 @@ def test_an_observation_shows_the_word_of_its_moment(world: Utterances) -> None:
     assert now.lengths_B.tolist() == [1, 5]
 
 
-def test_of_joined_worlds_the_parts_that_speak_are_known() -> None:
+def test_of_joined_worlds_what_is_said_in_each_part_is_heard() -> None:
     booth = {"kind": "utterances", "config": SETTINGS}
     arms = {"name": "arms", "kind": "bandit", "config": {"arms": 2, "steps": 3}}
     world = make("product", "desk", {"parts": [{**booth, "name": "one"}, arms, {**booth, "name": "two"}]})
-    assert isinstance(world, Product)
-    assert world.audible == (0, 2)
+    silent = make("product", "desk", {"parts": [arms, {**arms, "name": "more"}]})
+    assert (audible(world), audible(silent), audible(make("bandit", "arms", arms["config"]))) == (True, False, False)
+    state = world.reset([{"one.TEXT": [3]}])
+    sound = [signature.name for signature in world.spec.primitives].index("one.SOUND")
+    assert heard(world, state) == []
+    world.act(state, Action(torch.tensor([[sound, 0, 0, 0]]), torch.full((1, 400), 7.0)), BOTH[:1])
+    (speech,) = heard(world, state)
+    assert (speech.text, len(speech.sound.sample_T)) == ("3", 320)
 
 
 @pytest.mark.parametrize(
