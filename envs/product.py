@@ -19,7 +19,7 @@ from typing import Any
 from envs.spec import Signature, Slot, SpecError, WorldSpec
 from envs.stepper import Action, LazyChannels, Observation
 from envs.support.lazy_torch import torch
-from envs.world import Ending, Given, Layout, Scored, World, check_given
+from envs.world import Audible, Ending, Given, Layout, Scored, World, check_given
 
 KIND = "product"
 
@@ -271,3 +271,15 @@ class Product:
         """What a name of a part, of those that it lays out or reads, is in the product."""
         clashes = any(name in names for other, names in enumerate(self._read_names) if other != number)
         return f"{self.names[number]}.{name}" if clashes else name
+
+
+def audible(world: World[Any]) -> bool:
+    """Whether something can be heard in a world, or in a part of it."""
+    return any(isinstance(part, Audible) for part in (world.parts if isinstance(world, Product) else [world]))
+
+
+def heard(world: World[Any], state: Any, instance: int = 0) -> list[Any]:
+    """What was said in an instance, of each part in which something was (:meth:`envs.world.Audible.heard`)."""
+    parts = zip(world.parts, state.parts, strict=True) if isinstance(world, Product) else [(world, state)]
+    found = [part.heard(own, instance) for part, own in parts if isinstance(part, Audible)]
+    return [one for one in found if one is not None]

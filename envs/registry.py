@@ -65,6 +65,13 @@ def _speech(name: str, config: Mapping[str, Any], **data: Any) -> World[Any]:
     return Speech(name, config, **data)
 
 
+def _utterances(name: str, config: Mapping[str, Any]) -> World[Any]:
+    """Words that are said, whose readers are imported with the first of them."""
+    from envs.speech.utterances import Utterances
+
+    return Utterances(name, config)
+
+
 KINDS: dict[str, Factory] = {
     scratchpad.KIND: scratchpad.Scratchpad,
     cars.KIND: cars.Cars,
@@ -83,6 +90,7 @@ KINDS: dict[str, Factory] = {
     reaching.KIND: reaching.Reaching,
     stacking_settings.KIND: stacking.Stacking,
     "speech": _speech,
+    "utterances": _utterances,
     "gymnasium": _gymnasium,
     product.KIND: lambda name, config: product.Product(name, config, make),
 }

@@ -103,6 +103,7 @@ class Draw:
     """
 
     def __init__(self, seed: int, instance_B: torch.Tensor, step: int) -> None:
+        self.seed = seed
         self._bits_B = mixed(instance_B, seed, step)
         self._given = 0
 

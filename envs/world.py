@@ -197,6 +197,15 @@ class Hosted(Protocol):
 
 
 @runtime_checkable
+class Audible(Protocol):
+    """A world in which something is said, to be heard."""
+
+    def heard(self, state: Any, instance: int = 0) -> Any:
+        """What was said in one instance (:class:`envs.speech.reading.Speech`); None where nothing was."""
+        ...
+
+
+@runtime_checkable
 class Drawn(Protocol):
     """A world that can be drawn as text."""
 

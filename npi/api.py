@@ -49,7 +49,7 @@ from npi.universal.objective import UniversalTrainConfig
 from traces.machine.outcome import Budget
 
 if TYPE_CHECKING:
-    from npi.learners.speaking import Speech
+    from envs.speech.reading import Speech
 
 Source = Path | str | ProgramSet
 """A program file or a folder of traces; a file may have been parsed before (:func:`dsl.load`)."""

@@ -150,10 +150,11 @@ def invoke(call: s.Call, scope: Scope) -> Invoke:
     callee = scope.callee(call)
     signature = scope.callables[callee]
     primitive = callee < len(scope.face.spec.primitives)
+    moves = primitive and not all(wants_symbol(slot, scope) for slot in signature.slots)
     check_arity(call, signature.slots, scope)
     codes: list[Code] = []
     for node, slot in zip(call.arguments, signature.slots, strict=False):
-        by_value = wants_symbol(slot, scope) if not primitive else bool(codes) and takes_symbol(codes[-1], scope)
+        by_value = bool(codes) and takes_symbol(codes[-1], scope) if moves else wants_symbol(slot, scope)
         code = argument(node, scope, by_value=by_value)
         check_argument(code, node, slot, call, scope)
         codes.append(code)

@@ -140,7 +140,9 @@ class FewShot:
     kind, signals, anywhere = FewShotConfig.kind, (("maximise", "accuracy"),), True
     config = FewShotConfig
     training = NamingTraining(updates=4000, batch=1, rate=2e-3, row_rate=2e-3, check_every=500, problems=64, clip=10.0)
-    learning = NamingTraining(updates=100, batch=1, row_rate=2e-2, check_every=50, problems=32, starts=2, clip=10.0)
+    learning = NamingTraining(
+        updates=100, batch=1, row_rate=2e-2, check_every=50, problems=32, starts=2, clip=10.0, inferred=0.0
+    )
 
     def admit(self, spec: WorldSpec) -> None:
         check_pictures(spec)

@@ -1,5 +1,7 @@
 """What WaveNet and WaveRNN share as cores: a step is the next sample's code, and how likely each code is.
 
+Where words are said (:mod:`envs.speech.utterances`), a step is all samples of one.
+
 Shape legend: ``B`` instances, ``T`` samples, ``L`` frames, ``X`` codes, ``K`` numbers of the conditioning, ``H`` hidden
 numbers, ``P`` parameters of a row.
 """
@@ -7,16 +9,25 @@ numbers, ``P`` parameters of a row.
 from __future__ import annotations
 
 from abc import abstractmethod
+from weakref import WeakKeyDictionary
 
 import torch
 
 from envs.spec import SLOTS, WorldSpec
+from envs.speech import utterances
 from envs.speech.phones import FRAMES
 from envs.speech.world import LAST, PHONES
 from envs.stepper import Action, Observation, Ragged
+from envs.stepper import Draw as CountedDraw
 from envs.world import Episodes
 from meta.speech.conditioning import Conditioner, SpeechConfig, VoiceEncoder
 from npi.learners.interface import Draw, LearnerCore, StepOutput, TaskInput
+
+MAX_SAID = 256
+"""Words whose codes are kept of a core."""
+
+_SAID: WeakKeyDictionary[SpeechCore, tuple[int, dict[bytes, torch.Tensor]]] = WeakKeyDictionary()
+"""By core: the version of its parameters, and codes by seed, row and frames."""
 
 CHUNK = 16
 """Instances that are unrolled side by side where there is no graph, to bound memory."""
@@ -65,7 +76,7 @@ class SpeechCore(LearnerCore):
     # --- the seam ----------------------------------------------------------------------------------------------------
 
     def hidden_size(self, spec: WorldSpec) -> int:
-        return 1 + self.state_size
+        return 0 if says_words(spec) else 1 + self.state_size
 
     def begin(self, task: TaskInput, given: Observation | None = None) -> torch.Tensor:
         """Zeros; raises ``ValueError`` for a world of another rate."""
@@ -80,6 +91,8 @@ class SpeechCore(LearnerCore):
     def step(
         self, task: TaskInput, seen: Observation, hidden_BH: torch.Tensor, *, draw: Draw | None = None
     ) -> StepOutput:
+        if says_words(task.spec):
+            return StepOutput(self.utter(task, seen, draw.seed if isinstance(draw, CountedDraw) else 0), hidden_BH)
         count_B = hidden_BH[:, 0].round()
         place_B = torch.div(count_B, task.spec.config["rate"] // FRAMES, rounding_mode="floor").long()
         condition_BK = self.conditioner.at(*phones(seen), place_B, task.row_BP)
@@ -88,6 +101,17 @@ class SpeechCore(LearnerCore):
         call_B4 = code_B.new_zeros(len(code_B), 1 + SLOTS)
         call_B4[:, 1] = code_B + 1
         return StepOutput(Action(call_B4, log_BX), torch.cat([count_B[:, None] + 1, state_BS], 1))
+
+    def utter(self, task: TaskInput, seen: Observation, seed: int) -> Action:
+        """All samples of each instance's word, in machine code; what is said depends on word, row and seed alone."""
+        frame_BLF, length_B = phones(seen)
+        code_BT = torch.zeros(len(frame_BLF), task.spec.payload_width)
+        for place, length in enumerate(length_B.tolist()):
+            if length:  # else no word is laid out, and the program returns
+                code_T = uttered(self, frame_BLF[place, :length], task.row_BP[place], seed)
+                code_BT[place, : len(code_T)] = code_T
+        call_B4 = torch.tensor([utterances.SOUND] + [0] * SLOTS, device=frame_BLF.device).repeat(len(frame_BLF), 1)
+        return Action(call_B4, code_BT.to(frame_BLF.device))
 
     def likelihood(self, step: StepOutput, action: Action) -> torch.Tensor:
         assert step.action.payload_BX is not None
@@ -110,6 +134,27 @@ class SpeechCore(LearnerCore):
         """row_BP of the voices of recordings."""
         live_BT = evidence.live_TB.T
         return self.encoder(codes(evidence) * live_BT, live_BT)
+
+
+def says_words(spec: WorldSpec) -> bool:
+    """Whether a step is a whole utterance, and not a sample."""
+    return spec.kind == utterances.KIND
+
+
+def uttered(core: SpeechCore, frame_LF: torch.Tensor, row_P: torch.Tensor, seed: int) -> torch.Tensor:
+    """float32 T: the codes of a word; those that a core has said last are kept as long as its parameters stay."""
+    from meta.speech.sampling import speak  # numba takes a second to load
+
+    version = sum(parameter._version for parameter in core.parameters())
+    before, kept = _SAID.get(core, (version, {}))
+    if before != version or len(kept) >= MAX_SAID:
+        kept = {}
+    frame_LF, row_P = frame_LF.cpu(), row_P.detach().cpu()
+    key = seed.to_bytes(16, "little", signed=True) + row_P.numpy().tobytes() + frame_LF.numpy().tobytes()
+    if key not in kept:
+        kept[key] = torch.from_numpy(speak(core, frame_LF, row_P, seed=seed).code_T).float()
+    _SAID[core] = version, kept
+    return kept[key]
 
 
 def codes(episodes: Episodes) -> torch.Tensor:

@@ -20,7 +20,7 @@ from envs.spec import WorldSpec
 from envs.speech.audio import Sound, decode
 from envs.speech.world import KIND
 from envs.world import Episodes, Layout, World
-from meta.speech.core import SpeechCore
+from meta.speech.core import SpeechCore, says_words
 from meta.speech.wavenet import WaveNet, WaveNetConfig
 from meta.speech.wavernn import WaveRNN, WaveRNNConfig
 from npi.core.config import setting, share
@@ -81,15 +81,21 @@ class Speaking:
     )
 
     def admit(self, spec: WorldSpec) -> None:
-        if spec.kind != KIND:
+        if spec.kind != KIND and not says_words(spec):
             raise ValueError(
-                f"world {spec.name} ({spec.kind}) has no recordings to predict sample by sample; declare one such as "
-                "speech(data: voices)"
+                f"world {spec.name} ({spec.kind}) has no recordings to predict sample by sample, and no words to say; "
+                "declare one such as speech(data: voices), or utterances(words: digits)"
             )
 
     def objective(
         self, core: SpeechCore, rows_NP: torch.Tensor, problems: Problems, training: SpeechTraining
     ) -> Recordings:
+        said = [task.name for task in problems.tasks if says_words(task.world.spec)]
+        if said:
+            raise ValueError(
+                f"{', '.join(said)}: there are no recordings of words, so there is nothing to learn from; take the row "
+                "of a voice as it is: npi learn FILE --library DIR --row voices.FIRST"
+            )
         return Recordings(self, core, rows_NP, problems, training)  # type: ignore[arg-type]
 
     def infer_row(self, core: SpeechCore, evidence: Episodes) -> torch.Tensor:

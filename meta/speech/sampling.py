@@ -51,8 +51,9 @@ def speak(
     """
     step = core.config.sampling_rate // FRAMES
     T = len(frame_LF) * step
-    length_1, row_1P = torch.tensor([len(frame_LF)]), row_P.detach()[None].cpu()
-    condition_1LK = core.conditioner(frame_LF[None].float(), length_1, row_1P)
+    device = next(core.parameters()).device
+    length_1, row_1P = torch.tensor([len(frame_LF)], device=device), row_P.detach()[None].to(device)
+    condition_1LK = core.conditioner(frame_LF[None].to(device).float(), length_1, row_1P)
     uniform_T2 = Draw(seed, torch.zeros(T, dtype=torch.int64), torch.arange(T)).uniform(2).numpy()  # type: ignore[arg-type]
     given = np.full(T, -1, np.int64) if given_T is None else np.ascontiguousarray(given_T, np.int64)
     code_T = np.zeros(T, np.int64)

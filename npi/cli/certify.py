@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from npi.cli.console import Column, Meter, Screen, finish, number, open_library, picked
+from npi.cli.console import Column, Meter, Screen, finish, number, open_library, picked, shipped_or
 from npi.cli.options import CoreOption, JsonOption, LibraryOption, option, output, refuse_others
 from npi.cli.words import plural
 
@@ -66,7 +66,7 @@ def certify(
     from npi.proof.prove import certificate_of, check_certifiable, provable, prove
 
     refuse_others(context, *["check"] * (check is not None))
-    screen = Screen(json=json)
+    screen, library = Screen(json=json), shipped_or(library)
     if check is not None:
         _check(screen, library, check, programs or [])
         return

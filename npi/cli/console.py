@@ -337,14 +337,14 @@ def check_folder(out: Path, *, collection: bool = False) -> None:
 
     ``collection``: or is a collection, all of which is replaced.
     """
-    from npi.library.manifest import is_collection, vacant
+    from npi.library.manifest import holds_library, is_collection, vacant
 
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; name a folder")
     if is_collection(out):
         if not collection:
             raise ValueError(f"--out {out} is a collection of several libraries; name another folder")
-    elif not vacant(out) and not any(out.glob("core-*.safetensors")):
+    elif not vacant(out) and not holds_library(out):
         raise ValueError(f"--out {out} holds other files and is no library; name a new or an empty folder")
 
 

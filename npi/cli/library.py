@@ -14,6 +14,7 @@ from npi.cli.console import (
     finish,
     open_library,
     picked,
+    shipped_or,
 )
 from npi.cli.merging import LibraryArgument, claimed_for, extract, merge, write_change
 from npi.cli.options import CoreOption, JsonOption, OutOption, argument, option, output, refuse_others
@@ -36,18 +37,21 @@ def list_rows(
     """List the rows of a library: name and arguments, what each calls, the version of its numbers, its file.
 
     Two rows are the same, number by number, where their versions are. Of a collection the rows of all members are
-    listed, with the core of each; what another member answers for is left out.
+    listed, with the core of each; what another member answers for is left out. Libraries that come with the engine are
+    known by their names (npi examples).
 
     \b
     Example:
       npi library list library
       npi library list library --calls SWAP --world list
       npi library list library --name max. --json
+      npi library list few_shot
     """
     from npi.library.index import DIGITS, listings
     from npi.library.manifest import is_collection
 
-    screen, several, found = Screen(json=json), is_collection(library), listings(library)
+    screen, library = Screen(json=json), shipped_or(library)
+    several, found = is_collection(library), listings(library)
     every = [(one, card) for one in found for card in one.programs if card.name not in one.yields]
     shown = [(one, card) for one, card in every if _wanted(card, name, calls, world)]
     screen.table(
@@ -123,7 +127,7 @@ def info(
     from npi.library.manifest import is_collection
     from npi.library.wiring import in_words
 
-    screen = Screen(json=json)
+    screen, place = Screen(json=json), shipped_or(place)
     refuse_others(context, "row file" if place.is_file() else "library")
     if place.is_file():
         _file_info(screen, place)
@@ -240,7 +244,7 @@ def diff(
     """
     from npi.library.index import DIGITS, difference, listing
 
-    screen = Screen(json=json)
+    screen, first, second = Screen(json=json), shipped_or(first), shipped_or(second)
     one, two = listing(first), listing(second)
     found = difference(one, two)
     screen.line(f"core: the same, {one.core}" if found.core else f"core: {one.core} and {two.core}")
@@ -287,7 +291,7 @@ def pack(
     """
     from npi.library.operations import pack as packed
 
-    screen = Screen(json=json)
+    screen, library = Screen(json=json), shipped_or(library)
     found = packed(open_library(library, program=programs, core=core), programs, alone=alone)
     size = found.save(out)
     numbers = found.parameters

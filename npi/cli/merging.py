@@ -70,8 +70,8 @@ _PREFERRED: Mapping[Preferred | None, Literal["first", "second"] | None] = {
 
 def merge(
     first: LibraryArgument,
-    others: Annotated[list[Path], argument("Others.", "LIBRARY...")],
     out: Annotated[Path, option("--out", "Folder of the new library.", "DIR", show_default=False)],
+    others: Annotated[list[Path] | None, argument("Others.", "LIBRARY...")] = None,
     prefer: Annotated[
         Preferred | None,
         option("--prefer", "Whose rows to take where several have other ones of a name: the first's or the last's."),
@@ -82,13 +82,15 @@ def merge(
 
     What was learned for one core becomes one library of that core. No program can call what it could not call before,
     so each decides as it did. Libraries of different cores become a collection: one folder with all of them, from which
-    npi run, eval and the others take the program that is named.
+    npi run, eval and the others take the program that is named. Of a folder that is no library, those in it and below
+    are taken, such as what npi reproduce keeps.
 
     \b
     Example:
       npi library merge mine yours --out ours
       npi library merge mine yours --out ours --prefer first
       npi library merge sorting speaking few_shot --out tools
+      npi library merge tools tools-that-learn/work/seed-0 --out all --prefer first
     """
     from npi.library.collection import Collection, combined
     from npi.library.manifest import is_collection
@@ -97,7 +99,9 @@ def merge(
     check_folder(out, collection=True)
     screen, chosen = Screen(json=json), _PREFERRED[prefer]
     with claimed_for(first, out):
-        places = [shipped_or(place) for place in (first, *others)]
+        places = [place for named in (first, *(others or ())) for place in _libraries(shipped_or(named))]
+        if len(places) < 2:
+            raise ValueError(f"{first} is one library, and there is nothing to combine it with; name another one")
         parts = [Collection.open(place) if is_collection(place) else open_library(place) for place in places]
         libraries = [part for part in parts if not isinstance(part, Collection)]
         if len(libraries) == len(parts) and len({part.core.digest() for part in libraries}) == 1:
@@ -107,6 +111,17 @@ def merge(
         found = combined(parts, prefer=chosen)
         found.save(out)
     _members(screen, found.members, out)
+
+
+def _libraries(place: Path) -> list[Path]:
+    """The library in a folder, or those below it; ``ValueError`` where there is none."""
+    from npi.library.members import libraries_below
+
+    check_library(place)
+    found = libraries_below(place)
+    if not found:
+        raise ValueError(f"there is no library in {place}, or in a folder below it")
+    return found
 
 
 def _members(screen: Screen, there: Sequence[Member], place: Path) -> None:
@@ -139,10 +154,11 @@ def extract(
     """
     from npi.library.collection import Collection
 
+    library = library if remove else shipped_or(library)
     check_library(library)
     check_folder(out)
     screen = Screen(json=json)
-    with claimed_for(library, None):
+    with claimed_for(library, None) if remove else nullcontext():
         found = open_library(library, core=core)
         member = found.member()
         found.save(out)

@@ -27,7 +27,17 @@ from npi.cli.options import (
     option,
     refuse_others,
 )
-from npi.cli.speech import SpeechPictureOption, TemperatureOption, WavOption, say
+from npi.cli.speech import (
+    SpeechPictureOption,
+    TemperatureOption,
+    WavOption,
+    check_files,
+    document,
+    heard,
+    say,
+    speaks,
+    write_speech,
+)
 
 if TYPE_CHECKING:
     from dsl.program import ProgramSet
@@ -68,8 +78,9 @@ def run(
     --use-row runs the same program with a learned tool swapped for another row of its core: another voice, another
     alphabet, another question. Nothing is trained, and nothing on disk changes.
 
-    With --wav or --picture the words are a text, which the task's voice says (docs/speech.md): espeak-ng makes sounds
-    of it, and the core of a library that speaks makes samples.
+    With --wav or --picture, what is said is written. The task of a voice says a text, the words that are given
+    (docs/speech.md): espeak-ng makes sounds of it, and the core of a library that speaks makes samples. A program that
+    calls a voice is run as usual, and says what it says.
 
     \b
     Example:
@@ -79,16 +90,15 @@ def run(
       npi run add a=96 b=125 --teacher programs/addition.npi
       npi run canonicalise car=7 azimuth=-60 elevation=45 --animation run.gif
       npi run say "Good morning" --library voices --wav out.wav
+      npi run announce 96 125 --library tools --wav out.wav
       npi run weigh --library tools --use-row HEAVIEST=ranks.SECOND
     """
-    if wav is not None or picture is not None:
+    sounds, library = wav is not None or picture is not None, shipped_or(library)
+    if sounds and (teacher is not None or not library.exists()):
         refuse_others(context, "speech")
-        say(
-            Screen(json=json), shipped_or(library), task, inputs or [], wav, picture, seed=seed,
-            temperature=temperature, core=core, rows=rows or (),
-        )  # fmt: skip
-        return
-    refuse_others(context, "silent")
+    if sounds:
+        check_files(wav, picture)
+    refuse_others(context, *["silent"] * (not sounds))
     refuse_others(context, "core" if teacher is None else "teacher", *["quiet"] * quiet)
     from dsl import compile_teacher, load
     from dsl.tasks.values import show
@@ -98,12 +108,18 @@ def run(
     from npi.running.runs import run_once, runnable_tasks
     from traces.machine.lockstep import Budget
 
-    screen, library = Screen(json=json), shipped_or(library)
+    screen = Screen(json=json)
     source: Library | CompiledLibrary | ProgramSet
     if teacher is not None:
         source = load(teacher)
     else:
         source = standing_in(open_to_run(library, task=task, core=core), library, rows or ())
+    if sounds and not speaks(source, task):
+        refuse_others(context, "speech")
+        say(screen, source, library, task, inputs or [], wav, picture, seed=seed, temperature=temperature)
+        return
+    if sounds and temperature != 1:
+        raise ValueError("--temperature is for a text that is said; a program's words are drawn as likely as they are")
     (found,) = runnable_tasks([task], source)
     programs = found.programs
     if animation is not None:
@@ -138,6 +154,9 @@ def run(
         run_files.write_run(screen, html, result, None if teacher else text)
     if animation is not None:
         run_files.write_animation(screen, animation, programs, result)
+    speech = heard(result, wav, picture) if sounds else None
+    if speech is not None:
+        write_speech(screen, speech, wav, picture)
     screen.document(
         {
             "task": found.task.name,
@@ -145,6 +164,7 @@ def run(
             "expected": found.task.expected(problem),
             **{name: getattr(result, name) for name in ("result", "right", "status", "steps")},
             **({"rows": pairs(rows, "--use-row")} if rows else {}),
+            **({} if speech is None else {"speech": document(speech, wav, picture)}),
             "stop": None if result.stop is None else run_view.trouble(result, needed, stop),
             "seconds": seconds,
         }

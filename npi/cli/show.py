@@ -58,8 +58,10 @@ def show(
       npi show programs/addition.npi --task add 96 125 --html run.html
       npi show library
     """
+    from npi.library.manifest import holds_library
+
     screen, path = Screen(json=json), shipped_or(path)
-    if (path / "manifest.json").is_file() and _is_library(path):
+    if holds_library(path):
         _refuse(inputs, f"{path} is a library")
         refuse_others(context, "library")
         _shown(screen, path)
@@ -156,13 +158,6 @@ def _calls(run: TraceBatch) -> list[dict[str, Any]]:
         seen = {field.name: field.values[value] for field, value in zip(fields, event.obs, strict=True)}
         calls.append({"depth": event.depth, "call": call_text(run.table, event.call), "observed": seen})
     return calls
-
-
-def _is_library(folder: Path) -> bool:
-    """Whether the manifest is a library's or a collection's; a damaged one is left to those who report it."""
-    from npi.library.manifest import is_collection
-
-    return is_collection(folder) or any(folder.glob("core-*.safetensors"))
 
 
 def _shown(screen: Screen, folder: Path) -> None:

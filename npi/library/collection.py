@@ -118,7 +118,7 @@ class Collection:
             seals = []
             for library in self.libraries:
                 contents = library.contents()
-                contents.write(folder / contents.member_folder)
+                contents.write_member(folder)
                 seals.append(contents.seal)
                 library.origin = real, contents.seal
             self.origin = real, publish(folder, there, seals)

@@ -31,16 +31,42 @@ class Contents:
         """The name of its folder in a collection."""
         return member_folder(self.seal)
 
-    def write(self, folder: Path) -> None:
-        """Write them, whole or not at all: the folder holds what it held until the manifest is replaced."""
-        folder.mkdir(exist_ok=True)
-        for name, data in self.files.items():
-            if not has_content(folder / name, data):
-                write_whole(folder / name, data)
+    @property
+    def cores(self) -> dict[str, bytes]:
+        """The files of its core and those of its hosts."""
+        own = {name: data for name, data in self.files.items() if is_core(name)}
+        return own | {name: data for host in self.hosts.values() for name, data in host.cores.items()}
+
+    def write(self, folder: Path, *, beside: Collection[str] = ()) -> None:
+        """Write them, whole or not at all: the folder holds what it held until the manifest is replaced.
+
+        Args:
+            beside: files that lie in the folder of the collection that this is a member of.
+        """
+        own = {name: data for name, data in self.files.items() if name not in beside}
+        _write(folder, own)
         for name, host in self.hosts.items():
-            host.write(folder / name)
+            host.write(folder / name, beside=beside)
         write_whole(folder / NAME, self.manifest)
-        clear(folder, [*self.files, *self.hosts])
+        clear(folder, [*own, *self.hosts])
+
+    def write_member(self, collection: Path) -> None:
+        """Write them as a member's folder: cores lie beside it, one file for all members and hosts that have it."""
+        _write(collection, self.cores)
+        self.write(collection / self.member_folder, beside=self.cores)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Files that are named by their contents."""
+    folder.mkdir(exist_ok=True)
+    for name, data in files.items():
+        if not has_content(folder / name, data):
+            write_whole(folder / name, data)
+
+
+def is_core(name: str) -> bool:
+    """Whether a file holds the numbers of a core."""
+    return name.startswith("core-")
 
 
 def member_folder(seal: str) -> str:

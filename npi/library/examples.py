@@ -37,8 +37,11 @@ def cards() -> dict[Path, str]:
 
 
 def shipped() -> dict[str, Path]:
-    """The libraries of :func:`cards` by short names: ``black_box``, ``few_shot`` and so on."""
-    return {library.parent.name: library for library in cards()}
+    """The libraries of :func:`cards` by short names: ``black_box``, ``few_shot`` and so on.
+
+    A library is called as the package that it comes with, or as its own folder where that is not ``shipped`` itself.
+    """
+    return {(one.parent if one.name == "shipped" else one).name: one for one in cards()}
 
 
 def copy_examples(to: Path) -> list[Path]:

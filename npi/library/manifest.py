@@ -161,15 +161,31 @@ def host_place(folder: Path, entry: HostEntry) -> Path:
 
 def checked(folder: Path, name: str, digest: str) -> bytes:
     """The bytes of a file that the manifest names; :class:`LibraryError` unless they have the hash that it says."""
-    path = folder / name
     if ".." in Path(name).parts or Path(name).is_absolute() or "\0" in name:
         raise LibraryError(f"{folder}: the manifest names a file outside the library: {name}")
+    path = stored(folder, name)
     if not path.is_file():
         raise LibraryError(f"{folder}: {name} is missing; restore it from a copy, or train again")
     data = read_file(path, DATA_BYTES)
     if sha256(data) != digest:
         raise LibraryError(f"{path} was changed or cut off since it was written; restore it from a copy")
     return data
+
+
+def stored(folder: Path, name: str) -> Path:
+    """Where a file of a library lies: in its folder, or beside the folders of hosts and members that it is inside of.
+
+    In a collection the files of cores lie beside the members, which share them.
+    """
+    place = folder
+    while not (place / name).exists() and (HOST.fullmatch(place.name) or MEMBER.fullmatch(place.name)):
+        place = place.parent
+    return place / name if (place / name).exists() else folder / name
+
+
+def holds_library(folder: Path) -> bool:
+    """Whether there is a library or a collection in a folder; a damaged one is left to those who report it."""
+    return is_collection(folder) or ((folder / NAME).is_file() and any(folder.glob("rows-*.safetensors")))
 
 
 def whole(folder: Path, read: Callable[[], T]) -> T:

@@ -18,12 +18,13 @@ from envs.support.sealed_json import is_sealed, seal_in
 from envs.support.typed_json import FormatError, is_version, read_json
 from envs.support.user_files import MANIFEST_BYTES, read_file
 from envs.support.versions import versions
-from npi.library.contents import Contents, clear, member_folder
+from npi.library.contents import Contents, clear, is_core, member_folder
 from npi.library.manifest import (
     COLLECTION,
     NAME,
     LibraryError,
     Manifest,
+    holds_library,
     host_place,
     is_collection,
     read_manifest,
@@ -197,6 +198,18 @@ def members(folder: Path | str) -> tuple[Member, ...]:
     return tuple(found)
 
 
+def libraries_below(folder: Path) -> list[Path]:
+    """The folders of libraries and collections in a folder and below it, in order; of a library, itself alone.
+
+    Hosts and members, which lie inside of libraries, and the states of trainings are not among them.
+    """
+    if holds_library(folder):
+        return [folder]
+    inside = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
+    kept = [path for path in inside if path.suffix != ".training"]
+    return [found for path in sorted(kept) for found in libraries_below(path)]
+
+
 def located(
     folder: Path | str,
     *,
@@ -363,7 +376,7 @@ def put_member(folder: Path, contents: Contents, member: Member) -> None:
     old = there[places[0]]
     new = replace(member, place=folder, yields=old.yields)
     found = settled([new if one is old else one for one in there])
-    contents.write(folder / contents.member_folder)
+    contents.write_member(folder)
     seals = [contents.seal if one.manifest is None else one.manifest.sha256 for one in found]
     publish(folder, found, seals)
 
@@ -374,5 +387,12 @@ def publish(folder: Path, there: Sequence[Member], seals: Sequence[str]) -> str:
     listed = [asdict(entry) | {"yields": list(entry.yields)} for entry in entries]
     data = sealed({"kind": COLLECTION, "format": FORMAT, "versions": versions(), "members": listed})
     write_whole(folder / NAME, data)
-    clear(folder, [entry.folder for entry in entries])
+    clear(folder, [name for entry in entries for name in (entry.folder, *_cores(folder / entry.folder))])
     return seal_in(data)
+
+
+def _cores(place: Path) -> list[str]:
+    """The files of cores that a member and its hosts name, which lie beside it."""
+    found = read_manifest(place)
+    hosts = [read_manifest(host_place(place, host)) for host in found.hosts]
+    return [name for one in (found, *hosts) for name in one.files if is_core(name)]

@@ -86,7 +86,7 @@ def _rows_of(core: Library, others: Iterable[Library]) -> dict[str, _Row]:
 def _check(core: Core, info: RowInfo, row: _Row) -> None:
     """Raise :class:`LibraryError` unless a row fits where the program runs.
 
-    A core that acts in worlds which it was not trained in reads its rows alike in all of one kind.
+    A core that acts in worlds which it was not trained in reads its rows alike in all of them.
     """
     spec = core.worlds[info.world]
     if info.signature.slots != row.info.signature.slots:
@@ -94,7 +94,7 @@ def _check(core: Core, info: RowInfo, row: _Row) -> None:
         raise LibraryError(
             f"{row.info.name} cannot stand in for {info.name}: it takes other arguments ({taken}, and is given {given})"
         )
-    if core.lists_worlds and spec.kind == row.spec.kind:
+    if core.lists_worlds:
         return
     parts = {
         "fields": (spec.fields, row.spec.fields),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 
@@ -15,6 +15,7 @@ from dsl import compile_teacher
 from dsl.program import ProgramSet
 from dsl.tasks.task import Problem, Task
 from dsl.tasks.values import show
+from envs.product import heard
 from envs.stepper import Decision, Draw, Observation, Stepper
 from npi.library.library import Library
 from npi.running.compiled_library import CompiledLibrary
@@ -141,6 +142,7 @@ class Run:
         stop: why it was stopped, where it was.
         beside: lines that are shown beside the calls of primitives, in their order; may be fewer.
         payloads: of its steps, in their order; none where the world takes none.
+        heard: what was said (:class:`envs.speech.reading.Speech`), in each part of the world where something was.
     """
 
     programs: ProgramSet
@@ -157,6 +159,7 @@ class Run:
     by: str = CORE
     beside: tuple[str, ...] = ()
     payloads: tuple[Payload, ...] = ()
+    heard: tuple[Any, ...] = ()
 
     def _repr_html_(self) -> str:
         """The run as a page in a frame, for notebooks."""
@@ -237,4 +240,5 @@ def run_once(
         stop=why_stopped(programs, stepper, outcome, budget),
         by=by,
         payloads=() if noting is None else tuple(noting.payloads),
+        heard=tuple(heard(world, outcome.state)),
     )

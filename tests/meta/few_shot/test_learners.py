@@ -222,7 +222,7 @@ def test_training_learns_to_name_pictures_of_new_classes_and_rows_beside_the_cor
     assert accuracy > 0.85  # at random: 0.2; an untrained core: 0.36
     more = tmp_path / "more.npi"
     more.write_text(SUPPORTED.replace("NAME", "NAME_MORE"))
-    learning = replace(LEARNER.learning, updates=2, problems=8, starts=2)
+    learning = replace(LEARNER.learning, updates=12, problems=8, starts=2)  # no row is inferred: that has no gradient
     found = learn_into(tmp_path / "library", [more], config=learning, out=tmp_path / "two")
     after = Library.open(tmp_path / "two")
     assert found.unchanged

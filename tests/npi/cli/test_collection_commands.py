@@ -11,6 +11,7 @@ from npi.learners import interface as registry
 from npi.learners.interface import register_learner
 from npi.library import operations
 from npi.library.collection import Collection, combined
+from npi.library.examples import shipped
 from npi.library.library import Library
 from npi.library.members import members
 from tests.support.clear import clear, proved
@@ -99,6 +100,37 @@ def test_merge_into_a_collection(capsys: pytest.CaptureFixture[str], kept: Path,
     code, _, err = npi(capsys, "library", "merge", *words[:2], "--out", tools)
     assert code == 2
     assert f"--out {tools} is a collection of several libraries" in err
+
+
+def test_merge_takes_the_libraries_below_a_folder(
+    capsys: pytest.CaptureFixture[str], kept: Path, tmp_path: Path
+) -> None:
+    """As those that npi reproduce keeps; states of trainings are left out, and a folder without any is refused."""
+    for place, name in (("work/a", "sorting"), ("work/deep/b", "tape"), ("work/c.training", "sorting")):
+        shutil.copytree(kept / name, tmp_path / place)
+    assert npi(capsys, "library", "merge", tmp_path / "work", "--out", tmp_path / "all")[0] == 0
+    npi(capsys, "library", "merge", kept / "sorting", kept / "tape", "--out", tmp_path / "both")
+    assert contents(tmp_path / "all") == contents(tmp_path / "both")
+    (tmp_path / "none" / "more").mkdir(parents=True)
+    for place, said in ((tmp_path / "none", "there is no library in"), (kept / "sorting", "is one library, and there")):
+        code, _, err = npi(capsys, "library", "merge", place, "--out", tmp_path / "new")
+        assert (code, said in err) == (2, True), err
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_comes_with_the_engine_is_known_by_its_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of that name goes before it."""
+    monkeypatch.chdir(tmp_path)
+    there = str(shipped()["few_shot"])
+    assert document(capsys, "library", "list", "few_shot") == document(capsys, "library", "list", there)
+    for words in (["info", "optimisation", "mlp.OPTIMISE"], ["diff", "black_box", "black_box"]):
+        assert npi(capsys, "library", *words)[0] == 0
+    assert npi(capsys, "library", "extract", "tools", "black-box", "--out", tmp_path / "searcher")[0] == 0
+    assert npi(capsys, "library", "extract", "tools", "black-box", "--out", tmp_path / "it", "--remove")[0] == 2
+    (tmp_path / "few_shot").mkdir()
+    assert npi(capsys, "library", "list", "few_shot")[0] == 2
 
 
 def test_list(capsys: pytest.CaptureFixture[str], kept: Path) -> None:

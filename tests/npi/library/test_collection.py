@@ -12,22 +12,34 @@ from typing import Any
 import pytest
 
 import npi
+from envs.support.plugins import offered
 from npi.cli.console import check_folder
 from npi.jobs.members import member_to_learn
+from npi.learners import interface as registry
+from npi.learners.interface import register_learner
 from npi.library import members as module
 from npi.library import operations
 from npi.library.collection import Collection, combined
 from npi.library.index import listing, listings
 from npi.library.library import Library, LibraryError
 from npi.library.manifest import is_collection, sealed, vacant
-from npi.library.members import Member, apportioned, located, members, settled
+from npi.library.members import Member, apportioned, libraries_below, located, members, settled
 from npi.library.operations import RowFile
 from tests.support.clear import clear, proved
 from tests.support.forks import forked, killed
+from tests.support.learned_tools import callers, players
 from tests.support.operation_helpers import file_of, grown
-from tests.support.small_collections import KINDS, collection_of, fingerprint_of, library_of, readings_of
+from tests.support.small_collections import (
+    KINDS,
+    LEARNERS,
+    collection_of,
+    fingerprint_of,
+    library_of,
+    readings_of,
+)
 from tests.support.tape_programs import contents
 from tests.support.tiny import LSTM, SMALL, strip, tape, untrained
+from tests.support.tiny_learner import LEARNER
 from tests.support.universal_helpers import SWAP
 
 RUN = {
@@ -65,6 +77,67 @@ def small(tmp_path: Path) -> Path:
     return place
 
 
+# --- what members share ----------------------------------------------------------------------------------------------
+
+
+def test_a_core_is_stored_once_however_many_host_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A learner's library as a member, and inside of another one that calls its programs."""
+    monkeypatch.setattr(registry, "_REGISTERED", {})
+    register_learner(LEARNER)
+    place, one, two = tmp_path / "tools", callers(), players()
+    for library, name in ((one, "callers"), (two, "players")):
+        library.save(tmp_path / name)
+    combined([one, two]).save(place)
+    cores = list(place.rglob("core-*"))
+    assert [path.parent for path in cores] == [place, place]
+    alone = sum(path.stat().st_size for name in ("callers", "players") for path in (tmp_path / name).rglob("core-*"))
+    host = next((tmp_path / "players").glob("core-*")).stat().st_size
+    assert sum(path.stat().st_size for path in cores) == alone - host
+    for library, name in ((one, "callers"), (two, "players")):
+        found = Library.open(place, core=library.member().label)
+        found.save(tmp_path / f"{name} again")
+        assert contents(tmp_path / f"{name} again") == contents(tmp_path / name)
+    assert npi.run("desk.both", {"episode": 4}, library=place).events == npi.run(
+        "desk.both", {"episode": 4}, library=tmp_path / "callers"
+    ).events  # fmt: skip
+    Collection.open(place).without(two.core.digest()).save(place)
+    assert len([*place.rglob("core-*")]) == 2  # the host's is still named
+    shutil.rmtree(place)
+    combined([two, grown("turn")]).save(place)
+    assert len([*place.rglob("core-*")]) == 2
+
+
+def test_a_collection_whose_members_have_their_cores_inside_is_read(small: Path) -> None:
+    """As collections were written before cores lay beside members; a save brings them there."""
+    after, opened = contents(small), Collection.open(small)
+    for library in opened.libraries:
+        library.contents().write(small / library.contents().member_folder)
+    for core in small.glob("core-*"):
+        core.unlink()
+    assert len([*small.rglob("core-*")]) == 2
+    assert (
+        npi.run("turn", ["1,0"], library=small, steps=50).steps
+        == npi.run("turn", ["1,0"], library=opened, steps=50).steps
+    )
+    Collection.open(small).save(small)
+    assert contents(small) == after
+
+
+def test_libraries_below_a_folder(small: Path, tmp_path: Path) -> None:
+    """Hosts, members, states of trainings and other folders are none."""
+    for name in ("work/b", "work/a/deep", "work/one.training"):
+        _saved(grown("turn"), tmp_path / name)
+    (tmp_path / "work" / "notes").mkdir()
+    (tmp_path / "work" / "notes" / "manifest.json").write_text("{}")
+    assert libraries_below(tmp_path / "work") == [tmp_path / "work" / "a" / "deep", tmp_path / "work" / "b"]
+    assert libraries_below(small) == [small]
+
+
+def _saved(library: Library, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    library.save(folder)
+
+
 # --- each is as it was ------------------------------------------------------------------------------------------------
 
 
@@ -78,6 +151,28 @@ def test_what_a_member_puts_out_is_bit_identical(made: Path, kind: str) -> None:
     assert readings_of(found, RUN[kind]) == readings_of(own, RUN[kind])
     assert [one.digest for one in found.sets] == [one.digest for one in own.sets]
     assert found.history == own.history
+
+
+@pytest.fixture(scope="module")
+def learners(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection of every kind of learner of which no core comes with the engine."""
+    place = tmp_path_factory.mktemp("learners") / "tools"
+    collection_of(*LEARNERS).save(place)
+    return place
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_what_a_learners_member_puts_out_is_bit_identical(learners: Path, kind: str) -> None:
+    """Second way: the library by itself. Tasks that need recordings, or alphabets drawn, are not run."""
+    own, found = library_of(kind), Library.open(learners, core=kind)
+    assert (found.core.digest(), found.rows_digest()) == (own.core.digest(), own.rows_digest())
+    assert fingerprint_of(found) == fingerprint_of(own)
+    tasks = [] if kind in ("memory", "wavenet", "wavernn") else list(own.tasks())[:1]
+    assert readings_of(found, tasks) == readings_of(own, tasks)
+
+
+def test_every_kind_of_learner_is_in_a_collection_here() -> None:
+    assert {*KINDS, *LEARNERS} >= {*offered(registry.GROUP)}
 
 
 def test_every_program_and_task_is_there_once(made: Path) -> None:
@@ -373,7 +468,7 @@ def test_a_kill_at_any_file_operation_of_a_save(tmp_path: Path) -> None:
             Collection.open(place).save(place)
             assert contents(place) == before
     assert "twist.twist" in Collection.open(place).tasks()
-    assert len([*place.iterdir()]) == 3
+    assert len([*place.iterdir()]) == 5  # the manifest, two members, and their two cores beside them
     assert kills > 8
 
 
@@ -381,7 +476,7 @@ def test_a_library_gives_way_to_a_collection_and_back(tmp_path: Path) -> None:
     place = tmp_path / "tools"
     grown("turn").save(place)
     combined([grown("turn"), library_of("lstm")]).save(place)
-    assert {path.name.partition("-")[0] for path in place.iterdir()} == {"manifest.json", "member"}
+    assert {path.name.partition("-")[0] for path in place.iterdir()} == {"manifest.json", "member", "core"}
     check_folder(place, collection=True)
     with pytest.raises(ValueError, match="is a collection of several libraries; name another folder"):
         check_folder(place)
