@@ -59,9 +59,12 @@ JOINT = LEARNER.training
 """Of both programs."""
 
 ALONE = replace(LEARNER.training, updates=80)
-"""Of imitation alone, on fewer or more demonstrations, or by networks of other shapes."""
+"""Of imitation alone, on fewer or more demonstrations."""
 
-WIDTHS, DEPTHS = (32, 128, 512), (2, 4)
+COMPARED = replace(LEARNER.training, updates=50)
+"""Of imitation alone, by networks of other shapes."""
+
+WIDTHS, DEPTHS = (32, 128, 512), (1, 2)
 """Of the networks that imitate, each with layer normalisation and without."""
 
 CLONING = replace(LEARNER.training, updates=150, batch=32, rate=2e-3, row_rate=2e-3)
@@ -69,8 +72,6 @@ CLONING = replace(LEARNER.training, updates=150, batch=32, rate=2e-3, row_rate=2
 
 ENOUGH = 0.8
 """The success that the replay is compared at."""
-
-USUAL = MimicConfig()
 
 Figures = dict[str, list[float]]
 """Of each box: likeness, irrelevant steps as a share, success, and acts."""
@@ -179,11 +180,11 @@ def cloning(seed: int) -> tuple[MimicCore, torch.Tensor]:
 # --- how many demonstrations -----------------------------------------------------------------------------------------
 
 
-def diversity(seed: int, demonstrations: int, *, config: MimicConfig = USUAL) -> Result:
+def imitating(seed: int, demonstrations: int, config: MimicConfig, plan: MimicTraining) -> Result:
     """Likeness to seen and unseen demonstrations of a core that imitates alone."""
     path = written(RUNS / NAME / "files" / f"imitate{demonstrations}.npi", text(demonstrations, "IMITATE"))
-    training, shape = replace(ALONE, seed=seed), f"{config.layers}-{config.units}-{config.normalised}"
-    name = f"{NAME}/imitate-{demonstrations}-{shape}-{seed}"
+    training, shape = replace(plan, seed=seed), f"{config.layers}-{config.units}-{config.normalised}"
+    name = f"{NAME}/imitate-{demonstrations}-{shape}-{plan.updates}-{seed}"
     library, seconds = trained_core(name, [path], training, config=config, report=told)
     net, row_P, world = net_of(library), row_of(library, "IMITATE"), box(demonstrations)
     figures = {split: ran(net, row_P, world, "IMITATE", split) for split in ("train", "test")}
@@ -246,7 +247,10 @@ def over_imitation_table(seeds: Sequence[int]) -> Rows:
 def diversity_table(seeds: Sequence[int]) -> Rows:
     rows: list[list[object]] = [["demonstrations", "seen", "unseen", "irrelevant steps, unseen", "CPU s"]]
     for count in DEMONSTRATIONS:
-        found = [finished(f"{NAME}/diversity-{count}/{seed}", partial(diversity, seed, count)) for seed in seeds]
+        found = [
+            finished(f"{NAME}/diversity-{count}/{seed}", partial(imitating, seed, count, MimicConfig(), ALONE))
+            for seed in seeds
+        ]
         seen, unseen = ([one["figures"][split] for one in found] for split in ("train", "test"))
         parts = (
             [run["likeness"] for run in seen],
@@ -265,7 +269,7 @@ def network_table(seeds: Sequence[int]) -> Rows:
         for normalised in (1, 0):
             config = MimicConfig(units=units, layers=layers, normalised=normalised)
             name = f"{NAME}/network-{layers}-{units}-{normalised}"
-            found = [finished(f"{name}/{seed}", partial(diversity, seed, 500, config=config)) for seed in seeds]
+            found = [finished(f"{name}/{seed}", partial(imitating, seed, 500, config, COMPARED)) for seed in seeds]
             for split in ("test", "train"):
                 cells[f"{split} {normalised}"] = interval([one["figures"][split]["likeness"] for one in found])
             seconds += [one["seconds"] for one in found]
