@@ -61,10 +61,10 @@ JOINT = LEARNER.training
 ALONE = replace(LEARNER.training, updates=80)
 """Of imitation alone, on fewer or more demonstrations."""
 
-COMPARED = replace(LEARNER.training, updates=50)
+COMPARED = replace(LEARNER.training, updates=40)
 """Of imitation alone, by networks of other shapes."""
 
-WIDTHS, DEPTHS = (32, 128, 512), (1, 2)
+WIDTHS, DEPTHS = (32, 128, 512), (2,)
 """Of the networks that imitate, each with layer normalisation and without."""
 
 CLONING = replace(LEARNER.training, updates=150, batch=32, rate=2e-3, row_rate=2e-3)
