@@ -1,8 +1,8 @@
 """Over-imitation and MetaMimic on the puzzle box (Horner and Whiten 2005; Le Paine et al. 2018).
 
-    python -m benchmarks.learners.mimic                        # the stages of the page, seed 0
-    python -m benchmarks.learners.mimic --only over_imitation  # or diversity, replay
-    python -m benchmarks.learners.mimic --table                # only write the page from what is finished
+    python -m benchmarks.learners.mimic                        # all tables of the page
+    python -m benchmarks.learners.mimic --only over_imitation  # or diversity, network, replay
+    python -m benchmarks.learners.mimic --only network --seeds 0
 
 Each run has a file under ``runs/mimic``, so that a recipe that was stopped resumes. Figures are of boxes of the split
 ``test`` that no training has drawn.
@@ -12,16 +12,17 @@ Shape legend: ``B`` boxes, ``T`` steps, ``P`` parameters of a row.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
 
 import torch
 
-from benchmarks.common import RUNS, arguments, finished, write
+from benchmarks.common import RUNS, finished, plain_arguments, write
 from benchmarks.learners.cores import trained_core, written
 from dsl import loads
 from envs.control.puzzle_box import PuzzleBox
@@ -39,7 +40,7 @@ from npi.learners.rollout import play
 from npi.learners.tasks import Problems, training_tasks
 from npi.library.library import Library
 from npi.reproduce.ledger import Result
-from npi.reproduce.pages import Rows
+from npi.reproduce.pages import Rows, spread
 from npi.training.loop import Progress, fit
 
 NAME = "mimic"
@@ -59,6 +60,12 @@ JOINT = LEARNER.training
 
 ALONE = replace(LEARNER.training, updates=80)
 """Of imitation alone, on fewer or more demonstrations."""
+
+COMPARED = replace(LEARNER.training, updates=40)
+"""Of imitation alone, by networks of other shapes."""
+
+WIDTHS, DEPTHS = (32, 128, 512), (2,)
+"""Of the networks that imitate, each with layer normalisation and without."""
 
 CLONING = replace(LEARNER.training, updates=150, batch=32, rate=2e-3, row_rate=2e-3)
 """Of cloning by the demonstrator's acts, which no other row sees."""
@@ -91,8 +98,12 @@ def ran(
     }
 
 
-def interval(values: list[float]) -> str:
-    """The mean with the half width of its 95 % interval over boxes."""
+def interval(seeds: Sequence[list[float]]) -> str:
+    """Of one seed the mean with the half width of its 95 % interval over boxes; of several the median and range of
+    their means."""
+    if len(seeds) > 1:
+        return spread([fmean(values) for values in seeds], 3)
+    (values,) = seeds
     half = 1.96 * torch.tensor(values).std().item() / math.sqrt(len(values))
     return f"{fmean(values):.3f} ± {half:.3f}"
 
@@ -169,11 +180,12 @@ def cloning(seed: int) -> tuple[MimicCore, torch.Tensor]:
 # --- how many demonstrations -----------------------------------------------------------------------------------------
 
 
-def diversity(seed: int, demonstrations: int) -> Result:
+def imitating(seed: int, demonstrations: int, config: MimicConfig, plan: MimicTraining) -> Result:
     """Likeness to seen and unseen demonstrations of a core that imitates alone."""
     path = written(RUNS / NAME / "files" / f"imitate{demonstrations}.npi", text(demonstrations, "IMITATE"))
-    training = replace(ALONE, seed=seed)
-    library, seconds = trained_core(f"{NAME}/imitate-{demonstrations}-{seed}", [path], training, report=told)
+    training, shape = replace(plan, seed=seed), f"{config.layers}-{config.units}-{config.normalised}"
+    name = f"{NAME}/imitate-{demonstrations}-{shape}-{plan.updates}-{seed}"
+    library, seconds = trained_core(name, [path], training, config=config, report=told)
     net, row_P, world = net_of(library), row_of(library, "IMITATE"), box(demonstrations)
     figures = {split: ran(net, row_P, world, "IMITATE", split) for split in ("train", "test")}
     return {"figures": figures, "seconds": seconds}
@@ -221,57 +233,89 @@ EVERY = 5
 # --- the page --------------------------------------------------------------------------------------------------------
 
 
-def over_imitation_table(seed: int) -> Rows:
+def over_imitation_table(seeds: Sequence[int]) -> Rows:
     rows: list[list[object]] = [["", "likeness", "irrelevant steps", "success", "acts", "demonstrator's acts / acts"]]
-    found = finished(f"{NAME}/over_imitation/{seed}", partial(over_imitation, seed))
-    for name, figures in found["figures"].items():
+    found = [finished(f"{NAME}/over_imitation/{seed}", partial(over_imitation, seed)) for seed in seeds]
+    for name in found[0]["figures"]:
+        runs = [one["figures"][name] for one in found]
         shown = "IMITATE" in name or "cloning" in name or "demonstration shown" in name
-        cells = [interval(figures[key]) for key in ("irrelevant", "success", "acts", "shorter")]
-        rows.append([name, interval(figures["likeness"]) if shown else "", *cells])
+        cells = [interval([run[key] for run in runs]) for key in ("irrelevant", "success", "acts", "shorter")]
+        rows.append([name, interval([run["likeness"] for run in runs]) if shown else "", *cells])
     return rows
 
 
-def diversity_table(seed: int) -> Rows:
+def diversity_table(seeds: Sequence[int]) -> Rows:
     rows: list[list[object]] = [["demonstrations", "seen", "unseen", "irrelevant steps, unseen", "CPU s"]]
     for count in DEMONSTRATIONS:
-        found = finished(f"{NAME}/diversity-{count}/{seed}", partial(diversity, seed, count))
-        seen, unseen = (found["figures"][split] for split in ("train", "test"))
-        cells = [interval(seen["likeness"]), interval(unseen["likeness"]), interval(unseen["irrelevant"])]
-        rows.append([count, *cells, f"{found['seconds']:.0f}"])
+        found = [
+            finished(f"{NAME}/diversity-{count}/{seed}", partial(imitating, seed, count, MimicConfig(), ALONE))
+            for seed in seeds
+        ]
+        seen, unseen = ([one["figures"][split] for one in found] for split in ("train", "test"))
+        parts = (
+            [run["likeness"] for run in seen],
+            [run["likeness"] for run in unseen],
+            [r["irrelevant"] for r in unseen],
+        )
+        rows.append([count, *map(interval, parts), spread([one["seconds"] for one in found], 0)])
     return rows
 
 
-def replay_table(seed: int) -> Rows:
-    rows: list[list[object]] = [
-        ["replay", "acts of all actors until 80 %", "acts of the task's actors", "success then", "CPU s"]
-    ]
-    most = math.inf
-    for name, shared in (("with imitation", True), ("without", False)):
-        found = finished(f"{NAME}/replay-{name.partition(' ')[0]}/{seed}", partial(replayed, seed, shared, most))
-        acts, own, success = found["curve"][-1]
-        most, prefix = 2 * acts, "" if success >= ENOUGH else "more than "
-        rows.append([name, f"{prefix}{acts:,.0f}", f"{prefix}{own:,.0f}", f"{success:.3f}", f"{found['seconds']:.0f}"])
+def network_table(seeds: Sequence[int]) -> Rows:
+    head = ["layers", "units", "unseen, normalised", "unseen, not normalised", "seen, normalised"]
+    rows: list[list[object]] = [[*head, "seen, not normalised", "CPU s"]]
+    for layers, units in itertools.product(DEPTHS, WIDTHS):
+        cells, seconds = dict[str, str](), list[float]()
+        for normalised in (1, 0):
+            config = MimicConfig(units=units, layers=layers, normalised=normalised)
+            name = f"{NAME}/network-{layers}-{units}-{normalised}"
+            found = [finished(f"{name}/{seed}", partial(imitating, seed, 500, config, COMPARED)) for seed in seeds]
+            for split in ("test", "train"):
+                cells[f"{split} {normalised}"] = interval([one["figures"][split]["likeness"] for one in found])
+            seconds += [one["seconds"] for one in found]
+        rows.append(
+            [layers, units, *(cells[key] for key in ("test 1", "test 0", "train 1", "train 0")), spread(seconds, 0)]
+        )
     return rows
 
 
-TABLES: Mapping[str, Callable[[int], Rows]] = {
-    "over_imitation": over_imitation_table, "diversity": diversity_table, "replay": replay_table,
+def replay_table(seeds: Sequence[int]) -> Rows:
+    """Of each seed; without imitation a run is over at twice the acts that the other one took."""
+    head = ["seed", "replay", f"acts of all actors until {ENOUGH:.0%}", "acts of the task's actors"]
+    rows: list[list[object]] = [[*head, "success then", "CPU s"]]
+    for seed in seeds:
+        most = math.inf
+        for name, shared in (("with imitation", True), ("without", False)):
+            stage = f"{NAME}/replay-{name.partition(' ')[0]}/{seed}"
+            found = finished(stage, partial(replayed, seed, shared, most))
+            acts, own, success = found["curve"][-1]
+            most, more = 2 * acts, "" if success >= ENOUGH else "more than "
+            cells = [f"{more}{acts:,.0f}", f"{more}{own:,.0f}", f"{success:.3f}", f"{found['seconds']:.0f}"]
+            rows.append([seed, name, *cells])
+    return rows
+
+
+TABLES: Mapping[str, Callable[[Sequence[int]], Rows]] = {
+    "over_imitation": over_imitation_table, "diversity": diversity_table, "network": network_table,
+    "replay": replay_table,
 }  # fmt: skip
 
-PAGE = ("over_imitation", "diversity")
-"""The tables of the page. That of the replay is printed alone."""
+SEEDS: Mapping[str, int] = {"over_imitation": 3, "diversity": 1, "network": 1, "replay": 1}
+"""How many seeds a table has by default."""
 
 
 def main() -> None:
-    parser = arguments(__doc__, seeds=[0])
-    parser.add_argument("--only", choices=list(TABLES), help="this stage alone")
+    parser = plain_arguments(__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", help="by default from 0 on, as many as the page's tables have")
+    parser.add_argument("--only", choices=list(TABLES), help="make this table alone, and print it")
     options = parser.parse_args()
-    seed = options.seeds[0]
-    if options.only:
-        for row in TABLES[options.only](seed):
-            print(row)
+    made = {name: options.seeds or range(SEEDS[name]) for name in ([options.only] if options.only else TABLES)}
+    tables = {name: TABLES[name](seeds) for name, seeds in made.items()}
+    if not options.only:
+        write(NAME, tables)
         return
-    write(NAME, {name: TABLES[name](seed) for name in PAGE})
+    for row in tables[options.only]:
+        print(*row, sep=" | ")
 
 
 if __name__ == "__main__":

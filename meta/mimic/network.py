@@ -132,7 +132,9 @@ class MimicCore(LearnerCore):
         demonstration = channels[DEMONSTRATION]
         assert isinstance(demonstration, Ragged)
         shown_B1 = (demonstration.lengths_B > 0)[:, None].float()
-        features = [hand_B2, _tensor(channels[VELOCITY]), _tensor(channels[SITES]).flatten(1), _tensor(channels[BOX])]
+        site_BI = _tensor(channels[SITES]).flatten(1)
+        near_BI = (site_BI / NEAR).tanh()
+        features = [hand_B2, _tensor(channels[VELOCITY]), site_BI, near_BI, _tensor(channels[BOX])]
         feature_BI = torch.cat([*features, transparent_B1.float()], 1)
         frame_BKD = ahead(demonstration, step_B, self.config.frames)
         place_BK2, box_BKS = frame_BKD.split([2, frame_BKD.shape[2] - 2], 2)
@@ -141,8 +143,12 @@ class MimicCore(LearnerCore):
         return Observation(seen.fields_BF[:, :0], {FEATURES: feature_BI, WINDOW: window_BI})
 
 
-FEATURE_SIZE = 2 + 2 + 12 + 6 + 1
+FEATURE_SIZE = 2 + 2 + 12 + 12 + 6 + 1
 """Numbers that are seen of hand and box."""
+
+NEAR = 0.1
+"""Where the hand is from a site is seen twice, once so that the last steps of a way are as large as all before: else a
+hand comes to a halt just outside a site, where its way on looks the same as its way in."""
 
 FRAME_SIZE = 2 + 6 + 1
 """Numbers that are seen of a frame: from the hand to where it was, the state of the box, and that there is one."""

@@ -16,7 +16,7 @@ from envs.control.puzzle_box_settings import GRACE
 from meta.mimic.critic import projected
 from meta.mimic.improvement import BELIEF, MOST, SHARPNESS, better_acts, chosen
 from meta.mimic.learner import LEARNER, Mimic
-from meta.mimic.network import WINDOW, MimicConfig
+from meta.mimic.network import FEATURE_SIZE, FEATURES, NEAR, WINDOW, MimicConfig
 from meta.mimic.objective import MimicReplay, MimicTraining
 from meta.mimic.takeover import Beginning, TaskActor, demonstrations_of
 from npi.jobs.learners import new_library, objective_of
@@ -72,6 +72,23 @@ def test_the_projection_is_that_of_plain_loops() -> None:
                 expected[near] += probability * max(0.0, 1 - abs(place - near))
         assert one == pytest.approx(expected, abs=1e-5)
     torch.testing.assert_close(found[1], later_MA[1])
+
+
+def test_sites_are_seen_as_they_are_and_from_near() -> None:
+    """The hand, its velocity, sites, sites enlarged where they are near, steps, and whether the box is transparent."""
+    one = objective(load(FILE))
+    group = one.problems.groups[0]
+    world, core = group.world, one.core
+    seen = world.observe(world.reset([{"EPISODE": (number,)} for number in (3, 4)]))
+    feature_BI = core.remembered(world.spec, seen).channels[FEATURES]
+    assert isinstance(feature_BI, torch.Tensor)
+    assert feature_BI.shape == (2, FEATURE_SIZE)
+    for place, found in enumerate(feature_BI.tolist()):
+        hand, velocity, sites, box = (seen.channels[name][place] for name in ("hand", "velocity", "sites", "box"))  # type: ignore[index]
+        flat = [number for site in sites.tolist() for number in site]
+        near = [math.tanh(number / NEAR) for number in flat]
+        transparent = float(seen.fields_BF[place, world.spec.field("TRANSPARENT")])
+        assert found == pytest.approx([*hand.tolist(), *velocity.tolist(), *flat, *near, *box.tolist(), transparent])
 
 
 def test_a_task_learns_from_imitation_without_its_demonstration() -> None:
@@ -240,7 +257,7 @@ def test_it_learns_to_follow_demonstrations() -> None:
     text = FILE.read_text().replace("demonstrations: 500", "demonstrations: 20").partition("program SOLVE")[0]
     programs = loads(text + 'task one:\n    run IMITATE\n    expect EXTRACT == ["yes"]\n    train\n    test\n')
     training = MimicTraining(
-        updates=25, batch=32, rate=2e-3, row_rate=2e-3, check_every=25, problems=16, optimizer_steps=32, sample=64,
+        updates=36, batch=32, rate=2e-3, row_rate=2e-3, check_every=36, problems=16, optimizer_steps=64, sample=64,
         returns=5, tracking=0.02,
     )  # fmt: skip
     tasks = training_tasks(programs)
