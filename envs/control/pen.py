@@ -34,7 +34,7 @@ from envs.control.demonstrations import (
     unpacked,
 )
 from envs.control.pen_drawing import pen_drawing
-from envs.control.pen_hand import Course, Push, course, demonstrated, first_body, followed, later, pushed, sheets
+from envs.control.pen_hand import Course, Push, course, demonstrated, first_body, followed, guide, later, pushed, sheets
 from envs.control.pen_paths import Paths, paths, strokes_in_order, strokes_of, warped_distance
 from envs.control.pen_strokes import SPLITS, PenDrawings, pen_drawings, split_numbers
 from envs.control.point_mass import WALL
@@ -70,8 +70,8 @@ LARGEST = 20.0
 """No number of a body is larger: walls stand at 1.5, and no force keeps a speed above 6."""
 
 SIZES = Sizes(body=6, object=3, payload=3)
-"""A body is the pen's place and velocity, whether it is down (1, else 0), and the share of the episode that is over; the
-one object is the sheet: where the first point of the drawing belongs, and how long its longer side is."""
+"""A body is the pen's place and velocity, whether it is down (1, else 0), and the share of the episode that is over.
+The one object is the sheet: where the first point of the drawing belongs, and how long its longer side is."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ class PenState(EpisodeState):
 
 
 class Pen(Trials[PenState]):
-    """The world (implements ``World[PenState]``, ``Scored``, ``Ending``, ``Demonstrated``, ``Suggesting``, ``Drawn`` and
-    ``Bounded``)."""
+    """The world (implements ``World[PenState]``, ``Scored``, ``Ending``, ``Demonstrated``, ``Suggesting``, ``Drawn``
+    and ``Bounded``)."""
 
     scores: Mapping[str, bool] = MappingProxyType({"success": True, "order": True, "error": False})
 
@@ -247,9 +247,7 @@ class Pen(Trials[PenState]):
         one_B = torch.ones_like(seed_B)
         objects_BLKF = sheet_B3[:, None, None].expand(-1, len(bodies), -1, -1)
         told_B = torch.full_like(seed_B, tells, dtype=torch.bool)
-        return Demonstration(
-            torch.stack(bodies, 1), objects_BLKF, one_B, act_BLX * tells, told_B, one_B * len(bodies)
-        )
+        return Demonstration(torch.stack(bodies, 1), objects_BLKF, one_B, act_BLX * tells, told_B, one_B * len(bodies))
 
     def observe(self, state: PenState) -> Observation:
         return self._observed(state, state.body_B6.clone())
@@ -289,7 +287,7 @@ class Pen(Trials[PenState]):
     def suggest(self, state: PenState) -> Action:
         """What the demonstrator would do, without its noise."""
         call_B4 = torch.zeros(state.batch, 1 + SLOTS, dtype=torch.int64, device=state.device)
-        return Action(call_B4, followed(state.body_B6, state.course, state.step_B))
+        return Action(call_B4, followed(state.body_B6, guide(state.course).at(state.step_B)))
 
     def demonstrate(self, layouts: Sequence[Layout], *, generator: torch.Generator) -> Episodes:
         """The demonstrator on these sheets, pushed where the pen is; its force is off by noise."""
@@ -352,5 +350,3 @@ def _spec(name: str, config: PenConfig) -> WorldSpec:
         ),
         hidden=(EPISODE, DRAWING, SPLIT, PUSH, DRAWN),
     )
-
-

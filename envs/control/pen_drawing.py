@@ -42,7 +42,6 @@ def inked(trail_T3: Sequence[Sequence[float]]) -> list[Mark]:
         if down:
             count = max(1, math.ceil(math.hypot(to_x - x, to_y - y) / INK))
             marks += [
-                Mark(x + (to_x - x) * i / count, y + (to_y - y) * i / count, str(number % 10))
-                for i in range(count + 1)
+                Mark(x + (to_x - x) * i / count, y + (to_y - y) * i / count, str(number % 10)) for i in range(count + 1)
             ]
     return marks

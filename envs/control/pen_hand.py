@@ -67,31 +67,47 @@ def first_body(sheet_B3: torch.Tensor) -> torch.Tensor:
     return torch.cat([sheet_B3[:, :2], sheet_B3.new_zeros(len(sheet_B3), 4)], 1)
 
 
-def later(body_B6: torch.Tensor, act_B3: torch.Tensor, share: float | torch.Tensor) -> torch.Tensor:
+def later(body_B6: torch.Tensor, act_B3: torch.Tensor, share: float) -> torch.Tensor:
     """A step later: pushed by a force, the pen down where the third number is above 0; the clock is ``share`` on."""
     mass_B4 = moved(body_B6[:, :4], act_B3[:, :2], ACCELERATION)
     down_B1 = (act_B3[:, 2:] > 0).to(body_B6.dtype)
     return torch.cat([mass_B4, down_B1, body_B6[:, 5:] + share], 1)
 
 
-def pushed(body_B6: torch.Tensor, push: Push, step_B: torch.Tensor) -> torch.Tensor:
+def pushed(body_B6: torch.Tensor, push: Push, step_B: torch.Tensor | int) -> torch.Tensor:
     """With the speed of a push, where there is one at this step."""
     speed_B2 = push.speed_B2 * (push.step_B == step_B)[:, None]
     return torch.cat([body_B6[:, :2], body_B6[:, 2:4] + speed_B2, body_B6[:, 4:]], 1)
 
 
-def followed(body_B6: torch.Tensor, course: Course, step_B: torch.Tensor) -> torch.Tensor:
-    """act_B3 of a hand that follows a course; see the head of this file."""
-    last = course.goal_BL2.shape[1] - 1
-    row_B = torch.arange(len(step_B), device=step_B.device)
-    index_B3 = (step_B[:, None] + torch.arange(-1, 2, device=step_B.device)).clamp(0, last)
-    before_B2, now_B2, next_B2 = course.goal_BL2[row_B[:, None], index_B3].unbind(1)
-    speed_B2, next_speed_B2 = (now_B2 - before_B2) / DT, (next_B2 - now_B2) / DT
-    ahead_B2 = (next_speed_B2 - (1 - DT * DAMPING) * speed_B2) / DT
-    back_B2 = STIFFNESS * (now_B2 - body_B6[:, :2]) + BRAKE * (speed_B2 - body_B6[:, 2:4])
-    force_B2 = ((ahead_B2 + back_B2) / ACCELERATION).clamp(-1, 1)
-    draws_B1 = (course.stroke_BL[row_B, index_B3[:, 2]] != UP)[:, None]
-    return torch.cat([force_B2, torch.where(draws_B1, 1.0, -1.0)], 1)
+class Guide(NamedTuple):
+    """What a hand that follows a course knows of each step: the place and the velocity that the pen should have before
+    it; ahead_BT2, the acceleration that keeps it on the course; pen_BT1, 1 where it draws, else -1."""
+
+    goal_BT2: torch.Tensor
+    speed_BT2: torch.Tensor
+    ahead_BT2: torch.Tensor
+    pen_BT1: torch.Tensor
+
+    def at(self, step_B: torch.Tensor) -> Guide:
+        """Of one step each, without a dimension of steps; behind the end, the last one."""
+        row_B = torch.arange(len(step_B), device=step_B.device)
+        return Guide(*(part[row_B, step_B.clamp(max=part.shape[1] - 1)] for part in self))
+
+
+def guide(course: Course) -> Guide:
+    """See the head of this file."""
+    step_BT2 = course.goal_BL2.diff(dim=1) / DT
+    speed_BT2 = torch.cat([torch.zeros_like(step_BT2[:, :1]), step_BT2[:, :-1]], 1)
+    ahead_BT2 = (step_BT2 - (1 - DT * DAMPING) * speed_BT2) / DT
+    pen_BT1 = torch.where(course.stroke_BL[:, 1:, None] == UP, -1.0, 1.0)
+    return Guide(course.goal_BL2[:, :-1], speed_BT2, ahead_BT2, pen_BT1)
+
+
+def followed(body_B6: torch.Tensor, now: Guide) -> torch.Tensor:
+    """act_B3 of a hand that knows this of a step."""
+    back_B2 = STIFFNESS * (now.goal_BT2 - body_B6[:, :2]) + BRAKE * (now.speed_BT2 - body_B6[:, 2:4])
+    return torch.cat([((now.ahead_BT2 + back_B2) / ACCELERATION).clamp(-1, 1), now.pen_BT1], 1)
 
 
 def demonstrated(
@@ -99,9 +115,10 @@ def demonstrated(
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Bodies and acts of a hand whose force is off by so much."""
     bodies, acts, T = [first_body(sheet_B3)], list[torch.Tensor](), off_BT2.shape[1]
-    for t, off_B2 in enumerate(off_BT2.unbind(1)):
-        step_B, body_B6 = torch.full_like(course.stroke_BL[:, 0], t), bodies[-1]
-        act_B3 = followed(body_B6, course, step_B)
+    steps = zip(off_BT2.unbind(1), *(part.unbind(1) for part in guide(course)), strict=True)
+    for t, (off_B2, *now) in enumerate(steps):
+        act_B3 = followed(bodies[-1], Guide(*now))
         acts.append(torch.cat([(act_B3[:, :2] + off_B2).clamp(-1, 1), act_B3[:, 2:]], 1))
-        bodies.append(later(body_B6 if push is None else pushed(body_B6, push, step_B), acts[-1], 1 / T))
+        body_B6 = bodies[-1] if push is None else pushed(bodies[-1], push, t)
+        bodies.append(later(body_B6, acts[-1], 1 / T))
     return bodies, acts

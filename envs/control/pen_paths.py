@@ -6,6 +6,7 @@ Shape legend: ``B`` instances, ``N`` drawings, ``L`` moments of a path, ``T`` mo
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ def path(strokes: Strokes, steps: int) -> tuple[np.ndarray, np.ndarray]:
     points = np.concatenate(strokes)
     scaled = [(stroke - points[0]) / np.ptp(points, axis=0).max() for stroke in strokes]
     parts = [(scaled[0], 0)]
-    for number, (before, after) in enumerate(zip(scaled, scaled[1:], strict=False), 1):
+    for number, (before, after) in enumerate(pairwise(scaled), 1):
         parts += [(np.stack([before[-1], after[0]]), UP), (after, number)]
     length_P = np.array([np.linalg.norm(np.diff(part, axis=0), axis=1).sum() for part, _ in parts])
     place_L2, stroke_L = [np.zeros(2)], [UP]

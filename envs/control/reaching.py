@@ -18,7 +18,16 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Self
 
-from envs.control.demonstrations import BODY, DEMONSTRATION, OBJECTS, Demonstration, Sizes, channel_of, given_lines, packed
+from envs.control.demonstrations import (
+    BODY,
+    DEMONSTRATION,
+    OBJECTS,
+    Demonstration,
+    Sizes,
+    channel_of,
+    given_lines,
+    packed,
+)
 from envs.control.looks import CELLS, NUMBERS, colours
 from envs.control.point_mass import WALL, moved, towards
 from envs.control.scene_drawing import Mark, drawing
