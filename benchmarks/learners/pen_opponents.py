@@ -1,7 +1,7 @@
 """Opponents that learn nothing: a demonstration's forces once more, and its places tracked by a controller.
 
-Both see the sheets of the demonstration and of the scene, and scale what was shown by the ratio of their sizes. Gains of
-the controller were chosen on the validation split.
+Both see the sheets of the demonstration and of the scene, and scale what was shown by the ratio of their sizes. Gains
+of the controller were chosen on the validation split.
 
 Shape legend: ``B`` scenes, ``L`` moments of a demonstration, ``S`` numbers of a body, ``X`` payload.
 """

@@ -175,19 +175,22 @@ class FollowingCore(LearnerCore):
         """payload_BTX: linear in what is seen, and what a small network adds; forces are in parts of the size."""
         body_BTS, frame_B3, read_BTWG = moments
         size_B11 = frame_B3[:, None, 2:].clamp(min=1e-6)
-        place_BT2 = (body_BTS[..., :PLACE] - frame_B3[:, None, :PLACE]) / size_B11
-        from_here = read_BTWG[..., :PLACE] - place_BT2[:, :, None], read_BTWG[..., PLACE:]
-        own = (
-            body_BTS[..., PLACE:OTHERS] / size_B11,
-            body_BTS[..., OTHERS:-1],
-            size_B11.expand(-1, body_BTS.shape[1], 1),
-        )
-        seen_BTI = torch.cat([*own, torch.cat(from_here, 3).flatten(2)], 2)
+        place_BT2, own_BTI = about(body_BTS, frame_B3[:, None]).split([PLACE, body_BTS.shape[2] - 1 - PLACE], 2)
+        from_here_BTW2 = read_BTWG[..., :PLACE] - place_BT2[:, :, None]
+        plan_BTI = torch.cat([from_here_BTW2, read_BTWG[..., PLACE:]], 3).flatten(2)
+        seen_BTI = torch.cat([own_BTI, size_B11.expand_as(body_BTS[..., :1]), plan_BTI], 2)
         layers = self.layers(row_BP)
         x_BTU = nn.functional.silu(layers["act0"](seen_BTI))
         said_BTX = self.straight(seen_BTI)
         said_BTX = said_BTX + SLOW * layers["payload"](nn.functional.silu(layers["act1"](x_BTU)))
         return torch.cat([said_BTX[..., :PLACE] * size_B11, said_BTX[..., PLACE:]], 2)
+
+
+def about(body_XS: torch.Tensor, frame_X3: torch.Tensor) -> torch.Tensor:
+    """Bodies as seen from an object, in parts of its size, without the clock: place, velocity, and the others."""
+    size_X1 = frame_X3[..., PLACE:].clamp(min=1e-6)
+    place_X2 = (body_XS[..., :PLACE] - frame_X3[..., :PLACE]) / size_X1
+    return torch.cat([place_X2, body_XS[..., PLACE:OTHERS] / size_X1, body_XS[..., OTHERS:-1]], -1)
 
 
 def between(line_BLG: torch.Tensor, at_BM: torch.Tensor) -> torch.Tensor:
