@@ -67,23 +67,23 @@ SCENES = 5
 """New sheets for each drawing, without a push, and as many with one."""
 
 SHOWN = replace(
-    LEARNER.training, updates=400, batch=48, rate=6e-3, cloned=50, kept=1.0, inferred=0.0, silent=0.3, check_every=100,
+    LEARNER.training, updates=450, batch=48, rate=8e-3, cloned=50, kept=1.0, inferred=0.0, silent=0.6, check_every=150,
     problems=40,
 )  # fmt: skip
 
 VARIANTS: Mapping[str, tuple[ImitationConfig, CloningTraining]] = {
     ALONG: (ImitationConfig(reads=ALONG, row=64, moments=101), replace(SHOWN, inferred=0.5)),
-    "attention": (ImitationConfig(moments=50, dilated=3), replace(SHOWN, updates=1500)),
-    RECURRENT: (ImitationConfig(reads=RECURRENT), replace(SHOWN, updates=1500, rate=1e-3)),
+    "attention": (ImitationConfig(moments=50, dilated=3), replace(SHOWN, updates=1000, rate=6e-3)),
+    RECURRENT: (ImitationConfig(reads=RECURRENT), replace(SHOWN, updates=1000, rate=1e-3)),
 }
 """What is trained. The core that follows has less than a minute; the others, which do not learn it in that, more."""
 
-ADAPTATION, ADAPTED = AdaptationConfig(steps=3, rate=2e-2), 500
+ADAPTATION, ADAPTED = AdaptationConfig(steps=3, rate=2e-2), 1000
 """Of the learned loss, and updates of its training, each on :data:`PAIRS` demonstrations."""
 
 PAIRS = 16
 
-ROW_DRAWINGS, ROW_SCENES = range(1, 73, 3), 10
+ROW_DRAWINGS, ROW_SCENES = range(1, 73, 4), 10
 """Drawings of which rows are made, each from one demonstration, and new sheets for each, half of them with a push."""
 
 FINE_TUNED = ((30, 1e-4), (100, 3e-4))
