@@ -260,8 +260,9 @@ def followed(seed: int) -> tuple[Library, FollowingCore]:
 
 def beside_random(held: LearnerProgramCore, seed: int) -> LearnerProgramCore:
     """A core of random weights in place of the trained ones."""
-    found = copy.deepcopy(held)
-    found.net = LEARNER.core(held.config, held.worlds, generator=torch.Generator().manual_seed(77 + seed))
+    found, config = copy.deepcopy(held), held.config
+    assert isinstance(config, ImitationConfig)
+    found.net = LEARNER.core(config, held.worlds, generator=torch.Generator().manual_seed(77 + seed))
     return found
 
 

@@ -148,9 +148,9 @@ def _gathered(found: Sequence[tuple[Strokes, str, int, int, int]], group_names: 
     kept = [one for one in found if len(one[0]) <= MAX_STROKES]
     if not kept:
         raise ValueError(f"{found[0][1]}: more than {MAX_STROKES} strokes, as all drawings; give simpler ones")
-    numbers = np.array([one[2:] for one in kept], np.int64)
+    group_N, character_N, drawer_N = np.array([one[2:] for one in kept], np.int64).T
     strokes, names = tuple(one[0] for one in kept), tuple(one[1] for one in kept)
-    return PenDrawings(strokes, names, *numbers.T, group_names, len(found) - len(kept))
+    return PenDrawings(strokes, names, group_N, character_N, drawer_N, group_names, len(found) - len(kept))
 
 
 def parsed(content: bytes, name: str) -> Strokes:
