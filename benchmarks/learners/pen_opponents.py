@@ -24,7 +24,7 @@ from envs.world import Layout
 Policy = Callable[[torch.Tensor, int], torch.Tensor]
 """act_BX in a state, body_B6, after so many acts."""
 
-STIFFNESSES, BRAKES, LEADS = (16.0, 36.0, 64.0, 100.0), (4.0, 8.0, 12.0, 16.0), (0, 1, 2)
+STIFFNESSES, BRAKES, LEADS = (8.0, 16.0, 36.0, 64.0, 100.0, 144.0, 196.0), (4.0, 8.0, 12.0, 16.0), (0, 1, 2)
 """What gains are chosen from, and how many moments ahead what is tracked lies."""
 
 
