@@ -58,6 +58,13 @@ def _images(name: str, config: Mapping[str, Any], **data: Any) -> World[Any]:
     return Images(name, config, **data)
 
 
+def _pen(name: str, config: Mapping[str, Any]) -> World[Any]:
+    """A pen, whose readers and generator of strokes are imported with the first of it."""
+    from envs.control.pen import Pen
+
+    return Pen(name, config)
+
+
 def _speech(name: str, config: Mapping[str, Any], **data: Any) -> World[Any]:
     """Recorded speech, whose readers are imported with the first of it."""
     from envs.speech.world import Speech
@@ -89,6 +96,7 @@ KINDS: dict[str, Factory] = {
     sines.KIND: sines.Sines,
     reaching.KIND: reaching.Reaching,
     stacking_settings.KIND: stacking.Stacking,
+    "pen": _pen,
     "speech": _speech,
     "utterances": _utterances,
     "gymnasium": _gymnasium,

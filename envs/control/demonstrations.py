@@ -16,7 +16,7 @@ from typing import NamedTuple
 from envs.spec import Channel, WorldSpec
 from envs.stepper import Observation, Ragged
 from envs.support.lazy_torch import torch
-from envs.world import Episodes
+from envs.world import Episodes, Given
 
 BODY, OBJECTS, DEMONSTRATION = "body", "objects", "demonstration"
 """The channels."""
@@ -79,6 +79,17 @@ def channel_of(sizes: Sizes, objects: int, largest: float) -> Channel:
     """The declaration of the channel, for at most so many objects, and bodies of no larger numbers."""
     bound = max(largest, float(objects))  # their count is one of the numbers
     return Channel(DEMONSTRATION, (None, sizes.width(objects)), low=-bound, high=bound, per="episode")
+
+
+def given_lines(spec: WorldSpec, given: Given, sizes: Sizes, objects: int) -> Ragged:
+    """The demonstration that is laid in, in place of a world's own; ``ValueError`` for one of another shape."""
+    line_BLD, width = given[DEMONSTRATION].float(), sizes.width(objects)
+    if line_BLD.dim() != 3 or line_BLD.shape[1] == 0 or line_BLD.shape[2] != width:
+        raise ValueError(
+            f"world {spec.name}: a demonstration of the shape {tuple(line_BLD.shape)} is given; give "
+            f"B x moments x {width}"
+        )
+    return Ragged(line_BLD, torch.full((len(line_BLD),), line_BLD.shape[1], device=line_BLD.device))
 
 
 def packed(shown: Demonstration) -> Ragged:

@@ -26,10 +26,10 @@ STIFFNESS, BRAKE = 3.0, 1.2
 """Of the demonstrator, force a unit of length and a unit of speed: close to critically damped (0.98)."""
 
 
-def moved(body_B4: torch.Tensor, force_B2: torch.Tensor) -> torch.Tensor:
+def moved(body_B4: torch.Tensor, force_B2: torch.Tensor, acceleration: float = ACCELERATION) -> torch.Tensor:
     """body_B4 a step later; differentiable."""
     place_B2, speed_B2 = body_B4.split(2, 1)
-    speed_B2 = speed_B2 + DT * (ACCELERATION * force_B2.clamp(-1, 1) - DAMPING * speed_B2)
+    speed_B2 = speed_B2 + DT * (acceleration * force_B2.clamp(-1, 1) - DAMPING * speed_B2)
     aimed_B2 = place_B2 + DT * speed_B2
     inside_B2 = aimed_B2.abs() <= WALL
     return torch.cat([aimed_B2.clamp(-WALL, WALL), torch.where(inside_B2, speed_B2, 0.0)], 1)

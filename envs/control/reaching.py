@@ -18,7 +18,16 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Self
 
-from envs.control.demonstrations import BODY, DEMONSTRATION, OBJECTS, Demonstration, Sizes, channel_of, packed
+from envs.control.demonstrations import (
+    BODY,
+    DEMONSTRATION,
+    OBJECTS,
+    Demonstration,
+    Sizes,
+    channel_of,
+    given_lines,
+    packed,
+)
 from envs.control.looks import CELLS, NUMBERS, colours
 from envs.control.point_mass import WALL, moved, towards
 from envs.control.scene_drawing import Mark, drawing
@@ -141,14 +150,8 @@ class Reaching(Trials[ReachingState]):
         if given and OBJECTS in given:
             raise ValueError(f"world {self.spec.name}: landmarks are drawn and cannot be given; give {DEMONSTRATION}")
         if given:
-            line_BLD = given[DEMONSTRATION].to(device).float()
-            width = SIZES.width(self.config.landmarks)
-            if line_BLD.dim() != 3 or line_BLD.shape[1] == 0 or line_BLD.shape[2] != width:
-                raise ValueError(
-                    f"world {self.spec.name}: a demonstration of the shape {tuple(line_BLD.shape)} is given; give "
-                    f"B x moments x {width}"
-                )
-            state.line_BLD, state.length_B = line_BLD, torch.full_like(state.length_B, line_BLD.shape[1])
+            held = given_lines(self.spec, given, SIZES, self.config.landmarks)
+            state.line_BLD, state.length_B = held.padded_BLX.to(device), held.lengths_B.to(device)
         return state
 
     @property

@@ -23,7 +23,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from envs.control.demonstrations import BODY, DEMONSTRATION, OBJECTS, Demonstration, packed
+from envs.control.demonstrations import BODY, DEMONSTRATION, OBJECTS, Demonstration, given_lines, packed
 from envs.control.stacking_demonstrator import Goal, Shown, achieved, chosen, demonstrated, suggested
 from envs.control.stacking_drawing import drawing
 from envs.control.stacking_hand import CLOSE, FLOOR, NOTHING, SIDE, WALL, Bench, met, moved
@@ -155,13 +155,8 @@ class Stacking(Trials[StackingState]):
         state = super().reset(layouts, device=device)
         check_given(self.spec, given, len(layouts))
         if given:
-            line_BLD, width = given[DEMONSTRATION].to(device).float(), SIZES.width(self.config.blocks)
-            if line_BLD.dim() != 3 or line_BLD.shape[1] == 0 or line_BLD.shape[2] != width:
-                raise ValueError(
-                    f"world {self.spec.name}: a demonstration of the shape {tuple(line_BLD.shape)} is given; give "
-                    f"B x moments x {width}"
-                )
-            state.line_BLD, state.length_B = line_BLD, torch.full_like(state.length_B, line_BLD.shape[1])
+            held = given_lines(self.spec, given, SIZES, self.config.blocks)
+            state.line_BLD, state.length_B = held.padded_BLX.to(device), held.lengths_B.to(device)
         return state
 
     def laid(self, number: int, layout: Layout) -> Sequence[int]:

@@ -18,6 +18,7 @@ ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "Optimisee": {"kind": "optimisee", "limit": 100},
         "Reaching": {"kind": "reaching", "limit": 30},
         "Stacking": {"kind": "stacking", "limit": 300},
+        "Pen": {"kind": "pen", "limit": 100},
         "PuzzleBox": {"kind": "puzzle_box", "limit": 85},
         "Images": {"kind": "images", "limit": 20},
         "Sines": {"kind": "sines", "limit": 20},

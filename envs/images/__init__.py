@@ -8,6 +8,7 @@ from envs.support.lazy_exports import lazy
 
 if TYPE_CHECKING:
     from envs.images.alphabets import StrokesConfig
+    from envs.images.bindings import bind
     from envs.images.drawings import Drawings
     from envs.images.official_runs import OneShotRun, one_shot_runs
     from envs.images.sources import open_source
@@ -17,6 +18,7 @@ __all__ = [
     "Drawings",
     "OneShotRun",
     "StrokesConfig",
+    "bind",
     "generated_drawings",
     "one_shot_runs",
     "open_source",

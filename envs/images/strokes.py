@@ -6,7 +6,7 @@ An alphabet is :mod:`envs.images.alphabets`, a drawer :mod:`envs.images.motor`, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import compress
 
 import numpy as np
@@ -85,9 +85,24 @@ generated_drawings = strokes
 
 def _alphabet(rng: np.random.Generator, size: int, characters: int, drawers: int, config: StrokesConfig) -> np.ndarray:
     """The pictures of an alphabet, characters first, then drawers."""
+    return pictures(*_trajectories(rng, characters, drawers, config), size, config)
+
+
+def trajectories(
+    *, alphabets: int, characters: int, drawers: int, seed: int = 0, config: StrokesConfig
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same drawings as paths of the pen, alphabet by alphabet: complex points, B x K x M+1, y down, and the
+    segments of each stroke, B x K; characters first, then drawers."""
+    for number in range(alphabets):
+        yield _trajectories(np.random.default_rng([seed, number]), characters, drawers, config)
+
+
+def _trajectories(
+    rng: np.random.Generator, characters: int, drawers: int, config: StrokesConfig
+) -> tuple[np.ndarray, np.ndarray]:
     style = draw_style(rng, config)
     design = designed_alphabet(rng, style, characters, config)
-    return pictures(drawn(rng, design, drawers, config), np.repeat(design.segments_CK, drawers, 0), size, config)
+    return drawn(rng, design, drawers, config), np.repeat(design.segments_CK, drawers, 0)
 
 
 def pictures(point_BKM: np.ndarray, segments_BK: np.ndarray, size: int, config: StrokesConfig) -> np.ndarray:

@@ -16,12 +16,13 @@ from envs.spec import WorldSpec
 from envs.stepper import Observation, Ragged
 from envs.world import Episodes, World
 from meta.imitation.encoder import thinned
-from meta.imitation.network import KIND, RECURRENT, ImitationConfig, ImitationCore, sizes_of_all
+from meta.imitation.following import FollowingCore, check_followed
+from meta.imitation.network import ALONG, KIND, RECURRENT, ImitationConfig, ImitationCore, sizes_of_all
 from meta.imitation.recurrent import RecurrentCore, most_objects
 from npi.learners.objectives.imitation import Cloning, CloningTraining
 from npi.learners.tasks import Problems
 
-Core = ImitationCore | RecurrentCore
+Core = ImitationCore | FollowingCore | RecurrentCore
 
 DEMONSTRATION_SIGNAL = ("imitate", "demonstration")
 
@@ -67,6 +68,9 @@ class OneShotImitation:
         sizes = sizes_of_all(specs)
         if config.reads == RECURRENT:
             return RecurrentCore(config, sizes, most_objects(specs, sizes), generator=generator)
+        if config.reads == ALONG:
+            check_followed(sizes)
+            return FollowingCore(config, sizes, generator=generator)
         return ImitationCore(config, sizes, generator=generator)
 
     def objective(self, core: Core, rows_NP: torch.Tensor, problems: Problems, training: CloningTraining) -> Cloning:

@@ -48,9 +48,11 @@ from npi.learners.interface import Draw, LearnerConfig, LearnerCore, StepOutput,
 
 KIND = "imitation"
 
-FULL, SNAPSHOTS, FINAL, RECURRENT = "demonstration", "snapshots", "final", "recurrent"
-"""How a demonstration is read: all of it by attention, the moments in which something came to rest, its end alone, or
-all of it by a plain LSTM."""
+FULL, SNAPSHOTS, FINAL = "demonstration", "snapshots", "final"
+"""How a demonstration is read by attention: all of it, the moments in which something came to rest, or its end."""
+
+ALONG, RECURRENT = "along", "recurrent"
+"""Other ways: moment by moment, or all of it by a plain LSTM."""
 
 OWN, SHARED = "own", "shared"
 """Whether each object attends to moments of its own, or all of them agree on which ones."""
@@ -70,7 +72,9 @@ class ImitationConfig(LearnerConfig):
         rounds: in which objects ask. heads: A.
         attention: to moments: each object its ``own``, or ``shared`` ones.
         reads: ``demonstration``; ``snapshots``: the moments alone in which an object came to rest, and the last one;
-            ``final``: its last moment alone; ``recurrent``: by an LSTM, without attention.
+            ``final``: its last moment alone; ``along``: moment by moment, where bodies tell how late it is;
+            ``recurrent``: by an LSTM, without attention.
+        ahead: moments that are read in each step, of ``along``.
     """
 
     kind: str = KIND
@@ -83,7 +87,8 @@ class ImitationConfig(LearnerConfig):
     every: int = setting(1, within(1, 100))
     dilated: int = setting(2, within(1, 5))
     attention: str = setting(OWN, one_of(OWN, SHARED))
-    reads: str = setting(FULL, one_of(FULL, SNAPSHOTS, FINAL, RECURRENT))
+    reads: str = setting(FULL, one_of(FULL, SNAPSHOTS, FINAL, ALONG, RECURRENT))
+    ahead: int = setting(6, within(1, 64))
 
 
 MATCHED = 16

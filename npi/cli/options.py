@@ -95,7 +95,10 @@ DataOption = Annotated[
 ]  # fmt: skip
 HtmlOption = Annotated[Path | None, output("--html", "Write a page to step through the run in a browser.", "PAGE.html")]
 AnimationOption = Annotated[
-    Path | None, output("--animation", "Write an animated picture of the run, in a world with pictures.", "FILE.gif")
+    Path | None,
+    output(
+        "--animation", "Write an animated picture of the run, in a world that has pictures or is drawn.", "FILE.gif"
+    ),
 ]
 DEPTH = 10_000
 StepsOption = Annotated[

@@ -1,16 +1,20 @@
-"""Runs as files: pages (``--html``), and animated pictures (``--animation``) in worlds that have pictures."""
+"""Runs as files: pages (``--html``), and animated pictures (``--animation``) in worlds that are pictured or drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from dsl import ProgramSet
 from dsl.tasks.task import Problem
+from envs.scratchpad.world import Scratchpad
 from envs.stepper import Stepper
 from envs.support.atomic_files import write_whole
+from envs.world import Drawn, World
 from npi.cli.console import Screen
 from npi.cli.run_view import Replay, calls_of, ways
 from npi.cli.words import file_size, plural
@@ -20,7 +24,7 @@ from traces.generation.generate import load_sources, plan_shards
 from traces.machine.lockstep import Status
 from traces.recording.text import call_text
 from traces.storage.trace_set import TraceSet
-from traces.viewing.animation import MAX_STILLS, Still, animation, pillow
+from traces.viewing.animation import MAX_STILLS, Still, animation, pillow, text_pictures
 from traces.viewing.page import Take, page
 from traces.viewing.states import has_pictures, views
 
@@ -62,7 +66,7 @@ def drawn_again(found: TraceSet, index: int) -> tuple[ProgramSet, Problem] | Non
 def check_animation(file: Path, programs: ProgramSet) -> None:
     """``ValueError`` where an animation cannot be written: before anything is run."""
     world = programs.world
-    if not has_pictures(world):
+    if not (has_pictures(world) or is_drawn(world)):
         kind = world.spec.kind
         raise ValueError(
             f"--animation {file}: world {world.spec.name} ({kind}) has no pictures; --html shows any world"
@@ -82,18 +86,31 @@ def write_animation(screen: Screen, file: Path, programs: ProgramSet, run: Run) 
     screen.note(f"wrote {file}, {file_size(len(content))}, {plural(len(shown), 'picture')}{cut}")
 
 
+def is_drawn(world: World[Any]) -> bool:
+    """Whether a world is drawn as text, and its drawing keeps its size: that of a pad grows with it."""
+    return isinstance(world, Drawn) and not isinstance(world, Scratchpad)
+
+
 def stills(programs: ProgramSet, run: Run) -> Iterator[Still]:
     """A still for the first call and for each that follows, with what was seen when it was made; one for the end."""
     replay = Replay(programs, run.problem)
+    pictured = has_pictures(replay.world)
+    found = list[Still]()
 
-    def still(*way: str, end: str = "") -> Still:
-        seen = views(replay.world, replay.world.observe(replay.state).fields_BF)
-        return Still(seen, way, tuple(replay.draw()), end, run.right or not end)
+    def note(*way: str, end: str = "") -> None:
+        seen = views(replay.world, replay.world.observe(replay.state).fields_BF) if pictured else {}
+        found.append(Still(seen, way, tuple(replay.draw()), end, run.right or not end))
 
-    yield still(run.head)
+    note(run.head)
     for number, way in enumerate(ways(run)):
         if number < MAX_STILLS:
-            yield still(run.head, *(call_text(programs.table, event.call) for event in way))
+            note(run.head, *(call_text(programs.table, event.call) for event in way))
         replay.act(way[-1])
     how = f"{'right' if run.right else 'wrong'} after {plural(run.steps, 'step')}"
-    yield still(end=how if run.status == Status.DONE else run.verdict)
+    note(end=how if run.status == Status.DONE else run.verdict)
+    if pictured:
+        yield from found
+        return
+    drawings = text_pictures([still.lines for still in found])
+    for still, pixels in zip(found, drawings, strict=True):
+        yield replace(still, pictures={programs.world.spec.kind: pixels}, lines=())

@@ -53,7 +53,7 @@ def test_every_kind_is_checked_here() -> None:
     Gymnasium's environments in test_gymnasium_world.py."""
     known = [
         "scratchpad", "cars", "bandit", "two_step", "harlow", "optimisee", "training", "black_box", "ask_tell",
-        "blocks", "puzzle_box", "towers", "images", "sines", "reaching", "stacking", "speech", "utterances",
+        "blocks", "puzzle_box", "towers", "images", "sines", "reaching", "stacking", "pen", "speech", "utterances",
         "gymnasium", "product",
     ]  # fmt: skip
     assert world_kinds() == known, "check the new kind with check_world as above, then name it here"

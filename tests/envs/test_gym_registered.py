@@ -26,7 +26,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("npi/Harlow-v0", {}), ("npi/Task-v0", SHOWN), ("npi/Task-v0", SORT), ("npi/Blocks-v0", {}),
     ("npi/Blocks-v0", {"pixels": 32, "beta": 3}), ("npi/Towers-v0", {}), ("npi/Towers-v0", {"actuator": "velocity"}),
     ("npi/Task-v0", {"file": str(examples() / "goto.npi"), "task": "goto"}), ("npi/Reaching-v0", {}),
-    ("npi/PuzzleBox-v0", {}), ("npi/Images-v0", {"alphabets": 3, "ways": 3, "pixels": 16}),
+    ("npi/PuzzleBox-v0", {}), ("npi/Pen-v0", {"alphabets": 1, "steps": 20, "limit": 20}),
+    ("npi/Images-v0", {"alphabets": 3, "ways": 3, "pixels": 16}),
 ]  # fmt: skip
 
 

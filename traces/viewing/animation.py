@@ -1,4 +1,6 @@
-"""A run of a world with pictures as an animated one: what is seen, what is sought, and the programs that are running.
+"""A run of a world as an animated picture: what is seen, what is sought, and the programs that are running.
+
+What a world that has no pictures draws as text is one: each character has a cell of its own.
 
 Pillow is needed for this file alone; it comes with Matplotlib (``pip install 'npi-engine[pictures]'``).
 """
@@ -22,7 +24,13 @@ MAX_STILLS = 1000
 """An animation holds the beginning of a run that is longer."""
 
 STEP_MS, END_MS = 600, 2500
-"""How long a still is shown, and the last one."""
+"""How long a still is shown at most, and the last one."""
+
+WHOLE_MS, LEAST_MS = 12_000, 40
+"""Of runs of many calls: how long all stills are shown, and each at least."""
+
+CELL_WIDTH, CELL_HEIGHT = 8, 14
+"""Of a character of a drawing, in pixels."""
 
 MARGIN, LETTER = 16, 16
 PAGE, INK, SOFT, GOOD, BAD = "#f6f7f9", "#1b2130", "#656e80", "#16794c", "#c4320a"
@@ -57,7 +65,8 @@ def pillow() -> Any:
 def animation(stills: Sequence[Still]) -> bytes:
     """The GIF of at least one still; it begins anew when it has ended."""
     first, *rest = stills
-    found, durations = io.BytesIO(), [STEP_MS] * len(rest) + [END_MS]
+    each = max(LEAST_MS, min(STEP_MS, WHOLE_MS // len(stills)))
+    found, durations = io.BytesIO(), [each] * len(rest) + [END_MS]
     frame(first).save(found, "GIF", save_all=True, append_images=map(frame, rest), duration=durations, loop=0)
     return found.getvalue()
 
@@ -84,6 +93,33 @@ def frame(still: Still) -> Any:
         y = MARGIN + below + high + 10 + number * below
         pen.text((MARGIN, y), line, fill=SOFT if number else colour, font=font)
     return drawn.quantize(256, dither=image.Dither.NONE)
+
+
+def text_pictures(drawings: Sequence[Sequence[str]]) -> list[Pixels]:
+    """Drawings in lines of text as pictures of one size; those of fewer lines stand at the bottom."""
+    rows, columns = max(map(len, drawings)), max(len(line) for lines in drawings for line in lines)
+    font = importlib.import_module("PIL.ImageFont").load_default(CELL_HEIGHT - 2)
+    found, kept = [], dict[str, Pixels]()
+    for lines in drawings:
+        pixels = np.full((rows * CELL_HEIGHT, columns * CELL_WIDTH, 1), 255, np.uint8)
+        for row, line in enumerate(lines, rows - len(lines)):
+            for column, letter in enumerate(line):
+                if letter != " ":
+                    top, left = row * CELL_HEIGHT, column * CELL_WIDTH
+                    if letter not in kept:
+                        kept[letter] = _letter(letter, font)
+                    pixels[top : top + CELL_HEIGHT, left : left + CELL_WIDTH] = kept[letter]
+        found.append(pixels)
+    return found
+
+
+def _letter(letter: str, font: Any) -> Pixels:
+    """A character in the middle of its cell."""
+    cell = pillow().new("L", (CELL_WIDTH, CELL_HEIGHT), 255)
+    pen = importlib.import_module("PIL.ImageDraw").Draw(cell)
+    left, _, right, _ = pen.textbbox((0, 0), letter, font=font)
+    pen.text(((CELL_WIDTH - right - left) / 2, -1), letter, fill=0, font=font)
+    return np.asarray(cell)[:, :, None]
 
 
 def enlarged(pixels_HWC: Pixels) -> Pixels:
