@@ -89,8 +89,8 @@ def _bind(values: list[str] | None) -> list[str] | None:
 DataOption = Annotated[
     list[str] | None,
     option(
-        "--data", "Where the pictures or voices lie that a world names, a folder or a file; repeatable.", "NAME=FOLDER",
-        callback=_bind,
+        "--data", "Where the pictures, strokes or voices lie that a world names: a folder or file; repeatable.",
+        "NAME=FOLDER", callback=_bind,
     ),
 ]  # fmt: skip
 HtmlOption = Annotated[Path | None, output("--html", "Write a page to step through the run in a browser.", "PAGE.html")]
