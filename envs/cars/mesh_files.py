@@ -162,7 +162,8 @@ def _load(trimesh: Any, path: Path, turn_33: np.ndarray, tell: Callable[[str], N
         raise MeshError(f"it is cut off: it declares {declared:,} faces, and {there:,} are there")
     if not there:
         raise MeshError("it has no faces")
-    return placed(*map(np.concatenate, zip(*surfaces, strict=True)), turn_33)
+    corners, colours = zip(*surfaces, strict=True)
+    return placed(np.concatenate(corners), np.concatenate(colours), turn_33)
 
 
 def _longest(corners: Sequence[np.ndarray]) -> float:

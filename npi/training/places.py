@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -30,12 +29,9 @@ Reads = Mapping[int, frozenset[int]]
 """For each place at which a step can be: what is read there, the index of a field, or F + that of an argument slot."""
 
 
-class Decide(Protocol):
-    """What programs do at places of their texts, whatever is observed there: call_S4, and the place that follows."""
-
-    def __call__(
-        self, program_S: torch.Tensor, place_S: torch.Tensor, obs_SF: torch.Tensor, arguments_S3: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]: ...
+Decide = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""What programs do, by program_S, place_S in their texts, obs_SF and arguments_S3, whatever these are: call_S4, and the
+place that follows."""
 
 
 @dataclass(frozen=True)
