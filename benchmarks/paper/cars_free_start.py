@@ -7,9 +7,12 @@ from the target they ended. A library and the wrong runs of each seed are kept i
 
 from __future__ import annotations
 
+import math
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,12 +26,13 @@ from envs.spec import RETURN
 from envs.stepper import Action, Decision, Draw, Observation, Stepper
 from npi.core.config import CoreConfig, TrainConfig
 from npi.core.pictures import PictureInput
-from npi.jobs.train import new_library, validator_for
+from npi.jobs.train import new_library, run_identity, validator_for
 from npi.library.library import Library
 from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.reproduce.score import random_problems
 from npi.running.evaluate import MAX_BATCH, bounded_budget, run_problems
+from npi.training.checkpoint import FileCheckpoint
 from npi.training.dataset import Dataset
 from npi.training.forced import ForcedStates
 from npi.training.frame_objective import FrameObjective, Report
@@ -87,8 +91,15 @@ PICTURES = 6 * 2**30
 """Bytes of pictures kept in memory in training: all that training reads, 4 GB."""
 
 
-def train(programs: ProgramSet, seed: int, *, turns: int = 1, **changes: Any) -> tuple[Library, Report]:
-    """One core, from as many traces as the file says; ``turns``: what is asked from the beginning."""
+def train(
+    programs: ProgramSet, seed: int, folder: Path, *, minutes: float = math.inf, turns: int = 1, **changes: Any
+) -> tuple[Library, Report]:
+    """One core, from as many traces as the file says.
+
+    Args:
+        folder: of the run's state. minutes: CPU time after which the recipe ends, to resume when it is called again.
+        turns: what is asked from the beginning.
+    """
     dataset = Dataset.from_programs(programs, traces=1, seed=seed)
     config = TrainConfig.for_core(CoreConfig(), seed=seed, **TRAINING | changes)
     library = new_library(CoreConfig(), [dataset], seed=seed)
@@ -108,7 +119,12 @@ def train(programs: ProgramSet, seed: int, *, turns: int = 1, **changes: Any) ->
             wrong = f"wrong frames at the last check {report.wrong}{tried}"
             print(f"  {report.update} updates, {report.seconds:.0f} s: loss {report.loss:.3f}, {wrong}", flush=True)
 
-    return library, objective.report(fit(objective, objective.schedule, report=say))
+    kept = FileCheckpoint(folder / "state.safetensors", identity=run_identity(CoreConfig(), config, [dataset]))
+    late = time.process_time() + 60 * minutes
+    progress = fit(objective, objective.schedule, checkpoint=kept, report=say, stop=lambda: time.process_time() > late)
+    if not progress.ended(objective.schedule):
+        raise SystemExit(f"stopped after {progress.update} updates; the same command resumes")
+    return library, objective.report(progress)
 
 
 class Advised:
@@ -209,14 +225,12 @@ def missed(programs: ProgramSet, reading: Mapping[str, Sequence[int]]) -> list[i
     return [azimuth, at["ELEVATION"] - at["TO_ELEVATION"]]
 
 
-def run(seed: int) -> Result:
+def run(seed: int, minutes: float = math.inf) -> Result:
     """Train, and test every task."""
     programs = load(ROOT / "programs" / "goto24.npi")
-    began = time.process_time()
-    library, report = train(programs, seed)
-    seconds = time.process_time() - began
+    library, report = train(programs, seed, RUNS / "harder" / f"state-{seed}", minutes=minutes)
     library.save(RUNS / "harder" / f"library-{seed}")
-    found: Result = {"solved": report.solved, "updates": report.update, "seconds": seconds, "tests": {}}
+    found: Result = {"solved": report.solved, "updates": report.update, "seconds": report.seconds, "tests": {}}
     found["traces"], found["cars"] = programs.task("goto").traces, programs.world.spec.config["seen"]
     found["choice"] = choice(library, programs, seed)
     found["decisions"] = {}
@@ -271,13 +285,13 @@ def contents(done: Sequence[Result], controls: Mapping[str, Result]) -> dict[str
 def control(changes: Mapping[str, Any], seed: int = 0) -> Result:
     """A short training with other settings, and how its runs and decisions are."""
     programs = load(ROOT / "programs" / "goto24.npi")
-    began = time.process_time()
-    library, _ = train(programs, seed, **SHORT | changes)
-    seconds, task = time.process_time() - began, programs.task("canonicalise")
+    with tempfile.TemporaryDirectory() as folder:
+        library, report = train(programs, seed, Path(folder), **SHORT | changes)
+    task = programs.task("canonicalise")
     problems = random_problems(task, 1, 1000, seed=seed)
     wrong = wrong_runs(library.stepper(programs.table), programs, task, problems)
     found = decisions(library, programs, task, seed)
-    return {"seconds": seconds, "count": len(problems), "wrong": len(wrong), "decisions": found}
+    return {"seconds": report.seconds, "count": len(problems), "wrong": len(wrong), "decisions": found}
 
 
 def compared(controls: Mapping[str, Result]) -> list[list[str]]:
@@ -298,6 +312,7 @@ def compared(controls: Mapping[str, Result]) -> list[list[str]]:
 def main() -> None:
     parser = arguments(__doc__, seeds=range(3))
     parser.add_argument("--controls", action="store_true", help="run the short trainings, and no seeds")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="CPU minutes of training, then stop to resume")
     options = parser.parse_args()
     controls = {}
     for number, (label, changes) in enumerate(CONTROLS.items()):
@@ -306,7 +321,9 @@ def main() -> None:
             controls[label] = finished(f"harder-controls/{number}", partial(control, changes), changes=settings)
     options.table |= options.controls
     made = partial(contents, controls=controls)
-    run_recipe(options, "cars-harder", run, made, name="harder", changes=dict(TRAINING))
+    run_recipe(
+        options, "cars-harder", partial(run, minutes=options.minutes), made, name="harder", changes=dict(TRAINING)
+    )
 
 
 if __name__ == "__main__":
