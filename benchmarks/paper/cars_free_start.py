@@ -157,10 +157,12 @@ def decisions(library: Library, programs: ProgramSet, task: Task, seed: int, cou
     """First steps that the core decides otherwise than the text, and all, for each of :data:`DECISIONS`.
 
     Args:
-        task: whose cars are shown. count: random cars, poses and targets, which all programs see.
+        task: whose cars are shown. count: random cars, poses and targets, which all programs see; targets are neither
+            the lowest, up to which nothing ever moves, nor the highest.
     """
     fields, generator = programs.world.spec.fields, torch.Generator().manual_seed(seed)
     obs_BF = torch.stack([torch.randint(field.size, (count,), generator=generator) for field in fields], 1)
+    obs_BF[:, -1] = torch.randint(1, fields[-1].size - 1, (count,), generator=generator)
     obs_BF[:, 0] = torch.tensor([problem.values["car"] for problem in random_problems(task, 1, count, seed=seed)])
     off_B2 = torch.tensor([missed(programs, reading) for reading in readings(programs, obs_BF)]).abs()
     wrong = {name: differing(library, programs, name, obs_BF) for name in ("HGOTO", *SIDES, *RISES)}
