@@ -48,6 +48,9 @@ MANY = 0.05
 NEAR = 1e-3
 """Nats of an example from which on it is near to being wrong."""
 
+FEWER = 8
+"""So many times fewer examples than usual are looked at before the usual ones, where they show pictures."""
+
 CHUNK = 16384
 """Examples that are checked side by side."""
 
@@ -263,20 +266,28 @@ class ForcedStates(Supervision):
         return nll_D, wrong_D | (goes_D & (lead_DK < MARGIN).any(1))
 
     def check(self, ranks: Ranks) -> tuple[dict[int, int], bool]:
-        first = self._first()
-        found, right = self._look(first, ranks)
-        return (
-            self._look(torch.arange(len(self.row_E)), ranks)
-            if right and len(first) < len(self.row_E)
-            else (found, right)
-        )
+        found, right = dict[int, int](), True
+        for index_D in self._looks():
+            found, right = self._look(index_D, ranks)
+            if not right:
+                break
+        return found, right
 
-    def _first(self) -> torch.Tensor:
-        """At most :data:`FIRST` examples of each row, in their order, and some of those that were wrong."""
+    def _looks(self) -> Iterator[torch.Tensor]:
+        """What a check looks at, one after the other while it is right: pictures take long, and are few at first."""
+        few, first = self._first(FIRST // FEWER), self._first(FIRST)
+        if self.emphasis is PICTURES and 0 < len(few) < len(first):
+            yield few
+        yield first
+        if len(first) < len(self.row_E):
+            yield torch.arange(len(self.row_E))
+
+    def _first(self, count: int) -> torch.Tensor:
+        """At most so many examples of each row, in their order, and some of those that were wrong."""
         order = self.row_E.argsort(stable=True)
         row_E = self.row_E[order]
-        some = order[torch.arange(len(order)) - torch.searchsorted(row_E, row_E) < FIRST]
-        return torch.cat([some, self.wrong_E.nonzero()[: 4 * FIRST, 0]]).unique()
+        some = order[torch.arange(len(order)) - torch.searchsorted(row_E, row_E) < count]
+        return torch.cat([some, self.wrong_E.nonzero()[: 4 * count, 0]]).unique()
 
     @torch.no_grad()
     def _look(self, index_D: torch.Tensor, ranks: Ranks) -> tuple[dict[int, int], bool]:

@@ -235,3 +235,25 @@ def test_turns_are_kept_with_the_state() -> None:
     draws = [forced(found).generator.get_state() for found in (first, second)]
     assert torch.equal(*draws)
     assert [len(some) for some in losses] == [2, 2]
+
+
+def test_a_check_looks_at_few_pictures_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At all only where the others were right; red where everything is encoded at every check."""
+    monkeypatch.setattr("npi.training.forced.FIRST", 16)
+    supervision, looked = forced(objective(40)), []
+    rows = supervision.row_E.tolist()
+
+    def scores(index_D: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        looked.append(index_D.tolist())
+        return torch.zeros(len(index_D)), torch.zeros(len(index_D), dtype=torch.bool) | bad
+
+    supervision._scores = scores  # type: ignore[method-assign]
+    supervision.wrong_E = torch.zeros(len(rows), dtype=torch.bool)
+    bad = True
+    assert not supervision.check(ALONE)[1]
+    assert len(looked) == 1
+    assert max(Counter(rows[e] for e in looked[0]).values()) == 2
+    supervision.wrong_E = torch.zeros(len(rows), dtype=torch.bool)
+    bad, looked[:] = False, []
+    assert supervision.check(ALONE) == ({}, True)
+    assert len(looked[0]) < len(looked[1]) < len(looked[2]) == len(rows)
