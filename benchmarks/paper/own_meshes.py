@@ -231,16 +231,17 @@ def _right(scores: Sequence[MeshScore]) -> str:
 def contents(scores: Scores, kind_of: dict[str, Kind], refused: list[str]) -> dict[str, Content]:
     """The page's table, and how files and broken files went."""
     rows = [["", "meshes", "starts right"]]
-    each = [[(Path(s.mesh).stem, s.right) for s in found] for found in scores.values()]
+    each = [[(Path(s.mesh).stem, s.right) for s in found if PAINTED not in s.mesh] for found in scores.values()]
 
     def row(label: str, count: int, names: Collection[str]) -> None:
-        mine = [_right([s for s in found if Path(s.mesh).stem in names]) for found in scores.values()]
-        rows.append([label, str(count), "; ".join(dict.fromkeys(mine))])
+        mine = [[s for s in found if Path(s.mesh).stem in names] for found in scores.values()]
+        rows.append([label, str(count), "; ".join(dict.fromkeys(_right(some) for some in mine if some))])
 
     for kind in dict.fromkeys(kind_of.values()):
         row(f"**{kind.label}**", len(kind.meshes), kind.meshes)
         for name in kind.meshes if kind.apart else ():
             row(name, 1, [name])
+    row("**box with a texture**", 1, [PAINTED])
     return {"meshes": rows, "alike": f"{max(map(each.count, each))} of the {len(scores)}", "broken": f"`{refused[0]}`"}
 
 
