@@ -1,8 +1,9 @@
 """A trained core on mesh files of cars that it has never seen: ``python -m benchmarks.paper.own_meshes LIBRARY``.
 
 Writes cars as OBJ, GLB and PLY files in two conventions of axes: some of the generator, of styles that training had and
-of those that it had not, and some that are put together from boxes by hand. Each is then read as ``npi eval --meshes``
-reads the files of users, and tested from all starts of ``canonicalise``.
+of those that it had not, with and without wheels, and some that are put together from boxes by hand, one of them with
+nothing but a texture on it. Each is then read as ``npi eval --meshes`` reads the files of users, and tested from starts
+of ``canonicalise``.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
+from PIL import Image, ImageDraw
 
 from benchmarks.common import plain_arguments, write
 from envs.cars.mesh import Builder, Colour, Mesh
 from envs.cars.mesh_files import axes, load_folder
+from envs.cars.shapes import ARCH, TYRE
 from envs.cars.world import Collection as Cars
 from npi.library.library import Library
 from npi.reproduce.pages import Content
@@ -27,6 +30,9 @@ CONVENTIONS = {"gltf": ("y", "z"), "blender": ("z", "-y")}
 """Folder → up and forward axes of its files."""
 
 FORMATS = ("obj", "glb", "ply")
+
+PAINTED = "painted"
+"""The box whose windows, lights and wheels are in its texture alone, in millimetres."""
 
 LIGHTS = 3
 """How often each mesh is shown, each time with other lights and backgrounds: all starts end at the same view."""
@@ -56,7 +62,49 @@ def kinds() -> Iterator[Kind]:
     for split, label in labels.items():
         count = 2 * len(cars.styles(split))
         yield Kind(label, {f"{split}-{number}": cars.mesh(split, number) for number in range(count)})
+    count = 2 * len(cars.styles("unseen"))
+    bare = {f"bare-{number}": without_wheels(cars, "unseen", number) for number in range(count)}
+    yield Kind("generated, without wheels", bare)
     yield Kind("hand-made", {"taxi": taxi(), "bus": bus(), "truck": truck(), "wedge": wedge()}, apart=True)
+
+
+def without_wheels(cars: Cars, split: str, number: int) -> Mesh:
+    """A car of the generator, of which the faces in the colours of its wheels are left out."""
+    shape, rim = cars.mesh(split, number), np.array(cars.car(split, number).rim)
+    wheels = np.stack([TYRE, ARCH, rim, 0.45 * rim])
+    apart_F = np.abs(shape.colours_F3[:, None] - wheels).max(2).min(1) > 1e-3
+    return Mesh(shape.vertices_V3, shape.faces_F3[apart_F], shape.colours_F3[apart_F])
+
+
+def painted() -> trimesh.Trimesh:
+    """A yellow box, its sides and ends side by side in a texture that shows windows, lights and wheels."""
+    image = Image.new("RGB", (384, 128), (230, 190, 25))
+    pen = ImageDraw.Draw(image)
+    glass, black, white, red = ((int(255 * part) for part in colour) for colour in (GLASS, BLACK, WHITE, RED))
+    glass, black, white, red = map(tuple, (glass, black, white, red))
+    for left in (0, 128):  # the sides; their left is the rear, and the front
+        front = 128 if left == 0 else 0
+        ends = [left + abs(front - 128 * x) for x in (0.12, 0.78)]
+        pen.rectangle((min(ends), 12, max(ends), 56), fill=glass)
+        for x in (0.2, 0.8):
+            middle = left + 128 * x
+            pen.ellipse((middle - 15, 92, middle + 15, 127), fill=black)
+    for left, light, window in ((256, white, 62), (320, red, 50)):  # front and rear
+        pen.rectangle((left + 6, 12, left + 57, window), fill=glass)
+        for x in (4, 46):
+            pen.rectangle((left + x, 78, left + x + 13, 94), fill=light)
+    corners, places = [], []
+    sides = ((0, [(-1, 1), (1, 1)]), (1, [(1, -1), (-1, -1)]), (2, [(1, 1), (1, -1)]), (2.5, [(-1, -1), (-1, 1)]))
+    for at, ((x0, y0), (x1, y1)) in sides:
+        low, high = at / 3, (at + (1 if at < 2 else 0.5)) / 3
+        corners += [(2.1 * x, 0.85 * y, z) for x, y, z in ((x0, y0, 0), (x1, y1, 0), (x1, y1, 1.5), (x0, y0, 1.5))]
+        places += [(low, 0), (high, 0), (high, 1), (low, 1)]
+    corners += [(2.1 * x, 0.85 * y, 1.5) for x, y in ((-1, 1), (1, 1), (1, -1), (-1, -1))]
+    places += [(0.01, 0.97)] * 4
+    faces = [(4 * k + a, 4 * k + b, 4 * k + c) for k in range(5) for a, b, c in ((0, 1, 2), (0, 2, 3))]
+    material = trimesh.visual.material.SimpleMaterial(image=image, diffuse=(255, 255, 255, 255))
+    visual = trimesh.visual.TextureVisuals(uv=places, material=material)
+    return trimesh.Trimesh(corners, faces, visual=visual, process=False)
 
 
 def _boxes(*boxes: tuple[tuple[float, ...], tuple[float, ...], Colour]) -> Mesh:
@@ -128,6 +176,13 @@ def export(shape: Mesh, path: Path, *, up: str, forward: str) -> None:
     trimesh.Trimesh(corners_N3, faces_F3, process=False, **colours).export(path)
 
 
+def export_painted(path: Path, *, up: str, forward: str) -> None:
+    """Write the textured box, 1,000 units to the metre; OBJ and GLB hold textures, PLY does not."""
+    made = painted()
+    made.vertices = 1000 * (made.vertices @ axes(up, forward))
+    made.export(path)
+
+
 def write_files(folder: Path) -> dict[str, Kind]:
     """All meshes in all formats and conventions, and a file that is cut off; the kind of each name."""
     found = {}
@@ -139,6 +194,9 @@ def write_files(folder: Path) -> dict[str, Kind]:
                     path = folder / convention / suffix / f"{name}.{suffix}"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     export(shape, path, up=up, forward=forward)
+    for convention, (up, forward) in CONVENTIONS.items():
+        for suffix in FORMATS[:2]:
+            export_painted(folder / convention / suffix / f"{PAINTED}.{suffix}", up=up, forward=forward)
     for convention in CONVENTIONS:
         whole = (folder / convention / "ply" / "taxi.ply").read_bytes()
         (folder / convention / "ply" / "broken.ply").write_bytes(whole[: len(whole) // 2])
@@ -173,16 +231,17 @@ def _right(scores: Sequence[MeshScore]) -> str:
 def contents(scores: Scores, kind_of: dict[str, Kind], refused: list[str]) -> dict[str, Content]:
     """The page's table, and how files and broken files went."""
     rows = [["", "meshes", "starts right"]]
-    each = [[(Path(s.mesh).stem, s.right) for s in found] for found in scores.values()]
+    each = [[(Path(s.mesh).stem, s.right) for s in found if PAINTED not in s.mesh] for found in scores.values()]
 
     def row(label: str, count: int, names: Collection[str]) -> None:
-        mine = [_right([s for s in found if Path(s.mesh).stem in names]) for found in scores.values()]
-        rows.append([label, str(count), "; ".join(dict.fromkeys(mine))])
+        mine = [[s for s in found if Path(s.mesh).stem in names] for found in scores.values()]
+        rows.append([label, str(count), "; ".join(dict.fromkeys(_right(some) for some in mine if some))])
 
     for kind in dict.fromkeys(kind_of.values()):
         row(f"**{kind.label}**", len(kind.meshes), kind.meshes)
         for name in kind.meshes if kind.apart else ():
             row(name, 1, [name])
+    row("**box with a texture**", 1, [PAINTED])
     return {"meshes": rows, "alike": f"{max(map(each.count, each))} of the {len(scores)}", "broken": f"`{refused[0]}`"}
 
 

@@ -42,7 +42,7 @@ from npi.reproduce.ledger import Result
 from npi.reproduce.pages import Content, spread
 from npi.running.evaluate import run_problems
 from npi.training.dataset import Dataset
-from npi.training.forced import bits_for
+from npi.training.examples import bits_for
 from npi.training.frame_objective import FrameObjective
 from npi.training.induction.inferred_places import finders_of
 from npi.training.learn_rows import LearnConfig

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +22,9 @@ HIGHEST = 60
 
 MAX_BYTES = 2 * 2**30
 """Of the pictures that are kept in memory, if nothing else is said."""
+
+MAX_MESHES = 4096
+"""Meshes that are kept: making one takes longer than a dozen pictures of it, and it takes the room of a few."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,6 @@ class PoseGrid:
         return index * self.elevation_step
 
 
-@dataclass(eq=False)
-class Shots:
-    """One car: its mesh (making one takes longer than a dozen pictures of it), and those of its pictures that are
-    rendered, by pose."""
-
-    mesh: Mesh
-    pictures: dict[int, np.ndarray] = field(default_factory=dict)
-
-
 class Views:
     """Pictures of cars over a grid of poses; each has its own light and background.
 
@@ -92,7 +86,8 @@ class Views:
             raise ValueError(f"size is {size}; it has to be 1 to {MAX_SIDE}")
         self.mesh_of, self.grid, self.size, self.seed = mesh_of, grid, size, seed
         self.most_bytes = most_bytes
-        self._shots: OrderedDict[int, Shots] = OrderedDict()
+        self._meshes: OrderedDict[int, Mesh] = OrderedDict()
+        self._shots: OrderedDict[int, dict[int, np.ndarray]] = OrderedDict()  # pictures by car and pose
         self._count = 0  # of the pictures in all of them
 
     def pictures(self, car_U: np.ndarray, azimuth_U: np.ndarray, elevation_U: np.ndarray) -> np.ndarray:
@@ -121,19 +116,25 @@ class Views:
 
     def _shown(self, car: int, pose_U: np.ndarray) -> np.ndarray:
         """Pictures of one car; those not yet there are rendered."""
-        if car not in self._shots:
-            self._shots[car] = Shots(self.mesh_of(car))
+        shown = self._shots.setdefault(car, {})
         self._shots.move_to_end(car)
-        shown = self._shots[car].pictures
         missing = np.array(sorted({*pose_U.tolist()} - shown.keys()), np.int64)
         if len(missing):
-            shown.update(zip(missing.tolist(), self._rendered(self._shots[car].mesh, car, missing), strict=True))
+            shown.update(zip(missing.tolist(), self._rendered(self._mesh(car), car, missing), strict=True))
         found_U = np.stack([shown[pose] for pose in pose_U.tolist()])
         self._count += len(missing)
         while self._count * found_U[0].nbytes > self.most_bytes:
             _, dropped = self._shots.popitem(last=False)
-            self._count -= len(dropped.pictures)
+            self._count -= len(dropped)
         return found_U
+
+    def _mesh(self, car: int) -> Mesh:
+        if car not in self._meshes:
+            self._meshes[car] = self.mesh_of(car)
+        self._meshes.move_to_end(car)
+        if len(self._meshes) > MAX_MESHES:
+            self._meshes.popitem(last=False)
+        return self._meshes[car]
 
     def _rendered(self, mesh: Mesh, car: int, poses: np.ndarray) -> np.ndarray:
         azimuth = self.grid.azimuth(poses % self.grid.azimuths)

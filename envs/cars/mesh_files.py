@@ -12,7 +12,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,13 @@ from typing import Any
 import numpy as np
 
 from envs.cars.mesh import MAX_FACES, Mesh, MeshError
+from envs.cars.mesh_colours import coloured, largest
 from envs.support.user_files import read_file
 
 SUFFIXES = (".obj", ".glb", ".ply")
 
 LENGTH = 4.5
 """Metres that a mesh measures from front to rear after loading."""
-
-GREY = 0.6
-"""The colour of faces for which a file has none."""
 
 AXES = {sign + name: by * np.eye(3)["xyz".index(name)] for sign, by in (("", 1), ("-", -1)) for name in "xyz"}
 """Unit vectors of the axes' names."""
@@ -47,6 +45,9 @@ RELATIVE = re.compile(rb"^[ \t]*f[ \t][^\n]*(?<![\d.])(?:-\d|0+(?![\d.]))", re.M
 FLAT = 1e-4
 """A mesh whose length is a smaller share than this of its longest side cannot be scaled by it."""
 
+SOLID = 4
+"""Faces of the least mesh that has an inside."""
+
 
 def load_folder(
     folder: Path, *, up: str = "y", forward: str = "z", tell: Callable[[str], None] = warnings.warn
@@ -59,7 +60,8 @@ def load_folder(
     Args:
         up, forward: the axes in the files that point up (``"z"`` or ``"y"``) and to which the cars' fronts point
             (``"x"``, ``"-x"`` and so on). The defaults are those of glTF.
-        tell: gets a line for each texture or file of materials that a mesh names and that is not used.
+        tell: gets a line for each texture or file of materials that a mesh names and that is not used, for a mesh that
+            is of one colour, and for one that is longer across or upwards than from front to rear.
 
     Returns pairs of name (the path in the folder) and mesh, and pairs of name and message for files that are broken.
     Raises ``ValueError`` for a folder that does not exist or has no such file, axes that do not fit, and for want of
@@ -77,11 +79,22 @@ def load_folder(
     bad: list[tuple[str, str]] = []
     for path in paths:
         name = path.relative_to(folder).as_posix()
+        lost: list[str] = []
         try:
-            with _lost(lambda what, name=name: tell(f"{name}: {what}")):  # type: ignore[misc]
-                good.append((name, _load(trimesh, path, turn_33)))
+            with _lost(lost.append):
+                found = _load(trimesh, path, turn_33, lost.append)
+            good.append((name, found))
+            if lost:
+                lost[-1] += f"; {largest(found).told} in its place"
+            elif len(found.faces_F3) >= SOLID and largest(found).plain:
+                lost.append(
+                    f"{largest(found).told}: it shows neither windows nor lights, by which a core tells its front"
+                )
+            lost += misplaced(found)
         except MeshError as error:
             bad.append((name, str(error)))
+        for what in lost:
+            tell(f"{name}: {what}")
     return good, bad
 
 
@@ -130,25 +143,44 @@ def _lost(tell: Callable[[str], None]) -> Iterator[None]:
         log.level, log.propagate = before
 
 
-def _load(trimesh: Any, path: Path, turn_33: np.ndarray) -> Mesh:
+def _load(trimesh: Any, path: Path, turn_33: np.ndarray, tell: Callable[[str], None]) -> Mesh:
     """The mesh of a file; raises :class:`MeshError` with one line."""
     try:
         data = read_file(path, MESH_BYTES)
         parts = _parts(trimesh, path, data)
-        corners = [_corners(part, place_44) for part, place_44 in parts]
-        colours = [_colours(part) for part, _ in parts]
+        bare = [_corners(part, place_44) for part, place_44 in parts]
+        there, size = sum(map(len, bare)), _longest(bare)
+        surfaces = [coloured(part, corners, size, tell) for (part, _), corners in zip(parts, bare, strict=True)]
     except MeshError:
         raise
     # A parser that is fed a broken file can fail in any way.
     except Exception as error:
         line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise MeshError(f"it cannot be read; it may be cut off or of another format ({line})") from error
-    declared, there = _declared_faces(data), sum(map(len, corners))
+    declared = _declared_faces(data)
     if there < declared:
         raise MeshError(f"it is cut off: it declares {declared:,} faces, and {there:,} are there")
     if not there:
         raise MeshError("it has no faces")
+    corners, colours = zip(*surfaces, strict=True)
     return placed(np.concatenate(corners), np.concatenate(colours), turn_33)
+
+
+def _longest(corners: Sequence[np.ndarray]) -> float:
+    """The longest side of the box around parts."""
+    points_N3 = np.concatenate([np.zeros((0, 3)), *(part.reshape(-1, 3) for part in corners)])
+    return float(np.ptp(points_N3, axis=0).max()) if len(points_N3) else 0.0
+
+
+def misplaced(mesh: Mesh) -> list[str]:
+    """What is to be told of a mesh that is longer across or upwards than from front to rear."""
+    long, wide, high = (float(side) for side in mesh.high_3 - mesh.low_3)
+    if long * (1 + FLAT) >= max(wide, high):
+        return []
+    return [
+        f"its axes look wrong: a car {long:.3g} m long would be {wide:.3g} m wide and {high:.3g} m high; say which way "
+        "is up and where the front is (--up, --forward)"
+    ]
 
 
 def _parts(trimesh: Any, path: Path, data: bytes) -> list[tuple[Any, np.ndarray]]:
@@ -238,19 +270,3 @@ def placed(corners_F33: np.ndarray, colours_F3: np.ndarray, turn_33: np.ndarray)
     placed_N3 = ((points_N3 - middle_3) * (LENGTH / size_3[0])).astype(np.float32)
     vertices_N3, places_N = np.unique(placed_N3, axis=0, return_inverse=True)
     return Mesh(vertices_N3, places_N.reshape(-1, 3).astype(np.int32), np.clip(colours_F3, 0, 1).astype(np.float32))
-
-
-def _colours(part: Any) -> np.ndarray:
-    """Colours of the faces of a trimesh part, 0..1, F×3."""
-    visual, faces_F3 = part.visual, np.asarray(part.faces)
-    if visual.kind == "face":
-        return np.asarray(visual.face_colors)[:, :3] / 255
-    if visual.kind == "vertex":
-        return np.asarray(visual.vertex_colors)[faces_F3, :3].mean(1) / 255
-    if visual.kind != "texture":
-        return np.full((len(faces_F3), 3), GREY)
-    material = visual.material
-    image = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
-    if image is not None and visual.uv is not None and len(visual.uv) == len(part.vertices):
-        return np.asarray(material.to_color(visual.uv))[faces_F3, :3].mean(1) / 255
-    return np.repeat(np.asarray(material.main_color)[None, :3] / 255, len(faces_F3), 0)

@@ -260,7 +260,7 @@ def _evaluate_meshes(
     seed: int,
     device: str,
 ) -> None:
-    """A core on users' own meshes: run the task on each, and tell of those that cannot be used on stderr."""
+    """A core on users' own meshes: run the task on each; what cannot be used, or looks wrong, is told on stderr."""
     from envs.cars.mesh_files import load_folder
     from npi.running.mesh_accuracy import score_meshes, starts
 
@@ -269,15 +269,15 @@ def _evaluate_meshes(
     opened = open_library(library, device, task=tasks[0], core=core)
     programs, task = opened.task(tasks[0])
     poses = starts(programs, task, count=count, seed=seed)
-    lost: list[str] = []
-    meshes, broken = load_folder(folder, up=up, forward=forward, tell=lost.append)
+    remarks: list[str] = []
+    meshes, broken = load_folder(folder, up=up, forward=forward, tell=remarks.append)
     reasons = [f"{name}: {reason}" for name, reason in broken]
     if not meshes:
         raise ValueError("\n  ".join([f"{folder} has no mesh that can be used", *reasons]))
     for reason in reasons:
         screen.note(f"npi: left out: {reason}")
-    for what in lost:
-        screen.note(f"npi: {what}")
+    for remark in remarks:
+        screen.note(f"npi: {remark}")
     scores: list[MeshScore] = []
     with Meter("evaluating") as meter:
         for score in score_meshes(opened, programs, task, meshes, poses, device=device):
@@ -292,7 +292,7 @@ def _evaluate_meshes(
             "task": task.name,
             "meshes": [vars(score) | {"accuracy": score.right / score.count} for score in scores],
             "broken": [{"mesh": name, "reason": reason} for name, reason in broken],
-            "without_textures": lost,
+            "remarks": remarks,
         }
     )
     finish(all(score.right == score.count for score in scores))

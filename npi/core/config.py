@@ -130,6 +130,8 @@ class TrainConfig(Settings):
             text (:mod:`npi.training.forced`); ``"learned"``: whole frames, in which the core finds a state by itself.
         updates: the most optimiser steps taken; training stops earlier when everything is solved.
         examples: different steps that an update takes at most, with forced states.
+        questions: with forced states, different questions that an update asks about each picture that it shows
+            (:mod:`npi.training.questions`); 0: pictures are asked what traces show, each for itself.
         frames: frames drawn in one update, shared out among the programs by their error, with learned states.
         rate: peak learning rate of AdamW, reached after ``warmup`` updates and then decayed to 5 % of itself.
         cut: a drawn frame longer than this many steps is cut to its beginning; 0 keeps all. What a discrete state
@@ -152,6 +154,7 @@ class TrainConfig(Settings):
     states: str = setting(FORCED, one_of(FORCED, LEARNED))
     updates: int = setting(3000, at_least(1))
     examples: int = setting(2048, at_least(1))
+    questions: int = setting(24, at_least(0))
     frames: int = setting(384, at_least(1))
     rate: float = setting(3e-3, RATE)
     warmup: int = 20

@@ -59,7 +59,7 @@ class WorldAdapter(nn.Module):
             assert isinstance(picture, PictureInput)
             reading = weight_BI[:, picture.columns].ne(0).any(1).nonzero()[:, 0]
             if len(reading):
-                x_BX = x_BX.index_add(0, reading, picture(obs_BF[reading]))
+                x_BX = x_BX.index_add(0, reading, picture(obs_BF[reading]).to(x_BX.dtype))
         return x_BX
 
     def _bag(self, index_BI: torch.Tensor, weight_BI: torch.Tensor) -> torch.Tensor:

@@ -32,7 +32,7 @@ from npi.library.program_files import parsed
 from npi.proof.prove import PICTURED, Certifier
 from npi.training.checkpoint import CHECKPOINT
 from npi.training.dataset import Dataset, merged
-from npi.training.forced import bits_for
+from npi.training.examples import bits_for
 from npi.training.frame_objective import FrameObjective, Report
 from npi.training.induction.inferred_places import finders_of
 from npi.training.learn_rows import LearnConfig, RowResult

@@ -36,7 +36,7 @@ class WorldFrames:
         """Renumber from ids of the frames' table by ``rows_N`` (the row of each id)."""
         call_S4 = renumbered_calls(frames.call_S4, rows_N)
         if places is not None:
-            places = replace(places, reads={int(rows_N[program]): read for program, read in places.reads.items()})
+            places = places.renumbered(rows_N)
         return cls(world, replace(frames, program_M=rows_N[frames.program_M], call_S4=call_S4), places)
 
     def batch(self, index_B: torch.Tensor, *, lengths_M: torch.Tensor | None = None) -> FrameBatch:

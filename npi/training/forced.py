@@ -14,14 +14,14 @@ Shape legend: ``E`` examples, ``D`` drawn ones, ``S`` steps of frames, ``I`` inp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from envs.spec import RETURN, SLOTS, WorldSpec
+from envs.spec import RETURN
 from envs.support.typed_json import typed
 from npi.core import gates
 from npi.core.config import TrainConfig
@@ -30,14 +30,14 @@ from npi.core.recurrent import RecurrentCore
 from npi.library.tensor_files import check_tensors, shapes_of
 from npi.program_memory import ProgramMemory
 from npi.training.curriculum import WorldFrames, WorldSteps
-from npi.training.input_gates import with_pictures
+from npi.training.examples import Codes, Examples
 from npi.training.loop import Loss, Schedule, State
 from npi.training.loss import Rules, step_scores
-from npi.training.places import Reads
+from npi.training.places import Decide, Reads
+from npi.training.questions import Questions, Turns, questions_of
 from npi.training.ranks import Ranks
 from npi.training.supervision import FIRST, Supervision, learning_rate_share
 from traces.recording.placed_steps import PlacedSteps
-from traces.recording.unique_frames import Hashes, row_hash
 
 MARGIN = 0.1
 """An example is right where every number that decides leads by this much, well above what a proof asks for."""
@@ -47,6 +47,9 @@ MANY = 0.05
 
 NEAR = 1e-3
 """Nats of an example from which on it is near to being wrong."""
+
+FEWER = 8
+"""So many times fewer examples than usual are looked at before the usual ones, where they show pictures."""
 
 CHUNK = 16384
 """Examples that are checked side by side."""
@@ -75,34 +78,6 @@ PICTURES = Emphasis(repeats=16, negligible=0.01, least_rate=0.05)
 """Of pictures a few stay wrong whatever the rate is, and it must fall for the others to come to rest."""
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Different steps of one world, int64 on one device; what a step does not read is 0.
-
-    Attributes:
-        row_E: of the memory. code_E: of the place; after_E: of the next one, 0 after a return.
-        seen_EI: the weights of the inputs, 0 or 1 (float). count_E: how many steps of all frames are like it.
-    """
-
-    row_E: torch.Tensor
-    obs_EF: torch.Tensor
-    arguments_E3: torch.Tensor
-    call_E4: torch.Tensor
-    code_E: torch.Tensor
-    after_E: torch.Tensor
-    seen_EI: torch.Tensor
-    count_E: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.row_E)
-
-    def take(self, index_D: torch.Tensor) -> Examples:
-        return Examples(*(getattr(self, field.name)[index_D] for field in fields(self)))
-
-    def to(self, device: torch.device) -> Examples:
-        return Examples(*(getattr(self, field.name).to(device) for field in fields(self)))
-
-
 class ForcedStates(Supervision):
     """Examples of each world, whose gates and codes are those of their places.
 
@@ -110,7 +85,8 @@ class ForcedStates(Supervision):
         generator: of sampling.
 
     Attributes:
-        codes: for each row, the code of each of its places. seen: what is seen in each code (fields, then slots).
+        codes: of the places of each row. questions: what is asked of pictures, by world.
+        covered_E: which examples questions cover; the others are drawn by themselves.
         key_E: a hash of each example. wrong_E, near_E: which were wrong, or near to it, when they were last looked at.
         share_E: the sum of shares of a draw up to each example; a program's share is the root of how many it has.
     """
@@ -127,28 +103,36 @@ class ForcedStates(Supervision):
     ) -> None:
         super().__init__(core, memory, rules, config)
         assert isinstance(core.trunk, DiscreteTrunk), "only a discrete state has codes"
-        self.generator, self.codes, self.seen = generator, dict[int, dict[int, int]](), dict[int, torch.Tensor]()
+        self.generator, self.codes = generator, Codes(core.config.bits)
         self.errors, self.key_E, self.wrong_E = {}, np.zeros(0, np.uint64), torch.zeros(0, dtype=torch.bool)
+        self.turns = Turns()
         self.use(sources)
 
     def use(self, sources: Sequence[WorldFrames], steps: Sequence[WorldSteps] = ()) -> None:
         """Raises ``ValueError`` for a program of more places than there are codes."""
         device = self.memory.keys_NK.device
         right, self.examples, keys = self.key_E[~self.wrong_E.numpy()], dict[int, Examples](), []
+        self.questions, covered = dict[int, list[Questions]](), []
         for world in sorted({source.world for source in sources}):
-            found = [one.steps for one in steps if one.world == world]
+            found, texts = [one.steps for one in steps if one.world == world], dict[int, Decide]()
             for source in (one for one in sources if one.world == world):
                 assert source.places is not None, "frames are placed before they are learned from with forced states"
                 self._give_codes(world, source.places.reads)
                 found.append(PlacedSteps.of(source.frames, source.places.before_S, source.places.after_S))
-            examples, key_E = self._examples(world, found)
+                if source.places.decide is not None:
+                    texts = dict.fromkeys(source.places.reads, source.places.decide) | texts
+            examples, key_E = self.codes.examples(found)
+            asked = texts if self.config.questions else {}
+            self.questions[world], covered_E = questions_of(examples, self.core.worlds[world], asked, self.codes)
             self.examples[world] = examples.to(device)
             keys.append(key_E)
+            covered.append(covered_E)
         self.row_E = torch.cat([part.row_E for part in self.examples.values()]).cpu()
         self.key_E = np.concatenate(keys)
         self.wrong_E = torch.from_numpy(~np.isin(self.key_E, right))  # what is new counts as wrong
         self.near_E = torch.ones(len(self.row_E), dtype=torch.bool)
-        self.share_E = torch.bincount(self.row_E).double().rsqrt()[self.row_E].cumsum(0)
+        self.covered_E = torch.cat(covered)
+        self.share_E = torch.bincount(self.row_E).double().rsqrt()[self.row_E].where(~self.covered_E, 0).cumsum(0)
         self.errors = {row: self.errors.get(row, 1.0) for row in self.row_E.unique().tolist()}
         count_E = torch.cat([part.count_E for part in self.examples.values()]).cpu()
         different, every = torch.bincount(self.row_E), torch.bincount(self.row_E, weights=count_E.double()).long()
@@ -156,53 +140,13 @@ class ForcedStates(Supervision):
 
     def _give_codes(self, world: int, reads: Mapping[int, Reads]) -> None:
         """Number the places of programs that have no codes yet, and open their gates by place."""
-        spec, bits = self.core.worlds[world], self.core.config.bits
         for row, read in reads.items():
             if row in self.codes:
                 continue
-            places = [place for place in read if place]
-            if len(places) > 2**bits:
-                raise TooManyPlaces(self.memory.infos[row].name, len(places), bits)
-            self.codes[row] = {place: code for code, place in enumerate([0, *places])}
-            seen_SI = torch.zeros(2**bits + 1, gates.inputs(spec), dtype=torch.bool)
-            for place, code in self.codes[row].items():
-                seen_SI[code] = torch.tensor([True, *opened(spec, read[place])])
-            self.seen[row] = seen_SI[:, 1:]
+            seen_SI = self.codes.give(row, read, self.core.worlds[world], self.memory.infos[row].name)
             if self.core.words:
                 with torch.no_grad():
                     self.memory.gates_NF[row] = gates.masks(seen_SI, self.core.words).flatten()
-
-    def _examples(self, world: int, parts: Sequence[PlacedSteps]) -> tuple[Examples, Hashes]:
-        """The different steps of one world, and a hash of each."""
-        row_S = torch.cat([part.program_S for part in parts])
-        place_S, next_S = (torch.cat([getattr(part, name) for part in parts]) for name in ("place_S", "after_S"))
-        rows = row_S.unique().tolist()
-        width = 1 + max(max(self.codes[row]) for row in rows)
-        lookup = torch.full((1 + max(rows), width), -1)
-        for row in rows:
-            lookup[row, list(self.codes[row])] = torch.tensor([*self.codes[row].values()])
-        code_S, after_S = lookup[row_S, place_S], lookup[row_S, next_S].clamp(min=0)
-        table_RSI = torch.zeros(1 + max(rows), *self.seen[rows[0]].shape, dtype=torch.int64)
-        for row in rows:
-            table_RSI[row] = self.seen[row]
-        seen_SI = table_RSI[row_S, code_S]
-        columns = [
-            row_S,
-            torch.cat([part.obs_SF for part in parts]).to(torch.int64) * seen_SI[:, :-SLOTS],
-            torch.cat([part.arguments_S3 for part in parts]) * seen_SI[:, -SLOTS:],
-            torch.cat([part.call_S4.to(torch.int64) for part in parts]),
-            code_S,
-            after_S,
-        ]
-        keys = row_hash([c.numpy() for column in columns for c in column.reshape(len(column), -1).T], 21)
-        _, first, which_S = np.unique(keys, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        kept = torch.from_numpy(first[order])
-        count_S = torch.cat([part.count_S for part in parts]).numpy()
-        count_E = torch.from_numpy(np.bincount(which_S, weights=count_S)[order].astype(np.int64))
-        row_E, obs_EF, arguments_E3, call_E4, code_E, after_E = (column[kept] for column in columns)
-        found = Examples(row_E, obs_EF, arguments_E3, call_E4, code_E, after_E, seen_SI[kept].float(), count_E)
-        return found, keys[kept.numpy()]
 
     @property
     def emphasis(self) -> Emphasis:
@@ -230,28 +174,48 @@ class ForcedStates(Supervision):
         drawn_D = self._draw()
         mine = ranks.share(drawn_D)
         share_N = 1.0 / torch.bincount(self.row_E[drawn_D], minlength=len(self.memory)).clamp(min=1)
+        losses = []
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            with torch.no_grad():
-                all_nll_D, wrong_D = self._scores(mine)
-            weighed = mine[
-                (all_nll_D > self.emphasis.negligible).cpu()
-            ]  # others are computed, and not gone back through
-            nll_D, _ = self._scores(weighed)
-            loss = (nll_D * share_N.to(device)[self.row_E[weighed].to(device)]).sum()
-        yield [Loss(loss)]
-        self._remember(drawn_D, mine, all_nll_D, wrong_D, ranks)
-        self._note(drawn_D)
+            if len(drawn_D):
+                with torch.no_grad():
+                    all_nll_D, wrong_D = self._scores(mine)
+                weighed = mine[
+                    (all_nll_D > self.emphasis.negligible).cpu()
+                ]  # others are computed, and not gone back through
+                nll_D, _ = self._scores(weighed)
+                losses.append(Loss((nll_D * share_N.to(device)[self.row_E[weighed].to(device)]).sum()))
+            losses += [self._asked(world, group, ranks) for world, some in self.questions.items() for group in some]
+        yield losses
+        if len(drawn_D):
+            self._remember(drawn_D, mine, all_nll_D, wrong_D, ranks)
+            self._note(self.row_E[drawn_D], self.wrong_E[drawn_D])
+        if asked := self.row_E[self.covered_E].unique().tolist():
+            self.turns.note(max(self.errors[row] for row in asked))
+
+    def _asked(self, world: int, group: Questions, ranks: Ranks) -> Loss:
+        """The loss of as many questions as an update takes examples; each rank shows its share of the pictures."""
+        pictures = max(1, self.config.examples // self.config.questions)
+        drawn = group.draw(pictures, self.config.questions, self.turns.count, generator=self.generator)
+        count = len(drawn) // pictures
+        mine_D = (count * ranks.share(torch.arange(pictures))[:, None] + torch.arange(count)).flatten()
+        mine = drawn.take(mine_D).to(self.memory.keys_NK.device)
+        nll_D, wrong_D = self._decided(world, mine)
+        flags_D = torch.zeros(len(drawn), dtype=torch.int64).index_add(0, mine_D, wrong_D.long().cpu())
+        self._note(drawn.row_E, ranks.sum(flags_D) > 0)
+        share_N = 1.0 / torch.bincount(drawn.row_E, minlength=len(self.memory)).clamp(min=1)
+        return Loss((nll_D * share_N.to(nll_D.device)[mine.row_E]).sum())
 
     def _draw(self) -> torch.Tensor:
         """All examples, or as many as an update takes: those that were wrong several times, those that were near to it
         up to half of the others, and the rest of every program."""
         count = self.config.examples
-        if len(self.row_E) <= count:
-            return torch.arange(len(self.row_E))
-        wrong = self.wrong_E.nonzero()[:, 0]
+        own = (~self.covered_E).nonzero()[:, 0] if self.covered_E.any() else torch.arange(len(self.row_E))
+        if len(own) <= count:
+            return own
+        wrong = own[self.wrong_E[own]]
         again = min(count // 4, self.emphasis.repeats * len(wrong))
         hard = wrong[torch.randint(max(1, len(wrong)), (again,), generator=self.generator)]
-        near = self.near_E.nonzero()[:, 0]
+        near = own[self.near_E[own]]
         some = min((count - again) // 2, len(near))
         close = near[torch.randint(max(1, len(near)), (some,), generator=self.generator)]
         number_D = torch.rand(count - again - some, dtype=torch.float64, generator=self.generator) * self.share_E[-1]
@@ -267,52 +231,63 @@ class ForcedStates(Supervision):
         found_D2 = ranks.sum(flags_E2)[index_D] > 0
         self.wrong_E[index_D], self.near_E[index_D] = found_D2.unbind(1)
 
-    def _note(self, drawn_D: torch.Tensor, keep: float = 0.9) -> None:
+    def _note(self, row_D: torch.Tensor, wrong_D: torch.Tensor, keep: float = 0.9) -> None:
         """Blend what an update found wrong into the running errors."""
         rows = max(self.errors) + 1
-        seen_N = torch.bincount(self.row_E[drawn_D], minlength=rows).tolist()
-        wrong_N = torch.bincount(self.row_E[drawn_D[self.wrong_E[drawn_D]]], minlength=rows).tolist()
+        seen_N = torch.bincount(row_D, minlength=rows).tolist()
+        wrong_N = torch.bincount(row_D[wrong_D], minlength=rows).tolist()
         for row, error in self.errors.items():
             if seen_N[row]:
                 self.errors[row] = keep * error + (1 - keep) * wrong_N[row] / seen_N[row]
 
     def _scores(self, index_D: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """nll_D of calls and next bits of the examples named (of all worlds, in order), and which are wrong."""
-        tables, trunk = self.core.tables(self.memory), self.core.trunk
-        assert isinstance(trunk, DiscreteTrunk)
         found, first = [], 0
         for world, every in self.examples.items():
             inside = (index_D >= first) & (index_D < first + len(every))
-            part = every.take(index_D[inside].to(every.row_E.device) - first)
+            found.append(self._decided(world, every.take(index_D[inside].to(every.row_E.device) - first)))
             first += len(every)
-            x_DX = self.core.adapter(world).encode(part.obs_EF, part.arguments_E3, part.seen_EI)
-            hidden, value_DK = trunk.advance(x_DX, tables.cond_NC[part.row_E], part.code_E[:, None])
-            nll_D, wrong_D = step_scores(
-                self.core, tables, self.rules, world, hidden, part.row_E, part.call_E4, margin=MARGIN
-            )
-            goes_D = part.call_E4[:, 0] != RETURN
-            bits_DK = ((part.after_E[:, None] - 1) & trunk.places) != 0
-            lead_DK = torch.where(bits_DK, value_DK, -value_DK)
-            nll_D = nll_D + functional.softplus(-lead_DK).sum(1) * goes_D
-            found.append((nll_D, wrong_D | (goes_D & (lead_DK < MARGIN).any(1))))
         nll, wrong = zip(*found, strict=True)
         return torch.cat(nll), torch.cat(wrong)
 
-    def check(self, ranks: Ranks) -> tuple[dict[int, int], bool]:
-        first = self._first()
-        found, right = self._look(first, ranks)
-        return (
-            self._look(torch.arange(len(self.row_E)), ranks)
-            if right and len(first) < len(self.row_E)
-            else (found, right)
+    def _decided(self, world: int, part: Examples) -> tuple[torch.Tensor, torch.Tensor]:
+        """nll_D of calls and next bits of examples of a world, and which are wrong."""
+        tables, trunk = self.core.tables(self.memory), self.core.trunk
+        assert isinstance(trunk, DiscreteTrunk)
+        x_DX = self.core.adapter(world).encode(part.obs_EF, part.arguments_E3, part.seen_EI)
+        hidden, value_DK = trunk.advance(x_DX, tables.cond_NC[part.row_E], part.code_E[:, None])
+        nll_D, wrong_D = step_scores(
+            self.core, tables, self.rules, world, hidden, part.row_E, part.call_E4, margin=MARGIN
         )
+        goes_D = part.call_E4[:, 0] != RETURN
+        bits_DK = ((part.after_E[:, None] - 1) & trunk.places) != 0
+        lead_DK = torch.where(bits_DK, value_DK, -value_DK)
+        nll_D = nll_D + functional.softplus(-lead_DK).sum(1) * goes_D
+        return nll_D, wrong_D | (goes_D & (lead_DK < MARGIN).any(1))
 
-    def _first(self) -> torch.Tensor:
-        """At most :data:`FIRST` examples of each row, in their order, and some of those that were wrong."""
+    def check(self, ranks: Ranks) -> tuple[dict[int, int], bool]:
+        found, right = dict[int, int](), True
+        for index_D in self._looks():
+            found, right = self._look(index_D, ranks)
+            if not right:
+                break
+        return found, right
+
+    def _looks(self) -> Iterator[torch.Tensor]:
+        """What a check looks at, one after the other while it is right: pictures take long, and are few at first."""
+        few, first = self._first(FIRST // FEWER), self._first(FIRST)
+        if self.emphasis is PICTURES and 0 < len(few) < len(first):
+            yield few
+        yield first
+        if len(first) < len(self.row_E):
+            yield torch.arange(len(self.row_E))
+
+    def _first(self, count: int) -> torch.Tensor:
+        """At most so many examples of each row, in their order, and some of those that were wrong."""
         order = self.row_E.argsort(stable=True)
         row_E = self.row_E[order]
-        some = order[torch.arange(len(order)) - torch.searchsorted(row_E, row_E) < FIRST]
-        return torch.cat([some, self.wrong_E.nonzero()[: 4 * FIRST, 0]]).unique()
+        some = order[torch.arange(len(order)) - torch.searchsorted(row_E, row_E) < count]
+        return torch.cat([some, self.wrong_E.nonzero()[: 4 * count, 0]]).unique()
 
     @torch.no_grad()
     def _look(self, index_D: torch.Tensor, ranks: Ranks) -> tuple[dict[int, int], bool]:
@@ -335,7 +310,7 @@ class ForcedStates(Supervision):
         rows = sorted(self.errors)
         return State(
             {"generator": self.generator.get_state(), "wrong": self.wrong_E, "near": self.near_E},
-            {"errors": [[row, self.errors[row]] for row in rows]},
+            {"errors": [[row, self.errors[row]] for row in rows], "turns": asdict(self.turns)},
         )
 
     def load_state_dict(self, state: State) -> None:
@@ -344,26 +319,4 @@ class ForcedStates(Supervision):
         check_tensors({name: state.tensors[name] for name in own}, shapes_of(own))
         self.wrong_E, self.near_E = (state.tensors[name] for name in own)
         self.errors = dict(typed(tuple[tuple[int, float], ...], state.facts["errors"]))
-
-
-def bits_for(places: int) -> int:
-    """Bits that tell so many places apart."""
-    return max(1, (places - 1).bit_length())
-
-
-class TooManyPlaces(ValueError):
-    """A program of more places than the core's state has codes."""
-
-    def __init__(self, name: str, places: int, bits: int) -> None:
-        need = bits_for(places)
-        super().__init__(
-            f"{name} has {places} places between its calls, and {bits} bits of state tell {2**bits} apart: split it "
-            f"into programs that call each other, or train a core with {need} bits (--bits {need})"
-        )
-
-
-def opened(spec: WorldSpec, reads: Collection[int]) -> list[bool]:
-    """Which fields and slots a place sees: what is read there, and the whole of a picture that stands for it."""
-    fields = len(spec.fields)
-    seen = {*with_pictures(spec, [i for i in reads if i < fields]), *(i for i in reads if i >= fields)}
-    return [i in seen for i in range(fields + SLOTS)]
+        self.turns = typed(Turns, state.facts["turns"])

@@ -10,7 +10,7 @@ Shape legend: ``M`` frames, ``S`` their steps, ``F`` fields of the observation.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,10 +22,16 @@ from dsl.teacher import teacher_of_bodies
 from envs.spec import GO_ON, RETURN
 from envs.stepper import Observation
 from traces.recording.batch import same_table
+from traces.recording.placed_steps import renumbered_calls
 from traces.recording.unique_frames import FrameSet
 
 Reads = Mapping[int, frozenset[int]]
 """For each place at which a step can be: what is read there, the index of a field, or F + that of an argument slot."""
+
+
+Decide = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""What programs do, by program_S, place_S in their texts, obs_SF and arguments_S3, whatever these are: call_S4, and the
+place that follows."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,31 @@ class Places:
     Attributes:
         before_S, after_S: the place before each step, and after it (0 after a return).
         reads: for each program, by its id in the frames' table.
+        decide: what the texts do, by the same ids; ``None`` where there is no text.
     """
 
     before_S: torch.Tensor
     after_S: torch.Tensor
     reads: Mapping[int, Reads]
+    decide: Decide | None = None
+
+    def renumbered(self, rows_N: torch.Tensor) -> Places:
+        """With programs and callees renumbered from ids of the table to the row of each."""
+        reads = {int(rows_N[program]): read for program, read in self.reads.items()}
+        return replace(self, reads=reads, decide=None if self.decide is None else _by_rows(self.decide, rows_N))
+
+
+def _by_rows(decide: Decide, rows_N: torch.Tensor) -> Decide:
+    """The same, of programs and callees by the row of each id."""
+    id_R = torch.zeros(1 + int(rows_N.max()), dtype=torch.int64).scatter(0, rows_N, torch.arange(len(rows_N)))
+
+    def by_rows(
+        row_S: torch.Tensor, place_S: torch.Tensor, obs_SF: torch.Tensor, arguments_S3: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        call_S4, after_S = decide(id_R[row_S], place_S, obs_SF, arguments_S3)
+        return renumbered_calls(call_S4, rows_N), after_S
+
+    return by_rows
 
 
 Finder = Callable[[FrameSet], Places]
@@ -54,27 +80,33 @@ def finder_of_texts(programs: ProgramSet) -> Finder:
     fields = len(programs.world.spec.fields)
     reads = {p.id: place_reads(p.table, fields) for p in programs.programs if p.table is not None}
 
+    def decide(
+        program_S: torch.Tensor, place_S: torch.Tensor, obs_SF: torch.Tensor, arguments_S3: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        node_S1 = (place_S - 1).clamp(min=0)[:, None]
+        decided = teacher.step(Observation(obs_SF.to(torch.int64)), program_S, arguments_S3, node_S1)
+        return decided.call_B4, torch.where(decided.call_B4[:, 0] == RETURN, 0, decided.hidden_BH[:, 0] + 1)
+
     def find(frames: FrameSet) -> Places:
         if not same_table(frames.table, programs.table):
             raise ValueError(f"the frames are of other programs than those of {programs.path}")
         before_S, after_S = (torch.zeros(frames.steps, dtype=torch.int64) for _ in range(2))
-        going, hidden_B1 = torch.arange(len(frames)), torch.zeros(len(frames), 1, dtype=torch.int64)
-        place_B, step = torch.zeros(len(frames), dtype=torch.int64), 0
+        going, step = torch.arange(len(frames)), 0
+        place_B = torch.zeros(len(frames), dtype=torch.int64)
         while len(going):
             at_B = frames.start_M[going] + step
-            seen = Observation(frames.obs_SF[at_B].to(torch.int64))
-            decided = teacher.step(seen, frames.program_M[going], frames.arguments_M3[going], hidden_B1)
-            call_B4, shown_B4 = decided.call_B4, frames.call_S4[at_B].to(torch.int64)
+            call_B4, after_B = decide(frames.program_M[going], place_B, frames.obs_SF[at_B], frames.arguments_M3[going])
+            shown_B4 = frames.call_S4[at_B].to(torch.int64)
             returns_B = shown_B4[:, 0] == RETURN
             same_B = torch.where(returns_B, call_B4[:, 0] == RETURN, (call_B4 == shown_B4).all(1))
             if not bool(same_B.all()):
                 name = frames.table.signatures[int(frames.program_M[going[~same_B][0]])].name
                 raise ValueError(f"the traces show {name} calling otherwise than its text in {programs.path}")
-            before_S[at_B], after_S[at_B] = place_B, torch.where(returns_B, 0, decided.hidden_BH[:, 0] + 1)
+            before_S[at_B], after_S[at_B] = place_B, after_B
             stays_B = frames.length_M[going] > step + 1
-            going, hidden_B1, place_B = going[stays_B], decided.hidden_BH[stays_B], after_S[at_B][stays_B]
+            going, place_B = going[stays_B], after_B[stays_B]
             step += 1
-        return Places(before_S, after_S, reads)
+        return Places(before_S, after_S, reads, decide)
 
     return find
 

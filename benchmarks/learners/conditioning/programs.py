@@ -17,7 +17,7 @@ from npi.core.discrete import DiscreteTrunk
 from npi.core.recurrent import recurrent
 from npi.jobs.train import gather, new_library
 from npi.reproduce.ledger import Result
-from npi.training.forced import bits_for
+from npi.training.examples import bits_for
 from npi.training.frame_objective import FrameObjective
 from npi.training.induction.inferred_places import finders_of
 from npi.training.learn_rows import LearnConfig, RowObjective, new_rows

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from envs.cars.mesh import Mesh
-from envs.cars.mesh_files import AXES, GREY, LENGTH, load_folder
+from envs.cars.mesh_colours import GREY
+from envs.cars.mesh_files import AXES, LENGTH, load_folder
 from envs.cars.rendering import render
 from envs.cars.shapes import mesh
 from envs.cars.styles import draw_car

@@ -107,6 +107,20 @@ def test_each_picture_is_rendered_once_and_each_car_made_once(monkeypatch):
     assert made == [1, 2]
 
 
+def test_meshes_outlive_pictures_and_are_bounded(monkeypatch):
+    """Without room for any picture each car is made once; with room for two meshes, those used last stay."""
+    made = []
+    views = Views(lambda car: made.append(car) or SEEN(car), GRID, size=8, most_bytes=0)
+    car_U, zero_U = np.array([0, 1, 2]), np.zeros(3, int)
+    for turn in range(3):
+        views.pictures(car_U, zero_U + turn, zero_U)
+    assert made == [0, 1, 2]
+    monkeypatch.setattr("envs.cars.image_cache.MAX_MESHES", 2)
+    for car in (0, 2, 0, 1, 0, 2):
+        views.pictures(np.array([car]), np.array([3]), np.array([0]))
+    assert made[3:] == [1, 2]
+
+
 def test_poses_that_nobody_asks_for_take_no_memory():
     """All 936 poses of ten cars at 64 pixels are 115 MB; turns red where they are set aside beforehand."""
     tracemalloc.start()

@@ -10,7 +10,7 @@ from dsl import loads
 from envs.spec import RETURN
 from npi.jobs.train import train_library
 from npi.training.dataset import Dataset
-from npi.training.forced import TooManyPlaces, bits_for
+from npi.training.examples import TooManyPlaces, bits_for
 from npi.training.induction.inferred_places import finders_of
 from npi.training.learn_rows import LearnConfig, RowObjective, new_rows
 from tests.support.forced_states import forced, two_worlds

@@ -18,7 +18,7 @@ from npi.core.config import TrainConfig
 from npi.jobs.train import train_library
 from npi.proof.prove import text_steps
 from npi.training.dataset import Dataset
-from npi.training.forced import opened
+from npi.training.examples import opened
 from npi.training.induction.inferred_places import finders_of, infer_places
 from npi.training.places import Places, finder_of_texts, place_reads
 from tests.support.random_programs import WORLDS, run_all, together, vocabulary
