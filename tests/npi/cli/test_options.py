@@ -53,7 +53,7 @@ CALLS = {
     },
     "run": {
         "teacher": "both 1 --teacher {file}", "quiet": "both 1 --quiet", "silent": "both 1",
-        "speech": "say hello --wav {new}",
+        "speech": "say hello --wav {new} --library {new}",
     },
     "eval": {
         "core": "--library {discrete}", "teacher": "--teacher {file}", "learners": "--library {learners}",
