@@ -464,6 +464,3 @@ def test_a_library_gives_way_to_a_collection_and_back(tmp_path: Path) -> None:
         check_folder(place)
     with pytest.raises(LibraryError, match="is a collection of several libraries"):
         npi.train([strip()], out=place, core=SMALL, training=npi.TrainConfig(updates=1))
-
-
-# --- damage -----------------------------------------------------------------------------------------------------------
